@@ -1,0 +1,194 @@
+/* Tests of the base room: errors, arenas, strings, files, the thread team. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/checked.h"
+#include "base/cpuid.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/pool.h"
+#include "base/str.h"
+
+static void error_wraps_and_flattens(void **state)
+{
+    ldm_error err;
+
+    (void)state;
+    assert_int_equal(ldm_error_at(&err, LDM_ERR_FORMAT, 17, "bad\nname"), LDM_ERR_FORMAT);
+    ldm_error_wrap(&err, LDM_ERR_FORMAT, "reading %s", "x");
+    assert_string_equal(err.msg, "reading x: bad?name");
+    assert_int_equal(err.offset, 17);
+    assert_int_equal(ldm_error_set(NULL, LDM_ERR_IO, "no record"), LDM_ERR_IO);
+    assert_string_equal(ldm_status_name(LDM_ERR_IO), "ERR_IO");
+}
+
+static void checked_arithmetic_sees_overflow(void **state)
+{
+    uint64_t u = 5;
+    size_t s;
+
+    (void)state;
+    assert_true(ldm_mul_u64(UINT64_MAX / 2, 3, &u));
+    assert_int_equal(u, 5);
+    assert_false(ldm_mul_u64(0, UINT64_MAX, &u));
+    assert_true(ldm_add_u64(UINT64_MAX, 1, &u));
+    assert_false(ldm_mul_size(1 << 20, 3, &s));
+    assert_int_equal(s, 3 << 20);
+}
+
+static void arena_keeps_its_limit(void **state)
+{
+    ldm_arena *a = ldm_arena_create(1000);
+    int i;
+
+    (void)state;
+    for (i = 0; i < 10; i++)
+        assert_non_null(ldm_arena_alloc(a, 1, 64));
+    assert_null(ldm_arena_alloc(a, 1, 512));
+    assert_true(ldm_arena_over_limit(a));
+    assert_null(ldm_arena_alloc(a, SIZE_MAX, 16));
+    assert_string_equal(ldm_arena_printf(a, "%d-%s", 4, "x"), "4-x");
+    ldm_arena_free(a);
+}
+
+static void failing_allocation_is_reported(void **state)
+{
+    size_t cap = 0;
+    int *items = NULL;
+
+    (void)state;
+    ldm_alloc_fail_at(1);
+    assert_false(ldm_grow(&items, &cap, 3, sizeof *items));
+    assert_int_equal(cap, 0);
+    assert_true(ldm_grow(&items, &cap, 3, sizeof *items));
+    assert_true(cap >= 3);
+    ldm_alloc_fail_at(0);
+    ldm_free(items);
+}
+
+static void numbers_for_people(void **state)
+{
+    char buf[32];
+
+    (void)state;
+    assert_string_equal(ldm_format_count(0, buf), "0");
+    assert_string_equal(ldm_format_count(274056163, buf), "274,056,163");
+    assert_string_equal(ldm_format_bytes(999, buf), "999 B");
+    assert_string_equal(ldm_format_bytes(1317563780, buf), "1.32 GB");
+    assert_int_equal(ldm_edit_distance("steps", "stpes", 3), 2);
+    assert_int_equal(ldm_edit_distance("eta", "threads", 2), 3);
+}
+
+static void output_appears_only_when_committed(void **state)
+{
+    char dir[] = "/tmp/ldm-base-XXXXXX", path[64];
+    ldm_outfile out;
+    ldm_error err;
+    char *data;
+    size_t size;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/out", dir);
+    assert_int_equal(ldm_outfile_open(path, &out, &err), LDM_OK);
+    fputs("hello", out.stream);
+    assert_int_not_equal(access(path, F_OK), 0);
+    ldm_outfile_abort(&out);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(ldm_file_write(path, "hello", 5, &err), LDM_OK);
+    assert_int_equal(ldm_file_read(path, 100, &data, &size, &err), LDM_OK);
+    assert_int_equal(size, 5);
+    assert_string_equal(data, "hello");
+    ldm_free(data);
+    assert_int_equal(ldm_file_read(path, 4, &data, &size, &err), LDM_ERR_LIMIT);
+    assert_int_equal(ldm_file_write(dir, "x", 1, &err), LDM_ERR_IO);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0); /* no temporary file is left */
+}
+
+static void map_refuses_what_is_no_file(void **state)
+{
+    ldm_map m;
+    ldm_error err;
+
+    (void)state;
+    assert_int_equal(ldm_map_open("/tmp", &m, &err), LDM_ERR_IO);
+    assert_non_null(strstr(err.msg, "/tmp is a folder"));
+    assert_int_equal(ldm_map_open("/nonexistent/x", &m, &err), LDM_ERR_IO);
+    assert_int_equal(ldm_map_open("/dev/null", &m, &err), LDM_ERR_IO);
+    ldm_map_close(&m);
+}
+
+static void count_up(void *arg, size_t index, int worker)
+{
+    unsigned *seen = arg;
+
+    (void)worker;
+    seen[index]++;
+}
+
+static void pool_runs_each_index_once(void **state)
+{
+    enum { N = 257 };
+    int threads, round;
+    size_t i;
+
+    (void)state;
+    for (threads = 1; threads <= 5; threads++) {
+        unsigned seen[N] = {0};
+        ldm_pool *p;
+        ldm_error err;
+
+        assert_int_equal(ldm_pool_create(threads, &p, &err), LDM_OK);
+        assert_int_equal(ldm_pool_threads(p), threads);
+        for (round = 0; round < 100; round++) {
+            ldm_pool_run(p, N, count_up, seen);
+            ldm_pool_run(p, 0, count_up, seen);
+        }
+        for (i = 0; i < N; i++)
+            assert_int_equal(seen[i], 100);
+        ldm_pool_free(p);
+    }
+}
+
+static void isa_cap_lowers_only(void **state)
+{
+    ldm_cpu cpu;
+    ldm_error err;
+    ldm_isa best;
+
+    (void)state;
+    ldm_cpu_detect(&cpu);
+    best = cpu.isa;
+    assert_int_equal(ldm_cpu_cap(&cpu, "avx512", &err), LDM_OK);
+    assert_int_equal(cpu.isa, best);
+    assert_int_equal(ldm_cpu_cap(&cpu, "c", &err), LDM_OK);
+    assert_int_equal(cpu.isa, LDM_ISA_C);
+    assert_int_equal(ldm_cpu_cap(&cpu, "mmx", &err), LDM_ERR_USAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(error_wraps_and_flattens),
+        cmocka_unit_test(checked_arithmetic_sees_overflow),
+        cmocka_unit_test(arena_keeps_its_limit),
+        cmocka_unit_test(failing_allocation_is_reported),
+        cmocka_unit_test(numbers_for_people),
+        cmocka_unit_test(output_appears_only_when_committed),
+        cmocka_unit_test(map_refuses_what_is_no_file),
+        cmocka_unit_test(pool_runs_each_index_once),
+        cmocka_unit_test(isa_cap_lowers_only),
+    };
+
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}

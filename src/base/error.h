@@ -1,0 +1,24 @@
+/* Filling ldm_error: set at the deepest frame, wrapped on the way up. Every function returns the
+ * status it was given, so that `return ldm_error_set(...)` is the idiom. `err` may be NULL. */
+#ifndef LDM_BASE_ERROR_H
+#define LDM_BASE_ERROR_H
+
+#include <ldm/error.h>
+
+ldm_status ldm_error_set(ldm_error *err, ldm_status st, const char *fmt, ...) LDM_PRINTF(3, 4);
+
+/* As ldm_error_set, with a byte offset in a binary file. */
+ldm_status ldm_error_at(ldm_error *err, ldm_status st, uint64_t offset, const char *fmt, ...)
+    LDM_PRINTF(4, 5);
+
+/* As ldm_error_set, with a 1-based line and column in a text file. */
+ldm_status ldm_error_at_line(ldm_error *err, ldm_status st, int line, int column, const char *fmt,
+                             ...) LDM_PRINTF(5, 6);
+
+/* Puts "context: " in front of the message that is there. Position and code stay. */
+ldm_status ldm_error_wrap(ldm_error *err, ldm_status st, const char *fmt, ...) LDM_PRINTF(3, 4);
+
+/* "out of memory (N bytes for what)". */
+ldm_status ldm_error_nomem(ldm_error *err, uint64_t bytes, const char *what);
+
+#endif

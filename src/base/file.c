@@ -1,0 +1,267 @@
+/* Mapped input and atomic output; see file.h. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+static ldm_status open_regular(const char *path, int *fd, uint64_t *size, ldm_error *err)
+{
+    struct stat st;
+    /* O_NONBLOCK: opening a FIFO must not wait for a writer; it has no effect on regular files. */
+    int f = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ldm_status rc;
+
+    if (f < 0)
+        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (fstat(f, &st)) {
+        rc = ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        close(f);
+        return rc;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        close(f);
+        return ldm_error_set(err, LDM_ERR_IO, "%s is %s, expected a regular file", path,
+                             S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
+    }
+    *fd = f;
+    *size = (uint64_t)st.st_size;
+    return LDM_OK;
+}
+
+ldm_status ldm_map_open(const char *path, ldm_map *out, ldm_error *err)
+{
+    uint64_t size;
+    ldm_status st;
+    void *p;
+    int fd;
+
+    memset(out, 0, sizeof *out);
+    st = open_regular(path, &fd, &size, err);
+    if (st)
+        return st;
+    if (size == 0) {
+        close(fd);
+        return LDM_OK;
+    }
+    if (size > SIZE_MAX) {
+        close(fd);
+        return ldm_error_set(err, LDM_ERR_RANGE, "%s is too large to map", path);
+    }
+    p = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        st = ldm_error_set(err, LDM_ERR_IO, "cannot map %s: %s", path, strerror(errno));
+    close(fd);
+    if (st)
+        return st;
+    out->data = p;
+    out->size = size;
+    return LDM_OK;
+}
+
+void ldm_map_close(ldm_map *m)
+{
+    if (m->data)
+        munmap((void *)(uintptr_t)m->data, (size_t)m->size);
+    memset(m, 0, sizeof *m);
+}
+
+static void advise(const ldm_map *m, uint64_t offset, uint64_t bytes, int advice, int inside)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t begin, end;
+
+    if (!m->data || offset >= m->size || bytes > m->size - offset)
+        return;
+    begin = inside ? (offset + page - 1) / page * page : offset / page * page;
+    end = inside ? (offset + bytes) / page * page : offset + bytes;
+    if (begin < end)
+        (void)madvise((void *)(uintptr_t)(m->data + begin), (size_t)(end - begin), advice);
+}
+
+void ldm_map_will_need(const ldm_map *m, uint64_t offset, uint64_t bytes)
+{
+    advise(m, offset, bytes, MADV_WILLNEED, 0);
+}
+
+void ldm_map_release(const ldm_map *m, uint64_t offset, uint64_t bytes)
+{
+    advise(m, offset, bytes, MADV_DONTNEED, 1);
+}
+
+ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *size,
+                         ldm_error *err)
+{
+    uint64_t file_size;
+    ldm_status st;
+    size_t have = 0;
+    char *buf;
+    int fd;
+
+    st = open_regular(path, &fd, &file_size, err);
+    if (st)
+        return st;
+    if (file_size > limit) {
+        close(fd);
+        return ldm_error_set(err, LDM_ERR_LIMIT, "%s has %llu bytes, at most %zu are expected",
+                             path, (unsigned long long)file_size, limit);
+    }
+    buf = ldm_malloc((size_t)file_size + 1);
+    if (!buf) {
+        close(fd);
+        return ldm_error_nomem(err, file_size, path);
+    }
+    while (have < file_size) {
+        ssize_t n = read(fd, buf + have, (size_t)file_size - have);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            st = ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+            break;
+        }
+        if (n == 0)
+            break; /* it shrank meanwhile: what there is, is the file */
+        have += (size_t)n;
+    }
+    close(fd);
+    if (st) {
+        ldm_free(buf);
+        return st;
+    }
+    buf[have] = '\0';
+    *data = buf;
+    *size = have;
+    return LDM_OK;
+}
+
+ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)
+{
+    static const char suffix[] = ".part-XXXXXX";
+    size_t len = strlen(path);
+    mode_t mask;
+    int fd;
+
+    memset(out, 0, sizeof *out);
+    if (ldm_is_dir(path))
+        return ldm_error_set(err, LDM_ERR_IO, "cannot write %s: it is a folder", path);
+    out->path = ldm_strdup(path);
+    out->tmp_path = ldm_malloc(len + sizeof suffix);
+    if (!out->path || !out->tmp_path) {
+        ldm_outfile_abort(out);
+        return ldm_error_nomem(err, len, "a file name");
+    }
+    memcpy(out->tmp_path, path, len);
+    memcpy(out->tmp_path + len, suffix, sizeof suffix);
+    fd = mkstemp(out->tmp_path);
+    if (fd < 0) {
+        ldm_status st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
+                                      strerror(errno));
+
+        ldm_free(out->tmp_path);
+        out->tmp_path = NULL;
+        ldm_outfile_abort(out);
+        return st;
+    }
+    /* mkstemp makes it private; give it the mode that open() would have. */
+    mask = umask(0);
+    umask(mask);
+    (void)fchmod(fd, 0666 & ~mask);
+    out->stream = fdopen(fd, "wb");
+    if (!out->stream) {
+        close(fd);
+        ldm_outfile_abort(out);
+        return ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_outfile_commit(ldm_outfile *out, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+    int bad = ferror(out->stream);
+
+    if (fflush(out->stream))
+        bad = 1;
+    if (fclose(out->stream))
+        bad = 1;
+    out->stream = NULL;
+    if (bad)
+        st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", out->path,
+                           strerror(errno ? errno : EIO));
+    else if (rename(out->tmp_path, out->path))
+        st = ldm_error_set(err, LDM_ERR_IO, "cannot rename onto %s: %s", out->path,
+                           strerror(errno));
+    if (!st) {
+        ldm_free(out->tmp_path);
+        out->tmp_path = NULL;
+    }
+    ldm_outfile_abort(out);
+    return st;
+}
+
+void ldm_outfile_abort(ldm_outfile *out)
+{
+    if (!out)
+        return;
+    if (out->stream)
+        fclose(out->stream);
+    if (out->tmp_path)
+        unlink(out->tmp_path);
+    ldm_free(out->tmp_path);
+    ldm_free(out->path);
+    memset(out, 0, sizeof *out);
+}
+
+ldm_status ldm_file_write(const char *path, const void *data, size_t size, ldm_error *err)
+{
+    ldm_outfile out;
+    ldm_status st = ldm_outfile_open(path, &out, err);
+
+    if (st)
+        return st;
+    if (size && fwrite(data, 1, size, out.stream) != size) {
+        st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path, strerror(errno));
+        ldm_outfile_abort(&out);
+        return st;
+    }
+    return ldm_outfile_commit(&out, err);
+}
+
+int ldm_is_dir(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+ldm_status ldm_make_dirs(const char *path, ldm_error *err)
+{
+    char *copy = ldm_strdup(path);
+    ldm_status st = LDM_OK;
+    char *p;
+
+    if (!copy)
+        return ldm_error_nomem(err, strlen(path), "a path");
+    for (p = copy + 1; !st; p++) {
+        char c = *p;
+
+        if (c != '/' && c != '\0')
+            continue;
+        *p = '\0';
+        if (mkdir(copy, 0777) && (errno != EEXIST || !ldm_is_dir(copy)))
+            st = ldm_error_set(err, LDM_ERR_IO, "cannot make the folder %s: %s", copy,
+                               strerror(errno));
+        *p = c;
+        if (c == '\0')
+            break;
+    }
+    ldm_free(copy);
+    return st;
+}

@@ -1,0 +1,25 @@
+/* A small team of threads that stays. One run owns one pool; nothing here is global.
+ *
+ * ldm_pool_run(pool, count, fn, arg) calls fn(arg, index, worker) once for each index below count,
+ * indices in increasing order of start, and returns when all have finished. The caller takes part as
+ * worker 0. Only one ldm_pool_run at a time per pool, never from within a task. */
+#ifndef LDM_BASE_POOL_H
+#define LDM_BASE_POOL_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+typedef struct ldm_pool ldm_pool;
+typedef void ldm_task_fn(void *arg, size_t index, int worker);
+
+/* threads: workers in all, the caller included; 1 makes no thread, 0 takes ldm_cpu_count(). */
+ldm_status ldm_pool_create(int threads, ldm_pool **out, ldm_error *err);
+void ldm_pool_free(ldm_pool *p); /* NULL is fine */
+int ldm_pool_threads(const ldm_pool *p);
+void ldm_pool_run(ldm_pool *p, size_t count, ldm_task_fn *fn, void *arg);
+
+/* Processors this process may run on (affinity counted in). */
+int ldm_cpu_count(void);
+
+#endif

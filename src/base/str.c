@@ -1,0 +1,119 @@
+/* Growing strings and numbers for people; see str.h. */
+#include "base/str.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+void ldm_str_append(ldm_str *s, const char *text, size_t len)
+{
+    if (s->failed)
+        return;
+    if (len >= SIZE_MAX - s->len || !ldm_grow(&s->data, &s->cap, s->len + len + 1, 1)) {
+        s->failed = true;
+        return;
+    }
+    memcpy(s->data + s->len, text, len);
+    s->len += len;
+    s->data[s->len] = '\0';
+}
+
+void ldm_str_puts(ldm_str *s, const char *text)
+{
+    ldm_str_append(s, text, strlen(text));
+}
+
+void ldm_str_vprintf(ldm_str *s, const char *fmt, va_list ap)
+{
+    va_list again;
+    int len;
+
+    if (s->failed)
+        return;
+    va_copy(again, ap);
+    len = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    if (len < 0 || !ldm_grow(&s->data, &s->cap, s->len + (size_t)len + 1, 1)) {
+        s->failed = true;
+        return;
+    }
+    vsnprintf(s->data + s->len, (size_t)len + 1, fmt, ap);
+    s->len += (size_t)len;
+}
+
+void ldm_str_printf(ldm_str *s, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    ldm_str_vprintf(s, fmt, ap);
+    va_end(ap);
+}
+
+void ldm_str_free(ldm_str *s)
+{
+    ldm_free(s->data);
+    memset(s, 0, sizeof *s);
+}
+
+char *ldm_format_count(uint64_t n, char *buf)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    char *p = buf;
+    int i;
+
+    for (i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0)
+            *p++ = ',';
+        *p++ = digits[i];
+    }
+    *p = '\0';
+    return buf;
+}
+
+char *ldm_format_bytes(uint64_t n, char *buf)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = (double)n;
+    size_t u = 0;
+
+    while (value >= 999.95 && u + 1 < sizeof units / sizeof units[0]) {
+        value /= 1000.0;
+        u++;
+    }
+    if (u == 0)
+        snprintf(buf, 16, "%d B", (int)n);
+    else
+        snprintf(buf, 16, value < 9.995 ? "%.2f %s" : "%.1f %s", value, units[u]);
+    return buf;
+}
+
+size_t ldm_edit_distance(const char *a, const char *b, size_t limit)
+{
+    enum { MAX = 96 };
+    size_t la = strlen(a), lb = strlen(b), row[MAX + 1], i, j;
+
+    if (la > MAX || lb > MAX || (la > lb ? la - lb : lb - la) > limit)
+        return limit + 1;
+    for (j = 0; j <= lb; j++)
+        row[j] = j;
+    for (i = 1; i <= la; i++) {
+        size_t diag = row[0];
+
+        row[0] = i;
+        for (j = 1; j <= lb; j++) {
+            size_t best = diag + (a[i - 1] != b[j - 1]);
+
+            diag = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[lb] > limit ? limit + 1 : row[lb];
+}

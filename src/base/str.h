@@ -1,0 +1,38 @@
+/* A growing string for reports and messages. After an allocation failure further appends do nothing
+ * and `failed` stays set: check once, at the end. */
+#ifndef LDM_BASE_STR_H
+#define LDM_BASE_STR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ldm_str {
+    char *data; /* NUL-terminated once anything was appended; NULL before */
+    size_t len, cap;
+    bool failed;
+} ldm_str;
+
+#if defined(__GNUC__)
+#define LDM_STR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define LDM_STR_PRINTF(fmt, args)
+#endif
+
+void ldm_str_append(ldm_str *s, const char *text, size_t len);
+void ldm_str_puts(ldm_str *s, const char *text);
+void ldm_str_printf(ldm_str *s, const char *fmt, ...) LDM_STR_PRINTF(2, 3);
+void ldm_str_vprintf(ldm_str *s, const char *fmt, va_list ap);
+void ldm_str_free(ldm_str *s); /* frees data and resets */
+
+/* 1234567 as "1,234,567"; buf holds at least 27 bytes and is returned. */
+char *ldm_format_count(uint64_t n, char *buf);
+
+/* Bytes for people: "1.32 GB" (powers of 1000, as files are sold); buf holds at least 16 bytes. */
+char *ldm_format_bytes(uint64_t n, char *buf);
+
+/* Edit distance, for "did you mean": at most `limit`, limit + 1 for anything farther. */
+size_t ldm_edit_distance(const char *a, const char *b, size_t limit);
+
+#endif
