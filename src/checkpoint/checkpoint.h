@@ -1,0 +1,112 @@
+/* Checkpoints: PyTorch zip (>= 1.6), PyTorch legacy (before), bare state dicts, Lightning files,
+ * safetensors. The format is sniffed from content. Opening reads names, shapes and byte ranges only;
+ * nothing in a file is ever executed. All strings are UTF-8 and owned by the checkpoint. */
+#ifndef LDM_CHECKPOINT_CHECKPOINT_H
+#define LDM_CHECKPOINT_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef struct ldm_ckpt ldm_ckpt;
+
+enum { LDM_MAX_DIMS = 8 };
+
+/* name, bytes per element */
+#define LDM_DTYPE_LIST(X)                                                                          \
+    X(F64, "f64", 8)                                                                               \
+    X(F32, "f32", 4)                                                                               \
+    X(F16, "f16", 2)                                                                               \
+    X(BF16, "bf16", 2)                                                                             \
+    X(I64, "i64", 8)                                                                               \
+    X(I32, "i32", 4)                                                                               \
+    X(I16, "i16", 2)                                                                               \
+    X(I8, "i8", 1)                                                                                 \
+    X(U8, "u8", 1)                                                                                 \
+    X(BOOL, "bool", 1)
+
+typedef enum ldm_dtype {
+#define LDM_DTYPE_ENUM(id, name, bytes) LDM_DTYPE_##id,
+    LDM_DTYPE_LIST(LDM_DTYPE_ENUM)
+#undef LDM_DTYPE_ENUM
+        LDM_DTYPE_COUNT
+} ldm_dtype;
+
+const char *ldm_dtype_name(ldm_dtype d);
+size_t ldm_dtype_size(ldm_dtype d);
+
+/* One tensor. Already checked: the strided view fits its storage, and the storage the file. */
+typedef struct ldm_tensor_info {
+    const char *name;
+    ldm_dtype dtype;
+    int ndim;                      /* 0 for a scalar */
+    uint64_t shape[LDM_MAX_DIMS];
+    uint64_t stride[LDM_MAX_DIMS]; /* in elements */
+    uint64_t numel;
+    uint64_t offset_elems;         /* of element 0 in its storage */
+    bool contiguous;               /* row-major without gaps */
+    const char *storage;           /* storage key in the file ("0"), "" in safetensors */
+    uint64_t storage_offset;       /* byte offset of the storage in the file; of the compressed data
+                                      if the zip entry is deflated */
+    uint64_t storage_bytes;
+} ldm_tensor_info;
+
+typedef struct ldm_ckpt_options {
+    uint64_t max_meta_bytes; /* memory that may be taken on the file's word; 0: 256 MB */
+} ldm_ckpt_options;
+
+/* opt may be NULL. On failure *out is NULL and err names the file and the position. */
+ldm_status ldm_ckpt_open(const char *path, const ldm_ckpt_options *opt, ldm_ckpt **out,
+                         ldm_error *err);
+/* The same from memory that stays the caller's and must outlive the checkpoint (fuzzing, tests). */
+ldm_status ldm_ckpt_open_memory(const void *data, size_t size, const char *name,
+                                const ldm_ckpt_options *opt, ldm_ckpt **out, ldm_error *err);
+void ldm_ckpt_close(ldm_ckpt *ck); /* NULL is fine */
+
+const char *ldm_ckpt_path(const ldm_ckpt *ck);
+const char *ldm_ckpt_format(const ldm_ckpt *ck); /* "PyTorch zip", "PyTorch legacy", "safetensors" */
+uint64_t ldm_ckpt_file_bytes(const ldm_ckpt *ck);
+/* Path of the state dict inside the pickled object: "state_dict", or "" for a bare one. */
+const char *ldm_ckpt_state_dict_path(const ldm_ckpt *ck);
+
+/* Tensors of the state dict in file order. find is a hash lookup; NULL where there is none. */
+size_t ldm_ckpt_count(const ldm_ckpt *ck);
+const ldm_tensor_info *ldm_ckpt_at(const ldm_ckpt *ck, size_t i);
+const ldm_tensor_info *ldm_ckpt_find(const ldm_ckpt *ck, const char *name);
+
+/* Copies a tensor, widened or narrowed to f32, row-major, into dst (numel floats, the caller's).
+ * Thread-safe. f16/bf16/f64/integers convert with round to nearest even. */
+ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float *dst,
+                             ldm_error *err);
+
+/* The tensor's bytes in the mapping if it is contiguous and stored uncompressed, else NULL.
+ * NOT necessarily aligned: torch aligns to 64 inside newer files only. */
+const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t);
+
+/* Read-ahead, and giving back the process' pages of a tensor after use (see ldm_map_release). */
+void ldm_ckpt_will_need(const ldm_ckpt *ck, const ldm_tensor_info *t);
+void ldm_ckpt_release(const ldm_ckpt *ck, const ldm_tensor_info *t);
+
+/* What else is in the file, for `ldm inspect`: every leaf outside the state dict that was not a
+ * tensor, as dotted path and printable value ("epoch" -> "12"), in file order, capped at 10,000. */
+size_t ldm_ckpt_meta_count(const ldm_ckpt *ck);
+const char *ldm_ckpt_meta_path(const ldm_ckpt *ck, size_t i);
+const char *ldm_ckpt_meta_value(const ldm_ckpt *ck, size_t i);
+
+/* Every global the pickle names, in order: "torch._utils._rebuild_tensor_v2", its byte offset in the
+ * file, and whether ldm knows it (an unknown one became an opaque value; nothing is ever called). */
+typedef struct ldm_ckpt_global {
+    const char *name;
+    uint64_t offset;
+    bool known;
+} ldm_ckpt_global;
+size_t ldm_ckpt_global_count(const ldm_ckpt *ck);
+ldm_ckpt_global ldm_ckpt_global_at(const ldm_ckpt *ck, size_t i);
+
+/* One line each: unknown globals skipped outside the state dict, duplicate keys, ... */
+size_t ldm_ckpt_warning_count(const ldm_ckpt *ck);
+const char *ldm_ckpt_warning(const ldm_ckpt *ck, size_t i);
+
+#endif

@@ -1,0 +1,139 @@
+/* What exec asks of the hardware: a table of operations on views. `cpu` implements it; a GPU would
+ * behind the same table. exec plans with it and never tests an instruction set.
+ *
+ * Layout: activations are f32, NHWC, with a free pixel pitch, so that a concat is written in place by
+ * its producers. Weights come in CompVis' layout (OIHW) and are packed once at load.
+ *
+ * Determinism: for one backend (one instruction set) and one precision, the result for a sample does
+ * not depend on the number of threads, on the batch it is in, or on its place there. So work may be
+ * split over anything, but the order in which one output's terms are added up may not depend on n or
+ * on the number of workers. */
+#ifndef LDM_EXEC_BACKEND_H
+#define LDM_EXEC_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/pool.h"
+
+/* data: [n][h][w] pixels of c floats, `pitch` floats apart (pitch >= c). Rows and samples are dense
+ * in pixels: pixel (i, y, x) starts at data + ((i * h + y) * w + x) * pitch. 64-byte alignment of
+ * data is usual, never required; pitch is any number. */
+typedef struct ldm_view {
+    float *data;
+    int n, h, w, c;
+    size_t pitch;
+} ldm_view;
+
+typedef enum ldm_precision {
+    LDM_PRECISION_EXACT, /* direct convolution, f32 */
+    LDM_PRECISION_F32,   /* f32, faster algorithms (Winograd) allowed */
+    LDM_PRECISION_BF16
+} ldm_precision;
+
+/* A convolution's shape, without the batch. kernel is 1 or 3, stride 1 or 2. The input is read as if
+ * surrounded by zeros: pad_top and pad_left before it, as many as needed after it. With `upsample`
+ * the input is first enlarged by 2 (nearest): in_h, in_w are the sizes before that.
+ *   out(y, x) = sum over ky, kx of W(ky, kx) * in(y * stride + ky - pad_top, x * stride + ...)
+ * A linear layer is kernel 1 on a view of h = 1. */
+typedef struct ldm_conv_desc {
+    int cin, cout, kernel, stride, pad_top, pad_left;
+    bool upsample;
+    int in_h, in_w, out_h, out_w;
+} ldm_conv_desc;
+
+/* How one convolution will be computed: chosen from the shape alone, never by timing. */
+typedef struct ldm_conv_plan {
+    ldm_conv_desc desc;
+    int algorithm;           /* the backend's number */
+    const char *name;        /* "direct", "winograd4", ...; static */
+    size_t packed_floats;    /* size of the packed weights */
+    int pack_tasks;          /* independent parts that packing may be split into */
+    size_t scratch_floats;   /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
+} ldm_conv_plan;
+
+/* Threads and scratch memory of one run. */
+typedef struct ldm_exec_ctx {
+    ldm_pool *pool;
+    int threads;          /* == ldm_pool_threads(pool) */
+    float *scratch;       /* 64-byte aligned */
+    size_t scratch_floats;
+} ldm_exec_ctx;
+
+typedef struct ldm_conv_args {
+    ldm_view x, y;
+    const float *packed;
+    const float *bias;       /* [cout], or one row per sample bias_stride floats apart; NULL: none */
+    size_t bias_stride;      /* 0: the same bias for all samples */
+    ldm_view residual;       /* added to the result (same n, h, w, c as y); data NULL: none. May be y
+                                itself (same data and pitch) */
+} ldm_conv_args;
+
+typedef struct ldm_norm_args {
+    ldm_view x, y;           /* y may be x */
+    const float *gamma, *beta; /* [c] */
+    int groups;
+    float eps;
+    bool silu;               /* y = v * sigmoid(v) after the affine part */
+    const float *scale, *shift; /* [n][c], scale_stride floats apart: v * (1 + scale) + shift before
+                                   the SiLU (use_scale_shift_norm); NULL: none */
+    size_t scale_stride;
+} ldm_norm_args;
+
+/* softmax(scale * Q K^T) V per head, without the N x N matrix in memory. Head j of a pixel's q is
+ * at q.data + pixel * q.pitch + j * head_stride, head_dim floats; k and v likewise (cross-attention:
+ * k and v have their own number of pixels, kv n = q n). The result of head j goes to channel
+ * j * head_dim of y. q.c, k.c and v.c are not read. */
+typedef struct ldm_attention_args {
+    ldm_view q, k, v, y;
+    int heads, head_dim;
+    size_t head_stride;
+    float scale;
+} ldm_attention_args;
+
+typedef struct ldm_backend ldm_backend;
+
+struct ldm_backend {
+    const char *name; /* "c", "avx2", "avx512" */
+
+    /* Convolution: plan once, pack once (any of the pack_tasks in any thread), run often. weights:
+     * [cout][cin][kernel][kernel] f32, 4-byte aligned. LDM_ERR_UNSUPPORTED for a precision that the
+     * processor lacks. */
+    ldm_status (*conv_plan)(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
+                            int threads, ldm_conv_plan *out, ldm_error *err);
+    void (*conv_pack)(const ldm_backend *b, const ldm_conv_plan *plan, const float *weights,
+                      float *packed, int task);
+    void (*conv)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                 const ldm_conv_args *a);
+
+    /* Scratch floats that an operation takes for these arguments and this many threads (only sizes
+     * are read, no data). */
+    size_t (*norm_scratch)(const ldm_backend *b, const ldm_norm_args *a, int threads);
+    void (*norm)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_norm_args *a);
+    size_t (*attention_scratch)(const ldm_backend *b, const ldm_attention_args *a, int threads);
+    void (*attention)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_attention_args *a);
+
+    /* y = silu(x); y = a + b; y = x; elementwise over views of one size, y may be an input. */
+    void (*silu)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                 const ldm_view *y);
+    void (*add)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *a0,
+                const ldm_view *a1, const ldm_view *y);
+    void (*copy)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                 const ldm_view *y);
+    /* y[n][h/2][w/2] = mean of 2x2; y[n][2h][2w] = nearest; y = x + v[n][c] (v_stride apart). */
+    void (*avg_pool2)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                      const ldm_view *y);
+    void (*upsample2)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                      const ldm_view *y);
+    void (*add_vector)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                       const float *v, size_t v_stride, const ldm_view *y);
+
+    /* Nearest codebook entry of each pixel: argmin over j of |z|^2 + |e_j|^2 - 2 z.e_j in f32, the
+     * first minimum wins (VectorQuantizer2). codebook: [entries][z->c]. indices: [n*h*w]. */
+    void (*vq_nearest)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *z,
+                       const float *codebook, int entries, int64_t *indices);
+};
+
+#endif

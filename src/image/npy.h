@@ -1,0 +1,36 @@
+/* NumPy .npy and .npz files. Reading gives f32 from <f2 <f4 <f8 and integer types, or i64 from
+ * integer types; C order and Fortran order, versions 1 to 3. Writing is version 1, C order. */
+#ifndef LDM_IMAGE_NPY_H
+#define LDM_IMAGE_NPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum { LDM_NPY_MAX_DIMS = 8 };
+
+typedef struct ldm_npy {
+    int ndim;
+    uint64_t shape[LDM_NPY_MAX_DIMS];
+    uint64_t numel;
+    float *data; /* owned; ldm_npy_free */
+} ldm_npy;
+
+ldm_status ldm_npy_read(const char *path, ldm_npy *out, ldm_error *err);
+ldm_status ldm_npy_read_memory(const void *data, size_t size, const char *name, ldm_npy *out,
+                               ldm_error *err);
+void ldm_npy_free(ldm_npy *a); /* zeroed struct is fine */
+
+typedef enum ldm_npy_type { LDM_NPY_F32, LDM_NPY_F64, LDM_NPY_I64, LDM_NPY_U8 } ldm_npy_type;
+
+/* Writes numel(shape) elements of `type`, atomically (temporary name, then rename). */
+ldm_status ldm_npy_write(const char *path, ldm_npy_type type, int ndim, const uint64_t *shape,
+                         const void *data, ldm_error *err);
+
+/* One array "arr_0" of u8 [N,H,W,C] in an .npz as numpy.savez writes it (stored entries): the form
+ * that the ADM evaluation suite and FID tools read. */
+ldm_status ldm_npz_write_u8(const char *path, const char *array_name, int ndim,
+                            const uint64_t *shape, const uint8_t *data, ldm_error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/* Pictures: u8 RGB, rows top to bottom, NHWC without padding. PNG in and out, contact sheets,
+ * resizing, and the study's metrics. */
+#ifndef LDM_IMAGE_PICTURE_H
+#define LDM_IMAGE_PICTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef struct ldm_picture {
+    uint32_t width, height;
+    uint8_t *rgb; /* [height][width][3], owned; ldm_picture_free */
+} ldm_picture;
+
+ldm_status ldm_picture_create(uint32_t width, uint32_t height, ldm_picture *out, ldm_error *err);
+void ldm_picture_free(ldm_picture *p); /* zeroed struct is fine */
+
+/* A key and its UTF-8 text, as a PNG tEXt/iTXt chunk carries it. */
+typedef struct ldm_text {
+    const char *key, *value;
+} ldm_text;
+
+/* Writes a PNG atomically. texts may be NULL. */
+ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,
+                         size_t text_count, ldm_error *err);
+
+/* Reads a PNG of any kind as RGB (grey is copied to three channels, alpha dropped). At most
+ * max_pixels pixels (0: 64 million). */
+ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out, ldm_error *err);
+ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name,
+                               uint64_t max_pixels, ldm_picture *out, ldm_error *err);
+
+/* The text chunks of a PNG. *texts is one block to ldm_free (strings inside). */
+ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err);
+
+/* CompVis' custom_to_pil: x [3,h,w] f32 (NCHW plane order) in -1..1 -> clamp, (x+1)/2, (u8)(255*x)
+ * truncated, computed in f32 as PyTorch does. out must be created with w x h. */
+void ldm_picture_from_planes(const float *x, ldm_picture *out);
+
+/* All pictures of one size in a sheet with `columns` columns and `gap` pixels between and around,
+ * as torchvision.utils.make_grid (padding 2, black). */
+ldm_status ldm_grid(const ldm_picture *pics, size_t count, size_t columns, uint32_t gap,
+                    ldm_picture *out, ldm_error *err);
+
+/* Bicubic (Catmull-Rom, a = -0.5, edges clamped). */
+ldm_status ldm_resize_bicubic(const ldm_picture *in, uint32_t width, uint32_t height,
+                              ldm_picture *out, ldm_error *err);
+
+/* The study's figures, all on 0..1 values; formulas and sources in docs/METRICS.md. */
+typedef struct ldm_metrics {
+    double brightness;       /* mean Rec. 601 luma; 0.4 to 0.6 is ideal */
+    double contrast;         /* RMS contrast: std / mean of the luma; > 0.3 is good; 0 if mean is 0 */
+    double mean_r, mean_g, mean_b;
+    bool skin_like;          /* R > G > B */
+    double colour_coherence; /* lag-1 spatial autocorrelation of Cb and Cr, averaged */
+    const char *colour_grade; /* "excellent" >= 0.95, "fair" >= 0.85, else "poor" */
+} ldm_metrics;
+
+void ldm_metrics_compute(const ldm_picture *p, ldm_metrics *out);
+
+/* The study's closing sentence for these figures ("VERY LIKELY A GOOD FACE IMAGE!" ...); static. */
+const char *ldm_metrics_verdict(const ldm_metrics *m);
+
+#endif

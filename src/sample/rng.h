@@ -1,0 +1,26 @@
+/* PyTorch's CPU random numbers (mt19937, at::normal_ and at::uniform_ for f32), so that seed 42
+ * starts from the noise of torch.manual_seed(42); torch.randn(...). */
+#ifndef LDM_SAMPLE_RNG_H
+#define LDM_SAMPLE_RNG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ldm_rng {
+    uint32_t state[624];
+    int next;             /* index of the next word, 624: refill */
+    double cached_normal; /* the generator keeps the second value of a pair for small requests */
+    int has_cached;
+} ldm_rng;
+
+void ldm_rng_seed(ldm_rng *r, uint64_t seed);
+uint32_t ldm_rng_u32(ldm_rng *r);
+uint64_t ldm_rng_u64(ldm_rng *r);
+/* torch.randn(n) f32: for n >= 16 the vectorised Box-Muller order, below it the scalar one. */
+void ldm_rng_randn(ldm_rng *r, float *out, size_t n);
+/* torch.rand(n) f32. */
+void ldm_rng_rand(ldm_rng *r, float *out, size_t n);
+/* torch.randint(low, high, (n,)). */
+void ldm_rng_randint(ldm_rng *r, int64_t low, int64_t high, int64_t *out, size_t n);
+
+#endif
