@@ -1,0 +1,266 @@
+/* ldm: latent diffusion models in C.
+ *
+ * Loads an original CompVis latent diffusion checkpoint and its YAML, says whether the two belong
+ * together, and generates pictures with the original code's numbers.
+ *
+ *   ldm_model   configuration + checkpoint + packed weights. Immutable once open: any number of
+ *               threads may share one.
+ *   ldm_run     one job on a model: its own threads, memory and random numbers. One thread at a time.
+ *
+ * Rules that hold for every call: fallible calls return ldm_status and take `ldm_error *err` last,
+ * which may be NULL; on failure out-parameters are left NULL or zeroed and nothing is to be freed;
+ * strings are UTF-8; memory that a call hands over is released with the call named beside it. */
+#ifndef LDM_LDM_H
+#define LDM_LDM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ldm/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+LDM_API const char *ldm_version(void);
+
+/* Releases a string or array that ldm handed over. NULL is fine. */
+LDM_API void ldm_release(void *p);
+
+/* ---- models ---------------------------------------------------------------------------------- */
+
+typedef struct ldm_model ldm_model;
+
+typedef enum ldm_tristate { LDM_NO = 0, LDM_YES = 1, LDM_AUTO = -1 } ldm_tristate;
+
+/* A zeroed struct with ldm_model_options_init() is the shipped default model with its own config. */
+typedef struct ldm_model_options {
+    const char *ckpt;           /* NULL: the shipped default model */
+    const char *const *configs; /* YAML files, later ones laid over earlier ones. Without ckpt the
+                                   first layer is the shipped model's own config */
+    size_t config_count;
+    const char *const *sets;    /* OmegaConf dot-list assignments, after the files */
+    size_t set_count;
+    ldm_tristate ema;           /* AUTO: EMA when the config's use_ema allows it and the file has it */
+    int threads;                /* for loading; 0: as many as processors may be used */
+    const char *max_isa;        /* "c", "avx2", "avx512"; NULL: the best there is */
+    const char *precision;      /* "exact", "f32"; NULL: "f32" */
+    uint64_t max_memory;        /* bytes that this process may take; 0: no limit */
+} ldm_model_options;
+
+LDM_API void ldm_model_options_init(ldm_model_options *opt);
+
+/* Opens, checks and packs. LDM_ERR_MISMATCH when a tensor that the run would use is missing or has
+ * another shape; the message names the first and says how many. */
+LDM_API ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_error *err);
+LDM_API void ldm_model_close(ldm_model *m);
+
+/* Facts for people and programs; strings live as long as the model. */
+typedef struct ldm_model_info {
+    const char *ckpt_path, *ckpt_format;
+    const char *isa, *precision;
+    const char *weights;      /* "EMA" or "raw" */
+    bool is_default;          /* the shipped model, not the user's */
+    const char *default_note; /* what the shipped model is, one line; NULL for the user's */
+    int latent_channels, latent_h, latent_w; /* the config's own shape */
+    bool shape_ambiguous;     /* config does not say one shape: latent_candidates lists them */
+    const char *latent_candidates;
+    int downsample;           /* picture pixels per latent pixel (4 for f4) */
+    int timesteps;            /* of training (1000) */
+    bool guidance_has_effect; /* false where conditional and unconditional eps are the same */
+    uint64_t weight_bytes;    /* of the packed weights */
+    double load_seconds;
+} ldm_model_info;
+LDM_API void ldm_model_get_info(const ldm_model *m, ldm_model_info *out);
+
+/* Warnings and notes of loading (weights initialised, settings without effect...), one line each. */
+LDM_API size_t ldm_model_note_count(const ldm_model *m);
+LDM_API const char *ldm_model_note(const ldm_model *m, size_t i);
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+typedef struct ldm_report_options {
+    bool json;    /* one JSON object; else text for a terminal */
+    bool all;     /* every name, not the first 10 */
+    bool values;  /* check: read the weights too and report NaN and infinity */
+    bool keys;    /* inspect: the list of names */
+    bool shapes;  /* inspect: the layer shapes of the network that a YAML describes */
+    bool colour;  /* text: ANSI colours */
+} ldm_report_options;
+
+/* Configuration against checkpoint. *fits is false if a tensor that the run would use is missing or
+ * has another shape. *report: ldm_release it. */
+LDM_API ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *ropt,
+                             char **report, bool *fits, ldm_error *err);
+
+/* What is in a checkpoint or a YAML file, without loading weights. */
+LDM_API ldm_status ldm_inspect(const char *path, const ldm_report_options *ropt, char **report,
+                               ldm_error *err);
+
+/* ---- sampling -------------------------------------------------------------------------------- */
+
+/* A C-order array of float32. ldm_array_free releases data and zeroes the struct. */
+typedef struct ldm_array {
+    int ndim;
+    uint64_t shape[8];
+    uint64_t numel;
+    float *data;
+} ldm_array;
+
+LDM_API ldm_status ldm_array_read(const char *path, ldm_array *out, ldm_error *err); /* .npy */
+LDM_API ldm_status ldm_array_write(const char *path, const ldm_array *a, ldm_error *err);
+LDM_API ldm_status ldm_array_write_int64(const char *path, int ndim, const uint64_t *shape,
+                                         const int64_t *data, ldm_error *err);
+LDM_API void ldm_array_free(ldm_array *a);
+
+typedef struct ldm_progress {
+    int step, step_count; /* 1-based within this batch; step 0: the first is about to begin */
+    int timestep;
+    int first_image, images_in_batch, image_count;
+    const char *stage;    /* "sampling" or "decoding" */
+} ldm_progress;
+
+typedef struct ldm_job {
+    int steps;               /* 1 .. the model's timesteps */
+    const char *timesteps;   /* "compvis", "quad", "leading", "trailing", "linspace" */
+    double eta, temperature;
+    double scale;            /* guidance scale; 1: none */
+    const char *cond;        /* "none" or "zeros" */
+    uint64_t seed;           /* picture i has seed + i and a noise stream of its own */
+    int count;               /* pictures */
+    int batch;               /* pictures computed together; 0: chosen */
+    int latent_c, latent_h, latent_w; /* 0: the config's */
+    bool quantize;           /* decode through the codebook (VQ); true is CompVis' default */
+    bool quantize_x0;
+    const ldm_array *x_t;    /* start noise [N,C,H,W]; sets count and shape; NULL: from the seed */
+    const ldm_array *noise;  /* [S,N,C,H,W] of each step really run, in the order drawn; or NULL */
+    const ldm_array *mask;   /* [1 or N,1 or C,H,W], 1 keeps x0; with x0 */
+    const ldm_array *x0;     /* [1 or N,C,H,W] */
+    int threads;             /* 0: as many as processors may be used */
+    uint64_t max_memory;     /* bytes for the whole process; 0: no limit */
+    int (*progress)(void *ctx, const ldm_progress *p); /* nonzero cancels; may be NULL */
+    void *ctx;
+} ldm_job;
+
+/* CompVis' sample_diffusion.py defaults where it has any: 50 steps, eta 1 becomes the study's 0,
+ * scale 1, cond none, seed 42, one picture. */
+LDM_API void ldm_job_init(ldm_job *job);
+
+typedef struct ldm_run ldm_run;
+
+/* job is copied; the arrays in it stay the caller's and must outlive the run. */
+LDM_API ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
+                                  ldm_error *err);
+LDM_API void ldm_run_free(ldm_run *r);
+
+typedef struct ldm_run_info {
+    int steps_asked, steps_run;
+    const int *timesteps;      /* [steps_run], in the order sampled (largest first) */
+    int count, batch;
+    int latent_c, latent_h, latent_w, image_h, image_w;
+    int threads;
+    bool noise_used;           /* eta > 0 or a mask: random numbers are drawn in the steps */
+    uint64_t memory_weights, memory_activations, memory_total; /* bytes */
+    double flop_per_eps, flop_decode; /* floating point operations, per picture */
+} ldm_run_info;
+LDM_API void ldm_run_get_info(const ldm_run *r, ldm_run_info *out);
+/* What the program should tell the user about this run: "150 steps asked, 167 run: ...", "guidance
+ * has no effect: ...". One line each. */
+LDM_API size_t ldm_run_note_count(const ldm_run *r);
+LDM_API const char *ldm_run_note(const ldm_run *r, size_t i);
+
+/* One finished picture. Pointers are the run's and hold until the next call on it. */
+typedef struct ldm_result {
+    int index;             /* 0 .. count - 1 */
+    uint64_t seed;
+    const float *latent;   /* [C,H,W] */
+    const float *image;    /* [3,height,width], -1..1, not clamped */
+    const uint8_t *rgb;    /* [height,width,3] */
+    int width, height;
+    ldm_status status;     /* LDM_ERR_NUMERIC: this picture failed (message in err of ldm_run_next);
+                              the pointers are NULL, the others go on */
+} ldm_result;
+
+/* The next picture in order; computes a batch when none is waiting. *have is false after the last. */
+LDM_API ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err);
+
+/* The recipe of one picture: a JSON object with everything needed to repeat it (version, checkpoint
+ * name and SHA-256, merged config, seed, sampler, timesteps, steps, eta, scale...). Waits for the
+ * hash, which is computed beside the sampling. ldm_release it. */
+LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json, ldm_error *err);
+
+/* ---- parts of the network, for debugging ------------------------------------------------------- */
+
+typedef enum ldm_part {
+    LDM_PART_UNET,     /* in: x [N,C,H,W], t; out: eps */
+    LDM_PART_ENCODE,   /* in: image [N,3,h,w] in -1..1; out: pre-quantised latent (no scale factor) */
+    LDM_PART_DECODE,   /* in: z [N,C,H,W] with the scale factor; out: image */
+    LDM_PART_QUANTIZE, /* in: latent without scale factor; out: what goes to post_quant_conv */
+    LDM_PART_INDICES   /* the same; out: codebook indices [N,H,W] */
+} ldm_part;
+
+typedef struct ldm_eval_job {
+    ldm_part part;
+    const ldm_array *in;
+    const ldm_array *context; /* passed to the network as CompVis would; may be NULL */
+    double t;                 /* timestep, for the UNet */
+    bool quantize;            /* decode: through the codebook */
+    int threads;
+    const char *dump_dir;     /* every block's output as .npy ("input_blocks_00.npy", ...); or NULL */
+} ldm_eval_job;
+
+/* out: fresh array, ldm_array_free. Indices come as floats (exact below 2^24). */
+LDM_API ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
+                            ldm_error *err);
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+typedef struct ldm_image {
+    int width, height;
+    uint8_t *rgb; /* [height][width][3]; ldm_release */
+} ldm_image;
+
+LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err); /* PNG */
+/* Atomic. recipe: JSON of ldm_run_recipe for the PNG's text chunks, or NULL. */
+LDM_API ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *recipe,
+                                   ldm_error *err);
+/* The recipe in a PNG that ldm wrote; LDM_ERR_FORMAT where there is none. ldm_release it. */
+LDM_API ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err);
+/* A contact sheet of equal pictures; columns 0: as square as it gets. ldm_release(out->rgb). */
+LDM_API ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns,
+                                  ldm_image *out, ldm_error *err);
+/* arr_0 [N,H,W,3] u8, the .npz that the ADM evaluation and FID tools read. */
+LDM_API ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t count,
+                                       ldm_error *err);
+
+/* The study's figures of one picture; docs/METRICS.md has formulas and sources. */
+typedef struct ldm_image_metrics {
+    double brightness, contrast, mean_r, mean_g, mean_b, colour_coherence;
+    bool skin_like;
+    const char *colour_grade; /* "excellent", "fair", "poor"; static */
+    const char *verdict;      /* the study's sentence; static */
+} ldm_image_metrics;
+LDM_API void ldm_image_measure(const ldm_image *im, ldm_image_metrics *out);
+
+/* ---- timing ---------------------------------------------------------------------------------- */
+
+typedef struct ldm_bench_options {
+    int rounds;              /* eps evaluations that are timed */
+    int batch;
+    int threads;
+    int latent_h, latent_w;  /* 0: the config's */
+    bool json;
+    bool layers;             /* a table of every operation */
+    double process_start;    /* CLOCK_MONOTONIC seconds at the start of main */
+} ldm_bench_options;
+
+/* Opens the model itself, so that readiness is measured from the start of the process. *report holds
+ * ready_s, eps_s, first_eps_s, decode_s, peak_rss_bytes, threads, isa (JSON) or a table. */
+LDM_API ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *bopt,
+                             char **report, ldm_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
