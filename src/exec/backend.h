@@ -99,10 +99,12 @@ struct ldm_backend {
     const char *name; /* "c", "avx2", "avx512" */
 
     /* Convolution: plan once, pack once (any of the pack_tasks in any thread), run often. weights:
-     * [cout][cin][kernel][kernel] f32, 4-byte aligned. LDM_ERR_UNSUPPORTED for a precision that the
-     * processor lacks. */
+     * [cout][cin][kernel][kernel] f32, 4-byte aligned. algorithm: -1 lets the backend choose from
+     * the shape; else the number an earlier plan of the same layer at another size got (weights are
+     * packed once and must serve every size). LDM_ERR_UNSUPPORTED for a precision that the processor
+     * lacks. */
     ldm_status (*conv_plan)(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
-                            int threads, ldm_conv_plan *out, ldm_error *err);
+                            int algorithm, int threads, ldm_conv_plan *out, ldm_error *err);
     void (*conv_pack)(const ldm_backend *b, const ldm_conv_plan *plan, const float *weights,
                       float *packed, int task);
     void (*conv)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
