@@ -1,0 +1,82 @@
+/* Configuration against checkpoint: which tensors match, which settings count, and what to do. */
+#ifndef LDM_AUDIT_AUDIT_H
+#define LDM_AUDIT_AUDIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "checkpoint/checkpoint.h"
+#include "config/config.h"
+#include "spec/spec.h"
+
+/* Settings that no tensor's shape shows, as a run with this checkpoint will use them. A buffer in the
+ * checkpoint goes before the YAML, the YAML before the default. */
+typedef struct ldm_effective {
+    double scale_factor;
+    bool scale_is_buffer;     /* from the file's scale_factor buffer (only with scale_by_std) */
+    bool ema;                 /* the UNet's weights come from model_ema.* */
+    const char *ema_reason;   /* one line, static: why EMA or raw */
+    const ldm_tensor_info *alphas_cumprod; /* the file's buffer; NULL: computed from the YAML */
+    bool cross_attention;     /* the network has layers that read a context */
+} ldm_effective;
+
+typedef struct ldm_shape_mismatch {
+    const ldm_tensor_spec *expected;
+    const ldm_tensor_info *found;
+} ldm_shape_mismatch;
+
+typedef struct ldm_audit {
+    const ldm_spec *spec;
+    const ldm_ckpt *ckpt;
+    ldm_effective effective;
+
+    const ldm_tensor_spec **missing; /* in state_dict order */
+    size_t missing_count;
+    const ldm_tensor_info **unexpected; /* in file order */
+    size_t unexpected_count;
+    ldm_shape_mismatch *mismatched;
+    size_t mismatched_count;
+    size_t matching; /* same name and shape */
+    size_t model_keys, checkpoint_keys;
+
+    /* Tensors that a sampling run would use (UNet, or its EMA shadows; decoder; codebook; the
+     * alphas_cumprod buffer is recomputed if absent) and that are missing or have another shape. */
+    size_t run_missing, run_mismatched;
+    bool fits; /* both are 0 */
+
+    struct ldm_audit_private *priv;
+} ldm_audit;
+
+/* ema: -1 auto (use_ema of the config, if the file has the shadows), 0 raw, 1 EMA (LDM_ERR_MISMATCH
+ * if the file has none). spec and ckpt must outlive the audit. */
+ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema, ldm_audit **out,
+                            ldm_error *err);
+void ldm_audit_free(ldm_audit *a); /* NULL is fine */
+
+/* LDM_OK, or LDM_ERR_MISMATCH with one line that names the first tensor, counts the others and says
+ * what to do. */
+ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err);
+
+typedef struct ldm_audit_report {
+    bool all, values, colour;
+} ldm_audit_report;
+
+/* `ldm check`: for a terminal, and as one JSON object. */
+ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,
+                          ldm_error *err);
+ldm_status ldm_audit_json(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,
+                          ldm_error *err);
+
+typedef struct ldm_inspect_report {
+    bool json, all, keys, shapes, colour;
+} ldm_inspect_report;
+
+/* `ldm inspect` of a checkpoint, and of a configuration (spec NULL where it describes no model). */
+ldm_status ldm_inspect_checkpoint(const ldm_ckpt *ck, const ldm_inspect_report *r, ldm_str *out,
+                                  ldm_error *err);
+ldm_status ldm_inspect_config(const ldm_config *cfg, const ldm_spec *spec,
+                              const ldm_inspect_report *r, ldm_str *out, ldm_error *err);
+
+#endif
