@@ -16,7 +16,8 @@ typedef struct ldm_ddim_model {
     /* eps[n][chw] of x at timestep t (guidance, if any, already applied: see ldm_guidance_mix). */
     ldm_status (*eps)(void *ctx, const float *x, int t, float *eps, ldm_error *err);
     /* noise[n][chw] of this step: standard normal, or the user's own. Called with step_index 0 for
-     * the first step really run. mask_noise: the draw q_sample makes before the step's own. */
+     * the first step really run, once per step even where sigma is 0 (as CompVis draws), so it may
+     * not be NULL. mask_noise: the draw q_sample makes before the step's own, with a mask only. */
     ldm_status (*noise)(void *ctx, int step_index, bool mask_noise, float *noise, ldm_error *err);
     /* Replaces pred_x0[n][chw] by its quantised form; may be NULL without quantize_x0. */
     ldm_status (*quantize)(void *ctx, float *pred_x0, ldm_error *err);

@@ -24,7 +24,7 @@ void ldm_betas(ldm_beta_schedule s, int n, double linear_start, double linear_en
 void ldm_alphas_cumprod(const double *betas, int n, double *f64, float *f32);
 
 typedef enum ldm_spacing {
-    LDM_SPACING_COMPVIS, /* range(0, T, T // S) + 1; a timestep of T is dropped */
+    LDM_SPACING_COMPVIS, /* range(0, T, T // S) + 1; a timestep of T is dropped (see `dropped`) */
     LDM_SPACING_QUAD,    /* CompVis ddim_discr_method quad */
     LDM_SPACING_LEADING, /* "Common diffusion noise schedules and sample steps are flawed", table 2 */
     LDM_SPACING_TRAILING,
@@ -35,7 +35,9 @@ ldm_status ldm_spacing_parse(const char *name, ldm_spacing *out, ldm_error *err)
 const char *ldm_spacing_name(ldm_spacing s);
 
 /* The steps of one DDIM run, in f64 as CompVis make_ddim_sampling_parameters computes them from f32
- * alphas; arrays of `count`, in increasing order of timestep (sampling walks them backwards). */
+ * alphas; arrays of `count`, in increasing order of timestep (sampling walks them backwards).
+ * alphas_prev[0] is alphas_cumprod[0] for compvis and quad, as there, and 1 (clean data) for the
+ * paper's spacings, whose timesteps are theirs less one: the paper counts from 1. */
 typedef struct ldm_ddim_schedule {
     int count;
     int *timesteps;
