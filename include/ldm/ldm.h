@@ -40,6 +40,8 @@ typedef struct ldm_model_options {
     const char *const *configs; /* YAML files, later ones laid over earlier ones. Without ckpt the
                                    first layer is the shipped model's own config */
     size_t config_count;
+    const char *config_text;    /* YAML text as the first layer (a recipe's merged config), in the
+                                   place of the shipped model's own; NULL: none */
     const char *const *sets;    /* OmegaConf dot-list assignments, after the files */
     size_t set_count;
     ldm_tristate ema;           /* AUTO: EMA when the config's use_ema allows it and the file has it */
@@ -73,6 +75,10 @@ typedef struct ldm_model_info {
     double load_seconds;
 } ldm_model_info;
 LDM_API void ldm_model_get_info(const ldm_model *m, ldm_model_info *out);
+
+/* The checkpoint's SHA-256 as 64 hex digits; reads the whole file on the first call. *hex lives as
+ * long as the model. */
+LDM_API ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err);
 
 /* Warnings and notes of loading (weights initialised, settings without effect...), one line each. */
 LDM_API size_t ldm_model_note_count(const ldm_model *m);
