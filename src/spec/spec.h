@@ -26,7 +26,7 @@ typedef struct ldm_int_list {
 
 /* ldm.modules.diffusionmodules.openaimodel.UNetModel */
 typedef struct ldm_unet_config {
-    int in_channels, model_channels, out_channels, num_res_blocks;
+    int image_size, in_channels, model_channels, out_channels, num_res_blocks;
     ldm_int_list attention_resolutions, channel_mult;
     bool conv_resample, use_scale_shift_norm, resblock_updown, use_new_attention_order;
     bool use_spatial_transformer, legacy;
@@ -39,8 +39,8 @@ typedef struct ldm_vq_config {
     int embed_dim, n_embed;
     int ch, out_ch, in_channels, z_channels, resolution, num_res_blocks;
     ldm_int_list ch_mult, attn_resolutions;
-    bool double_z, resamp_with_conv, tanh_out, give_pre_end;
-    bool attention; /* attn_type: vanilla (true) or none */
+    bool double_z, resamp_with_conv, tanh_out, give_pre_end, use_linear_attn;
+    const char *attn_type; /* "vanilla" or "none" */
     bool use_ema;   /* of the first stage itself: LitEma keys in its state_dict */
     int colorize_nlabels;
 } ldm_vq_config;
@@ -52,9 +52,9 @@ typedef enum ldm_cond_stage {
 
 /* ldm.models.diffusion.ddpm.LatentDiffusion */
 typedef struct ldm_diffusion_config {
-    int timesteps, num_timesteps_cond, image_size_h, image_size_w, channels;
+    int timesteps, image_size, channels;
     ldm_beta_schedule beta_schedule;
-    double linear_start, linear_end, cosine_s, v_posterior;
+    double linear_start, linear_end, cosine_s;
     double scale_factor; /* the YAML's or the default's; a buffer in the file goes before it */
     bool scale_by_std, use_ema, concat_mode, learn_logvar;
     const char *parameterization;  /* "eps" or "x0" */
