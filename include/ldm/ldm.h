@@ -191,9 +191,12 @@ typedef struct ldm_result {
 /* The next picture in order; computes a batch when none is waiting. *have is false after the last. */
 LDM_API ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err);
 
-/* The recipe of one picture: a JSON object with everything needed to repeat it (version, checkpoint
- * name and SHA-256, merged config, seed, sampler, timesteps, steps, eta, scale...). Waits for the
- * hash, which is computed beside the sampling. ldm_release it. */
+/* The recipe of one picture: a JSON object with everything needed to repeat it:
+ *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for the shipped model}, "config"
+ *   (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a string above
+ *   2^63 - 1), "index", "sampler" ("ddim"), "steps" (asked), "timesteps" (the spacing's name), "eta",
+ *   "temperature", "scale", "cond", "quantize", "quantize_x0", "shape" [C,H,W].
+ * Waits for the hash, which is computed beside the sampling. ldm_release it. */
 LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json, ldm_error *err);
 
 /* ---- parts of the network, for debugging ------------------------------------------------------- */
