@@ -64,7 +64,7 @@ typedef struct ldm_exec_ctx {
 
 typedef struct ldm_conv_args {
     ldm_view x, y;
-    const float *packed;
+    const float *packed;     /* 64-byte aligned, as for conv_pack */
     const float *bias;       /* [cout], or one row per sample bias_stride floats apart; NULL: none */
     size_t bias_stride;      /* 0: the same bias for all samples */
     ldm_view residual;       /* added to the result (same n, h, w, c as y); data NULL: none. May be y

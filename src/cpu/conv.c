@@ -1,0 +1,278 @@
+/* Direct convolution as an indirect matrix product. The rows of A are not gathered: a table of
+ * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
+ * where the tap lies outside. Stride, padding and upsampling are nothing but another table.
+ *
+ * A task is a block of pixels by one panel of nr output channels. It walks the panel in segments that
+ * stay in the first-level cache, and for each segment all tiles of the block; the sums in between
+ * wait in scratch. The input channels are cut into chunks, outermost, so that the slice of the input
+ * which all taps share stays in the second-level cache. Per output the order of terms is chunk, tap,
+ * channel: the same for every split. */
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "cpu/ops.h"
+
+#define ALGORITHM_DIRECT 0
+
+typedef struct conv_job {
+    const ldm_kernels *kernels;
+    const ldm_conv_desc *desc;
+    const ldm_conv_args *args;
+    const float *zeros;
+    float *worker_scratch;
+    size_t worker_floats;
+
+    size_t taps, chunks, chunk_len, panels;
+    size_t units, unit_pixels;    /* runs of output pixels that share a bias */
+    size_t blocks;                /* of pixels, per unit */
+    size_t panel_group;           /* panels per task */
+    bool panel_major;             /* consecutive tasks share the panel, not the pixels */
+} conv_job;
+
+static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_ceil_div((size_t)d->cin, (size_t)k->chunk);
+}
+
+static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
+}
+
+static size_t zero_row_floats(const ldm_conv_desc *d)
+{
+    return ldm_round_up((size_t)d->cin, 16);
+}
+
+/* Partial sums, then the pointer table. */
+static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    size_t pixels = (size_t)k->block_pixels, taps = (size_t)(d->kernel * d->kernel);
+    size_t pointers = pixels * taps * sizeof(float *) / sizeof(float);
+
+    return ldm_round_up(pixels * (size_t)k->nr + pointers, 16);
+}
+
+ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
+                             int algorithm, int threads, ldm_conv_plan *out, ldm_error *err)
+{
+    const ldm_kernels *k = ldm_kernels_of(b);
+    uint64_t rows;
+
+    if (p == LDM_PRECISION_BF16)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "backend %s has no bf16 convolution; use precision f32 or exact",
+                             b->name);
+    if (d->cin < 1 || d->cout < 1 || d->in_h < 1 || d->in_w < 1 || d->out_h < 1 || d->out_w < 1 ||
+        (d->kernel != 1 && d->kernel != 3) || (d->stride != 1 && d->stride != 2) ||
+        d->pad_top < 0 || d->pad_left < 0 || threads < 1)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "convolution %d -> %d channels, kernel %d, stride %d, %dx%d -> %dx%d: "
+                             "expected positive sizes, kernel 1 or 3, stride 1 or 2",
+                             d->cin, d->cout, d->kernel, d->stride, d->in_h, d->in_w, d->out_h,
+                             d->out_w);
+    if (algorithm != -1 && algorithm != ALGORITHM_DIRECT)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED, "backend %s has no convolution algorithm %d",
+                             b->name, algorithm);
+    memset(out, 0, sizeof *out);
+    out->desc = *d;
+    out->algorithm = ALGORITHM_DIRECT;
+    out->name = "direct";
+    out->pack_tasks = (int)ldm_ceil_div((size_t)d->cout, (size_t)k->nr);
+    rows = (uint64_t)(d->kernel * d->kernel) * (uint64_t)d->cin;
+    if (ldm_mul_size(rows * (uint64_t)k->nr, (uint64_t)out->pack_tasks, &out->packed_floats))
+        return ldm_error_set(err, LDM_ERR_RANGE, "convolution %d -> %d channels does not fit memory",
+                             d->cin, d->cout);
+    out->scratch_floats = zero_row_floats(d) + (size_t)threads * worker_floats(k, d);
+    return LDM_OK;
+}
+
+void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const float *weights,
+                       float *packed, int task)
+{
+    const ldm_kernels *k = ldm_kernels_of(b);
+    const ldm_conv_desc *d = &plan->desc;
+    const size_t row = (size_t)(d->kernel * d->kernel) * (size_t)d->cin;
+    const int left = d->cout - task * k->nr;
+    ldm_pack p = {
+        .src = weights + (size_t)task * (size_t)k->nr * row,
+        .src_stride = row,
+        .rows = left < k->nr ? left : k->nr,
+        .taps = d->kernel * d->kernel,
+        .cin = (size_t)d->cin,
+        .chunk_len = chunk_length(k, d),
+        .dst = packed + (size_t)task * (size_t)k->nr * row,
+        .stream = true,
+    };
+
+    k->pack(&p);
+}
+
+/* rows[tap * mr + i] for the mr output pixels from `pixel` (counted over all samples). */
+static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **rows)
+{
+    const ldm_conv_desc *d = job->desc;
+    const ldm_view *x = &job->args->x;
+    const size_t out_w = (size_t)d->out_w, plane = (size_t)d->out_h * out_w;
+    const int up = d->upsample ? 1 : 0, h = d->in_h << up, w = d->in_w << up;
+    int sample = (int)(pixel / plane);
+    int oy = (int)(pixel % plane / out_w), ox = (int)(pixel % out_w);
+    int i, ky, kx;
+
+    for (i = 0; i < mr; i++) {
+        const float *base = x->data + (size_t)sample * (size_t)x->h * (size_t)x->w * x->pitch;
+        const float **at = rows + i;
+
+        for (ky = 0; ky < d->kernel; ky++) {
+            const int iy = oy * d->stride + ky - d->pad_top;
+            const bool inside = iy >= 0 && iy < h;
+            const float *line = base + (inside ? (size_t)(iy >> up) * (size_t)x->w * x->pitch : 0);
+
+            for (kx = 0; kx < d->kernel; kx++, at += mr) {
+                const int ix = ox * d->stride + kx - d->pad_left;
+
+                *at = inside && ix >= 0 && ix < w ? line + (size_t)(ix >> up) * x->pitch
+                                                  : job->zeros;
+            }
+        }
+        if (++ox == d->out_w) {
+            ox = 0;
+            if (++oy == d->out_h) {
+                oy = 0;
+                sample++;
+            }
+        }
+    }
+}
+
+/* One panel over the `count` pixels from `pixel`, which share the bias; rows: their table. */
+static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t count,
+                      const float *const *rows, float *partial)
+{
+    const ldm_kernels *k = job->kernels;
+    const ldm_conv_desc *d = job->desc;
+    const ldm_conv_args *a = job->args;
+    const size_t nr = (size_t)k->nr, cin = (size_t)d->cin, column = panel * nr;
+    const size_t tiles = ldm_ceil_div(count, (size_t)k->mr);
+    const size_t seg_taps = job->chunks > 1 || cin * 2 > (size_t)k->chunk ? 1
+                            : (size_t)k->chunk / cin < job->taps ? (size_t)k->chunk / cin
+                                                                 : job->taps;
+    const float *bias = NULL;
+    size_t chunk, tap, i;
+    ldm_tile t = {
+        .y_pitch = a->y.pitch,
+        .residual_pitch = a->residual.pitch,
+        .b = a->packed + panel * nr * cin * job->taps,
+        .cols = d->cout - (int)column < k->nr ? d->cout - (int)column : k->nr,
+    };
+
+    if (a->bias)
+        bias = a->bias + pixel / ((size_t)d->out_h * (size_t)d->out_w) * a->bias_stride + column;
+    for (chunk = 0; chunk < job->chunks; chunk++) {
+        t.row_offset = chunk * job->chunk_len;
+        t.k = cin - t.row_offset < job->chunk_len ? cin - t.row_offset : job->chunk_len;
+        for (tap = 0; tap < job->taps; tap += seg_taps) {
+            t.taps = (int)(job->taps - tap < seg_taps ? job->taps - tap : seg_taps);
+            t.first = chunk == 0 && tap == 0;
+            t.last = chunk + 1 == job->chunks && tap + seg_taps >= job->taps;
+            t.bias = bias;
+            for (i = 0; i < tiles; i++) {
+                const size_t start = ldm_split(count, tiles, i);
+                const size_t mr = ldm_split(count, tiles, i + 1) - start;
+
+                t.rows = rows + start * job->taps + tap * mr;
+                t.partial = partial + start * nr;
+                t.y = a->y.data + (pixel + start) * a->y.pitch + column;
+                t.residual = a->residual.data
+                                 ? a->residual.data + (pixel + start) * a->residual.pitch + column
+                                 : NULL;
+                k->tile(&t, (int)mr);
+            }
+            t.b += (size_t)t.taps * t.k * nr;
+        }
+    }
+}
+
+static void conv_task(void *arg, size_t index, int worker)
+{
+    const conv_job *job = arg;
+    const ldm_kernels *k = job->kernels;
+    const size_t groups = ldm_ceil_div(job->panels, job->panel_group);
+    const size_t parts = job->units * job->blocks;
+    const size_t part = job->panel_major ? index % parts : index / groups;
+    const size_t group = job->panel_major ? index / parts : index % groups;
+    const size_t unit = part / job->blocks, block = part % job->blocks;
+    const size_t begin = ldm_split(job->unit_pixels, job->blocks, block);
+    const size_t count = ldm_split(job->unit_pixels, job->blocks, block + 1) - begin;
+    const size_t pixel = unit * job->unit_pixels + begin;
+    const size_t tiles = ldm_ceil_div(count, (size_t)k->mr);
+    float *partial = job->worker_scratch + (size_t)worker * job->worker_floats;
+    const float **rows = (const float **)(void *)(partial + k->block_pixels * k->nr);
+    size_t i, panel, end;
+
+    for (i = 0; i < tiles; i++) {
+        const size_t start = ldm_split(count, tiles, i);
+
+        fill_rows(job, pixel + start, (int)(ldm_split(count, tiles, i + 1) - start),
+                  rows + start * job->taps);
+    }
+    panel = group * job->panel_group;
+    end = panel + job->panel_group < job->panels ? panel + job->panel_group : job->panels;
+    for (; panel < end; panel++)
+        run_panel(job, panel, pixel, count, rows, partial);
+}
+
+/* Enough tasks that both ends meet: at least 4 a worker, and an even number each if there are few. */
+static void split_work(conv_job *job, int threads)
+{
+    const size_t workers = (size_t)threads, min_block = 2 * (size_t)job->kernels->mr;
+    const size_t most = ldm_ceil_div(job->unit_pixels, min_block);
+    size_t tasks, input, weights;
+
+    job->blocks = ldm_ceil_div(job->unit_pixels, (size_t)job->kernels->block_pixels);
+    if (workers > 1) {
+        while (job->blocks < most) {
+            tasks = job->units * job->blocks * job->panels;
+            if (tasks >= 16 * workers || (tasks >= 4 * workers && tasks % workers == 0))
+                break;
+            job->blocks++;
+        }
+    }
+    input = job->units * job->unit_pixels;
+    weights = job->taps * (size_t)job->desc->cout;
+    job->panel_major = weights > input;
+    tasks = job->units * job->blocks * job->panels;
+    job->panel_group = 1;
+    if (!job->panel_major && tasks > 32 * workers)
+        job->panel_group = tasks / (32 * workers) < job->panels ? tasks / (32 * workers)
+                                                                : job->panels;
+}
+
+void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                  const ldm_conv_args *a)
+{
+    const ldm_kernels *k = ldm_kernels_of(b);
+    const ldm_conv_desc *d = &plan->desc;
+    const size_t plane = (size_t)d->out_h * (size_t)d->out_w, n = (size_t)a->x.n;
+    conv_job job = {
+        .kernels = k,
+        .desc = d,
+        .args = a,
+        .zeros = ctx->scratch,
+        .worker_scratch = ctx->scratch + zero_row_floats(d),
+        .worker_floats = worker_floats(k, d),
+        .taps = (size_t)(d->kernel * d->kernel),
+        .chunks = chunk_count(k, d),
+        .chunk_len = chunk_length(k, d),
+        .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),
+        .units = a->bias && a->bias_stride ? n : 1,
+        .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,
+    };
+
+    memset(ctx->scratch, 0, zero_row_floats(d) * sizeof(float));
+    split_work(&job, ctx->threads);
+    ldm_pool_run(ctx->pool,
+                 job.units * job.blocks * ldm_ceil_div(job.panels, job.panel_group), conv_task,
+                 &job);
+}

@@ -1,0 +1,71 @@
+/* The tables of kernels and the backends made of them; nothing else in ldm knows which exist. */
+#include "cpu/cpu.h"
+
+#include "cpu/kernels.h"
+#include "cpu/ops.h"
+
+#define KERNELS(isa, rows, columns, chunk_rows, pixels)                                            \
+    const ldm_kernels ldm_kernels_##isa = {                                                        \
+        .mr = rows,                                                                                \
+        .nr = columns,                                                                             \
+        .chunk = chunk_rows,                                                                       \
+        .block_pixels = pixels,                                                                    \
+        .tile = ldm_tile_##isa,                                                                    \
+        .pack = ldm_pack_##isa,                                                                    \
+        .moments = ldm_moments_##isa,                                                              \
+        .affine = ldm_affine_##isa,                                                                \
+        .softmax = ldm_softmax_##isa,                                                              \
+        .silu = ldm_silu_##isa,                                                                    \
+        .add = ldm_add_##isa,                                                                      \
+        .multiply = ldm_multiply_##isa,                                                            \
+        .mean4 = ldm_mean4_##isa,                                                                  \
+        .vq = ldm_vq_##isa,                                                                        \
+    }
+
+#define BACKEND(isa, text)                                                                         \
+    static const ldm_cpu_backend_impl backend_##isa = {                                            \
+        .base =                                                                                    \
+            {                                                                                      \
+                .name = text,                                                                      \
+                .conv_plan = ldm_cpu_conv_plan,                                                    \
+                .conv_pack = ldm_cpu_conv_pack,                                                    \
+                .conv = ldm_cpu_conv,                                                              \
+                .norm_scratch = ldm_cpu_norm_scratch,                                              \
+                .norm = ldm_cpu_norm,                                                              \
+                .attention_scratch = ldm_cpu_attention_scratch,                                    \
+                .attention = ldm_cpu_attention,                                                    \
+                .silu = ldm_cpu_silu,                                                              \
+                .add = ldm_cpu_add,                                                                \
+                .copy = ldm_cpu_copy,                                                              \
+                .avg_pool2 = ldm_cpu_avg_pool2,                                                    \
+                .upsample2 = ldm_cpu_upsample2,                                                    \
+                .add_vector = ldm_cpu_add_vector,                                                  \
+                .vq_nearest = ldm_cpu_vq_nearest,                                                  \
+            },                                                                                     \
+        .kernels = &ldm_kernels_##isa,                                                             \
+    }
+
+KERNELS(ref, 4, 8, 256, 96);
+BACKEND(ref, "c");
+
+#if defined(__x86_64__)
+KERNELS(avx2, 6, 16, 256, 192);
+BACKEND(avx2, "avx2");
+
+KERNELS(avx512, 12, 32, 256, 384);
+BACKEND(avx512, "avx512");
+#endif
+
+const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
+{
+    switch (cpu->isa) {
+#if defined(__x86_64__)
+    case LDM_ISA_AVX512:
+        return &backend_avx512.base;
+    case LDM_ISA_AVX2:
+        return &backend_avx2.base;
+#endif
+    default:
+        return &backend_ref.base;
+    }
+}

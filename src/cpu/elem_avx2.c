@@ -1,0 +1,235 @@
+/* Statistics, SiLU, softmax, sums and nearest codebook entries with AVX2 and FMA; elem_ref.c says
+ * what they mean. Tails are masked, so that every element goes through the same instructions. */
+#include "cpu/kernels.h"
+
+#include <immintrin.h>
+#include <math.h>
+
+#define VQ_MAX_C 256
+
+static __m256i lanes(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* exp as in elem_avx512.c; 2^n is made in the exponent field, so the argument is held where it is a
+ * normal number: below -87.3 the result is 2^-126, above 88.3 it is 2^127. NaN stays. */
+static __m256 exp8(__m256 x)
+{
+    __m256 n, r, p;
+    __m256i power;
+
+    x = _mm256_max_ps(_mm256_set1_ps(-87.3f), x);
+    x = _mm256_min_ps(_mm256_set1_ps(88.3f), x);
+    n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)), 0x08);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.62e400p-1f), x); /* ln 2, upper 15 bits */
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.7f7d1cp-20f), r);
+    p = _mm256_set1_ps(1.0f / 5040.0f);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
+}
+
+static __m256 silu8(__m256 v)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+
+    return _mm256_div_ps(v, _mm256_add_ps(one, exp8(_mm256_sub_ps(_mm256_setzero_ps(), v))));
+}
+
+/* The channels in blocks of 16, each kept in registers over all pixels. */
+void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
+                      double *square)
+{
+    size_t j, p;
+    int v;
+
+    for (j = 0; j < c; j += 16) {
+        const __m256i m[2] = {lanes(c - j), lanes(c - j > 8 ? c - j - 8 : 0)};
+        __m256d s[4], q[4];
+        double out[16];
+        size_t i, n = c - j < 16 ? c - j : 16;
+
+        for (v = 0; v < 4; v++)
+            s[v] = q[v] = _mm256_setzero_pd();
+        for (p = 0; p < pixels; p++) {
+            for (v = 0; v < 2; v++) {
+                __m256 f = _mm256_maskload_ps(x + p * pitch + j + 8 * v, m[v]);
+                __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(f));
+                __m256d hi = _mm256_cvtps_pd(_mm256_extractf128_ps(f, 1));
+
+                s[2 * v] = _mm256_add_pd(s[2 * v], lo);
+                s[2 * v + 1] = _mm256_add_pd(s[2 * v + 1], hi);
+                q[2 * v] = _mm256_fmadd_pd(lo, lo, q[2 * v]);
+                q[2 * v + 1] = _mm256_fmadd_pd(hi, hi, q[2 * v + 1]);
+            }
+        }
+        for (v = 0; v < 4; v++)
+            _mm256_storeu_pd(out + 4 * v, s[v]);
+        for (i = 0; i < n; i++)
+            sum[j + i] = out[i];
+        for (v = 0; v < 4; v++)
+            _mm256_storeu_pd(out + 4 * v, q[v]);
+        for (i = 0; i < n; i++)
+            square[j + i] = out[i];
+    }
+}
+
+void ldm_affine_avx2(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
+                     size_t c, const float *a, const float *b, bool silu)
+{
+    size_t p, j;
+
+    for (p = 0; p < pixels; p++, x += x_pitch, y += y_pitch) {
+        for (j = 0; j < c; j += 8) {
+            const __m256i m = lanes(c - j);
+            __m256 v = _mm256_maskload_ps(x + j, m);
+
+            v = _mm256_fmadd_ps(v, _mm256_maskload_ps(a + j, m), _mm256_maskload_ps(b + j, m));
+            if (silu)
+                v = silu8(v);
+            _mm256_maskstore_ps(y + j, m, v);
+        }
+    }
+}
+
+static float reduce(__m256 v, bool max)
+{
+    float lane[8], r;
+    int i;
+
+    _mm256_storeu_ps(lane, v);
+    r = lane[0];
+    for (i = 1; i < 8; i++)
+        r = !max ? r + lane[i] : lane[i] > r ? lane[i] : r;
+    return r;
+}
+
+float ldm_softmax_avx2(float *row, size_t n, float scale)
+{
+    const __m256 s = _mm256_set1_ps(scale), low = _mm256_set1_ps(-INFINITY);
+    __m256 max = low, sum = _mm256_setzero_ps(), top;
+    size_t i;
+
+    for (i = 0; i < n; i += 8) {
+        const __m256i m = lanes(n - i);
+        __m256 v = _mm256_maskload_ps(row + i, m);
+
+        max = _mm256_max_ps(max, _mm256_blendv_ps(low, v, _mm256_castsi256_ps(m)));
+    }
+    top = _mm256_set1_ps(reduce(max, true));
+    for (i = 0; i < n; i += 8) {
+        const __m256i m = lanes(n - i);
+        __m256 v = _mm256_sub_ps(_mm256_maskload_ps(row + i, m), top);
+
+        v = exp8(_mm256_mul_ps(v, s));
+        _mm256_maskstore_ps(row + i, m, v);
+        sum = _mm256_add_ps(sum, _mm256_and_ps(v, _mm256_castsi256_ps(m)));
+    }
+    return reduce(sum, false);
+}
+
+void ldm_silu_avx2(const float *x, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 8) {
+        const __m256i m = lanes(n - i);
+
+        _mm256_maskstore_ps(y + i, m, silu8(_mm256_maskload_ps(x + i, m)));
+    }
+}
+
+void ldm_add_avx2(const float *a, const float *b, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 8) {
+        const __m256i m = lanes(n - i);
+
+        _mm256_maskstore_ps(
+            y + i, m, _mm256_add_ps(_mm256_maskload_ps(a + i, m), _mm256_maskload_ps(b + i, m)));
+    }
+}
+
+void ldm_multiply_avx2(float *y, size_t n, float s)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 8) {
+        const __m256i m = lanes(n - i);
+
+        _mm256_maskstore_ps(y + i, m,
+                            _mm256_mul_ps(_mm256_maskload_ps(y + i, m), _mm256_set1_ps(s)));
+    }
+}
+
+void ldm_mean4_avx2(const float *a, const float *b, const float *c, const float *d, float *y,
+                    size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 8) {
+        const __m256i m = lanes(n - i);
+        __m256 v = _mm256_add_ps(_mm256_maskload_ps(a + i, m), _mm256_maskload_ps(b + i, m));
+
+        v = _mm256_add_ps(v, _mm256_maskload_ps(c + i, m));
+        v = _mm256_add_ps(v, _mm256_maskload_ps(d + i, m));
+        _mm256_maskstore_ps(y + i, m, _mm256_mul_ps(v, _mm256_set1_ps(0.25f)));
+    }
+}
+
+/* Eight pixels side by side; see ldm_vq_avx512. */
+void ldm_vq_avx2(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
+                 int entries, int64_t *indices)
+{
+    _Alignas(32) float zt[VQ_MAX_C * 8];
+    size_t p, k;
+    int i, j;
+
+    if (c > VQ_MAX_C) { /* no model has such a code; not worth a kernel */
+        ldm_vq_ref(z, pitch, pixels, c, codebook, entries, indices);
+        return;
+    }
+    for (p = 0; p < pixels; p += 8) {
+        const int count = pixels - p < 8 ? (int)(pixels - p) : 8;
+        __m256 zz = _mm256_setzero_ps(), best = zz, at = zz;
+        _Alignas(32) int32_t result[8];
+        const float *e = codebook;
+
+        for (k = 0; k < c; k++) {
+            __m256 v;
+
+            for (i = 0; i < 8; i++)
+                zt[k * 8 + (size_t)i] = i < count ? z[(p + (size_t)i) * pitch + k] : 0.0f;
+            v = _mm256_load_ps(zt + k * 8);
+            zz = _mm256_add_ps(zz, _mm256_mul_ps(v, v));
+        }
+        for (j = 0; j < entries; j++, e += c) {
+            __m256 ee = _mm256_setzero_ps(), ze = ee, d, less;
+
+            for (k = 0; k < c; k++) {
+                __m256 ev = _mm256_broadcast_ss(e + k);
+
+                ee = _mm256_add_ps(ee, _mm256_mul_ps(ev, ev));
+                ze = _mm256_add_ps(ze, _mm256_mul_ps(_mm256_load_ps(zt + k * 8), ev));
+            }
+            d = _mm256_sub_ps(_mm256_add_ps(zz, ee), _mm256_mul_ps(_mm256_set1_ps(2.0f), ze));
+            less = _mm256_cmp_ps(d, best, _CMP_LT_OQ);
+            if (j == 0)
+                less = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+            best = _mm256_blendv_ps(best, d, less);
+            at = _mm256_blendv_ps(at, _mm256_castsi256_ps(_mm256_set1_epi32(j)), less);
+        }
+        _mm256_store_si256((__m256i *)(void *)result, _mm256_castps_si256(at));
+        for (i = 0; i < count; i++)
+            indices[p + (size_t)i] = result[i];
+    }
+}

@@ -1,0 +1,214 @@
+/* Statistics, SiLU, softmax, sums and nearest codebook entries with AVX-512; elem_ref.c says what
+ * they mean. Tails are masked, so that every element goes through the same instructions. */
+#include "cpu/kernels.h"
+
+#include <immintrin.h>
+#include <math.h>
+
+#define VQ_MAX_C 256
+
+static __mmask16 lanes(size_t n)
+{
+    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1);
+}
+
+/* exp: x = n ln 2 + r with |r| <= ln 2 / 2, Taylor series of e^r to r^7 / 7! (the rest is below
+ * 0.05 ulp), times 2^n. Within 1 ulp; 0 and infinity beyond the range, NaN stays. */
+static __m512 exp16(__m512 x)
+{
+    __m512 n, r, p;
+
+    x = _mm512_max_ps(_mm512_set1_ps(-110.0f), x);
+    x = _mm512_min_ps(_mm512_set1_ps(100.0f), x);
+    n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)), 0x08);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e400p-1f), x); /* ln 2, upper 15 bits */
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+    p = _mm512_set1_ps(1.0f / 5040.0f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+static __m512 silu16(__m512 v)
+{
+    const __m512 one = _mm512_set1_ps(1.0f);
+
+    return _mm512_div_ps(v, _mm512_add_ps(one, exp16(_mm512_sub_ps(_mm512_setzero_ps(), v))));
+}
+
+/* The channels in blocks of 32, each kept in registers over all pixels. */
+void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
+                        double *square)
+{
+    size_t j, p;
+    int v;
+
+    for (j = 0; j < c; j += 32) {
+        const size_t left = c - j;
+        const __mmask32 m = left >= 32 ? 0xffffffffu : (1u << left) - 1;
+        __m512d s[4], q[4];
+
+        for (v = 0; v < 4; v++)
+            s[v] = q[v] = _mm512_setzero_pd();
+        for (p = 0; p < pixels; p++) {
+            for (v = 0; v < 4; v++) {
+                __mmask8 mv = (__mmask8)(m >> (8 * v));
+                const float *at = x + p * pitch + j + 8 * v;
+                __m512d d = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mv, at));
+
+                s[v] = _mm512_add_pd(s[v], d);
+                q[v] = _mm512_fmadd_pd(d, d, q[v]);
+            }
+        }
+        for (v = 0; v < 4; v++) {
+            __mmask8 mv = (__mmask8)(m >> (8 * v));
+
+            _mm512_mask_storeu_pd(sum + j + 8 * v, mv, s[v]);
+            _mm512_mask_storeu_pd(square + j + 8 * v, mv, q[v]);
+        }
+    }
+}
+
+void ldm_affine_avx512(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
+                       size_t c, const float *a, const float *b, bool silu)
+{
+    size_t p, j;
+
+    for (p = 0; p < pixels; p++, x += x_pitch, y += y_pitch) {
+        for (j = 0; j < c; j += 16) {
+            const __mmask16 m = lanes(c - j);
+            __m512 v = _mm512_maskz_loadu_ps(m, x + j);
+
+            v = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(m, a + j),
+                                _mm512_maskz_loadu_ps(m, b + j));
+            if (silu)
+                v = silu16(v);
+            _mm512_mask_storeu_ps(y + j, m, v);
+        }
+    }
+}
+
+float ldm_softmax_avx512(float *row, size_t n, float scale)
+{
+    const __m512 low = _mm512_set1_ps(-INFINITY), s = _mm512_set1_ps(scale);
+    __m512 max = low, sum = _mm512_setzero_ps(), top;
+    size_t i;
+
+    for (i = 0; i < n; i += 16)
+        max = _mm512_max_ps(max, _mm512_mask_loadu_ps(low, lanes(n - i), row + i));
+    top = _mm512_set1_ps(_mm512_reduce_max_ps(max));
+    for (i = 0; i < n; i += 16) {
+        const __mmask16 m = lanes(n - i);
+        __m512 v = _mm512_sub_ps(_mm512_maskz_loadu_ps(m, row + i), top);
+
+        v = exp16(_mm512_mul_ps(v, s));
+        _mm512_mask_storeu_ps(row + i, m, v);
+        sum = _mm512_mask_add_ps(sum, m, sum, v);
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+void ldm_silu_avx512(const float *x, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 16) {
+        const __mmask16 m = lanes(n - i);
+
+        _mm512_mask_storeu_ps(y + i, m, silu16(_mm512_maskz_loadu_ps(m, x + i)));
+    }
+}
+
+void ldm_add_avx512(const float *a, const float *b, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 16) {
+        const __mmask16 m = lanes(n - i);
+
+        _mm512_mask_storeu_ps(y + i, m,
+                              _mm512_add_ps(_mm512_maskz_loadu_ps(m, a + i),
+                                            _mm512_maskz_loadu_ps(m, b + i)));
+    }
+}
+
+void ldm_multiply_avx512(float *y, size_t n, float s)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 16) {
+        const __mmask16 m = lanes(n - i);
+
+        _mm512_mask_storeu_ps(
+            y + i, m, _mm512_mul_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_set1_ps(s)));
+    }
+}
+
+void ldm_mean4_avx512(const float *a, const float *b, const float *c, const float *d, float *y,
+                      size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 16) {
+        const __mmask16 m = lanes(n - i);
+        __m512 v = _mm512_add_ps(_mm512_maskz_loadu_ps(m, a + i), _mm512_maskz_loadu_ps(m, b + i));
+
+        v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, c + i));
+        v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, d + i));
+        _mm512_mask_storeu_ps(y + i, m, _mm512_mul_ps(v, _mm512_set1_ps(0.25f)));
+    }
+}
+
+/* Sixteen pixels side by side, the entries one after another: an index is kept per lane, and a strict
+ * "less" lets the first minimum win. No fused multiply-add, so that all instruction sets round alike. */
+void ldm_vq_avx512(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
+                   int entries, int64_t *indices)
+{
+    _Alignas(64) float zt[VQ_MAX_C * 16];
+    size_t p, k;
+    int i, j;
+
+    if (c > VQ_MAX_C) { /* no model has such a code; not worth a kernel */
+        ldm_vq_ref(z, pitch, pixels, c, codebook, entries, indices);
+        return;
+    }
+    for (p = 0; p < pixels; p += 16) {
+        const int count = pixels - p < 16 ? (int)(pixels - p) : 16;
+        __m512 zz = _mm512_setzero_ps(), best = zz;
+        __m512i at = _mm512_setzero_si512();
+        _Alignas(64) int32_t result[16];
+        const float *e = codebook;
+
+        for (k = 0; k < c; k++) {
+            __m512 v;
+
+            for (i = 0; i < 16; i++)
+                zt[k * 16 + (size_t)i] = i < count ? z[(p + (size_t)i) * pitch + k] : 0.0f;
+            v = _mm512_load_ps(zt + k * 16);
+            zz = _mm512_add_ps(zz, _mm512_mul_ps(v, v));
+        }
+        for (j = 0; j < entries; j++, e += c) {
+            __m512 ee = _mm512_setzero_ps(), ze = ee, d;
+            __mmask16 less;
+
+            for (k = 0; k < c; k++) {
+                __m512 ev = _mm512_set1_ps(e[k]);
+
+                ee = _mm512_add_ps(ee, _mm512_mul_ps(ev, ev));
+                ze = _mm512_add_ps(ze, _mm512_mul_ps(_mm512_load_ps(zt + k * 16), ev));
+            }
+            d = _mm512_sub_ps(_mm512_add_ps(zz, ee), _mm512_mul_ps(_mm512_set1_ps(2.0f), ze));
+            less = j == 0 ? (__mmask16)0xffff : _mm512_cmp_ps_mask(d, best, _CMP_LT_OQ);
+            best = _mm512_mask_mov_ps(best, less, d);
+            at = _mm512_mask_set1_epi32(at, less, j);
+        }
+        _mm512_store_si512((void *)result, at);
+        for (i = 0; i < count; i++)
+            indices[p + (size_t)i] = result[i];
+    }
+}

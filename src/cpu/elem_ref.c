@@ -1,0 +1,117 @@
+/* Statistics, SiLU, softmax, sums and nearest codebook entries in portable C: the definition of the
+ * vector versions. */
+#include "cpu/kernels.h"
+
+#include <math.h>
+
+void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
+                     double *square)
+{
+    size_t p, j;
+
+    for (j = 0; j < c; j++)
+        sum[j] = square[j] = 0.0;
+    for (p = 0; p < pixels; p++, x += pitch) {
+        for (j = 0; j < c; j++) {
+            sum[j] += x[j];
+            square[j] += (double)x[j] * x[j];
+        }
+    }
+}
+
+static float silu1(float v)
+{
+    return v / (1.0f + expf(-v));
+}
+
+void ldm_affine_ref(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
+                    size_t c, const float *a, const float *b, bool silu)
+{
+    size_t p, j;
+
+    for (p = 0; p < pixels; p++, x += x_pitch, y += y_pitch) {
+        for (j = 0; j < c; j++) {
+            float v = x[j] * a[j] + b[j];
+
+            y[j] = silu ? silu1(v) : v;
+        }
+    }
+}
+
+float ldm_softmax_ref(float *row, size_t n, float scale)
+{
+    float max = row[0], sum = 0.0f;
+    size_t i;
+
+    for (i = 1; i < n; i++) {
+        if (row[i] > max)
+            max = row[i];
+    }
+    for (i = 0; i < n; i++) {
+        row[i] = expf((row[i] - max) * scale);
+        sum += row[i];
+    }
+    return sum;
+}
+
+void ldm_silu_ref(const float *x, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] = silu1(x[i]);
+}
+
+void ldm_add_ref(const float *a, const float *b, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] = a[i] + b[i];
+}
+
+void ldm_multiply_ref(float *y, size_t n, float s)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] *= s;
+}
+
+void ldm_mean4_ref(const float *a, const float *b, const float *c, const float *d, float *y,
+                   size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] = (((a[i] + b[i]) + c[i]) + d[i]) * 0.25f;
+}
+
+void ldm_vq_ref(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
+                int entries, int64_t *indices)
+{
+    size_t p, k;
+    int j;
+
+    for (p = 0; p < pixels; p++, z += pitch) {
+        const float *e = codebook;
+        float best = 0.0f, zz = 0.0f;
+
+        for (k = 0; k < c; k++)
+            zz += z[k] * z[k];
+        indices[p] = 0;
+        for (j = 0; j < entries; j++, e += c) {
+            float ee = 0.0f, ze = 0.0f, d;
+
+            for (k = 0; k < c; k++) {
+                ee += e[k] * e[k];
+                ze += z[k] * e[k];
+            }
+            d = (zz + ee) - 2.0f * ze;
+            if (j == 0 || d < best) {
+                best = d;
+                indices[p] = j;
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+/* The inner loops of the cpu room, one table per instruction set. The drivers (conv.c, norm.c,
+ * attention.c, elementwise.c, vq.c) hold all the geometry and never test an instruction set;
+ * *_ref.c says what each kernel means.
+ *
+ * A kernel may differ between instruction sets in the last bits (fused multiply-add, lanes of a sum),
+ * but within one set the result for one output never depends on the tile it was computed in. */
+#ifndef LDM_CPU_KERNELS_H
+#define LDM_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LDM_CPU_MAX_MR 12
+#define LDM_CPU_MAX_NR 32
+
+/* One tile of a matrix product: mr rows (pixels) by up to nr columns (output channels).
+ *   acc[i][j] = (first ? 0 : partial[i][j]) + sum over tap, k of rows[tap][i][k] * b[tap][k][j]
+ * in this order of tap and k, whatever the tiling. Then either partial = acc (unless `last`), or
+ *   y[i][j] = acc[i][j] + bias[j] + residual[i][j]   for j < cols. */
+typedef struct ldm_tile {
+    const float *const *rows; /* [taps][mr] */
+    size_t row_offset;        /* floats added to each row pointer */
+    int taps;
+    size_t k;
+    const float *b; /* [taps][k][nr], 64-byte aligned */
+    bool first, last;
+    float *partial; /* [mr][nr], 64-byte aligned; unused if first and last */
+    float *y;
+    size_t y_pitch;
+    const float *bias;     /* NULL: none */
+    const float *residual; /* NULL: none; may be y */
+    size_t residual_pitch;
+    int cols; /* valid columns, 1..nr */
+} ldm_tile;
+
+/* Where the columns of one panel of a weight matrix go: column (ci, tap) = ci * taps + tap of row co
+ * becomes element co of row `chunk * taps * chunk_len + tap * len(chunk) + ci - chunk * chunk_len`
+ * of dst, where chunk = ci / chunk_len. */
+typedef struct ldm_pack {
+    const float *src; /* rows of cin * taps floats, 4-byte aligned */
+    size_t src_stride; /* floats from one row to the next */
+    int rows;         /* 1..nr; the rest of a dst row is zero */
+    int taps;
+    size_t cin, chunk_len;
+    float *dst;  /* [taps * cin][nr], 64-byte aligned */
+    bool stream; /* dst is larger than the caches and not read soon */
+} ldm_pack;
+
+typedef struct ldm_kernels {
+    int mr, nr;       /* largest tile */
+    int chunk;        /* rows of a panel of B that stay in the first-level cache */
+    int block_pixels; /* rows of A, chunk floats each, that stay in the second-level cache */
+
+    void (*tile)(const ldm_tile *t, int mr); /* 1 <= mr <= kernels.mr */
+    void (*pack)(const ldm_pack *p);
+
+    /* sum[c] = sum over pixels of x, square[c] = of x * x; both in double. */
+    void (*moments)(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
+                    double *square);
+    /* y = x * a[c] + b[c], then y * sigmoid(y) if silu. */
+    void (*affine)(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
+                   size_t c, const float *a, const float *b, bool silu);
+    /* row = exp(scale * (row - max(row))); returns the sum of the new row. scale >= 0. */
+    float (*softmax)(float *row, size_t n, float scale);
+    void (*silu)(const float *x, float *y, size_t n);
+    void (*add)(const float *a, const float *b, float *y, size_t n);
+    void (*multiply)(float *y, size_t n, float s); /* y *= s */
+    /* y = (a + b + c + d) / 4 in this order */
+    void (*mean4)(const float *a, const float *b, const float *c, const float *d, float *y,
+                  size_t n);
+    /* Nearest entry of each of `pixels` vectors of c floats; see backend.h. */
+    void (*vq)(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
+               int entries, int64_t *indices);
+} ldm_kernels;
+
+extern const ldm_kernels ldm_kernels_ref;
+#if defined(__x86_64__)
+extern const ldm_kernels ldm_kernels_avx2;
+extern const ldm_kernels ldm_kernels_avx512;
+#endif
+
+/* The pieces of those tables, one file per concern and instruction set. */
+void ldm_tile_ref(const ldm_tile *t, int mr);
+void ldm_pack_ref(const ldm_pack *p);
+void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
+                     double *square);
+void ldm_affine_ref(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
+                    size_t c, const float *a, const float *b, bool silu);
+float ldm_softmax_ref(float *row, size_t n, float scale);
+void ldm_silu_ref(const float *x, float *y, size_t n);
+void ldm_add_ref(const float *a, const float *b, float *y, size_t n);
+void ldm_multiply_ref(float *y, size_t n, float s);
+void ldm_mean4_ref(const float *a, const float *b, const float *c, const float *d, float *y,
+                   size_t n);
+void ldm_vq_ref(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
+                int entries, int64_t *indices);
+
+void ldm_tile_avx2(const ldm_tile *t, int mr);
+void ldm_pack_avx2(const ldm_pack *p);
+void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
+                      double *square);
+void ldm_affine_avx2(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
+                     size_t c, const float *a, const float *b, bool silu);
+float ldm_softmax_avx2(float *row, size_t n, float scale);
+void ldm_silu_avx2(const float *x, float *y, size_t n);
+void ldm_add_avx2(const float *a, const float *b, float *y, size_t n);
+void ldm_multiply_avx2(float *y, size_t n, float s);
+void ldm_mean4_avx2(const float *a, const float *b, const float *c, const float *d, float *y,
+                    size_t n);
+void ldm_vq_avx2(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
+                 int entries, int64_t *indices);
+
+void ldm_tile_avx512(const ldm_tile *t, int mr);
+void ldm_pack_avx512(const ldm_pack *p);
+void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
+                        double *square);
+void ldm_affine_avx512(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
+                       size_t c, const float *a, const float *b, bool silu);
+float ldm_softmax_avx512(float *row, size_t n, float scale);
+void ldm_silu_avx512(const float *x, float *y, size_t n);
+void ldm_add_avx512(const float *a, const float *b, float *y, size_t n);
+void ldm_multiply_avx512(float *y, size_t n, float s);
+void ldm_mean4_avx512(const float *a, const float *b, const float *c, const float *d, float *y,
+                      size_t n);
+void ldm_vq_avx512(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
+                   int entries, int64_t *indices);
+
+#endif

@@ -1,0 +1,65 @@
+/* The operations of ldm_backend over a table of kernels: geometry, splitting into tasks, scratch. */
+#ifndef LDM_CPU_OPS_H
+#define LDM_CPU_OPS_H
+
+#include "cpu/kernels.h"
+#include "exec/backend.h"
+
+/* The backend that a caller sees, and the kernels behind it. */
+typedef struct ldm_cpu_backend_impl {
+    ldm_backend base; /* first: the same address */
+    const ldm_kernels *kernels;
+} ldm_cpu_backend_impl;
+
+static inline const ldm_kernels *ldm_kernels_of(const ldm_backend *b)
+{
+    return ((const ldm_cpu_backend_impl *)b)->kernels;
+}
+
+ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
+                             int algorithm, int threads, ldm_conv_plan *out, ldm_error *err);
+void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const float *weights,
+                       float *packed, int task);
+void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                  const ldm_conv_args *a);
+
+size_t ldm_cpu_norm_scratch(const ldm_backend *b, const ldm_norm_args *a, int threads);
+void ldm_cpu_norm(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_norm_args *a);
+
+size_t ldm_cpu_attention_scratch(const ldm_backend *b, const ldm_attention_args *a, int threads);
+void ldm_cpu_attention(const ldm_backend *b, const ldm_exec_ctx *ctx,
+                       const ldm_attention_args *a);
+
+void ldm_cpu_silu(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                  const ldm_view *y);
+void ldm_cpu_add(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *a0,
+                 const ldm_view *a1, const ldm_view *y);
+void ldm_cpu_copy(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                  const ldm_view *y);
+void ldm_cpu_avg_pool2(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                       const ldm_view *y);
+void ldm_cpu_upsample2(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                       const ldm_view *y);
+void ldm_cpu_add_vector(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                        const float *v, size_t v_stride, const ldm_view *y);
+void ldm_cpu_vq_nearest(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *z,
+                        const float *codebook, int entries, int64_t *indices);
+
+/* Small arithmetic the drivers share. */
+static inline size_t ldm_ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline size_t ldm_round_up(size_t a, size_t b)
+{
+    return ldm_ceil_div(a, b) * b;
+}
+
+/* Start of part i of n when `total` is split evenly. */
+static inline size_t ldm_split(size_t total, size_t n, size_t i)
+{
+    return total / n * i + total % n * i / n;
+}
+
+#endif

@@ -1,0 +1,213 @@
+/* Convolutions on random shapes: against plain loops in double (the C backend) or the C backend (the
+ * others), and bit for bit across threads, batches and the place of a sample in its batch. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernelcheck.h"
+
+typedef struct conv_case {
+    ldm_conv_desc d;
+    guarded x, y, residual;
+    float *weights, *bias;
+    size_t bias_stride;
+    bool in_place; /* the residual is y itself */
+    ldm_precision precision;
+    char text[200];
+} conv_case;
+
+/* in, summed in double over the whole window. */
+static void naive(const conv_case *t, ldm_view *y)
+{
+    const ldm_conv_desc *d = &t->d;
+    const int up = d->upsample ? 2 : 1, h = d->in_h * up, w = d->in_w * up;
+    int i, oy, ox, co, ci, ky, kx;
+
+    for (i = 0; i < y->n; i++) {
+        for (oy = 0; oy < d->out_h; oy++) {
+            for (ox = 0; ox < d->out_w; ox++) {
+                float *out = view_pixel(y, i, oy, ox);
+
+                for (co = 0; co < d->cout; co++) {
+                    double s = t->bias ? t->bias[(size_t)i * t->bias_stride + (size_t)co] : 0.0;
+
+                    for (ky = 0; ky < d->kernel; ky++) {
+                        for (kx = 0; kx < d->kernel; kx++) {
+                            const int iy = oy * d->stride + ky - d->pad_top;
+                            const int ix = ox * d->stride + kx - d->pad_left;
+                            const float *in, *wt = t->weights;
+
+                            if (iy < 0 || iy >= h || ix < 0 || ix >= w)
+                                continue;
+                            in = view_pixel(&t->x.v, i, iy / up, ix / up);
+                            wt += ((size_t)co * (size_t)d->cin * (size_t)d->kernel + (size_t)ky) *
+                                      (size_t)d->kernel +
+                                  (size_t)kx;
+                            for (ci = 0; ci < d->cin; ci++, wt += d->kernel * d->kernel)
+                                s += (double)in[ci] * (double)*wt;
+                        }
+                    }
+                    if (t->residual.base)
+                        s += view_pixel(&t->residual.v, i, oy, ox)[co];
+                    out[co] = (float)s;
+                }
+            }
+        }
+    }
+}
+
+/* Plans, packs and runs on the samples [first, first + n) of the case; y: a copy of t->y to write. */
+static void run(check *k, const ldm_backend *b, const conv_case *t, int threads, int first, int n,
+                guarded *y)
+{
+    const size_t in_plane = (size_t)t->d.in_h * (size_t)t->d.in_w;
+    const size_t out_plane = (size_t)t->d.out_h * (size_t)t->d.out_w;
+    ldm_conv_plan plan;
+    ldm_conv_args a = {.x = t->x.v, .y = y->v, .bias_stride = t->bias_stride};
+    ldm_error err;
+    context c;
+    float *packed;
+    int task;
+
+    if (b->conv_plan(b, &t->d, t->precision, -1, threads, &plan, &err)) {
+        check_fail(k, "conv_plan: %s", err.msg);
+        return;
+    }
+    packed = check_zeros(plan.packed_floats);
+    for (task = plan.pack_tasks - 1; task >= 0; task--)
+        b->conv_pack(b, &plan, t->weights, packed, task);
+    c = context_make(threads, plan.scratch_floats);
+    a.packed = packed;
+    a.x.n = a.y.n = n;
+    a.x.data += (size_t)first * in_plane * a.x.pitch;
+    a.y.data += (size_t)first * out_plane * a.y.pitch;
+    if (t->bias)
+        a.bias = t->bias + (size_t)first * t->bias_stride;
+    if (t->residual.base) {
+        a.residual = t->in_place ? y->v : t->residual.v;
+        a.residual.n = n;
+        a.residual.data += (size_t)first * out_plane * a.residual.pitch;
+    }
+    b->conv(b, &c.ctx, &plan, &a);
+    context_free(k, &c);
+    free(packed);
+    guarded_check(k, y);
+}
+
+static int channels(check *k, int most)
+{
+    return check_int(k, 0, 3) == 0 ? check_int(k, 1, 8) : check_int(k, 1, most);
+}
+
+static void make_case(check *k, conv_case *t, bool large)
+{
+    ldm_conv_desc *d = &t->d;
+    const int n = check_int(k, 1, 3), most = large ? 600 : 70;
+    size_t rows;
+
+    memset(t, 0, sizeof *t);
+    d->cin = channels(k, most);
+    d->cout = channels(k, large ? 100 : 70);
+    d->kernel = check_int(k, 0, 2) ? 3 : 1;
+    d->stride = d->kernel == 3 && check_int(k, 0, 2) == 0 ? 2 : 1;
+    d->upsample = d->stride == 1 && check_int(k, 0, 3) == 0;
+    d->in_h = check_int(k, 1, large ? 7 : 19);
+    d->in_w = check_int(k, 1, large ? 9 : 21);
+    d->pad_top = d->pad_left = d->kernel / 2;
+    if (d->stride == 2 && check_int(k, 0, 1)) { /* the autoencoder pads only right and bottom */
+        d->pad_top = d->pad_left = 0;
+        d->out_h = d->in_h / 2 ? d->in_h / 2 : 1;
+        d->out_w = d->in_w / 2 ? d->in_w / 2 : 1;
+    } else {
+        d->out_h = (d->in_h * (d->upsample ? 2 : 1) - 1) / d->stride + 1;
+        d->out_w = (d->in_w * (d->upsample ? 2 : 1) - 1) / d->stride + 1;
+    }
+    t->precision = check_int(k, 0, 1) ? LDM_PRECISION_F32 : LDM_PRECISION_EXACT;
+    t->x = guarded_make(k, n, d->in_h, d->in_w, d->cin, check_int(k, 0, 1) * check_int(k, 1, 40));
+    t->y = guarded_make(k, n, d->out_h, d->out_w, d->cout, check_int(k, 0, 1) * check_int(k, 1, 40));
+    rows = (size_t)d->cin * (size_t)(d->kernel * d->kernel);
+    t->weights = check_array(k, rows * (size_t)d->cout);
+    if (check_int(k, 0, 3)) {
+        t->bias_stride = check_int(k, 0, 1) ? (size_t)(d->cout + check_int(k, 0, 5)) : 0;
+        t->bias = check_array(k, (size_t)d->cout + (size_t)(n - 1) * t->bias_stride);
+    }
+    if (check_int(k, 0, 1)) {
+        t->in_place = check_int(k, 0, 1);
+        t->residual = t->in_place ? guarded_copy(&t->y)
+                                  : guarded_make(k, n, d->out_h, d->out_w, d->cout,
+                                                 check_int(k, 0, 1) * check_int(k, 1, 9));
+    }
+    snprintf(t->text, sizeof t->text,
+             "conv %d->%d k%d s%d pad %d%s %dx%d->%dx%d n %d bias %d/%zu residual %s", d->cin,
+             d->cout, d->kernel, d->stride, d->pad_top, d->upsample ? " up" : "", d->in_h, d->in_w,
+             d->out_h, d->out_w, n, t->bias != NULL, t->bias_stride,
+             t->residual.base ? t->in_place ? "in place" : "yes" : "no");
+}
+
+static void free_case(conv_case *t)
+{
+    guarded_free(&t->x);
+    guarded_free(&t->y);
+    if (t->residual.base)
+        guarded_free(&t->residual);
+    free(t->weights);
+    free(t->bias);
+}
+
+/* Rounding of a sum of m terms of size about 1/3 behaves as a random walk; 8 of its deviations.
+ * Winograd adds its transforms, whose constants lose up to a hundred times that. */
+static double tolerance(const conv_case *t)
+{
+    const double m = (double)t->d.cin * t->d.kernel * t->d.kernel;
+
+    return 8 * 0x1p-24 * (m / 3 + 2) * (t->precision == LDM_PRECISION_EXACT ? 1 : 16);
+}
+
+static void one_case(check *k, bool large)
+{
+    conv_case t;
+    char what[sizeof t.text + 32];
+    guarded want, got, other;
+    int threads, i;
+
+    make_case(k, &t, large);
+    memcpy(what, t.text, sizeof t.text);
+    k->what = what;
+    want = guarded_copy(&t.y);
+    got = guarded_copy(&t.y);
+    run(k, k->tested, &t, 1, 0, t.y.v.n, &got);
+    if (k->tested == k->c) {
+        naive(&t, &want.v);
+    } else {
+        conv_case exact = t;
+
+        exact.precision = LDM_PRECISION_EXACT;
+        run(k, k->c, &exact, 1, 0, t.y.v.n, &want);
+    }
+    check_views(k, &got.v, &want.v, tolerance(&t));
+
+    for (threads = 2; threads <= 4; threads++) {
+        other = guarded_copy(&t.y);
+        run(k, k->tested, &t, threads, 0, t.y.v.n, &other);
+        check_same(k, &other.v, &got.v, "the number of threads");
+        guarded_free(&other);
+    }
+    other = guarded_copy(&t.y);
+    for (i = 0; i < t.y.v.n; i++)
+        run(k, k->tested, &t, 2, i, 1, &other);
+    check_same(k, &other.v, &got.v, "the batch");
+    guarded_free(&other);
+    guarded_free(&want);
+    guarded_free(&got);
+    free_case(&t);
+    k->what = "";
+}
+
+void check_conv(check *k)
+{
+    int i;
+
+    for (i = 0; i < k->rounds; i++)
+        one_case(k, i % 8 == 7);
+}

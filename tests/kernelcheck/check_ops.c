@@ -1,0 +1,454 @@
+/* Everything but convolutions on random shapes: against plain loops in double for the C backend,
+ * against the C backend for the others, and bit for bit across threads and batches. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernelcheck.h"
+
+static int extra(check *k)
+{
+    return check_int(k, 0, 1) * check_int(k, 1, 20);
+}
+
+/* The view of one sample. */
+static ldm_view sample_of(const ldm_view *v, int i)
+{
+    ldm_view r = *v;
+
+    r.data = view_pixel(v, i, 0, 0);
+    r.n = 1;
+    return r;
+}
+
+/* One group of one sample, two passes in double. */
+static void naive_norm_group(const ldm_norm_args *a, const ldm_view *y, int i, int g)
+{
+    const int per_group = a->x.c / a->groups, first = g * per_group, pixels = a->x.h * a->x.w;
+    const float *in = view_pixel(&a->x, i, 0, 0);
+    float *out = view_pixel(y, i, 0, 0);
+    double mean = 0.0, var = 0.0;
+    int p, j;
+
+    for (p = 0; p < pixels; p++) {
+        for (j = first; j < first + per_group; j++)
+            mean += in[(size_t)p * a->x.pitch + (size_t)j];
+    }
+    mean /= (double)pixels * per_group;
+    for (p = 0; p < pixels; p++) {
+        for (j = first; j < first + per_group; j++)
+            var += pow(in[(size_t)p * a->x.pitch + (size_t)j] - mean, 2);
+    }
+    var /= (double)pixels * per_group;
+    for (p = 0; p < pixels; p++) {
+        for (j = first; j < first + per_group; j++) {
+            double v = (in[(size_t)p * a->x.pitch + (size_t)j] - mean) / sqrt(var + a->eps);
+
+            v = v * a->gamma[j] + a->beta[j];
+            if (a->scale) {
+                v = v * (1.0 + a->scale[(size_t)i * a->scale_stride + (size_t)j]);
+                v += a->shift[(size_t)i * a->scale_stride + (size_t)j];
+            }
+            out[(size_t)p * y->pitch + (size_t)j] = (float)(a->silu ? v / (1.0 + exp(-v)) : v);
+        }
+    }
+}
+
+static void run_norm(check *k, const ldm_backend *b, const ldm_norm_args *a, int threads)
+{
+    context c = context_make(threads, b->norm_scratch(b, a, threads));
+
+    b->norm(b, &c.ctx, a);
+    context_free(k, &c);
+}
+
+static void one_norm(check *k, bool large)
+{
+    const int n = check_int(k, 1, 3), groups = check_int(k, 1, 32);
+    const int c = groups * check_int(k, 1, 8), w = check_int(k, 1, large ? 70 : 9);
+    const int h = check_int(k, large ? 20 : 1, large ? 40 : 9);
+    guarded x = guarded_make(k, n, h, w, c, extra(k)), y = guarded_make(k, n, h, w, c, extra(k));
+    guarded want = guarded_copy(&y), other;
+    const float shift = 3.0f * check_float(k), size = 1.0f + 5.0f * fabsf(check_float(k));
+    float *gamma = check_array(k, (size_t)c), *beta = check_array(k, (size_t)c);
+    float *rows = check_array(k, (size_t)(2 * n * (c + 3)));
+    ldm_norm_args a = {.x = x.v, .gamma = gamma, .beta = beta, .groups = groups, .eps = 1e-5f};
+    char what[120];
+    size_t p;
+    int i, g, j, threads;
+
+    for (p = 0; p < (size_t)n * (size_t)h * (size_t)w; p++) {
+        for (j = 0; j < c; j++)
+            x.v.data[p * x.v.pitch + (size_t)j] = x.v.data[p * x.v.pitch + (size_t)j] * size + shift;
+    }
+    a.silu = check_int(k, 0, 1);
+    if (check_int(k, 0, 1)) {
+        a.scale = rows;
+        a.shift = rows + n * (c + 3);
+        a.scale_stride = (size_t)(c + 3);
+    }
+    snprintf(what, sizeof what, "norm n %d %dx%d c %d groups %d silu %d scale %d", n, h, w, c,
+             groups, a.silu, a.scale != NULL);
+    k->what = what;
+    if (k->tested == k->c) {
+        for (i = 0; i < n; i++) {
+            for (g = 0; g < groups; g++)
+                naive_norm_group(&a, &want.v, i, g);
+        }
+    } else {
+        a.y = want.v;
+        run_norm(k, k->c, &a, 1);
+    }
+    a.y = y.v;
+    run_norm(k, k->tested, &a, 1);
+    guarded_check(k, &y);
+    /* Normalised values of one small group can reach sqrt(count); the offset loses |mean| / std. */
+    check_views(k, &y.v, &want.v, 0x1p-24 * 200);
+
+    for (threads = 2; threads <= 4; threads++) {
+        other = guarded_copy(&x); /* in place as well */
+        a.x = a.y = other.v;
+        run_norm(k, k->tested, &a, threads);
+        guarded_check(k, &other);
+        check_same(k, &other.v, &y.v, "the number of threads, in place");
+        guarded_free(&other);
+    }
+    other = guarded_copy(&y);
+    for (i = 0; i < n; i++) {
+        ldm_norm_args one = a;
+
+        one.x = sample_of(&x.v, i);
+        one.y = sample_of(&other.v, i);
+        if (a.scale) {
+            one.scale += (size_t)i * a.scale_stride;
+            one.shift += (size_t)i * a.scale_stride;
+        }
+        run_norm(k, k->tested, &one, 2);
+    }
+    check_same(k, &other.v, &y.v, "the batch");
+    guarded_free(&other);
+    guarded_free(&x);
+    guarded_free(&y);
+    guarded_free(&want);
+    free(gamma);
+    free(beta);
+    free(rows);
+    k->what = "";
+}
+
+void check_norm(check *k)
+{
+    int i;
+
+    for (i = 0; i < k->rounds; i++)
+        one_norm(k, i % 8 == 7);
+}
+
+static void naive_attention(const ldm_attention_args *a, const ldm_view *y)
+{
+    const int queries = a->q.h * a->q.w, keys = a->k.h * a->k.w, d = a->head_dim;
+    double *p = malloc((size_t)keys * sizeof *p);
+    int i, head, q, t, j;
+
+    if (!p)
+        exit(1);
+    for (i = 0; i < a->q.n; i++) {
+        for (head = 0; head < a->heads; head++) {
+            const size_t at = (size_t)head * a->head_stride;
+            const float *ks = view_pixel(&a->k, i, 0, 0) + at;
+            const float *vs = view_pixel(&a->v, i, 0, 0) + at;
+
+            for (q = 0; q < queries; q++) {
+                const float *qs = view_pixel(&a->q, i, 0, 0) + (size_t)q * a->q.pitch + at;
+                float *out = view_pixel(y, i, 0, 0) + (size_t)q * y->pitch + head * d;
+                double max = -INFINITY, sum = 0.0;
+
+                for (t = 0; t < keys; t++) {
+                    double s = 0.0;
+
+                    for (j = 0; j < d; j++)
+                        s += (double)qs[j] * ks[(size_t)t * a->k.pitch + (size_t)j];
+                    p[t] = s * a->scale;
+                    max = p[t] > max ? p[t] : max;
+                }
+                for (t = 0; t < keys; t++)
+                    sum += p[t] = exp(p[t] - max);
+                for (j = 0; j < d; j++) {
+                    double s = 0.0;
+
+                    for (t = 0; t < keys; t++)
+                        s += p[t] * vs[(size_t)t * a->v.pitch + (size_t)j];
+                    out[j] = (float)(s / sum);
+                }
+            }
+        }
+    }
+    free(p);
+}
+
+static void run_attention(check *k, const ldm_backend *b, const ldm_attention_args *a, int threads)
+{
+    context c = context_make(threads, b->attention_scratch(b, a, threads));
+
+    b->attention(b, &c.ctx, a);
+    context_free(k, &c);
+}
+
+static void one_attention(check *k, bool large)
+{
+    const int n = check_int(k, 1, 2), heads = check_int(k, 1, large ? 2 : 5);
+    const int d = large ? check_int(k, 100, 300) : check_int(k, 1, 70);
+    const int h = check_int(k, 1, large ? 20 : 10), w = check_int(k, 1, large ? 20 : 10);
+    const int kv = check_int(k, 0, 1) ? h * w : check_int(k, 1, 80);
+    const int stride = d + check_int(k, 0, 1) * check_int(k, 1, 2 * d);
+    const int qc = (heads - 1) * stride + d;
+    guarded q = guarded_make(k, n, h, w, qc, extra(k));
+    guarded ks = guarded_make(k, n, 1, kv, qc, extra(k));
+    guarded vs = guarded_make(k, n, 1, kv, qc, extra(k));
+    guarded y = guarded_make(k, n, h, w, heads * d, extra(k)), want = guarded_copy(&y), other;
+    ldm_attention_args a = {q.v, ks.v, vs.v, y.v, heads, d, (size_t)stride, 0.0f};
+    char what[120];
+    int i, threads;
+
+    a.scale = (float)((1.0 + 10.0 * fabsf(check_float(k))) / sqrt(d));
+    snprintf(what, sizeof what, "attention n %d queries %d keys %d heads %d of %d", n, h * w, kv,
+             heads, d);
+    k->what = what;
+    run_attention(k, k->tested, &a, 1);
+    guarded_check(k, &y);
+    if (k->tested == k->c) {
+        naive_attention(&a, &want.v);
+    } else {
+        a.y = want.v;
+        run_attention(k, k->c, &a, 1);
+    }
+    /* Scores reach scale * d / 2; an error there is one of the weight, and the mean of v is below 1. */
+    check_views(k, &y.v, &want.v, 0x1p-24 * (64 + 8 * a.scale * d + kv / 4.0));
+    for (threads = 2; threads <= 4; threads++) {
+        other = guarded_copy(&y);
+        a.y = other.v;
+        run_attention(k, k->tested, &a, threads);
+        check_same(k, &other.v, &y.v, "the number of threads");
+        guarded_free(&other);
+    }
+    other = guarded_copy(&y);
+    for (i = 0; i < n; i++) {
+        ldm_attention_args one = a;
+
+        one.q = sample_of(&q.v, i);
+        one.k = sample_of(&ks.v, i);
+        one.v = sample_of(&vs.v, i);
+        one.y = sample_of(&other.v, i);
+        run_attention(k, k->tested, &one, 2);
+    }
+    check_same(k, &other.v, &y.v, "the batch");
+    guarded_free(&other);
+    guarded_free(&q);
+    guarded_free(&ks);
+    guarded_free(&vs);
+    guarded_free(&y);
+    guarded_free(&want);
+    k->what = "";
+}
+
+void check_attention(check *k)
+{
+    int i;
+
+    for (i = 0; i < k->rounds; i++)
+        one_attention(k, i % 8 == 7);
+}
+
+enum { OP_SILU, OP_ADD, OP_COPY, OP_POOL, OP_UPSAMPLE, OP_ADD_VECTOR, OPS };
+
+static const char *const op_names[OPS] = {"silu",     "add",       "copy",
+                                          "avg_pool2", "upsample2", "add_vector"};
+
+typedef struct op_case {
+    int op;
+    guarded a, b;
+    float *vector;
+    size_t vector_stride;
+} op_case;
+
+static double naive_value(const op_case *t, int i, int y, int x, int j)
+{
+    const ldm_view *a = &t->a.v;
+
+    switch (t->op) {
+    case OP_SILU:
+        return view_pixel(a, i, y, x)[j] / (1.0 + exp(-(double)view_pixel(a, i, y, x)[j]));
+    case OP_ADD:
+        return (double)view_pixel(a, i, y, x)[j] + view_pixel(&t->b.v, i, y, x)[j];
+    case OP_COPY:
+        return view_pixel(a, i, y, x)[j];
+    case OP_POOL:
+        return ((double)view_pixel(a, i, 2 * y, 2 * x)[j] + view_pixel(a, i, 2 * y, 2 * x + 1)[j] +
+                view_pixel(a, i, 2 * y + 1, 2 * x)[j] + view_pixel(a, i, 2 * y + 1, 2 * x + 1)[j]) /
+               4.0;
+    case OP_UPSAMPLE:
+        return view_pixel(a, i, y / 2, x / 2)[j];
+    default:
+        return (double)view_pixel(a, i, y, x)[j] +
+               t->vector[(size_t)i * t->vector_stride + (size_t)j];
+    }
+}
+
+static void run_op(check *k, const op_case *t, const ldm_view *a, const ldm_view *y, int threads)
+{
+    const ldm_backend *b = k->tested;
+    context c = context_make(threads, 0);
+
+    switch (t->op) {
+    case OP_SILU:
+        b->silu(b, &c.ctx, a, y);
+        break;
+    case OP_ADD:
+        b->add(b, &c.ctx, a, &t->b.v, y);
+        break;
+    case OP_COPY:
+        b->copy(b, &c.ctx, a, y);
+        break;
+    case OP_POOL:
+        b->avg_pool2(b, &c.ctx, a, y);
+        break;
+    case OP_UPSAMPLE:
+        b->upsample2(b, &c.ctx, a, y);
+        break;
+    default:
+        b->add_vector(b, &c.ctx, a, t->vector, t->vector_stride, y);
+        break;
+    }
+    context_free(k, &c);
+}
+
+static void one_op(check *k, int op, bool large)
+{
+    const int n = check_int(k, 1, 3), c = check_int(k, 1, large ? 600 : 70);
+    const int h = check_int(k, 1, large ? 20 : 9), w = check_int(k, 1, large ? 20 : 9);
+    const bool gaps = check_int(k, 0, 1);
+    const int ah = op == OP_POOL ? 2 * h : h, aw = op == OP_POOL ? 2 * w : w;
+    const int yh = op == OP_UPSAMPLE ? 2 * h : h, yw = op == OP_UPSAMPLE ? 2 * w : w;
+    op_case t = {.op = op, .vector_stride = (size_t)(check_int(k, 0, 1) * (c + 2))};
+    guarded y = guarded_make(k, n, yh, yw, c, gaps * extra(k)), want = guarded_copy(&y);
+    char what[120];
+    int i, oy, ox, j;
+
+    t.a = guarded_make(k, n, ah, aw, c, gaps * extra(k));
+    t.b = guarded_make(k, n, ah, aw, c, gaps * extra(k));
+    t.vector = check_array(k, (size_t)n * (size_t)(c + 2));
+    for (i = 0; i < n * ah * aw; i++) { /* SiLU over its whole range */
+        for (j = 0; j < c; j++)
+            t.a.v.data[(size_t)i * t.a.v.pitch + (size_t)j] *= op == OP_SILU ? 120.0f : 2.0f;
+    }
+    snprintf(what, sizeof what, "%s n %d %dx%d c %d%s", op_names[op], n, yh, yw, c,
+             gaps ? " with gaps" : "");
+    k->what = what;
+    for (i = 0; i < n; i++) {
+        for (oy = 0; oy < yh; oy++) {
+            for (ox = 0; ox < yw; ox++) {
+                for (j = 0; j < c; j++)
+                    view_pixel(&want.v, i, oy, ox)[j] = (float)naive_value(&t, i, oy, ox, j);
+            }
+        }
+    }
+    run_op(k, &t, &t.a.v, &y.v, check_int(k, 1, 3));
+    guarded_check(k, &y);
+    check_views(k, &y.v, &want.v,
+                op == OP_COPY || op == OP_UPSAMPLE ? 0.0 : 0x1p-24 * (op == OP_SILU ? 300.0 : 8.0));
+    if (op != OP_POOL && op != OP_UPSAMPLE) {
+        run_op(k, &t, &t.a.v, &t.a.v, check_int(k, 1, 3));
+        guarded_check(k, &t.a);
+        check_same(k, &t.a.v, &y.v, "the output in place");
+    }
+    guarded_free(&t.a);
+    guarded_free(&t.b);
+    guarded_free(&y);
+    guarded_free(&want);
+    free(t.vector);
+    k->what = "";
+}
+
+void check_elementwise(check *k)
+{
+    int i, op;
+
+    for (op = 0; op < OPS; op++) {
+        for (i = 0; i < k->rounds; i++)
+            one_op(k, op, i % 8 == 7);
+    }
+}
+
+/* The order of operations is part of the definition: float, no fused multiply-add. */
+static int naive_nearest(const float *z, int c, const float *codebook, int entries)
+{
+    float best = 0.0f;
+    int at = 0, j, i;
+
+    for (j = 0; j < entries; j++) {
+        volatile float zz = 0.0f, ee = 0.0f, ze = 0.0f, d;
+
+        for (i = 0; i < c; i++) {
+            const volatile float a = z[i] * z[i], e = codebook[j * c + i] * codebook[j * c + i];
+            const volatile float p = z[i] * codebook[j * c + i];
+
+            zz += a;
+            ee += e;
+            ze += p;
+        }
+        d = zz + ee;
+        d -= 2.0f * ze;
+        if (j == 0 || d < best) {
+            best = d;
+            at = j;
+        }
+    }
+    return at;
+}
+
+static void one_vq(check *k)
+{
+    const int n = check_int(k, 1, 2), c = check_int(k, 0, 3) ? check_int(k, 1, 8) : 300;
+    const int h = check_int(k, 1, 9), w = check_int(k, 1, 13), entries = check_int(k, 1, 300);
+    guarded z = guarded_make(k, n, h, w, c, extra(k));
+    float *codebook = check_array(k, (size_t)entries * (size_t)c);
+    int64_t *indices = malloc(((size_t)(n * h * w) + 1) * sizeof *indices);
+    context ctx = context_make(check_int(k, 1, 3), 0);
+    char what[120];
+    int i, want;
+
+    snprintf(what, sizeof what, "vq_nearest %d pixels of %d channels, %d entries", n * h * w, c,
+             entries);
+    k->what = what;
+    if (!indices)
+        exit(1);
+    /* Equal entries: the first must win. */
+    for (i = entries / 2; i < entries; i++)
+        memcpy(codebook + i * c, codebook + (i - entries / 2) * c, (size_t)c * sizeof(float));
+    indices[n * h * w] = -7;
+    k->tested->vq_nearest(k->tested, &ctx.ctx, &z.v, codebook, entries, indices);
+    k->done++;
+    for (i = 0; i < n * h * w; i++) {
+        want = naive_nearest(z.v.data + (size_t)i * z.v.pitch, c, codebook, entries);
+        if (indices[i] != want) {
+            check_fail(k, "pixel %d got entry %d, expected %d", i, (int)indices[i], want);
+            break;
+        }
+    }
+    if (indices[n * h * w] != -7)
+        check_fail(k, "wrote behind the indices");
+    context_free(k, &ctx);
+    guarded_free(&z);
+    free(codebook);
+    free(indices);
+    k->what = "";
+}
+
+void check_vq(check *k)
+{
+    int i;
+
+    for (i = 0; i < k->rounds; i++)
+        one_vq(k);
+}

@@ -1,0 +1,105 @@
+/* Command line of kernelcheck; see kernelcheck.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpu.h"
+#include "kernelcheck.h"
+
+static const char usage[] =
+    "usage: kernelcheck [--isa NAME] [--seed N] [--rounds N]\n"
+    "       kernelcheck --bench [--isa NAME] [--shapes FILE] [--threads N] [--seconds S] [--exact]\n"
+    "  checks all kernels on random shapes, or times them; --isa is c, avx2 or avx512\n";
+
+typedef struct options {
+    const char *isa, *shapes;
+    int threads, rounds;
+    uint64_t seed;
+    double seconds;
+    bool bench, exact;
+} options;
+
+static bool parse(int argc, char **argv, options *o)
+{
+    int i;
+
+    *o = (options){.threads = 2, .rounds = 60, .seed = 1, .seconds = 0.3};
+    for (i = 1; i < argc; i++) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+        if (strcmp(name, "--bench") == 0) {
+            o->bench = true;
+            continue;
+        }
+        if (strcmp(name, "--exact") == 0) {
+            o->exact = true;
+            continue;
+        }
+        if (!value)
+            return false;
+        i++;
+        if (strcmp(name, "--isa") == 0)
+            o->isa = value;
+        else if (strcmp(name, "--shapes") == 0)
+            o->shapes = value;
+        else if (strcmp(name, "--threads") == 0)
+            o->threads = atoi(value);
+        else if (strcmp(name, "--rounds") == 0)
+            o->rounds = atoi(value);
+        else if (strcmp(name, "--seed") == 0)
+            o->seed = strtoull(value, NULL, 10);
+        else if (strcmp(name, "--seconds") == 0)
+            o->seconds = atof(value);
+        else
+            return false;
+    }
+    return o->threads > 0 && o->rounds > 0 && o->seconds > 0.0;
+}
+
+int main(int argc, char **argv)
+{
+    ldm_cpu cpu;
+    ldm_error err;
+    options o;
+    const ldm_backend *c;
+    long failed = 0;
+    int isa, strongest;
+
+    if (!parse(argc, argv, &o)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    ldm_cpu_detect(&cpu);
+    strongest = (int)cpu.isa;
+    if (ldm_cpu_cap(&cpu, o.isa, &err)) {
+        fprintf(stderr, "kernelcheck: %s\n", err.msg);
+        return 2;
+    }
+    if (o.isa && strcmp(ldm_isa_name(cpu.isa), o.isa) != 0) {
+        fprintf(stderr, "kernelcheck: this processor has no %s\n", o.isa);
+        return 2;
+    }
+    if (o.bench)
+        return bench_run(ldm_cpu_backend(&cpu), o.shapes, o.threads, o.seconds,
+                         o.exact ? LDM_PRECISION_EXACT : LDM_PRECISION_F32);
+    if (o.isa)
+        strongest = (int)cpu.isa;
+    cpu.isa = LDM_ISA_C;
+    c = ldm_cpu_backend(&cpu);
+    for (isa = o.isa ? strongest : LDM_ISA_C; isa <= strongest; isa++) {
+        check k = {.c = c, .rng = o.seed, .rounds = o.rounds, .what = ""};
+
+        cpu.isa = (ldm_isa)isa;
+        k.tested = ldm_cpu_backend(&cpu);
+        check_conv(&k);
+        check_norm(&k);
+        check_attention(&k);
+        check_elementwise(&k);
+        check_vq(&k);
+        printf("%s: %ld comparisons, %ld failed (seed %llu)\n", k.tested->name, k.done, k.failed,
+               (unsigned long long)o.seed);
+        failed += k.failed;
+    }
+    return failed ? 1 : 0;
+}
