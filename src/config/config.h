@@ -14,7 +14,9 @@
 #include "base/str.h"
 
 typedef struct ldm_config ldm_config;
-typedef struct ldm_value ldm_value; /* a node of the tree; owned by its config */
+
+/* A node of the tree; owned by its config and valid until its next load, set or free. */
+typedef struct ldm_value ldm_value;
 
 typedef enum ldm_value_kind {
     LDM_VALUE_NULL,
@@ -42,7 +44,9 @@ ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *t
                                 ldm_error *err);
 
 /* One OmegaConf dot-list assignment, "model.params.scale_factor=1.0". The value is YAML (flow lists
- * and maps too). List elements are addressed by number ("attention_resolutions.0=8"). */
+ * and maps too; nothing is null). List elements are addressed by number ("attention_resolutions.0=8"
+ * or "attention_resolutions[0]=8"). Maps on the way are made, also in the place of a null; a path
+ * through another scalar is an error. */
 ldm_status ldm_config_set(ldm_config *cfg, const char *assignment, ldm_error *err);
 
 /* The root map; never NULL. */
@@ -51,6 +55,9 @@ const ldm_value *ldm_config_root(const ldm_config *cfg);
 /* The value at a dotted path below `v`, NULL where there is none (or v is NULL). */
 const ldm_value *ldm_value_find(const ldm_value *v, const char *path);
 
+/* A text that is one reference, ${a.b.c}, reads as the scalar at that path of the whole config, here
+ * and in the accessors below. Every other interpolation, and the text ???, is a LDM_VALUE_STRING that
+ * no accessor reads: an error then, and only then. */
 ldm_value_kind ldm_value_get_kind(const ldm_value *v);
 const char *ldm_value_kind_name(ldm_value_kind kind); /* "a number", "a list", ... for messages */
 ldm_origin ldm_value_origin(const ldm_value *v);

@@ -1,0 +1,131 @@
+/* A config's life: create, lay files over it, free. */
+#include "config/config.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "config/tree.h"
+
+ldm_status ldm_config_create(ldm_config **out, ldm_error *err)
+{
+    const ldm_value empty = {.kind = LDM_VALUE_MAP};
+    ldm_config *cfg = ldm_calloc(1, sizeof *cfg);
+    ldm_builder b = {.cfg = cfg, .name = "the empty configuration"};
+    ldm_status st;
+
+    *out = NULL;
+    if (!cfg)
+        return ldm_error_nomem(err, sizeof *cfg, "the configuration");
+    b.arena = cfg->arena = ldm_arena_create(LDM_CONFIG_MAX_ARENA);
+    st = cfg->arena ? ldm_tree_merge(&b, &empty, NULL, "", "", 0, &cfg->root, err)
+                    : ldm_error_nomem(err, 0, "the configuration");
+    if (st) {
+        ldm_config_free(cfg);
+        return st;
+    }
+    *out = cfg;
+    return LDM_OK;
+}
+
+void ldm_config_free(ldm_config *cfg)
+{
+    size_t i;
+
+    if (!cfg)
+        return;
+    for (i = 0; i < cfg->source_count; i++)
+        ldm_free(cfg->sources[i]);
+    ldm_free(cfg->sources);
+    ldm_arena_free(cfg->arena);
+    ldm_free(cfg);
+}
+
+/* The config's own copy of a file name; it stays when the load fails, and is used by the next. */
+static const char *keep_source(ldm_config *cfg, const char *name)
+{
+    char *copy;
+    size_t i;
+
+    for (i = 0; i < cfg->source_count; i++) {
+        if (!strcmp(cfg->sources[i], name))
+            return cfg->sources[i];
+    }
+    if (!ldm_grow(&cfg->sources, &cfg->source_cap, cfg->source_count + 1, sizeof *cfg->sources))
+        return NULL;
+    copy = ldm_strdup(name);
+    if (copy)
+        cfg->sources[cfg->source_count++] = copy;
+    return copy;
+}
+
+static ldm_status lay_over(ldm_config *cfg, const char *name, const ldm_value *layer,
+                           ldm_error *err)
+{
+    ldm_builder b = {.cfg = cfg, .name = name};
+    ldm_value *root;
+    ldm_status st;
+
+    b.arena = ldm_arena_create(LDM_CONFIG_MAX_ARENA);
+    if (!b.arena)
+        return ldm_error_nomem(err, 0, "the configuration");
+    st = ldm_tree_merge(&b, cfg->root, layer, "", "", 0, &root, err);
+    if (st) {
+        ldm_arena_free(b.arena);
+        return st;
+    }
+    ldm_arena_free(cfg->arena);
+    cfg->arena = b.arena;
+    cfg->root = root;
+    return LDM_OK;
+}
+
+ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *text, size_t size,
+                                ldm_error *err)
+{
+    ldm_yaml_input in = {.name = name, .text = text, .size = size, .positions = true};
+    ldm_arena *scratch = NULL;
+    ldm_value *layer = NULL;
+    ldm_c_locale locale;
+    ldm_status st;
+
+    if (!ldm_c_locale_enter(&locale))
+        return ldm_error_nomem(err, 0, "number parsing");
+    in.source = keep_source(cfg, name);
+    scratch = in.source ? ldm_arena_create(LDM_CONFIG_MAX_ARENA) : NULL;
+    if (!scratch) {
+        st = ldm_error_nomem(err, 0, "the configuration");
+        goto done;
+    }
+    st = ldm_yaml_parse(&in, scratch, &layer, err);
+    if (st || !layer || layer->kind == LDM_VALUE_NULL)
+        goto done;
+    if (layer->kind != LDM_VALUE_MAP) {
+        st = ldm_error_at_line(err, LDM_ERR_CONFIG, layer->line, layer->column,
+                               "%s:%d:%d: the file is %s; a configuration is a map of `key: value`",
+                               name, layer->line, layer->column, ldm_value_kind_name(layer->kind));
+        goto done;
+    }
+    st = lay_over(cfg, name, layer, err);
+done:
+    ldm_arena_free(scratch);
+    ldm_c_locale_leave(&locale);
+    return st;
+}
+
+ldm_status ldm_config_load(ldm_config *cfg, const char *path, ldm_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    ldm_status st = ldm_file_read(path, LDM_CONFIG_MAX_BYTES, &text, &size, err);
+
+    if (!st)
+        st = ldm_config_load_text(cfg, path, text, size, err);
+    ldm_free(text);
+    return st;
+}
+
+const ldm_value *ldm_config_root(const ldm_config *cfg)
+{
+    return cfg->root;
+}
