@@ -1,6 +1,6 @@
 /* Checkpoints: PyTorch zip (>= 1.6), PyTorch legacy (before), bare state dicts, Lightning files,
- * safetensors. The format is sniffed from content. Opening reads names, shapes and byte ranges only;
- * nothing in a file is ever executed. All strings are UTF-8 and owned by the checkpoint. */
+ * safetensors. The format is sniffed from content. Opening reads names, shapes and byte ranges
+ * only; nothing in a file is ever executed. All strings are UTF-8 and owned by the checkpoint. */
 #ifndef LDM_CHECKPOINT_CHECKPOINT_H
 #define LDM_CHECKPOINT_CHECKPOINT_H
 
@@ -41,15 +41,15 @@ size_t ldm_dtype_size(ldm_dtype d);
 typedef struct ldm_tensor_info {
     const char *name;
     ldm_dtype dtype;
-    int ndim;                      /* 0 for a scalar */
+    int ndim; /* 0 for a scalar */
     uint64_t shape[LDM_MAX_DIMS];
     uint64_t stride[LDM_MAX_DIMS]; /* in elements */
     uint64_t numel;
-    uint64_t offset_elems;         /* of element 0 in its storage */
-    bool contiguous;               /* row-major without gaps */
-    const char *storage;           /* storage key in the file ("0"), "" in safetensors */
-    uint64_t storage_offset;       /* byte offset of the storage in the file; of the compressed data
-                                      if the zip entry is deflated */
+    uint64_t offset_elems;   /* of element 0 in its storage */
+    bool contiguous;         /* row-major without gaps */
+    const char *storage;     /* storage key in the file ("0"), "" in safetensors */
+    uint64_t storage_offset; /* byte offset of the storage in the file; of the compressed data
+                                if the zip entry is deflated */
     uint64_t storage_bytes;
 } ldm_tensor_info;
 
@@ -66,12 +66,13 @@ ldm_status ldm_ckpt_open_memory(const void *data, size_t size, const char *name,
 void ldm_ckpt_close(ldm_ckpt *ck); /* NULL is fine */
 
 const char *ldm_ckpt_path(const ldm_ckpt *ck);
-const char *ldm_ckpt_format(const ldm_ckpt *ck); /* "PyTorch zip", "PyTorch legacy", "safetensors" */
+const char *
+ldm_ckpt_format(const ldm_ckpt *ck); /* "PyTorch zip", "PyTorch legacy", "safetensors" */
 uint64_t ldm_ckpt_file_bytes(const ldm_ckpt *ck);
 /* Path of the state dict inside the pickled object: "state_dict", or "" for a bare one. */
 const char *ldm_ckpt_state_dict_path(const ldm_ckpt *ck);
 
-/* Tensors of the state dict in file order. find is a hash lookup; NULL where there is none. */
+/* Tensors of the state dict in file order. find is a binary search; NULL where there is none. */
 size_t ldm_ckpt_count(const ldm_ckpt *ck);
 const ldm_tensor_info *ldm_ckpt_at(const ldm_ckpt *ck, size_t i);
 const ldm_tensor_info *ldm_ckpt_find(const ldm_ckpt *ck, const char *name);
@@ -95,8 +96,9 @@ size_t ldm_ckpt_meta_count(const ldm_ckpt *ck);
 const char *ldm_ckpt_meta_path(const ldm_ckpt *ck, size_t i);
 const char *ldm_ckpt_meta_value(const ldm_ckpt *ck, size_t i);
 
-/* Every global the pickle names, in order: "torch._utils._rebuild_tensor_v2", its byte offset in the
- * file, and whether ldm knows it (an unknown one became an opaque value; nothing is ever called). */
+/* Every global the pickle names, in order: "torch._utils._rebuild_tensor_v2", its byte offset in
+ * the file, and whether ldm knows it (an unknown one became an opaque value; nothing is ever
+ * called). */
 typedef struct ldm_ckpt_global {
     const char *name;
     uint64_t offset;

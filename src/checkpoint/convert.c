@@ -1,0 +1,96 @@
+/* Conversion loops; see convert.h. Plain C that the compiler vectorises: loads through memcpy,
+ * since older files align nothing, and no branch within an element. */
+#include "checkpoint/convert.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float from_bits(uint32_t bits)
+{
+    float f;
+
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+/* The exponent is rebased by a multiplication, which is right for subnormals as well; infinities
+ * and NaNs get the largest exponent back. */
+static inline float half_to_float(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+    const uint32_t rest = (uint32_t)(h & 0x7fff) << 13;
+    const float scaled = from_bits(rest) * 0x1p112f;
+    const uint32_t special = (h & 0x7c00) == 0x7c00 ? UINT32_MAX : 0;
+    uint32_t bits;
+
+    memcpy(&bits, &scaled, sizeof bits);
+    bits = (bits & ~special) | ((rest | 0x7f800000) & special);
+    return from_bits(bits | sign);
+}
+
+static inline float bfloat_to_float(uint16_t b)
+{
+    return from_bits((uint32_t)b << 16);
+}
+
+#define AS_IS(x) ((float)(x))
+
+/* type: how an element is stored; expr: a function or macro from it to float */
+#define LOOP(name, type, expr)                                                                     \
+    static void name(const unsigned char *src, size_t stride, size_t count, float *dst)            \
+    {                                                                                              \
+        type x;                                                                                    \
+        size_t i;                                                                                  \
+                                                                                                   \
+        if (stride == 1) {                                                                         \
+            for (i = 0; i < count; i++) {                                                          \
+                memcpy(&x, src + i * sizeof x, sizeof x);                                          \
+                dst[i] = expr(x);                                                                  \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        for (i = 0; i < count; i++) {                                                              \
+            memcpy(&x, src + i * stride * sizeof x, sizeof x);                                     \
+            dst[i] = expr(x);                                                                      \
+        }                                                                                          \
+    }
+
+LOOP(from_f64, double, AS_IS)
+LOOP(from_f16, uint16_t, half_to_float)
+LOOP(from_bf16, uint16_t, bfloat_to_float)
+LOOP(from_i64, int64_t, AS_IS)
+LOOP(from_i32, int32_t, AS_IS)
+LOOP(from_i16, int16_t, AS_IS)
+LOOP(from_i8, int8_t, AS_IS)
+LOOP(from_u8, uint8_t, AS_IS)
+
+/* Bits as they are: an assignment of floats could quieten a NaN. */
+static void from_f32(const unsigned char *src, size_t stride, size_t count, float *dst)
+{
+    size_t i;
+
+    if (stride == 1) {
+        memcpy(dst, src, count * sizeof *dst);
+        return;
+    }
+    for (i = 0; i < count; i++)
+        memcpy(&dst[i], src + i * stride * sizeof *dst, sizeof *dst);
+}
+
+#define NOT_ZERO(x) ((x) ? 1.0f : 0.0f)
+LOOP(from_bool, uint8_t, NOT_ZERO)
+
+typedef void convert_fn(const unsigned char *src, size_t stride, size_t count, float *dst);
+
+static convert_fn *const converters[LDM_DTYPE_COUNT] = {
+    [LDM_DTYPE_F64] = from_f64,   [LDM_DTYPE_F32] = from_f32, [LDM_DTYPE_F16] = from_f16,
+    [LDM_DTYPE_BF16] = from_bf16, [LDM_DTYPE_I64] = from_i64, [LDM_DTYPE_I32] = from_i32,
+    [LDM_DTYPE_I16] = from_i16,   [LDM_DTYPE_I8] = from_i8,   [LDM_DTYPE_U8] = from_u8,
+    [LDM_DTYPE_BOOL] = from_bool,
+};
+
+void ldm_convert_f32(ldm_dtype dtype, const unsigned char *src, size_t stride, size_t count,
+                     float *dst)
+{
+    converters[dtype](src, stride, count, dst);
+}

@@ -1,0 +1,236 @@
+/* The index of a checkpoint; see index.h. */
+#include "checkpoint/index.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+enum { MAX_META = 10000, MAX_WARNINGS = 100, WARNING_TEXT = 400 };
+
+static ldm_status no_room(const ldm_ckpt *ck, ldm_error *err, size_t count, const char *what)
+{
+    if (!ldm_arena_over_limit(ck->keep))
+        return ldm_error_nomem(err, count, what);
+    return ldm_error_set(err, LDM_ERR_LIMIT,
+                         "%s: %zu %s need more memory than a file of %llu bytes may ask for",
+                         ck->src.name, count, what, ldm_ull(ck->src.size));
+}
+
+ldm_status ldm_index_begin(ldm_ckpt *ck, size_t count, ldm_error *err)
+{
+    ck->tensors = ldm_arena_alloc(ck->keep, count, sizeof *ck->tensors);
+    ck->by_name = ldm_arena_alloc(ck->keep, count, sizeof *ck->by_name);
+    if (!ck->tensors || !ck->by_name)
+        return no_room(ck, err, count, "tensors");
+    ck->tensor_cap = count;
+    return LDM_OK;
+}
+
+static bool is_contiguous(const ldm_tensor_info *t)
+{
+    uint64_t expected = 1;
+    int d;
+
+    if (t->numel == 0)
+        return true;
+    for (d = t->ndim - 1; d >= 0; d--) {
+        if (t->shape[d] != 1 && t->stride[d] != expected)
+            return false;
+        expected *= t->shape[d]; /* cannot overflow: it ends at numel */
+    }
+    return true;
+}
+
+ldm_status ldm_index_check(ldm_tensor_info *t, const char *what, const ldm_source *src,
+                           uint64_t pos, ldm_error *err)
+{
+    const uint64_t capacity = t->storage_bytes / ldm_dtype_size(t->dtype);
+    uint64_t numel = 1, last = t->offset_elems, span;
+    bool empty = false;
+    int d;
+
+    for (d = 0; d < t->ndim; d++) {
+        if (t->shape[d] == 0)
+            empty = true;
+        else if (ldm_mul_u64(numel, t->shape[d], &numel))
+            numel = UINT64_MAX;
+    }
+    /* An f32 copy must be addressable, whatever the strides say. */
+    if (numel > INT64_MAX / sizeof(double))
+        return ldm_source_error(src, err, LDM_ERR_RANGE, pos,
+                                "tensor '%.120s': the product of its shape overflows", what);
+    t->numel = empty ? 0 : numel;
+    for (d = 0; d < t->ndim && !empty; d++) {
+        if (ldm_mul_u64(t->shape[d] - 1, t->stride[d], &span) || ldm_add_u64(last, span, &last))
+            return ldm_source_error(src, err, LDM_ERR_RANGE, pos,
+                                    "tensor '%.120s': stride %llu of dimension %d overflows", what,
+                                    ldm_ull(t->stride[d]), d);
+    }
+    if (empty ? last > capacity : last >= capacity)
+        return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
+                                "tensor '%.120s' reaches element %llu of its storage '%.40s', "
+                                "which has %llu",
+                                what, ldm_ull(last), t->storage, ldm_ull(capacity));
+    t->contiguous = is_contiguous(t);
+    return LDM_OK;
+}
+
+ldm_status ldm_index_dense(ldm_tensor_info *t, const char *what, const ldm_source *src,
+                           uint64_t pos, ldm_error *err)
+{
+    uint64_t stride = 1;
+    int d;
+
+    for (d = t->ndim - 1; d >= 0; d--) {
+        t->stride[d] = stride;
+        if (t->shape[d] && ldm_mul_u64(stride, t->shape[d], &stride))
+            return ldm_source_error(src, err, LDM_ERR_RANGE, pos,
+                                    "tensor '%.120s': the product of its shape overflows", what);
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t name_len,
+                         const ldm_source *src, uint64_t pos, ldm_error *err)
+{
+    char *copy = ldm_arena_strndup(ck->keep, name, name_len);
+    size_t i, len;
+    ldm_status st;
+
+    if (!copy)
+        return no_room(ck, err, name_len, "bytes of names");
+    for (i = 0; i < name_len; i += len) {
+        len = name[i] ? ldm_utf8_len(name + i, name_len - i) : 0;
+        if (!len)
+            return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
+                                    "a tensor's name is not UTF-8 (byte 0x%02x after '%.*s')",
+                                    (unsigned char)name[i], (int)(i < 80 ? i : 80), name);
+    }
+    st = ldm_index_check(&t->info, copy, src, pos, err);
+    if (st)
+        return st;
+    t->info.name = copy;
+    t->info.storage = ldm_arena_strdup(ck->keep, t->info.storage);
+    if (!t->info.storage)
+        return no_room(ck, err, name_len, "bytes of names");
+    ck->tensors[ck->tensor_count] = *t;
+    ck->by_name[ck->tensor_count].name = copy;
+    ck->by_name[ck->tensor_count].index = ck->tensor_count;
+    ck->tensor_count++;
+    return LDM_OK;
+}
+
+ldm_status ldm_index_finish(ldm_ckpt *ck, ldm_error *err)
+{
+    size_t twice = ldm_names_sort(ck->by_name, ck->tensor_count);
+
+    if (twice < ck->tensor_count)
+        return ldm_error_set(err, LDM_ERR_FORMAT,
+                             "%s: two tensors are named '%.120s' (numbers %zu and %zu), expected "
+                             "each name once",
+                             ck->src.name, ck->by_name[twice].name, ck->by_name[twice - 1].index,
+                             ck->by_name[twice].index);
+    return LDM_OK;
+}
+
+bool ldm_index_meta(ldm_ckpt *ck, const char *path, const char *value, ldm_status *st)
+{
+    ldm_meta *m;
+
+    if (ck->meta_count == MAX_META)
+        return false;
+    if (!ldm_grow(&ck->metas, &ck->meta_cap, ck->meta_count + 1, sizeof *ck->metas)) {
+        *st = LDM_ERR_NOMEM;
+        return false;
+    }
+    m = &ck->metas[ck->meta_count];
+    m->path = ldm_arena_strdup(ck->keep, path);
+    m->value = ldm_arena_strdup(ck->keep, value);
+    if (!m->path || !m->value) {
+        *st = ldm_arena_over_limit(ck->keep) ? LDM_OK : LDM_ERR_NOMEM;
+        return false;
+    }
+    ck->meta_count++;
+    return true;
+}
+
+ldm_status ldm_index_warn(ldm_ckpt *ck, ldm_error *err, const char *fmt, ...)
+{
+    char raw[WARNING_TEXT], text[WARNING_TEXT];
+    const char *copy;
+    va_list ap;
+
+    if (ck->warning_count == MAX_WARNINGS)
+        return LDM_OK;
+    va_start(ap, fmt);
+    vsnprintf(raw, sizeof raw, fmt, ap);
+    va_end(ap);
+    if (ck->warning_count == MAX_WARNINGS - 1)
+        snprintf(raw, sizeof raw, "more warnings are left out");
+    ldm_printable(raw, strlen(raw), text, sizeof text);
+    if (!ldm_grow(&ck->warnings, &ck->warning_cap, ck->warning_count + 1, sizeof *ck->warnings))
+        return ldm_error_nomem(err, sizeof text, "a warning");
+    copy = ldm_arena_strdup(ck->keep, text);
+    if (!copy)
+        return no_room(ck, err, strlen(text), "bytes of warnings");
+    ck->warnings[ck->warning_count++] = copy;
+    return LDM_OK;
+}
+
+size_t ldm_utf8_len(const char *text, size_t left)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    uint32_t c;
+    size_t n, i;
+
+    if (!left)
+        return 0;
+    if (p[0] < 0x80)
+        return 1;
+    n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || left < n)
+        return 0;
+    c = p[0] & (0x7fu >> n);
+    for (i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) ||
+        (c >= 0xd800 && c <= 0xdfff))
+        return 0;
+    return n;
+}
+
+size_t ldm_printable(const char *text, size_t len, char *dst, size_t cap)
+{
+    char piece[8];
+    size_t i, n = 0, used, out;
+
+    if (!cap)
+        return 0;
+    for (i = 0; i < len; i += used) {
+        used = ldm_utf8_len(text + i, len - i);
+        out = used;
+        memcpy(piece, text + i, used);
+        if (!used || (unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
+            used = 1;
+            out = (size_t)snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)text[i]);
+        }
+        /* What is left must fit with its NUL, or "..." must. */
+        if (n + out + (i + used < len ? 4 : 1) > cap) {
+            if (cap >= n + 4) {
+                memcpy(dst + n, "...", 3);
+                n += 3;
+            }
+            break;
+        }
+        memcpy(dst + n, piece, out);
+        n += out;
+    }
+    dst[n] = '\0';
+    return n;
+}

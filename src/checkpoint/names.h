@@ -1,0 +1,20 @@
+/* Names sorted once, then found by binary search. No hash: the names come from a stranger, who
+ * could make them collide. */
+#ifndef LDM_CHECKPOINT_NAMES_H
+#define LDM_CHECKPOINT_NAMES_H
+
+#include <stddef.h>
+
+typedef struct ldm_name {
+    const char *name;
+    size_t index; /* into whatever is named */
+} ldm_name;
+
+/* Sorts in place, equal names by index. Returns the position in `names` of the second of two equal
+ * names, or `count` when all differ. */
+size_t ldm_names_sort(ldm_name *names, size_t count);
+
+/* The entry with that name in a sorted array, or NULL. */
+const ldm_name *ldm_names_find(const ldm_name *names, size_t count, const char *name);
+
+#endif

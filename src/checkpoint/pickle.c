@@ -1,0 +1,864 @@
+/* The pickle machine; see pickle.h. The opcodes are those of Python's Lib/pickletools.py. Marks,
+ * stack and memo are arrays on the heap: no input makes this code recurse. The first failure sticks
+ * in `st`; after it every helper returns at once, so that the opcodes read straight. */
+#include "checkpoint/pickle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+enum {
+    MAX_PROTOCOL = 5,
+    MAX_GLOBAL_NAME = 1000,
+    MAX_INT_BYTES = 128, /* of a LONG: torch's magic number has 10 */
+    MAX_NUMBER_TEXT = 320
+};
+
+typedef struct machine {
+    const ldm_source *src;
+    ldm_arena *arena;
+    ldm_pickle *out;
+    ldm_error *err;
+    ldm_status st;
+    uint64_t limit;
+    uint64_t pos;    /* of the next byte */
+    uint64_t op_pos; /* of the opcode at work */
+    int op;
+    ldm_pk **stack;
+    size_t depth, stack_cap;
+    size_t *marks; /* stack depths */
+    size_t mark_count, mark_cap;
+    ldm_pk **memo;     /* NULL: not set */
+    size_t memo_count; /* allocated */
+    size_t memo_next;  /* entries set: MEMOIZE takes this index */
+    ldm_pk **last_persid;
+    uint64_t global_hash[LDM_PICKLE_MAX_GLOBALS];
+} machine;
+
+#define FAIL(m, status, ...)                                                                       \
+    ((m)->st ? (m)->st                                                                             \
+             : ((m)->st = ldm_source_error((m)->src, (m)->err, status, (m)->op_pos, __VA_ARGS__)))
+
+static void fail_limit(machine *m)
+{
+    FAIL(m, LDM_ERR_LIMIT, "the pickle asks for more than %llu MB of memory",
+         ldm_ull(m->limit >> 20));
+}
+
+static void *alloc(machine *m, size_t count, size_t size)
+{
+    void *p;
+
+    if (m->st)
+        return NULL;
+    p = ldm_arena_alloc(m->arena, count, size);
+    if (!p && ldm_arena_over_limit(m->arena))
+        fail_limit(m);
+    else if (!p)
+        FAIL(m, LDM_ERR_NOMEM, "out of memory for the pickle");
+    return p;
+}
+
+/* Grows one of the machine's own arrays, which count against the limit like the arena. */
+static bool grow(machine *m, void *items, size_t *cap, size_t need)
+{
+    const size_t each = sizeof(void *); /* marks are as large */
+    uint64_t total;
+
+    if (m->st)
+        return false;
+    if (need <= *cap)
+        return true;
+    total = ldm_arena_used(m->arena) +
+            each * (uint64_t)(m->stack_cap + m->mark_cap + m->memo_count - *cap);
+    if (ldm_add_u64(total, 2 * each * (uint64_t)need, &total) || total > m->limit) {
+        fail_limit(m);
+        return false;
+    }
+    if (!ldm_grow(items, cap, need, each)) {
+        FAIL(m, LDM_ERR_NOMEM, "out of memory for the pickle");
+        return false;
+    }
+    return true;
+}
+
+static const unsigned char *take(machine *m, uint64_t n)
+{
+    const unsigned char *p;
+
+    if (m->st)
+        return NULL;
+    if (n > m->src->size - m->pos) {
+        FAIL(m, LDM_ERR_FORMAT,
+             "pickle opcode 0x%02x needs %llu bytes more, %llu are left: the file is cut off or "
+             "damaged",
+             (unsigned)m->op, ldm_ull(n), ldm_ull(m->src->size - m->pos));
+        return NULL;
+    }
+    p = m->src->data + m->pos;
+    m->pos += n;
+    return p;
+}
+
+/* A line of protocol 0, without its newline. */
+static const char *take_line(machine *m, size_t *len)
+{
+    const unsigned char *p, *end;
+
+    if (m->st)
+        return NULL;
+    p = m->src->data + m->pos;
+    end = m->pos < m->src->size ? memchr(p, '\n', (size_t)(m->src->size - m->pos)) : NULL;
+    if (!end) {
+        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x: no end of line", (unsigned)m->op);
+        return NULL;
+    }
+    *len = (size_t)(end - p);
+    m->pos += *len + 1;
+    return (const char *)p;
+}
+
+/* A length or index of 1, 4 or 8 bytes. */
+static uint64_t take_uint(machine *m, unsigned bytes)
+{
+    const unsigned char *p = take(m, bytes);
+
+    if (!p)
+        return 0;
+    return bytes == 1 ? p[0] : bytes == 2 ? ldm_le16(p) : bytes == 4 ? ldm_le32(p) : ldm_le64(p);
+}
+
+static void push(machine *m, ldm_pk *v)
+{
+    if (!v || !grow(m, &m->stack, &m->stack_cap, m->depth + 1))
+        return;
+    m->stack[m->depth++] = v;
+}
+
+static size_t stack_floor(const machine *m)
+{
+    return m->mark_count ? m->marks[m->mark_count - 1] : 0;
+}
+
+static ldm_pk *pop(machine *m)
+{
+    if (m->st)
+        return NULL;
+    if (m->depth <= stack_floor(m)) {
+        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x finds the stack empty", (unsigned)m->op);
+        return NULL;
+    }
+    return m->stack[--m->depth];
+}
+
+static ldm_pk *top(machine *m)
+{
+    ldm_pk *v = pop(m);
+
+    if (v)
+        m->depth++;
+    return v;
+}
+
+/* Drops the last mark; *items, *count are what stood above it, still in the stack's memory. */
+static bool pop_mark(machine *m, ldm_pk ***items, size_t *count)
+{
+    size_t mark;
+
+    if (m->st)
+        return false;
+    if (!m->mark_count) {
+        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x finds no mark", (unsigned)m->op);
+        return false;
+    }
+    mark = m->marks[--m->mark_count];
+    *items = m->stack ? m->stack + mark : NULL;
+    *count = m->depth - mark;
+    m->depth = mark;
+    return true;
+}
+
+static ldm_pk *make(machine *m, ldm_pk_kind kind)
+{
+    ldm_pk *v = alloc(m, 1, sizeof *v);
+
+    if (v) {
+        v->kind = kind;
+        v->pos = m->op_pos;
+    }
+    return v;
+}
+
+static void push_kind(machine *m, ldm_pk_kind kind)
+{
+    push(m, make(m, kind));
+}
+
+static void push_bool(machine *m, bool b)
+{
+    ldm_pk *v = make(m, LDM_PK_BOOL);
+
+    if (v)
+        v->u.boolean = b;
+    push(m, v);
+}
+
+static void push_int(machine *m, int64_t i)
+{
+    ldm_pk *v = make(m, LDM_PK_INT);
+
+    if (v)
+        v->u.integer = i;
+    push(m, v);
+}
+
+static void push_float(machine *m, double f)
+{
+    ldm_pk *v = make(m, LDM_PK_FLOAT);
+
+    if (v)
+        v->u.real = f;
+    push(m, v);
+}
+
+static void push_text(machine *m, ldm_pk_kind kind, const void *data, size_t len)
+{
+    ldm_pk *v = data ? make(m, kind) : NULL;
+
+    if (v) {
+        v->u.text.data = data;
+        v->u.text.len = len;
+    }
+    push(m, v);
+}
+
+static void push_counted(machine *m, ldm_pk_kind kind, unsigned length_bytes)
+{
+    uint64_t len = take_uint(m, length_bytes);
+
+    push_text(m, kind, take(m, len), (size_t)len);
+}
+
+/* Two's complement, little-endian, any length. */
+static void push_long(machine *m, uint64_t len)
+{
+    const unsigned char *p = take(m, len);
+    unsigned char mag[MAX_INT_BYTES + 1];
+    bool negative;
+    unsigned carry;
+    char *text;
+    size_t i, n;
+
+    if (!p)
+        return;
+    if (len > MAX_INT_BYTES) {
+        FAIL(m, LDM_ERR_UNSUPPORTED, "an integer of %llu bytes, at most %d are expected",
+             ldm_ull(len), MAX_INT_BYTES);
+        return;
+    }
+    negative = len && p[len - 1] & 0x80;
+    if (len <= 8) {
+        uint64_t v = negative ? UINT64_MAX : 0;
+
+        for (i = (size_t)len; i-- > 0;)
+            v = v << 8 | p[i];
+        push_int(m, (int64_t)v);
+        return;
+    }
+    carry = negative;
+    for (i = 0; i < len; i++) {
+        unsigned b = (negative ? p[i] ^ 0xffu : p[i]) + carry;
+
+        mag[i] = (unsigned char)b;
+        carry = b >> 8;
+    }
+    for (n = (size_t)len; n > 1 && !mag[n - 1]; n--)
+        ;
+    text = alloc(m, 2 * n + 4, 1);
+    if (!text)
+        return;
+    carry = (unsigned)sprintf(text, "%s0x%x", negative ? "-" : "", mag[n - 1]);
+    for (i = n - 1; i-- > 0;)
+        carry += (unsigned)sprintf(text + carry, "%02x", mag[i]);
+    push_text(m, LDM_PK_BIGINT, text, carry);
+}
+
+/* The decimal numbers of protocol 0: "12", "12L", "00" and "01" for bools, "1e-3". */
+static void push_number_line(machine *m)
+{
+    char text[MAX_NUMBER_TEXT], *end;
+    size_t len = 0;
+    const char *line = take_line(m, &len);
+    long long i;
+    double f;
+
+    if (!line)
+        return;
+    if (m->op == 'I' && len == 2 && line[0] == '0' && (line[1] == '0' || line[1] == '1')) {
+        push_bool(m, line[1] == '1');
+        return;
+    }
+    if (m->op == 'L' && len && line[len - 1] == 'L')
+        len--;
+    if (len && len < sizeof text) {
+        memcpy(text, line, len);
+        text[len] = '\0';
+        errno = 0;
+        if (m->op == 'F') {
+            f = strtod(text, &end);
+            if (end == text + len) {
+                push_float(m, f);
+                return;
+            }
+        } else {
+            i = strtoll(text, &end, 10);
+            if (end == text + len && errno == ERANGE) {
+                push_text(m, LDM_PK_BIGINT, line, len);
+                return;
+            }
+            if (end == text + len) {
+                push_int(m, i);
+                return;
+            }
+        }
+    }
+    FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no number", (int)(len < 40 ? len : 40), line);
+}
+
+static void push_binfloat(machine *m)
+{
+    const unsigned char *p = take(m, 8);
+    uint64_t bits = 0;
+    double f;
+    int i;
+
+    if (!p)
+        return;
+    for (i = 0; i < 8; i++)
+        bits = bits << 8 | p[i];
+    memcpy(&f, &bits, sizeof f);
+    push_float(m, f);
+}
+
+static void push_text_line(machine *m)
+{
+    size_t len = 0, n;
+    const char *line = take_line(m, &len);
+    char *dst = line ? alloc(m, len, 2) : NULL;
+
+    if (!dst)
+        return;
+    n = m->op == 'S' ? ldm_pickle_unquote_repr(line, len, dst)
+                     : ldm_pickle_raw_unicode(line, len, dst);
+    if (n == SIZE_MAX)
+        FAIL(m, LDM_ERR_FORMAT, "a malformed string in a pickle of protocol 0");
+    else
+        push_text(m, LDM_PK_STR, dst, n);
+}
+
+/* ---- containers ---- */
+
+static bool seq_append(machine *m, ldm_pk *v, ldm_pk **items, size_t count)
+{
+    size_t need, cap = v->u.seq.cap;
+    ldm_pk **bigger;
+
+    if (m->st || !count)
+        return !m->st;
+    need = v->u.seq.count + count; /* both are bounded by the stream's length */
+    if (need > cap) {
+        cap = need > 2 * cap ? need : 2 * cap;
+        bigger = alloc(m, cap, sizeof *bigger);
+        if (!bigger)
+            return false;
+        if (v->u.seq.count)
+            memcpy(bigger, v->u.seq.items, v->u.seq.count * sizeof *bigger);
+        v->u.seq.items = bigger;
+        v->u.seq.cap = cap;
+    }
+    memcpy(v->u.seq.items + v->u.seq.count, items, count * sizeof *items);
+    v->u.seq.count = need;
+    return true;
+}
+
+static void push_seq(machine *m, ldm_pk_kind kind, ldm_pk **items, size_t count)
+{
+    ldm_pk *v = make(m, kind);
+
+    if (v && kind == LDM_PK_DICT && count % 2)
+        FAIL(m, LDM_ERR_FORMAT, "a dictionary of %zu items, expected pairs", count);
+    else if (v && seq_append(m, v, items, count))
+        push(m, v);
+}
+
+static void push_tuple_n(machine *m, size_t n)
+{
+    if (m->st)
+        return;
+    if (m->depth - stack_floor(m) < n) {
+        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x finds too few values", (unsigned)m->op);
+        return;
+    }
+    m->depth -= n;
+    push_seq(m, LDM_PK_TUPLE, m->stack ? m->stack + m->depth : NULL, n);
+}
+
+static void push_from_mark(machine *m, ldm_pk_kind kind)
+{
+    ldm_pk **items;
+    size_t count;
+
+    if (pop_mark(m, &items, &count))
+        push_seq(m, kind, items, count);
+}
+
+/* Puts items into the container on top. What an opaque object would be given is dropped. */
+static void add_to_top(machine *m, ldm_pk_kind kind, ldm_pk **items, size_t count)
+{
+    ldm_pk *v = top(m);
+
+    if (!v)
+        return;
+    if (v->kind == LDM_PK_OBJECT)
+        return;
+    if (v->kind != kind)
+        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x adds to %s, expected %s", (unsigned)m->op,
+             ldm_pk_kind_name(v->kind), ldm_pk_kind_name(kind));
+    else if (kind == LDM_PK_DICT && count % 2)
+        FAIL(m, LDM_ERR_FORMAT, "%zu items for a dictionary, expected pairs", count);
+    else
+        seq_append(m, v, items, count);
+}
+
+static void add_from_mark(machine *m, ldm_pk_kind kind)
+{
+    ldm_pk **items;
+    size_t count;
+
+    if (pop_mark(m, &items, &count))
+        add_to_top(m, kind, items, count);
+}
+
+static void add_one(machine *m, ldm_pk_kind kind)
+{
+    ldm_pk *items[2] = {NULL, NULL};
+
+    items[1] = pop(m);
+    items[0] = kind == LDM_PK_DICT ? pop(m) : items[1];
+    if (items[0])
+        add_to_top(m, kind, items, kind == LDM_PK_DICT ? 2 : 1);
+}
+
+/* ---- memo ---- */
+
+static void memo_put(machine *m, uint64_t index)
+{
+    ldm_pk *v = top(m);
+    size_t old = m->memo_count;
+
+    if (!v)
+        return;
+    /* Writers number from 0, one opcode each: a larger index only takes memory. */
+    if (index > m->pos) {
+        FAIL(m, LDM_ERR_FORMAT, "memo index %llu in a pickle that has used at most %llu",
+             ldm_ull(index), ldm_ull(m->pos));
+        return;
+    }
+    if (index >= old) {
+        if (!grow(m, &m->memo, &m->memo_count, (size_t)index + 1))
+            return;
+        memset(m->memo + old, 0, (m->memo_count - old) * sizeof *m->memo);
+    }
+    m->memo_next += !m->memo[index];
+    m->memo[index] = v;
+}
+
+static void memo_get(machine *m, uint64_t index)
+{
+    if (m->st)
+        return;
+    if (index >= m->memo_count || !m->memo[index])
+        FAIL(m, LDM_ERR_FORMAT, "memo entry %llu is used before it is set", ldm_ull(index));
+    else
+        push(m, m->memo[index]);
+}
+
+static uint64_t memo_index_line(machine *m)
+{
+    char text[24], *end;
+    size_t len = 0;
+    const char *line = take_line(m, &len);
+    unsigned long long v;
+
+    if (!line)
+        return 0;
+    if (len && len < sizeof text && line[0] >= '0' && line[0] <= '9') {
+        memcpy(text, line, len);
+        text[len] = '\0';
+        v = strtoull(text, &end, 10);
+        if (end == text + len)
+            return v;
+    }
+    FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no memo index", (int)(len < 40 ? len : 40), line);
+    return 0;
+}
+
+/* ---- globals and objects ---- */
+
+static uint64_t hash_name(const char *name)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 1099511628211u;
+    return h;
+}
+
+/* Equal names share one value, so that a file cannot make many of few. */
+static ldm_pk *intern_global(machine *m, const char *name)
+{
+    uint64_t hash = hash_name(name);
+    ldm_pk *v;
+    size_t i;
+
+    for (i = 0; i < m->out->global_count; i++) {
+        if (m->global_hash[i] == hash && !strcmp(m->out->globals[i]->u.global.name, name))
+            return m->out->globals[i];
+    }
+    if (i == LDM_PICKLE_MAX_GLOBALS) {
+        FAIL(m, LDM_ERR_LIMIT, "more than %d different globals, no checkpoint names so many",
+             LDM_PICKLE_MAX_GLOBALS);
+        return NULL;
+    }
+    v = make(m, LDM_PK_GLOBAL);
+    if (!v)
+        return NULL;
+    v->u.global.name = ldm_arena_strdup(m->arena, name);
+    if (!v->u.global.name) {
+        FAIL(m, LDM_ERR_NOMEM, "out of memory for a global's name");
+        return NULL;
+    }
+    v->u.global.row = ldm_global_lookup(name);
+    m->global_hash[i] = hash;
+    m->out->globals[i] = v;
+    m->out->global_count++;
+    return v;
+}
+
+static ldm_pk *make_global(machine *m, const char *module, size_t module_len, const char *name,
+                           size_t name_len)
+{
+    char full[MAX_GLOBAL_NAME + 2];
+
+    if (module_len > MAX_GLOBAL_NAME || name_len > MAX_GLOBAL_NAME - module_len ||
+        memchr(module, 0, module_len) || memchr(name, 0, name_len)) {
+        FAIL(m, LDM_ERR_FORMAT, "a global's name of %zu bytes or with a NUL, at most %d expected",
+             module_len + name_len, MAX_GLOBAL_NAME);
+        return NULL;
+    }
+    memcpy(full, module, module_len);
+    full[module_len] = '.';
+    memcpy(full + module_len + 1, name, name_len);
+    full[module_len + 1 + name_len] = '\0';
+    return intern_global(m, full);
+}
+
+static ldm_pk *take_global_lines(machine *m)
+{
+    size_t module_len = 0, name_len = 0;
+    const char *module = take_line(m, &module_len);
+    const char *name = take_line(m, &name_len);
+
+    return name ? make_global(m, module, module_len, name, name_len) : NULL;
+}
+
+static void stack_global(machine *m)
+{
+    ldm_pk *name = pop(m), *module = pop(m);
+
+    if (!module)
+        return;
+    if (name->kind != LDM_PK_STR || module->kind != LDM_PK_STR)
+        FAIL(m, LDM_ERR_FORMAT, "a global named by %s and %s, expected strings",
+             ldm_pk_kind_name(module->kind), ldm_pk_kind_name(name->kind));
+    else
+        push(m, make_global(m, module->u.text.data, module->u.text.len, name->u.text.data,
+                            name->u.text.len));
+}
+
+/* Extension codes stand for globals registered in the writer's process: unknown by nature. */
+static void push_extension(machine *m, unsigned bytes)
+{
+    char name[40];
+    int len = snprintf(name, sizeof name, "extension_%llu", ldm_ull(take_uint(m, bytes)));
+
+    if (!m->st)
+        push(m, make_global(m, "copyreg", 7, name, (size_t)len));
+}
+
+/* OrderedDict() and OrderedDict([[key, value], ...]), as Python 3 and 2 write it; a defaultdict's
+ * factory is no pair and falls away. */
+static void push_dict_call(machine *m, const ldm_pk *args)
+{
+    ldm_pk *dict = make(m, LDM_PK_DICT);
+    size_t i, k;
+
+    if (!dict)
+        return;
+    for (i = 0; i < args->u.seq.count; i++) {
+        const ldm_pk *list = args->u.seq.items[i];
+
+        if (list->kind != LDM_PK_LIST && list->kind != LDM_PK_TUPLE)
+            continue;
+        for (k = 0; k < list->u.seq.count; k++) {
+            const ldm_pk *pair = list->u.seq.items[k];
+
+            if ((pair->kind != LDM_PK_LIST && pair->kind != LDM_PK_TUPLE) ||
+                pair->u.seq.count != 2) {
+                FAIL(m, LDM_ERR_FORMAT, "a dictionary made of %s, expected pairs",
+                     ldm_pk_kind_name(pair->kind));
+                return;
+            }
+            if (!seq_append(m, dict, pair->u.seq.items, 2))
+                return;
+        }
+    }
+    push(m, dict);
+}
+
+static void push_call(machine *m, ldm_pk *callee, ldm_pk *args)
+{
+    ldm_pk *v;
+
+    if (!callee || !args)
+        return;
+    if (callee->kind == LDM_PK_GLOBAL && callee->u.global.row &&
+        callee->u.global.row->role == LDM_GLOBAL_DICT && args->kind == LDM_PK_TUPLE) {
+        push_dict_call(m, args);
+        return;
+    }
+    v = make(m, LDM_PK_OBJECT);
+    if (v) {
+        v->u.object.callee = callee;
+        v->u.object.args = args;
+    }
+    push(m, v);
+}
+
+static void reduce(machine *m)
+{
+    ldm_pk *args = pop(m), *callee = pop(m);
+
+    push_call(m, callee, args);
+}
+
+static void new_object_ex(machine *m)
+{
+    ldm_pk *kwargs = pop(m), *args = pop(m), *cls = pop(m);
+
+    if (kwargs)
+        push_call(m, cls, args);
+}
+
+/* INST names its class on two lines, OBJ has it below the arguments; both take them from a mark. */
+static void instance(machine *m, bool named)
+{
+    ldm_pk *cls = named ? take_global_lines(m) : NULL, *args;
+    ldm_pk **items;
+    size_t count;
+
+    if (!pop_mark(m, &items, &count))
+        return;
+    if (!named) {
+        if (!count) {
+            FAIL(m, LDM_ERR_FORMAT, "a pickled object without a class");
+            return;
+        }
+        cls = items[0];
+        items++;
+        count--;
+    }
+    push_seq(m, LDM_PK_TUPLE, items, count);
+    args = pop(m);
+    push_call(m, cls, args);
+}
+
+/* State goes to an object's __setstate__ or __dict__: for data (OrderedDict's _metadata) it is
+ * without meaning, for an opaque object it stays unread. */
+static void build(machine *m)
+{
+    ldm_pk *state = pop(m), *v = top(m);
+
+    if (!state || !v)
+        return;
+    if (v->kind != LDM_PK_DICT && v->kind != LDM_PK_OBJECT && v->kind != LDM_PK_GLOBAL)
+        FAIL(m, LDM_ERR_FORMAT, "a pickle gives attributes to %s", ldm_pk_kind_name(v->kind));
+}
+
+static void push_persid(machine *m, ldm_pk *id)
+{
+    ldm_pk *v = id ? make(m, LDM_PK_PERSID) : NULL;
+
+    if (!v)
+        return;
+    v->u.persid.id = id;
+    v->u.persid.storage = SIZE_MAX;
+    *m->last_persid = v;
+    m->last_persid = &v->u.persid.next;
+    push(m, v);
+}
+
+static void push_persid_line(machine *m)
+{
+    size_t len = 0;
+    const char *line = take_line(m, &len);
+
+    push_text(m, LDM_PK_STR, line, len);
+    push_persid(m, pop(m));
+}
+
+static void protocol(machine *m)
+{
+    uint64_t version = take_uint(m, 1);
+
+    if (!m->st && version > MAX_PROTOCOL)
+        FAIL(m, LDM_ERR_UNSUPPORTED, "pickle protocol %llu, expected 0 to %d", ldm_ull(version),
+             MAX_PROTOCOL);
+}
+
+static void frame(machine *m)
+{
+    uint64_t len = take_uint(m, 8);
+
+    if (!m->st && len > m->src->size - m->pos)
+        FAIL(m, LDM_ERR_FORMAT, "a pickle frame of %llu bytes, %llu are left", ldm_ull(len),
+             ldm_ull(m->src->size - m->pos));
+}
+
+static void push_mark(machine *m)
+{
+    if (grow(m, &m->marks, &m->mark_cap, m->mark_count + 1))
+        m->marks[m->mark_count++] = m->depth;
+}
+
+/* POP on a fresh mark removes the mark. */
+static void pop_any(machine *m)
+{
+    if (m->mark_count && m->marks[m->mark_count - 1] == m->depth)
+        m->mark_count--;
+    else
+        pop(m);
+}
+
+static void stop(machine *m)
+{
+    m->out->root = pop(m);
+    m->out->end = m->pos;
+}
+
+static void step(machine *m)
+{
+    ldm_pk **items;
+    size_t count;
+
+    switch (m->op) {
+    /* clang-format off */
+    case 0x80: protocol(m); break;
+    case 0x95: frame(m); break;
+    case '(': push_mark(m); break;
+    case '0': pop_any(m); break;
+    case '1': pop_mark(m, &items, &count); break;
+    case '2': push(m, top(m)); break;
+    case 'N': push_kind(m, LDM_PK_NONE); break;
+    case 0x88: push_bool(m, true); break;
+    case 0x89: push_bool(m, false); break;
+    case 'I': case 'L': case 'F': push_number_line(m); break;
+    case 'J': push_int(m, (int32_t)take_uint(m, 4)); break;
+    case 'K': push_int(m, (int64_t)take_uint(m, 1)); break;
+    case 'M': push_int(m, (int64_t)take_uint(m, 2)); break;
+    case 0x8a: push_long(m, take_uint(m, 1)); break;
+    case 0x8b: push_long(m, take_uint(m, 4)); break;
+    case 'G': push_binfloat(m); break;
+    case 'S': case 'V': push_text_line(m); break;
+    case 'X': push_counted(m, LDM_PK_STR, 4); break;
+    case 0x8c: push_counted(m, LDM_PK_STR, 1); break;
+    case 0x8d: push_counted(m, LDM_PK_STR, 8); break;
+    case 'T': push_counted(m, LDM_PK_STR, 4); break;
+    case 'U': push_counted(m, LDM_PK_STR, 1); break;
+    case 'B': push_counted(m, LDM_PK_BYTES, 4); break;
+    case 'C': push_counted(m, LDM_PK_BYTES, 1); break;
+    case 0x8e: push_counted(m, LDM_PK_BYTES, 8); break;
+    case 0x96: push_counted(m, LDM_PK_BYTES, 8); break;
+    case 0x98: break; /* READONLY_BUFFER changes nothing that is seen here */
+    case ')': push_kind(m, LDM_PK_TUPLE); break;
+    case ']': push_kind(m, LDM_PK_LIST); break;
+    case '}': push_kind(m, LDM_PK_DICT); break;
+    case 0x8f: push_kind(m, LDM_PK_SET); break;
+    case 't': push_from_mark(m, LDM_PK_TUPLE); break;
+    case 'l': push_from_mark(m, LDM_PK_LIST); break;
+    case 'd': push_from_mark(m, LDM_PK_DICT); break;
+    case 0x91: push_from_mark(m, LDM_PK_SET); break;
+    case 0x85: push_tuple_n(m, 1); break;
+    case 0x86: push_tuple_n(m, 2); break;
+    case 0x87: push_tuple_n(m, 3); break;
+    case 'a': add_one(m, LDM_PK_LIST); break;
+    case 's': add_one(m, LDM_PK_DICT); break;
+    case 'e': add_from_mark(m, LDM_PK_LIST); break;
+    case 'u': add_from_mark(m, LDM_PK_DICT); break;
+    case 0x90: add_from_mark(m, LDM_PK_SET); break;
+    case 'p': memo_put(m, memo_index_line(m)); break;
+    case 'q': memo_put(m, take_uint(m, 1)); break;
+    case 'r': memo_put(m, take_uint(m, 4)); break;
+    case 0x94: memo_put(m, m->memo_next); break;
+    case 'g': memo_get(m, memo_index_line(m)); break;
+    case 'h': memo_get(m, take_uint(m, 1)); break;
+    case 'j': memo_get(m, take_uint(m, 4)); break;
+    case 'c': push(m, take_global_lines(m)); break;
+    case 0x93: stack_global(m); break;
+    case 0x82: push_extension(m, 1); break;
+    case 0x83: push_extension(m, 2); break;
+    case 0x84: push_extension(m, 4); break;
+    case 'R': case 0x81: reduce(m); break; /* NEWOBJ: as REDUCE, on a class */
+    case 0x92: new_object_ex(m); break;
+    case 'i': instance(m, true); break;
+    case 'o': instance(m, false); break;
+    case 'b': build(m); break;
+    case 'P': push_persid_line(m); break;
+    case 'Q': push_persid(m, pop(m)); break;
+    case '.': stop(m); break;
+    /* clang-format on */
+    case 0x97:
+        FAIL(m, LDM_ERR_UNSUPPORTED, "a pickle with out-of-band buffers");
+        break;
+    default:
+        FAIL(m, LDM_ERR_FORMAT, "0x%02x is no pickle opcode: the file is damaged", (unsigned)m->op);
+        break;
+    }
+}
+
+ldm_status ldm_pickle_read(const ldm_source *src, uint64_t start, ldm_arena *arena, uint64_t limit,
+                           ldm_pickle *out, ldm_error *err)
+{
+    machine m = {.src = src, .arena = arena, .out = out, .err = err, .limit = limit, .pos = start};
+
+    memset(out, 0, sizeof *out);
+    m.last_persid = &out->persids;
+    while (!m.st && !out->root) {
+        m.op_pos = m.pos;
+        if (m.pos >= src->size) {
+            FAIL(&m, LDM_ERR_FORMAT,
+                 "the pickle ends without its STOP opcode: the file is cut off");
+            break;
+        }
+        m.op = src->data[m.pos++];
+        step(&m);
+    }
+    ldm_free(m.stack);
+    ldm_free(m.marks);
+    ldm_free(m.memo);
+    return m.st;
+}

@@ -1,0 +1,114 @@
+/* Pickle streams, protocols 0 to 5, read as data. The opcodes of Python's pickle machine build
+ * values in an arena; nothing is imported, called or constructed. A global is a name; what REDUCE,
+ * NEWOBJ and the like would call becomes an OBJECT that keeps callee and arguments. Only callables
+ * that make plain dictionaries (collections.OrderedDict) are followed, by building the dictionary
+ * here.
+ *
+ * Values may be shared and, as in Python, even contain themselves: whoever walks them bounds depth
+ * and count. */
+#ifndef LDM_CHECKPOINT_PICKLE_H
+#define LDM_CHECKPOINT_PICKLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "checkpoint/source.h"
+
+typedef enum ldm_pk_kind {
+    LDM_PK_NONE,
+    LDM_PK_BOOL,
+    LDM_PK_INT,
+    LDM_PK_BIGINT, /* beyond 64 bits: text, "0x..." or decimal */
+    LDM_PK_FLOAT,
+    LDM_PK_STR,   /* text; Python 2's 8-bit strings too, so not always UTF-8 */
+    LDM_PK_BYTES, /* text */
+    LDM_PK_TUPLE, /* seq, so are the next four; DICT alternates keys and values, in order written */
+    LDM_PK_LIST,
+    LDM_PK_SET,
+    LDM_PK_DICT,
+    LDM_PK_GLOBAL,
+    LDM_PK_OBJECT,
+    LDM_PK_PERSID
+} ldm_pk_kind;
+
+/* What ldm makes of a global. */
+typedef enum ldm_global_role {
+    LDM_GLOBAL_DATA, /* harmless and without meaning here */
+    LDM_GLOBAL_DICT, /* makes a dictionary */
+    LDM_GLOBAL_STORAGE,
+    LDM_GLOBAL_TENSOR,      /* torch._utils._rebuild_tensor and _v2 */
+    LDM_GLOBAL_PARAMETER,   /* wraps a tensor: first argument */
+    LDM_GLOBAL_OTHER_TENSOR /* sparse, quantized, ...: known, but ldm cannot read it */
+} ldm_global_role;
+
+typedef struct ldm_global_row {
+    const char *name;
+    ldm_global_role role;
+    int dtype;           /* of a storage; -1: none that ldm reads */
+    unsigned elem_bytes; /* of a storage */
+} ldm_global_row;
+
+typedef struct ldm_pk ldm_pk;
+struct ldm_pk {
+    ldm_pk_kind kind;
+    uint64_t pos; /* of its opcode in the stream */
+    union {
+        bool boolean;
+        int64_t integer;
+        double real;
+        struct {
+            const char *data; /* not NUL-terminated */
+            size_t len;
+        } text;
+        struct {
+            ldm_pk **items;
+            size_t count, cap; /* of items: two per pair in a DICT */
+        } seq;
+        struct {
+            const char *name;          /* "module.name" */
+            const ldm_global_row *row; /* NULL: unknown to ldm */
+        } global;
+        struct {
+            ldm_pk *callee, *args; /* args may be any value */
+        } object;
+        struct {
+            ldm_pk *id;
+            ldm_pk *next;   /* the next persistent id of the stream */
+            size_t storage; /* for the torch readers */
+        } persid;
+    } u;
+};
+
+/* More different globals than any checkpoint names. */
+enum { LDM_PICKLE_MAX_GLOBALS = 256 };
+
+typedef struct ldm_pickle {
+    ldm_pk *root;
+    uint64_t end;                            /* offset behind the STOP opcode */
+    ldm_pk *persids;                         /* all in order, linked */
+    ldm_pk *globals[LDM_PICKLE_MAX_GLOBALS]; /* each name once, where it first stood */
+    size_t global_count;
+} ldm_pickle;
+
+/* Reads one pickle that begins at `start`. Values live in `arena`, texts partly in the source.
+ * `limit` bounds the arena and the machine's own stack and memo together. */
+ldm_status ldm_pickle_read(const ldm_source *src, uint64_t start, ldm_arena *arena, uint64_t limit,
+                           ldm_pickle *out, ldm_error *err);
+
+/* The row of a global that ldm knows, or NULL. */
+const ldm_global_row *ldm_global_lookup(const char *name);
+
+const char *ldm_pk_kind_name(ldm_pk_kind kind); /* "a tuple" */
+
+/* True for a STR with exactly this text. */
+bool ldm_pk_is(const ldm_pk *v, const char *text);
+
+/* Decodes the texts of protocol 0 into dst (room for 2 * len bytes) and
+ * returns the bytes written, or SIZE_MAX where the text is malformed. repr: Python 2's repr() of a
+ * string, quotes included. raw_unicode: backslash-u escapes to UTF-8. */
+size_t ldm_pickle_unquote_repr(const char *text, size_t len, char *dst);
+size_t ldm_pickle_raw_unicode(const char *text, size_t len, char *dst);
+
+#endif

@@ -1,0 +1,194 @@
+/* What ldm knows of pickled names, and the text encodings of protocol 0; see pickle.h. */
+#include "checkpoint/pickle.h"
+
+#include <string.h>
+
+#include "checkpoint/checkpoint.h"
+
+static const ldm_global_row rows[] = {
+    {"collections.OrderedDict", LDM_GLOBAL_DICT, -1, 0},
+    {"collections.defaultdict", LDM_GLOBAL_DICT, -1, 0},
+    {"torch._utils._rebuild_tensor", LDM_GLOBAL_TENSOR, -1, 0},
+    {"torch._utils._rebuild_tensor_v2", LDM_GLOBAL_TENSOR, -1, 0},
+    {"torch._utils._rebuild_parameter", LDM_GLOBAL_PARAMETER, -1, 0},
+    {"torch._utils._rebuild_parameter_with_state", LDM_GLOBAL_PARAMETER, -1, 0},
+    {"torch._utils._rebuild_tensor_v3", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_sparse_tensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_sparse_csr_tensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_nested_tensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_qtensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_meta_tensor_no_storage", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_device_tensor_from_numpy", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._tensor._rebuild_from_type_v2", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch.DoubleStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_F64, 8},
+    {"torch.FloatStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_F32, 4},
+    {"torch.HalfStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_F16, 2},
+    {"torch.BFloat16Storage", LDM_GLOBAL_STORAGE, LDM_DTYPE_BF16, 2},
+    {"torch.LongStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_I64, 8},
+    {"torch.IntStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_I32, 4},
+    {"torch.ShortStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_I16, 2},
+    {"torch.CharStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_I8, 1},
+    {"torch.ByteStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_U8, 1},
+    {"torch.BoolStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_BOOL, 1},
+    {"torch.ComplexFloatStorage", LDM_GLOBAL_STORAGE, -1, 8},
+    {"torch.ComplexDoubleStorage", LDM_GLOBAL_STORAGE, -1, 16},
+    {"torch.QInt8Storage", LDM_GLOBAL_STORAGE, -1, 1},
+    {"torch.QUInt8Storage", LDM_GLOBAL_STORAGE, -1, 1},
+    {"torch.QInt32Storage", LDM_GLOBAL_STORAGE, -1, 4},
+    {"torch.storage.UntypedStorage", LDM_GLOBAL_STORAGE, -1, 1},
+    {"torch.Size", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.device", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.float64", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.float32", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.float16", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.bfloat16", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.int64", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.int32", LDM_GLOBAL_DATA, -1, 0},
+    {"builtins.set", LDM_GLOBAL_DATA, -1, 0},
+    {"__builtin__.set", LDM_GLOBAL_DATA, -1, 0},
+    {"_codecs.encode", LDM_GLOBAL_DATA, -1, 0},
+};
+
+const ldm_global_row *ldm_global_lookup(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    }
+    return NULL;
+}
+
+const char *ldm_pk_kind_name(ldm_pk_kind kind)
+{
+    static const char *const names[] = {
+        "None",    "a bool", "an integer", "a huge integer", "a float", "a string",  "bytes",
+        "a tuple", "a list", "a set",      "a dictionary",   "a class", "an object", "a storage",
+    };
+
+    return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "a value";
+}
+
+bool ldm_pk_is(const ldm_pk *v, const char *text)
+{
+    size_t len = strlen(text);
+
+    return v->kind == LDM_PK_STR && v->u.text.len == len && !memcmp(v->u.text.data, text, len);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Exactly n hex digits, or -1. */
+static int64_t hex_number(const char *text, size_t len, size_t n)
+{
+    int64_t v = 0;
+    size_t i;
+
+    if (len < n)
+        return -1;
+    for (i = 0; i < n; i++) {
+        int d = hex_digit(text[i]);
+
+        if (d < 0)
+            return -1;
+        v = v * 16 + d;
+    }
+    return v;
+}
+
+/* One backslash escape of a Python string literal; *used gets its length behind the backslash. */
+static int escape(const char *text, size_t len, size_t *used)
+{
+    static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
+    const char *at;
+    int v = 0;
+
+    if (!len)
+        return -1;
+    *used = 1;
+    at = memchr(from, text[0], sizeof from - 1);
+    if (at)
+        return (unsigned char)to[at - from];
+    if (text[0] == 'x') {
+        *used = 3;
+        return (int)hex_number(text + 1, len - 1, 2);
+    }
+    if (text[0] < '0' || text[0] > '7')
+        return -1;
+    for (*used = 0; *used < 3 && *used < len && text[*used] >= '0' && text[*used] <= '7'; ++*used)
+        v = v * 8 + (text[*used] - '0');
+    return v <= 255 ? v : -1;
+}
+
+size_t ldm_pickle_unquote_repr(const char *text, size_t len, char *dst)
+{
+    size_t i, n = 0, used;
+
+    if (len < 2 || (text[0] != '\'' && text[0] != '"') || text[len - 1] != text[0])
+        return SIZE_MAX;
+    for (i = 1; i < len - 1; i++) {
+        int c = (unsigned char)text[i];
+
+        if (c == '\\') {
+            c = escape(text + i + 1, len - 2 - i, &used);
+            if (c < 0)
+                return SIZE_MAX;
+            i += used;
+        }
+        dst[n++] = (char)c;
+    }
+    return n;
+}
+
+static size_t put_utf8(uint32_t c, char *dst)
+{
+    if (c < 0x80) {
+        dst[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        dst[0] = (char)(0xc0 | c >> 6);
+        dst[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    if (c < 0x10000) {
+        dst[0] = (char)(0xe0 | c >> 12);
+        dst[1] = (char)(0x80 | (c >> 6 & 0x3f));
+        dst[2] = (char)(0x80 | (c & 0x3f));
+        return 3;
+    }
+    dst[0] = (char)(0xf0 | c >> 18);
+    dst[1] = (char)(0x80 | (c >> 12 & 0x3f));
+    dst[2] = (char)(0x80 | (c >> 6 & 0x3f));
+    dst[3] = (char)(0x80 | (c & 0x3f));
+    return 4;
+}
+
+size_t ldm_pickle_raw_unicode(const char *text, size_t len, char *dst)
+{
+    size_t i = 0, n = 0;
+
+    /* Bytes are Latin-1 code points, so that one byte may become two: the caller makes room. */
+    while (i < len) {
+        int64_t c = (unsigned char)text[i++];
+
+        if (c == '\\' && i < len && (text[i] == 'u' || text[i] == 'U')) {
+            size_t digits = text[i] == 'u' ? 4 : 8;
+
+            c = hex_number(text + i + 1, len - i - 1, digits);
+            if (c < 0 || c > 0x10ffff)
+                return SIZE_MAX;
+            i += 1 + digits;
+        }
+        n += put_utf8((uint32_t)c, dst + n);
+    }
+    return n;
+}

@@ -1,0 +1,133 @@
+/* Tensor values out of an open checkpoint: mapped in place, or inflated where the entry is
+ * deflated, and gathered along the strides. Everything about a view was checked when the file was
+ * opened. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "checkpoint/convert.h"
+#include "checkpoint/index.h"
+#include "checkpoint/zip.h"
+
+static const ldm_tensor *as_tensor(const ldm_tensor_info *info)
+{
+    return (const ldm_tensor *)info; /* its first member */
+}
+
+/* Elements of the storage from the view's first to its last, both counted. */
+static uint64_t span_elems(const ldm_tensor_info *t)
+{
+    uint64_t last = 0;
+    int d;
+
+    if (!t->numel)
+        return 0;
+    for (d = 0; d < t->ndim; d++)
+        last += (t->shape[d] - 1) * t->stride[d];
+    return last + 1;
+}
+
+/* Rows along the last dimension, the others counted like an odometer. */
+static void gather(const ldm_tensor_info *t, const unsigned char *first, float *dst)
+{
+    const size_t elem = ldm_dtype_size(t->dtype);
+    const int last = t->ndim - 1;
+    uint64_t index[LDM_MAX_DIMS] = {0};
+    uint64_t at = 0, done;
+    int d;
+
+    for (done = 0; done < t->numel; done += t->shape[last]) {
+        ldm_convert_f32(t->dtype, first + at * elem, (size_t)t->stride[last],
+                        (size_t)t->shape[last], dst + done);
+        for (d = last - 1; d >= 0; d--) {
+            at += t->stride[d];
+            if (++index[d] < t->shape[d])
+                break;
+            at -= t->stride[d] * t->shape[d];
+            index[d] = 0;
+        }
+    }
+}
+
+static ldm_status inflate(const ldm_ckpt *ck, const ldm_tensor *t, unsigned char **out,
+                          ldm_error *err)
+{
+    const uint64_t bytes = t->info.storage_bytes;
+    ldm_status st;
+
+    /* A tiny view must not unfold a huge storage. */
+    if (bytes > ck->max_storage_bytes && bytes / 4 > t->info.numel * sizeof(float))
+        return ldm_source_error(&ck->src, err, LDM_ERR_LIMIT, t->info.storage_offset,
+                                "'%.120s' would inflate %llu bytes, at most %llu are allowed",
+                                t->info.name, ldm_ull(bytes), ldm_ull(ck->max_storage_bytes));
+    *out = ldm_malloc((size_t)bytes);
+    if (!*out)
+        return ldm_error_nomem(err, bytes, t->info.name);
+    st = ldm_zip_inflate(&ck->src, t->info.storage_offset, ck->src.data + t->info.storage_offset,
+                         t->packed_bytes, *out, bytes, err);
+    if (st) {
+        ldm_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float *dst,
+                             ldm_error *err)
+{
+    const unsigned char *base = ck->src.data + t->storage_offset;
+    unsigned char *inflated = NULL;
+    ldm_status st;
+
+    if (!t->numel)
+        return LDM_OK;
+    if (as_tensor(t)->packed_bytes) {
+        st = inflate(ck, as_tensor(t), &inflated, err);
+        if (st)
+            return st;
+        base = inflated;
+    }
+    base += t->offset_elems * ldm_dtype_size(t->dtype);
+    if (t->contiguous)
+        ldm_convert_f32(t->dtype, base, 1, (size_t)t->numel, dst);
+    else
+        gather(t, base, dst);
+    ldm_free(inflated);
+    return LDM_OK;
+}
+
+const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t)
+{
+    if (!t->contiguous || as_tensor(t)->packed_bytes || !ck->src.data)
+        return NULL;
+    return ck->src.data + t->storage_offset + t->offset_elems * ldm_dtype_size(t->dtype);
+}
+
+/* The tensor's stretch of the file. */
+static void stretch(const ldm_tensor_info *t, uint64_t *offset, uint64_t *bytes)
+{
+    const uint64_t elem = ldm_dtype_size(t->dtype);
+
+    if (as_tensor(t)->packed_bytes) {
+        *offset = t->storage_offset;
+        *bytes = as_tensor(t)->packed_bytes;
+        return;
+    }
+    *offset = t->storage_offset + t->offset_elems * elem;
+    *bytes = span_elems(t) * elem;
+}
+
+void ldm_ckpt_will_need(const ldm_ckpt *ck, const ldm_tensor_info *t)
+{
+    uint64_t offset, bytes;
+
+    stretch(t, &offset, &bytes);
+    ldm_map_will_need(&ck->map, offset, bytes);
+}
+
+void ldm_ckpt_release(const ldm_ckpt *ck, const ldm_tensor_info *t)
+{
+    uint64_t offset, bytes;
+
+    stretch(t, &offset, &bytes);
+    ldm_map_release(&ck->map, offset, bytes);
+}

@@ -1,0 +1,62 @@
+/* Which format a file has, judged by its first bytes; names and endings are not looked at. What is
+ * often taken for a checkpoint by mistake is told by name. */
+#include <string.h>
+
+#include "checkpoint/index.h"
+
+typedef struct stranger {
+    const char *magic;
+    size_t len, offset;
+    const char *what;
+} stranger;
+
+static const stranger strangers[] = {
+    {"version https://git-lfs", 23, 0,
+     "a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
+    {"<!DOCTYPE", 9, 0, "a web page; download the file itself"},
+    {"<!doctype", 9, 0, "a web page; download the file itself"},
+    {"<html", 5, 0, "a web page; download the file itself"},
+    {"GGUF", 4, 0, "a GGUF file"},
+    {"\x89HDF", 4, 0, "an HDF5 file"},
+    {"\x1f\x8b", 2, 0, "a gzip file; unpack it first"},
+    {"ustar", 5, 257, "a tar archive (torch before 0.1.10, or unpack it first)"},
+    {"Rar!", 4, 0, "a RAR archive; unpack it first"},
+    {"\x89PNG", 4, 0, "a PNG picture"},
+    {"\x93NUMPY", 6, 0, "a NumPy array"},
+};
+
+static bool has(const ldm_source *src, uint64_t offset, const char *magic, size_t len)
+{
+    return src->size >= len && offset <= src->size - len && !memcmp(src->data + offset, magic, len);
+}
+
+ldm_status ldm_ckpt_sniff(const ldm_source *src, ldm_ckpt_kind *out, ldm_error *err)
+{
+    const char *what = "no known format";
+    size_t i;
+
+    if (has(src, 0, "PK\3\4", 4) || has(src, 0, "PK\5\6", 4)) {
+        *out = LDM_CKPT_TORCH_ZIP;
+        return LDM_OK;
+    }
+    if (has(src, 0, "\x80", 1) && src->size >= 2 && src->data[1] >= 2 && src->data[1] <= 5 &&
+        !has(src, 8, "{", 1)) {
+        *out = LDM_CKPT_TORCH_LEGACY;
+        return LDM_OK;
+    }
+    for (i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        if (has(src, strangers[i].offset, strangers[i].magic, strangers[i].len)) {
+            what = strangers[i].what;
+            break;
+        }
+    }
+    /* safetensors: a 64-bit header length, then JSON, which begins with its brace. */
+    if (i == sizeof strangers / sizeof strangers[0] && has(src, 8, "{", 1)) {
+        *out = LDM_CKPT_SAFETENSORS;
+        return LDM_OK;
+    }
+    if (src->size == 0)
+        what = "an empty file";
+    return ldm_source_error(src, err, LDM_ERR_FORMAT, 0,
+                            "%s, expected a PyTorch checkpoint (.ckpt, .pt) or safetensors", what);
+}
