@@ -1,7 +1,7 @@
 /* Configuration: CompVis YAML files as one tree whose values remember where they were written.
  *
- * Layers are laid over each other in the order of the calls, as OmegaConf.merge does: maps merge key
- * by key, everything else is replaced. Scalars are typed as OmegaConf types plain YAML scalars
+ * Layers are laid over each other in the order of the calls, as OmegaConf.merge does: maps merge
+ * key by key, everything else is replaced. Scalars are typed as OmegaConf types plain YAML scalars
  * (`4.5e-06`, `1e-6`, `1_000`, `True`, `null`, `~`; quoted ones stay text). */
 #ifndef LDM_CONFIG_CONFIG_H
 #define LDM_CONFIG_CONFIG_H
@@ -44,9 +44,9 @@ ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *t
                                 ldm_error *err);
 
 /* One OmegaConf dot-list assignment, "model.params.scale_factor=1.0". The value is YAML (flow lists
- * and maps too; nothing is null). List elements are addressed by number ("attention_resolutions.0=8"
- * or "attention_resolutions[0]=8"). Maps on the way are made, also in the place of a null; a path
- * through another scalar is an error. */
+ * and maps too; nothing is null). List elements are addressed by number
+ * ("attention_resolutions.0=8" or "attention_resolutions[0]=8"). Maps on the way are made, also in
+ * the place of a null; a path through another scalar is an error. */
 ldm_status ldm_config_set(ldm_config *cfg, const char *assignment, ldm_error *err);
 
 /* The root map; never NULL. */
@@ -55,9 +55,9 @@ const ldm_value *ldm_config_root(const ldm_config *cfg);
 /* The value at a dotted path below `v`, NULL where there is none (or v is NULL). */
 const ldm_value *ldm_value_find(const ldm_value *v, const char *path);
 
-/* A text that is one reference, ${a.b.c}, reads as the scalar at that path of the whole config, here
- * and in the accessors below. Every other interpolation, and the text ???, is a LDM_VALUE_STRING that
- * no accessor reads: an error then, and only then. */
+/* A text that is one reference, ${a.b.c}, reads as the scalar at that path of the whole config,
+ * here and in the accessors below. Every other interpolation, and the text ???, is a
+ * LDM_VALUE_STRING that no accessor reads: an error then, and only then. */
 ldm_value_kind ldm_value_get_kind(const ldm_value *v);
 const char *ldm_value_kind_name(ldm_value_kind kind); /* "a number", "a list", ... for messages */
 ldm_origin ldm_value_origin(const ldm_value *v);

@@ -11,15 +11,14 @@
 /* Text that no reader takes for anything else needs no quotes. */
 static bool is_plain(const char *s)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
     ldm_value v;
 
-    if (!*s || !strchr(letters, *s) ||
-        s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
-                    "stuvwxyz_0123456789./-")])
+    if (!strspn(s, LETTERS) || s[strspn(s, LETTERS "0123456789./-")])
         return false;
     ldm_scalar_resolve(s, &v);
     return v.kind == LDM_VALUE_STRING;
+#undef LETTERS
 }
 
 static void put_text(const char *s, ldm_str *out)

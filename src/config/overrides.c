@@ -23,7 +23,8 @@ static bool is_container(const ldm_value *v)
     return v->kind == LDM_VALUE_MAP || v->kind == LDM_VALUE_LIST;
 }
 
-/* The child at `key` becomes what `assign` makes of it, all others are copied. */
+/* A copy of `base` (NULL: nothing there yet) in which the value at the path's parts from `part` on
+ * is laid over what is there; everything else stays. */
 static ldm_status assign(ldm_builder *b, const assignment *as, size_t part, const ldm_value *base,
                          const char *key, const char *parent_path, int depth, ldm_value **out,
                          ldm_error *err)
