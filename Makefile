@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh Debian 12: `make demo` and `make test`. Both install the
+# missing system packages first (root or sudo). CMake and Ninja do the building; see CMakePresets.json.
+
+# The release tree is configured once; Ninja runs CMake again when a CMakeLists.txt changes.
+CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
+
+PREFIX ?= /usr/local
+
+.PHONY: all deps demo test train install clean format check-layers
+
+all:
+	$(call CONFIGURED,release)
+	@cmake --build --preset release
+
+deps:
+	@tools/install_deps.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tools/demo.sh
+
+test: deps
+	@tools/run_tests.sh
+
+train:
+	@train/run.sh
+
+install: all
+	@cmake --install build/release --prefix $(PREFIX)
+
+check-layers:
+	@tools/check_layers.sh
+
+format:
+	@git ls-files '*.c' '*.h' '*.inc' | xargs clang-format -i
+
+clean:
+	rm -rf build

@@ -1,0 +1,74 @@
+/* What the command line's files share: the command table's rows, exit codes, and messages.
+ *
+ * To add a command: write cmd_NAME.c with one `const ldm_command ldm_cmd_NAME`, declare it below,
+ * add it to the table in main.c and to CMakeLists.txt. `ldm help` and `ldm NAME --help` follow. */
+#ifndef LDM_CLI_CLI_H
+#define LDM_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <ldm/ldm.h>
+
+enum {
+    LDM_EXIT_OK = 0,
+    LDM_EXIT_FAILED = 1,   /* the work failed */
+    LDM_EXIT_USAGE = 2,    /* wrong option, argument or value */
+    LDM_EXIT_MISMATCH = 3, /* configuration and checkpoint do not match */
+    LDM_EXIT_SIGNAL = 128  /* plus the signal's number: 130 after an interrupt */
+};
+
+/* Facts of the process, gathered once in main. */
+typedef struct ldm_cli {
+    const char *max_isa; /* environment LDM_MAX_ISA, or NULL */
+    double start;        /* ldm_cli_now() at the start of main */
+} ldm_cli;
+
+struct ldm_opt;
+typedef struct ldm_command ldm_command;
+struct ldm_command {
+    const char *name;
+    const char *args;    /* after "ldm NAME " in the usage line */
+    const char *summary; /* one line for `ldm --help` */
+    const char *about;   /* what it does, above the options */
+    const char *notes;   /* examples and further rules, below the options */
+    const struct ldm_opt *opts;
+    size_t opt_count;
+    int min_args, max_args; /* of arguments that are no options; -1: no upper limit */
+    int (*run)(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv);
+};
+
+extern const ldm_command ldm_cmd_generate, ldm_cmd_check, ldm_cmd_inspect, ldm_cmd_eval,
+    ldm_cmd_metrics, ldm_cmd_bench;
+
+/* Seconds of CLOCK_MONOTONIC. */
+double ldm_cli_now(void);
+
+/* "ldm NAME: ..." as one line on stderr. */
+void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
+
+/* The same as a usage error; returns LDM_EXIT_USAGE. */
+int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
+
+/* Says why a library call failed and returns the exit code that belongs to its status. */
+int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err);
+int ldm_cli_nomem(const ldm_command *cmd);
+
+/* Prints root to stdout, indented, and releases it. NULL (out of memory) is a failure. */
+int ldm_cli_print_json(const ldm_command *cmd, json_t *root);
+
+/* A JSON string of bytes that need not be UTF-8 (file names): what is not becomes '?'. */
+json_t *ldm_cli_json_text(const char *text);
+
+/* A JSON integer, or its decimal text where JSON's 64 signed bits cannot hold it. */
+json_t *ldm_cli_json_u64(uint64_t v);
+
+/* A JSON number, or null for NaN and infinity, which JSON has no way to write. */
+json_t *ldm_cli_json_real(double v);
+
+/* Fresh "a" + "b"; free() it. NULL when out of memory. */
+char *ldm_cli_concat(const char *a, const char *b);
+
+#endif

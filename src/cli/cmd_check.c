@@ -1,0 +1,79 @@
+/* ldm check: holds a configuration against a checkpoint and reports what fits. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/opts.h"
+
+typedef struct options {
+    ldm_model_opts model;
+    bool all, json, values;
+} options;
+
+static const ldm_opt rows[] = {
+    LDM_ROWS_MODEL(options),
+    {.type = LDM_OPT_HEADING, .name = "Report"},
+    {.type = LDM_OPT_FLAG,
+     .name = "all",
+     .field = offsetof(options, all),
+     .help = "list every name, not the first 10 of each kind"},
+    {.type = LDM_OPT_FLAG,
+     .name = "values",
+     .field = offsetof(options, values),
+     .help = "read the weights too and report NaN and infinity"},
+    {.type = LDM_OPT_FLAG,
+     .name = "json",
+     .field = offsetof(options, json),
+     .help = "one JSON object instead of text"},
+};
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    options o = {0};
+    ldm_model_options mo;
+    ldm_report_options ro = {0};
+    ldm_parse parse;
+    ldm_status st;
+    ldm_error err;
+    char *report = NULL;
+    bool fits = false;
+    int args, code;
+
+    ldm_model_opts_init(&o.model);
+    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
+    if (parse) {
+        ldm_model_opts_free(&o.model);
+        return ldm_parse_exit(parse);
+    }
+    ldm_model_opts_export(&o.model, cli, &mo);
+    ro.json = o.json;
+    ro.all = o.all;
+    ro.values = o.values;
+    ro.colour = isatty(STDOUT_FILENO);
+    st = ldm_check(&mo, &ro, &report, &fits, &err);
+    if (st) {
+        code = ldm_cli_fail(cmd, st, &err);
+    } else {
+        fputs(report, stdout);
+        code = fits ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
+    }
+    ldm_release(report);
+    ldm_model_opts_free(&o.model);
+    return code;
+}
+
+const ldm_command ldm_cmd_check = {
+    .name = "check",
+    .args = "[--ckpt FILE] [--config FILE] [options]",
+    .summary = "does this configuration fit this checkpoint?",
+    .about = "Holds a configuration against a checkpoint: components, missing, unexpected and\n"
+             "differently shaped tensors, settings that no shape shows and where each comes from,\n"
+             "config keys without effect. Loads no weights unless --values asks for it.",
+    .notes = "Exit code 3 if and only if a tensor that a run would use is missing or has another\n"
+             "shape; absent EMA weights and extra tensors are fine.\n\n"
+             "  ldm check --ckpt model.ckpt --config config.yaml\n"
+             "  ldm check --ckpt model.ckpt --config config.yaml --json | jq .missing",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .run = run,
+};

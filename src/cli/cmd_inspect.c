@@ -1,0 +1,73 @@
+/* ldm inspect: says what is in a checkpoint or YAML file, without loading weights. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/opts.h"
+
+typedef struct options {
+    bool json, shapes, keys, all;
+} options;
+
+static const ldm_opt rows[] = {
+    {.type = LDM_OPT_FLAG,
+     .name = "keys",
+     .field = offsetof(options, keys),
+     .help = "the list of tensors: name, type, shape"},
+    {.type = LDM_OPT_FLAG,
+     .name = "shapes",
+     .field = offsetof(options, shapes),
+     .help = "the layers of the network that a YAML describes"},
+    {.type = LDM_OPT_FLAG,
+     .name = "all",
+     .field = offsetof(options, all),
+     .help = "list everything, not the first 10 of each kind"},
+    {.type = LDM_OPT_FLAG,
+     .name = "json",
+     .field = offsetof(options, json),
+     .help = "one JSON object instead of text"},
+};
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    options o = {0};
+    ldm_report_options ro = {0};
+    ldm_parse parse;
+    ldm_status st;
+    ldm_error err;
+    char *report = NULL;
+    int args;
+
+    (void)cli;
+    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
+    if (parse)
+        return ldm_parse_exit(parse);
+    ro.json = o.json;
+    ro.shapes = o.shapes;
+    ro.keys = o.keys;
+    ro.all = o.all;
+    ro.colour = isatty(STDOUT_FILENO);
+    st = ldm_inspect(argv[args], &ro, &report, &err);
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    fputs(report, stdout);
+    ldm_release(report);
+    return LDM_EXIT_OK;
+}
+
+const ldm_command ldm_cmd_inspect = {
+    .name = "inspect",
+    .args = "FILE [options]",
+    .summary = "what is in this checkpoint or YAML file?",
+    .about =
+        "Lists a checkpoint's tensors, types, storages, metadata and every name its pickle asks\n"
+        "for, with byte offsets; or a YAML's settings and layers. The format is told from the\n"
+        "content. Nothing in the file is executed and no weights are loaded.",
+    .notes = "  ldm inspect model.ckpt --keys\n"
+             "  ldm inspect config.yaml --shapes",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

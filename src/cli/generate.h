@@ -1,0 +1,63 @@
+/* ldm generate in three files: cmd_generate.c runs the job, output.c decides where results go,
+ * recipe.c takes options from a picture that ldm made. */
+#ifndef LDM_CLI_GENERATE_H
+#define LDM_CLI_GENERATE_H
+
+#include "cli/cli.h"
+#include "cli/opts.h"
+
+typedef struct ldm_generate_opts {
+    ldm_model_opts model;
+    const char *like;
+    int steps;
+    const char *timesteps;
+    double eta, temperature, scale;
+    const char *cond, *mask, *x0, *x_t, *noise;
+    bool quantize, quantize_x0;
+    uint64_t seed;
+    int count; /* 0: not said; one picture, or as many as --x-t holds */
+    int batch;
+    int shape[3];
+    const char *out, *save_latent, *save_image;
+    bool grid, npz, json, quiet;
+    const char *config_text; /* the recipe's config; NULL without --like */
+} ldm_generate_opts;
+
+/* ---- where pictures go ----------------------------------------------------------------------- */
+
+typedef struct ldm_output {
+    char *folder; /* with a trailing slash; NULL: one picture under `file` */
+    char *file;
+    char *npz, *grid; /* names of --npz and --grid; NULL: not asked for */
+} ldm_output;
+
+/* Decides on names for `count` pictures, and looks whether every file that the options name could
+ * be written: hours of sampling must not end at a misspelt folder. Makes nothing yet. An exit code.
+ */
+int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out);
+
+/* Makes the folder, where there is one. An exit code. */
+int ldm_output_make(const ldm_command *cmd, const ldm_output *out);
+
+/* The name of picture i; free() it. NULL when out of memory. */
+char *ldm_output_name(const ldm_output *out, int i);
+
+void ldm_output_free(ldm_output *out); /* a zeroed struct is fine */
+
+/* ---- recipes --------------------------------------------------------------------------------- */
+
+typedef struct ldm_recipe {
+    json_t *root;       /* NULL: none; strings in options point into it */
+    const char *ckpt;   /* as the recipe names it; NULL: the shipped model */
+    const char *sha256; /* NULL: not recorded */
+} ldm_recipe;
+
+/* Reads the recipe in the PNG `path` and puts its settings into o. An exit code. */
+int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm_generate_opts *o);
+void ldm_recipe_free(ldm_recipe *r);
+
+/* The library's recipe of a picture with the files added that the command line named, so that
+ * --like finds them again. Fresh text; free() it. NULL when out of memory. */
+char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o, int index);
+
+#endif

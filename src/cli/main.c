@@ -1,0 +1,119 @@
+/* ldm: the command line of latent diffusion models in C. A table of commands; each lives in a
+ * cmd_*.c of its own and uses nothing but include/ldm. Results go to stdout, all else to stderr. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/opts.h"
+
+static const ldm_command *const commands[] = {
+    &ldm_cmd_generate, &ldm_cmd_check,   &ldm_cmd_inspect,
+    &ldm_cmd_eval,     &ldm_cmd_metrics, &ldm_cmd_bench,
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_overview(void)
+{
+    printf(
+        "usage: ldm COMMAND [options]\n\n"
+        "Latent diffusion models in C: loads an original CompVis checkpoint and its YAML, says\n"
+        "whether the two belong together, and generates pictures with the original's numbers.\n\n"
+        "Commands\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    printf("\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm --version' prints the\n"
+           "version. Without --ckpt and --config the shipped default model is used.\n\n"
+           "Exit codes: 0 fine, 1 the work failed, 2 wrong usage, 3 config and checkpoint do not\n"
+           "match, 130 interrupted.\n"
+           "Environment: LDM_MAX_ISA=c|avx2|avx512 limits the instructions used.\n");
+}
+
+static const ldm_command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (!strcmp(commands[i]->name, name))
+            return commands[i];
+    }
+    return NULL;
+}
+
+static int unknown_command(const char *word)
+{
+    const char *names[COMMAND_COUNT], *near;
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        names[i] = commands[i]->name;
+    near = ldm_word_nearest(word, names, COMMAND_COUNT);
+    if (near)
+        return ldm_cli_usage(NULL, "unknown command '%s'; did you mean '%s'?", word, near);
+    return ldm_cli_usage(NULL, "unknown command '%s'", word);
+}
+
+static int help(int argc, char **argv)
+{
+    const ldm_command *cmd;
+
+    if (argc < 2) {
+        print_overview();
+        return LDM_EXIT_OK;
+    }
+    if (argc > 2)
+        return ldm_cli_usage(NULL, "help: unexpected argument '%s'; give one command", argv[2]);
+    cmd = find_command(argv[1]);
+    if (!cmd)
+        return unknown_command(argv[1]);
+    ldm_opts_help(cmd);
+    return LDM_EXIT_OK;
+}
+
+static int run(const ldm_cli *cli, int argc, char **argv)
+{
+    const ldm_command *cmd;
+
+    if (argc < 2)
+        return ldm_cli_usage(NULL, "a command is missing: generate, check, inspect, eval, metrics "
+                                   "or bench");
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        print_overview();
+        return LDM_EXIT_OK;
+    }
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+        printf("ldm %s\n", ldm_version());
+        return LDM_EXIT_OK;
+    }
+    if (!strcmp(argv[1], "help"))
+        return help(argc - 1, argv + 1);
+    if (argv[1][0] == '-')
+        return ldm_cli_usage(NULL, "options come after the command: ldm COMMAND %s", argv[1]);
+    cmd = find_command(argv[1]);
+    if (!cmd)
+        return unknown_command(argv[1]);
+    return cmd->run(cli, cmd, argc - 1, argv + 1);
+}
+
+/* A result that did not reach its reader (full disk, closed pipe) must not look like success. */
+static int close_stdout(int code)
+{
+    int lost = ferror(stdout);
+
+    errno = 0;
+    if (fflush(stdout))
+        lost = 1;
+    if (!lost)
+        return code;
+    ldm_cli_say(NULL, "writing to stdout failed%s%s", errno ? ": " : "",
+                errno ? strerror(errno) : "");
+    return code ? code : LDM_EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    ldm_cli cli = {.max_isa = getenv("LDM_MAX_ISA"), .start = ldm_cli_now()};
+
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe shows as a write error */
+    return close_stdout(run(&cli, argc, argv));
+}

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs the Debian packages that building and testing ldm needs, and only those that are missing.
+# Root, or sudo; with nothing missing neither is used. `tools/install_deps.sh --list` prints the names.
+set -eu
+
+packages='cmake ninja-build pkg-config
+    libfyaml-dev libjansson-dev libspng-dev libdeflate-dev nettle-dev libcmocka-dev'
+
+if [ "${1:-}" = --list ]; then
+    echo $packages
+    exit 0
+fi
+if ! command -v dpkg-query >/dev/null; then
+    echo "install_deps: this is no Debian; please install by your system's means:" $packages >&2
+    exit 1
+fi
+
+missing=
+for p in $packages; do
+    state=$(dpkg-query -W -f '${Status}' "$p" 2>/dev/null || :)
+    case $state in
+    *' installed') ;;
+    *) missing="$missing $p" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null; then
+    as_root=sudo
+else
+    echo "install_deps: run as root:  apt-get install$missing" >&2
+    exit 1
+fi
+echo "installing$missing"
+# Names already known to apt need no update; a fresh machine has no lists yet.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    $missing </dev/null >/dev/null 2>&1 && exit 0
+$as_root apt-get update -qq </dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    $missing </dev/null >/dev/null

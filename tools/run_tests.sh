@@ -1,0 +1,53 @@
+#!/bin/sh
+# make test: builds with sanitizers and optimised, runs ctest in both, and the tests labelled
+# `threads` under ThreadSanitizer. Runs all of it even where a part fails; the last lines say what
+# happened, the exit status is 0 only if everything passed.
+set -u
+cd "$(dirname "$0")/.."
+
+jobs=$(nproc)
+status=0
+summary=
+
+# part NAME PRESET [ctest options]
+part() {
+    name=$1 preset=$2
+    shift 2
+    echo "== $name"
+    log=build/$preset/test.log
+    start=$(date +%s)
+    if ! { [ -f build/$preset/build.ninja ] || cmake --preset "$preset"; } ||
+        ! cmake --build --preset "$preset"; then
+        summary="$summary$name: the build failed
+"
+        status=1
+        return
+    fi
+    rc=0
+    { ctest --test-dir build/$preset --output-on-failure --no-tests=error -j "$jobs" "$@" 2>&1
+      echo $? >build/$preset/test.rc; } | tee "$log"
+    rc=$(cat build/$preset/test.rc)
+    [ "$rc" -eq 0 ] || status=1
+    summary="$summary$name: $(grep -E 'tests passed|No tests' "$log" | tail -n 1), $(($(date +%s) - start)) s
+"
+    if [ "$rc" -ne 0 ]; then
+        summary="$summary$(sed -n '/The following tests FAILED/,/^Errors/p' "$log" | grep -E '^[[:space:]]+[0-9]+ - ')
+"
+    fi
+}
+
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+part 'AddressSanitizer and UBSan' asan
+part 'optimised build' release
+part 'ThreadSanitizer (label threads)' tsan -L threads
+
+echo
+echo "== summary"
+printf '%s' "$summary"
+if [ $status -eq 0 ]; then
+    echo "all tests passed"
+else
+    echo "SOME TESTS FAILED"
+fi
+exit $status
