@@ -5,13 +5,13 @@
 
 #include "spec/builder.h"
 
-enum { PATH_MAX_LEN = 128, MAX_CHANNELS = 1 << 15 };
+enum { PATH_MAX_LEN = 128, JOIN_MAX_LEN = 192, MAX_CHANNELS = 1 << 15 };
 
 static const double NORM_EPS = 1e-6;
 
 static const char *join(char *buf, const char *path, const char *leaf)
 {
-    snprintf(buf, PATH_MAX_LEN, "%s.%s", path, leaf);
+    snprintf(buf, JOIN_MAX_LEN, "%s.%s", path, leaf);
     return buf;
 }
 
@@ -23,7 +23,7 @@ static int norm_silu(ldm_builder *b, const char *path, int x, int c)
 /* ResnetBlock with temb_channels 0. */
 static int resnet_block(ldm_builder *b, const char *path, int x, int cin, int cout)
 {
-    char buf[PATH_MAX_LEN];
+    char buf[JOIN_MAX_LEN];
     int h;
 
     h = norm_silu(b, join(buf, path, "norm1"), x, cin);
@@ -38,7 +38,7 @@ static int resnet_block(ldm_builder *b, const char *path, int x, int cin, int co
 /* make_attn: AttnBlock, one head over all channels; nn.Identity with attn_type none. */
 static int attn_block(ldm_builder *b, const ldm_vq_config *v, const char *path, int x, int c)
 {
-    char buf[PATH_MAX_LEN];
+    char buf[JOIN_MAX_LEN];
     int h, q, k, val;
 
     if (strcmp(v->attn_type, "none") == 0)
@@ -106,7 +106,7 @@ static int level_channels(const ldm_vq_config *v, int level)
 
 static int encoder(ldm_builder *b, const ldm_vq_config *v, int x)
 {
-    char path[PATH_MAX_LEN], buf[PATH_MAX_LEN];
+    char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
     int levels = v->ch_mult.count, level, c = v->ch, resolution = v->resolution;
 
     x = ldm_b_conv(b, "encoder.conv_in", x, v->in_channels, c, 3);
@@ -134,7 +134,7 @@ static int encoder(ldm_builder *b, const ldm_vq_config *v, int x)
 
 static int decoder_level(ldm_builder *b, const ldm_vq_config *v, int level, int x)
 {
-    char path[PATH_MAX_LEN], buf[PATH_MAX_LEN];
+    char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
     int levels = v->ch_mult.count, c = level_channels(v, level);
     int cin = level_channels(v, level < levels - 1 ? level + 1 : level);
 
@@ -205,12 +205,8 @@ int ldm_build_vq_quantize(ldm_builder *b, const ldm_vq_config *v, int z, bool in
     return ldm_b_quantize(b, "quantize.embedding", z, v->embed_dim, v->n_embed, index);
 }
 
-int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z, bool quantize)
+int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z)
 {
-    if (quantize) {
-        z = ldm_build_vq_quantize(b, v, z, false);
-        ldm_b_dump(b, z, "quant");
-    }
     b->component = LDM_COMPONENT_FIRST_STAGE;
     begin(b, LDM_USED_DECODE);
     return decoder(b, v, post_quant_conv(b, v, z));

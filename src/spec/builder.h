@@ -55,7 +55,7 @@ int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, 
 /* The networks (unet.c, autoencoder.c). Each sets the builder's root itself. */
 int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t);
 int ldm_build_vq_encoder(ldm_builder *b, const ldm_vq_config *v, int image);
-int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z, bool quantize);
+int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z);
 int ldm_build_vq_quantize(ldm_builder *b, const ldm_vq_config *v, int z, bool index);
 void ldm_declare_vq(ldm_builder *b, const ldm_vq_config *v);
 

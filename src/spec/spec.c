@@ -304,9 +304,8 @@ static int build(ldm_builder *b, ldm_graph_part part, int h, int w, ldm_graph *g
         g->inputs[0] = ldm_b_value(b, s->vq.in_channels, h, w);
         return ldm_build_vq_encoder(b, &s->vq, g->inputs[0]);
     case LDM_GRAPH_DECODE:
-    case LDM_GRAPH_DECODE_RAW:
         g->inputs[0] = ldm_b_value(b, s->vq.embed_dim, h, w);
-        return ldm_build_vq_decoder(b, &s->vq, g->inputs[0], part == LDM_GRAPH_DECODE);
+        return ldm_build_vq_decoder(b, &s->vq, g->inputs[0]);
     case LDM_GRAPH_QUANTIZE:
     case LDM_GRAPH_INDICES:
         break;

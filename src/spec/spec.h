@@ -172,10 +172,10 @@ typedef struct ldm_graph {
 typedef enum ldm_graph_part {
     LDM_GRAPH_UNET,          /* x [c,h,w], t [1,1,1] -> eps */
     LDM_GRAPH_ENCODE,        /* image -> pre-quantised latent (encoder, quant_conv) */
-    LDM_GRAPH_DECODE,        /* latent without scale factor -> image, through the codebook */
-    LDM_GRAPH_DECODE_RAW,    /* the same without the codebook */
-    LDM_GRAPH_QUANTIZE,
-    LDM_GRAPH_INDICES
+    LDM_GRAPH_DECODE,        /* latent without scale factor -> image (post_quant_conv, decoder); what
+                                goes through the codebook goes through QUANTIZE first */
+    LDM_GRAPH_QUANTIZE,      /* latent without scale factor -> its codebook entries */
+    LDM_GRAPH_INDICES        /* the same -> their numbers, as floats */
 } ldm_graph_part;
 
 /* ---- the description ---------------------------------------------------------------------------- */

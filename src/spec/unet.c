@@ -5,7 +5,7 @@
 
 #include "spec/builder.h"
 
-enum { PATH_MAX_LEN = 128, MAX_SKIPS = LDM_SPEC_MAX_LEVELS * 65 + 1, MAX_CHANNELS = 1 << 15 };
+enum { PATH_MAX_LEN = 128, JOIN_MAX_LEN = 192, MAX_SKIPS = LDM_SPEC_MAX_LEVELS * 65 + 1, MAX_CHANNELS = 1 << 15 };
 
 static const double NORM_EPS = 1e-5;
 
@@ -22,7 +22,7 @@ typedef struct walk {
 
 static const char *join(char *buf, const char *path, const char *leaf)
 {
-    snprintf(buf, PATH_MAX_LEN, "%s.%s", path, leaf);
+    snprintf(buf, JOIN_MAX_LEN, "%s.%s", path, leaf);
     return buf;
 }
 
@@ -36,7 +36,7 @@ static int resample_plain(walk *k, resample how, int x, int c)
 /* ResBlock: in_layers, emb_layers, out_layers, skip_connection. */
 static int res_block(walk *k, const char *path, int x, int cin, int cout, resample how)
 {
-    char buf[PATH_MAX_LEN];
+    char buf[JOIN_MAX_LEN];
     ldm_builder *b = k->b;
     bool scale_shift = k->u->use_scale_shift_norm;
     int h, e;
@@ -78,7 +78,7 @@ static int head_count(const ldm_unet_config *u, int ch, bool output_block)
 
 static int attention_block(walk *k, const char *path, int x, int ch, bool output_block)
 {
-    char buf[PATH_MAX_LEN];
+    char buf[JOIN_MAX_LEN];
     ldm_builder *b = k->b;
     int heads = head_count(k->u, ch, output_block), h;
 
@@ -111,7 +111,7 @@ static bool attends(const ldm_unet_config *u, int ds)
 
 static int down_block(walk *k, int block, int x, int ch)
 {
-    char path[PATH_MAX_LEN], buf[PATH_MAX_LEN];
+    char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
 
     snprintf(path, sizeof path, "input_blocks.%d.0", block);
     if (k->u->resblock_updown)
@@ -123,7 +123,7 @@ static int down_block(walk *k, int block, int x, int ch)
 
 static int up_layer(walk *k, const char *path, int x, int ch)
 {
-    char buf[PATH_MAX_LEN];
+    char buf[JOIN_MAX_LEN];
 
     if (k->u->resblock_updown)
         return res_block(k, path, x, ch, ch, RESAMPLE_UP);

@@ -1,0 +1,79 @@
+/* Running a graph: fuse what is adjacent, lay the activations out in one arena, pack the weights
+ * once, execute. Nothing is allocated while a step runs.
+ *
+ *   graph --(fuse)--> steps --(plan)--> program (for one size, batch and number of threads)
+ *                       \--(pack)--> weights  (for one graph part; serve every size)
+ *
+ * Fused: GroupNorm + scale/shift + SiLU; convolution + bias + timestep vector + residual; nearest
+ * upsampling into the convolution behind it; concat into its producers (they write in place). */
+#ifndef LDM_EXEC_EXEC_H
+#define LDM_EXEC_EXEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/pool.h"
+#include "exec/backend.h"
+#include "spec/spec.h"
+
+/* Where weights come from. read: row-major f32 of the spec's tensor `tensor`, either borrowed (*owned
+ * NULL) or in fresh memory (*owned, handed back to done). Called from several threads at once. */
+typedef struct ldm_weight_source {
+    void *ctx;
+    ldm_status (*read)(void *ctx, int tensor, const float **data, float **owned, ldm_error *err);
+    void (*done)(void *ctx, int tensor, float *owned);
+} ldm_weight_source;
+
+typedef struct ldm_weights ldm_weights;
+
+/* Plans and packs all weights of one part, in parallel. g: the part's graph at the size that
+ * algorithms are chosen for; it may be freed afterwards. */
+ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
+                              ldm_precision precision, const ldm_weight_source *src,
+                              ldm_pool *pool, ldm_weights **out, ldm_error *err);
+void ldm_weights_free(ldm_weights *w); /* NULL is fine */
+uint64_t ldm_weights_bytes(const ldm_weights *w);
+/* The bytes that ldm_weights_create would take, without reading anything. */
+ldm_status ldm_weights_estimate(const ldm_spec *spec, const ldm_graph *g,
+                                const ldm_backend *backend, ldm_precision precision,
+                                uint64_t *bytes, ldm_error *err);
+
+typedef struct ldm_program ldm_program;
+
+/* A graph of the same part as w's, for batches of n on `threads` threads. g is taken over on success
+ * (freed with the program). w must outlive the program; NULL makes one that can be measured (arena
+ * bytes) but not run. */
+ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_backend *backend,
+                              ldm_precision precision, int n, int threads, ldm_program **out,
+                              ldm_error *err);
+void ldm_program_free(ldm_program *p); /* NULL is fine */
+size_t ldm_program_arena_floats(const ldm_program *p); /* activations and scratch */
+
+/* What an observer is told after each step. */
+typedef struct ldm_step_info {
+    int index, count;
+    const char *name;      /* module path */
+    const char *op;        /* "conv", "norm", ... */
+    const char *algorithm; /* of a convolution; else "" */
+    const char *dump;      /* name of the value for dumps; NULL: none */
+    ldm_view y;
+    double flop;           /* of this step, for the whole batch */
+    int kernel, cin;       /* of a convolution; else 0 */
+} ldm_step_info;
+
+typedef struct ldm_observer {
+    void *ctx;
+    ldm_status (*after)(void *ctx, const ldm_step_info *info, ldm_error *err); /* failure stops */
+} ldm_observer;
+
+/* Executes: in [n][C][H][W] f32, t [n] (UNet; else NULL), out [n][C'][H'][W']. arena: 64-byte aligned,
+ * ldm_program_arena_floats floats, the caller's, reusable by any program. obs may be NULL. */
+ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
+                           const float *t, float *out, const ldm_observer *obs, ldm_error *err);
+
+/* NHWC view <-> NCHW array. */
+void ldm_view_from_nchw(const float *src, const ldm_view *dst);
+void ldm_view_to_nchw(const ldm_view *src, float *dst);
+
+#endif

@@ -1,0 +1,357 @@
+/* From nodes to steps: each step is one call of the backend. A node is absorbed into the step before
+ * it when that step is the only reader's source, so no result changes its meaning; concats disappear
+ * by letting both inputs write into one buffer. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "exec/steps.h"
+
+typedef struct fuser {
+    const ldm_graph *g;
+    int *producer;  /* [values]: node, -1 for inputs */
+    int *readers;   /* [values]: how many nodes read it; the output counts as one more */
+    int *reader;    /* [values]: the last node that reads it */
+    bool *absorbed; /* [nodes] */
+    ldm_steps *out;
+} fuser;
+
+static void count_readers(fuser *f)
+{
+    const ldm_graph *g = f->g;
+    int i, j;
+
+    for (i = 0; i < g->value_count; i++)
+        f->producer[i] = f->reader[i] = -1;
+    for (i = 0; i < g->node_count; i++) {
+        f->producer[g->nodes[i].out] = i;
+        for (j = 0; j < 3; j++) {
+            int v = g->nodes[i].in[j];
+
+            if (v >= 0) {
+                f->readers[v]++;
+                f->reader[v] = i;
+            }
+        }
+    }
+    f->readers[g->output]++;
+}
+
+/* The node that alone reads `value` and has this op; NULL otherwise. */
+static const ldm_node *sole_reader(const fuser *f, int value, ldm_op op)
+{
+    const ldm_node *n;
+
+    if (f->readers[value] != 1 || f->reader[value] < 0)
+        return NULL;
+    n = &f->g->nodes[f->reader[value]];
+    return n->op == op ? n : NULL;
+}
+
+static void absorb(fuser *f, const ldm_node *n, ldm_step *s)
+{
+    f->absorbed[n - f->g->nodes] = true;
+    s->y = n->out;
+}
+
+static void fuse_norm(fuser *f, ldm_step *s)
+{
+    const ldm_node *n = sole_reader(f, s->y, LDM_OP_SCALE_SHIFT);
+
+    if (n && n->in[0] == s->y) {
+        s->vector = n->in[1];
+        absorb(f, n, s);
+    }
+    n = sole_reader(f, s->y, LDM_OP_SILU);
+    if (n) {
+        s->silu = true;
+        absorb(f, n, s);
+    }
+}
+
+/* The step that makes the vector, if it is a linear layer that only this addition reads. */
+static ldm_step *vector_maker(fuser *f, int vector)
+{
+    int i;
+
+    if (f->readers[vector] != 1)
+        return NULL;
+    for (i = f->out->count - 1; i >= 0; i--) {
+        ldm_step *s = &f->out->steps[i];
+
+        if (s->y == vector)
+            return s->kind == LDM_STEP_CONV && s->extra_bias < 0 ? s : NULL;
+    }
+    return NULL;
+}
+
+static bool computed_before(const fuser *f, int value, const ldm_node *n)
+{
+    return f->producer[value] < (int)(n - f->g->nodes);
+}
+
+static void fuse_conv(fuser *f, ldm_step *s, const ldm_node *self)
+{
+    const ldm_node *n = sole_reader(f, s->y, LDM_OP_ADD_VECTOR);
+    int other;
+
+    if (n && n->in[0] == s->y) {
+        ldm_step *maker = vector_maker(f, n->in[1]);
+
+        if (maker) {
+            /* The vector becomes the convolution's bias, its own bias part of the vector. */
+            maker->extra_bias = s->bias;
+            s->bias = -1;
+            s->vector = n->in[1];
+            absorb(f, n, s);
+        }
+    }
+    n = sole_reader(f, s->y, LDM_OP_ADD);
+    if (n && n->in[0] != n->in[1]) {
+        other = n->in[0] == s->y ? n->in[1] : n->in[0];
+        if (computed_before(f, other, self)) {
+            s->residual = other;
+            absorb(f, n, s);
+        }
+    }
+}
+
+static ldm_step *append(ldm_steps *out, ldm_step_kind kind, const ldm_node *n)
+{
+    ldm_step *s = &out->steps[out->count++];
+
+    memset(s, 0, sizeof *s);
+    s->kind = kind;
+    s->node = n;
+    s->x = n->in[0];
+    s->y = n->out;
+    s->residual = s->vector = s->k = s->v = s->extra_bias = -1;
+    s->weight = n->weight;
+    s->bias = n->bias;
+    return s;
+}
+
+/* The timestep's linear layer stands behind the convolution whose result it is added to; it needs
+ * nothing of it, and goes first so that the convolution can add it on its way out. */
+static void hoist_vector(fuser *f, const ldm_node *conv)
+{
+    const ldm_node *n = sole_reader(f, conv->out, LDM_OP_ADD_VECTOR);
+    int p;
+
+    if (!n || n->in[0] != conv->out)
+        return;
+    p = f->producer[n->in[1]];
+    if (p > (int)(conv - f->g->nodes) && f->g->nodes[p].op == LDM_OP_LINEAR &&
+        computed_before(f, f->g->nodes[p].in[0], conv)) {
+        append(f->out, LDM_STEP_CONV, &f->g->nodes[p]);
+        f->absorbed[p] = true;
+    }
+}
+
+static ldm_step_kind kind_of(ldm_op op)
+{
+    switch (op) {
+    case LDM_OP_CONV:
+    case LDM_OP_LINEAR:
+        return LDM_STEP_CONV;
+    case LDM_OP_NORM:
+        return LDM_STEP_NORM;
+    case LDM_OP_SILU:
+        return LDM_STEP_SILU;
+    case LDM_OP_TANH:
+        return LDM_STEP_TANH;
+    case LDM_OP_ADD:
+        return LDM_STEP_ADD;
+    case LDM_OP_ADD_VECTOR:
+        return LDM_STEP_ADD_VECTOR;
+    case LDM_OP_UPSAMPLE:
+        return LDM_STEP_UPSAMPLE;
+    case LDM_OP_AVG_POOL:
+        return LDM_STEP_AVG_POOL;
+    case LDM_OP_ATTENTION:
+        return LDM_STEP_ATTENTION;
+    case LDM_OP_TIMESTEP_EMBED:
+        return LDM_STEP_EMBED;
+    case LDM_OP_QUANTIZE:
+        return LDM_STEP_QUANTIZE;
+    case LDM_OP_QUANTIZE_INDEX:
+        return LDM_STEP_INDEX;
+    case LDM_OP_SCALE_SHIFT:
+    case LDM_OP_CONCAT:
+        break;
+    }
+    return LDM_STEP_COPY;
+}
+
+static int new_buffer(ldm_steps *out, int c, int value)
+{
+    out->buffer_c[out->buffer_count] = c;
+    out->buffer_value[out->buffer_count] = value;
+    return out->buffer_count++;
+}
+
+/* Gives the concat's two inputs their places in its buffer. An input that has a place already (it is
+ * part of another concat) is copied. */
+static void place_concats(fuser *f)
+{
+    const ldm_graph *g = f->g;
+    int i, j;
+
+    for (i = 0; i < g->node_count; i++) {
+        const ldm_node *n = &g->nodes[i];
+        int offset = 0;
+
+        if (n->op != LDM_OP_CONCAT)
+            continue;
+        if (f->out->places[n->out].buffer < 0)
+            f->out->places[n->out].buffer = new_buffer(f->out, g->values[n->out].c, n->out);
+        for (j = 0; j < 2; j++) {
+            ldm_place *p = &f->out->places[n->in[j]];
+
+            if (p->buffer < 0 && n->in[0] != n->in[1]) {
+                p->buffer = f->out->places[n->out].buffer;
+                p->offset = f->out->places[n->out].offset + offset;
+            }
+            offset += g->values[n->in[j]].c;
+        }
+    }
+}
+
+static bool placed_inside(const fuser *f, int part, const ldm_node *concat, int offset)
+{
+    const ldm_place *p = &f->out->places[part], *c = &f->out->places[concat->out];
+
+    return p->buffer == c->buffer && p->offset == c->offset + offset;
+}
+
+static ldm_status fuse_nodes(fuser *f, ldm_error *err)
+{
+    const ldm_graph *g = f->g;
+    int i, j;
+
+    for (i = 0; i < g->node_count; i++) {
+        const ldm_node *n = &g->nodes[i], *next;
+        ldm_step *s;
+
+        if (f->absorbed[i])
+            continue;
+        if (n->op == LDM_OP_SCALE_SHIFT)
+            return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                                 "a scale and shift that follows no norm cannot be executed");
+        if (n->op == LDM_OP_CONCAT) {
+            int offset = 0;
+
+            for (j = 0; j < 2; j++) {
+                if (!placed_inside(f, n->in[j], n, offset)) {
+                    s = append(f->out, LDM_STEP_COPY, n);
+                    s->x = n->in[j];
+                    s->k = offset; /* first channel of the copy inside y */
+                }
+                offset += g->values[n->in[j]].c;
+            }
+            continue;
+        }
+        next = n->op == LDM_OP_UPSAMPLE ? sole_reader(f, n->out, LDM_OP_CONV) : NULL;
+        if (next && next->stride == 1)
+            continue; /* the convolution reads through it */
+        if (n->op == LDM_OP_CONV)
+            hoist_vector(f, n);
+        s = append(f->out, kind_of(n->op), n);
+        if (s->kind == LDM_STEP_CONV) {
+            int p = f->producer[s->x];
+
+            if (p >= 0 && g->nodes[p].op == LDM_OP_UPSAMPLE && f->readers[s->x] == 1 &&
+                n->op == LDM_OP_CONV && n->stride == 1) {
+                s->upsample = true;
+                s->x = g->nodes[p].in[0];
+            }
+            fuse_conv(f, s, n);
+        } else if (s->kind == LDM_STEP_NORM) {
+            fuse_norm(f, s);
+        } else if (s->kind == LDM_STEP_ADD) {
+            s->residual = n->in[1];
+        } else if (s->kind == LDM_STEP_ADD_VECTOR) {
+            s->vector = n->in[1];
+        } else if (s->kind == LDM_STEP_ATTENTION) {
+            s->k = n->in[1];
+            s->v = n->in[2];
+        }
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err)
+{
+    size_t values = (size_t)g->value_count, nodes = (size_t)g->node_count;
+    fuser f = {.g = g, .out = out};
+    ldm_status st = LDM_OK;
+    int i;
+
+    memset(out, 0, sizeof *out);
+    f.producer = ldm_calloc(values, sizeof *f.producer);
+    f.readers = ldm_calloc(values, sizeof *f.readers);
+    f.reader = ldm_calloc(values, sizeof *f.reader);
+    f.absorbed = ldm_calloc(nodes, sizeof *f.absorbed);
+    out->steps = ldm_calloc(2 * nodes, sizeof *out->steps);
+    out->places = ldm_calloc(values, sizeof *out->places);
+    out->buffer_c = ldm_calloc(values, sizeof *out->buffer_c);
+    out->buffer_value = ldm_calloc(values, sizeof *out->buffer_value);
+    if (!f.producer || !f.readers || !f.reader || !f.absorbed || !out->steps || !out->places ||
+        !out->buffer_c || !out->buffer_value)
+        st = ldm_error_nomem(err, nodes * sizeof *out->steps, "a network's steps");
+    if (!st) {
+        for (i = 0; i < g->value_count; i++)
+            out->places[i].buffer = -1;
+        count_readers(&f);
+        place_concats(&f);
+        st = fuse_nodes(&f, err);
+    }
+    /* Everything that a step writes or the graph is given, and that no concat placed. */
+    for (i = 0; !st && i < 2; i++) {
+        int v = g->inputs[i];
+
+        if (v >= 0 && out->places[v].buffer < 0)
+            out->places[v].buffer = new_buffer(out, g->values[v].c, v);
+    }
+    for (i = 0; !st && i < out->count; i++) {
+        int v = out->steps[i].y;
+
+        if (out->places[v].buffer < 0)
+            out->places[v].buffer = new_buffer(out, g->values[v].c, v);
+    }
+    ldm_free(f.producer);
+    ldm_free(f.readers);
+    ldm_free(f.reader);
+    ldm_free(f.absorbed);
+    if (st)
+        ldm_steps_free(out);
+    return st;
+}
+
+void ldm_steps_free(ldm_steps *s)
+{
+    ldm_free(s->steps);
+    ldm_free(s->places);
+    ldm_free(s->buffer_c);
+    ldm_free(s->buffer_value);
+    memset(s, 0, sizeof *s);
+}
+
+void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
+{
+    const ldm_value_spec *in = &g->values[s->x], *out = &g->values[s->y];
+    const ldm_node *n = s->node;
+
+    *d = (ldm_conv_desc){
+        .cin = in->c,
+        .cout = out->c,
+        .kernel = n->kernel,
+        .stride = n->stride,
+        .pad_top = n->pad_top,
+        .pad_left = n->pad_left,
+        .upsample = s->upsample,
+        .in_h = in->h,
+        .in_w = in->w,
+        .out_h = out->h,
+        .out_w = out->w,
+    };
+}

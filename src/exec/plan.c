@@ -1,0 +1,148 @@
+/* The memory plan: lifetimes of buffers, then offsets, largest buffer first, each at the lowest place
+ * that is free during its life. */
+#include "exec/plan.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+enum { ALIGN_FLOATS = 16 };
+
+typedef struct life {
+    int buffer, first, last; /* steps; the input is written before step 0 */
+    size_t floats, offset;
+} life;
+
+static void touch(life *lives, const ldm_steps *s, int value, int step)
+{
+    life *l;
+
+    if (value < 0 || s->places[value].buffer < 0)
+        return;
+    l = &lives[s->places[value].buffer];
+    if (step < l->first)
+        l->first = step;
+    if (step > l->last)
+        l->last = step;
+}
+
+static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
+{
+    int i;
+
+    for (i = 0; i < s->buffer_count; i++) {
+        lives[i].buffer = i;
+        lives[i].first = INT_MAX;
+        lives[i].last = INT_MIN;
+    }
+    touch(lives, s, g->inputs[0], -1);
+    touch(lives, s, g->inputs[1], -1);
+    for (i = 0; i < s->count; i++) {
+        const ldm_step *t = &s->steps[i];
+
+        touch(lives, s, t->x, i);
+        touch(lives, s, t->y, i);
+        touch(lives, s, t->residual, i);
+        touch(lives, s, t->vector, i);
+        if (t->kind == LDM_STEP_ATTENTION) {
+            touch(lives, s, t->k, i);
+            touch(lives, s, t->v, i);
+        }
+    }
+    touch(lives, s, g->output, s->count);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const life *x = a, *y = b;
+
+    if (x->floats != y->floats)
+        return x->floats < y->floats ? 1 : -1;
+    return x->buffer - y->buffer;
+}
+
+static bool overlap(const life *a, const life *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* Lowest offset at which `l` fits beside the buffers placed before it. */
+static size_t lowest_place(const life *lives, int placed, const life *l)
+{
+    size_t offset = 0;
+    bool moved = true;
+    int i;
+
+    while (moved) {
+        moved = false;
+        for (i = 0; i < placed; i++) {
+            const life *o = &lives[i];
+
+            if (overlap(o, l) && offset < o->offset + o->floats &&
+                o->offset < offset + l->floats) {
+                offset = o->offset + o->floats;
+                moved = true;
+            }
+        }
+    }
+    return offset;
+}
+
+static ldm_status buffer_floats(const ldm_graph *g, const ldm_steps *s, int b, int n, size_t *out,
+                                ldm_error *err)
+{
+    const ldm_value_spec *v = &g->values[s->buffer_value[b]];
+    size_t floats;
+
+    if (ldm_mul_size((uint64_t)s->buffer_c[b] * (uint64_t)v->h, (uint64_t)v->w, &floats) ||
+        ldm_mul_size(floats, (uint64_t)n, &floats) ||
+        ldm_add_size(floats, 2 * ALIGN_FLOATS, &floats) || floats > SIZE_MAX / 16)
+        return ldm_error_set(err, LDM_ERR_LIMIT, "an activation of %d x %d x %d x %d is too large",
+                             n, s->buffer_c[b], v->h, v->w);
+    *out = floats / ALIGN_FLOATS * ALIGN_FLOATS;
+    return LDM_OK;
+}
+
+ldm_status ldm_plan_create(const ldm_graph *g, const ldm_steps *s, int n, ldm_plan *out,
+                           ldm_error *err)
+{
+    life *lives = ldm_calloc((size_t)s->buffer_count, sizeof *lives);
+    ldm_status st = LDM_OK;
+    int i;
+
+    memset(out, 0, sizeof *out);
+    out->offsets = ldm_calloc((size_t)s->buffer_count, sizeof *out->offsets);
+    if (!lives || !out->offsets) {
+        st = ldm_error_nomem(err, (size_t)s->buffer_count * sizeof *lives, "the memory plan");
+        goto done;
+    }
+    find_lives(g, s, lives);
+    for (i = 0; i < s->buffer_count; i++) {
+        st = buffer_floats(g, s, i, n, &lives[i].floats, err);
+        if (st)
+            goto done;
+    }
+    qsort(lives, (size_t)s->buffer_count, sizeof *lives, by_size);
+    for (i = 0; i < s->buffer_count; i++) {
+        life *l = &lives[i];
+
+        l->offset = lowest_place(lives, i, l);
+        out->offsets[l->buffer] = l->offset;
+        if (l->offset + l->floats > out->floats)
+            out->floats = l->offset + l->floats;
+    }
+done:
+    ldm_free(lives);
+    if (st)
+        ldm_plan_free(out);
+    return st;
+}
+
+void ldm_plan_free(ldm_plan *p)
+{
+    ldm_free(p->offsets);
+    memset(p, 0, sizeof *p);
+}

@@ -1,0 +1,74 @@
+/* Inside the room: the fused form of a graph. */
+#ifndef LDM_EXEC_STEPS_H
+#define LDM_EXEC_STEPS_H
+
+#include "exec/exec.h"
+
+typedef enum ldm_step_kind {
+    LDM_STEP_CONV,     /* y = W * x + bias [+ vector] [+ residual]; linear layers too */
+    LDM_STEP_NORM,     /* [scale/shift] [SiLU] */
+    LDM_STEP_SILU,
+    LDM_STEP_TANH,
+    LDM_STEP_ADD,      /* y = x + residual */
+    LDM_STEP_ADD_VECTOR,
+    LDM_STEP_COPY,
+    LDM_STEP_UPSAMPLE,
+    LDM_STEP_AVG_POOL,
+    LDM_STEP_ATTENTION,
+    LDM_STEP_EMBED,
+    LDM_STEP_QUANTIZE,
+    LDM_STEP_INDEX
+} ldm_step_kind;
+
+typedef struct ldm_step {
+    ldm_step_kind kind;
+    const ldm_node *node; /* the node that names it and holds its attributes */
+    int x, y;             /* values */
+    int residual;         /* CONV, ADD: value added; -1 for none */
+    int vector;           /* CONV: per-sample bias (the convolution's own bias is folded into the
+                             linear layer that makes it); NORM: scale and shift; -1 for none */
+    int k, v;             /* ATTENTION with separate inputs */
+    bool silu;            /* NORM */
+    bool upsample;        /* CONV: x is enlarged by 2 first */
+    int weight, bias;     /* tensor numbers of the spec, -1 for none */
+    int extra_bias;       /* CONV: a second bias tensor added to the first; -1 */
+} ldm_step;
+
+/* Where a value lives: channels [offset, offset + c) of a buffer's pixels. */
+typedef struct ldm_place {
+    int buffer;
+    int offset;
+} ldm_place;
+
+typedef struct ldm_steps {
+    ldm_step *steps;
+    int count;
+    ldm_place *places; /* [graph->value_count]; buffer -1: no value of its own (absorbed) */
+    int *buffer_c;     /* [buffer_count]: channels of a pixel */
+    int *buffer_value; /* [buffer_count]: a value of its height and width */
+    int buffer_count;
+} ldm_steps;
+
+/* Fuses. The result refers to g. */
+ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err);
+void ldm_steps_free(ldm_steps *s);
+
+/* The convolution of a CONV step, for this graph's size. */
+void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);
+
+/* One weight slot a step: what bind.c made of it. */
+typedef struct ldm_slot {
+    ldm_conv_plan plan;                /* CONV */
+    size_t packed, bias, gamma, beta;  /* offsets into the block, in floats */
+    bool has_bias;
+    int entries;                       /* QUANTIZE, INDEX: of the codebook */
+} ldm_slot;
+
+struct ldm_weights {
+    ldm_slot *slots;
+    int count;
+    float *block; /* pages */
+    size_t floats;
+};
+
+#endif

@@ -1,0 +1,288 @@
+/* Weights of one part, packed for the backend into one block: planned from the fused steps, filled in
+ * parallel, largest tensors first so that the threads end together. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "exec/steps.h"
+
+enum { ALIGN_FLOATS = 16 };
+
+typedef struct layout {
+    size_t floats;
+    bool overflow;
+} layout;
+
+static size_t take(layout *l, size_t floats)
+{
+    size_t at = l->floats, rounded;
+
+    if (ldm_add_size(floats, ALIGN_FLOATS - 1, &rounded) ||
+        ldm_add_size(l->floats, rounded / ALIGN_FLOATS * ALIGN_FLOATS, &l->floats) ||
+        l->floats > SIZE_MAX / sizeof(float))
+        l->overflow = true;
+    return at;
+}
+
+static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm_steps *steps,
+                             const ldm_backend *backend, ldm_precision precision,
+                             ldm_slot *slots, size_t *floats, ldm_error *err)
+{
+    layout l = {0};
+    ldm_status st;
+    int i;
+
+    for (i = 0; i < steps->count; i++) {
+        const ldm_step *s = &steps->steps[i];
+        const ldm_value_spec *in = &g->values[s->x];
+        ldm_slot *slot = &slots[i];
+        ldm_conv_desc d;
+
+        switch (s->kind) {
+        case LDM_STEP_CONV:
+            ldm_step_conv_desc(g, s, &d);
+            st = backend->conv_plan(backend, &d, precision, -1, 1, &slot->plan, err);
+            if (st)
+                return ldm_error_wrap(err, st, "%s", s->node->name);
+            slot->packed = take(&l, slot->plan.packed_floats);
+            slot->has_bias = s->bias >= 0 || s->extra_bias >= 0;
+            if (slot->has_bias)
+                slot->bias = take(&l, (size_t)g->values[s->y].c);
+            break;
+        case LDM_STEP_NORM:
+            slot->gamma = take(&l, (size_t)in->c);
+            slot->beta = take(&l, (size_t)in->c);
+            break;
+        case LDM_STEP_QUANTIZE:
+        case LDM_STEP_INDEX:
+            slot->packed = take(&l, (size_t)spec->tensors[s->weight].numel);
+            slot->entries = (int)spec->tensors[s->weight].shape[0];
+            break;
+        default:
+            break;
+        }
+    }
+    if (l.overflow)
+        return ldm_error_set(err, LDM_ERR_LIMIT, "the network's weights are too large");
+    *floats = l.floats;
+    return LDM_OK;
+}
+
+/* ---- filling ------------------------------------------------------------------------------------ */
+
+typedef struct fill_job {
+    const ldm_spec *spec;
+    const ldm_steps *steps;
+    const ldm_backend *backend;
+    const ldm_weight_source *src;
+    ldm_weights *w;
+    int *order; /* steps that have weights, largest first */
+    atomic_int failed;
+    ldm_error *errors; /* one a worker, so that none is written twice at a time */
+    ldm_status *statuses;
+} fill_job;
+
+static ldm_status copy_vector(const fill_job *j, int tensor, float *dst, bool add, ldm_error *err)
+{
+    size_t i, n = (size_t)j->spec->tensors[tensor].numel;
+    const float *data;
+    float *owned;
+    ldm_status st = j->src->read(j->src->ctx, tensor, &data, &owned, err);
+
+    if (st)
+        return st;
+    if (add) {
+        for (i = 0; i < n; i++)
+            dst[i] += data[i];
+    } else {
+        memcpy(dst, data, n * sizeof *dst);
+    }
+    j->src->done(j->src->ctx, tensor, owned);
+    return LDM_OK;
+}
+
+static ldm_status fill_conv(const fill_job *j, const ldm_step *s, const ldm_slot *slot,
+                            ldm_error *err)
+{
+    float *block = j->w->block;
+    const float *data;
+    float *owned;
+    ldm_status st = j->src->read(j->src->ctx, s->weight, &data, &owned, err);
+    int task;
+
+    if (st)
+        return st;
+    for (task = 0; task < slot->plan.pack_tasks; task++)
+        j->backend->conv_pack(j->backend, &slot->plan, data, block + slot->packed, task);
+    j->src->done(j->src->ctx, s->weight, owned);
+    if (s->bias >= 0)
+        st = copy_vector(j, s->bias, block + slot->bias, false, err);
+    if (!st && s->extra_bias >= 0)
+        st = copy_vector(j, s->extra_bias, block + slot->bias, s->bias >= 0, err);
+    return st;
+}
+
+static void fill(void *arg, size_t index, int worker)
+{
+    fill_job *j = arg;
+    const ldm_step *s = &j->steps->steps[j->order[index]];
+    const ldm_slot *slot = &j->w->slots[j->order[index]];
+    ldm_error *err = &j->errors[worker];
+    ldm_status st;
+
+    if (atomic_load(&j->failed))
+        return;
+    if (s->kind == LDM_STEP_CONV) {
+        st = fill_conv(j, s, slot, err);
+    } else if (s->kind == LDM_STEP_NORM) {
+        st = copy_vector(j, s->weight, j->w->block + slot->gamma, false, err);
+        if (!st)
+            st = copy_vector(j, s->bias, j->w->block + slot->beta, false, err);
+    } else {
+        st = copy_vector(j, s->weight, j->w->block + slot->packed, false, err);
+    }
+    if (st) {
+        j->statuses[worker] = st;
+        atomic_store(&j->failed, 1);
+    }
+}
+
+typedef struct sized {
+    int step;
+    uint64_t numel;
+} sized;
+
+static int by_numel(const void *a, const void *b)
+{
+    const sized *x = a, *y = b;
+
+    if (x->numel != y->numel)
+        return x->numel < y->numel ? 1 : -1;
+    return x->step - y->step;
+}
+
+static int order_steps(const ldm_spec *spec, const ldm_steps *steps, int *order, sized *tmp)
+{
+    int i, n = 0;
+
+    for (i = 0; i < steps->count; i++) {
+        if (steps->steps[i].weight >= 0) {
+            tmp[n].step = i;
+            tmp[n++].numel = spec->tensors[steps->steps[i].weight].numel;
+        }
+    }
+    qsort(tmp, (size_t)n, sizeof *tmp, by_numel);
+    for (i = 0; i < n; i++)
+        order[i] = tmp[i].step;
+    return n;
+}
+
+static ldm_status fill_all(fill_job *j, ldm_pool *pool, ldm_error *err)
+{
+    int threads = ldm_pool_threads(pool), i, n;
+    size_t count = (size_t)j->steps->count;
+    sized *tmp = ldm_calloc(count, sizeof *tmp);
+    ldm_status st = LDM_OK;
+
+    j->order = ldm_calloc(count, sizeof *j->order);
+    j->errors = ldm_calloc((size_t)threads, sizeof *j->errors);
+    j->statuses = ldm_calloc((size_t)threads, sizeof *j->statuses);
+    if (!tmp || !j->order || !j->errors || !j->statuses) {
+        st = ldm_error_nomem(err, count * sizeof *tmp, "the list of weights");
+    } else {
+        n = order_steps(j->spec, j->steps, j->order, tmp);
+        ldm_pool_run(pool, (size_t)n, fill, j);
+        for (i = 0; i < threads && !st; i++) {
+            st = j->statuses[i];
+            if (st && err)
+                *err = j->errors[i];
+        }
+    }
+    ldm_free(tmp);
+    ldm_free(j->order);
+    ldm_free(j->errors);
+    ldm_free(j->statuses);
+    return st;
+}
+
+ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
+                              ldm_precision precision, const ldm_weight_source *src,
+                              ldm_pool *pool, ldm_weights **out, ldm_error *err)
+{
+    ldm_weights *w = ldm_calloc(1, sizeof *w);
+    fill_job job = {.spec = spec, .backend = backend, .src = src, .w = w};
+    ldm_steps steps;
+    ldm_status st;
+
+    *out = NULL;
+    if (!w)
+        return ldm_error_nomem(err, sizeof *w, "the weights");
+    st = ldm_steps_create(g, &steps, err);
+    if (st) {
+        ldm_free(w);
+        return st;
+    }
+    job.steps = &steps;
+    w->count = steps.count;
+    w->slots = ldm_calloc((size_t)steps.count, sizeof *w->slots);
+    if (!w->slots) {
+        st = ldm_error_nomem(err, (size_t)steps.count * sizeof *w->slots, "the weights");
+        goto done;
+    }
+    st = plan_slots(spec, g, &steps, backend, precision, w->slots, &w->floats, err);
+    if (st)
+        goto done;
+    if (w->floats) {
+        w->block = ldm_pages_alloc(w->floats * sizeof *w->block);
+        if (!w->block) {
+            st = ldm_error_nomem(err, w->floats * sizeof *w->block, "the packed weights");
+            goto done;
+        }
+    }
+    st = fill_all(&job, pool, err);
+done:
+    ldm_steps_free(&steps);
+    if (st)
+        ldm_weights_free(w);
+    else
+        *out = w;
+    return st;
+}
+
+void ldm_weights_free(ldm_weights *w)
+{
+    if (!w)
+        return;
+    ldm_pages_free(w->block, w->floats * sizeof *w->block);
+    ldm_free(w->slots);
+    ldm_free(w);
+}
+
+uint64_t ldm_weights_bytes(const ldm_weights *w)
+{
+    return w->floats * sizeof *w->block;
+}
+
+ldm_status ldm_weights_estimate(const ldm_spec *spec, const ldm_graph *g,
+                                const ldm_backend *backend, ldm_precision precision,
+                                uint64_t *bytes, ldm_error *err)
+{
+    ldm_steps steps;
+    ldm_slot *slots;
+    size_t floats = 0;
+    ldm_status st = ldm_steps_create(g, &steps, err);
+
+    if (st)
+        return st;
+    slots = ldm_calloc((size_t)steps.count, sizeof *slots);
+    if (slots)
+        st = plan_slots(spec, g, &steps, backend, precision, slots, &floats, err);
+    else
+        st = ldm_error_nomem(err, (size_t)steps.count * sizeof *slots, "the weights");
+    ldm_free(slots);
+    ldm_steps_free(&steps);
+    *bytes = (uint64_t)floats * sizeof(float);
+    return st;
+}
