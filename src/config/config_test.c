@@ -207,7 +207,7 @@ static void accessors_read_what_fits_and_name_the_place_of_the_rest(void **state
     assert_int_equal(ldm_value_double(at(cfg, "a.s"), &d, &err), LDM_ERR_CONFIG);
     assert_string_equal(err.msg, "t.yaml:6:6: a.s: found the text \"text\", expected a number");
     assert_int_equal(ldm_value_string(at(cfg, "a.n"), &s, &err), LDM_ERR_CONFIG);
-    assert_non_null(strstr(err.msg, "a.n: found null, expected text"));
+    assert_non_null(strstr(err.msg, "t.yaml:7:3: a.n: found null, expected text"));
     assert_int_equal(ldm_value_string(map, &s, &err), LDM_ERR_CONFIG);
     assert_string_equal(err.msg, "t.yaml:1:1: a: found a map, expected text");
     assert_int_equal(ldm_value_error(at(cfg, "a.l.1"), &err, "odd %d", 7), LDM_ERR_CONFIG);

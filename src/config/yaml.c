@@ -118,14 +118,22 @@ ldm_status ldm_yaml_check_text(const ldm_yaml_input *in, ldm_error *err)
     return LDM_OK;
 }
 
-static place event_place(struct fy_event *ev)
+/* Where an event begins; what was left out ("key:") has no place, and gets that of its key. */
+static place event_place(const parser *p, struct fy_event *ev)
 {
     const struct fy_mark *mark = fy_event_start_mark(ev);
+    const frame *f = p->depth ? &p->frames[p->depth - 1] : NULL;
     place at = {1, 1};
 
     if (mark) {
         at.line = mark->line + 1;
         at.column = mark->column + 1;
+    } else if (f && f->key) {
+        at.line = f->key_line;
+        at.column = f->key_column;
+    } else if (f && f->node->line) {
+        at.line = f->node->line;
+        at.column = f->node->column;
     }
     return at;
 }
@@ -341,7 +349,7 @@ static ldm_status type_scalar(const parser *p, ldm_value *v, const char *text, b
 
 static ldm_status on_scalar(parser *p, struct fy_event *ev)
 {
-    place at = event_place(ev);
+    place at = event_place(p, ev);
     const char *name, *tag, *text;
     enum fy_scalar_style style = FYSS_PLAIN;
     ldm_value *v;
@@ -366,7 +374,7 @@ static ldm_status on_scalar(parser *p, struct fy_event *ev)
 
 static ldm_status on_alias(parser *p, struct fy_event *ev)
 {
-    place at = event_place(ev);
+    place at = event_place(p, ev);
     const char *name;
     size_t i;
     ldm_status st;
@@ -392,7 +400,7 @@ static ldm_status on_alias(parser *p, struct fy_event *ev)
 static ldm_status on_start(parser *p, struct fy_event *ev, ldm_value_kind kind,
                            struct fy_token *anchor_token, struct fy_token *tag_token)
 {
-    const place at = event_place(ev);
+    const place at = event_place(p, ev);
     const char *name, *tag;
     ldm_value *v;
     frame *f;
@@ -513,7 +521,7 @@ static void free_frame(frame *f)
 
 static ldm_status on_end(parser *p, struct fy_event *ev)
 {
-    const place at = event_place(ev);
+    const place at = event_place(p, ev);
     frame f = p->frames[--p->depth];
     ldm_status st;
 
@@ -530,7 +538,7 @@ static ldm_status on_event(parser *p, struct fy_event *ev, int *documents)
     switch (ev->type) {
     case FYET_DOCUMENT_START:
         if (++*documents > 1)
-            return fail(p, event_place(ev), LDM_ERR_CONFIG,
+            return fail(p, event_place(p, ev), LDM_ERR_CONFIG,
                         "a second document begins here; a configuration is one document", "");
         return LDM_OK;
     case FYET_SCALAR:
