@@ -22,7 +22,8 @@ typedef struct ldm_text {
     const char *key, *value;
 } ldm_text;
 
-/* Writes a PNG atomically. texts may be NULL. */
+/* Writes a PNG atomically, the same bytes for the same input. texts may be NULL; a key is 1 to 79
+ * printable ASCII characters, a value UTF-8 (else LDM_ERR_USAGE); an empty value is left out. */
 ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,
                          size_t text_count, ldm_error *err);
 
@@ -32,19 +33,22 @@ ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out,
 ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name,
                                uint64_t max_pixels, ldm_picture *out, ldm_error *err);
 
-/* The text chunks of a PNG. *texts is one block to ldm_free (strings inside). */
+/* The text chunks of a PNG, before or after its pixels, as UTF-8. *texts is one block to ldm_free
+ * (strings inside), NULL without any. */
 ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err);
 
 /* CompVis' custom_to_pil: x [3,h,w] f32 (NCHW plane order) in -1..1 -> clamp, (x+1)/2, (u8)(255*x)
- * truncated, computed in f32 as PyTorch does. out must be created with w x h. */
+ * truncated, computed in f32 as PyTorch does; NaN becomes 0. out must be created with w x h. */
 void ldm_picture_from_planes(const float *x, ldm_picture *out);
 
 /* All pictures of one size in a sheet with `columns` columns and `gap` pixels between and around,
- * as torchvision.utils.make_grid (padding 2, black). */
+ * as torchvision.utils.make_grid (padding 2, black); a single picture is copied without a border, as
+ * there. */
 ldm_status ldm_grid(const ldm_picture *pics, size_t count, size_t columns, uint32_t gap,
                     ldm_picture *out, ldm_error *err);
 
-/* Bicubic (Catmull-Rom, a = -0.5, edges clamped). */
+/* Bicubic (Catmull-Rom, a = -0.5, edges clamped); the kernel is stretched when shrinking, so that
+ * nothing aliases. */
 ldm_status ldm_resize_bicubic(const ldm_picture *in, uint32_t width, uint32_t height,
                               ldm_picture *out, ldm_error *err);
 
@@ -54,7 +58,8 @@ typedef struct ldm_metrics {
     double contrast;         /* RMS contrast: std / mean of the luma; > 0.3 is good; 0 if mean is 0 */
     double mean_r, mean_g, mean_b;
     bool skin_like;          /* R > G > B */
-    double colour_coherence; /* lag-1 spatial autocorrelation of Cb and Cr, averaged */
+    double colour_coherence; /* lag-1 spatial autocorrelation of Cb and Cr, averaged; -1 to 1; a
+                                channel that does not vary counts as 1 */
     const char *colour_grade; /* "excellent" >= 0.95, "fair" >= 0.85, else "poor" */
 } ldm_metrics;
 

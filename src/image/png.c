@@ -1,0 +1,364 @@
+/* PNG through libspng. Files come from anywhere: sizes are checked before memory is taken, chunks
+ * have a budget, and every checksum counts. What is written has no date and fixed settings, so that
+ * the same picture and texts give the same bytes. */
+#include <spng.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/file.h"
+#include "image/picture.h"
+
+enum { KEY_MAX = 79 }; /* the PNG specification's limit */
+
+static const uint64_t default_max_pixels = 64000000;
+/* One text chunk, and all chunks of a file together. */
+static const size_t chunk_bytes = (size_t)16 << 20, all_chunk_bytes = (size_t)64 << 20;
+/* Deflate cannot shrink its input more than this (RFC 1951: 258 bytes in two bits). */
+static const uint64_t max_deflate_ratio = 1032;
+
+static void *spng_realloc_hook(void *p, size_t size)
+{
+    return ldm_reallocarray(p, 1, size);
+}
+
+static spng_ctx *new_context(int flags)
+{
+    struct spng_alloc alloc = {.malloc_fn = ldm_malloc,
+                               .realloc_fn = spng_realloc_hook,
+                               .calloc_fn = ldm_calloc,
+                               .free_fn = ldm_free};
+
+    return spng_ctx_new2(&alloc, flags);
+}
+
+static ldm_status png_error(ldm_error *err, int code, const char *verb, const char *name)
+{
+    if (code == SPNG_EMEM)
+        return ldm_error_nomem(err, 0, name);
+    return ldm_error_set(err, code == SPNG_IO_ERROR ? LDM_ERR_IO : LDM_ERR_FORMAT,
+                         "cannot %s %s as PNG: %s", verb, name, spng_strerror(code));
+}
+
+/* ---- writing ---- */
+
+static bool is_ascii(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s >= 0x80)
+            return false;
+    return true;
+}
+
+/* Bytes of the UTF-8 sequence at s (RFC 3629), 0 if it is not one. */
+static int utf8_length(const unsigned char *s)
+{
+    int len, i;
+
+    if (s[0] < 0x80)
+        return 1;
+    len = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+          : s[0] >= 0xe0 && s[0] <= 0xef ? 3
+          : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+                                         : 0;
+    for (i = 1; i < len; i++)
+        if ((s[i] & 0xc0) != 0x80) /* a NUL ends here too */
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0; /* overlong, a surrogate, beyond U+10FFFF */
+    return len;
+}
+
+static ldm_status check_text(const char *path, const ldm_text *t, ldm_error *err)
+{
+    const unsigned char *s = (const unsigned char *)t->value;
+    size_t len = strlen(t->key), i;
+    bool good = len >= 1 && len <= KEY_MAX && t->key[0] != ' ' && t->key[len - 1] != ' ';
+
+    for (i = 0; i < len && good; i++)
+        good = t->key[i] >= ' ' && t->key[i] <= '~' && !(t->key[i] == ' ' && t->key[i + 1] == ' ');
+    if (!good)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%s: '%.80s' is no PNG text key, expected 1 to %d ASCII characters",
+                             path, t->key, KEY_MAX);
+    while (*s) {
+        int n = utf8_length(s);
+
+        if (!n)
+            return ldm_error_at(err, LDM_ERR_USAGE, (uint64_t)(s - (const unsigned char *)t->value),
+                                "%s: the text '%s' is not UTF-8", path, t->key);
+        s += n;
+    }
+    return LDM_OK;
+}
+
+/* *block: what libspng points to until it has written; the caller's to free. An empty text, which
+ * libspng cannot write, is left out. */
+static ldm_status set_texts(spng_ctx *ctx, const char *path, const ldm_text *texts, size_t count,
+                            struct spng_text **block, ldm_error *err)
+{
+    ldm_status st;
+    uint32_t used = 0;
+    size_t i;
+    int code;
+
+    *block = NULL;
+    if (!count)
+        return LDM_OK;
+    if (count <= UINT32_MAX)
+        *block = ldm_calloc(count, sizeof **block);
+    if (!*block)
+        return ldm_error_nomem(err, count * sizeof **block, "PNG texts");
+    for (i = 0; i < count; i++) {
+        struct spng_text *t = *block + used;
+
+        st = check_text(path, &texts[i], err);
+        if (st)
+            return st;
+        if (!*texts[i].value)
+            continue;
+        strcpy(t->keyword, texts[i].key);
+        t->type = is_ascii(texts[i].value) ? SPNG_TEXT : SPNG_ITXT;
+        t->text = (char *)(uintptr_t)texts[i].value; /* read only, whatever the type says */
+        t->length = strlen(texts[i].value);
+        t->language_tag = t->translated_keyword = t->keyword + strlen(t->keyword);
+        used++;
+    }
+    code = used ? spng_set_text(ctx, *block, used) : 0;
+    return code ? png_error(err, code, "write", path) : LDM_OK;
+}
+
+static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_picture *p,
+                         const ldm_text *texts, size_t text_count, FILE *stream, ldm_error *err)
+{
+    struct spng_ihdr ihdr = {.width = p->width,
+                             .height = p->height,
+                             .bit_depth = 8,
+                             .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+    struct spng_text *block;
+    int code = spng_set_png_file(ctx, stream);
+    ldm_status st;
+
+    if (!code)
+        code = spng_set_ihdr(ctx, &ihdr);
+    if (code)
+        return png_error(err, code, "write", path);
+    st = set_texts(ctx, path, texts, text_count, &block, err);
+    if (!st) {
+        code = spng_encode_image(ctx, p->rgb, (size_t)p->width * p->height * 3, SPNG_FMT_PNG,
+                                 SPNG_ENCODE_FINALIZE);
+        if (code)
+            st = png_error(err, code, "write", path);
+    }
+    ldm_free(block);
+    return st;
+}
+
+ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,
+                         size_t text_count, ldm_error *err)
+{
+    ldm_outfile out;
+    spng_ctx *ctx;
+    ldm_status st = ldm_outfile_open(path, &out, err);
+
+    if (st)
+        return st;
+    ctx = new_context(SPNG_CTX_ENCODER);
+    st = ctx ? encode(ctx, path, p, texts, text_count, out.stream, err)
+             : ldm_error_nomem(err, 0, "the PNG encoder");
+    spng_ctx_free(ctx);
+    if (st) {
+        ldm_outfile_abort(&out);
+        return st;
+    }
+    return ldm_outfile_commit(&out, err);
+}
+
+/* ---- reading ---- */
+
+/* Before any memory is taken: is the picture small enough, and can a file of this size hold it? */
+static ldm_status check_size(const struct spng_ihdr *h, uint64_t file_bytes, uint64_t max_pixels,
+                             const char *name, ldm_error *err)
+{
+    static const unsigned channels[7] = {1, 0, 3, 1, 2, 0, 4}; /* by colour type */
+    const uint64_t pixels = (uint64_t)h->width * h->height;
+    const uint64_t row_bytes =
+        ((uint64_t)h->width * channels[h->color_type % 7] * h->bit_depth + 7) / 8;
+
+    if (pixels > max_pixels)
+        return ldm_error_set(err, LDM_ERR_LIMIT,
+                             "%s: a picture of %u x %u pixels, expected at most %llu pixels", name,
+                             h->width, h->height, (unsigned long long)max_pixels);
+    if (row_bytes * h->height / max_deflate_ratio > file_bytes)
+        return ldm_error_set(
+            err, LDM_ERR_FORMAT,
+            "%s: %llu bytes cannot hold the %u x %u pixels that its header claims; "
+            "the file is truncated or damaged",
+            name, (unsigned long long)file_bytes, h->width, h->height);
+    return LDM_OK;
+}
+
+static ldm_status open_decoder(const void *data, size_t size, const char *name, uint64_t max_pixels,
+                               spng_ctx **ctx, struct spng_ihdr *ihdr, ldm_error *err)
+{
+    int code;
+
+    *ctx = new_context(0);
+    if (!*ctx)
+        return ldm_error_nomem(err, 0, "the PNG decoder");
+    if (!size) /* libspng refuses a NULL buffer with "invalid argument" */
+        return ldm_error_set(err, LDM_ERR_FORMAT, "%s is empty, expected a PNG", name);
+    code = spng_set_chunk_limits(*ctx, chunk_bytes, all_chunk_bytes);
+    if (!code)
+        code = spng_set_png_buffer(*ctx, data, size);
+    if (!code)
+        code = spng_get_ihdr(*ctx, ihdr);
+    if (code)
+        return png_error(err, code, "read", name);
+    return check_size(ihdr, size, max_pixels ? max_pixels : default_max_pixels, name, err);
+}
+
+static ldm_status decode(spng_ctx *ctx, const struct spng_ihdr *ihdr, const char *name,
+                         ldm_picture *out, ldm_error *err)
+{
+    ldm_status st = ldm_picture_create(ihdr->width, ihdr->height, out, err);
+    int code;
+
+    if (st)
+        return ldm_error_wrap(err, st, "%s", name);
+    code =
+        spng_decode_image(ctx, out->rgb, (size_t)ihdr->width * ihdr->height * 3, SPNG_FMT_RGB8, 0);
+    /* libspng stops at the last pixel; read on to IEND, so that a cut file is an error and the text
+     * chunks behind the pixels are seen. */
+    if (!code)
+        code = spng_decode_chunks(ctx);
+    if (!code)
+        return LDM_OK;
+    ldm_picture_free(out);
+    return png_error(err, code, "read", name);
+}
+
+ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, uint64_t max_pixels,
+                               ldm_picture *out, ldm_error *err)
+{
+    struct spng_ihdr ihdr;
+    spng_ctx *ctx;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    st = open_decoder(data, size, name, max_pixels, &ctx, &ihdr, err);
+    if (!st)
+        st = decode(ctx, &ihdr, name, out, err);
+    spng_ctx_free(ctx);
+    return st;
+}
+
+ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out, ldm_error *err)
+{
+    ldm_status st;
+    ldm_map map;
+
+    memset(out, 0, sizeof *out);
+    st = ldm_map_open(path, &map, err);
+    if (st)
+        return st;
+    st = ldm_png_read_memory(map.data, (size_t)map.size, path, max_pixels, out, err);
+    ldm_map_close(&map);
+    return st;
+}
+
+/* tEXt and zTXt are Latin-1, whose characters above 0x7f take two bytes in UTF-8; iTXt is UTF-8. */
+static size_t put_text(const struct spng_text *t, char *out)
+{
+    const bool latin1 = t->type != SPNG_ITXT;
+    size_t len = 0, i;
+
+    for (i = 0; i < t->length; i++) {
+        unsigned char c = (unsigned char)t->text[i];
+
+        if (latin1 && c >= 0x80) {
+            if (out)
+                out[len] = (char)(0xc0 | c >> 6);
+            len++;
+            c = 0x80 | (c & 0x3f);
+        }
+        if (out)
+            out[len] = (char)c;
+        len++;
+    }
+    if (out)
+        out[len] = '\0';
+    return len + 1;
+}
+
+/* One block: the array, then all strings. */
+static ldm_status copy_texts(const struct spng_text *from, size_t count, ldm_text **texts,
+                             ldm_error *err)
+{
+    size_t bytes = count * sizeof **texts, i;
+    char *at;
+
+    for (i = 0; i < count; i++)
+        bytes += strlen(from[i].keyword) + 1 + put_text(&from[i], NULL);
+    *texts = ldm_malloc(bytes);
+    if (!*texts)
+        return ldm_error_nomem(err, bytes, "PNG texts");
+    at = (char *)(*texts + count);
+    for (i = 0; i < count; i++) {
+        (*texts)[i].key = at;
+        strcpy(at, from[i].keyword);
+        at += strlen(at) + 1;
+        (*texts)[i].value = at;
+        at += put_text(&from[i], at);
+    }
+    return LDM_OK;
+}
+
+static ldm_status texts_of(const ldm_map *map, const char *path, ldm_text **texts, size_t *count,
+                           ldm_error *err)
+{
+    struct spng_text *found = NULL;
+    struct spng_ihdr ihdr;
+    ldm_picture pixels = {0};
+    uint32_t n = 0;
+    spng_ctx *ctx;
+    int code;
+    ldm_status st = open_decoder(map->data, (size_t)map->size, path, 0, &ctx, &ihdr, err);
+
+    if (!st)
+        st = decode(ctx, &ihdr, path, &pixels, err);
+    if (st)
+        goto done;
+    code = spng_get_text(ctx, NULL, &n);
+    if (code == SPNG_ECHUNKAVAIL || (!code && n == 0))
+        goto done; /* a PNG without text */
+    if (!code) {
+        found = ldm_calloc(n, sizeof *found);
+        code = found ? spng_get_text(ctx, found, &n) : SPNG_EMEM;
+    }
+    st = code ? png_error(err, code, "read", path) : copy_texts(found, n, texts, err);
+    if (!st)
+        *count = n;
+done:
+    ldm_free(found);
+    ldm_picture_free(&pixels);
+    spng_ctx_free(ctx);
+    return st;
+}
+
+ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err)
+{
+    ldm_status st;
+    ldm_map map;
+
+    *texts = NULL;
+    *count = 0;
+    st = ldm_map_open(path, &map, err);
+    if (st)
+        return st;
+    st = texts_of(&map, path, texts, count, err);
+    ldm_map_close(&map);
+    return st;
+}
