@@ -211,6 +211,8 @@ static ldm_status open_decoder(const void *data, size_t size, const char *name, 
     if (!size) /* libspng refuses a NULL buffer with "invalid argument" */
         return ldm_error_set(err, LDM_ERR_FORMAT, "%s is empty, expected a PNG", name);
     code = spng_set_chunk_limits(*ctx, chunk_bytes, all_chunk_bytes);
+    if (!code) /* a damaged text chunk is an error too, not a missing recipe */
+        code = spng_set_crc_action(*ctx, SPNG_CRC_ERROR, SPNG_CRC_ERROR);
     if (!code)
         code = spng_set_png_buffer(*ctx, data, size);
     if (!code)
