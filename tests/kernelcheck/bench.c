@@ -37,8 +37,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Median time of a call, in seconds. */
-static double measure(double seconds, timed_fn *fn, void *arg)
+/* Median time of a call, in seconds; *least is the shortest. */
+static double measure(double seconds, timed_fn *fn, void *arg, double *least)
 {
     double times[MAX_RUNS], end, start;
     int n = 0;
@@ -51,6 +51,7 @@ static double measure(double seconds, timed_fn *fn, void *arg)
         times[n++] = now() - start;
     } while (n < MAX_RUNS && (n < 3 || now() < end));
     qsort(times, (size_t)n, sizeof *times, ascending);
+    *least = times[0];
     return times[n / 2];
 }
 
@@ -88,8 +89,8 @@ static void pack_once(void *arg, int round)
     ldm_pool_run(r->ctx->pool, (size_t)r->plan.pack_tasks, pack_part, r);
 }
 
-/* Returns the seconds of a call, or a negative number. */
-static double bench_conv(bench *t, const ldm_conv_desc *d, int count)
+/* Returns the seconds of a call, or a negative number; adds the shortest to *total_least. */
+static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *total_least)
 {
     const double flops = 2.0 * d->kernel * d->kernel * d->cin * (double)d->cout * d->out_h *
                          d->out_w;
@@ -98,7 +99,7 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count)
     guarded x, y;
     ldm_error err;
     context c;
-    double s, pack;
+    double s, least, pack;
     int i;
 
     if (t->b->conv_plan(t->b, d, t->precision, -1, t->threads, &r.plan, &err)) {
@@ -114,19 +115,20 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count)
     r.copies = r.stride > COLD_FLOATS ? 1 : (int)(COLD_FLOATS / r.stride) + 1;
     r.copies = r.copies < 64 ? r.copies : 64;
     r.packed = check_zeros(r.stride * (size_t)r.copies);
-    pack = measure(t->seconds / 4, pack_once, &r);
+    pack = measure(t->seconds / 4, pack_once, &r, &least);
     for (i = 1; i < r.copies; i++)
         memcpy(r.packed + (size_t)i * r.stride, r.packed, r.plan.packed_floats * sizeof(float));
     r.a = (ldm_conv_args){.x = x.v, .y = y.v, .bias = r.weights};
     if (weights < (size_t)d->cout)
         r.a.bias = NULL;
-    s = measure(t->seconds, conv_once, &r);
-    printf("%5d %5d  k%d s%d%s %4dx%-4d x%-3d %-10s %9.3f ms %8.1f GFLOP/s  pack %7.3f ms %6.2f "
-           "GB/s\n",
+    s = measure(t->seconds, conv_once, &r, &least);
+    printf("%5d %5d  k%d s%d%s %4dx%-4d x%-3d %-10s %9.3f ms (least %8.3f) %7.1f GFLOP/s  pack "
+           "%7.3f ms %6.2f GB/s\n",
            d->cin, d->cout, d->kernel, d->stride, d->upsample ? "u" : " ", d->in_h, d->in_w, count,
-           r.plan.name, s * 1e3, flops / s * 1e-9, pack * 1e3,
+           r.plan.name, s * 1e3, least * 1e3, flops / s * 1e-9, pack * 1e3,
            (double)weights * sizeof(float) / pack * 1e-9);
     fflush(stdout);
+    *total_least += least * count;
     context_free(NULL, &c);
     guarded_free(&x);
     guarded_free(&y);
@@ -138,7 +140,7 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count)
 static int bench_shapes(bench *t, const char *path)
 {
     FILE *f = fopen(path, "r");
-    double total = 0.0, flops = 0.0;
+    double total = 0.0, total_least = 0.0, flops = 0.0;
     char line[200];
     int number = 0;
 
@@ -165,7 +167,7 @@ static int bench_shapes(bench *t, const char *path)
         d.pad_top = d.pad_left = d.kernel / 2;
         d.out_h = (d.in_h * (up ? 2 : 1) - 1) / d.stride + 1;
         d.out_w = (d.in_w * (up ? 2 : 1) - 1) / d.stride + 1;
-        s = bench_conv(t, &d, count);
+        s = bench_conv(t, &d, count, &total_least);
         if (s < 0.0) {
             fclose(f);
             return 1;
@@ -174,8 +176,8 @@ static int bench_shapes(bench *t, const char *path)
         flops += 2.0 * d.kernel * d.kernel * d.cin * (double)d.cout * d.out_h * d.out_w * count;
     }
     fclose(f);
-    printf("all with their counts: %.1f ms, %.1f GFLOP, %.1f GFLOP/s\n", total * 1e3, flops * 1e-9,
-           flops / total * 1e-9);
+    printf("all with their counts: %.1f ms (least %.1f), %.1f GFLOP, %.1f GFLOP/s\n", total * 1e3,
+           total_least * 1e3, flops * 1e-9, flops / total * 1e-9);
     return 0;
 }
 
@@ -221,11 +223,12 @@ static void bench_norm(bench *t, int side, int channels)
     op_run r = {.t = t, .norm = {.x = x.v, .y = y.v, .gamma = gamma, .beta = gamma, .groups = 32,
                                  .eps = 1e-5f, .silu = true}};
     context c = context_make(t->threads, t->b->norm_scratch(t->b, &r.norm, t->threads));
-    double s;
+    double s, least;
 
     r.ctx = &c.ctx;
-    s = measure(t->seconds, norm_once, &r);
-    printf("norm + silu %3dx%-3d c %-4d %9.3f ms %6.2f GB/s\n", side, side, channels, s * 1e3,
+    s = measure(t->seconds, norm_once, &r, &least);
+    printf("norm + silu %3dx%-3d c %-4d %9.3f ms (least %8.3f) %6.2f GB/s\n", side, side, channels, s * 1e3,
+           least * 1e3,
            3.0 * sizeof(float) * side * side * channels / s * 1e-9);
     context_free(NULL, &c);
     guarded_free(&x);
@@ -241,15 +244,15 @@ static void bench_attention(bench *t, int tokens, int heads, int d)
                 .attention = {qkv.v, qkv.v, qkv.v, y.v, heads, d, (size_t)(3 * d),
                               (float)(1.0 / sqrt(d))}};
     context c;
-    double s;
+    double s, least;
 
     r.attention.k.data += d;
     r.attention.v.data += 2 * d;
     c = context_make(t->threads, t->b->attention_scratch(t->b, &r.attention, t->threads));
     r.ctx = &c.ctx;
-    s = measure(t->seconds, attention_once, &r);
-    printf("attention %4d tokens, %2d heads of %-3d %9.3f ms %8.1f GFLOP/s\n", tokens, heads, d,
-           s * 1e3, 4.0 * tokens * tokens * heads * d / s * 1e-9);
+    s = measure(t->seconds, attention_once, &r, &least);
+    printf("attention %4d tokens, %2d heads of %-3d %9.3f ms (least %8.3f) %7.1f GFLOP/s\n", tokens,
+           heads, d, s * 1e3, least * 1e3, 4.0 * tokens * tokens * heads * d / s * 1e-9);
     context_free(NULL, &c);
     guarded_free(&qkv);
     guarded_free(&y);
@@ -264,9 +267,12 @@ static void bench_vq(bench *t, int side, int channels, int entries)
     context c = context_make(t->threads, 0);
 
     if (indices) {
+        double s, least;
+
         r.ctx = &c.ctx;
-        printf("vq_nearest %dx%d of %d, %d entries %9.3f ms\n", side, side, channels, entries,
-               measure(t->seconds, vq_once, &r) * 1e3);
+        s = measure(t->seconds, vq_once, &r, &least);
+        printf("vq_nearest %dx%d of %d, %d entries %9.3f ms (least %8.3f)\n", side, side, channels,
+               entries, s * 1e3, least * 1e3);
     }
     context_free(NULL, &c);
     guarded_free(&z);
