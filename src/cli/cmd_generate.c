@@ -165,16 +165,18 @@ static void on_signal(int sig)
     interrupted = sig;
 }
 
-static void catch_signals(void)
+/* A signal that is ignored on arrival (as in a shell's background job) stays ignored. */
+static void catch_signal(int sig)
 {
-    struct sigaction sa;
+    struct sigaction sa, old;
 
+    if (sigaction(sig, NULL, &old) || old.sa_handler == SIG_IGN)
+        return;
     memset(&sa, 0, sizeof sa);
     sa.sa_handler = on_signal;
     sa.sa_flags = SA_RESTART;
     sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    sigaction(sig, &sa, NULL);
 }
 
 static int on_progress(void *ctx, const ldm_progress *p)
@@ -732,7 +734,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
                              o.mask ? "--x0, the latent that is kept" : "--mask, where it is kept");
     if (!parse && !code) {
         ldm_bar_init(&t.bar);
-        catch_signals();
+        catch_signal(SIGINT);
+        catch_signal(SIGTERM);
         code = generate(&t);
     }
     task_free(&t);

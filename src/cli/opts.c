@@ -184,15 +184,18 @@ static bool parse_shape(const char *s, int out[3])
     return true;
 }
 
-static const char *parse_choice(const char *s, const char *choices)
+static bool is_choice(const char *s, const char *choices)
 {
     size_t len = strlen(s);
 
-    for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
-        if (!strncmp(c, s, len) && len && (c[len] == '|' || !c[len]))
-            return s;
+    while (len && *choices) {
+        size_t n = strcspn(choices, "|");
+
+        if (n == len && !memcmp(s, choices, n))
+            return true;
+        choices += n + (choices[n] == '|');
     }
-    return NULL;
+    return false;
 }
 
 static int store(const ldm_command *cmd, const ldm_opt *o, const char *spelled, const char *value,
@@ -225,7 +228,7 @@ static int store(const ldm_command *cmd, const ldm_opt *o, const char *spelled, 
             return ldm_cli_nomem(cmd);
         break;
     case LDM_OPT_CHOICE:
-        if (!parse_choice(value, o->choices))
+        if (!is_choice(value, o->choices))
             return ldm_cli_usage(cmd, "%s: '%s' is not one of %s", spelled, value, o->choices);
         *(const char **)field = value;
         break;

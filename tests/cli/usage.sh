@@ -1,0 +1,71 @@
+# Commands, options and values that are wrong, before any file is read.
+
+fails 2 "a command is missing.*ldm --help"
+fails 2 "unknown command 'genrate'; did you mean 'generate'\?" genrate
+fails 2 "unknown command 'zzzzzzzz' \(see" zzzzzzzz
+fails 2 "unknown command ''" ''
+fails 2 "options come after the command" --ckpt x
+fails 2 "unknown command 'chek'; did you mean 'check'" help chek
+fails 2 "unexpected argument 'eval'" help check eval
+
+for c in generate check inspect eval metrics bench; do
+    fails 2 "ldm $c: unknown option '--jsno'; did you mean --json\? \(see 'ldm $c --help'\)" $c --jsno
+    fails 2 "ldm $c: --json takes no value" $c --json=1
+    fails 2 "unknown option '-y'" $c -y
+    fails 2 "unknown option '--completely-unheard-of' \(see" $c --completely-unheard-of
+done
+
+fails 2 "unknown option '-steps'; did you mean --steps" generate -steps 5
+fails 2 "unknown option '--qantize-x0'; did you mean --quantize-x0" generate --qantize-x0
+fails 2 "'--no' could be --no-ema or --no-quantize" generate --no
+fails 2 "unexpected argument 'model.ckpt'; files are given by options" generate model.ckpt
+fails 2 "unexpected argument 'a'" check a
+fails 2 "unexpected argument 'b'; give one file" inspect a b
+fails 2 "FILE \[options\] is missing" inspect
+fails 2 "IMAGE.* is missing" metrics
+fails 2 "--ckpt needs a value" generate --ckpt
+fails 2 "-n needs a value" generate -n
+fails 2 "--ckpt: the value is empty" generate --ckpt ''
+fails 2 "-o: the value is empty" generate -o ''
+
+for v in 0 1001 -5 abc 5x 1.5 '' ' 5' 0x10 99999999999999999999; do
+    fails 2 "--steps: '$v' is not a whole number from 1 to 1000" generate --steps "$v"
+done
+for v in 0 -1 two 1000001; do
+    fails 2 "-n: '$v' is not a whole number from 1 to 1000000" generate -n "$v"
+done
+for v in -1 x 1e3 18446744073709551616; do
+    fails 2 "--seed: '$v' is not a whole number from 0 to 18446744073709551615" generate --seed "$v"
+done
+for v in nan inf 0x1p3 -0.5 '' 1,5 1e999; do
+    fails 2 "--eta: '$v' is not a number from 0 to 100" generate --eta "$v"
+done
+fails 2 "--temperature: '-1' is not a number" generate --temperature -1
+fails 2 "--scale: 'big' is not a number" generate --scale big
+fails 2 "--batch: '0' is not a whole number" generate --batch 0
+fails 2 "--threads: '0' is not a whole number from 1 to 1024" generate --threads 0
+fails 2 "--rounds: '0' is not a whole number" bench --rounds 0
+for v in 3,64 3,64,64,64 3,64,0 3x64x64 a,b,c 3,,64 -3,64,64 ''; do
+    fails 2 "--shape: '$v' is not C,H,W" generate --shape "$v"
+done
+for v in 0 -1 G 2X 2GG 2GiBB '' 1..2G; do
+    fails 2 "--max-memory: '$v' is not a size such as 500M or 2G" generate --max-memory "$v"
+done
+fails 2 "--timesteps: 'uniform' is not one of compvis\|quad\|leading\|trailing\|linspace" \
+    generate --timesteps uniform
+fails 2 "--timesteps: 'compvis\|quad' is not one of" generate --timesteps 'compvis|quad'
+fails 2 "--cond: 'ones' is not one of none\|zeros" generate --cond ones
+fails 2 "--precision: 'f16' is not one of" generate --precision f16
+fails 2 "--part: 'vae' is not one of unet\|encode\|decode\|quantize\|indices" eval --part vae
+
+fails 2 "--mask needs --x0" generate --mask m.npy
+fails 2 "--x0 needs --mask" generate --x0 x.npy
+fails 2 "-o: pictures cannot be written to stdout" generate -o -
+fails 2 "--part is missing" eval
+fails 2 "--in is missing" eval --part unet
+fails 2 "--out is missing" eval --part unet --in x.npy
+fails 2 "--t is missing" eval --part unet --in x.npy --out y.npy
+fails 2 "--context belongs to --part unet" eval --part decode --in x --out y --context c
+
+# What comes from the line must not move the cursor.
+fails 2 "unknown command 'a\?b'" "$(printf 'a\033b')"
