@@ -1,12 +1,13 @@
-/* Attention. Per sample and head, K is packed once as the right side of Q K^T and V as the right side
- * of P V; then each task takes a block of queries: a stripe of scores in the worker's scratch, softmax
- * over its rows, the product with V, the division by the sum of the row at the end. The N x N matrix
- * never exists, and each sum runs over all keys in order, whatever the split. */
+/* Attention. Per sample and head, K is packed once as the right side of Q K^T and V as the right
+ * side of P V; then each task takes a block of queries: a stripe of scores in the worker's scratch,
+ * softmax over its rows, the product with V, the division by the sum of the row at the end. The N x
+ * N matrix never exists, and each sum runs over all keys in order, whatever the split. */
 #include <string.h>
 
 #include "cpu/ops.h"
 
-#define TILES 4 /* tiles of queries in a block: each panel of K and V is read once for all of them */
+#define TILES                                                                                      \
+    4 /* tiles of queries in a block: each panel of K and V is read once for all of them */
 
 typedef struct attention_job {
     const ldm_kernels *kernels;
@@ -83,8 +84,8 @@ static void pack_task(void *arg, size_t index, int worker)
     } else {
         const size_t vp = panel - j->key_panels, left = j->head_dim - vp * nr;
         const size_t columns = left < nr ? left : nr;
-        const float *src = a->v.data + j->sample * j->keys * a->v.pitch + head * a->head_stride +
-                           vp * nr;
+        const float *src =
+            a->v.data + j->sample * j->keys * a->v.pitch + head * a->head_stride + vp * nr;
         float *dst = j->v_packed + (head * j->value_panels + vp) * nr * j->keys;
         size_t i;
 
@@ -149,8 +150,8 @@ static void attention_task(void *arg, size_t index, int worker)
     for (p = 0; p < j->value_panels; p++) {
         const size_t left = j->head_dim - p * nr;
 
-        product(j, scores, j->stripe, count, j->keys, vp + p * nr * j->keys, y + p * nr,
-                a->y.pitch, left < nr ? left : nr);
+        product(j, scores, j->stripe, count, j->keys, vp + p * nr * j->keys, y + p * nr, a->y.pitch,
+                left < nr ? left : nr);
     }
     for (i = 0; i < count; i++)
         kernels->multiply(y + i * a->y.pitch, j->head_dim, inverse[i]);

@@ -2,18 +2,16 @@
  * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
  * where the tap lies outside. Stride, padding and upsampling are nothing but another table.
  *
- * A task is a block of pixels by one panel of nr output channels. It walks the panel in segments that
- * stay in the first-level cache, and for each segment all tiles of the block; the sums in between
- * wait in scratch. The input channels are cut into chunks, outermost, so that the slice of the input
- * which all taps share stays in the second-level cache. Per output the order of terms is chunk, tap,
- * channel: the same for every split. */
+ * A task is a block of pixels by one panel of nr output channels. It walks the panel in segments
+ * that stay in the first-level cache, and for each segment all tiles of the block; the sums in
+ * between wait in scratch. The input channels are cut into chunks, outermost, so that the slice of
+ * the input which all taps share stays in the second-level cache. Per output the order of terms is
+ * chunk, tap, channel: the same for every split. */
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "cpu/ops.h"
-
-#define ALGORITHM_DIRECT 0
+#include "cpu/conv_impl.h"
 
 typedef struct conv_job {
     const ldm_kernels *kernels;
@@ -24,10 +22,10 @@ typedef struct conv_job {
     size_t worker_floats;
 
     size_t taps, chunks, chunk_len, panels;
-    size_t units, unit_pixels;    /* runs of output pixels that share a bias */
-    size_t blocks;                /* of pixels, per unit */
-    size_t panel_group;           /* panels per task */
-    bool panel_major;             /* consecutive tasks share the panel, not the pixels */
+    size_t units, unit_pixels; /* runs of output pixels that share a bias */
+    size_t blocks;             /* of pixels, per unit */
+    size_t panel_group;        /* panels per task */
+    bool panel_major;          /* consecutive tasks share the panel, not the pixels */
 } conv_job;
 
 static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
@@ -40,11 +38,6 @@ static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
     return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
 }
 
-static size_t zero_row_floats(const ldm_conv_desc *d)
-{
-    return ldm_round_up((size_t)d->cin, 16);
-}
-
 /* Partial sums, then the pointer table. */
 static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 {
@@ -54,11 +47,55 @@ static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
     return ldm_round_up(pixels * (size_t)k->nr + pointers, 16);
 }
 
+/* Seconds that a convolution takes by each algorithm, up to a common factor, on two cores of a
+ * server: the larger of its arithmetic and of reading its weights from memory, and the transforms'
+ * traffic. A model, not a measurement, and of one sample: which algorithm computes a picture must
+ * depend on nothing but its shape. */
+#define FLOPS 300e9
+#define MEMORY_BYTES 16e9 /* weights */
+#define CACHE_BYTES 40e9  /* transformed inputs and outputs, written and read */
+
+static double estimate(const ldm_conv_desc *d, int algorithm)
+{
+    const double channels = (double)d->cin * d->cout;
+    const int out = algorithm == LDM_CONV_WINOGRAD4 ? 4 : algorithm == LDM_CONV_WINOGRAD2 ? 2 : 1;
+    const int matrices = out == 1 ? d->kernel * d->kernel : (out + 2) * (out + 2);
+    const double tiles = (double)ldm_ceil_div((size_t)d->out_h, (size_t)out) *
+                         (double)ldm_ceil_div((size_t)d->out_w, (size_t)out);
+    const double compute = 2.0 * tiles * matrices * channels / FLOPS;
+    const double weights = 4.0 * matrices * channels / MEMORY_BYTES;
+    const double traffic =
+        out == 1 ? 0.0 : 8.0 * tiles * matrices * (d->cin + d->cout) / CACHE_BYTES;
+
+    return (compute > weights ? compute : weights) + traffic;
+}
+
+/* What Winograd can do at all. */
+static bool winograd_fits(const ldm_conv_desc *d)
+{
+    return d->kernel == 3 && d->stride == 1;
+}
+
+static int choose(const ldm_conv_desc *d, ldm_precision p)
+{
+    int algorithm, best = LDM_CONV_DIRECT;
+
+    if (p == LDM_PRECISION_EXACT || !winograd_fits(d))
+        return LDM_CONV_DIRECT;
+    for (algorithm = LDM_CONV_WINOGRAD2; algorithm < LDM_CONV_ALGORITHMS; algorithm++) {
+        if (estimate(d, algorithm) < estimate(d, best))
+            best = algorithm;
+    }
+    return best;
+}
+
 ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
                              int algorithm, int threads, ldm_conv_plan *out, ldm_error *err)
 {
+    static const char *const names[LDM_CONV_ALGORITHMS] = {"direct", "winograd2", "winograd4"};
     const ldm_kernels *k = ldm_kernels_of(b);
-    uint64_t rows;
+    const bool winograd = algorithm == LDM_CONV_WINOGRAD2 || algorithm == LDM_CONV_WINOGRAD4;
+    size_t floats;
 
     if (p == LDM_PRECISION_BF16)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
@@ -72,19 +109,29 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
                              "expected positive sizes, kernel 1 or 3, stride 1 or 2",
                              d->cin, d->cout, d->kernel, d->stride, d->in_h, d->in_w, d->out_h,
                              d->out_w);
-    if (algorithm != -1 && algorithm != ALGORITHM_DIRECT)
-        return ldm_error_set(err, LDM_ERR_UNSUPPORTED, "backend %s has no convolution algorithm %d",
-                             b->name, algorithm);
+    if (algorithm < -1 || algorithm >= LDM_CONV_ALGORITHMS || (winograd && !winograd_fits(d)))
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "convolution algorithm %d does not fit kernel %d, stride %d",
+                             algorithm, d->kernel, d->stride);
+    /* 36 matrices are the most that a weight becomes; channels are below 2^31 each */
+    if (ldm_mul_size(ldm_round_up((size_t)d->cin, 32) * 36, ldm_round_up((size_t)d->cout, 32),
+                     &floats) ||
+        ldm_mul_size(floats, sizeof(float), &floats))
+        return ldm_error_set(err, LDM_ERR_RANGE,
+                             "convolution %d -> %d channels does not fit memory", d->cin, d->cout);
     memset(out, 0, sizeof *out);
     out->desc = *d;
-    out->algorithm = ALGORITHM_DIRECT;
-    out->name = "direct";
+    out->algorithm = algorithm >= 0 ? algorithm : choose(d, p);
+    out->name = names[out->algorithm];
     out->pack_tasks = (int)ldm_ceil_div((size_t)d->cout, (size_t)k->nr);
-    rows = (uint64_t)(d->kernel * d->kernel) * (uint64_t)d->cin;
-    if (ldm_mul_size(rows * (uint64_t)k->nr, (uint64_t)out->pack_tasks, &out->packed_floats))
-        return ldm_error_set(err, LDM_ERR_RANGE, "convolution %d -> %d channels does not fit memory",
-                             d->cin, d->cout);
-    out->scratch_floats = zero_row_floats(d) + (size_t)threads * worker_floats(k, d);
+    if (out->algorithm == LDM_CONV_DIRECT) {
+        out->packed_floats = (size_t)(d->kernel * d->kernel) * (size_t)d->cin * (size_t)k->nr *
+                             (size_t)out->pack_tasks;
+        out->scratch_floats = ldm_conv_zero_floats(d) + (size_t)threads * worker_floats(k, d);
+    } else {
+        out->packed_floats = ldm_wino_packed_floats(k, out->algorithm, d);
+        out->scratch_floats = ldm_wino_scratch_floats(k, out->algorithm, d);
+    }
     return LDM_OK;
 }
 
@@ -106,7 +153,10 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
         .stream = true,
     };
 
-    k->pack(&p);
+    if (plan->algorithm == LDM_CONV_DIRECT)
+        k->pack(&p);
+    else
+        ldm_wino_pack(k, plan, weights, packed, task);
 }
 
 /* rows[tap * mr + i] for the mr output pixels from `pixel` (counted over all samples). */
@@ -132,8 +182,8 @@ static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **r
             for (kx = 0; kx < d->kernel; kx++, at += mr) {
                 const int ix = ox * d->stride + kx - d->pad_left;
 
-                *at = inside && ix >= 0 && ix < w ? line + (size_t)(ix >> up) * x->pitch
-                                                  : job->zeros;
+                *at =
+                    inside && ix >= 0 && ix < w ? line + (size_t)(ix >> up) * x->pitch : job->zeros;
             }
         }
         if (++ox == d->out_w) {
@@ -156,8 +206,8 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
     const size_t nr = (size_t)k->nr, cin = (size_t)d->cin, column = panel * nr;
     const size_t tiles = ldm_ceil_div(count, (size_t)k->mr);
     const size_t seg_taps = job->chunks > 1 || cin * 2 > (size_t)k->chunk ? 1
-                            : (size_t)k->chunk / cin < job->taps ? (size_t)k->chunk / cin
-                                                                 : job->taps;
+                            : (size_t)k->chunk / cin < job->taps          ? (size_t)k->chunk / cin
+                                                                          : job->taps;
     const float *bias = NULL;
     size_t chunk, tap, i;
     ldm_tile t = {
@@ -223,7 +273,8 @@ static void conv_task(void *arg, size_t index, int worker)
         run_panel(job, panel, pixel, count, rows, partial);
 }
 
-/* Enough tasks that both ends meet: at least 4 a worker, and an even number each if there are few. */
+/* Enough tasks that both ends meet: at least 4 a worker, and an even number each if there are few.
+ */
 static void split_work(conv_job *job, int threads)
 {
     const size_t workers = (size_t)threads, min_block = 2 * (size_t)job->kernels->mr;
@@ -245,14 +296,13 @@ static void split_work(conv_job *job, int threads)
     tasks = job->units * job->blocks * job->panels;
     job->panel_group = 1;
     if (!job->panel_major && tasks > 32 * workers)
-        job->panel_group = tasks / (32 * workers) < job->panels ? tasks / (32 * workers)
-                                                                : job->panels;
+        job->panel_group =
+            tasks / (32 * workers) < job->panels ? tasks / (32 * workers) : job->panels;
 }
 
-void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
-                  const ldm_conv_args *a)
+static void direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                        const ldm_conv_args *a)
 {
-    const ldm_kernels *k = ldm_kernels_of(b);
     const ldm_conv_desc *d = &plan->desc;
     const size_t plane = (size_t)d->out_h * (size_t)d->out_w, n = (size_t)a->x.n;
     conv_job job = {
@@ -260,7 +310,7 @@ void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_
         .desc = d,
         .args = a,
         .zeros = ctx->scratch,
-        .worker_scratch = ctx->scratch + zero_row_floats(d),
+        .worker_scratch = ctx->scratch + ldm_conv_zero_floats(d),
         .worker_floats = worker_floats(k, d),
         .taps = (size_t)(d->kernel * d->kernel),
         .chunks = chunk_count(k, d),
@@ -270,9 +320,17 @@ void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_
         .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,
     };
 
-    memset(ctx->scratch, 0, zero_row_floats(d) * sizeof(float));
+    memset(ctx->scratch, 0, ldm_conv_zero_floats(d) * sizeof(float));
     split_work(&job, ctx->threads);
-    ldm_pool_run(ctx->pool,
-                 job.units * job.blocks * ldm_ceil_div(job.panels, job.panel_group), conv_task,
-                 &job);
+    ldm_pool_run(ctx->pool, job.units * job.blocks * ldm_ceil_div(job.panels, job.panel_group),
+                 conv_task, &job);
+}
+
+void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                  const ldm_conv_args *a)
+{
+    if (plan->algorithm == LDM_CONV_DIRECT)
+        direct_conv(ldm_kernels_of(b), ctx, plan, a);
+    else
+        ldm_wino_conv(ldm_kernels_of(b), ctx, plan, a);
 }

@@ -20,6 +20,8 @@
         .multiply = ldm_multiply_##isa,                                                            \
         .mean4 = ldm_mean4_##isa,                                                                  \
         .vq = ldm_vq_##isa,                                                                        \
+        .wino2 = {2, 4, ldm_wino_input2_##isa, ldm_wino_output2_##isa, ldm_wino_filter2_##isa},    \
+        .wino4 = {4, 6, ldm_wino_input4_##isa, ldm_wino_output4_##isa, ldm_wino_filter4_##isa},    \
     }
 
 #define BACKEND(isa, text)                                                                         \

@@ -131,9 +131,9 @@ void ldm_add_avx512(const float *a, const float *b, float *y, size_t n)
     for (i = 0; i < n; i += 16) {
         const __mmask16 m = lanes(n - i);
 
-        _mm512_mask_storeu_ps(y + i, m,
-                              _mm512_add_ps(_mm512_maskz_loadu_ps(m, a + i),
-                                            _mm512_maskz_loadu_ps(m, b + i)));
+        _mm512_mask_storeu_ps(
+            y + i, m,
+            _mm512_add_ps(_mm512_maskz_loadu_ps(m, a + i), _mm512_maskz_loadu_ps(m, b + i)));
     }
 }
 
@@ -144,8 +144,8 @@ void ldm_multiply_avx512(float *y, size_t n, float s)
     for (i = 0; i < n; i += 16) {
         const __mmask16 m = lanes(n - i);
 
-        _mm512_mask_storeu_ps(
-            y + i, m, _mm512_mul_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_set1_ps(s)));
+        _mm512_mask_storeu_ps(y + i, m,
+                              _mm512_mul_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_set1_ps(s)));
     }
 }
 
@@ -164,8 +164,9 @@ void ldm_mean4_avx512(const float *a, const float *b, const float *c, const floa
     }
 }
 
-/* Sixteen pixels side by side, the entries one after another: an index is kept per lane, and a strict
- * "less" lets the first minimum win. No fused multiply-add, so that all instruction sets round alike. */
+/* Sixteen pixels side by side, the entries one after another: an index is kept per lane, and a
+ * strict "less" lets the first minimum win. No fused multiply-add, so that all instruction sets
+ * round alike. */
 void ldm_vq_avx512(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                    int entries, int64_t *indices)
 {

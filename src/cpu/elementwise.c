@@ -1,5 +1,5 @@
-/* Operations without a sum over neighbours or channels, besides the nearest codebook entry: each task
- * takes a run of output pixels. Dense views are worked on as one long row. */
+/* Operations without a sum over neighbours or channels, besides the nearest codebook entry: each
+ * task takes a run of output pixels. Dense views are worked on as one long row. */
 #include <string.h>
 
 #include "cpu/ops.h"
@@ -33,8 +33,8 @@ static void rows_task(void *arg, size_t index, int worker)
 {
     const rows_job *job = arg;
     const size_t begin = index * job->task_pixels;
-    const size_t end = begin + job->task_pixels < job->pixels ? begin + job->task_pixels
-                                                              : job->pixels;
+    const size_t end =
+        begin + job->task_pixels < job->pixels ? begin + job->task_pixels : job->pixels;
     const size_t c = (size_t)job->y->c;
     size_t p;
 

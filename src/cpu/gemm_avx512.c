@@ -1,7 +1,7 @@
 /* The matrix product tile with AVX-512: 12 pixels by 32 channels, 24 accumulators. Each step of k
- * takes two loads of weights and twelve broadcasts for 24 multiply-adds, so that the multipliers and
- * not the loads are the limit. Every height up to 12 has its kernel: any number of pixels is split
- * evenly and nothing is computed twice. */
+ * takes two loads of weights and twelve broadcasts for 24 multiply-adds, so that the multipliers
+ * and not the loads are the limit. Every height up to 12 has its kernel: any number of pixels is
+ * split evenly and nothing is computed twice. */
 #include "cpu/kernels.h"
 
 #include <immintrin.h>

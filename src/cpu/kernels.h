@@ -2,8 +2,9 @@
  * attention.c, elementwise.c, vq.c) hold all the geometry and never test an instruction set;
  * *_ref.c says what each kernel means.
  *
- * A kernel may differ between instruction sets in the last bits (fused multiply-add, lanes of a sum),
- * but within one set the result for one output never depends on the tile it was computed in. */
+ * A kernel may differ between instruction sets in the last bits (fused multiply-add, lanes of a
+ * sum), but within one set the result for one output never depends on the tile it was computed in.
+ */
 #ifndef LDM_CPU_KERNELS_H
 #define LDM_CPU_KERNELS_H
 
@@ -34,18 +35,39 @@ typedef struct ldm_tile {
     int cols; /* valid columns, 1..nr */
 } ldm_tile;
 
-/* Where the columns of one panel of a weight matrix go: column (ci, tap) = ci * taps + tap of row co
- * becomes element co of row `chunk * taps * chunk_len + tap * len(chunk) + ci - chunk * chunk_len`
- * of dst, where chunk = ci / chunk_len. */
+/* Where the columns of one panel of a weight matrix go: column (ci, tap) = ci * taps + tap of row
+ * co becomes element co of row `chunk * taps * chunk_len + tap * len(chunk) + ci - chunk *
+ * chunk_len` of dst, where chunk = ci / chunk_len. */
 typedef struct ldm_pack {
-    const float *src; /* rows of cin * taps floats, 4-byte aligned */
+    const float *src;  /* rows of cin * taps floats, 4-byte aligned */
     size_t src_stride; /* floats from one row to the next */
-    int rows;         /* 1..nr; the rest of a dst row is zero */
+    int rows;          /* 1..nr; the rest of a dst row is zero */
     int taps;
     size_t cin, chunk_len;
     float *dst;  /* [taps * cin][nr], 64-byte aligned */
     bool stream; /* dst is larger than the caches and not read soon */
 } ldm_pack;
+
+/* Where one tile of a Winograd convolution goes: rows x cols pixels of `columns` channels (the tile
+ * may stick out of the picture). residual as in ldm_tile. */
+typedef struct ldm_wino_out {
+    float *y;
+    size_t y_row, y_pitch; /* floats from one row of pixels, one pixel to the next */
+    const float *bias, *residual;
+    size_t residual_row, residual_pitch;
+    int rows, cols, columns;
+} ldm_wino_out;
+
+/* The three transforms of F(out x out, 3x3) on tiles of side = out + 2; matrix number row * side +
+ * col of the transformed domain lies `stride` floats behind the one before. */
+typedef struct ldm_wino {
+    int out, side;
+    /* pixels: [side * side] rows of c floats; up to 15 floats behind c are written. */
+    void (*input)(const float *const *pixels, size_t c, float *v, size_t v_stride);
+    void (*output)(const float *m, size_t m_stride, const ldm_wino_out *o);
+    /* g: [9][count] values to [side * side] of u; count is a multiple of nr; aligned to 64. */
+    void (*filter)(const float *g, size_t count, float *u, size_t u_stride);
+} ldm_wino;
 
 typedef struct ldm_kernels {
     int mr, nr;       /* largest tile */
@@ -72,6 +94,8 @@ typedef struct ldm_kernels {
     /* Nearest entry of each of `pixels` vectors of c floats; see backend.h. */
     void (*vq)(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                int entries, int64_t *indices);
+
+    ldm_wino wino2, wino4;
 } ldm_kernels;
 
 extern const ldm_kernels ldm_kernels_ref;
@@ -95,6 +119,12 @@ void ldm_mean4_ref(const float *a, const float *b, const float *c, const float *
                    size_t n);
 void ldm_vq_ref(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                 int entries, int64_t *indices);
+void ldm_wino_input2_ref(const float *const *pixels, size_t c, float *v, size_t v_stride);
+void ldm_wino_output2_ref(const float *m, size_t m_stride, const ldm_wino_out *o);
+void ldm_wino_filter2_ref(const float *g, size_t count, float *u, size_t u_stride);
+void ldm_wino_input4_ref(const float *const *pixels, size_t c, float *v, size_t v_stride);
+void ldm_wino_output4_ref(const float *m, size_t m_stride, const ldm_wino_out *o);
+void ldm_wino_filter4_ref(const float *g, size_t count, float *u, size_t u_stride);
 
 void ldm_tile_avx2(const ldm_tile *t, int mr);
 void ldm_pack_avx2(const ldm_pack *p);
@@ -110,6 +140,12 @@ void ldm_mean4_avx2(const float *a, const float *b, const float *c, const float 
                     size_t n);
 void ldm_vq_avx2(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                  int entries, int64_t *indices);
+void ldm_wino_input2_avx2(const float *const *pixels, size_t c, float *v, size_t v_stride);
+void ldm_wino_output2_avx2(const float *m, size_t m_stride, const ldm_wino_out *o);
+void ldm_wino_filter2_avx2(const float *g, size_t count, float *u, size_t u_stride);
+void ldm_wino_input4_avx2(const float *const *pixels, size_t c, float *v, size_t v_stride);
+void ldm_wino_output4_avx2(const float *m, size_t m_stride, const ldm_wino_out *o);
+void ldm_wino_filter4_avx2(const float *g, size_t count, float *u, size_t u_stride);
 
 void ldm_tile_avx512(const ldm_tile *t, int mr);
 void ldm_pack_avx512(const ldm_pack *p);
@@ -125,5 +161,11 @@ void ldm_mean4_avx512(const float *a, const float *b, const float *c, const floa
                       size_t n);
 void ldm_vq_avx512(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                    int entries, int64_t *indices);
+void ldm_wino_input2_avx512(const float *const *pixels, size_t c, float *v, size_t v_stride);
+void ldm_wino_output2_avx512(const float *m, size_t m_stride, const ldm_wino_out *o);
+void ldm_wino_filter2_avx512(const float *g, size_t count, float *u, size_t u_stride);
+void ldm_wino_input4_avx512(const float *const *pixels, size_t c, float *v, size_t v_stride);
+void ldm_wino_output4_avx512(const float *m, size_t m_stride, const ldm_wino_out *o);
+void ldm_wino_filter4_avx512(const float *g, size_t count, float *u, size_t u_stride);
 
 #endif

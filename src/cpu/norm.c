@@ -1,6 +1,6 @@
 /* GroupNorm, with the scale and shift of use_scale_shift_norm and SiLU behind it. Three steps: sums
- * per channel over blocks of pixels, in double; their combination in a fixed order into one factor and
- * one offset per channel; y = x * factor + offset. The blocks depend on the shape alone. */
+ * per channel over blocks of pixels, in double; their combination in a fixed order into one factor
+ * and one offset per channel; y = x * factor + offset. The blocks depend on the shape alone. */
 #include <math.h>
 
 #include "cpu/ops.h"
@@ -103,9 +103,8 @@ static void affine_task(void *arg, size_t index, int worker)
     const float *factor = job->affine + sample * 2 * job->c;
 
     (void)worker;
-    job->kernels->affine(x->data + pixel * x->pitch, x->pitch, y->data + pixel * y->pitch,
-                         y->pitch, end - begin, job->c, factor, factor + job->c,
-                         job->args->silu);
+    job->kernels->affine(x->data + pixel * x->pitch, x->pitch, y->data + pixel * y->pitch, y->pitch,
+                         end - begin, job->c, factor, factor + job->c, job->args->silu);
 }
 
 void ldm_cpu_norm(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_norm_args *a)

@@ -1,4 +1,5 @@
-/* The operations of ldm_backend over a table of kernels: geometry, splitting into tasks, scratch. */
+/* The operations of ldm_backend over a table of kernels: geometry, splitting into tasks, scratch.
+ */
 #ifndef LDM_CPU_OPS_H
 #define LDM_CPU_OPS_H
 
@@ -27,8 +28,7 @@ size_t ldm_cpu_norm_scratch(const ldm_backend *b, const ldm_norm_args *a, int th
 void ldm_cpu_norm(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_norm_args *a);
 
 size_t ldm_cpu_attention_scratch(const ldm_backend *b, const ldm_attention_args *a, int threads);
-void ldm_cpu_attention(const ldm_backend *b, const ldm_exec_ctx *ctx,
-                       const ldm_attention_args *a);
+void ldm_cpu_attention(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_attention_args *a);
 
 void ldm_cpu_silu(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
                   const ldm_view *y);

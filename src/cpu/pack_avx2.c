@@ -39,9 +39,8 @@ void ldm_pack_avx2(const ldm_pack *p)
         ci = tap = 0;
         for (col = 0; col < columns; col += 8) {
             const size_t left = columns - col;
-            const __m256i m =
-                _mm256_cmpgt_epi32(_mm256_set1_epi32(left >= 8 ? 8 : (int)left),
-                                   _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+            const __m256i m = _mm256_cmpgt_epi32(_mm256_set1_epi32(left >= 8 ? 8 : (int)left),
+                                                 _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
             __m256 r[8];
 
             for (i = 0; i < 8; i++) {

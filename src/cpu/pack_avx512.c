@@ -1,5 +1,6 @@
-/* Packing of weights with AVX-512: 16x16 transposes, whole lines written past the cache (a checkpoint's
- * weights are far larger than it and are not read again before the first evaluation). */
+/* Packing of weights with AVX-512: 16x16 transposes, whole lines written past the cache (a
+ * checkpoint's weights are far larger than it and are not read again before the first evaluation).
+ */
 #include "cpu/kernels.h"
 
 #include <immintrin.h>
@@ -54,8 +55,8 @@ void ldm_pack_avx512(const ldm_pack *p)
             for (i = 0; i < 16; i++) {
                 r[i] = _mm512_setzero_ps();
                 if (i < rows)
-                    r[i] = _mm512_maskz_loadu_ps(
-                        m, p->src + (size_t)(half + i) * p->src_stride + col);
+                    r[i] =
+                        _mm512_maskz_loadu_ps(m, p->src + (size_t)(half + i) * p->src_stride + col);
             }
             transpose16(r);
             for (i = 0; i < 16 && (size_t)i < left; i++) {

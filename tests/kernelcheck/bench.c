@@ -15,7 +15,7 @@
 typedef struct bench {
     const ldm_backend *b;
     ldm_precision precision;
-    int threads;
+    int algorithm, threads;
     double seconds;
     check k; /* for its random numbers */
 } bench;
@@ -92,8 +92,8 @@ static void pack_once(void *arg, int round)
 /* Returns the seconds of a call, or a negative number; adds the shortest to *total_least. */
 static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *total_least)
 {
-    const double flops = 2.0 * d->kernel * d->kernel * d->cin * (double)d->cout * d->out_h *
-                         d->out_w;
+    const double flops =
+        2.0 * d->kernel * d->kernel * d->cin * (double)d->cout * d->out_h * d->out_w;
     const size_t weights = (size_t)(d->kernel * d->kernel * d->cin) * (size_t)d->cout;
     conv_run r = {.t = t};
     guarded x, y;
@@ -102,7 +102,8 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *to
     double s, least, pack;
     int i;
 
-    if (t->b->conv_plan(t->b, d, t->precision, -1, t->threads, &r.plan, &err)) {
+    if (t->b->conv_plan(t->b, d, t->precision, d->kernel == 3 && d->stride == 1 ? t->algorithm : -1,
+                        t->threads, &r.plan, &err)) {
         fprintf(stderr, "kernelcheck: %s\n", err.msg);
         return -1.0;
     }
@@ -158,8 +159,10 @@ static int bench_shapes(bench *t, const char *path)
             continue;
         if (sscanf(line, "%d %d %d %d %d %d %d %d", &d.cin, &d.cout, &d.kernel, &d.stride, &up,
                    &d.in_h, &d.in_w, &count) != 8) {
-            fprintf(stderr, "kernelcheck: %s:%d: expected cin cout kernel stride upsample in_h in_w "
-                            "count\n", path, number);
+            fprintf(stderr,
+                    "kernelcheck: %s:%d: expected cin cout kernel stride upsample in_h in_w "
+                    "count\n",
+                    path, number);
             fclose(f);
             return 1;
         }
@@ -220,16 +223,21 @@ static void bench_norm(bench *t, int side, int channels)
 {
     guarded x = guarded_make(&t->k, 1, side, side, channels, 0), y = guarded_copy(&x);
     float *gamma = check_array(&t->k, (size_t)channels);
-    op_run r = {.t = t, .norm = {.x = x.v, .y = y.v, .gamma = gamma, .beta = gamma, .groups = 32,
-                                 .eps = 1e-5f, .silu = true}};
+    op_run r = {.t = t,
+                .norm = {.x = x.v,
+                         .y = y.v,
+                         .gamma = gamma,
+                         .beta = gamma,
+                         .groups = 32,
+                         .eps = 1e-5f,
+                         .silu = true}};
     context c = context_make(t->threads, t->b->norm_scratch(t->b, &r.norm, t->threads));
     double s, least;
 
     r.ctx = &c.ctx;
     s = measure(t->seconds, norm_once, &r, &least);
-    printf("norm + silu %3dx%-3d c %-4d %9.3f ms (least %8.3f) %6.2f GB/s\n", side, side, channels, s * 1e3,
-           least * 1e3,
-           3.0 * sizeof(float) * side * side * channels / s * 1e-9);
+    printf("norm + silu %3dx%-3d c %-4d %9.3f ms (least %8.3f) %6.2f GB/s\n", side, side, channels,
+           s * 1e3, least * 1e3, 3.0 * sizeof(float) * side * side * channels / s * 1e-9);
     context_free(NULL, &c);
     guarded_free(&x);
     guarded_free(&y);
@@ -240,9 +248,9 @@ static void bench_attention(bench *t, int tokens, int heads, int d)
 {
     guarded qkv = guarded_make(&t->k, 1, 1, tokens, 3 * heads * d, 0);
     guarded y = guarded_make(&t->k, 1, 1, tokens, heads * d, 0);
-    op_run r = {.t = t,
-                .attention = {qkv.v, qkv.v, qkv.v, y.v, heads, d, (size_t)(3 * d),
-                              (float)(1.0 / sqrt(d))}};
+    op_run r = {
+        .t = t,
+        .attention = {qkv.v, qkv.v, qkv.v, y.v, heads, d, (size_t)(3 * d), (float)(1.0 / sqrt(d))}};
     context c;
     double s, least;
 
@@ -281,9 +289,13 @@ static void bench_vq(bench *t, int side, int channels, int entries)
 }
 
 int bench_run(const ldm_backend *b, const char *shapes, int threads, double seconds,
-              ldm_precision precision)
+              ldm_precision precision, int algorithm)
 {
-    bench t = {.b = b, .precision = precision, .threads = threads, .seconds = seconds};
+    bench t = {.b = b,
+               .precision = precision,
+               .algorithm = algorithm,
+               .threads = threads,
+               .seconds = seconds};
 
     t.k = (check){.tested = b, .c = b, .rng = 1, .what = "bench"};
     printf("backend %s, %d threads\n", b->name, threads);

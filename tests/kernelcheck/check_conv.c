@@ -1,5 +1,5 @@
-/* Convolutions on random shapes: against plain loops in double (the C backend) or the C backend (the
- * others), and bit for bit across threads, batches and the place of a sample in its batch. */
+/* Convolutions on random shapes: against plain loops in double (the C backend) or the C backend
+ * (the others), and bit for bit across threads, batches and the place of a sample in its batch. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@ typedef struct conv_case {
     size_t bias_stride;
     bool in_place; /* the residual is y itself */
     ldm_precision precision;
+    int algorithm; /* -1: the backend's choice */
     char text[200];
 } conv_case;
 
@@ -57,7 +58,8 @@ static void naive(const conv_case *t, ldm_view *y)
     }
 }
 
-/* Plans, packs and runs on the samples [first, first + n) of the case; y: a copy of t->y to write. */
+/* Plans, packs and runs on the samples [first, first + n) of the case; y: a copy of t->y to write.
+ */
 static void run(check *k, const ldm_backend *b, const conv_case *t, int threads, int first, int n,
                 guarded *y)
 {
@@ -70,7 +72,7 @@ static void run(check *k, const ldm_backend *b, const conv_case *t, int threads,
     float *packed;
     int task;
 
-    if (b->conv_plan(b, &t->d, t->precision, -1, threads, &plan, &err)) {
+    if (b->conv_plan(b, &t->d, t->precision, t->algorithm, threads, &plan, &err)) {
         check_fail(k, "conv_plan: %s", err.msg);
         return;
     }
@@ -123,9 +125,13 @@ static void make_case(check *k, conv_case *t, bool large)
         d->out_h = (d->in_h * (d->upsample ? 2 : 1) - 1) / d->stride + 1;
         d->out_w = (d->in_w * (d->upsample ? 2 : 1) - 1) / d->stride + 1;
     }
-    t->precision = check_int(k, 0, 1) ? LDM_PRECISION_F32 : LDM_PRECISION_EXACT;
+    t->precision = check_int(k, 0, 3) ? LDM_PRECISION_F32 : LDM_PRECISION_EXACT;
+    t->algorithm = -1;
+    if (t->precision == LDM_PRECISION_F32 && d->kernel == 3 && d->stride == 1)
+        t->algorithm = check_int(k, -1, 2); /* small shapes would all be direct */
     t->x = guarded_make(k, n, d->in_h, d->in_w, d->cin, check_int(k, 0, 1) * check_int(k, 1, 40));
-    t->y = guarded_make(k, n, d->out_h, d->out_w, d->cout, check_int(k, 0, 1) * check_int(k, 1, 40));
+    t->y =
+        guarded_make(k, n, d->out_h, d->out_w, d->cout, check_int(k, 0, 1) * check_int(k, 1, 40));
     rows = (size_t)d->cin * (size_t)(d->kernel * d->kernel);
     t->weights = check_array(k, rows * (size_t)d->cout);
     if (check_int(k, 0, 3)) {
@@ -139,10 +145,11 @@ static void make_case(check *k, conv_case *t, bool large)
                                                  check_int(k, 0, 1) * check_int(k, 1, 9));
     }
     snprintf(t->text, sizeof t->text,
-             "conv %d->%d k%d s%d pad %d%s %dx%d->%dx%d n %d bias %d/%zu residual %s", d->cin,
-             d->cout, d->kernel, d->stride, d->pad_top, d->upsample ? " up" : "", d->in_h, d->in_w,
-             d->out_h, d->out_w, n, t->bias != NULL, t->bias_stride,
-             t->residual.base ? t->in_place ? "in place" : "yes" : "no");
+             "conv %d->%d k%d s%d pad %d%s %dx%d->%dx%d n %d bias %d/%zu residual %s "
+             "algorithm %d",
+             d->cin, d->cout, d->kernel, d->stride, d->pad_top, d->upsample ? " up" : "", d->in_h,
+             d->in_w, d->out_h, d->out_w, n, t->bias != NULL, t->bias_stride,
+             t->residual.base ? t->in_place ? "in place" : "yes" : "no", t->algorithm);
 }
 
 static void free_case(conv_case *t)
@@ -183,6 +190,7 @@ static void one_case(check *k, bool large)
         conv_case exact = t;
 
         exact.precision = LDM_PRECISION_EXACT;
+        exact.algorithm = -1;
         run(k, k->c, &exact, 1, 0, t.y.v.n, &want);
     }
     check_views(k, &got.v, &want.v, tolerance(&t));

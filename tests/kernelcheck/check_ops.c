@@ -80,7 +80,8 @@ static void one_norm(check *k, bool large)
 
     for (p = 0; p < (size_t)n * (size_t)h * (size_t)w; p++) {
         for (j = 0; j < c; j++)
-            x.v.data[p * x.v.pitch + (size_t)j] = x.v.data[p * x.v.pitch + (size_t)j] * size + shift;
+            x.v.data[p * x.v.pitch + (size_t)j] =
+                x.v.data[p * x.v.pitch + (size_t)j] * size + shift;
     }
     a.silu = check_int(k, 0, 1);
     if (check_int(k, 0, 1)) {
@@ -223,7 +224,8 @@ static void one_attention(check *k, bool large)
         a.y = want.v;
         run_attention(k, k->c, &a, 1);
     }
-    /* Scores reach scale * d / 2; an error there is one of the weight, and the mean of v is below 1. */
+    /* Scores reach scale * d / 2; an error there is one of the weight, and the mean of v is
+     * below 1. */
     check_views(k, &y.v, &want.v, 0x1p-24 * (64 + 8 * a.scale * d + kv / 4.0));
     for (threads = 2; threads <= 4; threads++) {
         other = guarded_copy(&y);
@@ -262,7 +264,7 @@ void check_attention(check *k)
 
 enum { OP_SILU, OP_ADD, OP_COPY, OP_POOL, OP_UPSAMPLE, OP_ADD_VECTOR, OPS };
 
-static const char *const op_names[OPS] = {"silu",     "add",       "copy",
+static const char *const op_names[OPS] = {"silu",      "add",       "copy",
                                           "avg_pool2", "upsample2", "add_vector"};
 
 typedef struct op_case {

@@ -9,12 +9,16 @@
 
 static const char usage[] =
     "usage: kernelcheck [--isa NAME] [--seed N] [--rounds N]\n"
-    "       kernelcheck --bench [--isa NAME] [--shapes FILE] [--threads N] [--seconds S] [--exact]\n"
-    "  checks all kernels on random shapes, or times them; --isa is c, avx2 or avx512\n";
+    "       kernelcheck --bench [--isa NAME] [--shapes FILE] [--threads N] [--seconds S] "
+    "[--exact]\n"
+    "                   [--algorithm 0|1|2]\n"
+    "  checks all kernels on random shapes, or times them; --isa is c, avx2 or avx512;\n"
+    "  --algorithm: 3x3 convolutions direct, winograd2, winograd4 instead of the backend's "
+    "choice\n";
 
 typedef struct options {
     const char *isa, *shapes;
-    int threads, rounds;
+    int threads, rounds, algorithm;
     uint64_t seed;
     double seconds;
     bool bench, exact;
@@ -24,7 +28,7 @@ static bool parse(int argc, char **argv, options *o)
 {
     int i;
 
-    *o = (options){.threads = 2, .rounds = 60, .seed = 1, .seconds = 0.3};
+    *o = (options){.threads = 2, .rounds = 60, .algorithm = -1, .seed = 1, .seconds = 0.3};
     for (i = 1; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 
@@ -45,6 +49,8 @@ static bool parse(int argc, char **argv, options *o)
             o->shapes = value;
         else if (strcmp(name, "--threads") == 0)
             o->threads = atoi(value);
+        else if (strcmp(name, "--algorithm") == 0)
+            o->algorithm = atoi(value);
         else if (strcmp(name, "--rounds") == 0)
             o->rounds = atoi(value);
         else if (strcmp(name, "--seed") == 0)
@@ -82,7 +88,7 @@ int main(int argc, char **argv)
     }
     if (o.bench)
         return bench_run(ldm_cpu_backend(&cpu), o.shapes, o.threads, o.seconds,
-                         o.exact ? LDM_PRECISION_EXACT : LDM_PRECISION_F32);
+                         o.exact ? LDM_PRECISION_EXACT : LDM_PRECISION_F32, o.algorithm);
     if (o.isa)
         strongest = (int)cpu.isa;
     cpu.isa = LDM_ISA_C;

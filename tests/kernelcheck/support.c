@@ -7,7 +7,7 @@
 
 #include "kernelcheck.h"
 
-#define GUARD_FLOATS 67 /* odd, so that views are not aligned */
+#define GUARD_FLOATS 67        /* odd, so that views are not aligned */
 #define GUARD_BITS 0x7fc5a5a5u /* a NaN: reading it shows as well */
 
 static uint64_t next(check *k)

@@ -1,0 +1,23 @@
+/* The algorithms of a convolution, as conv.c (which chooses) and winograd.c share them. */
+#ifndef LDM_CPU_CONV_IMPL_H
+#define LDM_CPU_CONV_IMPL_H
+
+#include "cpu/ops.h"
+
+/* ldm_conv_plan.algorithm */
+enum { LDM_CONV_DIRECT, LDM_CONV_WINOGRAD2, LDM_CONV_WINOGRAD4, LDM_CONV_ALGORITHMS };
+
+/* A row of zeros at the start of scratch, for what lies outside of the input. */
+static inline size_t ldm_conv_zero_floats(const ldm_conv_desc *d)
+{
+    return ldm_round_up((size_t)d->cin, 16);
+}
+
+size_t ldm_wino_packed_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d);
+size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d);
+void ldm_wino_pack(const ldm_kernels *k, const ldm_conv_plan *plan, const float *weights,
+                   float *packed, int panel);
+void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                   const ldm_conv_args *a);
+
+#endif

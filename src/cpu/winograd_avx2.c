@@ -1,0 +1,25 @@
+/* Winograd transforms with AVX2 and FMA. */
+#include "cpu/kernels.h"
+
+#include <immintrin.h>
+
+typedef __m256 vec;
+
+static __m256i lanes(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+#define WIDTH 8
+#define SET1(s) _mm256_set1_ps(s)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define SUB(a, b) _mm256_sub_ps(a, b)
+#define MUL(a, b) _mm256_mul_ps(a, b)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define LOAD(p) _mm256_loadu_ps(p)
+#define LOAD_TAIL(p, n) _mm256_maskload_ps(p, lanes(n))
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define STORE_TAIL(p, v, n) _mm256_maskstore_ps(p, lanes(n), v)
+#define STREAM(p, v) _mm256_store_ps(p, v) /* half lines to 36 places: not past the cache */
+#define NAME(x) x##_avx2
+#include "cpu/winograd_tile.inc"
