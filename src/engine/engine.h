@@ -1,0 +1,92 @@
+/* Inside the room: what a model is made of. */
+#ifndef LDM_ENGINE_ENGINE_H
+#define LDM_ENGINE_ENGINE_H
+
+#include <pthread.h>
+
+#include <ldm/ldm.h>
+
+#include "audit/audit.h"
+#include "base/arena.h"
+#include "base/cpuid.h"
+#include "base/pool.h"
+#include "checkpoint/checkpoint.h"
+#include "config/config.h"
+#include "exec/exec.h"
+#include "spec/spec.h"
+
+enum { LDM_PART_COUNT = LDM_GRAPH_INDICES + 1 };
+
+/* Background hashing of the checkpoint file (hash.c). */
+typedef struct ldm_hash {
+    pthread_mutex_t lock;
+    pthread_t thread;
+    int fd; /* opened with the model: the same file that was loaded */
+    bool started, joined;
+    ldm_status status;
+    ldm_error error;
+    char hex[65];
+} ldm_hash;
+
+struct ldm_model {
+    ldm_config *config;
+    ldm_ckpt *ckpt;
+    ldm_spec *spec;
+    ldm_audit *audit;
+    ldm_cpu cpu;
+    const ldm_backend *backend;
+    ldm_precision precision;
+
+    ldm_arena *texts; /* notes and names */
+    char **notes;
+    size_t note_count, note_cap;
+    bool is_default;
+    const char *default_note;
+
+    double scale_factor;
+    bool scale_is_buffer;
+    float *alphas_cumprod; /* [timesteps] */
+    int latent_c, latent_h, latent_w;
+    const char *latent_candidates;
+    bool shape_ambiguous;
+    double load_seconds;
+
+    pthread_mutex_t lock;                /* guards weights */
+    ldm_weights *weights[LDM_PART_COUNT]; /* packed at first use; UNet at open */
+    ldm_hash hash;
+};
+
+/* layers.c: the merged configuration of the options, and the checkpoint's path (arena or caller's
+ * string). *is_default: the shipped model's. */
+ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
+                           const char **ckpt_path, bool *is_default, ldm_error *err);
+
+/* model.c */
+ldm_status ldm_model_add_note(ldm_model *m, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);
+/* The packed weights of a part, packing them on the pool if this is the first use. */
+ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,
+                             const ldm_weights **out, ldm_error *err);
+/* A program for a part at a latent (or, for ENCODE, picture) size. */
+ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+                             ldm_pool *pool, ldm_program **out, ldm_error *err);
+/* Size and arithmetic without packing anything. */
+ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+                              int threads, uint64_t *weight_bytes, uint64_t *arena_bytes,
+                              double *flop, ldm_error *err);
+
+/* source.c: the checkpoint as a source of weights. */
+ldm_weight_source ldm_model_source(const ldm_model *m);
+
+/* hash.c */
+ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err);
+void ldm_hash_close(ldm_hash *h);
+void ldm_hash_start(ldm_hash *h); /* begins in the background; once */
+ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err);
+
+/* recipe.c */
+ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res,
+                             int c, int h, int w, char **json, ldm_error *err);
+
+double ldm_seconds(void); /* CLOCK_MONOTONIC */
+
+#endif

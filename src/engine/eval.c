@@ -1,0 +1,201 @@
+/* One part of the network on the user's arrays: the debugging tool that the parity tests use too. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "engine/engine.h"
+#include "engine/run_job.h"
+#include "image/npy.h"
+
+typedef struct part_shape {
+    const char *name;
+    ldm_graph_part graph;
+    int in_c, out_c; /* channels */
+    int up, down;    /* output side = input side * up / down */
+} part_shape;
+
+static part_shape describe(const ldm_model *m, ldm_part part)
+{
+    const ldm_spec *s = m->spec;
+    int z = s->vq.embed_dim, f = s->downsample;
+
+    switch (part) {
+    case LDM_PART_UNET:
+        break;
+    case LDM_PART_ENCODE:
+        return (part_shape){"encode", LDM_GRAPH_ENCODE, s->vq.in_channels, z, 1, f};
+    case LDM_PART_DECODE:
+        return (part_shape){"decode", LDM_GRAPH_DECODE, z, s->vq.out_ch, f, 1};
+    case LDM_PART_QUANTIZE:
+        return (part_shape){"quantize", LDM_GRAPH_QUANTIZE, z, z, 1, 1};
+    case LDM_PART_INDICES:
+        return (part_shape){"indices", LDM_GRAPH_INDICES, z, 1, 1, 1};
+    }
+    return (part_shape){"unet", LDM_GRAPH_UNET, s->unet.in_channels, s->unet.out_channels, 1, 1};
+}
+
+static ldm_status check_input(const ldm_array *in, const part_shape *p, ldm_error *err)
+{
+    if (in->ndim != 4)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "the input has %d dimensions, %s takes 4: [N,%d,H,W]", in->ndim,
+                             p->name, p->in_c);
+    if (in->shape[1] != (uint64_t)p->in_c)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "the input has %" PRIu64 " channels, %s takes [N,%d,H,W]",
+                             in->shape[1], p->name, p->in_c);
+    if (!in->numel || in->shape[2] > 1 << 15 || in->shape[3] > 1 << 15)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "the input's shape [%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+                             "] is empty or too large",
+                             in->shape[0], in->shape[1], in->shape[2], in->shape[3]);
+    return LDM_OK;
+}
+
+/* ---- dumps --------------------------------------------------------------------------------------- */
+
+static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    const char *dir = ctx;
+    ldm_view v = info->y;
+    uint64_t shape[4] = {1, (uint64_t)v.c, (uint64_t)v.h, (uint64_t)v.w};
+    ldm_str path = {0};
+    float *data;
+    ldm_status st;
+
+    if (!info->dump)
+        return LDM_OK;
+    v.n = 1;
+    data = ldm_reallocarray(NULL, (size_t)(shape[1] * shape[2] * shape[3]), sizeof *data);
+    ldm_str_printf(&path, "%s/%s.npy", dir, info->dump);
+    if (!data || path.failed) {
+        st = ldm_error_nomem(err, shape[1] * shape[2] * shape[3] * sizeof *data, info->dump);
+    } else {
+        ldm_view_to_nchw(&v, data);
+        st = ldm_npy_write(path.data, LDM_NPY_F32, 4, shape, data, err);
+    }
+    ldm_str_free(&path);
+    ldm_free(data);
+    return st;
+}
+
+/* ---- running ------------------------------------------------------------------------------------- */
+
+typedef struct evaluation {
+    ldm_pool *pool;
+    ldm_program *quantize, *program; /* quantize: in front of a decode, or NULL */
+    float *arena;
+    size_t arena_floats;
+    float *z; /* one sample, for decode */
+} evaluation;
+
+static void finish(evaluation *e)
+{
+    ldm_program_free(e->quantize);
+    ldm_program_free(e->program);
+    ldm_pages_free(e->arena, e->arena_floats * sizeof *e->arena);
+    ldm_free(e->z);
+    ldm_pool_free(e->pool);
+}
+
+static ldm_status prepare(const ldm_model *m, const ldm_eval_job *job, const part_shape *p,
+                          evaluation *e, ldm_error *err)
+{
+    int h = (int)job->in->shape[2], w = (int)job->in->shape[3];
+    ldm_status st = ldm_pool_create(job->threads, &e->pool, err);
+    size_t more;
+
+    if (!st)
+        st = ldm_model_program(m, p->graph, h, w, 1, e->pool, &e->program, err);
+    if (!st && job->part == LDM_PART_DECODE && job->quantize)
+        st = ldm_model_program(m, LDM_GRAPH_QUANTIZE, h, w, 1, e->pool, &e->quantize, err);
+    if (st)
+        return st;
+    e->arena_floats = ldm_program_arena_floats(e->program);
+    more = e->quantize ? ldm_program_arena_floats(e->quantize) : 0;
+    if (more > e->arena_floats)
+        e->arena_floats = more;
+    e->arena = ldm_pages_alloc(e->arena_floats * sizeof *e->arena);
+    e->z = ldm_reallocarray(NULL, (size_t)p->in_c * (size_t)h * (size_t)w, sizeof *e->z);
+    if (!e->arena || !e->z)
+        return ldm_error_nomem(err, e->arena_floats * sizeof *e->arena, "the activations");
+    return LDM_OK;
+}
+
+static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluation *e,
+                          const float *in, size_t in_floats, float *out, const ldm_observer *obs,
+                          ldm_error *err)
+{
+    float t = (float)job->t;
+    ldm_status st = LDM_OK;
+
+    if (job->part == LDM_PART_DECODE) {
+        ldm_model_unscale(m, in, e->z, in_floats);
+        in = e->z;
+        if (e->quantize)
+            st = ldm_program_run(e->quantize, e->pool, e->arena, e->z, NULL, e->z, NULL, err);
+    }
+    if (st)
+        return st;
+    return ldm_program_run(e->program, e->pool, e->arena, in, &t, out, obs, err);
+}
+
+static void shape_output(const ldm_eval_job *job, const part_shape *p, ldm_array *out)
+{
+    const ldm_array *in = job->in;
+    int d = 0, i;
+
+    out->shape[d++] = in->shape[0];
+    if (job->part != LDM_PART_INDICES)
+        out->shape[d++] = (uint64_t)p->out_c;
+    out->shape[d++] = in->shape[2] * (uint64_t)p->up / (uint64_t)p->down;
+    out->shape[d++] = in->shape[3] * (uint64_t)p->up / (uint64_t)p->down;
+    out->ndim = d;
+    out->numel = 1;
+    for (i = 0; i < d; i++)
+        out->numel *= out->shape[i];
+}
+
+ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out, ldm_error *err)
+{
+    ldm_observer obs = {(void *)(uintptr_t)job->dump_dir, dump};
+    evaluation e = {0};
+    part_shape p;
+    size_t in_floats, out_floats;
+    uint64_t i;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    p = describe(m, job->part);
+    st = check_input(job->in, &p, err);
+    if (st)
+        return st;
+    if (job->part == LDM_PART_UNET && (!isfinite(job->t) || job->t < 0))
+        return ldm_error_set(err, LDM_ERR_USAGE, "t is %g, expected a timestep from 0 to %d",
+                             job->t, m->spec->diffusion.timesteps - 1);
+    if (job->dump_dir)
+        st = ldm_make_dirs(job->dump_dir, err);
+    if (!st)
+        st = prepare(m, job, &p, &e, err);
+    if (!st) {
+        shape_output(job, &p, out);
+        out->data = ldm_reallocarray(NULL, (size_t)out->numel, sizeof *out->data);
+        if (!out->data)
+            st = ldm_error_nomem(err, out->numel * sizeof *out->data, "the output");
+    }
+    if (!st) {
+        in_floats = (size_t)(job->in->numel / job->in->shape[0]);
+        out_floats = (size_t)(out->numel / out->shape[0]);
+        for (i = 0; !st && i < out->shape[0]; i++)
+            st = run_one(m, job, &e, job->in->data + i * in_floats, in_floats,
+                         out->data + i * out_floats, job->dump_dir && i == 0 ? &obs : NULL, err);
+    }
+    finish(&e);
+    if (st)
+        ldm_array_free(out);
+    return st;
+}

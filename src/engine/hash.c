@@ -1,0 +1,103 @@
+/* SHA-256 of the checkpoint file, computed beside the sampling. The file is read, not mapped: a mapping
+ * would count as resident memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <nettle/sha2.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+
+enum { CHUNK = 1 << 20 };
+
+static ldm_status compute(ldm_hash *h)
+{
+    struct sha256_ctx ctx;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    uint8_t *buf = ldm_malloc(CHUNK);
+    off_t at = 0;
+    ssize_t n;
+    int i;
+
+    if (!buf)
+        return ldm_error_nomem(&h->error, CHUNK, "hashing the checkpoint");
+    sha256_init(&ctx);
+    while ((n = pread(h->fd, buf, CHUNK, at)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        sha256_update(&ctx, (size_t)n, buf);
+        at += n;
+    }
+    ldm_free(buf);
+    if (n < 0)
+        return ldm_error_set(&h->error, LDM_ERR_IO, "cannot read the checkpoint to hash it: %s",
+                             strerror(errno));
+    sha256_digest(&ctx, sizeof digest, digest);
+    for (i = 0; i < SHA256_DIGEST_SIZE; i++)
+        snprintf(h->hex + 2 * i, 3, "%02x", digest[i]);
+    return LDM_OK;
+}
+
+static void *hash_main(void *arg)
+{
+    ldm_hash *h = arg;
+
+    /* Sampling goes first: on Linux a thread has a priority of its own. */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
+    h->status = compute(h);
+    return NULL;
+}
+
+ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err)
+{
+    h->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (h->fd < 0)
+        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    pthread_mutex_init(&h->lock, NULL);
+    return LDM_OK;
+}
+
+void ldm_hash_start(ldm_hash *h)
+{
+    pthread_mutex_lock(&h->lock);
+    if (!h->started) {
+        h->started = true;
+        if (pthread_create(&h->thread, NULL, hash_main, h)) {
+            h->status = compute(h); /* no thread to be had: here, then */
+            h->joined = true;
+        }
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err)
+{
+    ldm_hash_start(h);
+    pthread_mutex_lock(&h->lock);
+    if (!h->joined) {
+        pthread_join(h->thread, NULL);
+        h->joined = true;
+    }
+    pthread_mutex_unlock(&h->lock);
+    if (h->status && err)
+        *err = h->error;
+    return h->status;
+}
+
+void ldm_hash_close(ldm_hash *h)
+{
+    if (h->fd < 0)
+        return;
+    if (h->started && !h->joined)
+        pthread_join(h->thread, NULL);
+    close(h->fd);
+    pthread_mutex_destroy(&h->lock);
+    h->fd = -1;
+}

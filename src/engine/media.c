@@ -1,0 +1,172 @@
+/* Arrays and pictures of the public interface, over the image room. */
+#include <math.h>
+#include <string.h>
+
+#include <ldm/ldm.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "image/npy.h"
+#include "image/picture.h"
+
+static const char RECIPE_KEY[] = "ldm";
+
+ldm_status ldm_array_read(const char *path, ldm_array *out, ldm_error *err)
+{
+    ldm_npy npy;
+    ldm_status st;
+    int i;
+
+    memset(out, 0, sizeof *out);
+    st = ldm_npy_read(path, &npy, err);
+    if (st)
+        return st;
+    out->ndim = npy.ndim;
+    for (i = 0; i < npy.ndim; i++)
+        out->shape[i] = npy.shape[i];
+    out->numel = npy.numel;
+    out->data = npy.data; /* handed on */
+    return LDM_OK;
+}
+
+ldm_status ldm_array_write(const char *path, const ldm_array *a, ldm_error *err)
+{
+    return ldm_npy_write(path, LDM_NPY_F32, a->ndim, a->shape, a->data, err);
+}
+
+ldm_status ldm_array_write_int64(const char *path, int ndim, const uint64_t *shape,
+                                 const int64_t *data, ldm_error *err)
+{
+    return ldm_npy_write(path, LDM_NPY_I64, ndim, shape, data, err);
+}
+
+void ldm_array_free(ldm_array *a)
+{
+    ldm_free(a->data);
+    memset(a, 0, sizeof *a);
+}
+
+static ldm_picture as_picture(const ldm_image *im)
+{
+    return (ldm_picture){(uint32_t)im->width, (uint32_t)im->height, im->rgb};
+}
+
+static void hand_over(const ldm_picture *p, ldm_image *out)
+{
+    out->width = (int)p->width;
+    out->height = (int)p->height;
+    out->rgb = p->rgb;
+}
+
+ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err)
+{
+    ldm_picture p;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    st = ldm_png_read(path, 0, &p, err);
+    if (!st)
+        hand_over(&p, out);
+    return st;
+}
+
+ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *recipe,
+                           ldm_error *err)
+{
+    const ldm_text texts[] = {{"Software", "ldm"}, {RECIPE_KEY, recipe}};
+    ldm_picture p = as_picture(im);
+
+    return ldm_png_write(path, &p, texts, recipe ? 2 : 1, err);
+}
+
+ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err)
+{
+    ldm_text *texts;
+    size_t count, i;
+    ldm_status st;
+
+    *json = NULL;
+    st = ldm_png_read_texts(path, &texts, &count, err);
+    if (st)
+        return st;
+    for (i = 0; i < count && strcmp(texts[i].key, RECIPE_KEY); i++)
+        ;
+    if (i == count) {
+        st = ldm_error_set(err, LDM_ERR_FORMAT,
+                           "%s holds no recipe: expected a picture that ldm generate wrote", path);
+    } else {
+        *json = ldm_strdup(texts[i].value);
+        if (!*json)
+            st = ldm_error_nomem(err, strlen(texts[i].value), "a recipe");
+    }
+    ldm_free(texts);
+    return st;
+}
+
+ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns, ldm_image *out,
+                          ldm_error *err)
+{
+    ldm_picture *pics = ldm_reallocarray(NULL, count, sizeof *pics), sheet;
+    ldm_status st;
+    size_t i;
+
+    memset(out, 0, sizeof *out);
+    if (!pics)
+        return ldm_error_nomem(err, count * sizeof *pics, "the grid");
+    for (i = 0; i < count; i++)
+        pics[i] = as_picture(&ims[i]);
+    if (!columns)
+        columns = (size_t)ceil(sqrt((double)count));
+    st = ldm_grid(pics, count, columns, 2, &sheet, err);
+    ldm_free(pics);
+    if (!st)
+        hand_over(&sheet, out);
+    return st;
+}
+
+ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t count,
+                               ldm_error *err)
+{
+    uint64_t shape[4] = {count, 0, 0, 3};
+    size_t each, i;
+    uint8_t *all;
+    ldm_status st;
+
+    if (!count)
+        return ldm_error_set(err, LDM_ERR_USAGE, "%s: there are no pictures to write", path);
+    shape[1] = (uint64_t)ims[0].height;
+    shape[2] = (uint64_t)ims[0].width;
+    each = (size_t)(shape[1] * shape[2] * 3);
+    all = ldm_reallocarray(NULL, count, each);
+    if (!all)
+        return ldm_error_nomem(err, (uint64_t)count * each, "the pictures");
+    for (i = 0; i < count; i++) {
+        if (ims[i].height != ims[0].height || ims[i].width != ims[0].width) {
+            ldm_free(all);
+            return ldm_error_set(err, LDM_ERR_USAGE, "%s: pictures of different sizes", path);
+        }
+        memcpy(all + i * each, ims[i].rgb, each);
+    }
+    st = ldm_npz_write_u8(path, "arr_0", 4, shape, all, err);
+    ldm_free(all);
+    return st;
+}
+
+void ldm_image_measure(const ldm_image *im, ldm_image_metrics *out)
+{
+    ldm_picture p = as_picture(im);
+    ldm_metrics m;
+
+    ldm_metrics_compute(&p, &m);
+    *out = (ldm_image_metrics){
+        .brightness = m.brightness,
+        .contrast = m.contrast,
+        .mean_r = m.mean_r,
+        .mean_g = m.mean_g,
+        .mean_b = m.mean_b,
+        .colour_coherence = m.colour_coherence,
+        .skin_like = m.skin_like,
+        .colour_grade = m.colour_grade,
+        .verdict = ldm_metrics_verdict(&m),
+    };
+}

@@ -1,0 +1,401 @@
+/* A model: configuration, checkpoint, description, audit, packed weights. Immutable once open, but for
+ * parts that are packed at their first use, under a lock. */
+#include "engine/engine.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "cpu/cpu.h"
+#include "sample/schedule.h"
+
+double ldm_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+const char *ldm_version(void)
+{
+    return LDM_VERSION;
+}
+
+void ldm_release(void *p)
+{
+    ldm_free(p);
+}
+
+void ldm_model_options_init(ldm_model_options *opt)
+{
+    memset(opt, 0, sizeof *opt);
+    opt->ema = LDM_AUTO;
+}
+
+ldm_status ldm_model_add_note(ldm_model *m, ldm_error *err, const char *fmt, ...)
+{
+    ldm_str text = {0};
+    char *copy;
+    va_list ap;
+
+    va_start(ap, fmt);
+    ldm_str_vprintf(&text, fmt, ap);
+    va_end(ap);
+    copy = text.failed ? NULL : ldm_arena_strdup(m->texts, text.data ? text.data : "");
+    ldm_str_free(&text);
+    if (!copy || !ldm_grow(&m->notes, &m->note_cap, m->note_count + 1, sizeof *m->notes))
+        return ldm_error_nomem(err, 0, "a note");
+    m->notes[m->note_count++] = copy;
+    return LDM_OK;
+}
+
+static ldm_status choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
+{
+    ldm_status st;
+
+    ldm_cpu_detect(&m->cpu);
+    st = ldm_cpu_cap(&m->cpu, opt->max_isa, err);
+    if (st)
+        return st;
+    m->backend = ldm_cpu_backend(&m->cpu);
+    m->precision = LDM_PRECISION_F32;
+    if (!opt->precision || strcmp(opt->precision, "f32") == 0)
+        return LDM_OK;
+    if (strcmp(opt->precision, "exact") == 0) {
+        m->precision = LDM_PRECISION_EXACT;
+        return LDM_OK;
+    }
+    return ldm_error_set(err, LDM_ERR_USAGE, "precision is \"%s\", expected exact or f32",
+                         opt->precision);
+}
+
+/* sample_diffusion.py takes the UNet's image_size and in_channels; other places in the configuration
+ * may say something else, and then the user is shown all of them. */
+static ldm_status settle_shape(ldm_model *m, ldm_error *err)
+{
+    const ldm_spec *s = m->spec;
+    const ldm_setting *outer = ldm_spec_setting(s, "image_size");
+    int from_first_stage = s->vq.resolution / s->downsample;
+    int sizes[3] = {s->unet.image_size, s->unet.image_size, from_first_stage};
+    static const char *const names[3] = {"unet_config.image_size", "image_size",
+                                         "ddconfig.resolution / downsampling"};
+    ldm_str text = {0};
+    int i;
+
+    if (outer && outer->origin.source)
+        sizes[1] = s->diffusion.image_size;
+    m->latent_c = s->unet.out_channels;
+    m->latent_h = m->latent_w = s->unet.image_size;
+    m->shape_ambiguous = sizes[1] != sizes[0] || sizes[2] != sizes[0];
+    if (!m->shape_ambiguous)
+        return LDM_OK;
+    for (i = 0; i < 3; i++)
+        ldm_str_printf(&text, "%s%d,%d,%d (%s)", i ? "; " : "", m->latent_c, sizes[i], sizes[i],
+                       names[i]);
+    m->latent_candidates = text.failed ? NULL : ldm_arena_strdup(m->texts, text.data);
+    ldm_str_free(&text);
+    return m->latent_candidates ? LDM_OK : ldm_error_nomem(err, 0, "a note");
+}
+
+static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
+{
+    const ldm_diffusion_config *d = &m->spec->diffusion;
+    const ldm_tensor_info *buffer = m->audit->effective.alphas_cumprod;
+    size_t n = (size_t)d->timesteps;
+    double *betas;
+
+    m->alphas_cumprod = ldm_reallocarray(NULL, n, sizeof *m->alphas_cumprod);
+    if (!m->alphas_cumprod)
+        return ldm_error_nomem(err, n * sizeof *m->alphas_cumprod, "the schedule");
+    if (buffer)
+        return ldm_ckpt_read_f32(m->ckpt, buffer, m->alphas_cumprod, err);
+    betas = ldm_reallocarray(NULL, 2 * n, sizeof *betas);
+    if (!betas)
+        return ldm_error_nomem(err, 2 * n * sizeof *betas, "the schedule");
+    ldm_betas(d->beta_schedule, d->timesteps, d->linear_start, d->linear_end, d->cosine_s, betas);
+    ldm_alphas_cumprod(betas, d->timesteps, betas + n, m->alphas_cumprod);
+    ldm_free(betas);
+    return ldm_model_add_note(m, err,
+                              "the checkpoint has no alphas_cumprod buffer: the schedule is "
+                              "computed from the configuration");
+}
+
+static ldm_status settle_scale(ldm_model *m, ldm_error *err)
+{
+    m->scale_factor = m->audit->effective.scale_factor;
+    m->scale_is_buffer = m->audit->effective.scale_is_buffer;
+    if (!(m->scale_factor > 0) || !isfinite(m->scale_factor))
+        return ldm_error_set(err, LDM_ERR_CONFIG,
+                             "scale_factor is %g (%s), expected a positive number",
+                             m->scale_factor,
+                             m->scale_is_buffer ? "the checkpoint's buffer" : "configuration");
+    return LDM_OK;
+}
+
+static ldm_status read_default_note(ldm_model *m, ldm_error *err)
+{
+    const ldm_value *v = ldm_value_find(ldm_config_root(m->config), "ldm.description");
+
+    m->default_note = "";
+    return v ? ldm_value_string(v, &m->default_note, err) : LDM_OK;
+}
+
+static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
+{
+    const char *path;
+    ldm_status st = ldm_layers_load(opt, m->texts, &m->config, &path, &m->is_default, err);
+
+    if (!st)
+        st = ldm_ckpt_open(path, NULL, &m->ckpt, err);
+    if (!st)
+        st = ldm_hash_open(&m->hash, path, err);
+    if (!st)
+        st = ldm_spec_create(m->config, &m->spec, err);
+    if (!st)
+        st = ldm_audit_create(m->spec, m->ckpt, (int)opt->ema, &m->audit, err);
+    if (!st)
+        st = ldm_audit_verdict(m->audit, err);
+    if (!st && m->is_default)
+        st = read_default_note(m, err);
+    return st;
+}
+
+static ldm_status note_warnings(ldm_model *m, ldm_error *err)
+{
+    size_t i;
+    ldm_status st = LDM_OK;
+
+    for (i = 0; !st && i < ldm_ckpt_warning_count(m->ckpt); i++)
+        st = ldm_model_add_note(m, err, "%s", ldm_ckpt_warning(m->ckpt, i));
+    for (i = 0; !st && i < m->spec->unknown_count; i++) {
+        const ldm_unknown_key *u = &m->spec->unknown[i];
+
+        st = ldm_model_add_note(m, err, "%s:%d: %s is no parameter of the model and is ignored%s%s",
+                                u->origin.source, u->origin.line, u->path,
+                                u->suggestion ? "; did you mean " : "",
+                                u->suggestion ? u->suggestion : "");
+    }
+    return st;
+}
+
+/* Refuses before anything is packed what could not fit. */
+static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *err)
+{
+    uint64_t weights, arena;
+    double flop;
+    char need[16], have[16];
+    ldm_status st;
+
+    if (!limit)
+        return LDM_OK;
+    st = ldm_model_estimate(m, LDM_GRAPH_UNET, m->latent_h, m->latent_w, 1, 1, &weights, &arena,
+                            &flop, err);
+    if (st)
+        return st;
+    if (weights + arena > limit)
+        return ldm_error_set(err, LDM_ERR_LIMIT,
+                             "the UNet alone needs %s and --max-memory is %s; give more",
+                             ldm_format_bytes(weights + arena, need),
+                             ldm_format_bytes(limit, have));
+    return LDM_OK;
+}
+
+ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_error *err)
+{
+    double begin = ldm_seconds();
+    ldm_model *m = ldm_calloc(1, sizeof *m);
+    const ldm_weights *w;
+    ldm_pool *pool = NULL;
+    ldm_status st;
+
+    *out = NULL;
+    if (!m)
+        return ldm_error_nomem(err, sizeof *m, "the model");
+    m->hash.fd = -1;
+    pthread_mutex_init(&m->lock, NULL);
+    m->texts = ldm_arena_create(0);
+    st = m->texts ? LDM_OK : ldm_error_nomem(err, 0, "the model");
+    if (!st)
+        st = choose_backend(m, opt, err);
+    if (!st)
+        st = open_files(m, opt, err);
+    if (!st)
+        st = settle_shape(m, err);
+    if (!st)
+        st = settle_schedule(m, err);
+    if (!st)
+        st = settle_scale(m, err);
+    if (!st)
+        st = note_warnings(m, err);
+    if (!st)
+        st = check_memory(m, opt->max_memory, err);
+    if (!st)
+        st = ldm_pool_create(opt->threads, &pool, err);
+    if (!st)
+        st = ldm_model_weights(m, LDM_GRAPH_UNET, pool, &w, err);
+    ldm_pool_free(pool);
+    if (st) {
+        ldm_model_close(m);
+        return st;
+    }
+    m->load_seconds = ldm_seconds() - begin;
+    *out = m;
+    return LDM_OK;
+}
+
+void ldm_model_close(ldm_model *m)
+{
+    int i;
+
+    if (!m)
+        return;
+    ldm_hash_close(&m->hash);
+    for (i = 0; i < LDM_PART_COUNT; i++)
+        ldm_weights_free(m->weights[i]);
+    ldm_free(m->alphas_cumprod);
+    ldm_free(m->notes);
+    ldm_audit_free(m->audit);
+    ldm_spec_free(m->spec);
+    ldm_ckpt_close(m->ckpt);
+    ldm_config_free(m->config);
+    ldm_arena_free(m->texts);
+    pthread_mutex_destroy(&m->lock);
+    ldm_free(m);
+}
+
+void ldm_model_get_info(const ldm_model *m, ldm_model_info *out)
+{
+    ldm_model *locked = (ldm_model *)(uintptr_t)m;
+    int i;
+
+    memset(out, 0, sizeof *out);
+    out->ckpt_path = ldm_ckpt_path(m->ckpt);
+    out->ckpt_format = ldm_ckpt_format(m->ckpt);
+    out->isa = m->backend->name;
+    out->precision = m->precision == LDM_PRECISION_EXACT ? "exact" : "f32";
+    out->weights = m->audit->effective.ema ? "EMA" : "raw";
+    out->is_default = m->is_default;
+    out->default_note = m->default_note;
+    out->latent_channels = m->latent_c;
+    out->latent_h = m->latent_h;
+    out->latent_w = m->latent_w;
+    out->shape_ambiguous = m->shape_ambiguous;
+    out->latent_candidates = m->latent_candidates;
+    out->downsample = m->spec->downsample;
+    out->timesteps = m->spec->diffusion.timesteps;
+    out->guidance_has_effect = m->audit->effective.cross_attention;
+    out->load_seconds = m->load_seconds;
+    pthread_mutex_lock(&locked->lock);
+    for (i = 0; i < LDM_PART_COUNT; i++) {
+        if (m->weights[i])
+            out->weight_bytes += ldm_weights_bytes(m->weights[i]);
+    }
+    pthread_mutex_unlock(&locked->lock);
+}
+
+size_t ldm_model_note_count(const ldm_model *m)
+{
+    return m->note_count;
+}
+
+const char *ldm_model_note(const ldm_model *m, size_t i)
+{
+    return i < m->note_count ? m->notes[i] : NULL;
+}
+
+ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err)
+{
+    ldm_model *owner = (ldm_model *)(uintptr_t)m;
+    ldm_status st = ldm_hash_wait(&owner->hash, err);
+
+    *hex = st ? NULL : m->hash.hex;
+    return st;
+}
+
+/* The size that a part's algorithms are chosen for, whatever size it is later run at. */
+static void nominal_size(const ldm_model *m, ldm_graph_part part, int *h, int *w)
+{
+    int multiple = 1 << (m->spec->unet.channel_mult.count - 1);
+    int latent = (m->spec->unet.image_size + multiple - 1) / multiple * multiple;
+
+    *h = *w = part == LDM_GRAPH_ENCODE ? latent * m->spec->downsample : latent;
+}
+
+static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_error *err)
+{
+    ldm_weight_source src = ldm_model_source(m);
+    ldm_graph *g;
+    ldm_status st;
+    int h, w;
+
+    nominal_size(m, part, &h, &w);
+    st = ldm_graph_create(m->spec, part, h, w, &g, err);
+    if (st)
+        return st;
+    st = ldm_weights_create(m->spec, g, m->backend, m->precision, &src, pool, &m->weights[part],
+                            err);
+    ldm_graph_free(g);
+    return st;
+}
+
+ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,
+                             const ldm_weights **out, ldm_error *err)
+{
+    ldm_model *owner = (ldm_model *)(uintptr_t)m; /* a cache: nothing that callers see changes */
+    ldm_status st = LDM_OK;
+
+    pthread_mutex_lock(&owner->lock);
+    if (!owner->weights[part])
+        st = pack(owner, part, pool, err);
+    *out = owner->weights[part];
+    pthread_mutex_unlock(&owner->lock);
+    return st;
+}
+
+ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+                             ldm_pool *pool, ldm_program **out, ldm_error *err)
+{
+    const ldm_weights *weights;
+    ldm_graph *g;
+    ldm_status st;
+
+    *out = NULL;
+    st = ldm_graph_create(m->spec, part, h, w, &g, err);
+    if (st)
+        return st;
+    st = ldm_model_weights(m, part, pool, &weights, err);
+    if (!st)
+        st = ldm_program_create(g, weights, m->backend, m->precision, n, ldm_pool_threads(pool),
+                                out, err);
+    if (st)
+        ldm_graph_free(g);
+    return st;
+}
+
+ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+                              int threads, uint64_t *weight_bytes, uint64_t *arena_bytes,
+                              double *flop, ldm_error *err)
+{
+    ldm_program *p = NULL;
+    ldm_graph *g;
+    ldm_status st = ldm_graph_create(m->spec, part, h, w, &g, err);
+
+    if (st)
+        return st;
+    *flop = ldm_graph_flop(g);
+    st = ldm_weights_estimate(m->spec, g, m->backend, m->precision, weight_bytes, err);
+    if (!st)
+        st = ldm_program_create(g, NULL, m->backend, m->precision, n, threads, &p, err);
+    if (st) {
+        ldm_graph_free(g);
+        return st;
+    }
+    *arena_bytes = (uint64_t)ldm_program_arena_floats(p) * sizeof(float);
+    ldm_program_free(p);
+    return LDM_OK;
+}

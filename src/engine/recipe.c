@@ -1,0 +1,65 @@
+/* The recipe of a picture: what a PNG carries so that `ldm generate --like` can repeat it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "engine/engine.h"
+
+static json_t *seed_json(uint64_t seed)
+{
+    ldm_str s = {0};
+    json_t *j;
+
+    if (seed <= INT64_MAX)
+        return json_integer((json_int_t)seed);
+    ldm_str_printf(&s, "%llu", (unsigned long long)seed);
+    j = s.failed ? NULL : json_string(s.data);
+    ldm_str_free(&s);
+    return j;
+}
+
+ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res,
+                             int c, int h, int w, char **json, ldm_error *err)
+{
+    const char *path = ldm_ckpt_path(m->ckpt), *name = strrchr(path, '/');
+    const char *hex;
+    ldm_str yaml = {0};
+    json_t *root;
+    char *text;
+    ldm_status st;
+
+    *json = NULL;
+    st = ldm_model_hash(m, &hex, err);
+    if (st)
+        return st;
+    ldm_config_emit(m->config, &yaml);
+    root = yaml.failed ? NULL : json_pack(
+        "{s:s, s:{s:s, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:b, "
+        "s:b, s:[i, i, i]}",
+        "ldm", ldm_version(), "checkpoint", "name", name ? name + 1 : path, "sha256", hex,
+        "default", (int)m->is_default, "config", yaml.data, "weights",
+        m->audit->effective.ema ? "EMA" : "raw", "precision",
+        m->precision == LDM_PRECISION_EXACT ? "exact" : "f32", "seed", seed_json(res->seed),
+        "index", res->index, "sampler", "ddim", "steps", job->steps, "timesteps",
+        job->timesteps ? job->timesteps : "compvis", "eta", job->eta, "temperature",
+        job->temperature, "scale", job->scale, "cond", job->cond, "quantize", (int)job->quantize,
+        "quantize_x0", (int)job->quantize_x0, "shape", c, h, w);
+    ldm_str_free(&yaml);
+    if (!root)
+        return ldm_error_nomem(err, 0, "the recipe");
+    /* What a recipe cannot repeat is said in it. */
+    if (job->x_t || job->noise || job->mask)
+        json_object_set_new(root, "arrays", json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL,
+                                                      "noise", job->noise != NULL, "mask",
+                                                      job->mask != NULL));
+    text = json_dumps(root, JSON_INDENT(1));
+    json_decref(root);
+    if (!text)
+        return ldm_error_nomem(err, 0, "the recipe");
+    *json = ldm_strdup(text); /* ours to release, whatever jansson's allocator is */
+    free(text);
+    return *json ? LDM_OK : ldm_error_nomem(err, 0, "the recipe");
+}

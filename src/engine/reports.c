@@ -1,0 +1,128 @@
+/* `ldm check` and `ldm inspect`: opening what the reports of audit are about. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine.h"
+
+static ldm_status hand_over(ldm_str *s, char **report, ldm_error *err)
+{
+    if (s->failed || !s->data) {
+        ldm_str_free(s);
+        return ldm_error_nomem(err, 0, "the report");
+    }
+    *report = s->data;
+    return LDM_OK;
+}
+
+ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *ropt, char **report,
+                     bool *fits, ldm_error *err)
+{
+    const ldm_audit_report how = {ropt->all, ropt->values, ropt->colour};
+    ldm_arena *texts = ldm_arena_create(0);
+    ldm_config *cfg = NULL;
+    ldm_ckpt *ckpt = NULL;
+    ldm_spec *spec = NULL;
+    ldm_audit *audit = NULL;
+    ldm_str text = {0};
+    const char *path;
+    bool is_default;
+    ldm_status st;
+
+    *report = NULL;
+    *fits = false;
+    if (!texts)
+        return ldm_error_nomem(err, 0, "the check");
+    st = ldm_layers_load(opt, texts, &cfg, &path, &is_default, err);
+    if (!st)
+        st = ldm_ckpt_open(path, NULL, &ckpt, err);
+    if (!st)
+        st = ldm_spec_create(cfg, &spec, err);
+    if (!st)
+        st = ldm_audit_create(spec, ckpt, (int)opt->ema, &audit, err);
+    if (!st)
+        st = ropt->json ? ldm_audit_json(audit, &how, &text, err)
+                        : ldm_audit_text(audit, &how, &text, err);
+    if (!st)
+        st = hand_over(&text, report, err);
+    else
+        ldm_str_free(&text);
+    if (!st)
+        *fits = audit->fits;
+    ldm_audit_free(audit);
+    ldm_spec_free(spec);
+    ldm_ckpt_close(ckpt);
+    ldm_config_free(cfg);
+    ldm_arena_free(texts);
+    return st;
+}
+
+static bool ends_in(const char *path, const char *ending)
+{
+    size_t n = strlen(path), e = strlen(ending);
+
+    return n >= e && strcmp(path + n - e, ending) == 0;
+}
+
+/* A checkpoint is told by its first bytes; what no checkpoint begins like is read as YAML. */
+static bool looks_like_text(const char *path)
+{
+    unsigned char head[256];
+    size_t n, i;
+    FILE *f = fopen(path, "rb");
+
+    if (!f)
+        return false;
+    n = fread(head, 1, sizeof head, f);
+    fclose(f);
+    if (n >= 9 && head[8] == '{' && head[7] == 0) /* safetensors: a length, then JSON */
+        return false;
+    for (i = 0; i < n; i++) {
+        if (head[i] < 0x20 && head[i] != '\n' && head[i] != '\r' && head[i] != '\t')
+            return false;
+    }
+    return true;
+}
+
+static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, ldm_str *text,
+                               ldm_error *err)
+{
+    ldm_config *cfg = NULL;
+    ldm_spec *spec = NULL;
+    ldm_status st = ldm_config_create(&cfg, err);
+
+    if (!st)
+        st = ldm_config_load(cfg, path, err);
+    /* A layer that describes no whole model is still a configuration to look at. */
+    if (!st && ldm_value_find(ldm_config_root(cfg), "model.target"))
+        st = ldm_spec_create(cfg, &spec, err);
+    if (!st)
+        st = ldm_inspect_config(cfg, spec, how, text, err);
+    ldm_spec_free(spec);
+    ldm_config_free(cfg);
+    return st;
+}
+
+ldm_status ldm_inspect(const char *path, const ldm_report_options *ropt, char **report,
+                       ldm_error *err)
+{
+    const ldm_inspect_report how = {ropt->json, ropt->all, ropt->keys, ropt->shapes,
+                                    ropt->colour};
+    ldm_ckpt *ckpt = NULL;
+    ldm_str text = {0};
+    ldm_status st;
+
+    *report = NULL;
+    if (ends_in(path, ".yaml") || ends_in(path, ".yml") || looks_like_text(path)) {
+        st = inspect_yaml(path, &how, &text, err);
+    } else {
+        st = ldm_ckpt_open(path, NULL, &ckpt, err);
+        if (!st)
+            st = ldm_inspect_checkpoint(ckpt, &how, &text, err);
+    }
+    if (!st)
+        st = hand_over(&text, report, err);
+    else
+        ldm_str_free(&text);
+    ldm_ckpt_close(ckpt);
+    return st;
+}

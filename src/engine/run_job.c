@@ -1,0 +1,216 @@
+/* Checking a job: every wrong value is named with what was expected, before any work. */
+#include "engine/run_job.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_SIDE = 4096, MAX_COUNT = 10000000, MAX_BATCH = 4096 };
+
+static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error *err)
+{
+    int limit = m->spec->diffusion.timesteps;
+
+    if (j->steps < 1 || j->steps > limit)
+        return ldm_error_set(err, LDM_ERR_USAGE, "steps is %d, expected 1 to %d (the timesteps the "
+                                                 "model was trained with)",
+                             j->steps, limit);
+    if (!(j->eta >= 0) || !isfinite(j->eta))
+        return ldm_error_set(err, LDM_ERR_USAGE, "eta is %g, expected 0 (DDIM) to 1 (DDPM)",
+                             j->eta);
+    if (!isfinite(j->temperature) || j->temperature < 0)
+        return ldm_error_set(err, LDM_ERR_USAGE, "temperature is %g, expected 0 or more",
+                             j->temperature);
+    if (!isfinite(j->scale))
+        return ldm_error_set(err, LDM_ERR_USAGE, "guidance scale is %g, expected a number",
+                             j->scale);
+    if (!j->cond || (strcmp(j->cond, "none") && strcmp(j->cond, "zeros")))
+        return ldm_error_set(err, LDM_ERR_USAGE, "cond is \"%s\", expected none or zeros",
+                             j->cond ? j->cond : "");
+    if (j->batch < 0 || j->batch > MAX_BATCH)
+        return ldm_error_set(err, LDM_ERR_USAGE, "batch is %d, expected 1 to %d (0: chosen)",
+                             j->batch, MAX_BATCH);
+    return LDM_OK;
+}
+
+static void shape_text(const ldm_array *a, char *buf, size_t size)
+{
+    size_t used = 0;
+    int i;
+
+    buf[0] = '\0';
+    for (i = 0; i < a->ndim && used < size; i++)
+        used += (size_t)snprintf(buf + used, size - used, "%s%" PRIu64, i ? "," : "", a->shape[i]);
+}
+
+static ldm_status wrong_shape(const ldm_array *a, const char *what, const char *expected,
+                              ldm_error *err)
+{
+    char found[96];
+
+    shape_text(a, found, sizeof found);
+    return ldm_error_set(err, LDM_ERR_USAGE, "%s has shape [%s], expected %s", what, found,
+                         expected);
+}
+
+static ldm_status check_finite(const ldm_array *a, const char *what, ldm_error *err)
+{
+    uint64_t i;
+
+    for (i = 0; i < a->numel; i++) {
+        if (!isfinite(a->data[i]))
+            return ldm_error_set(err, LDM_ERR_USAGE, "%s: element %" PRIu64 " is %g", what, i,
+                                 (double)a->data[i]);
+    }
+    return LDM_OK;
+}
+
+/* The start noise says how many pictures of which size. */
+static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    const ldm_array *a = j->x_t;
+    char expected[96];
+
+    snprintf(expected, sizeof expected, "[N,%d,H,W]", m->latent_c);
+    if (a->ndim != 4 || a->shape[1] != (uint64_t)m->latent_c || !a->numel ||
+        a->shape[0] > MAX_COUNT || a->shape[2] > MAX_SIDE || a->shape[3] > MAX_SIDE)
+        return wrong_shape(a, "the start noise (x_t)", expected, err);
+    j->count = (int)a->shape[0];
+    j->latent_c = m->latent_c;
+    j->latent_h = (int)a->shape[2];
+    j->latent_w = (int)a->shape[3];
+    return check_finite(a, "the start noise (x_t)", err);
+}
+
+static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    int multiple = 1 << (m->spec->unet.channel_mult.count - 1);
+
+    if (j->x_t)
+        return settle_x_t(m, j, err);
+    if (!j->latent_c && !j->latent_h && !j->latent_w) {
+        j->latent_c = m->latent_c;
+        j->latent_h = m->latent_h;
+        j->latent_w = m->latent_w;
+    }
+    if (j->latent_c != m->latent_c)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "shape %d,%d,%d: the network's latents have %d channels", j->latent_c,
+                             j->latent_h, j->latent_w, m->latent_c);
+    if (j->latent_h < 1 || j->latent_w < 1 || j->latent_h > MAX_SIDE || j->latent_w > MAX_SIDE ||
+        j->latent_h % multiple || j->latent_w % multiple)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "shape %d,%d,%d: height and width must be multiples of %d, at most %d",
+                             j->latent_c, j->latent_h, j->latent_w, multiple, MAX_SIDE);
+    if (j->count < 1 || j->count > MAX_COUNT)
+        return ldm_error_set(err, LDM_ERR_USAGE, "count is %d, expected 1 to %d", j->count,
+                             MAX_COUNT);
+    return LDM_OK;
+}
+
+static bool fits_region(const ldm_job *j, const ldm_array *a, bool one_channel)
+{
+    uint64_t n = (uint64_t)j->count, c = (uint64_t)j->latent_c;
+
+    return a->ndim == 4 && (a->shape[0] == 1 || a->shape[0] == n) &&
+           (a->shape[1] == c || (one_channel && a->shape[1] == 1)) &&
+           a->shape[2] == (uint64_t)j->latent_h && a->shape[3] == (uint64_t)j->latent_w;
+}
+
+static ldm_status check_region(const ldm_job *j, ldm_error *err)
+{
+    char expected[128];
+    ldm_status st;
+
+    if (!j->mask && !j->x0)
+        return LDM_OK;
+    if (!j->mask || !j->x0)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "mask and x0 go together: %s is missing (x0 is the known latent, mask "
+                             "is 1 where it is kept)",
+                             j->mask ? "x0" : "mask");
+    snprintf(expected, sizeof expected, "[1 or %d,1 or %d,%d,%d]", j->count, j->latent_c,
+             j->latent_h, j->latent_w);
+    if (!fits_region(j, j->mask, true))
+        return wrong_shape(j->mask, "the mask", expected, err);
+    snprintf(expected, sizeof expected, "[1 or %d,%d,%d,%d]", j->count, j->latent_c, j->latent_h,
+             j->latent_w);
+    if (!fits_region(j, j->x0, false))
+        return wrong_shape(j->x0, "the known latent (x0)", expected, err);
+    st = check_finite(j->mask, "the mask", err);
+    return st ? st : check_finite(j->x0, "the known latent (x0)", err);
+}
+
+/* Latents are the first stage's, and nothing but a latent goes into the network. */
+static ldm_status check_network(const ldm_model *m, ldm_error *err)
+{
+    const ldm_spec *s = m->spec;
+
+    if (s->unet.in_channels != s->unet.out_channels)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "the UNet takes %d channels and gives %d: it needs a conditioning "
+                             "(%s) beside the latent, and ldm generates unconditionally only",
+                             s->unet.in_channels, s->unet.out_channels,
+                             s->diffusion.conditioning_key ? s->diffusion.conditioning_key
+                                                           : "none configured");
+    if (s->unet.out_channels != s->vq.embed_dim)
+        return ldm_error_set(err, LDM_ERR_CONFIG,
+                             "the UNet's latents have %d channels (out_channels) and the first "
+                             "stage's %d (embed_dim)",
+                             s->unet.out_channels, s->vq.embed_dim);
+    if (s->vq.out_ch != 3)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "the first stage's pictures have %d channels (out_ch), and ldm writes "
+                             "pictures of 3", s->vq.out_ch);
+    return LDM_OK;
+}
+
+ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing, ldm_error *err)
+{
+    ldm_status st = check_network(m, err);
+
+    if (!st)
+        st = check_numbers(m, job, err);
+    if (!st)
+        st = ldm_spacing_parse(job->timesteps ? job->timesteps : "compvis", spacing, err);
+    if (!st)
+        st = settle_shape(m, job, err);
+    if (!st)
+        st = check_region(job, err);
+    return st;
+}
+
+ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, ldm_error *err)
+{
+    const ldm_array *a = j->noise;
+    uint64_t steps = (uint64_t)steps_run;
+    char expected[128];
+
+    if (!a)
+        return LDM_OK;
+    snprintf(expected, sizeof expected, "[%d%s,%d,%d,%d,%d] (one entry a step really run)",
+             steps_run, j->mask ? " or twice that" : "", j->count, j->latent_c, j->latent_h,
+             j->latent_w);
+    if (a->ndim != 5 || (a->shape[0] != steps && !(j->mask && a->shape[0] == 2 * steps)) ||
+        a->shape[1] != (uint64_t)j->count || a->shape[2] != (uint64_t)j->latent_c ||
+        a->shape[3] != (uint64_t)j->latent_h || a->shape[4] != (uint64_t)j->latent_w)
+        return wrong_shape(a, "the noise", expected, err);
+    if (j->mask && a->shape[0] == steps && j->eta > 0)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "the noise has one entry a step; with a mask and eta > 0 two are drawn "
+                             "(q_sample's, then the step's own), so %d are expected",
+                             2 * steps_run);
+    return check_finite(a, "the noise", err);
+}
+
+void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count)
+{
+    /* 1. / scale_factor is a Python float for a number of the YAML, a float32 tensor for a buffer. */
+    float inverse = m->scale_is_buffer ? 1.0f / (float)m->scale_factor
+                                       : (float)(1.0 / m->scale_factor);
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        out[i] = inverse * z[i];
+}

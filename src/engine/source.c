@@ -1,0 +1,61 @@
+/* The checkpoint as a source of weights: EMA shadows in the place of the UNet's own tensors where the
+ * run takes them, mapped floats handed out as they lie, everything else widened. */
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+
+static const ldm_tensor_info *info_of(const ldm_model *m, int tensor)
+{
+    const ldm_tensor_spec *t = &m->spec->tensors[tensor];
+
+    if (m->audit->effective.ema && t->ema >= 0)
+        t = &m->spec->tensors[t->ema];
+    return ldm_ckpt_find(m->ckpt, t->name);
+}
+
+static ldm_status read_tensor(void *ctx, int tensor, const float **data, float **owned,
+                              ldm_error *err)
+{
+    const ldm_model *m = ctx;
+    const ldm_tensor_spec *t = &m->spec->tensors[tensor];
+    const ldm_tensor_info *info = info_of(m, tensor);
+    const void *raw;
+    ldm_status st;
+
+    *owned = NULL;
+    if (!info || info->numel != t->numel)
+        return ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s %s", ldm_ckpt_path(m->ckpt), t->name,
+                             info ? "has another number of elements" : "is missing");
+    raw = info->dtype == LDM_DTYPE_F32 ? ldm_ckpt_data(m->ckpt, info) : NULL;
+    if (raw && (uintptr_t)raw % sizeof(float) == 0) {
+        *data = raw;
+        return LDM_OK;
+    }
+    *owned = ldm_reallocarray(NULL, (size_t)info->numel, sizeof **owned);
+    if (!*owned)
+        return ldm_error_nomem(err, info->numel * sizeof **owned, t->name);
+    st = ldm_ckpt_read_f32(m->ckpt, info, *owned, err);
+    if (st) {
+        ldm_free(*owned);
+        *owned = NULL;
+        return st;
+    }
+    *data = *owned;
+    return LDM_OK;
+}
+
+static void done(void *ctx, int tensor, float *owned)
+{
+    const ldm_model *m = ctx;
+    const ldm_tensor_info *info = info_of(m, tensor);
+
+    ldm_free(owned);
+    ldm_ckpt_release(m->ckpt, info);
+}
+
+ldm_weight_source ldm_model_source(const ldm_model *m)
+{
+    /* The callbacks only read through it. */
+    return (ldm_weight_source){(void *)(uintptr_t)m, read_tensor, done};
+}
