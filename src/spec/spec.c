@@ -174,7 +174,7 @@ static void declare_ema(ldm_builder *b, int first, int end)
 {
     static const char drop[] = "model.", prefix[] = "model_ema.";
     ldm_arena *arena = b->spec->priv->arena;
-    int i;
+    int i, shadow;
 
     b->component = LDM_COMPONENT_EMA;
     add_plain(b, "model_ema.decay", 0, 1);
@@ -196,9 +196,10 @@ static void declare_ema(ldm_builder *b, int first, int end)
         t.name = name;
         t.component = LDM_COMPONENT_EMA;
         t.used = 0;
-        b->spec->tensors[i].ema = ldm_spec_add(b->spec, &t);
-        if (b->spec->tensors[i].ema < 0)
+        shadow = ldm_spec_add(b->spec, &t); /* may move the list */
+        if (shadow < 0)
             b->st = ldm_error_nomem(b->err, 0, "the network's description");
+        b->spec->tensors[i].ema = shadow;
     }
 }
 
