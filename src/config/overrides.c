@@ -81,11 +81,11 @@ static ldm_status split(assignment *as, const char *path, ldm_arena *scratch, ld
         const char *next = ldm_path_part(&path, &len);
 
         if (!len)
-            return ldm_error_set(err, LDM_ERR_CONFIG,
+            return ldm_error_set(err, LDM_ERR_USAGE,
                                  "%.300s: a part of the key is empty; write it as a.b.c=value",
                                  as->name);
         if (strchr(" \t", path[0]) || strchr(" \t", path[len - 1]))
-            return ldm_error_set(err, LDM_ERR_CONFIG,
+            return ldm_error_set(err, LDM_ERR_USAGE,
                                  "%.300s: a blank beside a key; write a.b.c=value without it",
                                  as->name);
         if (len > LDM_CONFIG_MAX_KEY || as->count >= LDM_CONFIG_MAX_DEPTH)
@@ -114,7 +114,7 @@ ldm_status ldm_config_set(ldm_config *cfg, const char *text, ldm_error *err)
     ldm_status st;
 
     if (!equals)
-        return ldm_error_set(err, LDM_ERR_CONFIG, "--set %.300s: no \"=\"; write it as a.b.c=value",
+        return ldm_error_set(err, LDM_ERR_USAGE, "--set %.300s: no \"=\"; write it as a.b.c=value",
                              text);
     if (!ldm_c_locale_enter(&locale))
         return ldm_error_nomem(err, 0, "number parsing");

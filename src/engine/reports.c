@@ -92,6 +92,9 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
 
     if (!st)
         st = ldm_config_load(cfg, path, err);
+    if (!st && !ldm_value_count(ldm_config_root(cfg)))
+        st = ldm_error_set(err, LDM_ERR_FORMAT, "%s holds no settings and is no checkpoint either",
+                           path);
     /* A layer that describes no whole model is still a configuration to look at. */
     if (!st && ldm_value_find(ldm_config_root(cfg), "model.target"))
         st = ldm_spec_create(cfg, &spec, err);
