@@ -66,8 +66,8 @@ ldm_status ldm_ckpt_open_memory(const void *data, size_t size, const char *name,
 void ldm_ckpt_close(ldm_ckpt *ck); /* NULL is fine */
 
 const char *ldm_ckpt_path(const ldm_ckpt *ck);
-const char *
-ldm_ckpt_format(const ldm_ckpt *ck); /* "PyTorch zip", "PyTorch legacy", "safetensors" */
+/* "PyTorch zip", "PyTorch legacy" or "safetensors" */
+const char *ldm_ckpt_format(const ldm_ckpt *ck);
 uint64_t ldm_ckpt_file_bytes(const ldm_ckpt *ck);
 /* Path of the state dict inside the pickled object: "state_dict", or "" for a bare one. */
 const char *ldm_ckpt_state_dict_path(const ldm_ckpt *ck);

@@ -10,13 +10,14 @@
 
 enum { MAX_META = 10000, MAX_WARNINGS = 100, WARNING_TEXT = 400 };
 
-static ldm_status no_room(const ldm_ckpt *ck, ldm_error *err, size_t count, const char *what)
+ldm_status ldm_index_no_room(const ldm_ckpt *ck, const char *what, ldm_error *err)
 {
-    if (!ldm_arena_over_limit(ck->keep))
-        return ldm_error_nomem(err, count, what);
+    if (!ldm_arena_over_limit(ck->keep) && !(ck->scratch && ldm_arena_over_limit(ck->scratch)))
+        return ldm_error_set(err, LDM_ERR_NOMEM, "%s: out of memory for %s", ck->src.name, what);
     return ldm_error_set(err, LDM_ERR_LIMIT,
-                         "%s: %zu %s need more memory than a file of %llu bytes may ask for",
-                         ck->src.name, count, what, ldm_ull(ck->src.size));
+                         "%s: its %s need more memory than a file of %llu bytes may ask for; raise "
+                         "the limit if you trust it",
+                         ck->src.name, what, ldm_ull(ck->src.size));
 }
 
 ldm_status ldm_index_begin(ldm_ckpt *ck, size_t count, ldm_error *err)
@@ -24,7 +25,7 @@ ldm_status ldm_index_begin(ldm_ckpt *ck, size_t count, ldm_error *err)
     ck->tensors = ldm_arena_alloc(ck->keep, count, sizeof *ck->tensors);
     ck->by_name = ldm_arena_alloc(ck->keep, count, sizeof *ck->by_name);
     if (!ck->tensors || !ck->by_name)
-        return no_room(ck, err, count, "tensors");
+        return ldm_index_no_room(ck, "tensors", err);
     ck->tensor_cap = count;
     return LDM_OK;
 }
@@ -101,7 +102,7 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     ldm_status st;
 
     if (!copy)
-        return no_room(ck, err, name_len, "bytes of names");
+        return ldm_index_no_room(ck, "names", err);
     for (i = 0; i < name_len; i += len) {
         len = name[i] ? ldm_utf8_len(name + i, name_len - i) : 0;
         if (!len)
@@ -115,7 +116,7 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     t->info.name = copy;
     t->info.storage = ldm_arena_strdup(ck->keep, t->info.storage);
     if (!t->info.storage)
-        return no_room(ck, err, name_len, "bytes of names");
+        return ldm_index_no_room(ck, "names", err);
     ck->tensors[ck->tensor_count] = *t;
     ck->by_name[ck->tensor_count].name = copy;
     ck->by_name[ck->tensor_count].index = ck->tensor_count;
@@ -175,7 +176,7 @@ ldm_status ldm_index_warn(ldm_ckpt *ck, ldm_error *err, const char *fmt, ...)
         return ldm_error_nomem(err, sizeof text, "a warning");
     copy = ldm_arena_strdup(ck->keep, text);
     if (!copy)
-        return no_room(ck, err, strlen(text), "bytes of warnings");
+        return ldm_index_no_room(ck, "warnings", err);
     ck->warnings[ck->warning_count++] = copy;
     return LDM_OK;
 }

@@ -39,6 +39,10 @@ struct ldm_ckpt {
     size_t warning_count, warning_cap;
 };
 
+/* For a failed allocation in one of the arenas: LDM_ERR_LIMIT where the file asked for more than it
+ * may, LDM_ERR_NOMEM otherwise. */
+ldm_status ldm_index_no_room(const ldm_ckpt *ck, const char *what, ldm_error *err);
+
 /* Room for up to `count` tensors, which ldm_index_add fills. */
 ldm_status ldm_index_begin(ldm_ckpt *ck, size_t count, ldm_error *err);
 

@@ -247,11 +247,8 @@ static void push_counted(machine *m, ldm_pk_kind kind, unsigned length_bytes)
 static void push_long(machine *m, uint64_t len)
 {
     const unsigned char *p = take(m, len);
-    unsigned char mag[MAX_INT_BYTES + 1];
-    bool negative;
-    unsigned carry;
     char *text;
-    size_t i, n;
+    size_t i;
 
     if (!p)
         return;
@@ -260,31 +257,17 @@ static void push_long(machine *m, uint64_t len)
              ldm_ull(len), MAX_INT_BYTES);
         return;
     }
-    negative = len && p[len - 1] & 0x80;
     if (len <= 8) {
-        uint64_t v = negative ? UINT64_MAX : 0;
+        uint64_t v = len && p[len - 1] & 0x80 ? UINT64_MAX : 0;
 
         for (i = (size_t)len; i-- > 0;)
             v = v << 8 | p[i];
         push_int(m, (int64_t)v);
         return;
     }
-    carry = negative;
-    for (i = 0; i < len; i++) {
-        unsigned b = (negative ? p[i] ^ 0xffu : p[i]) + carry;
-
-        mag[i] = (unsigned char)b;
-        carry = b >> 8;
-    }
-    for (n = (size_t)len; n > 1 && !mag[n - 1]; n--)
-        ;
-    text = alloc(m, 2 * n + 4, 1);
-    if (!text)
-        return;
-    carry = (unsigned)sprintf(text, "%s0x%x", negative ? "-" : "", mag[n - 1]);
-    for (i = n - 1; i-- > 0;)
-        carry += (unsigned)sprintf(text + carry, "%02x", mag[i]);
-    push_text(m, LDM_PK_BIGINT, text, carry);
+    text = alloc(m, (size_t)len + 2, 2);
+    if (text)
+        push_text(m, LDM_PK_BIGINT, text, ldm_pickle_hex(p, (size_t)len, text));
 }
 
 /* The decimal numbers of protocol 0: "12", "12L", "00" and "01" for bools, "1e-3". */
@@ -489,22 +472,13 @@ static void memo_get(machine *m, uint64_t index)
 
 static uint64_t memo_index_line(machine *m)
 {
-    char text[24], *end;
     size_t len = 0;
     const char *line = take_line(m, &len);
-    unsigned long long v;
+    uint64_t v = 0;
 
-    if (!line)
-        return 0;
-    if (len && len < sizeof text && line[0] >= '0' && line[0] <= '9') {
-        memcpy(text, line, len);
-        text[len] = '\0';
-        v = strtoull(text, &end, 10);
-        if (end == text + len)
-            return v;
-    }
-    FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no memo index", (int)(len < 40 ? len : 40), line);
-    return 0;
+    if (line && !ldm_pickle_index(line, len, &v))
+        FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no memo index", (int)(len < 40 ? len : 40), line);
+    return v;
 }
 
 /* ---- globals and objects ---- */

@@ -111,4 +111,11 @@ bool ldm_pk_is(const ldm_pk *v, const char *text);
 size_t ldm_pickle_unquote_repr(const char *text, size_t len, char *dst);
 size_t ldm_pickle_raw_unicode(const char *text, size_t len, char *dst);
 
+/* A little-endian two's complement number as "0x..." or "-0x..."; dst has room for 2 * len + 3
+ * bytes. Returns the length; no NUL is written. */
+size_t ldm_pickle_hex(const unsigned char *p, size_t len, char *dst);
+
+/* A decimal number without sign. False where the text is none or it does not fit. */
+bool ldm_pickle_index(const char *text, size_t len, uint64_t *out);
+
 #endif

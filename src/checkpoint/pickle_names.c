@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/checked.h"
 #include "checkpoint/checkpoint.h"
 
 static const ldm_global_row rows[] = {
@@ -191,4 +192,49 @@ size_t ldm_pickle_raw_unicode(const char *text, size_t len, char *dst)
         n += put_utf8((uint32_t)c, dst + n);
     }
     return n;
+}
+
+size_t ldm_pickle_hex(const unsigned char *p, size_t len, char *dst)
+{
+    static const char digits[] = "0123456789abcdef";
+    const bool negative = len && p[len - 1] & 0x80;
+    unsigned carry = negative;
+    bool leading = true;
+    size_t i, n = 0;
+    char *low = dst + (negative ? 3 : 2), *from, *to;
+
+    /* Digits of the magnitude, least first; then turned round without leading zeros. */
+    for (i = 0; i < len; i++) {
+        unsigned byte = (negative ? p[i] ^ 0xffu : p[i]) + carry;
+
+        carry = byte >> 8;
+        low[n++] = digits[byte & 15];
+        low[n++] = digits[byte >> 4 & 15];
+    }
+    while (leading && n > 1) {
+        leading = low[n - 1] == '0';
+        n -= leading;
+    }
+    for (from = low, to = low + n; from + 1 < to; from++) {
+        char swap = *--to;
+
+        *to = *from;
+        *from = swap;
+    }
+    memcpy(dst, negative ? "-0x" : "0x", negative ? 3 : 2);
+    return (size_t)(low - dst) + n;
+}
+
+bool ldm_pickle_index(const char *text, size_t len, uint64_t *out)
+{
+    uint64_t v = 0;
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || ldm_mul_u64(v, 10, &v) ||
+            ldm_add_u64(v, (uint64_t)(text[i] - '0'), &v))
+            return false;
+    }
+    *out = v;
+    return len > 0;
 }

@@ -70,12 +70,11 @@ static bool is_flat(walk *w, const ldm_pk *v)
     return true;
 }
 
-static void format_tensor(const walk *w, const ldm_tensor_info *info, char *dst, size_t cap)
+static void format_tensor(const ldm_tensor_info *info, char *dst, size_t cap)
 {
     size_t n = (size_t)snprintf(dst, cap, "tensor %s [", ldm_dtype_name(info->dtype));
     int d;
 
-    (void)w;
     for (d = 0; d < info->ndim; d++) /* 8 dimensions of 20 digits fit VALUE_BYTES */
         n += (size_t)snprintf(dst + n, cap - n, "%s%llu", d ? ", " : "", ldm_ull(info->shape[d]));
     snprintf(dst + n, cap - n, "]");
@@ -105,6 +104,15 @@ static void format_scalar(const ldm_pk *v, char *dst, size_t cap)
         break;
     case LDM_PK_GLOBAL:
         snprintf(dst, cap, "<%.*s>", (int)cap - 3, v->u.global.name);
+        break;
+    case LDM_PK_PERSID:
+        /* A class of the legacy format: ('module', class, file, source). */
+        if (v->u.persid.storage == SIZE_MAX &&
+            v->u.persid.id->u.seq.items[1]->kind == LDM_PK_GLOBAL)
+            snprintf(dst, cap, "<%.*s>", (int)cap - 3,
+                     v->u.persid.id->u.seq.items[1]->u.global.name);
+        else
+            snprintf(dst, cap, "<a storage>");
         break;
     case LDM_PK_OBJECT:
         snprintf(dst, cap, "<object of %.*s>", (int)cap - 16,
@@ -153,7 +161,7 @@ static ldm_status add_leaf(walk *w, const ldm_pk *v, bool *full, ldm_error *err)
             st = LDM_OK;
             format_scalar(v, value, sizeof value);
         } else if (!st) {
-            format_tensor(w, &tensor.info, value, sizeof value);
+            format_tensor(&tensor.info, value, sizeof value);
         }
     } else if (is_container(v) && v->u.seq.count && !is_flat(w, v)) {
         snprintf(value, sizeof value, "<%s, nested too deep to show>", ldm_pk_kind_name(v->kind));
@@ -168,7 +176,7 @@ static ldm_status add_leaf(walk *w, const ldm_pk *v, bool *full, ldm_error *err)
     if (st)
         return st;
     *full = !ldm_index_meta(w->t->ck, w->path, value, &st);
-    return st ? ldm_error_nomem(err, sizeof value, "metadata") : LDM_OK;
+    return st ? ldm_index_no_room(w->t->ck, "metadata", err) : LDM_OK;
 }
 
 static void enter(walk *w, const ldm_pk *v)
@@ -208,11 +216,10 @@ ldm_status ldm_torch_metadata(ldm_torch *t, const ldm_pk *state, ldm_error *err)
     ldm_status st = LDM_OK;
 
     if (!w)
-        return ldm_error_nomem(err, sizeof *w, "metadata");
+        return ldm_index_no_room(t->ck, "metadata", err);
     w->t = t;
     w->state = state;
     enter(w, t->pickle.root);
-    /* Values of a state dict under its own name that are no tensors come last. */
     while (w->depth && !full && !st) {
         frame *f = &w->frames[w->depth - 1];
         bool dict = f->seq->kind == LDM_PK_DICT;

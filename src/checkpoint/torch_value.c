@@ -24,12 +24,11 @@ static const char *show(const ldm_pk *v, shown *s)
     return s->text;
 }
 
-static ldm_status no_memory(const ldm_torch *t, size_t count, ldm_error *err)
+/* ('module', class, file, source): how the legacy format pickles a torch.nn.Module's class. */
+static bool is_class_id(const ldm_pk *id)
 {
-    if (ldm_arena_over_limit(t->ck->scratch))
-        return ldm_source_error(&t->src, err, LDM_ERR_LIMIT, 0,
-                                "%zu storages need more memory than this file may ask for", count);
-    return ldm_error_nomem(err, count, "storages");
+    return id->kind == LDM_PK_TUPLE && id->u.seq.count >= 2 &&
+           ldm_pk_is(id->u.seq.items[0], "module");
 }
 
 /* ('storage', type, key, location, numel[, view_metadata]) */
@@ -73,7 +72,7 @@ static ldm_status read_persid(const ldm_torch *t, const ldm_pk *v, ldm_storage *
                                 "file again with a newer torch",
                                 show(item[2], &name));
     s->key = ldm_arena_strndup(t->ck->scratch, item[2]->u.text.data, item[2]->u.text.len);
-    return s->key ? LDM_OK : no_memory(t, 1, err);
+    return s->key ? LDM_OK : ldm_index_no_room(t->ck, "storages", err);
 }
 
 ldm_status ldm_torch_storages(ldm_torch *t, ldm_error *err)
@@ -85,21 +84,24 @@ ldm_status ldm_torch_storages(ldm_torch *t, ldm_error *err)
     ldm_status st;
 
     for (v = t->pickle.persids; v; v = v->u.persid.next)
-        n++;
+        n += !is_class_id(v->u.persid.id);
     all = ldm_arena_alloc(t->ck->scratch, n, sizeof *all);
     ids = ldm_arena_alloc(t->ck->scratch, n, sizeof *ids);
     names = ldm_arena_alloc(t->ck->scratch, n, sizeof *names);
     t->storages = ldm_arena_alloc(t->ck->scratch, n, sizeof *t->storages);
     t->by_key = ldm_arena_alloc(t->ck->scratch, n, sizeof *t->by_key);
     if (!all || !ids || !names || !t->storages || !t->by_key)
-        return no_memory(t, n, err);
-    for (i = 0, v = t->pickle.persids; v; v = v->u.persid.next, i++) {
+        return ldm_index_no_room(t->ck, "storages", err);
+    for (i = 0, v = t->pickle.persids; v; v = v->u.persid.next) {
+        if (is_class_id(v->u.persid.id))
+            continue;
         st = read_persid(t, v, &all[i], err);
         if (st)
             return st;
         ids[i] = v;
         names[i].name = all[i].key;
         names[i].index = i;
+        i++;
     }
     ldm_names_sort(names, n);
     for (i = 0; i < n; i++) {
@@ -193,7 +195,9 @@ ldm_status ldm_torch_tensor(const ldm_torch *t, const ldm_pk *v, const char *wha
         args = NULL;
     }
     if (!args || args->kind != LDM_PK_TUPLE || args->u.seq.count < 4 || args->u.seq.count > 7 ||
-        args->u.seq.items[0]->kind != LDM_PK_PERSID || args->u.seq.items[1]->kind != LDM_PK_INT)
+        args->u.seq.items[0]->kind != LDM_PK_PERSID ||
+        args->u.seq.items[0]->u.persid.storage >= t->count ||
+        args->u.seq.items[1]->kind != LDM_PK_INT)
         return ldm_source_error(&t->src, err, LDM_ERR_FORMAT, v->pos,
                                 "tensor '%.120s' is rebuilt from other arguments than a storage, "
                                 "offset, size and stride",
@@ -369,7 +373,7 @@ static ldm_status index_globals(ldm_torch *t, ldm_error *err)
 
     ck->globals = ldm_arena_alloc(ck->keep, t->pickle.global_count, sizeof *ck->globals);
     if (!ck->globals)
-        return ldm_error_nomem(err, t->pickle.global_count, "globals");
+        return ldm_index_no_room(ck, "globals", err);
     for (i = 0; i < t->pickle.global_count && !st; i++) {
         const ldm_pk *g = t->pickle.globals[i];
 
@@ -377,7 +381,7 @@ static ldm_status index_globals(ldm_torch *t, ldm_error *err)
         ck->globals[i].offset = t->src.base + g->pos;
         ck->globals[i].known = g->u.global.row != NULL;
         if (!ck->globals[i].name)
-            return ldm_error_nomem(err, strlen(g->u.global.name), "globals");
+            return ldm_index_no_room(ck, "globals", err);
         ck->global_count++;
         if (!g->u.global.row)
             st = ldm_index_warn(ck, err,

@@ -26,14 +26,21 @@ enum {
 #define LOCAL_MAGIC 0x04034b50u
 
 #define FLAG_ENCRYPTED 0x0001u
-#define FLAG_DESCRIPTOR 0x0008u /* sizes and CRC stand after the data, zeros in the local header   \
-                                 */
-#define FLAG_MASKED 0x2000u     /* header values hidden by directory encryption */
+#define FLAG_DESCRIPTOR                                                                            \
+    0x0008u                 /* sizes and CRC stand after the data, zeros in the local header       \
+                             */
+#define FLAG_MASKED 0x2000u /* header values hidden by directory encryption */
 
 typedef struct directory {
     uint64_t offset, bytes, count;
     uint64_t end; /* where the end records begin */
 } directory;
+
+static ldm_status no_room(const ldm_source *s, const ldm_arena *arena, uint64_t pos, ldm_error *err)
+{
+    return ldm_source_error(s, err, ldm_arena_over_limit(arena) ? LDM_ERR_LIMIT : LDM_ERR_NOMEM,
+                            pos, "no memory for so many zip entries");
+}
 
 /* The end record closes the file; its comment may hold anything, so that its length must fit. */
 static ldm_status find_end(const ldm_source *s, uint64_t *pos, ldm_error *err)
@@ -216,7 +223,7 @@ static ldm_status read_central(const ldm_source *s, const directory *dir, uint64
         return ldm_source_error(s, err, LDM_ERR_FORMAT, *pos, "a zip entry's name with a NUL");
     e->name = ldm_arena_strndup(arena, (const char *)p + CENTRAL_BYTES, name_len);
     if (!e->name)
-        return ldm_source_error(s, err, LDM_ERR_NOMEM, *pos, "out of memory for zip entries");
+        return no_room(s, arena, *pos, err);
     flags = ldm_le16(p + 8);
     method = ldm_le16(p + 10);
     e->crc = ldm_le32(p + 16);
@@ -260,7 +267,7 @@ static ldm_status check_overlap(const ldm_zip *zip, ldm_arena *arena, ldm_error 
     size_t i;
 
     if (!order)
-        return ldm_error_nomem(err, zip->count * sizeof *order, "zip entries");
+        return no_room(zip->src, arena, 0, err);
     for (i = 0; i < zip->count; i++)
         order[i] = &zip->entries[i];
     if (zip->count)
@@ -290,8 +297,7 @@ ldm_status ldm_zip_open(const ldm_source *src, ldm_arena *arena, ldm_zip *out, l
     out->entries = ldm_arena_alloc(arena, (size_t)dir.count, sizeof *out->entries);
     out->by_name = ldm_arena_alloc(arena, (size_t)dir.count, sizeof *out->by_name);
     if (!out->entries || !out->by_name)
-        return ldm_source_error(src, err, LDM_ERR_NOMEM, dir.offset,
-                                "out of memory for %llu zip entries", ldm_ull(dir.count));
+        return no_room(src, arena, dir.offset, err);
     out->count = (size_t)dir.count;
     pos = dir.offset;
     for (i = 0; i < out->count; i++) {
