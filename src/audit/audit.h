@@ -11,15 +11,15 @@
 #include "config/config.h"
 #include "spec/spec.h"
 
-/* Settings that no tensor's shape shows, as a run with this checkpoint will use them. A buffer in the
- * checkpoint goes before the YAML, the YAML before the default. */
+/* Settings that no tensor's shape shows, as a run with this checkpoint will use them. A buffer in
+ * the checkpoint goes before the YAML, the YAML before the default. */
 typedef struct ldm_effective {
     double scale_factor;
-    bool scale_is_buffer;     /* from the file's scale_factor buffer (only with scale_by_std) */
-    bool ema;                 /* the UNet's weights come from model_ema.* */
-    const char *ema_reason;   /* one line, static: why EMA or raw */
+    bool scale_is_buffer;   /* from the file's scale_factor buffer (only with scale_by_std) */
+    bool ema;               /* the UNet's weights come from model_ema.* */
+    const char *ema_reason; /* one line, static: why EMA or raw */
     const ldm_tensor_info *alphas_cumprod; /* the file's buffer; NULL: computed from the YAML */
-    bool cross_attention;     /* the network has layers that read a context */
+    bool cross_attention;                  /* the network has layers that read a context */
 } ldm_effective;
 
 typedef struct ldm_shape_mismatch {

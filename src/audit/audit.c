@@ -1,0 +1,377 @@
+/* The match itself: every tensor of the description against the checkpoint's, by name and shape,
+ * and the settings that come from the file. Reports are made elsewhere; see internal.h. */
+#include <math.h>
+#include <string.h>
+
+#include "audit/internal.h"
+#include "base/alloc.h"
+
+/* load_state_dict takes a one-element vector for a 0-d buffer (files from before PyTorch 0.4). */
+bool ldm_audit_same_shape(const ldm_tensor_spec *want, const ldm_tensor_info *have)
+{
+    int i;
+
+    if (want->ndim == 0 && have->ndim == 1 && have->numel == 1)
+        return true;
+    if (want->ndim != have->ndim)
+        return false;
+    for (i = 0; i < want->ndim; i++) {
+        if ((uint64_t)want->shape[i] != have->shape[i])
+            return false;
+    }
+    return true;
+}
+
+bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_spec *t)
+{
+    return a->priv->run_uses[t - a->spec->tensors];
+}
+
+const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_spec *t)
+{
+    if (ldm_audit_run_uses(a, t))
+        return NULL;
+    switch (t->component) {
+    case LDM_COMPONENT_SCHEDULE:
+        return strcmp(t->name, "scale_factor") == 0 ? "taken from the configuration"
+                                                    : "computed from the configuration";
+    case LDM_COMPONENT_UNET:
+        return "the EMA shadows are used instead";
+    case LDM_COMPONENT_EMA:
+        return "the raw weights are used instead";
+    case LDM_COMPONENT_COND_STAGE:
+        return "sampling does not read it";
+    default:
+        return "of the encoder; sampling does not read it";
+    }
+}
+
+static bool has_shadows(const ldm_spec *s, const ldm_ckpt *ck)
+{
+    int i;
+
+    for (i = 0; i < s->tensor_count; i++) {
+        int shadow = s->tensors[i].ema;
+
+        if (s->tensors[i].component == LDM_COMPONENT_UNET && shadow >= 0 &&
+            ldm_ckpt_find(ck, s->tensors[shadow].name))
+            return true;
+    }
+    return false;
+}
+
+static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
+{
+    ldm_effective *e = &a->effective;
+    bool shadows = has_shadows(a->spec, a->ckpt);
+
+    if (ema == 1 && !a->spec->diffusion.use_ema)
+        return ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "--ema: the configuration says use_ema: false, so its model has no EMA "
+            "weights; add --set model.params.use_ema=true");
+    if (ema == 1 && !shadows)
+        return ldm_error_set(err, LDM_ERR_MISMATCH,
+                             "%s: --ema was asked for, but the file has no model_ema.* tensors; "
+                             "leave it out to use the raw weights",
+                             ldm_ckpt_path(a->ckpt));
+    a->priv->ema_asked = ema;
+    e->ema = ema == 1 || (ema == -1 && a->spec->diffusion.use_ema && shadows);
+    if (ema == 1)
+        e->ema_reason = "--ema was given";
+    else if (ema == 0)
+        e->ema_reason = "--no-ema was given";
+    else if (e->ema)
+        e->ema_reason = "use_ema is true and the file has model_ema.*";
+    else if (a->spec->diffusion.use_ema)
+        e->ema_reason =
+            "the file has no model_ema.* (the original would sample with random shadows)";
+    else
+        e->ema_reason = "use_ema is false";
+    return LDM_OK;
+}
+
+/* Which tensors a sampling run reads: the UNet or its shadows, decoder and codebook. A scale_factor
+ * buffer counts too where nothing else gives the number: its true value cannot be computed. */
+static void mark_used(ldm_audit *a)
+{
+    const ldm_spec *s = a->spec;
+    const ldm_setting *scale = ldm_spec_setting(s, "scale_factor");
+    int i;
+
+    for (i = 0; i < s->tensor_count; i++) {
+        const ldm_tensor_spec *t = &s->tensors[i];
+
+        if (t->component == LDM_COMPONENT_UNET && (t->used & LDM_USED_UNET))
+            a->priv->run_uses[a->effective.ema && t->ema >= 0 ? t->ema : i] = true;
+        else if (t->component == LDM_COMPONENT_FIRST_STAGE)
+            a->priv->run_uses[i] |= (t->used & (LDM_USED_DECODE | LDM_USED_QUANTIZE)) != 0;
+        else if (t->component == LDM_COMPONENT_SCHEDULE && strcmp(t->name, "scale_factor") == 0)
+            a->priv->run_uses[i] = !(scale && scale->origin.source);
+    }
+}
+
+static void match(ldm_audit *a)
+{
+    const ldm_spec *s = a->spec;
+    size_t i;
+    int k;
+
+    for (k = 0; k < s->tensor_count; k++) {
+        const ldm_tensor_spec *t = &s->tensors[k];
+        const ldm_tensor_info *have = ldm_ckpt_find(a->ckpt, t->name);
+
+        if (!have) {
+            a->missing[a->missing_count++] = t;
+            a->run_missing += a->priv->run_uses[k];
+        } else if (!ldm_audit_same_shape(t, have)) {
+            ldm_shape_mismatch *m = &a->mismatched[a->mismatched_count++];
+
+            m->expected = t;
+            m->found = have;
+            /* A schedule of another length would be used by the sampler as it is. */
+            a->run_mismatched += a->priv->run_uses[k] || strcmp(t->name, "alphas_cumprod") == 0;
+        } else {
+            a->matching++;
+        }
+    }
+    for (i = 0; i < a->checkpoint_keys; i++) {
+        const ldm_tensor_info *t = ldm_ckpt_at(a->ckpt, i);
+
+        if (ldm_spec_find(s, t->name) < 0)
+            a->unexpected[a->unexpected_count++] = t;
+    }
+    a->fits = a->run_missing == 0 && a->run_mismatched == 0;
+}
+
+static bool dtype_is_float(ldm_dtype d)
+{
+    return d == LDM_DTYPE_F64 || d == LDM_DTYPE_F32 || d == LDM_DTYPE_F16 || d == LDM_DTYPE_BF16;
+}
+
+/* Relative error that rounding to the file's dtype may leave. */
+static double dtype_tolerance(ldm_dtype d)
+{
+    if (d == LDM_DTYPE_F16)
+        return 1e-3;
+    return d == LDM_DTYPE_BF16 ? 8e-3 : 2e-6;
+}
+
+/* If the file's schedule is the linear one (CompVis: betas are squares of evenly spaced roots), its
+ * first and last beta are the two numbers of the YAML. */
+static void recover_linear(ldm_schedule_check *c, const float *file, int n, double tolerance,
+                           double *betas, double *f64, float *f32)
+{
+    int i;
+
+    if (n < 2 || file[n - 2] <= 0)
+        return;
+    c->linear_start = 1.0 - (double)file[0];
+    c->linear_end = 1.0 - (double)file[n - 1] / (double)file[n - 2];
+    /* f32 alphas give betas to five digits or so; the YAML's numbers have fewer. */
+    c->linear_start = round(c->linear_start * 1e5) / 1e5;
+    c->linear_end = round(c->linear_end * 1e5) / 1e5;
+    if (!(c->linear_start > 0 && c->linear_end > 0 && c->linear_end < 1))
+        return;
+    ldm_betas(LDM_BETA_LINEAR, n, c->linear_start, c->linear_end, 0, betas);
+    ldm_alphas_cumprod(betas, n, f64, f32);
+    for (i = 0; i < n; i++) {
+        if (fabs((double)f32[i] - (double)file[i]) > 1e-2 * fabs((double)f32[i]) + tolerance)
+            return;
+    }
+    c->recovered = true;
+}
+
+static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
+{
+    const ldm_diffusion_config *d = &a->spec->diffusion;
+    const ldm_tensor_info *t = ldm_ckpt_find(a->ckpt, "alphas_cumprod");
+    ldm_schedule_check *c = &a->priv->schedule;
+    int n = d->timesteps, i;
+    double *betas, *f64, worst = -1, tolerance;
+    float *file, *f32;
+    ldm_status st;
+
+    c->state = LDM_SCHEDULE_COMPUTED;
+    if (!t || !dtype_is_float(t->dtype))
+        return LDM_OK;
+    if (t->ndim != 1 || t->numel != (uint64_t)n) {
+        c->state = LDM_SCHEDULE_OTHER_LENGTH;
+        return LDM_OK;
+    }
+    a->effective.alphas_cumprod = t;
+    betas = ldm_arena_alloc(a->priv->arena, (size_t)n, sizeof *betas);
+    f64 = ldm_arena_alloc(a->priv->arena, (size_t)n, sizeof *f64);
+    f32 = ldm_arena_alloc(a->priv->arena, (size_t)n, sizeof *f32);
+    file = ldm_arena_alloc(a->priv->arena, (size_t)n, sizeof *file);
+    if (!betas || !f64 || !f32 || !file)
+        return ldm_error_nomem(err, (uint64_t)n * sizeof *f64, "the noise schedule");
+    st = ldm_ckpt_read_f32(a->ckpt, t, file, err);
+    if (st)
+        return st;
+    ldm_betas(d->beta_schedule, n, d->linear_start, d->linear_end, d->cosine_s, betas);
+    ldm_alphas_cumprod(betas, n, f64, f32);
+    for (i = 0; i < n; i++) {
+        double diff = fabs((double)file[i] - (double)f32[i]) / fmax(fabs((double)f32[i]), 1e-12);
+
+        if (isnan(diff))
+            diff = INFINITY;
+        if (diff > worst) {
+            worst = diff;
+            c->worst = i;
+            c->in_file = file[i];
+            c->in_config = f32[i];
+        }
+    }
+    tolerance = dtype_tolerance(t->dtype);
+    c->state = worst <= tolerance ? LDM_SCHEDULE_EQUAL : LDM_SCHEDULE_DIFFERENT;
+    if (c->state == LDM_SCHEDULE_DIFFERENT)
+        recover_linear(c, file, n, tolerance, betas, f64, f32);
+    return LDM_OK;
+}
+
+static ldm_status read_scale(ldm_audit *a, ldm_error *err)
+{
+    const ldm_tensor_info *t = ldm_ckpt_find(a->ckpt, "scale_factor");
+    float value;
+    ldm_status st;
+
+    a->effective.scale_factor = a->spec->diffusion.scale_factor;
+    if (!t || t->numel != 1)
+        return LDM_OK;
+    st = ldm_ckpt_read_f32(a->ckpt, t, &value, err);
+    if (st)
+        return st;
+    a->priv->file_has_scale = true;
+    a->priv->file_scale = value;
+    if (a->spec->diffusion.scale_by_std) {
+        if (!isfinite(value) || value == 0)
+            return ldm_error_set(err, LDM_ERR_NUMERIC,
+                                 "%s: the buffer scale_factor holds %g; latents are divided by it, "
+                                 "so a finite number other than 0 is needed: the file is damaged",
+                                 ldm_ckpt_path(a->ckpt), (double)value);
+        a->effective.scale_factor = value;
+        a->effective.scale_is_buffer = true;
+    }
+    return LDM_OK;
+}
+
+/* The lists, each as long as it can ever get. */
+static bool allocate(ldm_audit *a)
+{
+    size_t model = (size_t)a->spec->tensor_count, file = ldm_ckpt_count(a->ckpt);
+    ldm_arena *arena = a->priv->arena;
+
+    a->model_keys = model;
+    a->checkpoint_keys = file;
+    a->priv->run_uses = ldm_arena_alloc(arena, model + 1, sizeof *a->priv->run_uses);
+    a->missing = ldm_arena_alloc(arena, model + 1, sizeof *a->missing);
+    a->mismatched = ldm_arena_alloc(arena, model + 1, sizeof *a->mismatched);
+    a->unexpected = ldm_arena_alloc(arena, file + 1, sizeof *a->unexpected);
+    return a->priv->run_uses && a->missing && a->mismatched && a->unexpected;
+}
+
+ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema, ldm_audit **out,
+                            ldm_error *err)
+{
+    ldm_audit *a = ldm_calloc(1, sizeof *a);
+    ldm_status st;
+
+    *out = NULL;
+    if (a)
+        a->priv = ldm_calloc(1, sizeof *a->priv);
+    if (a && a->priv)
+        a->priv->arena = ldm_arena_create(0);
+    if (!a || !a->priv || !a->priv->arena) {
+        ldm_audit_free(a);
+        return ldm_error_nomem(err, sizeof *a, "the audit");
+    }
+    a->spec = spec;
+    a->ckpt = ckpt;
+    a->effective.cross_attention = spec->unet.use_spatial_transformer;
+    if (!allocate(a)) {
+        st = ldm_error_nomem(err, ldm_ckpt_count(ckpt) * sizeof(void *), "the lists of keys");
+        goto fail;
+    }
+    st = choose_weights(a, ema, err);
+    if (!st)
+        st = read_scale(a, err);
+    if (!st)
+        st = compare_schedule(a, err);
+    if (st)
+        goto fail;
+    mark_used(a);
+    match(a);
+    *out = a;
+    return LDM_OK;
+fail:
+    ldm_audit_free(a);
+    return st;
+}
+
+void ldm_audit_free(ldm_audit *a)
+{
+    if (!a)
+        return;
+    if (a->priv)
+        ldm_arena_free(a->priv->arena);
+    ldm_free(a->priv);
+    ldm_free(a);
+}
+
+/* The first tensor at fault, in state_dict order, as "NAME is missing" or with both shapes. */
+static void first_fault(const ldm_audit *a, ldm_str *out)
+{
+    const ldm_tensor_spec *missing = NULL;
+    const ldm_shape_mismatch *wrong = NULL;
+    size_t i;
+
+    for (i = 0; i < a->missing_count && !missing; i++) {
+        if (ldm_audit_run_uses(a, a->missing[i]))
+            missing = a->missing[i];
+    }
+    for (i = 0; i < a->mismatched_count && !wrong; i++) {
+        const ldm_tensor_spec *t = a->mismatched[i].expected;
+
+        if (ldm_audit_run_uses(a, t) || strcmp(t->name, "alphas_cumprod") == 0)
+            wrong = &a->mismatched[i];
+    }
+    if (wrong && (!missing || wrong->expected < missing)) {
+        ldm_str_printf(out, "%s has shape ", wrong->expected->name);
+        ldm_put_shape_info(out, wrong->found);
+        ldm_str_puts(out, ", the configuration expects ");
+        ldm_put_shape_spec(out, wrong->expected);
+    } else if (missing) {
+        ldm_str_printf(out, "%s is missing, expected with shape ", missing->name);
+        ldm_put_shape_spec(out, missing);
+    }
+}
+
+ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
+{
+    size_t others = a->run_missing + a->run_mismatched;
+    ldm_str fault = {0};
+    ldm_findings f;
+    ldm_status st;
+
+    if (a->fits)
+        return LDM_OK;
+    st = ldm_findings_create(a, false, &f, err);
+    if (!st) {
+        first_fault(a, &fault);
+        if (others > 1)
+            ldm_str_printf(&fault, " (and %zu more tensors that a run reads do not fit)",
+                           others - 1);
+        if (fault.failed)
+            st = ldm_error_nomem(err, 0, "a message");
+        else if (f.cause_count)
+            st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s: %s", ldm_ckpt_path(a->ckpt),
+                               fault.data, f.causes[0].finding, f.next_step);
+        else
+            st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s", ldm_ckpt_path(a->ckpt),
+                               fault.data, f.next_step);
+    }
+    ldm_str_free(&fault);
+    ldm_findings_free(&f);
+    return st;
+}

@@ -1,0 +1,38 @@
+/* For the room's tests: a small configuration as text, and checkpoints made of a spec. */
+#ifndef LDM_AUDIT_TESTING_H
+#define LDM_AUDIT_TESTING_H
+
+#include <jansson.h>
+
+#include "audit/audit.h"
+
+/* A configuration with its spec; overrides are dot-list assignments, ended by NULL. */
+typedef struct test_model {
+    ldm_config *cfg;
+    ldm_spec *spec;
+} test_model;
+test_model test_model_create(const char *yaml, const char *const *overrides);
+test_model test_model_load(const char *path, const char *const *overrides);
+void test_model_free(test_model *m);
+
+extern const char test_yaml[]; /* line numbers matter to the tests: see there */
+
+/* How a checkpoint differs from what the spec lists. All may be left zero. */
+typedef struct test_edit {
+    /* New name (in buf of 512 bytes), the same, or NULL to leave the tensor out. */
+    const char *(*rename)(const char *name, char *buf);
+    const char *extra;     /* one more tensor [2, 3] */
+    const char *fill_name; /* this tensor holds fill_value; all others zeros */
+    float fill_value;
+    const char *add_scale; /* a 0-d tensor of this name with fill_value */
+    bool schedule;         /* alphas_cumprod of the spec's own schedule */
+} test_edit;
+
+/* A safetensors file in memory, opened; *data must be freed after closing. */
+ldm_ckpt *test_ckpt_create(const ldm_spec *spec, const test_edit *edit, void **data);
+
+/* Reports; asserted to succeed. */
+json_t *test_check_json(const ldm_audit *a, bool values);
+char *test_check_text(const ldm_audit *a, bool all, bool colour); /* ldm_free */
+
+#endif

@@ -1,0 +1,409 @@
+/* Causes of a mismatch that can be recognised, each with its cure. A detector is one function in
+ * the table at the end; the order of the table is the order of the report, the most telling first.
+ * They compare names and what the shapes say (infer.c) with the configuration. */
+#include <stdio.h>
+#include <string.h>
+
+#include "audit/internal.h"
+#include "base/alloc.h"
+
+typedef struct probe {
+    const ldm_audit *a;
+    ldm_findings *f;
+    const ldm_inferred *in;
+} probe;
+
+static ldm_cause *add(probe *p, const char *id)
+{
+    ldm_findings *f = p->f;
+    static const ldm_cause empty;
+
+    if (!ldm_grow(&f->causes, &f->cause_cap, f->cause_count + 1, sizeof *f->causes)) {
+        f->failed = true;
+        return NULL;
+    }
+    f->causes[f->cause_count] = empty;
+    f->causes[f->cause_count].id = id;
+    return &f->causes[f->cause_count++];
+}
+
+static void report(probe *p, const char *id, const char *finding, const char *remedy,
+                   const char *set)
+{
+    ldm_cause *c = add(p, id);
+
+    if (c) {
+        c->finding = finding;
+        c->remedy = remedy;
+        c->set = set;
+    }
+}
+
+/* ---- kinds of file -----------------------------------------------------------------------------
+ */
+
+static void empty_file(probe *p)
+{
+    if (p->a->checkpoint_keys == 0)
+        report(p, "empty", "the file holds no tensors",
+               "give the model's checkpoint, usually called model.ckpt", NULL);
+}
+
+static void diffusers_file(probe *p)
+{
+    if (p->in->diffusers)
+        report(p, "diffusers",
+               "the keys are named as Hugging Face diffusers names them (down_blocks...), "
+               "not as CompVis does",
+               "use the original CompVis checkpoint (model.ckpt); ldm does not rename keys", NULL);
+}
+
+/* Keys that would match under another prefix: how many, of those that are missing. */
+static size_t would_match(const probe *p, const char *drop, const char *put)
+{
+    size_t i, n = 0;
+    char name[512];
+
+    for (i = 0; i < p->a->missing_count; i++) {
+        const char *key = p->a->missing[i]->name;
+
+        if (!ldm_starts_with(key, drop))
+            continue;
+        if ((size_t)snprintf(name, sizeof name, "%s%s", put, key + strlen(drop)) < sizeof name &&
+            ldm_ckpt_find(p->a->ckpt, name))
+            n++;
+    }
+    return n;
+}
+
+/* found: the prefix that a network has in the file; wanted: the one it has in CompVis' files. */
+static void wrong_prefix(probe *p, const char *found, const char *wanted, const char *what,
+                         const char *bare_id)
+{
+    ldm_findings *f = p->f;
+    size_t n;
+
+    if (!found || strcmp(found, wanted) == 0 || ldm_starts_with(found, "model_ema."))
+        return;
+    n = would_match(p, wanted, found);
+    if (n == 0)
+        return;
+    if (!*found) {
+        report(p, bare_id,
+               ldm_findings_text(f,
+                                 "the file holds the %s alone: %zu of its keys lack the prefix "
+                                 "'%s'",
+                                 what, n, wanted),
+               "use the whole latent diffusion checkpoint, which holds UNet and first stage", NULL);
+    } else if (ldm_ends_with(found, wanted)) {
+        int extra = (int)(strlen(found) - strlen(wanted));
+
+        report(p, "extra_prefix",
+               ldm_findings_text(f,
+                                 "the file's keys carry the extra prefix '%.*s' (%zu keys match "
+                                 "without it)",
+                                 extra, found, n),
+               ldm_findings_text(f,
+                                 "save it again without: {k[%d:]: v for k, v in sd.items() if "
+                                 "k.startswith('%.*s')}",
+                                 extra, extra, found),
+               NULL);
+    } else {
+        report(p, "other_prefix",
+               ldm_findings_text(f,
+                                 "the %s's keys begin with '%s' in the file, not with '%s' (%zu "
+                                 "keys match when renamed)",
+                                 what, found, wanted, n),
+               ldm_findings_text(f,
+                                 "save it again with the keys renamed to '%s...', as CompVis "
+                                 "names them",
+                                 wanted),
+               NULL);
+    }
+}
+
+static void prefixes(probe *p)
+{
+    size_t before = p->f->cause_count;
+
+    wrong_prefix(p, p->in->unet_prefix, "model.diffusion_model.", "UNet", "bare_unet");
+    /* One extra prefix on everything is one cause, not two. */
+    if (p->f->cause_count == before || strcmp(p->f->causes[before].id, "extra_prefix") != 0)
+        wrong_prefix(p, p->in->stage_prefix, "first_stage_model.", "first stage",
+                     "bare_first_stage");
+}
+
+static void missing_network(probe *p)
+{
+    const ldm_inferred *in = p->in;
+
+    if (p->f->cause_count)
+        return;
+    if (!in->unet_prefix && in->stage_prefix)
+        report(p, "first_stage_only", "the file has a first stage but no UNet",
+               "use the latent diffusion checkpoint: this one is of the autoencoder alone", NULL);
+    else if (in->unet_prefix && !in->stage_prefix)
+        report(p, "unet_only", "the file has a UNet but no first stage, so it cannot make pictures",
+               "use a checkpoint that holds first_stage_model.* too", NULL);
+    else if (!in->unet_prefix)
+        report(p, "foreign", "the file has neither a CompVis UNet nor a first stage",
+               "see what is in it: ldm inspect FILE", NULL);
+}
+
+static void ema_only(probe *p)
+{
+    if (!p->in->unet_from_ema || p->a->effective.ema)
+        return;
+    if (p->a->priv->ema_asked == 0)
+        report(p, "ema_only",
+               "the file has EMA weights (model_ema.*) only, and --no-ema asks for "
+               "the raw ones",
+               "leave --no-ema out", NULL);
+    else
+        report(p, "ema_only", "the file has EMA weights (model_ema.*) only, and use_ema is false",
+               "--set model.params.use_ema=true", "model.params.use_ema=true");
+}
+
+static void ema_partial(probe *p)
+{
+    size_t i, n = 0;
+
+    if (!p->a->effective.ema)
+        return;
+    for (i = 0; i < p->a->missing_count; i++)
+        n += p->a->missing[i]->component == LDM_COMPONENT_EMA &&
+             ldm_audit_run_uses(p->a, p->a->missing[i]);
+    if (n && !p->f->cause_count)
+        report(p, "ema_partial",
+               ldm_findings_text(p->f, "the file has EMA weights, but %zu of them are missing", n),
+               p->in->unet_from_ema ? "use a whole checkpoint" : "--no-ema uses the raw weights",
+               NULL);
+}
+
+/* ---- a configuration that describes another network --------------------------------------------
+ */
+
+static void difference(probe *p, const char *path, const char *id, const char *part,
+                       const char *found, const char *wanted)
+{
+    ldm_findings *f = p->f;
+    const ldm_setting *s = ldm_spec_setting(p->a->spec, path);
+    ldm_origin none = {NULL, 0, 0};
+    const char *origin = ldm_origin_short(f, s ? s->origin : none);
+    const char *set = ldm_findings_text(f, "model.params.%s=%s", path, found);
+
+    report(p, id,
+           ldm_findings_text(f, "the checkpoint's %s has %s %s, the configuration says %s (%s)",
+                             part, s ? s->name : path, found, wanted, origin),
+           ldm_findings_text(f, "--set %s%s%s", strchr(set, '[') ? "'" : "", set,
+                             strchr(set, '[') ? "'" : ""),
+           set);
+}
+
+static void int_difference(probe *p, const char *path, const char *id, const char *part, int found,
+                           int wanted)
+{
+    if (found > 0 && found != wanted)
+        difference(p, path, id, part, ldm_findings_text(p->f, "%d", found),
+                   ldm_findings_text(p->f, "%d", wanted));
+}
+
+static void bool_difference(probe *p, const char *path, const char *id, const char *part,
+                            bool found, bool wanted)
+{
+    if (found != wanted)
+        difference(p, path, id, part, found ? "true" : "false", wanted ? "true" : "false");
+}
+
+static const char *list_text(probe *p, const ldm_int_list *l)
+{
+    ldm_str s = {0};
+    const char *text;
+    int i;
+
+    ldm_str_puts(&s, "[");
+    for (i = 0; i < l->count; i++)
+        ldm_str_printf(&s, i ? ",%d" : "%d", l->items[i]);
+    ldm_str_puts(&s, "]");
+    p->f->failed |= s.failed;
+    text = ldm_findings_text(p->f, "%s", s.failed ? "" : s.data);
+    ldm_str_free(&s);
+    return text;
+}
+
+static void list_difference(probe *p, const char *path, const char *id, const char *part,
+                            const ldm_int_list *found, const ldm_int_list *wanted)
+{
+    if (!found->count ||
+        (found->count == wanted->count &&
+         memcmp(found->items, wanted->items, (size_t)found->count * sizeof found->items[0]) == 0))
+        return;
+    difference(p, path, id, part, list_text(p, found), list_text(p, wanted));
+}
+
+static bool contains(const ldm_int_list *l, int v)
+{
+    int i;
+
+    for (i = 0; i < l->count; i++) {
+        if (l->items[i] == v)
+            return true;
+    }
+    return false;
+}
+
+/* attention_resolutions count only where a level has that factor. */
+static void attention_difference(probe *p)
+{
+    const ldm_inferred *in = p->in;
+    const ldm_unet_config *u = &p->a->spec->unet;
+    ldm_int_list found = {0, {0}};
+    bool same = true;
+    int level;
+
+    if (!in->attention_known)
+        return;
+    for (level = in->channel_mult.count - 1; level >= 0; level--) {
+        if (contains(&in->attention, 1 << level) != contains(&u->attention_resolutions, 1 << level))
+            same = false;
+        if (contains(&in->attention, 1 << level))
+            found.items[found.count++] = 1 << level;
+    }
+    if (!same)
+        difference(p, "unet_config.params.attention_resolutions", "attention_resolutions", "UNet",
+                   list_text(p, &found), list_text(p, &u->attention_resolutions));
+}
+
+static void unet_differences(probe *p)
+{
+    static const char part[] = "UNet";
+    const ldm_inferred *in = p->in;
+    const ldm_unet_config *u = &p->a->spec->unet;
+
+    if (!in->unet_prefix)
+        return;
+    if (in->cross_attention && !u->use_spatial_transformer) {
+        report(
+            p, "spatial_transformer",
+            "the checkpoint's UNet has cross-attention (transformer_blocks): it is a conditional "
+            "model, text or class, and this configuration describes an unconditional one",
+            "use the YAML that was published with this checkpoint", NULL);
+        return;
+    }
+#define PATH(name) "unet_config.params." name
+    int_difference(p, PATH("model_channels"), "model_channels", part, in->model_channels,
+                   u->model_channels);
+    int_difference(p, PATH("in_channels"), "in_channels", part, in->in_channels, u->in_channels);
+    int_difference(p, PATH("out_channels"), "out_channels", part, in->out_channels,
+                   u->out_channels);
+    int_difference(p, PATH("num_res_blocks"), "num_res_blocks", part, in->num_res_blocks,
+                   u->num_res_blocks);
+    list_difference(p, PATH("channel_mult"), "channel_mult", part, &in->channel_mult,
+                    &u->channel_mult);
+    attention_difference(p);
+    if (in->updown_known)
+        bool_difference(p, PATH("resblock_updown"), "resblock_updown", part, in->resblock_updown,
+                        u->resblock_updown);
+    if (in->num_res_blocks)
+        bool_difference(p, PATH("use_scale_shift_norm"), "use_scale_shift_norm", part,
+                        in->scale_shift, u->use_scale_shift_norm);
+#undef PATH
+}
+
+static void stage_differences(probe *p)
+{
+    static const char part[] = "first stage";
+    const ldm_inferred *in = p->in;
+    const ldm_vq_config *v = &p->a->spec->vq;
+
+    if (!in->stage_prefix)
+        return;
+    if (!in->codebook && in->embed_dim)
+        report(p, "kl_first_stage",
+               "the checkpoint's first stage has no codebook (quantize.embedding): it is an "
+               "AutoencoderKL, and this configuration describes a VQModelInterface",
+               "use the YAML that was published with this checkpoint", NULL);
+#define PATH(name) "first_stage_config.params." name
+    if (in->codebook) {
+        int_difference(p, PATH("n_embed"), "n_embed", part, in->n_embed, v->n_embed);
+        int_difference(p, PATH("embed_dim"), "embed_dim", part, in->embed_dim, v->embed_dim);
+    }
+    int_difference(p, PATH("ddconfig.ch"), "ch", part, in->ch, v->ch);
+    int_difference(p, PATH("ddconfig.z_channels"), "z_channels", part, in->z_channels,
+                   v->z_channels);
+    int_difference(p, PATH("ddconfig.in_channels"), "stage_in_channels", part,
+                   in->stage_in_channels, v->in_channels);
+    int_difference(p, PATH("ddconfig.out_ch"), "out_ch", part, in->out_ch, v->out_ch);
+    int_difference(p, PATH("ddconfig.num_res_blocks"), "stage_num_res_blocks", part,
+                   in->stage_res_blocks, v->num_res_blocks);
+    list_difference(p, PATH("ddconfig.ch_mult"), "ch_mult", part, &in->ch_mult, &v->ch_mult);
+    if (in->ch && v->attn_type && in->mid_attention != (strcmp(v->attn_type, "none") != 0))
+        difference(p, PATH("ddconfig.attn_type"), "attn_type", part,
+                   in->mid_attention ? "vanilla" : "none", v->attn_type);
+#undef PATH
+}
+
+/* ---- schedule and scale ------------------------------------------------------------------------
+ */
+
+static void timesteps(probe *p)
+{
+    const ldm_tensor_info *t = ldm_ckpt_find(p->a->ckpt, "alphas_cumprod");
+
+    if (t && p->a->priv->schedule.state == LDM_SCHEDULE_OTHER_LENGTH && t->ndim == 1 &&
+        t->numel <= 100000)
+        int_difference(p, "timesteps", "timesteps", "schedule", (int)t->numel,
+                       p->a->spec->diffusion.timesteps);
+}
+
+static void scale_missing(probe *p)
+{
+    size_t i;
+
+    for (i = 0; i < p->a->missing_count; i++) {
+        const ldm_tensor_spec *t = p->a->missing[i];
+
+        if (strcmp(t->name, "scale_factor") == 0 && ldm_audit_run_uses(p->a, t))
+            report(p, "scale_factor",
+                   "scale_by_std is true, but the file has no scale_factor buffer and the "
+                   "configuration gives no value",
+                   "--set model.params.scale_factor=VALUE, the value of the training run", NULL);
+    }
+}
+
+/* ---- what is left ------------------------------------------------------------------------------
+ */
+
+static void damaged(probe *p)
+{
+    if (p->f->cause_count || p->a->fits)
+        return;
+    if (p->a->run_mismatched == 0 && p->a->matching * 2 > p->a->model_keys)
+        report(p, "incomplete",
+               ldm_findings_text(p->f,
+                                 "the networks agree as far as the file goes, but it lacks %zu "
+                                 "of the tensors that a run reads: it is incomplete",
+                                 p->a->run_missing),
+               "use the original file; `ldm check --all` names every missing key", NULL);
+    else
+        report(p, "unknown", "no known cause explains the differences",
+               "compare the lists of `ldm check --all` with the YAML the model was trained with",
+               NULL);
+}
+
+static void (*const detectors[])(probe *) = {
+    empty_file,        diffusers_file, prefixes,      missing_network, ema_only, unet_differences,
+    stage_differences, timesteps,      scale_missing, ema_partial,     damaged,
+};
+
+void ldm_find_causes(const ldm_audit *a, ldm_findings *f)
+{
+    probe p = {a, f, &f->inferred};
+    size_t i;
+
+    /* Extra keys alone are no fault, and neither are differences that no name or shape shows. */
+    if (a->fits && a->mismatched_count == 0 && a->unexpected_count == 0)
+        return;
+    for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++)
+        detectors[i](&p);
+}

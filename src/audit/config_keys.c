@@ -1,0 +1,61 @@
+/* Configuration keys worth a line in the report: unknown ones, those without effect, and those of
+ * training only, in the order of the files and lines. */
+#include <string.h>
+
+#include "audit/internal.h"
+#include "base/alloc.h"
+
+const char *ldm_key_status_text(ldm_key_status s)
+{
+    switch (s) {
+    case LDM_KEY_UNKNOWN:
+        return "unknown";
+    case LDM_KEY_NO_EFFECT:
+        return "no effect";
+    case LDM_KEY_TRAINING:
+        break;
+    }
+    return "training only";
+}
+
+/* By file, then by line; equal places keep their order. */
+static bool before(const ldm_config_key *a, const ldm_config_key *b)
+{
+    int order = strcmp(a->origin.source, b->origin.source);
+
+    return order ? order < 0 : a->origin.line < b->origin.line;
+}
+
+static void add(ldm_findings *f, ldm_config_key key)
+{
+    size_t i;
+
+    if (!ldm_grow(&f->keys, &f->key_cap, f->key_count + 1, sizeof *f->keys)) {
+        f->failed = true;
+        return;
+    }
+    for (i = f->key_count++; i > 0 && before(&key, &f->keys[i - 1]); i--)
+        f->keys[i] = f->keys[i - 1];
+    f->keys[i] = key;
+}
+
+void ldm_find_config_keys(const ldm_audit *a, ldm_findings *f)
+{
+    const ldm_spec *s = a->spec;
+    size_t i;
+
+    for (i = 0; i < s->unknown_count; i++) {
+        const ldm_unknown_key *u = &s->unknown[i];
+
+        add(f, (ldm_config_key){u->path, u->origin, LDM_KEY_UNKNOWN,
+                                "the original's constructor does not take it", u->suggestion});
+    }
+    for (i = 0; i < s->setting_count; i++) {
+        const ldm_setting *k = &s->settings[i];
+
+        if (k->origin.source && k->effect == LDM_EFFECT_NONE)
+            add(f, (ldm_config_key){k->path, k->origin, LDM_KEY_NO_EFFECT, k->reason, NULL});
+        else if (k->origin.source && k->effect == LDM_EFFECT_TRAINING)
+            add(f, (ldm_config_key){k->path, k->origin, LDM_KEY_TRAINING, k->reason, NULL});
+    }
+}

@@ -1,0 +1,55 @@
+/* Counting: tensors, elements and bytes of both sides, by component, by kind and by dtype. */
+#include <string.h>
+
+#include "audit/internal.h"
+
+void ldm_tally_add(ldm_tally *t, uint64_t elements, uint64_t bytes)
+{
+    t->tensors++;
+    t->elements += elements;
+    t->bytes += bytes;
+}
+
+static void add_matched(const ldm_audit *a, ldm_stats *s, int group, const ldm_tensor_spec *t)
+{
+    const ldm_tensor_info *have = ldm_ckpt_find(a->ckpt, t->name);
+
+    if (have && ldm_audit_same_shape(t, have))
+        ldm_tally_add(&s->matched[group], t->numel, have->numel * ldm_dtype_size(have->dtype));
+}
+
+/* With __is_first_stage__ the conditioner is the first stage under a second name. */
+static bool is_second_copy(const ldm_audit *a, const char *name)
+{
+    return a->spec->diffusion.cond_stage == LDM_COND_STAGE_FIRST_STAGE &&
+           ldm_starts_with(name, "cond_stage_model.");
+}
+
+void ldm_find_stats(const ldm_audit *a, ldm_findings *f)
+{
+    ldm_stats *s = &f->stats;
+    size_t i;
+    int k;
+
+    for (k = 0; k < a->spec->tensor_count; k++) {
+        const ldm_tensor_spec *t = &a->spec->tensors[k];
+
+        ldm_tally_add(&s->model[t->component], t->numel, 4 * t->numel);
+        ldm_tally_add(&s->model_kind[ldm_key_kind_of(t->name)], t->numel, 4 * t->numel);
+        ldm_tally_add(&s->model_total, t->numel, 4 * t->numel);
+        if (ldm_key_is_parameter(t->name) && !is_second_copy(a, t->name))
+            s->model_parameters += t->numel;
+        add_matched(a, s, (int)t->component, t);
+    }
+    for (i = 0; i < ldm_ckpt_count(a->ckpt); i++) {
+        const ldm_tensor_info *t = ldm_ckpt_at(a->ckpt, i);
+        uint64_t bytes = t->numel * ldm_dtype_size(t->dtype);
+
+        ldm_tally_add(&s->file[ldm_key_group(t->name)], t->numel, bytes);
+        ldm_tally_add(&s->kind[ldm_key_kind_of(t->name)], t->numel, bytes);
+        ldm_tally_add(&s->dtype[t->dtype], t->numel, bytes);
+        ldm_tally_add(&s->file_total, t->numel, bytes);
+        if (ldm_key_is_parameter(t->name) && !is_second_copy(a, t->name))
+            s->file_parameters += t->numel;
+    }
+}

@@ -1,0 +1,79 @@
+/* Small pieces of a terminal report: colour, headings, shapes, wrapped sentences. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "audit/internal.h"
+
+enum { WIDTH = 100 };
+
+void ldm_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text)
+{
+    static const char *const codes[] = {"\033[32m", "\033[33m", "\033[31m", ""};
+
+    if (!colour || tone == LDM_TONE_PLAIN)
+        ldm_str_puts(out, text);
+    else
+        ldm_str_printf(out, "%s%s\033[0m", codes[tone], text);
+}
+
+void ldm_heading(ldm_str *out, bool colour, const char *text)
+{
+    ldm_str_printf(out, colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
+}
+
+void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_spec *t)
+{
+    int i;
+
+    ldm_str_puts(out, "[");
+    for (i = 0; i < t->ndim; i++)
+        ldm_str_printf(out, i ? ", %" PRId64 : "%" PRId64, t->shape[i]);
+    ldm_str_puts(out, "]");
+}
+
+void ldm_put_shape_info(ldm_str *out, const ldm_tensor_info *t)
+{
+    int i;
+
+    ldm_str_puts(out, "[");
+    for (i = 0; i < t->ndim; i++)
+        ldm_str_printf(out, i ? ", %" PRIu64 : "%" PRIu64, t->shape[i]);
+    ldm_str_puts(out, "]");
+}
+
+void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text)
+{
+    while (*text) {
+        size_t word = strcspn(text, " ");
+
+        if (column > indent && column + word > WIDTH) {
+            ldm_str_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        ldm_str_append(out, text, word);
+        column += word;
+        text += word;
+        if (*text == ' ') {
+            /* The blank goes only before a word that stays on the line. */
+            if (text[1] && column + 1 + strcspn(text + 1, " ") <= WIDTH) {
+                ldm_str_puts(out, " ");
+                column++;
+            } else if (text[1]) {
+                column = WIDTH;
+            }
+            text++;
+        }
+    }
+    ldm_str_puts(out, "\n");
+}
+
+void ldm_put_name(ldm_str *out, const char *name)
+{
+    for (; *name; name++) {
+        char c = *name;
+
+        if ((unsigned char)c < 0x20 || c == 0x7f)
+            c = '?';
+        ldm_str_append(out, &c, 1);
+    }
+}

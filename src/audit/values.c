@@ -1,0 +1,82 @@
+/* `ldm check --values`: reads every tensor once and counts what is not a finite number. */
+#include <math.h>
+
+#include "audit/internal.h"
+#include "base/alloc.h"
+
+static ldm_status grow_buffer(float **buf, uint64_t *cap, uint64_t need, ldm_error *err)
+{
+    float *p;
+
+    if (need <= *cap)
+        return LDM_OK;
+    if (need > SIZE_MAX / sizeof *p)
+        return ldm_error_nomem(err, need, "a tensor");
+    p = ldm_reallocarray(*buf, (size_t)need, sizeof *p);
+    if (!p)
+        return ldm_error_nomem(err, need * sizeof *p, "a tensor");
+    *buf = p;
+    *cap = need;
+    return LDM_OK;
+}
+
+static void count_bad(const float *v, uint64_t n, ldm_bad_values *b)
+{
+    uint64_t i;
+
+    for (i = 0; i < n; i++) {
+        if (!isfinite(v[i])) {
+            if (isnan(v[i]))
+                b->nan++;
+            else
+                b->inf++;
+        }
+    }
+}
+
+static double deviation(const float *v, uint64_t n)
+{
+    double sum = 0, squares = 0, mean;
+    uint64_t i;
+
+    for (i = 0; i < n; i++) {
+        sum += v[i];
+        squares += (double)v[i] * v[i];
+    }
+    mean = n ? sum / (double)n : 0;
+    return n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
+}
+
+ldm_status ldm_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err)
+{
+    const ldm_tensor_info *book =
+        ldm_ckpt_find(a->ckpt, "first_stage_model.quantize.embedding.weight");
+    float *buf = NULL;
+    uint64_t cap = 0;
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    for (i = 0; i < ldm_ckpt_count(a->ckpt) && !st; i++) {
+        const ldm_tensor_info *t = ldm_ckpt_at(a->ckpt, i);
+        ldm_bad_values b = {t, 0, 0};
+
+        st = grow_buffer(&buf, &cap, t->numel, err);
+        if (!st && t->numel)
+            st = ldm_ckpt_read_f32(a->ckpt, t, buf, err);
+        if (st || !t->numel)
+            continue;
+        count_bad(buf, t->numel, &b);
+        if (t == book && !b.nan && !b.inf)
+            f->codebook_std = deviation(buf, t->numel);
+        ldm_ckpt_release(a->ckpt, t);
+        if (!b.nan && !b.inf)
+            continue;
+        if (!ldm_grow(&f->bad, &f->bad_cap, f->bad_count + 1, sizeof *f->bad))
+            st = ldm_error_nomem(err, sizeof *f->bad, "the list of bad values");
+        else
+            f->bad[f->bad_count++] = b;
+    }
+    ldm_free(buf);
+    f->values_read = !st;
+    return st;
+}
