@@ -205,7 +205,7 @@ typedef struct task {
     bool *good;              /* [count] */
     json_t *pictures;        /* [{index, seed, file}], with --json */
 
-    int seen, failed;
+    int seen, failed, written; /* pictures */
     double started, finished;
 } task;
 
@@ -463,10 +463,12 @@ static int write_picture(task *t, const ldm_result *r)
         st = ldm_image_write(name, &im, full, &err);
     }
     ldm_bar_clear(&t->bar);
-    if (st)
+    if (st) {
         code = ldm_cli_fail(t->cmd, st, &err);
-    else
-        note_picture(t, r, name, NULL);
+        goto done;
+    }
+    note_picture(t, r, name, NULL);
+    t->written++;
 done:
     free(full);
     ldm_release(recipe);
@@ -584,8 +586,8 @@ static int print_result(task *t)
 
     if (!t->o->json) {
         if (!t->o->quiet)
-            fprintf(stderr, "%d picture%s in %.1f s\n", t->seen - t->failed,
-                    t->seen - t->failed == 1 ? "" : "s", t->finished - t->started);
+            fprintf(stderr, "%d picture%s in %.1f s\n", t->written, t->written == 1 ? "" : "s",
+                    t->finished - t->started);
         return LDM_EXIT_OK;
     }
     root = json_object();

@@ -1,0 +1,38 @@
+# ldm check: exit code 3 if and only if a run could not use the checkpoint.
+
+works check $TINY
+stdout_has 'model.diffusion_model.*FOUND'
+stdout_has 'first_stage_model.*FOUND'
+stdout_has 'scale_factor'
+stderr_empty
+works check $TINY --json
+stdout_has '"missing": *\[\]'
+stdout_has '"matching": *415'
+stdout_has '"model_keys": *415'
+stdout_has '"checkpoint_keys": *415'
+stdout_has '"settings"'
+works check $TINY --no-ema
+works check $TINY --ema --values
+
+# Settings that no shape shows change nothing; a shape that differs does.
+works check $TINY --set model.params.scale_factor=0.18215 \
+    --set model.params.unet_config.params.num_heads=8
+stdout_has '0.18215'
+ldm check $TINY --set model.params.unet_config.params.model_channels=64
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+[ -s "$OUT" ] || die "expected the report on stdout"
+stderr_empty
+ldm check $TINY --set model.params.unet_config.params.channel_mult=[1,1,1] --json
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_lacks '"missing": *\[\]'
+
+# An unknown key is told with its line; a layer over the config counts.
+printf 'model:\n  params:\n    scale_facter: 0.5\n' >layer.yaml
+works check $TINY --config layer.yaml
+stdout_has 'layer.yaml:3'
+stdout_has 'scale_facter'
+
+fails 1 "nothing.ckpt.*No such file" check --ckpt nothing.ckpt --config "$CONFIG"
+fails 1 "nothing.yaml.*No such file" check --ckpt "$CKPT" --config nothing.yaml
+fails 1 "is a folder" check --ckpt . --config "$CONFIG"
+fails 1 "config.yaml" check --ckpt "$CONFIG" --config "$CONFIG"

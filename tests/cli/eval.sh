@@ -1,0 +1,41 @@
+# ldm eval: parts of the network on arrays.
+
+npy x.npy '(2, 3, 16, 16)' 6144
+npy picture.npy '(1, 3, 64, 64)' 49152
+works eval $TINY --part unet --in x.npy --t 500 --out eps.npy
+stdout_has '^eps.npy: unet float32 \[2,3,16,16\] mean '
+works eval $TINY --part decode --in x.npy --out y.npy
+stdout_has '\[2,3,64,64\]'
+works eval $TINY --part decode --in x.npy --no-quantize --out y.npy
+works eval $TINY --part encode --in picture.npy --out z.npy
+stdout_has '\[1,3,16,16\]'
+works eval $TINY --part quantize --in z.npy --out q.npy
+stdout_has '\[1,3,16,16\]'
+works eval $TINY --part indices --in z.npy --out i.npy --json
+stdout_has '"dtype": "int64"'
+stdout_has '"out": "i.npy"'
+head -c 128 i.npy | grep -q "<i8.*(1, 16, 16)" || die "i.npy is not int64 [1,16,16]"
+
+# Raw and EMA weights differ; so do instructions and threads not.
+works eval $TINY --part unet --in x.npy --t 500 --no-ema --out raw.npy
+differ eps.npy raw.npy
+works eval $TINY --part unet --in x.npy --t 500 --threads 1 --out one.npy
+same eps.npy one.npy
+
+# Every block's output, under the names of the reference data.
+works eval $TINY --part unet --in x.npy --t 500 --dump act
+for f in input_blocks_00 input_blocks_03 middle_block output_blocks_00 output_blocks_03 eps; do
+    [ -f act/$f.npy ] || die "act/$f.npy is missing"
+done
+
+fails 1 "nothing.npy.*No such file" eval $TINY --part unet --in nothing.npy --t 5 --out o.npy
+fails 1 "config.yaml" eval $TINY --part unet --in "$CONFIG" --t 5 --out o.npy
+npy bad.npy '(1, 4, 16, 16)' 4096
+fails 2 "4" eval $TINY --part unet --in bad.npy --t 5 --out o.npy
+npy flat.npy '(768,)' 3072
+fails 2 "dimension|shape|N,C,H,W" eval $TINY --part unet --in flat.npy --t 5 --out o.npy
+fails 2 "3" eval $TINY --part encode --in bad.npy --out o.npy
+npy odd.npy '(1, 3, 15, 16)' 2880
+fails 2 "15" eval $TINY --part unet --in odd.npy --t 5 --out o.npy
+fails 1 "no/o.npy" eval $TINY --part unet --in x.npy --t 5 --out no/o.npy
+fails 2 "--t: '-1'" eval $TINY --part unet --in x.npy --t -1 --out o.npy

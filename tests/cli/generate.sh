@@ -1,0 +1,103 @@
+# ldm generate: what is written where.
+
+works generate $TINY --steps 2 -o face.png
+stdout_is face.png
+stderr_has 'DDIM, 2 steps'
+files_are face.png
+works metrics face.png
+stdout_has '^face.png: 64 x 64$'
+
+# The same seed gives the same file; another seed another picture; what is there is replaced.
+works generate $TINY --steps 2 -o again.png
+same face.png again.png
+works generate $TINY --steps 2 --seed 43 -o again.png
+differ face.png again.png
+rm again.png
+
+# A trailing slash, an existing folder or several pictures: a folder of numbered files.
+works generate $TINY --steps 2 -o new/deep/
+stdout_is new/deep/00000.png
+works generate $TINY --steps 2 -o new
+stdout_is new/00000.png
+same_pixels new/00000.png face.png
+works generate $TINY --steps 2 -n 3 -o three --grid --npz
+stdout_is 'three/00000.png
+three/00001.png
+three/00002.png'
+same_pixels three/00000.png face.png
+files_are face.png new/00000.png new/deep/00000.png three/00000.png three/00001.png \
+    three/00002.png three/grid.png three/samples.npz
+works metrics three/grid.png
+rm -r new
+
+# Picture i has seed + i, whatever the batch and the threads.
+works generate $TINY --steps 2 --seed 44 -o one.png
+same_pixels three/00002.png one.png
+works generate $TINY --steps 2 -n 3 -o single --batch 1 --threads 1
+works generate $TINY --steps 2 -n 3 -o triple --batch 3 --threads 2
+for i in 0 1 2; do
+    same_pixels single/0000$i.png triple/0000$i.png
+    same_pixels single/0000$i.png three/0000$i.png
+done
+rm -r single triple three one.png
+
+# No -o: a folder in the current one.
+works generate $TINY --steps 1
+stdout_is generated_outputs/00000.png
+rm -r generated_outputs
+
+# Arrays.
+works generate $TINY --steps 2 -n 2 -o two --save-latent z.npy --save-image x.npy
+head -c 128 z.npy | grep -q "'shape': (2, 3, 16, 16)" || die "shape of z.npy"
+head -c 128 x.npy | grep -q "'shape': (2, 3, 64, 64)" || die "shape of x.npy"
+[ "$(wc -c <z.npy)" -eq $((128 + 2 * 3 * 16 * 16 * 4)) ] || die "size of z.npy"
+
+# The sheet of one picture is the picture; --npz lies beside it.
+works generate $TINY --steps 2 -o face.png --grid --npz
+stderr_has 'note: --grid of one picture'
+[ -f face.npz ] || die "face.npz is missing"
+rm -r two ./*.npy face.npz
+
+# Start noise from a file sets number and size, whatever the config says.
+npy x.npy '(2, 3, 8, 24)' $((2 * 3 * 8 * 24 * 4))
+works generate $TINY --steps 2 --x-t x.npy -o wide
+stdout_is 'wide/00000.png
+wide/00001.png'
+works metrics wide/00001.png
+stdout_has ' 96 x 32$'
+works generate $TINY --steps 2 --shape 3,8,24 -o wide.png
+works metrics wide.png
+stdout_has ' 96 x 32$'
+rm -r wide wide.png x.npy
+
+# JSON: one object, and nothing else on stdout.
+works generate $TINY --steps 2 -n 2 -o two/ --json
+[ "$(head -n 1 "$OUT")" = '{' ] && [ "$(tail -n 1 "$OUT")" = '}' ] || die "not one object"
+stdout_has '"two/00000.png"'
+stdout_has '"two/00001.png"'
+stdout_has '"steps_run": 2'
+stdout_has '"seconds": [0-9.]+'
+stdout_has '"interrupted": false'
+rm -r two
+
+# --quiet: stderr stays empty.
+works generate $TINY --steps 2 -o face.png --quiet
+stderr_empty
+
+# Settings change the picture, or say that they do not.
+cp face.png base.png
+works generate $TINY --steps 2 --no-ema -o raw.png
+differ raw.png base.png
+works generate $TINY --steps 2 --eta 1 -o eta.png
+differ eta.png base.png
+works generate $TINY --steps 2 --set model.params.scale_factor=0.18215 -o scaled.png
+works generate $TINY --steps 2 --scale 7.5 --cond zeros -o guided.png
+stderr_has 'note: .*guidance'
+same_pixels guided.png base.png
+works generate $TINY --steps 150 -o many.png
+stderr_has 'note: .*150.*167'
+works generate $TINY --steps 37 -o many.png
+stderr_has 'DDIM, 37 steps'
+for s in quad leading trailing linspace; do
+    works generate $TINY --steps 3 --timesteps $s -o many.png
+done

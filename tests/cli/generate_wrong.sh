@@ -1,0 +1,73 @@
+# ldm generate: files that are wrong. One line each, no file left behind.
+
+fails 1 "nothing.ckpt.*No such file" generate --ckpt nothing.ckpt --config "$CONFIG"
+fails 1 "nothing.yaml.*No such file" generate --ckpt "$CKPT" --config nothing.yaml
+fails 1 "is a folder" generate --ckpt . --config "$CONFIG"
+fails 1 "is a folder" generate --ckpt "$CKPT" --config .
+fails 2 "config" generate --ckpt "$CKPT"
+
+: >empty
+printf 'hello world, this is no checkpoint\n' >text
+head -c 4096 /dev/zero >zeros
+head -c 700000 "$CKPT" >cut.ckpt
+for f in empty text zeros cut.ckpt; do
+    fails 1 "$f" generate --ckpt $f --config "$CONFIG"
+done
+fails 1 "text|root|map" generate --ckpt "$CKPT" --config text
+printf 'model:\n  params: [1, 2\n' >broken.yaml
+fails 1 "broken.yaml:[0-9]+:[0-9]+" generate --ckpt "$CKPT" --config broken.yaml
+printf 'model:\n  a: 1\n  a: 2\n' >twice.yaml
+fails 1 "twice.yaml:3" generate --ckpt "$CKPT" --config twice.yaml
+printf 'model:\n  target: other.Model\n' >other.yaml
+fails 1 "other.Model" generate --ckpt "$CKPT" --config other.yaml
+
+# --set
+fails 2 "model.params.scale_factor" generate $TINY --set model.params.scale_factor
+fails 1 "scale_factor" generate $TINY --set model.params.scale_factor=abc
+fails 1 "num_head_channels" generate $TINY --set model.params.unet_config.params.num_head_channels=7
+fails 3 "model_ema.diffusion_model.*expects.*model_channels" generate $TINY --set model.params.unet_config.params.model_channels=64
+fails 3 "quantize.embedding.weight.*256.*512" generate $TINY --set model.params.first_stage_config.params.n_embed=512
+
+# Arrays of other shapes, and files that are no arrays.
+npy x5.npy '(1, 1, 3, 16, 16)' 3072
+fails 2 "--x-t: x5.npy has 5 dimensions.*expected \[N,C,H,W\]" generate $TINY --x-t x5.npy
+npy channels.npy '(1, 4, 16, 16)' 4096
+fails 2 "4" generate $TINY --x-t channels.npy
+npy x.npy '(1, 3, 16, 16)' 3072
+npy noise.npy '(3, 1, 3, 16, 16)' 9216
+fails 2 "-n 2: x.npy holds start noise for 1" generate $TINY --x-t x.npy -n 2
+fails 2 "--shape 3,8,8: x.npy has shape \[1,3,16,16\]" generate $TINY --x-t x.npy --shape 3,8,8
+fails 2 "3" generate $TINY --steps 2 --eta 1 --noise noise.npy
+npy short.npy '(1, 3, 16, 16)' 3000
+fails 1 "short.npy" generate $TINY --x-t short.npy
+fails 1 "text" generate $TINY --x-t text
+fails 1 "missing.npy.*No such file" generate $TINY --x-t missing.npy
+fails 1 "is a folder" generate $TINY --x-t .
+npy odd.npy '(1, 3, 15, 16)' 2880
+fails 2 "15" generate $TINY --x-t odd.npy
+npy mask.npy '(1, 1, 8, 8)' 256
+fails 2 "mask" generate $TINY --mask mask.npy --x0 x.npy
+npy mask.npy '(1, 1, 16, 16)' 1024
+npy x0.npy '(1, 3, 8, 8)' 768
+fails 2 "x0" generate $TINY --mask mask.npy --x0 x0.npy
+fails 2 "channels|shape" generate $TINY --shape 4,16,16
+
+# Places that cannot be written, found before any work is done.
+: >file
+fails 1 "'file' is a file; several pictures need a folder" generate $TINY -n 2 -o file
+fails 1 "cannot make folder 'file/sub/'" generate $TINY -o file/sub/
+fails 1 "there is no folder 'no'" generate $TINY -o no/face.png
+fails 1 "--save-latent: cannot write 'no/z.npy'" generate $TINY -o f.png --save-latent no/z.npy
+fails 2 "--save-image: '.' is a folder" generate $TINY -o f.png --save-image .
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir locked
+    chmod 500 locked
+    fails 1 "Permission denied" generate $TINY -o locked/face.png
+    fails 1 "Permission denied" generate $TINY -n 2 -o locked/faces
+    chmod 700 locked
+fi
+
+fails 1 "memory" generate $TINY --max-memory 1M -o f.png
+LDM_MAX_ISA=sse9
+export LDM_MAX_ISA
+fails 2 "sse9" generate $TINY -o f.png

@@ -1,0 +1,47 @@
+# ldm generate --like: the recipe in a picture repeats it.
+
+works generate $TINY --steps 3 --eta 0.5 --seed 7 -n 2 -o two --no-ema \
+    --set model.params.scale_factor=0.9 --quiet
+works generate --like two/00001.png -o again.png --quiet
+stdout_is again.png
+same_pixels two/00001.png again.png
+
+# Options beside it win.
+works generate --like two/00001.png --steps 2 -o other.png --json
+stdout_has '"steps_run": 2'
+stdout_has '"weights": "raw"'
+stdout_has '^ +8,?$'
+works generate --like two/00001.png --set model.params.scale_factor=0.5 -o other.png
+differ other.png again.png
+
+# From another folder the checkpoint has to be named.
+mkdir moved
+cp "$CKPT" moved/m.ckpt
+works generate --ckpt moved/m.ckpt --config "$CONFIG" --steps 2 -o m.png
+mv moved/m.ckpt moved/n.ckpt
+fails 1 "moved/m.ckpt" generate --like m.png -o n.png
+works generate --like m.png --ckpt moved/n.ckpt -o n.png
+stderr_lacks warning
+same_pixels m.png n.png
+
+# Another checkpoint under the old name: refused, unless it is named.
+LC_ALL=C sed 's/ZZZZZZZZ/YZZZZZZZ/' "$CKPT" >moved/m.ckpt # padding only: it stays readable
+differ moved/m.ckpt "$CKPT"
+fails 3 "m.png was made with a checkpoint of SHA-256" generate --like m.png -o o.png
+works generate --like m.png --ckpt moved/m.ckpt -o o.png
+stderr_has 'warning: m.png was made with a checkpoint of SHA-256'
+same_pixels m.png o.png
+
+# Noise from files is found again.
+npy x.npy '(2, 3, 16, 16)' 6144
+works generate $TINY --steps 2 --x-t x.npy -o noise
+works generate --like noise/00001.png -o repeat
+stderr_has 'repeats the whole run'
+same_pixels noise/00001.png repeat/00001.png
+same_pixels noise/00000.png repeat/00000.png
+
+# Pictures without a recipe, and files that are no pictures.
+works generate $TINY --steps 1 -n 2 -o sheet --grid
+fails 1 "sheet/grid.png.*recipe" generate --like sheet/grid.png -o p.png
+fails 1 "nothing.png.*No such file" generate --like nothing.png
+fails 1 "x.npy" generate --like x.npy

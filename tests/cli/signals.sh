@@ -1,0 +1,46 @@
+# Interrupts end after the current step and keep what is done; a closed or full stdout is noticed; the
+# bar is drawn on terminals only.
+
+# timeout sends the signal once the run is well under way.
+COMMAND='generate, interrupted'
+CODE=0
+timeout -s INT 2 "$LDM" generate $TINY --steps 1000 -n 500 --batch 1 --threads 1 -o many \
+    --save-latent z.npy --json >"$OUT" 2>"$ERR" || CODE=$?
+# timeout itself says 124 when it had to send the signal; the program's code is in the JSON's absence.
+[ "$CODE" -eq 124 ] || die "expected the run to be interrupted"
+stderr_has 'interrupted: [0-9]+ of 500 pictures are done and kept'
+stdout_has '"interrupted": true'
+CODE=0
+timeout --preserve-status -s INT 1 "$LDM" generate $TINY --steps 1000 -n 500 --threads 1 -o many2 \
+    --quiet >"$OUT" 2>"$ERR" || CODE=$?
+[ "$CODE" -eq 130 ] || die "expected exit code 130"
+CODE=0
+timeout --preserve-status -s TERM 1 "$LDM" generate $TINY --steps 1000 -n 500 --threads 1 -o many3 \
+    --quiet >"$OUT" 2>"$ERR" || CODE=$?
+[ "$CODE" -eq 143 ] || die "expected exit code 143"
+# No half-written file: every picture that is there can be read.
+for f in many*/*; do
+    [ ! -e "$f" ] || "$LDM" metrics "$f" >"$OUT" 2>"$ERR" || die "$f is not whole"
+done
+
+# Output that cannot be delivered is a failure.
+COMMAND='check >/dev/full'
+CODE=0
+"$LDM" check $TINY >/dev/full 2>"$ERR" || CODE=$?
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stderr_has 'writing to stdout failed'
+COMMAND='check | (reads nothing)'
+{ CODE=0; sleep 0.5; "$LDM" check $TINY 2>"$ERR" || CODE=$?; echo $CODE >"$ROOM/said/code"; } | :
+[ "$(cat "$ROOM/said/code")" -eq 1 ] || die "expected exit code 1"
+stderr_has 'writing to stdout failed'
+
+# A terminal on stderr gets a bar; a file does not.
+works generate $TINY --steps 5 -o face.png
+stderr_lacks 'step/s'
+if command -v script >/dev/null; then
+    COMMAND='generate, in a terminal'
+    script -qec "'$LDM' generate $TINY --steps 50 -n 4 --batch 1 -o four" /dev/null >"$OUT" 2>&1 \
+        </dev/null || die "expected success"
+    stdout_has 'sampling \[#*\.*\] [0-9]+/50  .* step/s  ETA 0:'
+    stdout_has 'picture 1-1 of 4'
+fi
