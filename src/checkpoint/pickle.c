@@ -3,9 +3,7 @@
  * in `st`; after it every helper returns at once, so that the opcodes read straight. */
 #include "checkpoint/pickle.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,8 +12,7 @@
 enum {
     MAX_PROTOCOL = 5,
     MAX_GLOBAL_NAME = 1000,
-    MAX_INT_BYTES = 128, /* of a LONG: torch's magic number has 10 */
-    MAX_NUMBER_TEXT = 320
+    MAX_INT_BYTES = 128 /* of a LONG: torch's magic number has 10 */
 };
 
 typedef struct machine {
@@ -270,46 +267,15 @@ static void push_long(machine *m, uint64_t len)
         push_text(m, LDM_PK_BIGINT, text, ldm_pickle_hex(p, (size_t)len, text));
 }
 
-/* The decimal numbers of protocol 0: "12", "12L", "00" and "01" for bools, "1e-3". */
 static void push_number_line(machine *m)
 {
-    char text[MAX_NUMBER_TEXT], *end;
     size_t len = 0;
     const char *line = take_line(m, &len);
-    long long i;
-    double f;
+    ldm_pk *v = line ? make(m, LDM_PK_INT) : NULL;
 
-    if (!line)
-        return;
-    if (m->op == 'I' && len == 2 && line[0] == '0' && (line[1] == '0' || line[1] == '1')) {
-        push_bool(m, line[1] == '1');
-        return;
-    }
-    if (m->op == 'L' && len && line[len - 1] == 'L')
-        len--;
-    if (len && len < sizeof text) {
-        memcpy(text, line, len);
-        text[len] = '\0';
-        errno = 0;
-        if (m->op == 'F') {
-            f = strtod(text, &end);
-            if (end == text + len) {
-                push_float(m, f);
-                return;
-            }
-        } else {
-            i = strtoll(text, &end, 10);
-            if (end == text + len && errno == ERANGE) {
-                push_text(m, LDM_PK_BIGINT, line, len);
-                return;
-            }
-            if (end == text + len) {
-                push_int(m, i);
-                return;
-            }
-        }
-    }
-    FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no number", (int)(len < 40 ? len : 40), line);
+    if (v && !ldm_pickle_number(m->op, line, len, v))
+        FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no number", (int)(len < 40 ? len : 40), line);
+    push(m, v);
 }
 
 static void push_binfloat(machine *m)
@@ -342,8 +308,6 @@ static void push_text_line(machine *m)
     else
         push_text(m, LDM_PK_STR, dst, n);
 }
-
-/* ---- containers ---- */
 
 static bool seq_append(machine *m, ldm_pk *v, ldm_pk **items, size_t count)
 {
@@ -436,8 +400,6 @@ static void add_one(machine *m, ldm_pk_kind kind)
         add_to_top(m, kind, items, kind == LDM_PK_DICT ? 2 : 1);
 }
 
-/* ---- memo ---- */
-
 static void memo_put(machine *m, uint64_t index)
 {
     ldm_pk *v = top(m);
@@ -480,8 +442,6 @@ static uint64_t memo_index_line(machine *m)
         FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no memo index", (int)(len < 40 ? len : 40), line);
     return v;
 }
-
-/* ---- globals and objects ---- */
 
 static uint64_t hash_name(const char *name)
 {

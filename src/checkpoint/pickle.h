@@ -118,4 +118,8 @@ size_t ldm_pickle_hex(const unsigned char *p, size_t len, char *dst);
 /* A decimal number without sign. False where the text is none or it does not fit. */
 bool ldm_pickle_index(const char *text, size_t len, uint64_t *out);
 
+/* The line behind an opcode I, L or F ("12", "12L", "00" and "01" for bools, "1e-3"): fills v's
+ * kind and value; a number beyond 64 bits points into the line. False where it is no number. */
+bool ldm_pickle_number(int op, const char *line, size_t len, ldm_pk *v);
+
 #endif

@@ -1,10 +1,14 @@
 /* What ldm knows of pickled names, and the text encodings of protocol 0; see pickle.h. */
 #include "checkpoint/pickle.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "checkpoint/checkpoint.h"
+
+enum { MAX_NUMBER_TEXT = 320 };
 
 static const ldm_global_row rows[] = {
     {"collections.OrderedDict", LDM_GLOBAL_DICT, -1, 0},
@@ -237,4 +241,35 @@ bool ldm_pickle_index(const char *text, size_t len, uint64_t *out)
     }
     *out = v;
     return len > 0;
+}
+
+bool ldm_pickle_number(int op, const char *line, size_t len, ldm_pk *v)
+{
+    char text[MAX_NUMBER_TEXT], *end;
+
+    if (op == 'I' && len == 2 && line[0] == '0' && (line[1] == '0' || line[1] == '1')) {
+        v->kind = LDM_PK_BOOL;
+        v->u.boolean = line[1] == '1';
+        return true;
+    }
+    if (op == 'L' && len && line[len - 1] == 'L')
+        len--;
+    if (!len || len >= sizeof text)
+        return false;
+    memcpy(text, line, len);
+    text[len] = '\0';
+    errno = 0;
+    if (op == 'F') {
+        v->kind = LDM_PK_FLOAT;
+        v->u.real = strtod(text, &end);
+    } else {
+        v->kind = LDM_PK_INT;
+        v->u.integer = strtoll(text, &end, 10);
+        if (errno == ERANGE) {
+            v->kind = LDM_PK_BIGINT;
+            v->u.text.data = line;
+            v->u.text.len = len;
+        }
+    }
+    return end == text + len;
 }
