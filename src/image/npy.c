@@ -344,9 +344,9 @@ static ldm_status split(const unsigned char *p, size_t size, const char *name, c
 ldm_status ldm_npy_read_memory(const void *data, size_t size, const char *name, ldm_npy *out,
                                ldm_error *err)
 {
-    const unsigned char *body;
+    const unsigned char *body = NULL;
     uint64_t numel = 1, bytes;
-    size_t body_bytes;
+    size_t body_bytes = 0;
     bool overflow = false;
     cursor text;
     header h;

@@ -119,7 +119,7 @@ ldm_status ldm_npz_write_u8(const char *path, const char *array_name, int ndim,
     ldm_npy_text text;
     ldm_outfile out;
     ldm_status st;
-    uint64_t bytes, entry_bytes;
+    uint64_t bytes, entry_bytes = 0;
     uint32_t crc;
     record r;
 

@@ -107,7 +107,7 @@ ldm_status ldm_ddim_run(const ldm_ddim_job *job, const ldm_ddim_model *model, fl
     const size_t count = job->n * job->chw;
     float *eps = job->scratch, *noise = eps + count, *pred_x0 = noise + count;
     ldm_status st = check_job(job, model, err);
-    step_coefs c;
+    step_coefs c = {0};
     int step;
 
     for (step = 0; !st && step < s->count; step++) {
