@@ -30,8 +30,8 @@ ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text 
 /* Reads a PNG of any kind as RGB (grey is copied to three channels, alpha dropped). At most
  * max_pixels pixels (0: 64 million). */
 ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out, ldm_error *err);
-ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name,
-                               uint64_t max_pixels, ldm_picture *out, ldm_error *err);
+ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, uint64_t max_pixels,
+                               ldm_picture *out, ldm_error *err);
 
 /* The text chunks of a PNG, before or after its pixels, as UTF-8. *texts is one block to ldm_free
  * (strings inside), NULL without any. */
@@ -42,8 +42,8 @@ ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count,
 void ldm_picture_from_planes(const float *x, ldm_picture *out);
 
 /* All pictures of one size in a sheet with `columns` columns and `gap` pixels between and around,
- * as torchvision.utils.make_grid (padding 2, black); a single picture is copied without a border, as
- * there. */
+ * as torchvision.utils.make_grid (padding 2, black); a single picture is copied without a border,
+ * as there. */
 ldm_status ldm_grid(const ldm_picture *pics, size_t count, size_t columns, uint32_t gap,
                     ldm_picture *out, ldm_error *err);
 
@@ -54,12 +54,12 @@ ldm_status ldm_resize_bicubic(const ldm_picture *in, uint32_t width, uint32_t he
 
 /* The study's figures, all on 0..1 values; formulas and sources in docs/METRICS.md. */
 typedef struct ldm_metrics {
-    double brightness;       /* mean Rec. 601 luma; 0.4 to 0.6 is ideal */
-    double contrast;         /* RMS contrast: std / mean of the luma; > 0.3 is good; 0 if mean is 0 */
+    double brightness; /* mean Rec. 601 luma; 0.4 to 0.6 is ideal */
+    double contrast;   /* RMS contrast: std / mean of the luma; > 0.3 is good; 0 if mean is 0 */
     double mean_r, mean_g, mean_b;
-    bool skin_like;          /* R > G > B */
-    double colour_coherence; /* lag-1 spatial autocorrelation of Cb and Cr, averaged; -1 to 1; a
-                                channel that does not vary counts as 1 */
+    bool skin_like;           /* R > G > B */
+    double colour_coherence;  /* lag-1 spatial autocorrelation of Cb and Cr, averaged; -1 to 1; a
+                                 channel that does not vary counts as 1 */
     const char *colour_grade; /* "excellent" >= 0.95, "fair" >= 0.85, else "poor" */
 } ldm_metrics;
 

@@ -21,21 +21,21 @@ typedef struct ldm_ddim_model {
     ldm_status (*noise)(void *ctx, int step_index, bool mask_noise, float *noise, ldm_error *err);
     /* Replaces pred_x0[n][chw] by its quantised form; may be NULL without quantize_x0. */
     ldm_status (*quantize)(void *ctx, float *pred_x0, ldm_error *err);
-    /* After each step: how far, and the current x and pred_x0. Nonzero stops with ERR_CANCELLED. May
-     * be NULL. */
+    /* After each step: how far, and the current x and pred_x0. Nonzero stops with ERR_CANCELLED.
+     * May be NULL. */
     int (*progress)(void *ctx, int step_index, int step_count, int t, const float *x,
                     const float *pred_x0);
 } ldm_ddim_model;
 
 typedef struct ldm_ddim_job {
     const ldm_ddim_schedule *schedule;
-    const float *alphas_cumprod;           /* the model's, [train_steps] f32: for q_sample of x0 */
+    const float *alphas_cumprod; /* the model's, [train_steps] f32: for q_sample of x0 */
     size_t n, chw;
     double temperature;
     bool quantize_x0;
-    const float *mask;                     /* [n][chw], 1 keeps x0; NULL: none */
-    const float *x0;                       /* [n][chw] with mask */
-    float *scratch;                        /* 3 * n * chw floats, the caller's */
+    const float *mask; /* [n][chw], 1 keeps x0; NULL: none */
+    const float *x0;   /* [n][chw] with mask */
+    float *scratch;    /* 3 * n * chw floats, the caller's */
 } ldm_ddim_job;
 
 /* Runs all steps from the largest timestep down. x: in the start noise, out the latent. NaN or

@@ -26,7 +26,8 @@ void ldm_alphas_cumprod(const double *betas, int n, double *f64, float *f32);
 typedef enum ldm_spacing {
     LDM_SPACING_COMPVIS, /* range(0, T, T // S) + 1; a timestep of T is dropped (see `dropped`) */
     LDM_SPACING_QUAD,    /* CompVis ddim_discr_method quad */
-    LDM_SPACING_LEADING, /* "Common diffusion noise schedules and sample steps are flawed", table 2 */
+    LDM_SPACING_LEADING, /* "Common diffusion noise schedules and sample steps are flawed", table 2
+                          */
     LDM_SPACING_TRAILING,
     LDM_SPACING_LINSPACE
 } ldm_spacing;
