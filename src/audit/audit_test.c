@@ -515,6 +515,25 @@ static void cause_of_other_files(void **state)
     }
 }
 
+static void many_differences_mean_another_yaml(void **state)
+{
+    static const char *const other[] = {"model.params.unet_config.params.num_res_blocks=2",
+                                        "model.params.unet_config.params.channel_mult=[1,2,3]",
+                                        "model.params.unet_config.params.resblock_updown=true",
+                                        "model.params.first_stage_config.params.n_embed=128",
+                                        "model.params.first_stage_config.params.ddconfig.ch=64",
+                                        NULL};
+    bench b = bench_create(other, NULL, NULL, -1);
+    json_t *j = test_check_json(b.a, false);
+
+    (void)state;
+    assert_int_equal(list_size(j, "causes"), 5);
+    assert_contains(json_string_value(json_object_get(j, "next_step")),
+                    "use the YAML that was published with this checkpoint");
+    json_decref(j);
+    bench_free(&b);
+}
+
 /* ---- settings ----------------------------------------------------------------------------------
  */
 
@@ -612,6 +631,7 @@ static void schedule_of_the_file_is_compared(void **state)
     assert_non_null(b.a->effective.alphas_cumprod);
     assert_contains(json_string_value(setting(j, "alphas_cumprod", "note")), "differs");
     assert_true(has_note(j, "linear_start 0.0015 and linear_end 0.0195"));
+    assert_contains(json_string_value(setting(j, "linear_end", "note")), "no effect");
     json_decref(j);
     bench_free(&b);
 }
@@ -780,7 +800,8 @@ static void inspect_of_a_configuration(void **state)
 
     (void)state;
     assert_contains(text, "latent 3 x 8 x 8, pictures of 16 x 16 pixels");
-    assert_contains(text, "test.yaml:18");
+    assert_contains(text, "test.yaml: a latent diffusion model");
+    assert_contains(text, "line 18\n");
     assert_int_equal(json_integer_value(json_object_get(s, "value")), 32);
     assert_int_equal(json_integer_value(json_object_get(j, "model_keys")), b.a->model_keys);
     assert_contains(shapes, "# cin cout kernel stride upsample in_h in_w count\n");
@@ -884,6 +905,7 @@ int main(void)
         cmocka_unit_test(cause_of_other_settings),
         cmocka_unit_test(shape_mismatch_is_told_with_both_shapes),
         cmocka_unit_test(cause_of_other_files),
+        cmocka_unit_test(many_differences_mean_another_yaml),
         cmocka_unit_test(settings_say_where_they_come_from),
         cmocka_unit_test(scale_buffer_counts_only_with_scale_by_std),
         cmocka_unit_test(schedule_of_the_file_is_compared),

@@ -122,28 +122,29 @@ static void file_notes(const ldm_audit *a, ldm_findings *f)
                               f->codebook_std * a->effective.scale_factor));
 }
 
-/* All the --set options that the causes give, or the first cause's remedy. */
+/* Another file or YAML where a cause demands it; else all the --set options together, as long as
+ * they are few enough to be slips and not another model. */
 static const char *cure(ldm_findings *f)
 {
+    enum { FEW = 4 };
     ldm_str s = {0};
     const char *text;
     size_t i;
 
     for (i = 0; i < f->cause_count; i++) {
         if (!f->causes[i].set)
-            continue;
-        if (!s.len)
-            ldm_str_puts(&s, "run again with");
-        ldm_str_printf(&s, strchr(f->causes[i].set, '[') ? " --set '%s'" : " --set %s",
-                       f->causes[i].set);
+            return f->causes[i].remedy;
     }
-    if (s.failed)
-        f->failed = true;
-    /* A cause without a key to set comes first in the table and needs another file. */
-    if (!s.len || s.failed || !f->causes[0].set)
-        text = f->causes[0].remedy;
-    else
-        text = ldm_findings_text(f, "%s", s.data);
+    if (f->cause_count > FEW)
+        return ldm_findings_text(f,
+                                 "use the YAML that was published with this checkpoint: %zu "
+                                 "settings differ",
+                                 f->cause_count);
+    ldm_str_puts(&s, "run again with");
+    for (i = 0; i < f->cause_count; i++)
+        ldm_str_printf(&s, " %s", f->causes[i].remedy);
+    f->failed |= s.failed;
+    text = ldm_findings_text(f, "%s", s.failed ? "" : s.data);
     ldm_str_free(&s);
     return text;
 }

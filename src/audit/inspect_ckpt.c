@@ -136,19 +136,26 @@ static void tensors(page *p)
         ldm_str_printf(p->out, "  ... and %zu more (--all shows them)\n", n - shown);
 }
 
+/* Optimizer states are many and say little: only with --all. */
 static void metadata(page *p)
 {
-    size_t n = ldm_ckpt_meta_count(p->ck), shown = p->r->all || n < FIRST ? n : FIRST, i;
+    enum { FIRST_META = 40 };
+    size_t n = ldm_ckpt_meta_count(p->ck), shown = 0, i;
 
     if (!n)
         return;
     ldm_heading(p->out, p->r->colour, "Metadata");
-    for (i = 0; i < shown; i++) {
+    for (i = 0; i < n; i++) {
+        const char *path = ldm_ckpt_meta_path(p->ck, i);
+
+        if (!p->r->all && (shown == FIRST_META || ldm_starts_with(path, "optimizer_states")))
+            continue;
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, ldm_ckpt_meta_path(p->ck, i));
+        ldm_put_name(p->out, path);
         ldm_str_puts(p->out, " = ");
         ldm_put_name(p->out, ldm_ckpt_meta_value(p->ck, i));
         ldm_str_puts(p->out, "\n");
+        shown++;
     }
     if (shown < n)
         ldm_str_printf(p->out, "  ... and %zu more (--all shows them)\n", n - shown);
@@ -182,8 +189,7 @@ static void warnings(page *p)
     ldm_heading(p->out, p->r->colour, "Warnings");
     for (i = 0; i < ldm_ckpt_warning_count(p->ck); i++) {
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, ldm_ckpt_warning(p->ck, i));
-        ldm_str_puts(p->out, "\n");
+        ldm_put_wrapped(p->out, 4, 2, ldm_ckpt_warning(p->ck, i));
     }
 }
 

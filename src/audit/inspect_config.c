@@ -14,6 +14,7 @@ typedef struct page {
     const ldm_inspect_report *r;
     ldm_str *out;
     ldm_arena *arena;
+    const char *one_file;
     ldm_json j;
 } page;
 
@@ -71,10 +72,11 @@ static ldm_status part_shapes(page *p, ldm_graph_part part, const char *key, con
             ldm_json_add(&p->j, all, shape_json(p, &list[i]));
         ldm_json_set(&p->j, root, key, all);
     } else if (!st) {
-        ldm_str_printf(p->out,
-                       "# Convolutions and linear layers of the %s, latent %dx%dx%d: %.1f GFLOP at "
-                       "batch 1\n# cin cout kernel stride upsample in_h in_w count\n",
-                       title, p->s->diffusion.channels, size, size, ldm_graph_flop(g) / 1e9);
+        ldm_str_printf(
+            p->out,
+            "# Convolutions and linear layers of the %s, latent %dx%dx%d; the whole graph: "
+            "%.1f GFLOP at batch 1\n# cin cout kernel stride upsample in_h in_w count\n",
+            title, p->s->diffusion.channels, size, size, ldm_graph_flop(g) / 1e9);
         for (i = 0; i < count; i++)
             ldm_str_printf(p->out, "%d %d %d %d %d %d %d %d\n", list[i].cin, list[i].cout,
                            list[i].kernel, list[i].stride, list[i].upsample, list[i].in_h,
@@ -164,6 +166,37 @@ static const char *origin(page *p, ldm_origin o)
     return text ? text : "";
 }
 
+/* The place without its file where all settings are of one file, which the heading names. */
+static const char *brief(page *p, ldm_origin o)
+{
+    const char *text;
+
+    if (!p->one_file || !o.source || strcmp(o.source, p->one_file) || o.line <= 0)
+        return origin(p, o);
+    text = ldm_arena_printf(p->arena, "line %d", o.line);
+    if (!text)
+        p->out->failed = true;
+    return text ? text : "";
+}
+
+/* The file that every setting comes from; NULL where there are several. */
+static const char *only_file(const ldm_spec *s)
+{
+    const char *file = NULL;
+    size_t i;
+
+    for (i = 0; i < s->setting_count; i++) {
+        const char *source = s->settings[i].origin.source;
+
+        if (!source || s->settings[i].origin.line <= 0)
+            continue;
+        if (file && strcmp(file, source))
+            return NULL;
+        file = source;
+    }
+    return file;
+}
+
 static void text_settings(page *p)
 {
     static const char prefix[] = "model.params.";
@@ -177,8 +210,10 @@ static void text_settings(page *p)
 
         if (ldm_starts_with(path, prefix))
             path += sizeof prefix - 1;
-        ldm_str_printf(p->out, "  %-52s %-14s %-9s ", path, k->value, effect_word(k->effect));
-        ldm_put_name(p->out, origin(p, k->origin));
+        ldm_str_printf(p->out, "  %-50s ", path);
+        ldm_put_padded(p->out, 14, k->value);
+        ldm_str_printf(p->out, " %-9s ", effect_word(k->effect));
+        ldm_put_name(p->out, brief(p, k->origin));
         ldm_str_puts(p->out, "\n");
     }
     for (i = 0; i < p->s->unknown_count; i++) {
@@ -223,10 +258,18 @@ static void text_model(page *p)
     char n[32], bytes[16];
     int i;
 
+    p->one_file = only_file(s);
+    if (p->one_file) {
+        ldm_put_name(p->out, p->one_file);
+        ldm_str_puts(p->out, ": ");
+    }
     ldm_str_puts(p->out, "a latent diffusion model\n");
     for (i = 0; i < TARGET_COUNT; i++) {
-        if (target(p, target_paths[i]))
-            ldm_str_printf(p->out, "  %-42s %s\n", target_paths[i], target(p, target_paths[i]));
+        if (!target(p, target_paths[i]))
+            continue;
+        ldm_str_printf(p->out, "  %-42s ", target_paths[i]);
+        ldm_put_name(p->out, target(p, target_paths[i]));
+        ldm_str_puts(p->out, "\n");
     }
     ldm_str_printf(p->out, "  latent %d x %d x %d, pictures of %d x %d pixels\n",
                    s->diffusion.channels, s->diffusion.image_size, s->diffusion.image_size,

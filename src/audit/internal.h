@@ -227,6 +227,7 @@ void ldm_put_shape_info(ldm_str *out, const ldm_tensor_info *t);
 void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text);
 /* A name out of a file with control characters made visible. */
 void ldm_put_name(ldm_str *out, const char *name);
+void ldm_put_padded(ldm_str *out, size_t width, const char *text);
 
 /* jansson values that may be NULL (no memory) are put in with these; `failed` collects. */
 typedef struct ldm_json {

@@ -347,7 +347,9 @@ static void settings(page *p)
     for (i = 0; i < p->f->row_count; i++) {
         const ldm_row *r = &p->f->rows[i];
 
-        ldm_str_printf(p->out, "  %-24s %-22s ", r->name, r->text);
+        ldm_str_printf(p->out, "  %-24s ", r->name);
+        ldm_put_padded(p->out, 22, r->text);
+        ldm_str_puts(p->out, " ");
         ldm_put_name(p->out, r->place);
         ldm_str_puts(p->out, "\n");
         if (r->note) {

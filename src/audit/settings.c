@@ -191,6 +191,20 @@ static void schedule_row(const ldm_audit *a, ldm_findings *f)
                          : ""));
 }
 
+/* The sampler takes the file's buffer, whatever the configuration's numbers are. */
+static void mark_schedule_unused(ldm_findings *f)
+{
+    size_t i;
+
+    for (i = 0; i < f->row_count; i++) {
+        const char *name = f->rows[i].name;
+
+        if (!strcmp(name, "beta_schedule") || !strcmp(name, "linear_start") ||
+            !strcmp(name, "linear_end") || !strcmp(name, "cosine_s"))
+            f->rows[i].note = "no effect: the checkpoint's alphas_cumprod is used, and differs";
+    }
+}
+
 /* ---- attention heads ---------------------------------------------------------------------------
  */
 
@@ -384,6 +398,8 @@ ldm_status ldm_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err
     conditioning_row(a, f);
     for (i = 0; i < sizeof diffusion / sizeof diffusion[0]; i++)
         add_setting(a, f, diffusion[i], diffusion[i]);
+    if (a->priv->schedule.state == LDM_SCHEDULE_DIFFERENT)
+        mark_schedule_unused(f);
     schedule_row(a, f);
     weights_row(a, f);
     for (i = 0; i < sizeof rest / sizeof rest[0]; i++)

@@ -41,6 +41,20 @@ void ldm_put_shape_info(ldm_str *out, const ldm_tensor_info *t)
     ldm_str_puts(out, "]");
 }
 
+/* Names and values out of a file must not move the cursor. */
+static void put_clean(ldm_str *out, const char *text, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        char c = text[i];
+
+        if ((unsigned char)c < 0x20 || c == 0x7f)
+            c = '?';
+        ldm_str_append(out, &c, 1);
+    }
+}
+
 void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text)
 {
     while (*text) {
@@ -50,7 +64,7 @@ void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *tex
             ldm_str_printf(out, "\n%*s", (int)indent, "");
             column = indent;
         }
-        ldm_str_append(out, text, word);
+        put_clean(out, text, word);
         column += word;
         text += word;
         if (*text == ' ') {
@@ -69,11 +83,13 @@ void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *tex
 
 void ldm_put_name(ldm_str *out, const char *name)
 {
-    for (; *name; name++) {
-        char c = *name;
+    put_clean(out, name, strlen(name));
+}
 
-        if ((unsigned char)c < 0x20 || c == 0x7f)
-            c = '?';
-        ldm_str_append(out, &c, 1);
-    }
+void ldm_put_padded(ldm_str *out, size_t width, const char *text)
+{
+    size_t n = strlen(text);
+
+    put_clean(out, text, n);
+    ldm_str_printf(out, "%*s", n < width ? (int)(width - n) : 0, "");
 }
