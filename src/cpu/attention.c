@@ -121,6 +121,7 @@ static void product(const attention_job *j, const float *a, size_t a_pitch, size
         for (i = 0; i < mr; i++)
             rows[i] = a + (start + i) * a_pitch;
         tile.y = y + start * y_pitch;
+        tile.next = b + k * (count + start) / count * (size_t)j->kernels->nr;
         j->kernels->tile(&tile, (int)mr);
     }
 }

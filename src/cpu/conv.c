@@ -233,6 +233,7 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
 
                 t.rows = rows + start * job->taps + tap * mr;
                 t.partial = partial + start * nr;
+                t.next = t.b + ((size_t)t.taps * t.k * (count + start) / count) * nr;
                 t.y = a->y.data + (pixel + start) * a->y.pitch + column;
                 t.residual = a->residual.data
                                  ? a->residual.data + (pixel + start) * a->residual.pitch + column

@@ -54,7 +54,7 @@ BACKEND(ref, "c");
 KERNELS(avx2, 6, 16, 256, 192);
 BACKEND(avx2, "avx2");
 
-KERNELS(avx512, 12, 32, 256, 384);
+KERNELS(avx512, 10, 32, 256, 384);
 BACKEND(avx512, "avx512");
 #endif
 

@@ -1,55 +1,32 @@
-/* The matrix product tile with AVX2 and FMA: 6 pixels by 16 channels, 12 accumulators, two loads of
- * weights and six broadcasts a step. As in gemm_avx512.c every height has its kernel. */
+/* The matrix product tile with AVX2 and FMA: up to 6 pixels by 16 channels, 12 accumulators, two
+ * loads of weights and six broadcasts a step. As in gemm_avx512.c every height has its kernel. */
 #include "cpu/kernels.h"
 
 #include <immintrin.h>
 
+typedef __m256 vec;
+typedef __m256i mask;
+
+#define WIDTH 8
 #define NR 16
-#define PASTE(mr, nv) tile_##mr##x##nv
-#define TILE(mr, nv) PASTE(mr, nv)
+#define ZERO _mm256_setzero_ps()
+#define LOAD(p) _mm256_load_ps(p)
+#define STORE(p, v) _mm256_store_ps(p, v)
+#define BROADCAST(p) _mm256_broadcast_ss(p)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define COLUMNS(n)                                                                                 \
+    _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define LOAD_MASK(p, m) _mm256_maskload_ps(p, m)
+#define STORE_MASK(p, m, v) _mm256_maskstore_ps(p, m, v)
+#include "cpu/gemm_tile.inc"
 
-/* The lowest n lanes, as a mask for maskload. */
-static __m256i columns(int n)
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
-#define MR 1
-#define NV 2
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 2
-#define NV 2
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 3
-#define NV 2
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 4
-#define NV 2
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 5
-#define NV 2
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 6
-#define NV 2
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 1
-#define NV 1
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 2
-#define NV 1
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 3
-#define NV 1
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 4
-#define NV 1
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 5
-#define NV 1
-#include "cpu/gemm_avx2_tile.inc"
-#define MR 6
-#define NV 1
-#include "cpu/gemm_avx2_tile.inc"
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
 
 void ldm_tile_avx2(const ldm_tile *t, int mr)
 {
@@ -58,5 +35,5 @@ void ldm_tile_avx2(const ldm_tile *t, int mr)
         {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2},
     };
 
-    tiles[t->cols > 8][mr - 1](t);
+    tiles[t->cols > WIDTH][mr - 1](t);
 }

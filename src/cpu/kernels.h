@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LDM_CPU_MAX_MR 12
+#define LDM_CPU_MAX_MR 10
 #define LDM_CPU_MAX_NR 32
 
 /* One tile of a matrix product: mr rows (pixels) by up to nr columns (output channels).
@@ -24,7 +24,9 @@ typedef struct ldm_tile {
     size_t row_offset;        /* floats added to each row pointer */
     int taps;
     size_t k;
-    const float *b; /* [taps][k][nr], 64-byte aligned */
+    const float *b;    /* [taps][k][nr], 64-byte aligned */
+    const float *next; /* what will be read as b soon: fetched on the way, taps * k / 2 rows of nr.
+                          Any address: it is only a hint */
     bool first, last;
     float *partial; /* [mr][nr], 64-byte aligned; unused if first and last */
     float *y;

@@ -194,6 +194,7 @@ static void product_task(void *arg, size_t index, int worker)
             for (r = 0; r < mr; r++)
                 rows[r] = v + (start + r) * j->row;
             t.partial = m + start * nr;
+            t.next = t.b + (t.k + start * t.k / j->count) * nr;
             k->tile(&t, (int)mr);
         }
         t.b += t.k * nr;
