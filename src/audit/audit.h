@@ -50,7 +50,8 @@ typedef struct ldm_audit {
 } ldm_audit;
 
 /* ema: -1 auto (use_ema of the config, if the file has the shadows), 0 raw, 1 EMA (LDM_ERR_MISMATCH
- * if the file has none). spec and ckpt must outlive the audit. */
+ * if the file has none, LDM_ERR_USAGE if the configuration says use_ema: false). spec and ckpt must
+ * outlive the audit. */
 ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema, ldm_audit **out,
                             ldm_error *err);
 void ldm_audit_free(ldm_audit *a); /* NULL is fine */

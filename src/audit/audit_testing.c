@@ -217,3 +217,54 @@ char *test_check_text(const ldm_audit *a, bool all, bool colour)
         fail_msg("%s", err.msg);
     return out.data;
 }
+
+test_bench test_bench_create(const char *const *trained, const char *const *asked,
+                             const test_edit *edit, int ema)
+{
+    test_bench b;
+    ldm_error err = {.msg = ""};
+
+    b.trained = test_model_create(test_yaml, trained);
+    b.asked = test_model_create(test_yaml, asked);
+    b.ck = test_ckpt_create(b.trained.spec, edit, &b.data);
+    if (ldm_audit_create(b.asked.spec, b.ck, ema, &b.a, &err))
+        fail_msg("%s", err.msg);
+    return b;
+}
+
+void test_bench_free(test_bench *b)
+{
+    ldm_audit_free(b->a);
+    ldm_ckpt_close(b->ck);
+    ldm_free(b->data);
+    test_model_free(&b->trained);
+    test_model_free(&b->asked);
+}
+
+size_t test_list_size(const json_t *root, const char *name)
+{
+    json_t *l = json_object_get(root, name);
+
+    assert_true(json_is_array(l));
+    return json_array_size(l);
+}
+
+/* The remedy that the report gives for one cause; NULL where it does not name that cause. */
+const char *test_remedy(const json_t *root, const char *id)
+{
+    json_t *c, *all = json_object_get(root, "causes");
+    size_t i;
+
+    json_array_foreach(all, i, c)
+    {
+        if (strcmp(json_string_value(json_object_get(c, "id")), id) == 0)
+            return json_string_value(json_object_get(c, "remedy"));
+    }
+    return NULL;
+}
+
+void test_contains(const char *text, const char *part)
+{
+    if (!text || !strstr(text, part))
+        fail_msg("\"%s\" is not in: %s", part, text ? text : "(nothing)");
+}

@@ -35,4 +35,22 @@ ldm_ckpt *test_ckpt_create(const ldm_spec *spec, const test_edit *edit, void **d
 json_t *test_check_json(const ldm_audit *a, bool values);
 char *test_check_text(const ldm_audit *a, bool all, bool colour); /* ldm_free */
 
+/* A file made of one configuration and held against another. */
+typedef struct test_bench {
+    test_model trained, asked;
+    ldm_ckpt *ck;
+    void *data;
+    ldm_audit *a;
+} test_bench;
+test_bench test_bench_create(const char *const *trained, const char *const *asked,
+                             const test_edit *edit, int ema);
+void test_bench_free(test_bench *b);
+
+/* Length of an array in a report. */
+size_t test_list_size(const json_t *root, const char *name);
+/* The remedy that a report gives for one cause; NULL where it does not name that cause. */
+const char *test_remedy(const json_t *root, const char *id);
+/* Fails, showing the text, where `part` is not in it. */
+void test_contains(const char *text, const char *part);
+
 #endif

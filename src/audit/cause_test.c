@@ -1,0 +1,217 @@
+/* Tests of the causes: files of another kind, configurations of another model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "audit/audit_testing.h"
+#include "base/alloc.h"
+
+static void cause_of_other_settings(void **state)
+{
+    static const struct {
+        const char *set, *id;
+    } rows[] = {
+        {"model.params.unet_config.params.model_channels=64", "model_channels"},
+        {"model.params.unet_config.params.in_channels=4", "in_channels"},
+        {"model.params.unet_config.params.num_res_blocks=2", "num_res_blocks"},
+        {"model.params.unet_config.params.channel_mult=[1,3]", "channel_mult"},
+        {"model.params.unet_config.params.channel_mult=[1,2,2]", "channel_mult"},
+        {"model.params.unet_config.params.attention_resolutions=[2,1]", "attention_resolutions"},
+        {"model.params.unet_config.params.resblock_updown=true", "resblock_updown"},
+        {"model.params.unet_config.params.use_scale_shift_norm=true", "use_scale_shift_norm"},
+        {"model.params.first_stage_config.params.n_embed=128", "n_embed"},
+        {"model.params.first_stage_config.params.ddconfig.ch=64", "ch"},
+        {"model.params.first_stage_config.params.ddconfig.ch_mult=[1,4]", "ch_mult"},
+        {"model.params.first_stage_config.params.ddconfig.num_res_blocks=2",
+         "stage_num_res_blocks"},
+        {"model.params.first_stage_config.params.ddconfig.attn_type=none", "attn_type"},
+        {"model.params.timesteps=500", "timesteps"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *trained[] = {rows[i].set, NULL};
+        test_bench b = test_bench_create(trained, NULL, NULL, -1);
+        json_t *j = test_check_json(b.a, false);
+        const char *cure = test_remedy(j, rows[i].id);
+        ldm_error err;
+
+        if (!cure)
+            fail_msg("%s: the cause is not named", rows[i].set);
+        test_contains(cure, rows[i].set);
+        /* Extra blocks alone (an attention that the file has on top) are no fault for a run. */
+        if (!b.a->fits) {
+            test_contains(json_string_value(json_object_get(j, "next_step")), rows[i].set);
+            assert_int_equal(ldm_audit_verdict(b.a, &err), LDM_ERR_MISMATCH);
+            test_contains(err.msg, rows[i].set);
+        }
+        if (test_list_size(j, "causes") != 1)
+            fail_msg("%s: %zu causes", rows[i].set, test_list_size(j, "causes"));
+        json_decref(j);
+        test_bench_free(&b);
+    }
+}
+
+static void shape_mismatch_is_told_with_both_shapes(void **state)
+{
+    static const char *const wide[] = {"model.params.unet_config.params.model_channels=64", NULL};
+    test_bench b = test_bench_create(NULL, wide, NULL, 0);
+    json_t *j = test_check_json(b.a, false);
+    ldm_error err;
+    char *text = test_check_text(b.a, false, true);
+
+    (void)state;
+    assert_false(b.a->fits);
+    assert_true(b.a->run_mismatched > 0);
+    assert_int_equal(test_list_size(j, "shape_mismatch"), b.a->mismatched_count);
+    assert_int_equal(b.a->matching + b.a->mismatched_count + b.a->missing_count, b.a->model_keys);
+    ldm_audit_verdict(b.a, &err);
+    test_contains(err.msg, "model.diffusion_model.time_embed.0.weight has shape [128, 32], the "
+                           "configuration expects [256, 64]");
+    test_contains(err.msg, "model_channels 32, the configuration says 64 (--set)");
+    test_contains(text, "\033[31mDOES NOT FIT");
+    test_contains(text, "(--all shows them)");
+    ldm_free(text);
+    json_decref(j);
+    test_bench_free(&b);
+}
+
+static const char *add_module(const char *name, char *buf)
+{
+    snprintf(buf, 512, "module.%s", name);
+    return buf;
+}
+
+static const char *bare_unet(const char *name, char *buf)
+{
+    (void)buf;
+    return strncmp(name, "model.diffusion_model.", 22) ? NULL : name + 22;
+}
+
+static const char *bare_stage(const char *name, char *buf)
+{
+    (void)buf;
+    return strncmp(name, "first_stage_model.", 18) ? NULL : name + 18;
+}
+
+static const char *without_model(const char *name, char *buf)
+{
+    (void)buf;
+    return strncmp(name, "model.", 6) ? name : name + 6;
+}
+
+static const char *diffusers(const char *name, char *buf)
+{
+    static const char block[] = "model.diffusion_model.output_blocks.";
+
+    if (strncmp(name, block, sizeof block - 1))
+        return NULL;
+    snprintf(buf, 512, "down_blocks.%s", name + sizeof block - 1);
+    return buf;
+}
+
+static const char *only_stage(const char *name, char *buf)
+{
+    (void)buf;
+    return strncmp(name, "first_stage_model.", 18) ? NULL : name;
+}
+
+static const char *only_unet(const char *name, char *buf)
+{
+    (void)buf;
+    return strncmp(name, "model.", 6) ? NULL : name;
+}
+
+static const char *kl_stage(const char *name, char *buf)
+{
+    (void)buf;
+    return strcmp(name, "first_stage_model.quantize.embedding.weight") ? name : NULL;
+}
+
+static const char *nothing(const char *name, char *buf)
+{
+    (void)name;
+    (void)buf;
+    return NULL;
+}
+
+static const char *other_names(const char *name, char *buf)
+{
+    snprintf(buf, 512, "x%zu_%c", strlen(name), name[strlen(name) - 1]);
+    (void)name;
+    return strcmp(name, "betas") ? NULL : buf;
+}
+
+static void cause_of_other_files(void **state)
+{
+    static const struct {
+        const char *(*rename)(const char *, char *);
+        const char *id, *remedy;
+    } rows[] = {
+        {add_module, "extra_prefix",
+         "{k[7:]: v for k, v in sd.items() if k.startswith('module.')}"},
+        {bare_unet, "bare_unet", "whole latent diffusion checkpoint"},
+        {bare_stage, "bare_first_stage", "whole latent diffusion checkpoint"},
+        {without_model, "other_prefix", "renamed to 'model.diffusion_model....'"},
+        {diffusers, "diffusers", "original CompVis checkpoint"},
+        {only_stage, "first_stage_only", "autoencoder alone"},
+        {only_unet, "unet_only", "first_stage_model.*"},
+        {kl_stage, "kl_first_stage", "published with this checkpoint"},
+        {nothing, "empty", "model.ckpt"},
+        {other_names, "foreign", "ldm inspect"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        test_edit e = {.rename = rows[i].rename};
+        test_bench b = test_bench_create(NULL, NULL, &e, rows[i].rename == without_model ? 0 : -1);
+        json_t *j = test_check_json(b.a, false);
+
+        assert_false(b.a->fits);
+        if (!test_remedy(j, rows[i].id))
+            fail_msg("%s is not named", rows[i].id);
+        test_contains(test_remedy(j, rows[i].id), rows[i].remedy);
+        if (test_list_size(j, "causes") != 1)
+            fail_msg("%s: %zu causes", rows[i].id, test_list_size(j, "causes"));
+        json_decref(j);
+        test_bench_free(&b);
+    }
+}
+
+static void many_differences_mean_another_yaml(void **state)
+{
+    static const char *const other[] = {"model.params.unet_config.params.num_res_blocks=2",
+                                        "model.params.unet_config.params.channel_mult=[1,2,3]",
+                                        "model.params.unet_config.params.resblock_updown=true",
+                                        "model.params.first_stage_config.params.n_embed=128",
+                                        "model.params.first_stage_config.params.ddconfig.ch=64",
+                                        NULL};
+    test_bench b = test_bench_create(other, NULL, NULL, -1);
+    json_t *j = test_check_json(b.a, false);
+
+    (void)state;
+    assert_int_equal(test_list_size(j, "causes"), 5);
+    test_contains(json_string_value(json_object_get(j, "next_step")),
+                  "use the YAML that was published with this checkpoint");
+    json_decref(j);
+    test_bench_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cause_of_other_settings),
+        cmocka_unit_test(shape_mismatch_is_told_with_both_shapes),
+        cmocka_unit_test(cause_of_other_files),
+        cmocka_unit_test(many_differences_mean_another_yaml),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
