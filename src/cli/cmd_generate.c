@@ -297,7 +297,7 @@ static int open_model(task *t)
     code = compare_hash(t);
     if (code || t->o->quiet)
         return code;
-    if (t->mi.is_default && t->mi.default_note)
+    if (t->mi.is_default && t->mi.default_note && t->mi.default_note[0])
         ldm_cli_say(t->cmd, "note: %s", t->mi.default_note);
     for (size_t i = 0; i < ldm_model_note_count(t->model); i++)
         ldm_cli_say(t->cmd, "note: %s", ldm_model_note(t->model, i));
