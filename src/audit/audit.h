@@ -42,7 +42,8 @@ typedef struct ldm_audit {
     size_t model_keys, checkpoint_keys;
 
     /* Tensors that a sampling run would use (UNet, or its EMA shadows; decoder; codebook; the
-     * alphas_cumprod buffer is recomputed if absent) and that are missing or have another shape. */
+     * alphas_cumprod buffer is recomputed if absent; scale_factor where scale_by_std wants it and
+     * the configuration gives no value) and that are missing or have another shape. */
     size_t run_missing, run_mismatched;
     bool fits; /* both are 0 */
 
