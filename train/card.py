@@ -1,0 +1,178 @@
+"""Stage 5: the model card. Reads the logs and the checkpoint, samples, measures and writes README.md.
+
+Every figure in the card comes from here; `figures.json` beside it holds them all.
+"""
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import yaml
+
+import common
+import diffusion
+import export
+import faces
+import features
+import plot
+import study
+
+CARD = """# Demo model: portraits, 64x64
+
+A latent diffusion model of the FFHQ LDM-VQ-4 topology with few channels, in the format of CompVis' latent-diffusion:
+`model.ckpt` (PyTorch zip, float16, {keys} keys, {megabytes:.1f} MB) and `config.yaml`. It ships so that a first run needs no
+download. All figures here are written by `train/card.py`; the raw ones are in `figures.json`.
+
+![64 samples, DDIM-{steps}](samples.png)
+
+## What it was trained on
+
+{pictures} procedural portraits of 64x64 and their mirror images, made by `train/faces.py`: ray-marched heads with light, soft
+shadow, skin tones over the whole human range, hair, glasses, beards and calm backgrounds. No photograph and no downloaded
+data are involved, so no person is depicted. OpenCV's Haar cascade frontalface_alt2 (pictures enlarged to 192 pixels,
+scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count} of them.
+
+![64 renders](renders.png)
+
+## How
+
+| | first stage | UNet |
+|---|---|---|
+| class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | UNetModel, width {width}, mult 1 2 3 4, {blocks} blocks a level, heads of 32 channels |
+| parameters | {first_params:,} | {unet_params:,} |
+| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | eps, weighted (1 + 1/SNR)^1/2, and its local means |
+| optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | the same, exponential average of the weights |
+| steps | {ae_steps:,} | {ldm_steps:,} |
+| pictures or latents seen | {ae_seen:,} | {ldm_seen:,} |
+| minutes on {cpus} shared cores | {ae_minutes:.0f} | {ldm_minutes:.0f} |
+
+The latents are zero-mean with std {latent_std:.3f} after multiplication by the scale factor 0.18215. `conditioning_key` is
+crossattn and the conditioning stage `__is_unconditional__`, as in the study; the averaged weights are stored as `model.*`.
+
+![Loss curves](curves.png)
+
+## Measured
+
+| | |
+|---|---|
+| held-out reconstruction, {held} renders | {psnr:.2f} dB PSNR, {codes:.0%} of the codebook used |
+| faces found in reconstructions | {rec_hits} of {rec_count} (in the originals {rec_orig}) |
+| faces found in 64 samples, DDIM-50 / DDIM-150 | {hits50} / {hits150} |
+| faces found in {samples} samples, DDIM-{steps} | {hits_all} ({hits_share:.1%}) |
+| Frechet distance, {samples} samples against {samples} renders | {fd:.3f} |
+| the same, {samples} renders against {samples} others | {fd_self:.3f} |
+| mean pixel distance between two of 64 samples / renders | {spread:.4f} / {spread_renders:.4f} |
+| distance to the nearest of {pool} renders, median: samples / held-out renders | {near:.4f} / {near_renders:.4f} |
+| mean squared error of eps by timestep | {buckets} |
+
+Distances are root mean squares over pixels of 0..1. The Frechet distance uses 448 numbers a picture: the means and the
+standard deviations over the positions after each level of this model's own encoder (`train/features.py`). It is not
+comparable with an Inception FID.
+
+## Limits
+
+Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Some samples have uneven eyes,
+smeared glasses or a lopsided mouth. Of the model's use beyond demonstrations and tests of `ldm` nothing is claimed.
+
+## Make it again
+
+    pip install -r train/requirements.txt      # and Debian's opencv-data for the detector
+    make train                                 # or train/run.sh; resumes after an interruption
+"""
+
+
+def spread(pics: np.ndarray) -> float:
+    """Mean root-mean-square distance between two of the pictures, in 0..1."""
+    f = pics.reshape(len(pics), -1).astype(np.float32) / 255
+    d = torch.pdist(torch.from_numpy(f)).numpy() / f.shape[1] ** 0.5
+    return float(d.mean())
+
+
+def nearest(pics: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Root-mean-square distance of each picture to the nearest of the pool."""
+    f = torch.from_numpy(pics.reshape(len(pics), -1).astype(np.float32) / 255)
+    best = torch.full((len(pics),), 1e9)
+    for lo in range(0, len(pool), 1000):
+        g = torch.from_numpy(pool[lo:lo + 1000].reshape(-1, f.shape[1]).astype(np.float32) / 255)
+        best = torch.minimum(best, torch.cdist(f, g).min(1).values)
+    return (best / f.shape[1] ** 0.5).numpy()
+
+
+def table(path: Path) -> dict[str, np.ndarray]:
+    with open(path, newline="") as f:
+        rows = list(csv.DictReader(f))
+    return {k: np.asarray([float(r[k]) for r in rows]) for k in rows[0]}
+
+
+def curves(model: Path) -> None:
+    a, d = table(model / "autoencoder.csv"), table(model / "ldm.csv")
+    mse = {k[4:].replace("_", "-"): v for k, v in d.items() if k.startswith("mse_")}
+    plot.save(str(model / "curves.png"), [
+        plot.chart("Autoencoder: loss", a["minutes"], {"loss": a["loss"]}, True, "minutes", height=220),
+        plot.chart("Autoencoder: PSNR of held-out renders, dB", a["minutes"], {"PSNR": a["psnr"]}, False, "minutes", height=220),
+        plot.chart("UNet: weighted loss", d["minutes"], {"loss": d["loss"]}, True, "minutes", height=220),
+        plot.chart("UNet: squared error of eps by timestep", d["minutes"], mse, True, "minutes"),
+        plot.chart("UNet: faces found in 64 samples (DDIM-50, averaged weights)", d["minutes"], {"faces": d["faces"]}, False, "minutes", height=220)])
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--state", type=Path, default=common.STATE)
+    ap.add_argument("--model", type=Path, default=common.MODEL)
+    ap.add_argument("--samples", type=int, default=2000)
+    ap.add_argument("--steps", type=int, default=50)
+    ap.add_argument("--cpus", type=int, default=2)
+    ap.add_argument("--cascade", default=study.CASCADE)
+    a = ap.parse_args()
+    began = time.time()
+    with open(a.model / "config.yaml") as f:
+        conf = yaml.safe_load(f)
+    unet, first = export.read(a.model / "model.ckpt", conf)
+    detector = study.detector(a.cascade)
+    renders, held = np.load(a.state / "renders.npy", mmap_mode="r"), np.load(a.state / "heldout.npy")
+    ae, ldm = common.load(a.state / "ae_final.pt"), common.load(a.state / "ldm.pt")
+    last = {k: v[-1] for k, v in table(a.model / "ldm.csv").items()}
+
+    import ae as stage
+    psnr, codes, recs = stage.measure(first, held, True)
+    shots = common.to_uint8(diffusion.sample(unet, first, a.samples, a.steps, seed=7))
+    grid = {s: common.to_uint8(diffusion.sample(unet, first, 64, s)) for s in (50, 150)}
+    cv2.imwrite(str(a.model / "samples.png"), faces.sheet(grid[50], 8, 2)[..., ::-1])
+    cv2.imwrite(str(a.model / "renders.png"), faces.sheet(held[:64], 8, 2)[..., ::-1])
+    n = a.samples
+    f = [features.moments(features.features(first, p)) for p in (shots, np.asarray(renders[:n]), np.asarray(renders[n:2 * n]))]
+    pool = np.asarray(renders[:20000])
+    first_stage_params = sum(p.numel() for p in first.parameters())
+    hits = study.hits(shots, detector)
+    z = stage.latents(first, held) * diffusion.SCALE_FACTOR
+    params = conf["model"]["params"]
+    figures = dict(
+        keys=len(torch.load(a.model / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]),
+        megabytes=(a.model / "model.ckpt").stat().st_size / 1e6, steps=a.steps, pictures=len(renders),
+        render_hits=int(study.hits(np.asarray(renders[:512]), detector).sum()), render_count=512,
+        entries=params["first_stage_config"]["params"]["n_embed"], width=params["unet_config"]["params"]["model_channels"],
+        blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=first_stage_params,
+        unet_params=sum(p.numel() for p in unet.parameters()), ae_steps=ae["step"], ldm_steps=ldm["step"],
+        ae_seen=ae["step"] * ae.get("batch", 16), ldm_seen=ldm["step"] * ldm["batch"], cpus=a.cpus, ae_minutes=ae["minutes"],
+        ldm_minutes=ldm["used"] / 60, latent_std=float(z.std()), held=len(held), psnr=psnr, codes=codes,
+        rec_hits=int(study.hits(recs, detector).sum()), rec_orig=int(study.hits(held, detector).sum()), rec_count=len(held),
+        hits50=int(study.hits(grid[50], detector).sum()), hits150=int(study.hits(grid[150], detector).sum()), samples=n,
+        hits_all=int(hits.sum()), hits_share=float(hits.mean()), fd=features.frechet(f[0], f[1]), fd_self=features.frechet(f[2], f[1]),
+        spread=spread(grid[50]), spread_renders=spread(held[:64]), pool=len(pool), near=float(np.median(nearest(grid[50], pool))),
+        near_renders=float(np.median(nearest(held[:64], pool))),
+        buckets=", ".join(f"{k[4:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("mse_")))
+    curves(a.model)
+    (a.model / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (a.model / "README.md").write_text(CARD.format(**figures))
+    print(f"{a.model}/README.md: {figures['hits50']} and {figures['hits150']} faces of 64, Frechet {figures['fd']:.3f} "
+          f"(renders {figures['fd_self']:.3f}), {time.time() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

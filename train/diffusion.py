@@ -1,0 +1,70 @@
+"""Noise schedule and DDIM sampling as CompVis' latent-diffusion computes them."""
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+STEPS, START, END = 1000, 0.0015, 0.0195
+SCALE_FACTOR = 0.18215
+
+
+def betas() -> np.ndarray:
+    """The `linear` schedule: linear in the square root, float64 (1000,)."""
+    return torch.linspace(START ** 0.5, END ** 0.5, STEPS, dtype=torch.float64).square().numpy()
+
+
+def buffers() -> "OrderedDict[str, Tensor]":
+    """The twelve float32 buffers a checkpoint holds, in its order."""
+    b = betas()
+    ac = np.cumprod(1.0 - b, axis=0)
+    prev = np.append(1.0, ac[:-1])
+    var = b * (1.0 - prev) / (1.0 - ac)
+    rows = [
+        ("betas", b), ("alphas_cumprod", ac), ("alphas_cumprod_prev", prev),
+        ("sqrt_alphas_cumprod", np.sqrt(ac)), ("sqrt_one_minus_alphas_cumprod", np.sqrt(1.0 - ac)),
+        ("log_one_minus_alphas_cumprod", np.log(1.0 - ac)), ("sqrt_recip_alphas_cumprod", np.sqrt(1.0 / ac)),
+        ("sqrt_recipm1_alphas_cumprod", np.sqrt(1.0 / ac - 1)), ("posterior_variance", var),
+        ("posterior_log_variance_clipped", np.log(np.maximum(var, 1e-20))),
+        ("posterior_mean_coef1", b * np.sqrt(prev) / (1.0 - ac)),
+        ("posterior_mean_coef2", (1.0 - prev) * np.sqrt(1.0 - b) / (1.0 - ac)),
+    ]
+    return OrderedDict((k, torch.tensor(v, dtype=torch.float32)) for k, v in rows)
+
+
+def timesteps(s: int) -> np.ndarray:
+    """The `uniform` choice of about s timesteps, ascending."""
+    return np.arange(0, STEPS, STEPS // s) + 1
+
+
+@torch.no_grad()
+def ddim(eps: Callable[[Tensor, Tensor], Tensor], x: Tensor, s: int = 50, eta: float = 0.0,
+         gen: torch.Generator | None = None) -> Tensor:
+    """Samples from noise x (B, C, h, w) to scaled latents; eps takes (x, t) with t (B,) int64."""
+    ac = buffers()["alphas_cumprod"].double()
+    ts = timesteps(s)
+    prev = torch.cat([ac[:1], ac[torch.from_numpy(ts[:-1])]])
+    for i in reversed(range(len(ts))):
+        a, ap = float(ac[ts[i]]), float(prev[i])
+        sigma = eta * ((1 - ap) / (1 - a) * (1 - a / ap)) ** 0.5
+        e = eps(x, torch.full((x.shape[0],), int(ts[i]), dtype=torch.int64))
+        x0 = (x - (1 - a) ** 0.5 * e) / a ** 0.5
+        x = ap ** 0.5 * x0 + (1 - ap - sigma ** 2) ** 0.5 * e
+        if sigma:
+            x = x + sigma * torch.randn(x.shape, generator=gen)
+    return x
+
+
+def sample(unet: torch.nn.Module, first: torch.nn.Module, count: int, s: int = 50, eta: float = 0.0, seed: int = 42,
+           size: int = 16, chunk: int = 64) -> Tensor:
+    """Pictures (count, 3, S, S) in about [-1, 1]; noise i depends on the seed and i alone up to the chunk."""
+    gen = torch.Generator().manual_seed(seed)
+    out = []
+    with torch.no_grad():
+        for lo in range(0, count, chunk):
+            z = ddim(unet, torch.randn(min(chunk, count - lo), 3, size, size, generator=gen), s, eta, gen)
+            out.append(first.decode(z / SCALE_FACTOR))
+    return torch.cat(out)

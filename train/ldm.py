@@ -1,0 +1,158 @@
+"""Stage 3: trains the denoising UNet on the latents of the renders and their mirror images.
+
+The loss is the squared error of eps, weighted by (1 + 1/SNR)^1/2, plus the same of its local means: at the noisiest
+timesteps only the coarse part of the error matters, and there the plain loss hardly sees it. Neither changes the
+optimum. Resumes from its state; averages of the weights (EMA) are what is exported.
+"""
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+import ae
+import common
+import diffusion
+import faces
+import study
+from nets import FirstStage, UNet
+
+BUCKETS = [0, 50, 200, 400, 600, 800, 900, 950, 1000]
+
+
+def first_stage(state: Path) -> FirstStage:
+    """The trained autoencoder, frozen."""
+    done = common.load(state / "ae_final.pt")
+    if done is None:
+        raise SystemExit(f"{state}/ae_final.pt is missing: train the autoencoder first (ae.py)")
+    net = FirstStage(entries=done["entries"])
+    net.load_state_dict(done["net"])
+    return net.eval().requires_grad_(False)
+
+
+def scaled_latents(state: Path, pics: np.ndarray, first: FirstStage) -> Tensor:
+    """All latents times the scale factor, pictures and then mirror images, (2N, 3, s, s); kept in a file."""
+    path = state / "latents.npy"
+    if not path.exists():
+        z = torch.cat([ae.latents(first, pics), ae.latents(first, pics, flip=True)]) * diffusion.SCALE_FACTOR
+        with open(str(path) + ".part", "wb") as f:
+            np.save(f, z.half().numpy())
+        Path(str(path) + ".part").rename(path)
+    return torch.from_numpy(np.load(path)).float()
+
+
+def pick_times(count: int, gen: torch.Generator) -> Tensor:
+    """Timesteps (B,): half spread over all, half over the noisier part, each evenly."""
+    u = (torch.arange(count) + torch.rand(count, generator=gen)) / count
+    t = torch.where(torch.arange(count) % 2 == 0, u * 1000, 450 + u * 550)
+    return t.long().clamp(0, 999)
+
+
+def errors(e: Tensor) -> Tensor:
+    """Error e (B, 3, s, s) -> (B,): its mean square, with more weight on what is coarse."""
+    e4 = nnf.avg_pool2d(e, 4)
+    e16 = e.mean((2, 3))
+    return e.square().mean((1, 2, 3)) + 4 * e4.square().mean((1, 2, 3)) + 16 * e16.square().mean(1)
+
+
+def arguments() -> argparse.Namespace:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--state", type=Path, default=common.STATE)
+    ap.add_argument("--logs", type=Path, default=common.MODEL)
+    ap.add_argument("--minutes", type=float, default=150)
+    ap.add_argument("--batch", type=int, default=64, help="latents a worker and step")
+    ap.add_argument("--workers", type=int, default=2)
+    ap.add_argument("--lr", type=float, default=0.02)
+    ap.add_argument("--adam-lr", type=float, default=0.001)
+    ap.add_argument("--width", type=int, default=32)
+    ap.add_argument("--blocks", type=int, default=2)
+    ap.add_argument("--ema", type=float, default=0.9993)
+    ap.add_argument("--bf16", type=int, default=1)
+    ap.add_argument("--every", type=float, default=240, help="seconds between states")
+    ap.add_argument("--cascade", default=study.CASCADE)
+    ap.add_argument("--seed", type=int, default=4)
+    return ap.parse_args()
+
+
+def train(a: argparse.Namespace) -> None:
+    torch.manual_seed(a.seed)
+    chief = common.rank() == 0
+    pics = np.load(a.state / "renders.npy", mmap_mode="r")
+    first = first_stage(a.state)
+    data = scaled_latents(a.state, pics, first)
+    if chief:
+        print(f"{len(data)} latents, std {data.std():.3f}, by channel {data.std((0, 2, 3)).tolist()}", flush=True)
+    detector = study.detector(a.cascade)
+    net = UNet(a.width, blocks=a.blocks)
+    opt = common.Muon(net, a.lr, a.adam_lr, skip=("input_blocks.0", "out."))
+    ema = copy.deepcopy(net).requires_grad_(False)
+    step, used = 0, 0.0
+    path = a.state / "ldm.pt"
+    if (old := common.load(path)) is not None:
+        net.load_state_dict(old["net"])
+        ema.load_state_dict(old["ema"])
+        opt.load_state_dict(old["opt"])
+        step, used = old["step"], old["used"]
+        if chief:
+            print(f"resumes at step {step}, {used / 60:.1f} minutes", flush=True)
+    names = [f"mse_{lo}_{hi}" for lo, hi in zip(BUCKETS, BUCKETS[1:])]
+    log = chief and common.Log(a.logs / "ldm.csv", ["minutes", "step", "loss", *names, "faces", "rate", "speed"])
+    ac = diffusion.buffers()["alphas_cumprod"]
+    weight = (1 + (1 - ac) / ac).sqrt()                                  # (1 + 1/SNR)^1/2
+    root, noise_root = ac.sqrt(), (1 - ac).sqrt()
+    gen = torch.Generator().manual_seed((a.seed * 1000003 + step) * 64 + common.rank())
+    budget = common.Budget(a.minutes, used)
+    share, seen, total, mark, saved = budget.tick(), 0, 0.0, time.time(), time.time()
+    sums, counts = torch.zeros(len(names)), torch.zeros(len(names))
+    edges = torch.tensor(BUCKETS[1:-1])
+    while share < 1:
+        opt.rate(common.cosine(share, warm=0.02, floor=0.005))
+        x0 = data[torch.randint(len(data), (a.batch,), generator=gen)]
+        t = pick_times(a.batch, gen)
+        noise = torch.randn(x0.shape, generator=gen)
+        xt = root[t, None, None, None] * x0 + noise_root[t, None, None, None] * noise
+        with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
+            out = net(xt, t)
+        e = out.float() - noise
+        loss = (errors(e) * weight[t]).mean()
+        loss.backward()
+        share = common.share_gradients(net, budget.tick())
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+        opt.step()
+        opt.zero_grad(set_to_none=True)
+        step, seen, total = step + 1, seen + 1, total + float(loss.detach())
+        decay = min(a.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - decay)
+            where = torch.bucketize(t, edges, right=True)
+            sums.index_add_(0, where, e.square().mean((1, 2, 3)))
+            counts.index_add_(0, where, torch.ones(a.batch))
+        if chief and (time.time() - saved > a.every or share >= 1):
+            speed = seen * a.batch * common.workers() / (time.time() - mark)
+            common.save(path, dict(net=net.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=budget.used,
+                                   width=a.width, blocks=a.blocks, batch=a.batch * common.workers()))
+            shots = common.to_uint8(diffusion.sample(ema, first, 64, 50))
+            found = int(study.hits(shots, detector).sum())
+            cv2.imwrite(str(a.state / "ldm.png"), faces.sheet(shots, 8, 2)[..., ::-1])
+            log.row(minutes=budget.used / 60, step=step, loss=total / seen, faces=found, rate=opt.param_groups[0]["lr"], speed=speed,
+                    **dict(zip(names, (sums / counts.clamp(min=1)).tolist())))
+            budget.tick()
+            seen, total, mark, saved = 0, 0.0, time.time(), time.time()
+            sums.zero_()
+            counts.zero_()
+    if chief:
+        print(f"ldm: {step} steps, {budget.used / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    options = arguments()
+    if not (options.state / "latents.npy").exists():
+        scaled_latents(options.state, np.load(options.state / "renders.npy", mmap_mode="r"), first_stage(options.state))
+    common.launch(train, options, options.workers)

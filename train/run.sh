@@ -1,0 +1,28 @@
+#!/bin/sh
+# Trains the demo model from nothing: renders -> autoencoder -> UNet -> checkpoint -> model card.
+# Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time.
+#
+#   train/run.sh                      everything, 160 minutes a stage at most
+#   AE_MINUTES=38 LDM_MINUTES=70 train/run.sh
+#
+# LDM_TRAIN_DIR  state, some 600 MB (build/train)      MODEL_DIR  result (models/demo)      PYTHON  interpreter (python3)
+set -eu
+cd "$(dirname "$0")/.."
+STATE=${LDM_TRAIN_DIR:-build/train}
+MODEL=${MODEL_DIR:-models/demo}
+PYTHON=${PYTHON:-python3}
+COUNT=${RENDERS:-32768}
+WORKERS=${WORKERS:-2}
+AE_MINUTES=${AE_MINUTES:-150}
+LDM_MINUTES=${LDM_MINUTES:-150}
+CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
+mkdir -p "$STATE" "$MODEL"
+# large tensors come from the heap and stay there; without this every step pays for fresh pages
+export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000
+
+[ -e "$STATE/renders.npy" ] || "$PYTHON" train/faces.py "$STATE/renders.npy" --count "$COUNT" --seed 1 --workers "$WORKERS"
+[ -e "$STATE/heldout.npy" ] || "$PYTHON" train/faces.py "$STATE/heldout.npy" --count 512 --seed 2 --workers "$WORKERS"
+[ -e "$STATE/ae_final.pt" ] || "$PYTHON" train/ae.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
+"$PYTHON" train/ldm.py --state "$STATE" --logs "$MODEL" --minutes "$LDM_MINUTES" --workers "$WORKERS" --cascade "$CASCADE"
+"$PYTHON" train/export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"
+"$PYTHON" train/card.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"
