@@ -153,6 +153,10 @@ typedef struct ldm_job {
  * scale 1, cond none, seed 42, one picture. */
 LDM_API void ldm_job_init(ldm_job *job);
 
+/* The same, with what the configuration's `ldm: sampling:` section says laid over it. Strings are the
+ * model's. */
+LDM_API void ldm_model_init_job(const ldm_model *m, ldm_job *job);
+
 typedef struct ldm_run ldm_run;
 
 /* job is copied; the arrays in it stay the caller's and must outlive the run. */

@@ -141,7 +141,10 @@ static void match(ldm_audit *a)
         if (ldm_spec_find(s, t->name) < 0)
             a->unexpected[a->unexpected_count++] = t;
     }
-    a->fits = a->run_missing == 0 && a->run_mismatched == 0;
+    a->initialised = a->policy.init_missing ? a->run_missing : 0;
+    a->fits = a->run_missing == a->initialised && a->run_mismatched == 0;
+    if (a->policy.strict)
+        a->fits = !a->missing_count && !a->mismatched_count && !a->unexpected_count;
 }
 
 static bool dtype_is_float(ldm_dtype d)
@@ -271,8 +274,8 @@ static bool allocate(ldm_audit *a)
     return a->priv->run_uses && a->missing && a->mismatched && a->unexpected;
 }
 
-ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema, ldm_audit **out,
-                            ldm_error *err)
+ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
+                            const ldm_load_policy *policy, ldm_audit **out, ldm_error *err)
 {
     ldm_audit *a = ldm_calloc(1, sizeof *a);
     ldm_status st;
@@ -288,6 +291,8 @@ ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
     }
     a->spec = spec;
     a->ckpt = ckpt;
+    if (policy)
+        a->policy = *policy;
     a->effective.cross_attention = spec->unet.use_spatial_transformer;
     if (!allocate(a)) {
         st = ldm_error_nomem(err, ldm_ckpt_count(ckpt) * sizeof(void *), "the lists of keys");
@@ -359,6 +364,10 @@ ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
     st = ldm_findings_create(a, false, &f, err);
     if (!st) {
         first_fault(a, &fault);
+        if (!others)
+            ldm_str_printf(&fault, "%zu keys are missing, %zu unexpected and %zu have another shape, "
+                                   "and ldm.load.strict is true", a->missing_count,
+                           a->unexpected_count, a->mismatched_count);
         if (others > 1)
             ldm_str_printf(&fault, " (and %zu more tensors that a run reads do not fit)",
                            others - 1);

@@ -22,6 +22,12 @@ typedef struct ldm_effective {
     bool cross_attention;                  /* the network has layers that read a context */
 } ldm_effective;
 
+/* What a configuration's `ldm: load:` section permits. */
+typedef struct ldm_load_policy {
+    bool strict;       /* every missing, unexpected or differing key is a mismatch */
+    bool init_missing; /* tensors that a run reads and the file lacks are initialised at random */
+} ldm_load_policy;
+
 typedef struct ldm_shape_mismatch {
     const ldm_tensor_spec *expected;
     const ldm_tensor_info *found;
@@ -45,7 +51,9 @@ typedef struct ldm_audit {
      * alphas_cumprod buffer is recomputed if absent; scale_factor where scale_by_std wants it and
      * the configuration gives no value) and that are missing or have another shape. */
     size_t run_missing, run_mismatched;
-    bool fits; /* both are 0 */
+    ldm_load_policy policy;
+    size_t initialised; /* run_missing, where the policy permits it; else 0 */
+    bool fits;          /* both are 0, or what the policy makes of it */
 
     struct ldm_audit_private *priv;
 } ldm_audit;
@@ -53,8 +61,8 @@ typedef struct ldm_audit {
 /* ema: -1 auto (use_ema of the config, if the file has the shadows), 0 raw, 1 EMA (LDM_ERR_MISMATCH
  * if the file has none, LDM_ERR_USAGE if the configuration says use_ema: false). spec and ckpt must
  * outlive the audit. */
-ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema, ldm_audit **out,
-                            ldm_error *err);
+ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
+                            const ldm_load_policy *policy, ldm_audit **out, ldm_error *err);
 void ldm_audit_free(ldm_audit *a); /* NULL is fine */
 
 /* LDM_OK, or LDM_ERR_MISMATCH with one line that names the first tensor, counts the others and says

@@ -82,7 +82,7 @@ static json_t *check(const char *config, const char *ckpt)
     ldm_audit *a;
     json_t *j;
 
-    if (ldm_audit_create(m.spec, ck, -1, &a, &err))
+    if (ldm_audit_create(m.spec, ck, -1, NULL, &a, &err))
         fail_msg("%s: %s", config, err.msg);
     assert_true(a->fits);
     j = test_check_json(a, false);

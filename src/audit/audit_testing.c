@@ -227,7 +227,7 @@ test_bench test_bench_create(const char *const *trained, const char *const *aske
     b.trained = test_model_create(test_yaml, trained);
     b.asked = test_model_create(test_yaml, asked);
     b.ck = test_ckpt_create(b.trained.spec, edit, &b.data);
-    if (ldm_audit_create(b.asked.spec, b.ck, ema, &b.a, &err))
+    if (ldm_audit_create(b.asked.spec, b.ck, ema, NULL, &b.a, &err))
         fail_msg("%s", err.msg);
     return b;
 }

@@ -187,14 +187,30 @@ static void judge(const ldm_audit *a, ldm_findings *f)
         odd += ldm_unexpected_reason(a->unexpected[i]->name) == NULL;
     if (!a->fits) {
         f->tone = LDM_TONE_BAD;
-        f->verdict = ldm_findings_text(
-            f,
-            "The checkpoint does not fit the configuration: of the tensors that a run reads, %s.",
-            fault_counts(a, f));
+        if (a->run_missing || a->run_mismatched)
+            f->verdict = ldm_findings_text(f,
+                                           "The checkpoint does not fit the configuration: of the "
+                                           "tensors that a run reads, %s.",
+                                           fault_counts(a, f));
+        else
+            f->verdict = ldm_findings_text(
+                f,
+                "The checkpoint does not fit strictly (ldm.load.strict): %zu keys missing, %zu "
+                "unexpected, %zu of another shape.",
+                a->missing_count, a->unexpected_count, a->mismatched_count);
         f->next_step = f->cause_count ? cure(f) : "ldm check --all";
         return;
     }
     f->next_step = generate_command(a, f);
+    if (a->initialised) {
+        f->tone = LDM_TONE_WARN;
+        f->verdict = ldm_findings_text(
+            f,
+            "The checkpoint is loaded partially, as ldm.load.missing permits: %zu tensors that a run "
+            "reads are missing and are initialised at random.",
+            a->initialised);
+        return;
+    }
     f->tone = LDM_TONE_GOOD;
     if (a->matching == a->model_keys && a->unexpected_count == 0)
         f->verdict = ldm_findings_text(

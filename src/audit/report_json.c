@@ -278,6 +278,7 @@ static json_t *build(page *p)
         p->j, root, "matching_percent",
         ldm_json_real(a->model_keys ? 100.0 * (double)a->matching / (double)a->model_keys : 0));
     ldm_json_set(p->j, root, "run_missing", integer(a->run_missing));
+    ldm_json_set(p->j, root, "initialised", integer(a->initialised));
     ldm_json_set(p->j, root, "run_shape_mismatch", integer(a->run_mismatched));
     ldm_json_set(p->j, root, "model_parameters", integer(s->model_parameters));
     ldm_json_set(p->j, root, "checkpoint_parameters", integer(s->file_parameters));

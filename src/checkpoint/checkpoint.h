@@ -107,6 +107,17 @@ typedef struct ldm_ckpt_global {
 size_t ldm_ckpt_global_count(const ldm_ckpt *ck);
 ldm_ckpt_global ldm_ckpt_global_at(const ldm_ckpt *ck, size_t i);
 
+/* One renaming rule: every occurrence of `from` in a key becomes `to`, as Python's str.replace; with a
+ * ^ in front, only at the key's beginning. */
+typedef struct ldm_ckpt_rename_rule {
+    const char *from, *to;
+} ldm_ckpt_rename_rule;
+
+/* Applies the rules in order to every tensor's name. Before the checkpoint is shared: pointers got
+ * from it earlier are not valid afterwards. *renamed: keys that changed. */
+ldm_status ldm_ckpt_rename(ldm_ckpt *ck, const ldm_ckpt_rename_rule *rules, size_t count,
+                           size_t *renamed, ldm_error *err);
+
 /* One line each: unknown globals skipped outside the state dict, duplicate keys, ... */
 size_t ldm_ckpt_warning_count(const ldm_ckpt *ck);
 const char *ldm_ckpt_warning(const ldm_ckpt *ck, size_t i);

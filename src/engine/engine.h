@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "checkpoint/checkpoint.h"
 #include "config/config.h"
+#include "engine/profile.h"
 #include "exec/exec.h"
 #include "spec/spec.h"
 
@@ -33,6 +34,7 @@ struct ldm_model {
     ldm_ckpt *ckpt;
     ldm_spec *spec;
     ldm_audit *audit;
+    ldm_profile profile; /* the configuration's own `ldm:` section */
     ldm_cpu cpu;
     const ldm_backend *backend;
     ldm_precision precision;
@@ -56,10 +58,22 @@ struct ldm_model {
     ldm_hash hash;
 };
 
-/* layers.c: the merged configuration of the options, and the checkpoint's path (arena or caller's
- * string). *is_default: the shipped model's. */
-ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
-                           const char **ckpt_path, bool *is_default, ldm_error *err);
+/* What a model is judged by, opened from the options: model.c and reports.c begin with it. */
+typedef struct ldm_sources {
+    ldm_config *config;
+    ldm_profile profile; /* strings in config, rules in the arena given */
+    ldm_ckpt *ckpt;      /* keys renamed as the profile says */
+    ldm_spec *spec;
+    ldm_audit *audit;
+    const char *ckpt_path; /* in the arena, or the options' */
+    bool is_default;       /* the shipped model */
+    size_t renamed;        /* keys of the checkpoint */
+} ldm_sources;
+
+/* layers.c. On failure nothing is left open. */
+ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
+                            ldm_error *err);
+void ldm_sources_close(ldm_sources *s); /* a zeroed struct is fine */
 
 /* model.c */
 ldm_status ldm_model_add_note(ldm_model *m, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);

@@ -55,8 +55,8 @@ static ldm_status default_dir(char *dir, size_t size, ldm_error *err)
                          fixed[0], fixed[1]);
 }
 
-ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
-                           const char **ckpt_path, bool *is_default, ldm_error *err)
+static ldm_status load_layers(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
+                              const char **ckpt_path, bool *is_default, ldm_error *err)
 {
     char dir[PATH_MAX];
     ldm_config *cfg = NULL;
@@ -99,4 +99,39 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
     }
     *config = cfg;
     return LDM_OK;
+}
+
+ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
+                            ldm_error *err)
+{
+    ldm_load_policy policy;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    st = load_layers(opt, texts, &out->config, &out->ckpt_path, &out->is_default, err);
+    if (!st)
+        st = ldm_profile_read(out->config, texts, &out->profile, err);
+    if (!st)
+        st = ldm_ckpt_open(out->ckpt_path, NULL, &out->ckpt, err);
+    if (!st && out->profile.rename_count)
+        st = ldm_ckpt_rename(out->ckpt, out->profile.rename, out->profile.rename_count,
+                             &out->renamed, err);
+    if (!st)
+        st = ldm_spec_create(out->config, &out->spec, err);
+    policy.strict = out->profile.strict;
+    policy.init_missing = out->profile.init_missing;
+    if (!st)
+        st = ldm_audit_create(out->spec, out->ckpt, (int)opt->ema, &policy, &out->audit, err);
+    if (st)
+        ldm_sources_close(out);
+    return st;
+}
+
+void ldm_sources_close(ldm_sources *s)
+{
+    ldm_audit_free(s->audit);
+    ldm_spec_free(s->spec);
+    ldm_ckpt_close(s->ckpt);
+    ldm_config_free(s->config);
+    memset(s, 0, sizeof *s);
 }

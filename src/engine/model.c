@@ -137,31 +137,33 @@ static ldm_status settle_scale(ldm_model *m, ldm_error *err)
     return LDM_OK;
 }
 
-static ldm_status read_default_note(ldm_model *m, ldm_error *err)
-{
-    const ldm_value *v = ldm_value_find(ldm_config_root(m->config), "ldm.description");
-
-    m->default_note = "";
-    return v ? ldm_value_string(v, &m->default_note, err) : LDM_OK;
-}
-
 static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
 {
-    const char *path;
-    ldm_status st = ldm_layers_load(opt, m->texts, &m->config, &path, &m->is_default, err);
+    ldm_sources src;
+    ldm_status st = ldm_sources_open(opt, m->texts, &src, err);
 
+    if (st)
+        return st;
+    m->config = src.config;
+    m->profile = src.profile;
+    m->ckpt = src.ckpt;
+    m->spec = src.spec;
+    m->audit = src.audit;
+    m->is_default = src.is_default;
+    m->default_note = src.is_default ? src.profile.description : NULL;
+    st = ldm_audit_verdict(m->audit, err);
     if (!st)
-        st = ldm_ckpt_open(path, NULL, &m->ckpt, err);
-    if (!st)
-        st = ldm_hash_open(&m->hash, path, err);
-    if (!st)
-        st = ldm_spec_create(m->config, &m->spec, err);
-    if (!st)
-        st = ldm_audit_create(m->spec, m->ckpt, (int)opt->ema, &m->audit, err);
-    if (!st)
-        st = ldm_audit_verdict(m->audit, err);
-    if (!st && m->is_default)
-        st = read_default_note(m, err);
+        st = ldm_hash_open(&m->hash, src.ckpt_path, err);
+    if (!st && src.profile.rename_count)
+        st = ldm_model_add_note(m, err, "%zu of %zu keys of the checkpoint are renamed by ldm.load.rename",
+                                src.renamed, ldm_ckpt_count(m->ckpt));
+    if (!st && m->audit->initialised)
+        st = ldm_model_add_note(m, err,
+                                "warning: %zu of the %zu keys of the model are missing in the "
+                                "checkpoint; the %zu that a run reads are initialised at random, as "
+                                "ldm.load.missing: init permits",
+                                m->audit->missing_count, m->audit->model_keys,
+                                m->audit->initialised);
     return st;
 }
 

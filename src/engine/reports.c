@@ -19,39 +19,25 @@ ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *rop
 {
     const ldm_audit_report how = {ropt->all, ropt->values, ropt->colour};
     ldm_arena *texts = ldm_arena_create(0);
-    ldm_config *cfg = NULL;
-    ldm_ckpt *ckpt = NULL;
-    ldm_spec *spec = NULL;
-    ldm_audit *audit = NULL;
+    ldm_sources src;
     ldm_str text = {0};
-    const char *path;
-    bool is_default;
     ldm_status st;
 
     *report = NULL;
     *fits = false;
     if (!texts)
         return ldm_error_nomem(err, 0, "the check");
-    st = ldm_layers_load(opt, texts, &cfg, &path, &is_default, err);
-    if (!st)
-        st = ldm_ckpt_open(path, NULL, &ckpt, err);
-    if (!st)
-        st = ldm_spec_create(cfg, &spec, err);
-    if (!st)
-        st = ldm_audit_create(spec, ckpt, (int)opt->ema, &audit, err);
-    if (!st)
-        st = ropt->json ? ldm_audit_json(audit, &how, &text, err)
-                        : ldm_audit_text(audit, &how, &text, err);
+    st = ldm_sources_open(opt, texts, &src, err);
+    if (!st) {
+        st = ropt->json ? ldm_audit_json(src.audit, &how, &text, err)
+                        : ldm_audit_text(src.audit, &how, &text, err);
+        *fits = src.audit->fits;
+    }
     if (!st)
         st = hand_over(&text, report, err);
     else
         ldm_str_free(&text);
-    if (!st)
-        *fits = audit->fits;
-    ldm_audit_free(audit);
-    ldm_spec_free(spec);
-    ldm_ckpt_close(ckpt);
-    ldm_config_free(cfg);
+    ldm_sources_close(&src);
     ldm_arena_free(texts);
     return st;
 }

@@ -63,6 +63,25 @@ void ldm_job_init(ldm_job *job)
     job->quantize = true;
 }
 
+void ldm_model_init_job(const ldm_model *m, ldm_job *job)
+{
+    const ldm_profile *p = &m->profile;
+
+    ldm_job_init(job);
+    if (p->has_steps)
+        job->steps = p->steps;
+    if (p->has_timesteps)
+        job->timesteps = p->timesteps;
+    if (p->has_eta)
+        job->eta = p->eta;
+    if (p->has_temperature)
+        job->temperature = p->temperature;
+    if (p->has_scale)
+        job->scale = p->scale;
+    if (p->has_cond)
+        job->cond = p->cond;
+}
+
 static ldm_status note(ldm_run *r, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);
 
 static ldm_status note(ldm_run *r, ldm_error *err, const char *fmt, ...)

@@ -219,8 +219,8 @@ static void declare_own_ema(ldm_builder *b, int first)
     int i, end = b->spec->tensor_count;
     size_t root = strlen(b->root) + 1;
 
-    ldm_b_tensor(b, "model_ema.decay", 0, 0, NULL);
-    ldm_b_tensor(b, "model_ema.num_updates", 0, 0, NULL);
+    ldm_b_tensor(b, "model_ema.decay", LDM_INIT_ZEROS, 0, 0, NULL);
+    ldm_b_tensor(b, "model_ema.num_updates", LDM_INIT_ZEROS, 0, 0, NULL);
     for (i = first; i < end && !b->st; i++) {
         const ldm_tensor_spec *t = &b->spec->tensors[i];
         char *p = name + snprintf(name, sizeof name, "model_ema.");
@@ -233,7 +233,7 @@ static void declare_own_ema(ldm_builder *b, int first)
                 *p++ = *s;
         }
         *p = '\0';
-        ldm_b_tensor(b, name, 0, t->ndim, t->shape);
+        ldm_b_tensor(b, name, LDM_INIT_ZEROS, 0, t->ndim, t->shape);
     }
 }
 
@@ -245,7 +245,7 @@ void ldm_declare_vq(ldm_builder *b, const ldm_vq_config *v)
     if (v->colorize_nlabels > 0) {
         int64_t shape[4] = {3, v->colorize_nlabels, 1, 1};
 
-        ldm_b_tensor(b, "colorize", 0, 4, shape);
+        ldm_b_tensor(b, "colorize", LDM_INIT_ZEROS, 0, 4, shape);
     }
     begin(b, LDM_USED_ENCODE);
     encoder(b, v, 0);

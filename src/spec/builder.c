@@ -63,7 +63,8 @@ void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...)
         fail_nomem(b);
 }
 
-int ldm_b_tensor(ldm_builder *b, const char *path, int fan_in, int ndim, const int64_t *shape)
+int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, int ndim,
+                 const int64_t *shape)
 {
     char name[NAME_MAX_LEN];
     ldm_tensor_spec t;
@@ -86,8 +87,14 @@ int ldm_b_tensor(ldm_builder *b, const char *path, int fan_in, int ndim, const i
     t.component = b->component;
     t.used = b->used;
     t.ema = -1;
+    t.init = init;
     t.fan_in = fan_in;
-    found = t.name && !b->graph ? ldm_spec_add(b->spec, &t) : -1;
+    if (b->graph) {
+        b->st = ldm_error_set(b->err, LDM_ERR_UNSUPPORTED,
+                              "%s is in the graph and not in the list of tensors", name);
+        return -1;
+    }
+    found = t.name ? ldm_spec_add(b->spec, &t) : -1;
     if (found < 0)
         fail_nomem(b);
     return found;
@@ -121,25 +128,27 @@ static ldm_node *add_node(ldm_builder *b, ldm_op op, const char *path, int c, in
     return n;
 }
 
-static int weight(ldm_builder *b, const char *path, const char *leaf, int fan_in, int ndim,
-                  int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+static int weight(ldm_builder *b, const char *path, const char *leaf, ldm_init init, int fan_in,
+                  int ndim, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
 {
     char name[NAME_MAX_LEN];
     int64_t shape[4] = {d0, d1, d2, d3};
 
     snprintf(name, sizeof name, "%s.%s", path, leaf);
-    return ldm_b_tensor(b, name, fan_in, ndim, shape);
+    return ldm_b_tensor(b, name, init, fan_in, ndim, shape);
 }
 
 static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
                 int stride, int pad)
 {
     int fan_in = cin * kernel * kernel;
-    int w = weight(b, path, "weight", fan_in, ndim, cout, cin, kernel, kernel);
-    int bias = weight(b, path, "bias", fan_in, 1, cout, 0, 0, 0);
+    int w = weight(b, path, "weight", LDM_INIT_UNIFORM, fan_in, ndim, cout, cin, kernel, kernel);
+    int bias = weight(b, path, "bias", LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0);
     int h = ldm_b_height(b, x), wd = ldm_b_width(b, x);
     ldm_node *n;
 
+    b->last_weight = w;
+    b->last_bias = bias;
     /* Stride 2 halves even sizes in both paddings; graphs are made of even sizes there. */
     n = add_node(b, ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout, h / stride, wd / stride);
     if (!n)
@@ -151,6 +160,14 @@ static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int 
     n->stride = stride;
     n->pad_top = n->pad_left = pad;
     return n->out;
+}
+
+void ldm_b_zero(ldm_builder *b)
+{
+    if (b->graph || failed(b))
+        return;
+    b->spec->tensors[b->last_weight].init = LDM_INIT_ZEROS;
+    b->spec->tensors[b->last_bias].init = LDM_INIT_ZEROS;
 }
 
 int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
@@ -175,8 +192,8 @@ int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout)
 
 int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps)
 {
-    int w = weight(b, path, "weight", 0, 1, c, 0, 0, 0);
-    int bias = weight(b, path, "bias", 0, 1, c, 0, 0, 0);
+    int w = weight(b, path, "weight", LDM_INIT_ONES, 0, 1, c, 0, 0, 0);
+    int bias = weight(b, path, "bias", LDM_INIT_ZEROS, 0, 1, c, 0, 0, 0);
     ldm_node *n = add_node(b, LDM_OP_NORM, path, c, ldm_b_height(b, x), ldm_b_width(b, x));
 
     if (!n)
@@ -278,7 +295,7 @@ int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads)
 
 int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, bool index)
 {
-    int w = weight(b, path, "weight", 0, 2, entries, c, 0, 0);
+    int w = weight(b, path, "weight", LDM_INIT_CODEBOOK, 0, 2, entries, c, 0, 0);
     ldm_node *n = add_node(b, index ? LDM_OP_QUANTIZE_INDEX : LDM_OP_QUANTIZE, path, index ? 1 : c,
                            ldm_b_height(b, x), ldm_b_width(b, x));
 

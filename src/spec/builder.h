@@ -19,6 +19,7 @@ typedef struct ldm_builder {
     ldm_status st;
     ldm_error *err;
     size_t node_cap, value_cap;
+    int last_weight, last_bias; /* of the last layer with weights */
 } ldm_builder;
 
 /* A value of this shape; a graph input, or internal use. */
@@ -30,7 +31,8 @@ int ldm_b_width(const ldm_builder *b, int value);
 void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...) LDM_PRINTF(3, 4);
 
 /* A tensor below b->root, found or (in `declare`) added. Returns its number. */
-int ldm_b_tensor(ldm_builder *b, const char *path, int fan_in, int ndim, const int64_t *shape);
+int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, int ndim,
+                 const int64_t *shape);
 
 /* Layers. path: the module ("input_blocks.1.0.in_layers.2"); weight and bias are path.weight and
  * path.bias. Each returns the output value. */
@@ -38,6 +40,8 @@ int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int k
 /* stride 2: with pad 1 on all sides (UNet), or right and bottom only (first stage). */
 int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all);
 int ldm_b_conv1d(ldm_builder *b, const char *path, int x, int cin, int cout); /* [out, in, 1] */
+/* The last layer's weights start as zeros (the original's zero_module). */
+void ldm_b_zero(ldm_builder *b);
 int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout);
 int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps); /* 32 groups */
 

@@ -285,6 +285,38 @@ static void value_text(const param *p, const char *base, ldm_str *out)
     }
 }
 
+/* What stands in the YAML, for the report alone. */
+static void skipped_text(const ldm_value *v, ldm_str *out)
+{
+    const char *s;
+    double d;
+    bool b;
+
+    switch (ldm_value_get_kind(v)) {
+    case LDM_VALUE_NULL:
+        ldm_str_puts(out, "null");
+        break;
+    case LDM_VALUE_BOOL:
+        ldm_str_puts(out, !ldm_value_bool(v, &b, NULL) && b ? "true" : "false");
+        break;
+    case LDM_VALUE_INT:
+    case LDM_VALUE_FLOAT:
+        if (!ldm_value_double(v, &d, NULL))
+            ldm_str_printf(out, "%.10g", d);
+        break;
+    case LDM_VALUE_STRING:
+        if (!ldm_value_string(v, &s, NULL))
+            ldm_str_puts(out, s);
+        break;
+    case LDM_VALUE_LIST:
+        ldm_str_puts(out, "[...]");
+        break;
+    case LDM_VALUE_MAP:
+        ldm_str_puts(out, "{...}");
+        break;
+    }
+}
+
 /* One row: its value, or the default that is in base already, and the setting. */
 static ldm_status read_param(reader *r, const ldm_value *map, const char *prefix, const param *p,
                              char *base)
@@ -301,7 +333,9 @@ static ldm_status read_param(reader *r, const ldm_value *map, const char *prefix
         st = read_value(p, v, base, r->err);
     if (st)
         return st;
-    if (p->kind != K_SKIP)
+    if (p->kind == K_SKIP)
+        skipped_text(v, &text);
+    else
         value_text(p, base, &text);
     if (text.failed)
         st = nomem(r);

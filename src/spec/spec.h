@@ -107,6 +107,14 @@ enum {
     LDM_USED_QUANTIZE = 8
 };
 
+/* What a constructor puts into a tensor before anything is loaded. */
+typedef enum ldm_init {
+    LDM_INIT_UNIFORM, /* PyTorch's Conv and Linear: U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) */
+    LDM_INIT_ONES,    /* GroupNorm's weight */
+    LDM_INIT_ZEROS,   /* GroupNorm's bias; the original's zero_module */
+    LDM_INIT_CODEBOOK /* VectorQuantizer2: U(-1 / entries, 1 / entries) */
+} ldm_init;
+
 typedef struct ldm_tensor_spec {
     const char *name; /* full key of state_dict() */
     int ndim;
@@ -115,8 +123,8 @@ typedef struct ldm_tensor_spec {
     ldm_component component;
     unsigned used;    /* LDM_USED_* bits; 0: stored but never read in sampling */
     int ema;          /* UNet tensors: index of the shadow in tensors, -1 where there is none */
-    int fan_in;       /* of a weight or its bias, for PyTorch's default initialisation; 0: a norm or
-                         buffer */
+    ldm_init init;
+    int fan_in;       /* of a weight or its bias, for LDM_INIT_UNIFORM */
 } ldm_tensor_spec;
 
 /* ---- graphs ------------------------------------------------------------------------------------- */

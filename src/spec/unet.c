@@ -55,6 +55,7 @@ static int res_block(walk *k, const char *path, int x, int cin, int cout, resamp
         h = ldm_b_scale_shift(b, h, e, cout);
     h = ldm_b_unary(b, LDM_OP_SILU, h, cout);
     h = ldm_b_conv(b, join(buf, path, "out_layers.3"), h, cout, cout, 3);
+    ldm_b_zero(b);
     if (cin != cout)
         x = ldm_b_conv(b, join(buf, path, "skip_connection"), x, cin, cout, 1);
     return ldm_b_add(b, x, h, cout);
@@ -95,6 +96,7 @@ static int attention_block(walk *k, const char *path, int x, int ch, bool output
     h = ldm_b_conv1d(b, join(buf, path, "qkv"), h, ch, 3 * ch);
     h = ldm_b_attention_qkv(b, h, ch, heads, !k->u->use_new_attention_order);
     h = ldm_b_conv1d(b, join(buf, path, "proj_out"), h, ch, ch);
+    ldm_b_zero(b);
     return ldm_b_add(b, x, h, ch);
 }
 
@@ -237,6 +239,7 @@ int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t)
     h = ldm_b_norm(b, "out.0", h, ch, NORM_EPS);
     h = ldm_b_unary(b, LDM_OP_SILU, h, ch);
     h = ldm_b_conv(b, "out.2", h, u->model_channels, u->out_channels, 3);
+    ldm_b_zero(b);
     ldm_b_dump(b, h, "eps");
     return h;
 }

@@ -1,0 +1,39 @@
+/* The `ldm:` section that a configuration layer may carry beside `model:`.
+ *
+ *   ldm:
+ *     description: text              # shown when the shipped model is used
+ *     sampling: {steps: 50, timesteps: compvis, eta: 1.0, temperature: 1.0, scale: 1.0, cond: none}
+ *     load:
+ *       strict: true                 # any missing or unexpected key is a mismatch (default: false)
+ *       rename:                      # old: new, applied to every key of the checkpoint in this order
+ *         "^model.": "net."          # ^ only at the beginning; else wherever it occurs
+ *       missing: init                # or error (default): tensors that are missing afterwards
+ *       seed: 0                      # of that initialisation
+ */
+#ifndef LDM_ENGINE_PROFILE_H
+#define LDM_ENGINE_PROFILE_H
+
+#include <ldm/ldm.h>
+
+#include "base/arena.h"
+#include "checkpoint/checkpoint.h"
+#include "config/config.h"
+
+typedef struct ldm_profile {
+    const char *description; /* NULL: none */
+    bool has_steps, has_timesteps, has_eta, has_temperature, has_scale, has_cond;
+    int steps;
+    double eta, temperature, scale;
+    const char *timesteps, *cond;
+
+    bool strict, init_missing;
+    uint64_t seed;
+    ldm_ckpt_rename_rule *rename; /* in the arena given */
+    size_t rename_count;
+} ldm_profile;
+
+/* Reads the section; an unknown key in it is an error, for it is ours. cfg must outlive the profile. */
+ldm_status ldm_profile_read(const ldm_config *cfg, ldm_arena *arena, ldm_profile *out,
+                            ldm_error *err);
+
+#endif
