@@ -189,7 +189,7 @@ static int on_progress(void *ctx, const ldm_progress *p)
 typedef struct task {
     const ldm_cli *cli;
     const ldm_command *cmd;
-    const ldm_generate_opts *o;
+    ldm_generate_opts *o;
     ldm_array x_t, noise, mask, x0;
     ldm_output output;
     ldm_recipe recipe;
@@ -281,6 +281,27 @@ static int compare_hash(const task *t)
     return t->o->model.ckpt != t->recipe.ckpt ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
 }
 
+/* What neither the line nor a recipe said comes from the configuration's `ldm: sampling:` section, and
+ * what that leaves open from the library. */
+static void fill_defaults(const ldm_model *m, ldm_generate_opts *o)
+{
+    ldm_job job;
+
+    ldm_model_init_job(m, &job);
+    if (!o->steps)
+        o->steps = job.steps;
+    if (!o->timesteps)
+        o->timesteps = job.timesteps;
+    if (isnan(o->eta))
+        o->eta = job.eta;
+    if (isnan(o->temperature))
+        o->temperature = job.temperature;
+    if (isnan(o->scale))
+        o->scale = job.scale;
+    if (!o->cond)
+        o->cond = job.cond;
+}
+
 static int open_model(task *t)
 {
     ldm_model_options mo;
@@ -294,6 +315,7 @@ static int open_model(task *t)
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
     ldm_model_get_info(t->model, &t->mi);
+    fill_defaults(t->model, t->o);
     code = compare_hash(t);
     if (code || t->o->quiet)
         return code;
@@ -699,12 +721,7 @@ static void set_defaults(ldm_generate_opts *o)
     ldm_job_init(&job);
     memset(o, 0, sizeof *o);
     ldm_model_opts_init(&o->model);
-    o->steps = job.steps;
-    o->timesteps = job.timesteps;
-    o->eta = job.eta;
-    o->temperature = job.temperature;
-    o->scale = job.scale;
-    o->cond = job.cond;
+    o->eta = o->temperature = o->scale = NAN; /* not said: see fill_defaults */
     o->seed = job.seed;
     o->quantize = job.quantize;
     o->quantize_x0 = job.quantize_x0;
