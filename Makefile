@@ -5,12 +5,13 @@
 CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 
 PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
 
 .PHONY: all deps demo test train install clean format check-layers
 
 all:
 	$(call CONFIGURED,release)
-	@cmake --build --preset release
+	@cmake --build --preset release --parallel $(JOBS) --target ldm ldmc
 
 deps:
 	@tools/install_deps.sh

@@ -17,7 +17,7 @@ part() {
     log=build/$preset/test.log
     start=$(date +%s)
     if ! { [ -f build/$preset/build.ninja ] || cmake --preset "$preset"; } ||
-        ! cmake --build --preset "$preset"; then
+        ! cmake --build --preset "$preset" --parallel "$jobs"; then
         summary="$summary$name: the build failed
 "
         status=1

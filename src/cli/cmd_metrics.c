@@ -46,15 +46,16 @@ static json_t *failure_to_json(const char *path, const ldm_error *err)
 static void to_text(const char *path, const ldm_image *im, const ldm_image_metrics *m)
 {
     printf("%s: %d x %d\n", path, im->width, im->height);
-    printf("  brightness        %.3f  (%s; ideal 0.4 to 0.6)\n", m->brightness,
-           m->brightness < 0.4   ? "dark"
-           : m->brightness > 0.6 ? "bright"
-                                 : "ideal");
-    printf("  contrast          %.3f  (%s; good above 0.3)\n", m->contrast,
-           m->contrast > 0.3 ? "good" : "low");
-    printf("  mean colour       R %.3f  G %.3f  B %.3f  (%s)\n", m->mean_r, m->mean_g, m->mean_b,
-           m->skin_like ? "skin-like: R > G > B" : "not skin-like: that is R > G > B");
-    printf("  colour coherence  %.3f  (%s)\n", m->colour_coherence, m->colour_grade);
+    printf("  brightness        %.3f  %s\n", m->brightness,
+           m->brightness < 0.4   ? "dark (0.4 to 0.6 is ideal)"
+           : m->brightness > 0.6 ? "bright (0.4 to 0.6 is ideal)"
+                                 : "ideal (0.4 to 0.6)");
+    printf("  contrast          %.3f  %s\n", m->contrast,
+           m->contrast > 0.3 ? "good (above 0.3)" : "low (above 0.3 is good)");
+    printf("  mean colour       R %.3f  G %.3f  B %.3f  %s\n", m->mean_r, m->mean_g, m->mean_b,
+           m->skin_like ? "skin-like (R > G > B)" : "not skin-like (that is R > G > B)");
+    printf("  colour coherence  %.3f  %s (excellent from 0.95, fair from 0.85)\n",
+           m->colour_coherence, m->colour_grade);
     printf("  %s\n", m->verdict);
 }
 
