@@ -78,6 +78,7 @@ typedef struct ldm_kernels {
 
     void (*tile)(const ldm_tile *t, int mr); /* 1 <= mr <= kernels.mr */
     void (*pack)(const ldm_pack *p);
+    void (*fetch)(const float *p, size_t n); /* a hint: p[0..n) into the second-level cache */
 
     /* sum[c] = sum over pixels of x, square[c] = of x * x; both in double. */
     void (*moments)(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
@@ -109,6 +110,7 @@ extern const ldm_kernels ldm_kernels_avx512;
 /* The pieces of those tables, one file per concern and instruction set. */
 void ldm_tile_ref(const ldm_tile *t, int mr);
 void ldm_pack_ref(const ldm_pack *p);
+void ldm_fetch_ref(const float *p, size_t n);
 void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
                      double *square);
 void ldm_affine_ref(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
@@ -130,6 +132,7 @@ void ldm_wino_filter4_ref(const float *g, size_t count, float *u, size_t u_strid
 
 void ldm_tile_avx2(const ldm_tile *t, int mr);
 void ldm_pack_avx2(const ldm_pack *p);
+void ldm_fetch_avx2(const float *p, size_t n);
 void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
                       double *square);
 void ldm_affine_avx2(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
@@ -151,6 +154,7 @@ void ldm_wino_filter4_avx2(const float *g, size_t count, float *u, size_t u_stri
 
 void ldm_tile_avx512(const ldm_tile *t, int mr);
 void ldm_pack_avx512(const ldm_pack *p);
+void ldm_fetch_avx512(const float *p, size_t n);
 void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
                         double *square);
 void ldm_affine_avx512(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,

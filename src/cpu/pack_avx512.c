@@ -77,3 +77,11 @@ void ldm_pack_avx512(const ldm_pack *p)
     }
     _mm_sfence();
 }
+
+void ldm_fetch_avx512(const float *p, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i += 16)
+        _mm_prefetch((const char *)(p + i), _MM_HINT_T1);
+}

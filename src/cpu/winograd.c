@@ -12,7 +12,7 @@
 
 #define MAX_SIDE 6
 #define ROW_PAD 16             /* rows of transformed tiles end at a whole vector */
-#define BLOCK_FLOATS (3 << 19) /* 6 MB of transformed inputs and outputs at a time */
+#define BLOCK_FLOATS (4 << 20) /* 16 MB of transformed inputs and outputs at a time */
 #define MATRIX_PAD 80          /* floats between matrices: keeps them out of one set of the cache */
 
 typedef struct wino_job {
@@ -26,6 +26,7 @@ typedef struct wino_job {
     size_t tiles_x, tiles_y;           /* of one sample */
     size_t first, count, capacity;     /* tiles of this block */
     size_t tasks;                      /* of the input and output steps */
+    size_t groups;                     /* of panels, per matrix, in the product step */
     float *v, *m;                      /* [matrix][tile][cin], [matrix][panel][tile][nr] */
     size_t v_stride, m_stride;
 } wino_job;
@@ -163,27 +164,25 @@ static void input_task(void *arg, size_t index, int worker)
 }
 
 /* One matrix, one panel, all tiles of the block. */
-static void product_task(void *arg, size_t index, int worker)
+static void product(const wino_job *j, size_t matrix, size_t panel)
 {
-    const wino_job *j = arg;
     const ldm_kernels *k = j->kernels;
-    const size_t nr = (size_t)k->nr, matrix = index / j->panels, panel = index % j->panels;
+    const size_t nr = (size_t)k->nr;
     const size_t chunks = ldm_ceil_div(j->cin, (size_t)k->chunk);
     const size_t chunk_len = ldm_ceil_div(j->cin, chunks);
     const size_t tiles = ldm_ceil_div(j->count, (size_t)k->mr);
     const float *v = j->v + matrix * j->v_stride, *rows[LDM_CPU_MAX_MR];
     float *m = j->m + matrix * j->m_stride + panel * j->count * nr;
-    const int left = j->desc->cout - (int)panel * k->nr;
+    const int left = j->desc->cout - (int)(panel * nr);
     ldm_tile t = {
         .rows = rows,
         .taps = 1,
-        .b = j->args->packed + index * j->cin * nr,
+        .b = j->args->packed + (matrix * j->panels + panel) * j->cin * nr,
         .first = true,
         .cols = left < k->nr ? left : k->nr,
     };
     size_t c, i, r;
 
-    (void)worker;
     for (c = 0; c < j->cin; c += chunk_len) {
         t.row_offset = c;
         t.k = j->cin - c < chunk_len ? j->cin - c : chunk_len;
@@ -200,6 +199,20 @@ static void product_task(void *arg, size_t index, int worker)
         t.b += t.k * nr;
         t.first = false;
     }
+}
+
+static void product_task(void *arg, size_t index, int worker)
+{
+    const wino_job *j = arg;
+    const size_t matrix = index / j->groups, group = index % j->groups;
+    const size_t end = ldm_split(j->panels, j->groups, group + 1);
+    size_t panel = ldm_split(j->panels, j->groups, group);
+
+    (void)worker;
+    /* The other workers wrote most of it: fetching it in order is faster than tile by tile. */
+    j->kernels->fetch(j->v + matrix * j->v_stride, j->count * j->row);
+    for (; panel < end; panel++)
+        product(j, matrix, panel);
 }
 
 static void output_tile(const wino_job *j, size_t tile, size_t panel)
@@ -251,6 +264,8 @@ void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv
     const size_t blocks = ldm_ceil_div(total, j.capacity);
     size_t i;
 
+    j.groups = ldm_ceil_div(16 * (size_t)ctx->threads, j.matrices);
+    j.groups = j.groups < j.panels ? j.groups : j.panels;
     j.args = a;
     j.zeros = ctx->scratch;
     memset(ctx->scratch, 0, ldm_conv_zero_floats(&plan->desc) * sizeof(float));
@@ -261,7 +276,7 @@ void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv
         j.count = ldm_split(total, blocks, i + 1) - j.first;
         j.tasks = j.count < 16 * (size_t)ctx->threads ? j.count : 16 * (size_t)ctx->threads;
         ldm_pool_run(ctx->pool, j.tasks, input_task, &j);
-        ldm_pool_run(ctx->pool, j.matrices * j.panels, product_task, &j);
+        ldm_pool_run(ctx->pool, j.matrices * j.groups, product_task, &j);
         ldm_pool_run(ctx->pool, j.tasks, output_task, &j);
     }
 }

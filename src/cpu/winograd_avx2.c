@@ -21,5 +21,7 @@ static __m256i lanes(int n)
 #define STORE(p, v) _mm256_storeu_ps(p, v)
 #define STORE_TAIL(p, v, n) _mm256_maskstore_ps(p, lanes(n), v)
 #define STREAM(p, v) _mm256_store_ps(p, v) /* half lines to 36 places: not past the cache */
+#define FETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#define FETCH_TO_WRITE(p) _mm_prefetch((const char *)(p), _MM_HINT_ET0)
 #define NAME(x) x##_avx2
 #include "cpu/winograd_tile.inc"

@@ -14,5 +14,7 @@ typedef float vec;
 #define STORE(p, v) (*(p) = (v))
 #define STORE_TAIL(p, v, n) (*(p) = (v))
 #define STREAM(p, v) (*(p) = (v))
+#define FETCH(p) ((void)(p))
+#define FETCH_TO_WRITE(p) ((void)(p))
 #define NAME(x) x##_ref
 #include "cpu/winograd_tile.inc"

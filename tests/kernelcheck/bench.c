@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "kernelcheck.h"
 
 #define MAX_RUNS 1000
@@ -115,7 +116,9 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *to
     r.stride = (r.plan.packed_floats + 15) / 16 * 16;
     r.copies = r.stride > COLD_FLOATS ? 1 : (int)(COLD_FLOATS / r.stride) + 1;
     r.copies = r.copies < 64 ? r.copies : 64;
-    r.packed = check_zeros(r.stride * (size_t)r.copies);
+    r.packed = ldm_pages_alloc(r.stride * (size_t)r.copies * sizeof(float)); /* as in a run */
+    if (!r.packed)
+        return -1.0;
     pack = measure(t->seconds / 4, pack_once, &r, &least);
     for (i = 1; i < r.copies; i++)
         memcpy(r.packed + (size_t)i * r.stride, r.packed, r.plan.packed_floats * sizeof(float));
@@ -133,7 +136,7 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *to
     context_free(NULL, &c);
     guarded_free(&x);
     guarded_free(&y);
-    free(r.packed);
+    ldm_pages_free(r.packed, r.stride * (size_t)r.copies * sizeof(float));
     free(r.weights);
     return s;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "kernelcheck.h"
 
 #define GUARD_FLOATS 67        /* odd, so that views are not aligned */
@@ -154,7 +155,8 @@ context context_make(int threads, size_t scratch_floats)
     }
     c.ctx.threads = threads;
     c.ctx.scratch_floats = scratch_floats;
-    c.ctx.scratch = aligned((scratch_floats + GUARD_FLOATS) * sizeof(float));
+    c.ctx.scratch = ldm_pages_alloc((scratch_floats + GUARD_FLOATS) * sizeof(float));
+    need(c.ctx.scratch);
     guard_fill(c.ctx.scratch, scratch_floats + GUARD_FLOATS);
     return c;
 }
@@ -164,7 +166,7 @@ void context_free(check *k, context *c)
     if (k && !guard_ok(c->ctx.scratch + c->floats, GUARD_FLOATS))
         check_fail(k, "wrote behind its %zu floats of scratch", c->floats);
     ldm_pool_free(c->ctx.pool);
-    free(c->ctx.scratch);
+    ldm_pages_free(c->ctx.scratch, (c->floats + GUARD_FLOATS) * sizeof(float));
 }
 
 void check_views(check *k, const ldm_view *got, const ldm_view *want, double tolerance)
