@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 
 #define SPIN_ROUNDS 4000
+#define MAX_THREADS 4096
 
 typedef struct worker {
     ldm_pool *pool;
@@ -111,7 +112,11 @@ ldm_status ldm_pool_create(int threads, ldm_pool **out, ldm_error *err)
     int i;
 
     *out = NULL;
-    if (threads <= 0)
+    if (threads < 0 || threads > MAX_THREADS)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "threads is %d, expected 1 to %d (0: as many as processors)", threads,
+                             MAX_THREADS);
+    if (!threads)
         threads = ldm_cpu_count();
     p = ldm_calloc(1, sizeof *p);
     if (!p)

@@ -13,7 +13,8 @@
 typedef struct ldm_pool ldm_pool;
 typedef void ldm_task_fn(void *arg, size_t index, int worker);
 
-/* threads: workers in all, the caller included; 1 makes no thread, 0 takes ldm_cpu_count(). */
+/* threads: workers in all, the caller included; 1 makes no thread, 0 takes ldm_cpu_count(). More than
+ * 4096, or fewer than 0, is LDM_ERR_USAGE. */
 ldm_status ldm_pool_create(int threads, ldm_pool **out, ldm_error *err);
 void ldm_pool_free(ldm_pool *p); /* NULL is fine */
 int ldm_pool_threads(const ldm_pool *p);
