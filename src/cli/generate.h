@@ -1,5 +1,5 @@
-/* ldm generate in three files: cmd_generate.c runs the job, output.c decides where results go,
- * recipe.c takes options from a picture that ldm made. */
+/* ldm generate in four files: cmd_generate.c reads the options, generate.c runs the job, output.c
+ * decides where results go, recipe.c takes options from a picture that ldm made. */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
 
@@ -59,5 +59,12 @@ void ldm_recipe_free(ldm_recipe *r);
 /* The library's recipe of a picture with the files added that the command line named, so that
  * --like finds them again. Fresh text; free() it. NULL when out of memory. */
 char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o, int index);
+
+/* ---- the work -------------------------------------------------------------------------------- */
+
+/* Does what the options ask for; an exit code. What neither the line nor the recipe gave is filled
+ * in from the model's configuration. A zeroed recipe: there is none. */
+int ldm_generate(const ldm_cli *cli, const ldm_command *cmd, ldm_generate_opts *o,
+                 const ldm_recipe *recipe);
 
 #endif
