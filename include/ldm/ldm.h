@@ -49,6 +49,8 @@ typedef struct ldm_model_options {
     const char *max_isa;        /* "c", "avx2", "avx512"; NULL: the best there is */
     const char *precision;      /* "exact", "f32"; NULL: "f32" */
     uint64_t max_memory;        /* bytes that this process may take; 0: no limit */
+    bool dry_run;               /* reads and checks everything but the weights: runs can be created
+                                   for their info (memory, FLOP, time) and not sampled */
 } ldm_model_options;
 
 LDM_API void ldm_model_options_init(ldm_model_options *opt);
@@ -145,6 +147,7 @@ typedef struct ldm_job {
     const ldm_array *x0;     /* [1 or N,C,H,W] */
     int threads;             /* 0: as many as processors may be used */
     uint64_t max_memory;     /* bytes for the whole process; 0: no limit */
+    bool (*skip)(void *ctx, int index); /* true: picture `index` is not wanted; may be NULL */
     int (*progress)(void *ctx, const ldm_progress *p); /* nonzero cancels; may be NULL */
     void *ctx;
 } ldm_job;
@@ -173,6 +176,8 @@ typedef struct ldm_run_info {
     bool noise_used;           /* eta > 0 or a mask: random numbers are drawn in the steps */
     uint64_t memory_weights, memory_activations, memory_total; /* bytes */
     double flop_per_eps, flop_decode; /* floating point operations, per picture */
+    double eps_evaluations;           /* of the whole run, per picture */
+    double estimated_seconds;         /* of the whole run, in a dry run; else 0 */
 } ldm_run_info;
 LDM_API void ldm_run_get_info(const ldm_run *r, ldm_run_info *out);
 /* What the program should tell the user about this run: "150 steps asked, 167 run: ...", "guidance

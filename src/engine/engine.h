@@ -3,6 +3,7 @@
 #define LDM_ENGINE_ENGINE_H
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include <ldm/ldm.h>
 
@@ -23,6 +24,8 @@ typedef struct ldm_hash {
     pthread_mutex_t lock;
     pthread_t thread;
     int fd; /* opened with the model: the same file that was loaded */
+    struct stat seen;
+    char *path;
     bool started, joined;
     ldm_status status;
     ldm_error error;
@@ -38,6 +41,7 @@ struct ldm_model {
     ldm_cpu cpu;
     const ldm_backend *backend;
     ldm_precision precision;
+    bool dry; /* opened for a dry run */
 
     ldm_arena *texts; /* notes and names */
     char **notes;
@@ -94,8 +98,14 @@ ldm_weight_source ldm_model_source(const ldm_model *m);
 /* hash.c */
 ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err);
 void ldm_hash_close(ldm_hash *h);
+/* LDM_ERR_IO if the file was changed since it was opened. */
+ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err);
 void ldm_hash_start(ldm_hash *h); /* begins in the background; once */
 ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err);
+
+/* estimate.c: floating point operations a second on this pool. */
+ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s,
+                            ldm_error *err);
 
 /* recipe.c */
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res,

@@ -37,8 +37,10 @@ static ldm_status compute(ldm_hash *h)
     }
     ldm_free(buf);
     if (n < 0)
-        return ldm_error_set(&h->error, LDM_ERR_IO, "cannot read the checkpoint to hash it: %s",
+        return ldm_error_set(&h->error, LDM_ERR_IO, "cannot read %s to hash it: %s", h->path,
                              strerror(errno));
+    if (ldm_hash_unchanged(h, &h->error))
+        return LDM_ERR_IO;
     sha256_digest(&ctx, sizeof digest, digest);
     for (i = 0; i < SHA256_DIGEST_SIZE; i++)
         snprintf(h->hex + 2 * i, 3, "%02x", digest[i]);
@@ -60,7 +62,33 @@ ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err)
     h->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (h->fd < 0)
         return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    h->path = ldm_strdup(path);
+    if (!h->path || fstat(h->fd, &h->seen)) {
+        ldm_status st = h->path ? ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", path,
+                                                strerror(errno))
+                                : ldm_error_nomem(err, strlen(path), "a path");
+
+        ldm_free(h->path);
+        close(h->fd);
+        h->fd = -1;
+        return st;
+    }
     pthread_mutex_init(&h->lock, NULL);
+    return LDM_OK;
+}
+
+ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err)
+{
+    struct stat now;
+
+    if (fstat(h->fd, &now))
+        return ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", h->path, strerror(errno));
+    if (now.st_size != h->seen.st_size || now.st_mtim.tv_sec != h->seen.st_mtim.tv_sec ||
+        now.st_mtim.tv_nsec != h->seen.st_mtim.tv_nsec)
+        return ldm_error_set(err, LDM_ERR_IO,
+                             "%s was changed while it was loaded; load it again when nothing writes "
+                             "to it",
+                             h->path);
     return LDM_OK;
 }
 
@@ -99,5 +127,7 @@ void ldm_hash_close(ldm_hash *h)
         pthread_join(h->thread, NULL);
     close(h->fd);
     pthread_mutex_destroy(&h->lock);
+    ldm_free(h->path);
+    h->path = NULL;
     h->fd = -1;
 }

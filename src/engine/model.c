@@ -236,9 +236,10 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
         st = note_warnings(m, err);
     if (!st)
         st = check_memory(m, opt->max_memory, err);
-    if (!st)
+    m->dry = opt->dry_run;
+    if (!st && !m->dry)
         st = ldm_pool_create(opt->threads, &pool, err);
-    if (!st)
+    if (!st && !m->dry)
         st = ldm_model_weights(m, LDM_GRAPH_UNET, pool, &w, err);
     ldm_pool_free(pool);
     if (st) {
@@ -342,7 +343,7 @@ static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_er
     st = ldm_weights_create(m->spec, g, m->backend, m->precision, &src, pool, &m->weights[part],
                             err);
     ldm_graph_free(g);
-    return st;
+    return st ? st : ldm_hash_unchanged(&m->hash, err);
 }
 
 ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,

@@ -7,48 +7,9 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/str.h"
-#include "engine/engine.h"
-#include "engine/run_job.h"
-#include "image/picture.h"
-#include "sample/ddim.h"
-#include "sample/rng.h"
+#include "engine/run_state.h"
 
 enum { SMALL_BATCH = 4, LARGE_BATCH = 8, SMALL_LATENT = 24 * 24 };
-
-struct ldm_run {
-    const ldm_model *m;
-    ldm_job job; /* settled: count, batch, shape are final */
-    ldm_pool *pool;
-    ldm_ddim_schedule schedule;
-    int *order; /* timesteps as sampled, largest first */
-    size_t chw;
-
-    ldm_program *unet, *unet_rest, *unet_one; /* batches of job.batch, of the last one, of 1 */
-    ldm_program *quantize_x0[3];              /* the same three sizes */
-    ldm_program *quantize, *decode;           /* of 1 */
-    float *arena;
-    size_t arena_floats;
-
-    float *x, *scratch, *times; /* [batch][chw], 3 x [batch][chw], [batch] */
-    float *mask, *x0;           /* [batch][chw], expanded, or NULL */
-    ldm_rng *rngs;              /* [batch] */
-    float *image;               /* [3][h][w] */
-    ldm_picture picture;
-
-    int next;           /* picture to hand out */
-    int first, in_batch; /* pictures that x holds */
-    ldm_status *failed; /* [batch]: LDM_OK or why a picture has no latent */
-    ldm_error *errors;  /* [batch] */
-
-    /* The batch being sampled, for the callbacks. */
-    int active_first, active_n;
-    ldm_program *active_unet, *active_quantize;
-
-    ldm_arena *texts;
-    char **notes;
-    size_t note_count, note_cap;
-    ldm_run_info info;
-};
 
 void ldm_job_init(ldm_job *job)
 {
@@ -172,24 +133,6 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     return LDM_OK;
 }
 
-static float *expand(const ldm_array *a, int n, int c, size_t hw, size_t first)
-{
-    float *out = ldm_reallocarray(NULL, (size_t)n * (size_t)c * hw, sizeof *out);
-    size_t an = (size_t)a->shape[0], ac = (size_t)a->shape[1], i, k;
-
-    if (!out)
-        return NULL;
-    for (i = 0; i < (size_t)n; i++) {
-        for (k = 0; k < (size_t)c; k++) {
-            size_t from_n = an == 1 ? 0 : first + i, from_c = ac == 1 ? 0 : k;
-
-            memcpy(out + (i * (size_t)c + k) * hw, a->data + (from_n * ac + from_c) * hw,
-                   hw * sizeof *out);
-        }
-    }
-    return out;
-}
-
 static ldm_status allocate(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
@@ -201,39 +144,24 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
     r->scratch = ldm_reallocarray(NULL, 3 * batch_floats, sizeof *r->scratch);
     r->times = ldm_reallocarray(NULL, n, sizeof *r->times);
     r->rngs = ldm_reallocarray(NULL, n, sizeof *r->rngs);
+    r->unet = ldm_calloc(n + 1, sizeof *r->unet);
+    r->quantize_x0 = ldm_calloc(n + 1, sizeof *r->quantize_x0);
+    r->pictures = ldm_calloc(n, sizeof *r->pictures);
     r->failed = ldm_calloc(n, sizeof *r->failed);
     r->errors = ldm_calloc(n, sizeof *r->errors);
+    if (j->mask) {
+        r->mask = ldm_reallocarray(NULL, batch_floats, sizeof *r->mask);
+        r->x0 = ldm_reallocarray(NULL, batch_floats, sizeof *r->x0);
+    }
     r->image = ldm_reallocarray(NULL, (size_t)r->m->spec->vq.out_ch * (size_t)(j->latent_h * f) *
                                           (size_t)(j->latent_w * f),
                                 sizeof *r->image);
     if (!r->arena || !r->x || !r->scratch || !r->times || !r->rngs || !r->failed || !r->errors ||
-        !r->image)
+        !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
+        (j->mask && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
     return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f),
                               &r->picture, err);
-}
-
-static ldm_status make_program(ldm_run *r, ldm_graph_part part, int n, ldm_program **out,
-                               ldm_error *err)
-{
-    if (*out)
-        return LDM_OK;
-    return ldm_model_program(r->m, part, r->job.latent_h, r->job.latent_w, n, r->pool, out, err);
-}
-
-static ldm_status make_programs(ldm_run *r, ldm_error *err)
-{
-    const ldm_job *j = &r->job;
-    int rest = j->count % j->batch;
-    ldm_status st = make_program(r, LDM_GRAPH_UNET, j->batch, &r->unet, err);
-
-    if (!st && rest)
-        st = make_program(r, LDM_GRAPH_UNET, rest, &r->unet_rest, err);
-    if (!st && j->quantize_x0)
-        st = make_program(r, LDM_GRAPH_QUANTIZE, j->batch, &r->quantize_x0[0], err);
-    if (!st && j->quantize_x0 && rest)
-        st = make_program(r, LDM_GRAPH_QUANTIZE, rest, &r->quantize_x0[1], err);
-    return st;
 }
 
 static void settle_batch(ldm_run *r)
@@ -267,8 +195,21 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     r->info.image_h = j->latent_h * f;
     r->info.image_w = j->latent_w * f;
     r->info.threads = ldm_pool_threads(r->pool);
+    r->info.eps_evaluations = r->schedule.count;
     r->info.noise_used = j->eta > 0 || j->mask;
     return LDM_OK;
+}
+
+static ldm_status estimate_time(ldm_run *r, ldm_error *err)
+{
+    const ldm_run_info *i = &r->info;
+    double rate;
+    ldm_status st = ldm_measure_rate(r->m, r->pool, &rate, err);
+
+    if (!st)
+        r->info.estimated_seconds =
+            i->count * (i->flop_per_eps * i->eps_evaluations + i->flop_decode) / rate;
+    return st;
 }
 
 ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)
@@ -282,7 +223,6 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         return ldm_error_nomem(err, sizeof *r, "the run");
     r->m = m;
     r->job = *job;
-    r->first = r->in_batch = 0;
     st = ldm_job_settle(m, &r->job, &spacing, err);
     if (!st) {
         r->chw = (size_t)r->job.latent_c * (size_t)r->job.latent_h * (size_t)r->job.latent_w;
@@ -301,10 +241,7 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         st = fill_info(r, err);
     if (!st)
         st = check_memory(r, err);
-    if (!st)
-        st = allocate(r, err);
-    if (!st)
-        st = make_programs(r, err);
+    st = st ? st : m->dry ? estimate_time(r, err) : allocate(r, err);
     if (!st)
         st = write_notes(r, err);
     if (st) {
@@ -321,11 +258,13 @@ void ldm_run_free(ldm_run *r)
 
     if (!r)
         return;
-    ldm_program_free(r->unet);
-    ldm_program_free(r->unet_rest);
-    ldm_program_free(r->unet_one);
-    for (i = 0; i < 3; i++)
-        ldm_program_free(r->quantize_x0[i]);
+    for (i = 0; i <= r->job.batch; i++) {
+        ldm_program_free(r->unet ? r->unet[i] : NULL);
+        ldm_program_free(r->quantize_x0 ? r->quantize_x0[i] : NULL);
+    }
+    ldm_free(r->unet);
+    ldm_free(r->quantize_x0);
+    ldm_free(r->pictures);
     ldm_program_free(r->quantize);
     ldm_program_free(r->decode);
     ldm_pages_free(r->arena, r->arena_floats * sizeof *r->arena);
@@ -362,229 +301,25 @@ const char *ldm_run_note(const ldm_run *r, size_t i)
     return i < r->note_count ? r->notes[i] : NULL;
 }
 
-/* ---- the sampler's callbacks --------------------------------------------------------------------- */
-
-static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm_error *err)
-{
-    ldm_run *r = ctx;
-    int i;
-
-    for (i = 0; i < r->active_n; i++)
-        r->times[i] = (float)t;
-    return ldm_program_run(r->active_unet, r->pool, r->arena, x, r->times, eps, NULL, err);
-}
-
-/* The user's noise comes in the order drawn: with a mask q_sample's and the step's own take turns,
- * unless there is one entry a step, which then is q_sample's (eta 0 uses no other). */
-static const float *given_noise(const ldm_run *r, int step, bool mask_noise)
-{
-    const ldm_array *a = r->job.noise;
-    size_t per_draw = (size_t)a->shape[1] * r->chw, draw = (size_t)step;
-
-    if (r->job.mask && a->shape[0] == 2 * (uint64_t)r->schedule.count)
-        draw = 2 * (size_t)step + !mask_noise;
-    return a->data + draw * per_draw + (size_t)r->active_first * r->chw;
-}
-
-static ldm_status noise_callback(void *ctx, int step, bool mask_noise, float *noise,
-                                 ldm_error *err)
-{
-    ldm_run *r = ctx;
-    int i;
-
-    (void)err;
-    if (r->job.noise) {
-        memcpy(noise, given_noise(r, step, mask_noise),
-               (size_t)r->active_n * r->chw * sizeof *noise);
-        return LDM_OK;
-    }
-    for (i = 0; i < r->active_n; i++)
-        ldm_rng_randn(&r->rngs[i], noise + (size_t)i * r->chw, r->chw);
-    return LDM_OK;
-}
-
-static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
-{
-    ldm_run *r = ctx;
-
-    /* The input is copied before anything is written: in place is fine. */
-    return ldm_program_run(r->active_quantize, r->pool, r->arena, pred_x0, NULL, pred_x0, NULL,
-                           err);
-}
-
-static int report(const ldm_run *r, int step, int t, const char *stage)
-{
-    ldm_progress p = {
-        .step = step,
-        .step_count = r->schedule.count,
-        .timestep = t,
-        .first_image = r->active_first,
-        .images_in_batch = r->active_n,
-        .image_count = r->job.count,
-        .stage = stage,
-    };
-
-    return r->job.progress ? r->job.progress(r->job.ctx, &p) : 0;
-}
-
-static int progress_callback(void *ctx, int step, int count, int t, const float *x,
-                             const float *pred_x0)
-{
-    ldm_run *r = ctx;
-
-    (void)count;
-    (void)x;
-    (void)pred_x0;
-    if (step == 0)
-        ldm_hash_start((ldm_hash *)(uintptr_t)&r->m->hash); /* off the path to the first step */
-    return report(r, step + 1, t, "sampling");
-}
-
-/* ---- batches ------------------------------------------------------------------------------------- */
-
-static ldm_status expand_known_region(ldm_run *r, int first, int n, ldm_error *err)
-{
-    const ldm_job *j = &r->job;
-    size_t hw = (size_t)j->latent_h * (size_t)j->latent_w;
-
-    if (!j->mask)
-        return LDM_OK;
-    ldm_free(r->mask);
-    ldm_free(r->x0);
-    r->mask = expand(j->mask, n, j->latent_c, hw, (size_t)first);
-    r->x0 = expand(j->x0, n, j->latent_c, hw, (size_t)first);
-    if (!r->mask || !r->x0)
-        return ldm_error_nomem(err, (uint64_t)n * r->chw * sizeof(float), "the known region");
-    return LDM_OK;
-}
-
-/* Samples pictures first .. first + n - 1 into x. */
-static ldm_status sample(ldm_run *r, int first, int n, ldm_program *unet, ldm_program *quantize,
-                         float *x, ldm_error *err)
-{
-    const ldm_ddim_model model = {
-        .ctx = r,
-        .eps = eps_callback,
-        .noise = noise_callback,
-        .quantize = r->job.quantize_x0 ? quantize_callback : NULL,
-        .progress = progress_callback,
-    };
-    ldm_ddim_job job = {
-        .schedule = &r->schedule,
-        .alphas_cumprod = r->m->alphas_cumprod,
-        .n = (size_t)n,
-        .chw = r->chw,
-        .temperature = r->job.temperature,
-        .quantize_x0 = r->job.quantize_x0,
-        .scratch = r->scratch,
-    };
-    ldm_status st;
-    int i;
-
-    r->active_first = first;
-    r->active_n = n;
-    r->active_unet = unet;
-    r->active_quantize = quantize;
-    for (i = 0; i < n; i++) {
-        ldm_rng_seed(&r->rngs[i], r->job.seed + (uint64_t)(first + i));
-        if (!r->job.x_t)
-            ldm_rng_randn(&r->rngs[i], x + (size_t)i * r->chw, r->chw);
-    }
-    if (r->job.x_t)
-        memcpy(x, r->job.x_t->data + (size_t)first * r->chw, (size_t)n * r->chw * sizeof *x);
-    st = expand_known_region(r, first, n, err);
-    if (st)
-        return st;
-    job.mask = r->mask;
-    job.x0 = r->x0;
-    if (report(r, 0, r->order[0], "sampling"))
-        return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped before step 1");
-    return ldm_ddim_run(&job, &model, x, err);
-}
-
-/* A batch in which something became NaN: each picture alone, so that only the bad ones fail. A
- * picture's numbers do not depend on its batch. */
-static ldm_status sample_one_by_one(ldm_run *r, int first, int n, ldm_error *err)
-{
-    ldm_status st = make_program(r, LDM_GRAPH_UNET, 1, &r->unet_one, err);
-    int i;
-
-    if (!st && r->job.quantize_x0)
-        st = make_program(r, LDM_GRAPH_QUANTIZE, 1, &r->quantize_x0[2], err);
-    for (i = 0; !st && i < n; i++) {
-        r->failed[i] = sample(r, first + i, 1, r->unet_one, r->quantize_x0[2],
-                              r->x + (size_t)i * r->chw, &r->errors[i]);
-        if (r->failed[i] && r->failed[i] != LDM_ERR_NUMERIC) {
-            st = r->failed[i];
-            if (err)
-                *err = r->errors[i];
-        }
-    }
-    return st;
-}
-
-static ldm_status next_batch(ldm_run *r, ldm_error *err)
-{
-    int n = r->job.count - r->next, i;
-    bool rest;
-    ldm_status st;
-
-    if (n > r->job.batch)
-        n = r->job.batch;
-    rest = n < r->job.batch;
-    r->first = r->next;
-    r->in_batch = 0;
-    for (i = 0; i < n; i++)
-        r->failed[i] = LDM_OK;
-    st = sample(r, r->first, n, rest ? r->unet_rest : r->unet, r->quantize_x0[rest], r->x, err);
-    if (st == LDM_ERR_NUMERIC && n > 1) {
-        st = sample_one_by_one(r, r->first, n, err);
-    } else if (st == LDM_ERR_NUMERIC) {
-        r->failed[0] = st;
-        if (err)
-            r->errors[0] = *err;
-        st = LDM_OK;
-    }
-    if (!st)
-        r->in_batch = n;
-    return st;
-}
-
-/* decode_first_stage: 1 / scale_factor * z in float32, codebook, decoder. */
-static ldm_status decode(ldm_run *r, const float *latent, ldm_error *err)
-{
-    float *z = r->scratch;
-    ldm_status st = LDM_OK;
-
-    ldm_model_unscale(r->m, latent, z, r->chw);
-    if (r->job.quantize) {
-        st = make_program(r, LDM_GRAPH_QUANTIZE, 1, &r->quantize, err);
-        if (!st)
-            st = ldm_program_run(r->quantize, r->pool, r->arena, z, NULL, z, NULL, err);
-    }
-    if (!st)
-        st = make_program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
-    if (!st)
-        st = ldm_program_run(r->decode, r->pool, r->arena, z, NULL, r->image, NULL, err);
-    return st;
-}
-
 ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
 {
+    const float *latent;
     ldm_status st = LDM_OK;
     int i;
 
     memset(out, 0, sizeof *out);
     *have = false;
-    if (r->next >= r->job.count)
-        return LDM_OK;
-    if (r->next >= r->first + r->in_batch)
-        st = next_batch(r, err);
-    if (st)
+    if (r->m->dry)
+        return ldm_error_set(err, LDM_ERR_USAGE, "the model was opened for a dry run: it has no "
+                                                 "weights to sample with");
+    if (r->used == r->in_batch)
+        st = ldm_run_sample(r, err);
+    if (st || r->used == r->in_batch)
         return st;
-    i = r->next - r->first;
-    out->index = r->next;
-    out->seed = r->job.seed + (uint64_t)r->next;
+    i = r->used;
+    latent = r->x + (size_t)i * r->chw;
+    out->index = r->pictures[i];
+    out->seed = r->job.seed + (uint64_t)out->index;
     out->width = r->info.image_w;
     out->height = r->info.image_h;
     out->status = r->failed[i];
@@ -592,18 +327,15 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
         if (err)
             *err = r->errors[i];
     } else {
-        r->active_first = r->next;
-        r->active_n = 1;
-        (void)report(r, r->schedule.count, 0, "decoding");
-        st = decode(r, r->x + (size_t)i * r->chw, err);
+        st = ldm_run_decode(r, latent, err);
         if (st)
             return st;
         ldm_picture_from_planes(r->image, &r->picture);
-        out->latent = r->x + (size_t)i * r->chw;
+        out->latent = latent;
         out->image = r->image;
         out->rgb = r->picture.rgb;
     }
-    r->next++;
+    r->used++;
     *have = true;
     return LDM_OK;
 }

@@ -1,0 +1,267 @@
+/* Sampling and decoding: the callbacks that DDIM calls, batches, and one picture after the other. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/run_state.h"
+
+/* ---- the sampler's callbacks --------------------------------------------------------------------- */
+
+static bool all_finite(const float *v, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (!isfinite(v[i]))
+            return false;
+    }
+    return true;
+}
+
+/* An observer that stops at the first step whose output is not finite. */
+static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    const int *t = ctx;
+    const ldm_view *y = &info->y;
+    size_t pixels = (size_t)y->n * (size_t)y->h * (size_t)y->w, i;
+
+    for (i = 0; i < pixels; i++) {
+        if (!all_finite(y->data + i * y->pitch, (size_t)y->c))
+            return ldm_error_set(err, LDM_ERR_NUMERIC,
+                                 "eps is not finite at timestep %d: NaN or infinity first appears in "
+                                 "%s (%s); `ldm check --values` looks for such weights",
+                                 *t, info->name, info->op);
+    }
+    return LDM_OK;
+}
+
+static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm_error *err)
+{
+    ldm_run *r = ctx;
+    ldm_program *unet = r->unet[r->active_n];
+    ldm_observer obs = {&t, find_bad_step};
+    ldm_status st;
+    int i;
+
+    for (i = 0; i < r->active_n; i++)
+        r->times[i] = (float)t;
+    st = ldm_program_run(unet, r->pool, r->arena, x, r->times, eps, NULL, err);
+    if (st || all_finite(eps, (size_t)r->active_n * r->chw))
+        return st;
+    /* Once more with a look at every step: slow, and only for the message. */
+    st = ldm_program_run(unet, r->pool, r->arena, x, r->times, eps, &obs, err);
+    return st ? st
+              : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %d", t);
+}
+
+/* The user's noise comes in the order drawn: with a mask q_sample's and the step's own take turns,
+ * unless there is one entry a step, which then is q_sample's (eta 0 uses no other). */
+static const float *given_noise(const ldm_run *r, int step, bool mask_noise, int picture)
+{
+    const ldm_array *a = r->job.noise;
+    size_t draw = (size_t)step;
+
+    if (r->job.mask && a->shape[0] == 2 * (uint64_t)r->schedule.count)
+        draw = 2 * (size_t)step + !mask_noise;
+    return a->data + (draw * (size_t)a->shape[1] + (size_t)picture) * r->chw;
+}
+
+static ldm_status noise_callback(void *ctx, int step, bool mask_noise, float *noise,
+                                 ldm_error *err)
+{
+    ldm_run *r = ctx;
+    int i;
+
+    (void)err;
+    for (i = 0; i < r->active_n; i++, noise += r->chw) {
+        if (r->job.noise)
+            memcpy(noise, given_noise(r, step, mask_noise, r->pictures[r->active + i]),
+                   r->chw * sizeof *noise);
+        else
+            ldm_rng_randn(&r->rngs[r->active + i], noise, r->chw);
+    }
+    return LDM_OK;
+}
+
+static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
+{
+    ldm_run *r = ctx;
+
+    /* The input is copied before anything is written: in place is fine. */
+    return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, pred_x0, NULL, pred_x0, NULL,
+                           err);
+}
+
+static int report(const ldm_run *r, int step, int t, const char *stage)
+{
+    ldm_progress p = {
+        .step = step,
+        .step_count = r->schedule.count,
+        .timestep = t,
+        .first_image = r->pictures[r->active],
+        .images_in_batch = r->active_n,
+        .image_count = r->job.count,
+        .stage = stage,
+    };
+
+    return r->job.progress ? r->job.progress(r->job.ctx, &p) : 0;
+}
+
+static int progress_callback(void *ctx, int step, int count, int t, const float *x,
+                             const float *pred_x0)
+{
+    ldm_run *r = ctx;
+
+    (void)count;
+    (void)x;
+    (void)pred_x0;
+    if (step == 0)
+        ldm_hash_start((ldm_hash *)(uintptr_t)&r->m->hash); /* off the path to the first step */
+    return report(r, step + 1, t, "sampling");
+}
+
+/* ---- batches ------------------------------------------------------------------------------------- */
+
+static ldm_status program(ldm_run *r, ldm_graph_part part, int n, ldm_program **out,
+                          ldm_error *err)
+{
+    if (*out)
+        return LDM_OK;
+    return ldm_model_program(r->m, part, r->job.latent_h, r->job.latent_w, n, r->pool, out, err);
+}
+
+/* The array [1 or N, 1 or C, H, W] of one picture as [C, H, W]. */
+static void expand(const ldm_array *a, int picture, int c, size_t hw, float *out)
+{
+    size_t from = a->shape[0] == 1 ? 0 : (size_t)picture, channels = (size_t)a->shape[1], k;
+
+    for (k = 0; k < (size_t)c; k++)
+        memcpy(out + k * hw, a->data + (from * channels + (channels == 1 ? 0 : k)) * hw,
+               hw * sizeof *out);
+}
+
+/* Seeds, start noise and known region of picture `slot` of the batch. */
+static void begin_picture(ldm_run *r, int slot)
+{
+    const ldm_job *j = &r->job;
+    size_t hw = (size_t)j->latent_h * (size_t)j->latent_w, at = (size_t)slot * r->chw;
+    int picture = r->pictures[slot];
+
+    ldm_rng_seed(&r->rngs[slot], j->seed + (uint64_t)picture);
+    if (j->x_t)
+        memcpy(r->x + at, j->x_t->data + (size_t)picture * r->chw, r->chw * sizeof *r->x);
+    else
+        ldm_rng_randn(&r->rngs[slot], r->x + at, r->chw);
+    if (j->mask) {
+        expand(j->mask, picture, j->latent_c, hw, r->mask + at);
+        expand(j->x0, picture, j->latent_c, hw, r->x0 + at);
+    }
+}
+
+/* Runs DDIM on n pictures of the batch from slot `first`. */
+static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
+{
+    const ldm_ddim_model model = {
+        .ctx = r,
+        .eps = eps_callback,
+        .noise = noise_callback,
+        .quantize = r->job.quantize_x0 ? quantize_callback : NULL,
+        .progress = progress_callback,
+    };
+    size_t at = (size_t)first * r->chw;
+    const ldm_ddim_job job = {
+        .schedule = &r->schedule,
+        .alphas_cumprod = r->m->alphas_cumprod,
+        .n = (size_t)n,
+        .chw = r->chw,
+        .temperature = r->job.temperature,
+        .quantize_x0 = r->job.quantize_x0,
+        .mask = r->mask ? r->mask + at : NULL,
+        .x0 = r->x0 ? r->x0 + at : NULL,
+        .scratch = r->scratch,
+    };
+    ldm_status st = program(r, LDM_GRAPH_UNET, n, &r->unet[n], err);
+    int i;
+
+    if (!st && r->job.quantize_x0)
+        st = program(r, LDM_GRAPH_QUANTIZE, n, &r->quantize_x0[n], err);
+    if (st)
+        return st;
+    r->active = first;
+    r->active_n = n;
+    for (i = first; i < first + n; i++)
+        begin_picture(r, i);
+    if (report(r, 0, r->order[0], "sampling"))
+        return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped before step 1");
+    return ldm_ddim_run(&job, &model, r->x + at, err);
+}
+
+/* A batch in which something became NaN: each picture alone, so that only the bad ones fail. A
+ * picture's numbers do not depend on its batch. */
+static ldm_status sample_one_by_one(ldm_run *r, int n, ldm_error *err)
+{
+    int i;
+
+    for (i = 0; i < n; i++) {
+        r->failed[i] = sample(r, i, 1, &r->errors[i]);
+        if (r->failed[i] && r->failed[i] != LDM_ERR_NUMERIC) {
+            if (err)
+                *err = r->errors[i];
+            return r->failed[i];
+        }
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_run_sample(ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+    ldm_error local;
+    ldm_status st;
+    int n = 0;
+
+    r->in_batch = r->used = 0;
+    for (; r->next < j->count && n < j->batch; r->next++) {
+        if (j->skip && j->skip(j->ctx, r->next))
+            continue;
+        r->failed[n] = LDM_OK;
+        r->pictures[n++] = r->next;
+    }
+    if (!n)
+        return LDM_OK;
+    st = sample(r, 0, n, &local);
+    if (st == LDM_ERR_NUMERIC && n > 1) {
+        st = sample_one_by_one(r, n, &local);
+    } else if (st == LDM_ERR_NUMERIC) {
+        r->failed[0] = st;
+        r->errors[0] = local;
+        st = LDM_OK;
+    }
+    if (!st)
+        r->in_batch = n;
+    else if (err)
+        *err = local;
+    return st;
+}
+
+/* decode_first_stage: 1 / scale_factor * z in float32, codebook, decoder. */
+ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
+{
+    float *z = r->scratch;
+    ldm_status st = LDM_OK;
+
+    r->active = r->used;
+    r->active_n = 1;
+    (void)report(r, r->schedule.count, 0, "decoding");
+    ldm_model_unscale(r->m, latent, z, r->chw);
+    if (r->job.quantize) {
+        st = program(r, LDM_GRAPH_QUANTIZE, 1, &r->quantize, err);
+        if (!st)
+            st = ldm_program_run(r->quantize, r->pool, r->arena, z, NULL, z, NULL, err);
+    }
+    if (!st)
+        st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
+    if (!st)
+        st = ldm_program_run(r->decode, r->pool, r->arena, z, NULL, r->image, NULL, err);
+    return st;
+}
