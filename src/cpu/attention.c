@@ -6,8 +6,7 @@
 
 #include "cpu/ops.h"
 
-#define TILES                                                                                      \
-    4 /* tiles of queries in a block: each panel of K and V is read once for all of them */
+#define TILES 4 /* of queries in a block: each panel of K and V is read once for all of them */
 
 typedef struct attention_job {
     const ldm_kernels *kernels;

@@ -280,7 +280,7 @@ static void split_work(conv_job *job, int threads)
 {
     const size_t workers = (size_t)threads, min_block = 2 * (size_t)job->kernels->mr;
     const size_t most = ldm_ceil_div(job->unit_pixels, min_block);
-    size_t tasks, input, weights;
+    size_t tasks, parts, input, weights;
 
     job->blocks = ldm_ceil_div(job->unit_pixels, (size_t)job->kernels->block_pixels);
     if (workers > 1) {
@@ -291,9 +291,11 @@ static void split_work(conv_job *job, int threads)
             job->blocks++;
         }
     }
-    input = job->units * job->unit_pixels;
+    /* What is read again: the weights for each block, or the input for each panel. */
+    parts = job->units * job->blocks;
+    input = (size_t)job->args->x.n * (size_t)job->desc->in_h * (size_t)job->desc->in_w;
     weights = job->taps * (size_t)job->desc->cout;
-    job->panel_major = weights > input;
+    job->panel_major = weights * parts > input * job->panels;
     tasks = job->units * job->blocks * job->panels;
     job->panel_group = 1;
     if (!job->panel_major && tasks > 32 * workers)

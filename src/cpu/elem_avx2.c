@@ -112,26 +112,56 @@ static float reduce(__m256 v, bool max)
     return r;
 }
 
+/* 2^x for x <= 0 as in elem_avx512.c; below -126 the result is 2^-126. */
+static __m256 power2(__m256 x)
+{
+    const __m256 at = _mm256_max_ps(_mm256_set1_ps(-126.0f), x);
+    const __m256 n = _mm256_round_ps(at, 0x08), f = _mm256_sub_ps(at, n);
+    __m256 p = _mm256_set1_ps(0x1.41d334p-13f);
+    __m256i power;
+
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(0x1.5f456ap-10f));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(0x1.3b2dbcp-7f));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(0x1.c6aed4p-5f));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(0x1.ebfbdap-3f));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(0x1.62e430p-1f));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f));
+    power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
+}
+
 float ldm_softmax_avx2(float *row, size_t n, float scale)
 {
-    const __m256 s = _mm256_set1_ps(scale), low = _mm256_set1_ps(-INFINITY);
-    __m256 max = low, sum = _mm256_setzero_ps(), top;
-    size_t i;
+    const __m256 low = _mm256_set1_ps(-INFINITY), factor = _mm256_set1_ps(scale * 0x1.715476p+0f);
+    __m256 max[4] = {low, low, low, low}, sum = _mm256_setzero_ps(), offset;
+    size_t i, j;
 
-    for (i = 0; i < n; i += 8) {
+    for (i = 0; i + 32 <= n; i += 32) {
+        for (j = 0; j < 4; j++)
+            max[j] = _mm256_max_ps(max[j], _mm256_loadu_ps(row + i + 8 * j));
+    }
+    for (; i < n; i += 8) {
         const __m256i m = lanes(n - i);
         __m256 v = _mm256_maskload_ps(row + i, m);
 
-        max = _mm256_max_ps(max, _mm256_blendv_ps(low, v, _mm256_castsi256_ps(m)));
+        max[0] = _mm256_max_ps(max[0], _mm256_blendv_ps(low, v, _mm256_castsi256_ps(m)));
     }
-    top = _mm256_set1_ps(reduce(max, true));
-    for (i = 0; i < n; i += 8) {
-        const __m256i m = lanes(n - i);
-        __m256 v = _mm256_sub_ps(_mm256_maskload_ps(row + i, m), top);
+    max[0] = _mm256_max_ps(_mm256_max_ps(max[0], max[1]), _mm256_max_ps(max[2], max[3]));
+    /* The error of this product is the same for the whole row: it cancels in the division. */
+    offset = _mm256_mul_ps(_mm256_set1_ps(reduce(max[0], true)), factor);
+    for (i = 0; i + 8 <= n; i += 8) {
+        __m256 v = power2(_mm256_fmsub_ps(_mm256_loadu_ps(row + i), factor, offset));
 
-        v = exp8(_mm256_mul_ps(v, s));
+        _mm256_storeu_ps(row + i, v);
+        sum = _mm256_add_ps(sum, v);
+    }
+    if (i < n) {
+        const __m256i m = lanes(n - i);
+        __m256 v = _mm256_fmsub_ps(_mm256_maskload_ps(row + i, m), factor, offset);
+
+        v = _mm256_and_ps(power2(v), _mm256_castsi256_ps(m));
         _mm256_maskstore_ps(row + i, m, v);
-        sum = _mm256_add_ps(sum, _mm256_and_ps(v, _mm256_castsi256_ps(m)));
+        sum = _mm256_add_ps(sum, v);
     }
     return reduce(sum, false);
 }

@@ -86,7 +86,8 @@ typedef struct ldm_kernels {
     /* y = x * a[c] + b[c], then y * sigmoid(y) if silu. */
     void (*affine)(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
                    size_t c, const float *a, const float *b, bool silu);
-    /* row = exp(scale * (row - max(row))); returns the sum of the new row. scale >= 0. */
+    /* row = exp(scale * (row - max(row))), up to a factor near 1 that the whole row shares; returns
+     * the sum of the new row. scale >= 0. */
     float (*softmax)(float *row, size_t n, float scale);
     void (*silu)(const float *x, float *y, size_t n);
     void (*add)(const float *a, const float *b, float *y, size_t n);
