@@ -1,0 +1,31 @@
+"""Writes unet.onnx and decode.onnx (float32, any batch) for ONNX Runtime and OpenVINO.
+
+    python export_onnx.py CONFIG.yaml CKPT FOLDER
+"""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+import networks
+
+
+def main() -> None:
+    config, ckpt, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    folder.mkdir(parents=True, exist_ok=True)
+    unet, decode = networks.load(config, ckpt, mapped=True)
+    x = torch.randn(2, *networks.latent(networks.params(config)))
+    batch = torch.export.Dim("batch", min=1, max=64)
+    for name, net, args, axes in (
+        ("unet", unet, (x, torch.tensor([500, 500])), ({0: batch}, {0: batch})),
+        ("decode", decode, (x,), ({0: batch},)),
+    ):
+        with torch.inference_mode():
+            torch.onnx.export(net, args, str(folder / f"{name}.onnx"), dynamo=True, external_data=True,
+                              dynamic_shapes=axes, input_names=["x", "t"][:len(args)], output_names=["y"])
+
+
+if __name__ == "__main__":
+    main()
