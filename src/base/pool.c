@@ -1,6 +1,9 @@
 /* Persistent thread team; see pool.h.
  *
- * Work is handed out through one atomic counter. Workers spin for a few microseconds before they
+ * A job is over when all of its indices are done, not when all workers have seen it: on a busy
+ * machine a worker may get its processor back milliseconds late, and then finds nothing left to do.
+ * So the ticket that hands out indices carries the job's number too: a late worker's claim cannot
+ * hit the next job, whose function it has not read. Workers spin for a few microseconds before they
  * sleep: within a step the next operation follows at once, and waking a sleeping thread costs more
  * than many a small layer. */
 #ifndef _GNU_SOURCE
@@ -12,6 +15,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -29,12 +33,14 @@ struct ldm_pool {
     int threads, started;
     worker *workers; /* [threads]; 0 is the caller */
 
-    ldm_task_fn *fn; /* the job; written before `generation` is raised */
-    void *arg;
-    size_t count;
-    atomic_size_t next;     /* next index to hand out */
-    atomic_int busy;        /* workers that have not finished this job */
-    atomic_uint generation; /* raised once a job */
+    /* The job. Atomic, for a late worker may read it while it is replaced; what it read counts only
+     * if its claim on the ticket then succeeds, and the ticket is closed before anything is
+     * replaced. */
+    _Atomic(ldm_task_fn *) fn;
+    _Atomic(void *) arg;
+    atomic_uint count;
+    _Atomic uint64_t ticket; /* job number << 32 | next index; odd numbers are closed */
+    atomic_uint finished;    /* indices done */
     atomic_bool stop;
 
     pthread_mutex_t lock;
@@ -49,32 +55,60 @@ static void relax(void)
 #endif
 }
 
-static void work(ldm_pool *p, int index)
+static unsigned job_of(uint64_t ticket)
 {
-    size_t i;
+    return (unsigned)(ticket >> 32);
+}
 
-    while ((i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < p->count)
-        p->fn(p->arg, i, index);
+static bool is_open(unsigned job)
+{
+    return job % 2 == 0;
+}
+
+/* Takes indices of job number `job` until none is left, or until it is over. */
+static void work(ldm_pool *p, unsigned job, int index)
+{
+    ldm_task_fn *fn = atomic_load_explicit(&p->fn, memory_order_acquire);
+    void *arg = atomic_load_explicit(&p->arg, memory_order_acquire);
+    unsigned count = atomic_load_explicit(&p->count, memory_order_acquire);
+    uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+
+    while (job_of(ticket) == job && (unsigned)ticket < count) {
+        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1,
+                                                   memory_order_acq_rel, memory_order_acquire))
+            continue;
+        fn(arg, (unsigned)ticket, index);
+        if (atomic_fetch_add_explicit(&p->finished, 1, memory_order_acq_rel) + 1 == count) {
+            pthread_mutex_lock(&p->lock);
+            pthread_cond_signal(&p->done);
+            pthread_mutex_unlock(&p->lock);
+        }
+        ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+    }
 }
 
 static unsigned wait_for_job(ldm_pool *p, unsigned seen)
 {
-    unsigned gen;
+    unsigned job;
     int i;
 
     for (i = 0; i < SPIN_ROUNDS; i++) {
-        gen = atomic_load_explicit(&p->generation, memory_order_acquire);
-        if (gen != seen)
-            return gen;
+        job = job_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
+        if (job != seen && is_open(job))
+            return job;
         relax();
     }
     pthread_mutex_lock(&p->lock);
     p->sleeping++;
-    while ((gen = atomic_load_explicit(&p->generation, memory_order_acquire)) == seen)
+    for (;;) {
+        job = job_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
+        if (job != seen && is_open(job))
+            break;
         pthread_cond_wait(&p->wake, &p->lock);
+    }
     p->sleeping--;
     pthread_mutex_unlock(&p->lock);
-    return gen;
+    return job;
 }
 
 static void *worker_main(void *arg)
@@ -87,23 +121,30 @@ static void *worker_main(void *arg)
         seen = wait_for_job(p, seen);
         if (atomic_load_explicit(&p->stop, memory_order_acquire))
             return NULL;
-        work(p, w->index);
-        if (atomic_fetch_sub_explicit(&p->busy, 1, memory_order_acq_rel) == 1) {
-            pthread_mutex_lock(&p->lock);
-            pthread_cond_signal(&p->done);
-            pthread_mutex_unlock(&p->lock);
-        }
+        work(p, seen, w->index);
     }
 }
 
-static void raise_generation(ldm_pool *p)
+static void close_ticket(ldm_pool *p)
 {
+    unsigned job = job_of(atomic_load_explicit(&p->ticket, memory_order_relaxed)) + 1;
+
+    atomic_store_explicit(&p->ticket, (uint64_t)job << 32, memory_order_relaxed);
+}
+
+/* Publishes the job that was written behind the closed ticket. Returns its number. */
+static unsigned open_ticket(ldm_pool *p)
+{
+    unsigned job;
+
     /* Under the lock: a worker on its way to sleep either sees the new job or gets the signal. */
     pthread_mutex_lock(&p->lock);
-    atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
+    job = job_of(atomic_load_explicit(&p->ticket, memory_order_relaxed)) + 1;
+    atomic_store_explicit(&p->ticket, (uint64_t)job << 32, memory_order_release);
     if (p->sleeping)
         pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
+    return job;
 }
 
 ldm_status ldm_pool_create(int threads, ldm_pool **out, ldm_error *err)
@@ -156,7 +197,8 @@ void ldm_pool_free(ldm_pool *p)
     if (!p)
         return;
     atomic_store_explicit(&p->stop, true, memory_order_release);
-    raise_generation(p);
+    close_ticket(p);
+    open_ticket(p);
     for (i = 1; i < p->started; i++)
         pthread_join(p->workers[i].thread, NULL);
     pthread_cond_destroy(&p->done);
@@ -176,25 +218,24 @@ void ldm_pool_run(ldm_pool *p, size_t count, ldm_task_fn *fn, void *arg)
     size_t i;
     int spins;
 
-    if (p->threads == 1 || count <= 1) {
+    if (p->threads == 1 || count <= 1 || count > UINT32_MAX) {
         for (i = 0; i < count; i++)
             fn(arg, i, 0);
         return;
     }
-    p->fn = fn;
-    p->arg = arg;
-    p->count = count;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->busy, p->threads - 1, memory_order_relaxed);
-    raise_generation(p);
-    work(p, 0);
+    close_ticket(p);
+    atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->fn, fn, memory_order_release);
+    atomic_store_explicit(&p->arg, arg, memory_order_release);
+    atomic_store_explicit(&p->count, (unsigned)count, memory_order_release);
+    work(p, open_ticket(p), 0);
     for (spins = 0; spins < SPIN_ROUNDS; spins++) {
-        if (atomic_load_explicit(&p->busy, memory_order_acquire) == 0)
+        if (atomic_load_explicit(&p->finished, memory_order_acquire) == count)
             return;
         relax();
     }
     pthread_mutex_lock(&p->lock);
-    while (atomic_load_explicit(&p->busy, memory_order_acquire) > 0)
+    while (atomic_load_explicit(&p->finished, memory_order_acquire) != count)
         pthread_cond_wait(&p->done, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
