@@ -57,7 +57,8 @@ def table(numbers: Numbers, agree: dict, failed: dict, limit: float) -> list[dic
 
 def study(numbers: Numbers) -> dict | None:
     """The study's run (150 steps asked for), from the cost of a step: ready + steps + decode, of either program."""
-    ldm, once, twice = (numbers.value("study", p, m) for p, m in (("ldm", "once"), ("eager", "once"), ("eager", "twice")))
+    ldm = numbers.value("study", "ldm", "once")
+    once, twice = numbers.value("study", "eager", "once"), numbers.value("study", "eager", "twice")
     if not (ldm and once and twice):
         return None
 
@@ -104,8 +105,8 @@ def markdown(facts: dict, rows: list[dict], whole: dict | None, plot: str) -> st
         s += [f"Decode: {best['program']}, {best['decode_ratio']:.2f} times "
               f"(rounds {best['decode_low']:.2f} to {best['decode_high']:.2f})."]
     if whole:
-        s += ["", "The study's run (150 steps asked for, 167 run, eta 0, guidance 7.5, zero conditioning, one picture), "
-              "extrapolated from the measured cost of a step: ready + 167 steps + decode.", "",
+        s += ["", "The study's run (150 steps asked for, 167 run, eta 0, guidance 7.5, zero conditioning, one "
+              "picture), extrapolated from the measured cost of a step: ready + 167 steps + decode.", "",
               "| | seconds | ratio |", "|---|---|---|", f"| ldm | {whole['ldm']:.0f} | |"]
         for k, text in (("once", "CompVis' loop in PyTorch eager, one evaluation a step"),
                         ("twice", "the same, conditional and unconditional in one batch of 2")):
@@ -120,11 +121,13 @@ def draw(path: Path, facts: dict, rows: list[dict]) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "ldm"
     from matplotlib import pyplot
     rows = [r for r in rows if r.get("eps_ratio") and r.get("decode_ratio")][::-1]
-    fig, ax = pyplot.subplots(figsize=(7.5, 1.4 + 0.62 * len(rows)))
-    for shift, key, text, colour in ((0.19, "eps", "eps evaluation", "#20639b"), (-0.19, "decode", "decode", "#8fb8de")):
+    fig, ax = pyplot.subplots(figsize=(7.5, 1.4 + 0.62 * len(rows)), layout="constrained")
+    bars = ((0.19, "eps", "eps evaluation", "#20639b"), (-0.19, "decode", "decode", "#8fb8de"))
+    for shift, key, text, colour in bars:
         y = [i + shift for i in range(len(rows))]
         v = [r[key + "_ratio"] for r in rows]
-        spread = [[r[key + "_ratio"] - r[key + "_low"] for r in rows], [r[key + "_high"] - r[key + "_ratio"] for r in rows]]
+        spread = [[r[key + "_ratio"] - r[key + "_low"] for r in rows],
+                  [r[key + "_high"] - r[key + "_ratio"] for r in rows]]
         ax.barh(y, v, 0.36, xerr=spread, color=colour, label=text, error_kw={"lw": 0.8, "ecolor": "#444444"})
         for at, r in zip(y, rows):
             ax.annotate(f"{r[key + '_ratio']:.2f}", (r[key + "_high"], at), xytext=(4, 0), textcoords="offset points",
@@ -138,8 +141,7 @@ def draw(path: Path, facts: dict, rows: list[dict]) -> None:
     ax.set_title(f"{facts['cpu']}, {facts['isa']}{cap}, {facts['threads']} threads, float32", fontsize=9)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    fig.legend(frameon=False, fontsize=8, loc="lower right")
-    fig.tight_layout()
+    fig.legend(frameon=False, fontsize=8, loc="outside lower right", ncols=2)
     fig.savefig(path, metadata={"Date": None})
     pyplot.close(fig)
 
