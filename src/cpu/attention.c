@@ -58,40 +58,57 @@ size_t ldm_cpu_attention_scratch(const ldm_backend *b, const ldm_attention_args 
     return packed_floats(&j, &v_offset) + (size_t)threads * stripe_floats(&j);
 }
 
-/* Index: head, then the panels of K, then those of V. */
+static void pack_keys(const attention_job *j, size_t head, size_t first, size_t count)
+{
+    const ldm_attention_args *a = j->args;
+    const size_t nr = (size_t)j->kernels->nr;
+    ldm_pack p = {
+        .src = a->k.data + (j->sample * j->keys + first) * a->k.pitch + head * a->head_stride,
+        .src_stride = a->k.pitch,
+        .rows = (int)count,
+        .taps = 1,
+        .cin = j->head_dim,
+        .chunk_len = j->head_dim,
+        .dst = j->k_packed + (head * j->key_panels * nr + first) * j->head_dim,
+    };
+
+    j->kernels->pack(&p);
+}
+
+static void pack_values(const attention_job *j, size_t head, size_t first, size_t count)
+{
+    const ldm_attention_args *a = j->args;
+    const size_t nr = (size_t)j->kernels->nr;
+    const float *src =
+        a->v.data + (j->sample * j->keys + first) * a->v.pitch + head * a->head_stride;
+    float *dst = j->v_packed + (head * j->value_panels * j->keys + first) * nr;
+    size_t i, p;
+
+    for (i = 0; i < count; i++, src += a->v.pitch, dst += nr) {
+        for (p = 0; p < j->value_panels; p++) {
+            const size_t left = j->head_dim - p * nr, columns = left < nr ? left : nr;
+            float *row = dst + p * nr * j->keys;
+
+            memcpy(row, src + p * nr, columns * sizeof *row);
+            memset(row + columns, 0, (nr - columns) * sizeof *row);
+        }
+    }
+}
+
+/* A panel of keys for all heads, as they lie side by side; even index: K, odd: V. */
 static void pack_task(void *arg, size_t index, int worker)
 {
     const attention_job *j = arg;
-    const ldm_attention_args *a = j->args;
-    const size_t nr = (size_t)j->kernels->nr, per_head = j->key_panels + j->value_panels;
-    const size_t head = index / per_head, panel = index % per_head;
+    const size_t nr = (size_t)j->kernels->nr, first = index / 2 * nr;
+    const size_t count = j->keys - first < nr ? j->keys - first : nr;
+    size_t head;
 
     (void)worker;
-    if (panel < j->key_panels) {
-        const size_t first = panel * nr, left = j->keys - first;
-        ldm_pack p = {
-            .src = a->k.data + (j->sample * j->keys + first) * a->k.pitch + head * a->head_stride,
-            .src_stride = a->k.pitch,
-            .rows = (int)(left < nr ? left : nr),
-            .taps = 1,
-            .cin = j->head_dim,
-            .chunk_len = j->head_dim,
-            .dst = j->k_packed + (head * j->key_panels + panel) * nr * j->head_dim,
-        };
-
-        j->kernels->pack(&p);
-    } else {
-        const size_t vp = panel - j->key_panels, left = j->head_dim - vp * nr;
-        const size_t columns = left < nr ? left : nr;
-        const float *src =
-            a->v.data + j->sample * j->keys * a->v.pitch + head * a->head_stride + vp * nr;
-        float *dst = j->v_packed + (head * j->value_panels + vp) * nr * j->keys;
-        size_t i;
-
-        for (i = 0; i < j->keys; i++, src += a->v.pitch, dst += nr) {
-            memcpy(dst, src, columns * sizeof *dst);
-            memset(dst + columns, 0, (nr - columns) * sizeof *dst);
-        }
+    for (head = 0; head < (size_t)j->args->heads; head++) {
+        if (index % 2 == 0)
+            pack_keys(j, head, first, count);
+        else
+            pack_values(j, head, first, count);
     }
 }
 
@@ -167,7 +184,7 @@ void ldm_cpu_attention(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_
     j.v_packed = ctx->scratch + v_offset;
     j.scores = ctx->scratch + floats;
     for (j.sample = 0; j.sample < (size_t)a->q.n; j.sample++) {
-        ldm_pool_run(ctx->pool, heads * (j.key_panels + j.value_panels), pack_task, &j);
+        ldm_pool_run(ctx->pool, 2 * j.key_panels, pack_task, &j);
         ldm_pool_run(ctx->pool, heads * j.blocks, attention_task, &j);
     }
 }
