@@ -1,0 +1,130 @@
+/* The choice of backend and of algorithm; numbers are checked by tests/kernelcheck. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "cpu/conv_impl.h"
+#include "cpu/cpu.h"
+
+static const ldm_backend *backend(ldm_isa isa)
+{
+    ldm_cpu cpu = {.isa = isa};
+
+    return ldm_cpu_backend(&cpu);
+}
+
+static ldm_conv_desc conv3x3(int cin, int cout, int side)
+{
+    return (ldm_conv_desc){.cin = cin,
+                           .cout = cout,
+                           .kernel = 3,
+                           .stride = 1,
+                           .pad_top = 1,
+                           .pad_left = 1,
+                           .in_h = side,
+                           .in_w = side,
+                           .out_h = side,
+                           .out_w = side};
+}
+
+static ldm_conv_plan plan(const ldm_conv_desc *d, ldm_precision p, int algorithm, int threads)
+{
+    const ldm_backend *b = backend(LDM_ISA_C);
+    ldm_conv_plan out;
+
+    assert_int_equal(b->conv_plan(b, d, p, algorithm, threads, &out, NULL), LDM_OK);
+    return out;
+}
+
+static void test_backends(void **state)
+{
+    (void)state;
+    assert_string_equal(backend(LDM_ISA_C)->name, "c");
+#if defined(__x86_64__)
+    assert_string_equal(backend(LDM_ISA_AVX2)->name, "avx2");
+    assert_string_equal(backend(LDM_ISA_AVX512)->name, "avx512");
+#else
+    assert_string_equal(backend(LDM_ISA_AVX512)->name, "c");
+#endif
+}
+
+static void test_algorithm_by_shape(void **state)
+{
+    ldm_conv_desc d = conv3x3(224, 224, 64);
+
+    (void)state;
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd4");
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 64).name, "winograd4");
+    assert_string_equal(plan(&d, LDM_PRECISION_EXACT, -1, 2).name, "direct");
+    d = conv3x3(672, 672,
+                16); /* four times the weights would cost more than the arithmetic saved */
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd2");
+    d = conv3x3(224, 224, 64);
+    d.kernel = 1;
+    d.pad_top = d.pad_left = 0;
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "direct");
+    d = conv3x3(224, 224, 64);
+    d.stride = 2;
+    d.out_h = d.out_w = 32;
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "direct");
+}
+
+/* Weights are packed once for all sizes: the packed layout may depend on the algorithm only. */
+static void test_given_algorithm(void **state)
+{
+    int algorithm;
+
+    (void)state;
+    for (algorithm = 0; algorithm < LDM_CONV_ALGORITHMS; algorithm++) {
+        const ldm_conv_desc small = conv3x3(40, 50, 5), large = conv3x3(40, 50, 300);
+        const ldm_conv_plan a = plan(&small, LDM_PRECISION_F32, algorithm, 1);
+        const ldm_conv_plan b = plan(&large, LDM_PRECISION_F32, algorithm, 4);
+
+        assert_int_equal(a.algorithm, algorithm);
+        assert_int_equal(b.algorithm, algorithm);
+        assert_int_equal(a.packed_floats, b.packed_floats);
+        assert_int_equal(a.pack_tasks, b.pack_tasks);
+    }
+}
+
+static void expect_failure(const ldm_conv_desc *d, ldm_precision p, int algorithm, ldm_status st,
+                           const char *text)
+{
+    const ldm_backend *b = backend(LDM_ISA_C);
+    ldm_conv_plan out;
+    ldm_error err = {0};
+
+    assert_int_equal(b->conv_plan(b, d, p, algorithm, 2, &out, &err), st);
+    assert_non_null(strstr(err.msg, text));
+}
+
+static void test_plan_errors(void **state)
+{
+    ldm_conv_desc d = conv3x3(8, 8, 8);
+
+    (void)state;
+    expect_failure(&d, LDM_PRECISION_BF16, -1, LDM_ERR_UNSUPPORTED, "bf16");
+    expect_failure(&d, LDM_PRECISION_F32, LDM_CONV_ALGORITHMS, LDM_ERR_UNSUPPORTED, "algorithm");
+    d.stride = 2;
+    expect_failure(&d, LDM_PRECISION_F32, LDM_CONV_WINOGRAD4, LDM_ERR_UNSUPPORTED, "stride 2");
+    d = conv3x3(8, 8, 8);
+    d.kernel = 5;
+    expect_failure(&d, LDM_PRECISION_F32, -1, LDM_ERR_UNSUPPORTED, "kernel 5");
+    d = conv3x3(INT32_MAX, INT32_MAX, 8);
+    expect_failure(&d, LDM_PRECISION_F32, -1, LDM_ERR_RANGE, "does not fit");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_backends),
+        cmocka_unit_test(test_algorithm_by_shape),
+        cmocka_unit_test(test_given_algorithm),
+        cmocka_unit_test(test_plan_errors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
