@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import yaml
 
+import ae
 import common
 import diffusion
 import export
@@ -33,7 +34,7 @@ download. All figures here are written by `train/card.py`; the raw ones are in `
 
 ## What it was trained on
 
-{pictures} procedural portraits of 64x64 and their mirror images, made by `train/faces.py`: ray-marched heads with light, soft
+{pictures} procedural portraits of 64x64{mirrored}, made by `train/faces.py`: ray-marched heads with light, soft
 shadow, skin tones over the whole human range, hair, glasses, beards and calm backgrounds. No photograph and no downloaded
 data are involved, so no person is depicted. OpenCV's Haar cascade frontalface_alt2 (pictures enlarged to 192 pixels,
 scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count} of them.
@@ -110,6 +111,21 @@ def table(path: Path) -> dict[str, np.ndarray]:
     return {k: np.asarray([float(r[k]) for r in rows]) for k in rows[0]}
 
 
+def of_renders(state: Path, first, renders: np.ndarray, held: np.ndarray, n: int, detector) -> dict:
+    """All figures that depend on the autoencoder and the renders alone; kept in the state."""
+    path = state / f"card_{n}.pt"
+    if (old := common.load(path)) is not None:
+        return old
+    psnr, codes, recs = ae.measure(first, held, True)
+    one, other = (features.moments(features.features(first, np.asarray(renders[k:k + n]))) for k in (0, n))
+    found = dict(psnr=psnr, codes=codes, rec_hits=int(study.hits(recs, detector).sum()), rec_orig=int(study.hits(held, detector).sum()),
+                 rec_count=len(held), one=one, other=other, latent_std=float(ae.latents(first, held).std()) * diffusion.SCALE_FACTOR,
+                 render_hits=int(study.hits(np.asarray(renders[:512]), detector).sum()), render_count=512,
+                 near_renders=float(np.median(nearest(held[:64], np.asarray(renders[:20000])))))
+    common.save(path, found)
+    return found
+
+
 def curves(model: Path) -> None:
     a, d = table(model / "autoencoder.csv"), table(model / "ldm.csv")
     mse = {k[4:].replace("_", "-"): v for k, v in d.items() if k.startswith("mse_")}
@@ -136,37 +152,34 @@ def main() -> None:
     unet, first = export.read(a.model / "model.ckpt", conf)
     detector = study.detector(a.cascade)
     renders, held = np.load(a.state / "renders.npy", mmap_mode="r"), np.load(a.state / "heldout.npy")
-    ae, ldm = common.load(a.state / "ae_final.pt"), common.load(a.state / "ldm.pt")
+    stage, ldm = common.load(a.state / "ae_final.pt"), common.load(a.state / "ldm.pt")
     last = {k: v[-1] for k, v in table(a.model / "ldm.csv").items()}
 
-    import ae as stage
-    psnr, codes, recs = stage.measure(first, held, True)
+    n = a.samples
+    fixed = of_renders(a.state, first, renders, held, n, detector)
     shots = common.to_uint8(diffusion.sample(unet, first, a.samples, a.steps, seed=7))
     grid = {s: common.to_uint8(diffusion.sample(unet, first, 64, s)) for s in (50, 150)}
     cv2.imwrite(str(a.model / "samples.png"), faces.sheet(grid[50], 8, 2)[..., ::-1])
     cv2.imwrite(str(a.model / "renders.png"), faces.sheet(held[:64], 8, 2)[..., ::-1])
-    n = a.samples
-    f = [features.moments(features.features(first, p)) for p in (shots, np.asarray(renders[:n]), np.asarray(renders[n:2 * n]))]
+    mine = features.moments(features.features(first, shots))
+    one, other = fixed.pop("one"), fixed.pop("other")
     pool = np.asarray(renders[:20000])
     first_stage_params = sum(p.numel() for p in first.parameters())
     hits = study.hits(shots, detector)
-    z = stage.latents(first, held) * diffusion.SCALE_FACTOR
     params = conf["model"]["params"]
     figures = dict(
         keys=len(torch.load(a.model / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]),
         megabytes=(a.model / "model.ckpt").stat().st_size / 1e6, steps=a.steps, pictures=len(renders),
-        render_hits=int(study.hits(np.asarray(renders[:512]), detector).sum()), render_count=512,
+        mirrored=" and their mirror images" if ldm.get("flips") else "",
         entries=params["first_stage_config"]["params"]["n_embed"], width=params["unet_config"]["params"]["model_channels"],
         blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=first_stage_params,
-        unet_params=sum(p.numel() for p in unet.parameters()), ae_steps=ae["step"], ldm_steps=ldm["step"],
-        ae_seen=ae["step"] * ae.get("batch", 16), ldm_seen=ldm["step"] * ldm["batch"], cpus=a.cpus, ae_minutes=ae["minutes"],
-        ldm_minutes=ldm["used"] / 60, latent_std=float(z.std()), held=len(held), psnr=psnr, codes=codes,
-        rec_hits=int(study.hits(recs, detector).sum()), rec_orig=int(study.hits(held, detector).sum()), rec_count=len(held),
+        unet_params=sum(p.numel() for p in unet.parameters()), ae_steps=stage["step"], ldm_steps=ldm["step"],
+        ae_seen=stage["step"] * stage.get("batch", 16), ldm_seen=ldm["step"] * ldm["batch"], cpus=a.cpus, ae_minutes=stage["minutes"],
+        ldm_minutes=ldm["used"] / 60, held=len(held),
         hits50=int(study.hits(grid[50], detector).sum()), hits150=int(study.hits(grid[150], detector).sum()), samples=n,
-        hits_all=int(hits.sum()), hits_share=float(hits.mean()), fd=features.frechet(f[0], f[1]), fd_self=features.frechet(f[2], f[1]),
+        hits_all=int(hits.sum()), hits_share=float(hits.mean()), fd=features.frechet(mine, one), fd_self=features.frechet(other, one),
         spread=spread(grid[50]), spread_renders=spread(held[:64]), pool=len(pool), near=float(np.median(nearest(grid[50], pool))),
-        near_renders=float(np.median(nearest(held[:64], pool))),
-        buckets=", ".join(f"{k[4:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("mse_")))
+        buckets=", ".join(f"{k[4:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("mse_")), **fixed)
     curves(a.model)
     (a.model / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     (a.model / "README.md").write_text(CARD.format(**figures))

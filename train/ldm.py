@@ -37,15 +37,23 @@ def first_stage(state: Path) -> FirstStage:
     return net.eval().requires_grad_(False)
 
 
-def scaled_latents(state: Path, pics: np.ndarray, first: FirstStage) -> Tensor:
-    """All latents times the scale factor, pictures and then mirror images, (2N, 3, s, s); kept in a file."""
-    path = state / "latents.npy"
-    if not path.exists():
-        z = torch.cat([ae.latents(first, pics), ae.latents(first, pics, flip=True)]) * diffusion.SCALE_FACTOR
+def encode(a: argparse.Namespace) -> None:
+    """This worker's part of the latents times the scale factor, (N / workers, 3, s, s) float16, to a file."""
+    pics, first = np.load(a.state / "renders.npy", mmap_mode="r"), first_stage(a.state)
+    for flip in range(1 + a.flips):
+        path = part(a, flip, common.rank())
+        if path.exists():
+            continue
+        lo, hi = (len(pics) * (common.rank() + k) // common.workers() for k in (0, 1))
+        with torch.autocast("cpu", torch.bfloat16):
+            z = ae.latents(first, pics[lo:hi], flip=bool(flip)).float() * diffusion.SCALE_FACTOR
         with open(str(path) + ".part", "wb") as f:
             np.save(f, z.half().numpy())
         Path(str(path) + ".part").rename(path)
-    return torch.from_numpy(np.load(path)).float()
+
+
+def part(a: argparse.Namespace, flip: int, rank: int) -> Path:
+    return a.state / f"latents_{'flip' if flip else 'same'}_{rank}_of_{a.workers}.npy"
 
 
 def pick_times(count: int, gen: torch.Generator) -> Tensor:
@@ -72,8 +80,9 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.001)
     ap.add_argument("--width", type=int, default=32)
-    ap.add_argument("--blocks", type=int, default=2)
-    ap.add_argument("--ema", type=float, default=0.9993)
+    ap.add_argument("--blocks", type=int, default=1)
+    ap.add_argument("--flips", type=int, default=0, help="1: mirror images too")
+    ap.add_argument("--ema", type=float, default=0.998)
     ap.add_argument("--bf16", type=int, default=1)
     ap.add_argument("--every", type=float, default=240, help="seconds between states")
     ap.add_argument("--cascade", default=study.CASCADE)
@@ -84,9 +93,8 @@ def arguments() -> argparse.Namespace:
 def train(a: argparse.Namespace) -> None:
     torch.manual_seed(a.seed)
     chief = common.rank() == 0
-    pics = np.load(a.state / "renders.npy", mmap_mode="r")
     first = first_stage(a.state)
-    data = scaled_latents(a.state, pics, first)
+    data = torch.from_numpy(np.concatenate([np.load(part(a, f, r)) for f in range(1 + a.flips) for r in range(a.workers)])).float()
     if chief:
         print(f"{len(data)} latents, std {data.std():.3f}, by channel {data.std((0, 2, 3)).tolist()}", flush=True)
     detector = study.detector(a.cascade)
@@ -137,8 +145,9 @@ def train(a: argparse.Namespace) -> None:
         if chief and (time.time() - saved > a.every or share >= 1):
             speed = seen * a.batch * common.workers() / (time.time() - mark)
             common.save(path, dict(net=net.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=budget.used,
-                                   width=a.width, blocks=a.blocks, batch=a.batch * common.workers()))
-            shots = common.to_uint8(diffusion.sample(ema, first, 64, 50))
+                                   width=a.width, blocks=a.blocks, flips=a.flips, batch=a.batch * common.workers()))
+            with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
+                shots = common.to_uint8(diffusion.sample(lambda x, t: ema(x, t).float(), first, 64, 50).float())
             found = int(study.hits(shots, detector).sum())
             cv2.imwrite(str(a.state / "ldm.png"), faces.sheet(shots, 8, 2)[..., ::-1])
             log.row(minutes=budget.used / 60, step=step, loss=total / seen, faces=found, rate=opt.param_groups[0]["lr"], speed=speed,
@@ -153,6 +162,7 @@ def train(a: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     options = arguments()
-    if not (options.state / "latents.npy").exists():
-        scaled_latents(options.state, np.load(options.state / "renders.npy", mmap_mode="r"), first_stage(options.state))
+    parts = [part(options, f, r) for f in range(1 + options.flips) for r in range(options.workers)]
+    if not all(p.exists() for p in parts):
+        common.launch(encode, options, options.workers)
     common.launch(train, options, options.workers)
