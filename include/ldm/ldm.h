@@ -28,6 +28,10 @@ LDM_API const char *ldm_version(void);
 /* Releases a string or array that ldm handed over. NULL is fine. */
 LDM_API void ldm_release(void *p);
 
+/* A file that comes with ldm, by its name in the source tree ("configs/study/approach1.yaml",
+ * "models/demo/config.yaml"), wherever the program was built or installed. ldm_release it. */
+LDM_API ldm_status ldm_shipped_path(const char *name, char **path, ldm_error *err);
+
 /* ---- models ---------------------------------------------------------------------------------- */
 
 typedef struct ldm_model ldm_model;
@@ -105,6 +109,13 @@ LDM_API ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_opti
 /* What is in a checkpoint or a YAML file, without loading weights. */
 LDM_API ldm_status ldm_inspect(const char *path, const ldm_report_options *ropt, char **report,
                                ldm_error *err);
+
+/* Where the configurations of a and b differ, laid over each other as ldm_model_open does: a JSON
+ * array of {"key": dotted path, "a": value, "b": value}, in the order of a's keys, then b's; "a" or
+ * "b" is absent where only the other one has the key. Maps that both have are descended into, all
+ * else is one value. Opens no checkpoint. ldm_release it. */
+LDM_API ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_options *b,
+                                         char **json, ldm_error *err);
 
 /* ---- sampling -------------------------------------------------------------------------------- */
 
@@ -260,6 +271,62 @@ typedef struct ldm_image_metrics {
     const char *verdict;      /* the study's sentence; static */
 } ldm_image_metrics;
 LDM_API void ldm_image_measure(const ldm_image *im, ldm_image_metrics *out);
+
+/* A PNG as one picture, or .npy or .npz pictures [N,H,W,3] of values 0 to 255 (the first array of an
+ * .npz that has such a shape). ldm_images_free. */
+LDM_API ldm_status ldm_images_read(const char *path, ldm_image **out, size_t *count,
+                                   ldm_error *err);
+LDM_API void ldm_images_free(ldm_image *ims, size_t count);
+
+/* ---- faces ----------------------------------------------------------------------------------- */
+
+/* A detector of frontal faces that nobody trained on the pictures it judges: OpenCV's Haar cascade
+ * haarcascade_frontalface_alt2.xml (Debian package opencv-data), which is found at run time.
+ * docs/METRICS.md has its settings. Immutable: threads may share one. */
+typedef struct ldm_face_judge ldm_face_judge;
+
+/* cascade: its XML; NULL: where distributions put it. LDM_ERR_IO says how to install it. */
+LDM_API ldm_status ldm_face_judge_open(const char *cascade, ldm_face_judge **out, ldm_error *err);
+LDM_API void ldm_face_judge_close(ldm_face_judge *j); /* NULL is fine */
+
+typedef struct ldm_face {
+    int x, y, width, height; /* pixels of the picture */
+} ldm_face;
+
+/* *faces: *count rectangles sorted by y, x, width, NULL if there are none; ldm_release it. faces may
+ * be NULL where the number is enough. */
+LDM_API ldm_status ldm_face_judge_find(const ldm_face_judge *j, const ldm_image *im,
+                                       ldm_face **faces, size_t *count, ldm_error *err);
+
+/* ---- distances between sets of pictures ------------------------------------------------------ */
+
+/* Features of pictures for a Frechet distance: for each level of the first stage's encoder (conv_in,
+ * every down, mid) the mean of every channel over the positions. One thread at a time. */
+typedef struct ldm_features ldm_features;
+
+/* m must outlive it. threads: 0: as many as processors may be used. */
+LDM_API ldm_status ldm_features_open(const ldm_model *m, int threads, ldm_features **out,
+                                     ldm_error *err);
+LDM_API void ldm_features_close(ldm_features *f); /* NULL is fine */
+LDM_API size_t ldm_features_dim(const ldm_features *f);
+
+/* values: [ldm_features_dim]. The picture's sides must be multiples of the first stage's factor. */
+LDM_API ldm_status ldm_features_compute(ldm_features *f, const ldm_image *im, double *values,
+                                        ldm_error *err);
+
+/* Mean and covariance of features; docs/METRICS.md has the file's format. */
+typedef struct ldm_stats ldm_stats;
+
+LDM_API ldm_status ldm_stats_create(const ldm_features *f, ldm_stats **out, ldm_error *err);
+LDM_API void ldm_stats_free(ldm_stats *s); /* NULL is fine */
+LDM_API ldm_status ldm_stats_add(ldm_stats *s, const double *values, ldm_error *err);
+LDM_API uint64_t ldm_stats_count(const ldm_stats *s); /* pictures */
+LDM_API ldm_status ldm_stats_read(const char *path, ldm_stats **out, ldm_error *err);
+LDM_API ldm_status ldm_stats_write(const char *path, const ldm_stats *s, ldm_error *err);
+
+/* LDM_ERR_USAGE where the two come from different encoders, or one from fewer than 2 pictures. */
+LDM_API ldm_status ldm_stats_distance(const ldm_stats *a, const ldm_stats *b, double *out,
+                                      ldm_error *err);
 
 /* ---- timing ---------------------------------------------------------------------------------- */
 

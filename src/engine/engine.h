@@ -74,7 +74,14 @@ typedef struct ldm_sources {
     size_t renamed;        /* keys of the checkpoint */
 } ldm_sources;
 
-/* layers.c. On failure nothing is left open. */
+/* shipped.c: the folder that holds all of `names` (relative, ended by NULL), of those where files of
+ * ldm's own may lie. */
+bool ldm_shipped_find(const char *const *names, char *dir, size_t size);
+
+/* layers.c. On failure nothing is left open. The layers alone, laid over each other; *ckpt_path is in
+ * the arena, or the options'. */
+ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
+                           const char **ckpt_path, bool *is_default, ldm_error *err);
 ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err);
 void ldm_sources_close(ldm_sources *s); /* a zeroed struct is fine */

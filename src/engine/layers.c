@@ -2,61 +2,27 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/engine.h"
 
-static bool readable(const char *dir, const char *name)
-{
-    char path[PATH_MAX];
-    int len = snprintf(path, sizeof path, "%s/%s", dir, name);
-
-    return len > 0 && (size_t)len < sizeof path && access(path, R_OK) == 0;
-}
-
-static bool holds_model(const char *dir)
-{
-    return readable(dir, "model.ckpt") && readable(dir, "config.yaml");
-}
-
-/* The folder of the shipped model: beside the program (build/ldm or bin/ldm), where it was installed,
- * where it was built. */
 static ldm_status default_dir(char *dir, size_t size, ldm_error *err)
 {
-    static const char *const beside[] = {"../models/demo", "../share/ldmc/models/demo"};
-    static const char *const fixed[] = {LDM_MODELS_INSTALLED "/demo", LDM_MODELS_BUILT "/demo"};
-    char exe[PATH_MAX];
-    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    size_t i;
+    static const char *const names[] = {"models/demo/model.ckpt", "models/demo/config.yaml", NULL};
+    char root[PATH_MAX];
+    int n = 0;
 
-    if (len > 0) {
-        char *slash;
-
-        exe[len] = '\0';
-        slash = strrchr(exe, '/');
-        if (slash) {
-            *slash = '\0';
-            for (i = 0; i < 2; i++) {
-                int n = snprintf(dir, size, "%s/%s", exe, beside[i]);
-
-                if (n > 0 && (size_t)n < size && holds_model(dir))
-                    return LDM_OK;
-            }
-        }
-    }
-    for (i = 0; i < 2; i++) {
-        snprintf(dir, size, "%s", fixed[i]);
-        if (holds_model(dir))
-            return LDM_OK;
-    }
+    if (ldm_shipped_find(names, root, sizeof root))
+        n = snprintf(dir, size, "%s/models/demo", root);
+    if (n > 0 && (size_t)n < size)
+        return LDM_OK;
     return ldm_error_set(err, LDM_ERR_IO,
-                         "the shipped model (model.ckpt, config.yaml) is not in %s or %s; give "
-                         "--ckpt FILE --config FILE",
-                         fixed[0], fixed[1]);
+                         "the shipped model (models/demo/model.ckpt, config.yaml) is not in %s or "
+                         "%s; give --ckpt FILE --config FILE",
+                         LDM_SHARE_INSTALLED, LDM_SHARE_BUILT);
 }
 
-static ldm_status load_layers(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
-                              const char **ckpt_path, bool *is_default, ldm_error *err)
+ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
+                           const char **ckpt_path, bool *is_default, ldm_error *err)
 {
     char dir[PATH_MAX];
     ldm_config *cfg = NULL;
@@ -108,7 +74,7 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
     ldm_status st;
 
     memset(out, 0, sizeof *out);
-    st = load_layers(opt, texts, &out->config, &out->ckpt_path, &out->is_default, err);
+    st = ldm_layers_load(opt, texts, &out->config, &out->ckpt_path, &out->is_default, err);
     if (!st)
         st = ldm_profile_read(out->config, texts, &out->profile, err);
     if (!st)

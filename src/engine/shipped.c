@@ -1,0 +1,89 @@
+/* Files that come with ldm: beside the program (build/ldm or bin/ldm), where it was installed,
+ * where it was built. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+
+/* The folder two above the program's name, which holds ../models in a source tree and ../share in
+ * an installation. False where the system does not tell. */
+static bool program_root(char *dir, size_t size)
+{
+    ssize_t len = readlink("/proc/self/exe", dir, size - 1);
+    char *slash;
+    int i;
+
+    if (len <= 0)
+        return false;
+    dir[len] = '\0';
+    for (i = 0; i < 2; i++) {
+        slash = strrchr(dir, '/');
+        if (!slash)
+            return false;
+        *slash = '\0';
+    }
+    return true;
+}
+
+static bool readable(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof path, "%s/%s", dir, name);
+
+    return len > 0 && (size_t)len < sizeof path && access(path, R_OK) == 0;
+}
+
+static bool holds(const char *dir, const char *const *names)
+{
+    for (; *names; names++) {
+        if (!readable(dir, *names))
+            return false;
+    }
+    return true;
+}
+
+bool ldm_shipped_find(const char *const *names, char *dir, size_t size)
+{
+    static const char *const beside[] = {"", "/share/ldmc"};
+    static const char *const fixed[] = {LDM_SHARE_INSTALLED, LDM_SHARE_BUILT};
+    char root[PATH_MAX];
+    size_t i;
+
+    if (program_root(root, sizeof root)) {
+        for (i = 0; i < 2; i++) {
+            int n = snprintf(dir, size, "%s%s", root, beside[i]);
+
+            if (n > 0 && (size_t)n < size && holds(dir, names))
+                return true;
+        }
+    }
+    for (i = 0; i < 2; i++) {
+        snprintf(dir, size, "%s", fixed[i]);
+        if (holds(dir, names))
+            return true;
+    }
+    return false;
+}
+
+ldm_status ldm_shipped_path(const char *name, char **path, ldm_error *err)
+{
+    const char *names[] = {name, NULL};
+    ldm_str text = {0};
+    char dir[PATH_MAX];
+
+    *path = NULL;
+    if (!ldm_shipped_find(names, dir, sizeof dir))
+        return ldm_error_set(err, LDM_ERR_IO,
+                             "%s, which comes with ldm, is not in %s or %s; install ldm again",
+                             name, LDM_SHARE_INSTALLED, LDM_SHARE_BUILT);
+    ldm_str_printf(&text, "%s/%s", dir, name);
+    if (text.failed) {
+        ldm_str_free(&text);
+        return ldm_error_nomem(err, strlen(name), "a path");
+    }
+    *path = text.data;
+    return LDM_OK;
+}
