@@ -26,8 +26,11 @@ test: deps
 train:
 	@train/run.sh
 
-install: all
-	@cmake --install build/release --prefix $(PREFIX)
+# The prefix goes into ldmc.pc and into where the library looks for the shipped model.
+install:
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
+	@$(MAKE) --no-print-directory all
+	@cmake --install build/release
 
 check-layers:
 	@tools/check_layers.sh
