@@ -1,5 +1,4 @@
 /* The recipe of a picture: what a PNG carries so that `ldm generate --like` can repeat it. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -21,14 +20,21 @@ static json_t *seed_json(uint64_t seed)
     return j;
 }
 
+/* Not json_dumps: that loses a key, and says nothing, where its buffer cannot grow. */
+static int append(const char *bytes, size_t size, void *out)
+{
+    ldm_str_append(out, bytes, size);
+    return ((ldm_str *)out)->failed ? -1 : 0;
+}
+
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res,
                              int c, int h, int w, char **json, ldm_error *err)
 {
     const char *path = ldm_ckpt_path(m->ckpt), *name = strrchr(path, '/');
     const char *hex;
-    ldm_str yaml = {0};
+    ldm_str yaml = {0}, text = {0};
     json_t *root;
-    char *text;
+    int failed;
     ldm_status st;
 
     *json = NULL;
@@ -55,11 +61,12 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_r
         json_object_set_new(root, "arrays", json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL,
                                                       "noise", job->noise != NULL, "mask",
                                                       job->mask != NULL));
-    text = json_dumps(root, JSON_INDENT(1));
+    failed = json_dump_callback(root, append, &text, JSON_INDENT(1));
     json_decref(root);
-    if (!text)
+    if (failed || text.failed) {
+        ldm_str_free(&text);
         return ldm_error_nomem(err, 0, "the recipe");
-    *json = ldm_strdup(text); /* ours to release, whatever jansson's allocator is */
-    free(text);
-    return *json ? LDM_OK : ldm_error_nomem(err, 0, "the recipe");
+    }
+    *json = text.data; /* handed on */
+    return LDM_OK;
 }

@@ -328,8 +328,11 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
             *err = r->errors[i];
     } else {
         st = ldm_run_decode(r, latent, err);
-        if (st)
+        if (st && st != LDM_ERR_NUMERIC)
             return st;
+        out->status = st;
+    }
+    if (!out->status) {
         ldm_picture_from_planes(r->image, &r->picture);
         out->latent = latent;
         out->image = r->image;

@@ -263,5 +263,9 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
         st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
     if (!st)
         st = ldm_program_run(r->decode, r->pool, r->arena, z, NULL, r->image, NULL, err);
+    if (!st && !all_finite(r->image, 3 * (size_t)r->info.image_h * (size_t)r->info.image_w))
+        st = ldm_error_set(err, LDM_ERR_NUMERIC,
+                           "the decoded picture has NaN or infinite values, its latent has none; "
+                           "`ldm check --values` looks for such weights in the first stage");
     return st;
 }

@@ -1,0 +1,339 @@
+/* What goes wrong outside the caller's power: NaN in weights and in single pictures, and every
+ * allocation failing in turn (ldm's own and jansson's; libfyaml's are not ours to fail). */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "checkpoint/checkpoint.h"
+#include "support.h"
+
+enum { FILE_LIMIT = 1 << 24 };
+
+/* ---- NaN
+ * ----------------------------------------------------------------------------------------- */
+
+/* A copy of the small checkpoint in which the first element of one float16 tensor is NaN. */
+static void write_with_nan(const char *path, const char *tensor)
+{
+    static const unsigned char nan_f16[2] = {0x00, 0x7e};
+    ldm_error err = {.msg = ""};
+    const ldm_tensor_info *t;
+    ldm_ckpt *ck;
+    char *file;
+    size_t size, bytes, i;
+
+    assert_int_equal(ldm_ckpt_open(SMALL_CKPT, NULL, &ck, &err), LDM_OK);
+    t = ldm_ckpt_find(ck, tensor);
+    if (!t || t->dtype != LDM_DTYPE_F16 || !ldm_ckpt_data(ck, t))
+        fail_msg("%s is no mapped float16 tensor", tensor);
+    bytes = 2 * (size_t)t->numel;
+    assert_int_equal(ldm_file_read(SMALL_CKPT, FILE_LIMIT, &file, &size, &err), LDM_OK);
+    for (i = 0; i + bytes <= size && memcmp(file + i, ldm_ckpt_data(ck, t), bytes); i++)
+        ;
+    assert_true(i + bytes <= size);
+    memcpy(file + i, nan_f16, sizeof nan_f16);
+    assert_int_equal(ldm_file_write(path, file, size, &err), LDM_OK);
+    ldm_free(file);
+    ldm_ckpt_close(ck);
+}
+
+static void a_nan_weight_fails_every_picture(void **state)
+{
+    static const char *const tensors[] = {
+        "model_ema.diffusion_modelout2weight", /* of the UNet */
+        "first_stage_model.decoder.conv_out.weight",
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        char path[] = "/tmp/ldm_nan_XXXXXX";
+        int fd = mkstemp(path), k;
+        ldm_model_options opt = small_options();
+        ldm_job job = short_job(3);
+        ldm_error err = {.msg = ""};
+        ldm_result res;
+        ldm_model *m;
+        ldm_run *run;
+        bool have;
+
+        assert_true(fd >= 0);
+        close(fd);
+        write_with_nan(path, tensors[i]);
+        opt.ckpt = path;
+        job.batch = 2;
+        if (ldm_model_open(&opt, &m, &err))
+            fail_msg("%s", err.msg);
+        assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+        for (k = 0; k < 3; k++) {
+            err.msg[0] = '\0';
+            assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+            assert_true(have && res.index == k);
+            assert_int_equal(res.status, LDM_ERR_NUMERIC);
+            assert_true(!res.latent && !res.image && !res.rgb);
+            assert_non_null(strstr(err.msg, "NaN"));
+        }
+        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+        assert_false(have);
+        ldm_run_free(run);
+        ldm_model_close(m);
+        unlink(path);
+    }
+}
+
+/* One picture of a batch overflows: it fails, and the others are what they are without it. */
+static void an_overflow_fails_its_picture_only(void **state)
+{
+    static float noise[3][192];
+    ldm_array x = {.ndim = 4, .shape = {3, 3, 8, 8}, .numel = 576, .data = noise[0]};
+    ldm_model *m = open_small();
+    ldm_job job = short_job(3);
+    ldm_error err = {.msg = ""};
+    ldm_result res;
+    ldm_run *run;
+    output want;
+    bool have;
+    int i, k;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        for (k = 0; k < 192; k++)
+            noise[i][k] = (float)cos(i + 3.0 * k);
+    }
+    job.eta = 0;
+    job.x_t = &x;
+    want = run_all(m, &job);
+    for (k = 0; k < 192; k++)
+        noise[1][k] = 3e38f;
+    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+        assert_true(have && res.index == i);
+        if (i == 1) {
+            assert_int_equal(res.status, LDM_ERR_NUMERIC);
+            assert_null(res.latent);
+            assert_true(err.msg[0]);
+            continue;
+        }
+        assert_int_equal(res.status, LDM_OK);
+        assert_memory_equal(res.latent, want.data + (size_t)i * want.per_picture,
+                            192 * sizeof *want.data);
+    }
+    free(want.data);
+    ldm_run_free(run);
+    ldm_model_close(m);
+}
+
+/* ---- allocations
+ * ----------------------------------------------------------------------------------- */
+
+typedef ldm_status scenario(ldm_error *err);
+
+static ldm_status open_and_close(ldm_error *err)
+{
+    ldm_model_options opt = small_options();
+    ldm_model *m;
+    ldm_status st = ldm_model_open(&opt, &m, err);
+
+    assert_int_equal(st == LDM_OK, m != NULL);
+    ldm_model_close(m);
+    return st;
+}
+
+static ldm_status check(ldm_error *err, bool json)
+{
+    ldm_model_options opt = small_options();
+    ldm_report_options report = {.json = json, .all = true, .values = true};
+    char *text;
+    bool fits;
+    ldm_status st = ldm_check(&opt, &report, &text, &fits, err);
+
+    assert_int_equal(st == LDM_OK, text != NULL);
+    ldm_release(text);
+    return st;
+}
+
+static ldm_status check_text(ldm_error *err)
+{
+    return check(err, false);
+}
+
+static ldm_status check_json(ldm_error *err)
+{
+    return check(err, true);
+}
+
+static ldm_status inspect(ldm_error *err)
+{
+    ldm_report_options report = {.json = true, .keys = true};
+    char *text;
+    ldm_status st = ldm_inspect(SMALL_CKPT, &report, &text, err);
+
+    ldm_release(text);
+    if (st)
+        return st;
+    report.shapes = true;
+    st = ldm_inspect(SMALL_CONFIG, &report, &text, err);
+    assert_int_equal(st == LDM_OK, text != NULL);
+    ldm_release(text);
+    return st;
+}
+
+static const ldm_model *shared_model; /* opened before allocations fail */
+
+static ldm_status generate(ldm_error *err)
+{
+    ldm_job job = short_job(2);
+    char *recipe = NULL;
+    ldm_result res;
+    ldm_run *run;
+    bool have = true;
+    ldm_status st;
+
+    job.steps = 2;
+    job.batch = 1;
+    job.quantize_x0 = true;
+    st = ldm_run_create(shared_model, &job, &run, err);
+    assert_int_equal(st == LDM_OK, run != NULL);
+    while (!st && have) {
+        st = ldm_run_next(run, &res, &have, err);
+        if (!st && have)
+            st = ldm_run_recipe(run, &res, &recipe, err);
+        ldm_release(recipe);
+        recipe = NULL;
+    }
+    ldm_run_free(run);
+    return st;
+}
+
+static ldm_status evaluate(ldm_error *err)
+{
+    static float zeros[192];
+    ldm_array in = {.ndim = 4, .shape = {1, 3, 8, 8}, .numel = 192, .data = zeros}, out;
+    ldm_status st = LDM_OK;
+    int part;
+
+    for (part = LDM_PART_UNET; !st && part <= LDM_PART_INDICES; part++) {
+        ldm_eval_job job = {.part = (ldm_part)part, .in = &in, .quantize = true, .threads = 1};
+
+        st = ldm_eval(shared_model, &job, &out, err);
+        assert_int_equal(st == LDM_OK, out.data != NULL);
+        ldm_array_free(&out);
+    }
+    return st;
+}
+
+/* Every allocation fails once in the first `dense`, then every stride-th: what comes later is the
+ * same loop over more tensors. */
+static void fail_each(const char *name, scenario *run, unsigned long dense, unsigned long stride)
+{
+    const bool json = strstr(name, "json") != NULL;
+    ldm_error err;
+    unsigned long calls, n, tried = 0;
+    ldm_status st;
+
+    /* The first call packs weights that the second finds. */
+    if (run(&err))
+        fail_msg("%s: %s", name, err.msg);
+    ldm_alloc_fail_at(0);
+    if (run(&err))
+        fail_msg("%s: %s", name, err.msg);
+    calls = ldm_alloc_fail_at(0);
+    assert_true(calls > 10);
+    for (n = 1; n <= calls; n += n < dense ? 1 : stride, tried++) {
+        err = (ldm_error){.msg = ""};
+        ldm_alloc_fail_at(n);
+        st = run(&err);
+        ldm_alloc_fail_at(0);
+        if (st && (st != LDM_ERR_NOMEM || err.code != st || !err.msg[0]))
+            fail_msg("%s: allocation %lu of %lu failed: %s (%s)", name, n, calls,
+                     ldm_status_name(st), err.msg);
+        /* A JSON text that cannot be made is made again with its odd bytes replaced. */
+        if (!st && !json)
+            fail_msg("%s: allocation %lu of %lu failed and nobody noticed", name, n, calls);
+    }
+    print_message("%s: %lu of %lu allocations failed one by one\n", name, tried, calls);
+}
+
+static void opening(void **state)
+{
+    (void)state;
+    fail_each("open", open_and_close, 400, 37);
+}
+
+static void checking(void **state)
+{
+    (void)state;
+    fail_each("check", check_text, 50, 23);
+    fail_each("check --json", check_json, 50, 101);
+}
+
+static void inspecting(void **state)
+{
+    (void)state;
+    fail_each("inspect --json", inspect, 50, 101);
+}
+
+static void generating(void **state)
+{
+    ldm_model *m = open_small();
+    const char *hex;
+
+    (void)state;
+    /* The hash is computed on a thread of its own; known before, it allocates nothing below. */
+    assert_int_equal(ldm_model_hash(m, &hex, NULL), LDM_OK);
+    shared_model = m;
+    fail_each("generate", generate, 5000, 1);
+    fail_each("eval", evaluate, 5000, 1);
+    ldm_model_close(m);
+}
+
+/* Parts that a failed allocation kept from being packed are packed by the next call. */
+static void a_part_is_packed_at_the_second_try(void **state)
+{
+    ldm_model *m = open_small();
+    static float zeros[192];
+    ldm_array in = {.ndim = 4, .shape = {1, 3, 8, 8}, .numel = 192, .data = zeros}, out;
+    ldm_eval_job job = {.part = LDM_PART_DECODE, .in = &in, .threads = 1};
+    unsigned long n = 0;
+    ldm_status st;
+
+    (void)state;
+    do {
+        ldm_alloc_fail_at(++n);
+        st = ldm_eval(m, &job, &out, NULL);
+        ldm_alloc_fail_at(0);
+        assert_true(st == LDM_OK || st == LDM_ERR_NOMEM);
+    } while (st);
+    assert_true(n > 20);
+    assert_int_equal(out.numel, 192);
+    ldm_array_free(&out);
+    ldm_model_close(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_nan_weight_fails_every_picture),
+        cmocka_unit_test(an_overflow_fails_its_picture_only),
+        cmocka_unit_test(opening),
+        cmocka_unit_test(checking),
+        cmocka_unit_test(inspecting),
+        cmocka_unit_test(generating),
+        cmocka_unit_test(a_part_is_packed_at_the_second_try),
+    };
+
+    json_set_alloc_funcs(ldm_malloc, ldm_free);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
