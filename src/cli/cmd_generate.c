@@ -126,6 +126,16 @@ static const ldm_opt rows[] = {
      .name = "npz",
      .field = offsetof(ldm_generate_opts, npz),
      .help = "also samples.npz, the array that FID tools read"},
+    {.type = LDM_OPT_FLAG,
+     .name = "resume",
+     .field = offsetof(ldm_generate_opts, resume),
+     .help = "go on with a run that was broken off: keep what is\n"
+             "there of it, make the rest"},
+    {.type = LDM_OPT_FLAG,
+     .name = "dry-run",
+     .field = offsetof(ldm_generate_opts, dry_run),
+     .help = "say what the run would take (memory, arithmetic,\n"
+             "time) and make nothing"},
     {.type = LDM_OPT_TEXT,
      .name = "save-latent",
      .arg = "FILE.npy",
@@ -205,7 +215,8 @@ const ldm_command ldm_cmd_generate = {
         "stderr. Each PNG carries its recipe: --like repeats it.",
     .notes =
         "A picture depends on its own seed, not on the batch, the threads or the others.\n"
-        "Ctrl-C ends after the current step and keeps what is done.\n\n"
+        "Ctrl-C ends after the current step and keeps what is done; --resume makes the rest. A\n"
+        "run that does not fit into --max-memory or the machine is refused before it starts.\n\n"
         "  ldm generate -o face.png\n"
         "  ldm generate --ckpt model.ckpt --config config.yaml --steps 150 -n 8 -o faces/ --grid\n"
         "  ldm generate --like face.png --steps 200 -o again.png",

@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/signals.h"
 
 typedef struct options {
     bool json, shapes, keys, all;
@@ -47,6 +48,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     ro.keys = o.keys;
     ro.all = o.all;
     ro.colour = isatty(STDOUT_FILENO);
+    ldm_signals_name_file(argv[args]);
     st = ldm_inspect(argv[args], &ro, &report, &err);
     if (st)
         return ldm_cli_fail(cmd, st, &err);

@@ -3,44 +3,12 @@
 #include "cli/generate.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/progress.h"
-
-/* A signal handler has nowhere else to leave its news. */
-static volatile sig_atomic_t interrupted;
-
-/* The first signal ends the current step and keeps what is done; the second ends the process. */
-static void on_signal(int sig)
-{
-    if (interrupted)
-        _exit(LDM_EXIT_SIGNAL + sig);
-    interrupted = sig;
-}
-
-/* A signal that is ignored on arrival (as in a shell's background job) stays ignored. */
-static void catch_signal(int sig)
-{
-    struct sigaction sa, old;
-
-    if (sigaction(sig, NULL, &old) || old.sa_handler == SIG_IGN)
-        return;
-    memset(&sa, 0, sizeof sa);
-    sa.sa_handler = on_signal;
-    sa.sa_flags = SA_RESTART;
-    sigemptyset(&sa.sa_mask);
-    sigaction(sig, &sa, NULL);
-}
-
-static int on_progress(void *ctx, const ldm_progress *p)
-{
-    ldm_bar_update(ctx, p);
-    return interrupted != 0;
-}
+#include "cli/signals.h"
 
 /* One `ldm generate` from the opened model to the last file. */
 typedef struct task {
@@ -59,12 +27,31 @@ typedef struct task {
     /* What the arrays and the sheet at the end need; NULL where nothing asked for it. */
     float *latents, *images; /* [count,C,H,W] and [count,3,h,w] */
     uint8_t *rgb;            /* [count,h,w,3] */
-    bool *good;              /* [count] */
+    bool *good;              /* [count]: in rgb */
     json_t *pictures;        /* [{index, seed, file}], with --json */
 
-    int seen, failed, written; /* pictures */
+    bool *kept;             /* [count]: made by an earlier run (--resume) */
+    int kept_count, listed; /* of them, and how far they are in `pictures` */
+
+    int seen, failed, written; /* pictures of this run */
+    bool unwritable;           /* a picture could not be written: the rest cannot either */
     double started, finished;
 } task;
+
+static int on_progress(void *ctx, const ldm_progress *p)
+{
+    task *t = ctx;
+
+    ldm_bar_update(&t->bar, p);
+    return ldm_signals_interrupted() != 0;
+}
+
+static bool on_skip(void *ctx, int index)
+{
+    const task *t = ctx;
+
+    return t->kept[index];
+}
 
 /* ---- before the first step ------------------------------------------------------------------- */
 
@@ -168,9 +155,11 @@ static int open_model(task *t)
 
     ldm_model_opts_export(&t->o->model, t->cli, &mo);
     mo.config_text = t->o->config_text;
+    mo.max_memory = ldm_fit_limit(t->o);
+    mo.dry_run = t->o->dry_run;
     st = ldm_model_open(&mo, &t->model, &err);
     if (st)
-        return ldm_cli_fail(t->cmd, st, &err);
+        return ldm_fit_fail(t->cmd, t->o, st, &err);
     ldm_model_get_info(t->model, &t->mi);
     fill_defaults(t->model, t->o);
     code = compare_hash(t);
@@ -231,12 +220,16 @@ static int create_run(task *t)
     job.mask = o->mask ? &t->mask : NULL;
     job.x0 = o->x0 ? &t->x0 : NULL;
     job.threads = o->model.threads;
-    job.max_memory = o->model.max_memory;
+    job.max_memory = ldm_fit_limit(o);
     job.progress = on_progress;
-    job.ctx = &t->bar;
+    job.skip = on_skip;
+    job.ctx = t;
+    t->kept = calloc((size_t)job.count, sizeof *t->kept);
+    if (!t->kept)
+        return ldm_cli_nomem(t->cmd);
     st = ldm_run_create(t->model, &job, &t->run, &err);
     if (st)
-        return ldm_cli_fail(t->cmd, st, &err);
+        return ldm_fit_fail(t->cmd, o, st, &err);
     ldm_run_get_info(t->run, &t->ri);
     if (o->quiet) {
         t->bar.on = false;
@@ -248,24 +241,14 @@ static int create_run(task *t)
     return LDM_EXIT_OK;
 }
 
-/* Memory for what is written at the end; counted against --max-memory as well. */
+/* Memory for what is written at the end. */
 static int keep_room(task *t)
 {
-    double n = t->ri.count;
+    double n = t->ri.count, bytes = ldm_fit_results(t->o, &t->output, &t->ri);
     double pixels = (double)t->ri.image_w * t->ri.image_h;
     double latent = (double)t->ri.latent_c * t->ri.latent_h * t->ri.latent_w;
     bool rgb = t->output.npz || t->output.grid;
-    double bytes = n * ((t->o->save_latent ? 4 * latent : 0) +
-                        (t->o->save_image ? 12 * pixels : 0) + (rgb ? 3 * pixels : 0));
 
-    if (t->o->model.max_memory &&
-        bytes + (double)t->ri.memory_total > (double)t->o->model.max_memory) {
-        ldm_cli_say(t->cmd,
-                    "--max-memory: %d pictures kept for the arrays and sheets at the end need "
-                    "%.0f MB beside the run's %.0f MB; make fewer at a time",
-                    t->ri.count, bytes / 1e6, (double)t->ri.memory_total / 1e6);
-        return LDM_EXIT_FAILED;
-    }
     if (bytes > (double)(SIZE_MAX / 4))
         return ldm_cli_nomem(t->cmd);
     t->good = calloc((size_t)t->ri.count, sizeof *t->good);
@@ -305,23 +288,40 @@ static void keep(task *t, const ldm_result *r)
     t->good[r->index] = r->status == LDM_OK;
 }
 
-static void note_picture(task *t, const ldm_result *r, const char *file, const char *message)
+static void list_picture(task *t, int index, const char *file, const char *message)
 {
-    json_t *p;
+    json_t *p = json_object();
 
-    if (!t->o->json) {
-        if (file) {
-            printf("%s\n", file);
-            fflush(stdout);
-        }
-        return;
-    }
-    p = json_object();
-    json_object_set_new(p, "index", json_integer(r->index));
-    json_object_set_new(p, "seed", ldm_cli_json_u64(r->seed));
+    json_object_set_new(p, "index", json_integer(index));
+    json_object_set_new(p, "seed", ldm_cli_json_u64(t->o->seed + (uint64_t)index));
     json_object_set_new(p, "file", file ? ldm_cli_json_text(file) : json_null());
     json_object_set_new(p, "error", message ? ldm_cli_json_text(message) : json_null());
+    json_object_set_new(p, "kept", json_boolean(t->kept[index]));
     json_array_append_new(t->pictures, p);
+}
+
+/* The kept pictures before `index`, so that the list stays in order. */
+static void list_kept(task *t, int index)
+{
+    for (; t->listed < index; t->listed++) {
+        char *name = t->kept[t->listed] ? ldm_output_name(&t->output, t->listed) : NULL;
+
+        if (name)
+            list_picture(t, t->listed, name, NULL);
+        free(name);
+    }
+}
+
+/* Says that a picture is done, or has failed. stdout names what this run made. */
+static void note_picture(task *t, int index, const char *file, const char *message)
+{
+    if (t->o->json) {
+        list_kept(t, index);
+        list_picture(t, index, file, message);
+    } else if (file) {
+        printf("%s\n", file);
+        fflush(stdout);
+    }
 }
 
 static int write_picture(task *t, const ldm_result *r)
@@ -334,6 +334,8 @@ static int write_picture(task *t, const ldm_result *r)
 
     if (!t->written)
         code = ldm_output_make(t->cmd, &t->output);
+    if (!code)
+        code = ldm_resume_lock(t->cmd, t->o, &t->output);
     if (code)
         goto done;
     st = ldm_run_recipe(t->run, r, &recipe, &err);
@@ -350,9 +352,10 @@ static int write_picture(task *t, const ldm_result *r)
         code = ldm_cli_fail(t->cmd, st, &err);
         goto done;
     }
-    note_picture(t, r, name, NULL);
+    note_picture(t, r->index, name, NULL);
     t->written++;
 done:
+    t->unwritable = code != 0;
     free(full);
     ldm_release(recipe);
     free(name);
@@ -385,7 +388,7 @@ static int sample(task *t)
             ldm_bar_clear(&t->bar);
             ldm_cli_say(t->cmd, "picture %d (seed %llu): %s", r.index, (unsigned long long)r.seed,
                         err.msg);
-            note_picture(t, &r, NULL, err.msg);
+            note_picture(t, r.index, NULL, err.msg);
             continue;
         }
         code = write_picture(t, &r);
@@ -409,11 +412,22 @@ static ldm_status write_floats(const task *t, const char *path, float *data, int
     return ldm_array_write(path, &a, err);
 }
 
+/* Places of the sheet: to the last picture that there is, made or kept. */
+static int places(const task *t)
+{
+    int n = t->ri.count;
+
+    while (n > t->seen && !t->good[n - 1])
+        n--;
+    return n;
+}
+
 /* The sheet shows every place (a failed picture is black), the .npz holds the good ones only. */
 static ldm_status write_sheets(const task *t, ldm_error *err)
 {
     size_t bytes = (size_t)t->ri.image_w * (size_t)t->ri.image_h * 3, count = 0;
-    ldm_image *ims = calloc((size_t)t->seen, sizeof *ims), grid = {0};
+    int n = places(t);
+    ldm_image *ims = calloc((size_t)n, sizeof *ims), grid = {0};
     ldm_status st = LDM_OK;
 
     if (!ims) {
@@ -421,15 +435,15 @@ static ldm_status write_sheets(const task *t, ldm_error *err)
         return LDM_ERR_NOMEM;
     }
     if (t->output.grid) {
-        for (int i = 0; i < t->seen; i++)
+        for (int i = 0; i < n; i++)
             ims[i] = (ldm_image){t->ri.image_w, t->ri.image_h, t->rgb + (size_t)i * bytes};
-        st = ldm_image_grid(ims, (size_t)t->seen, 0, &grid, err);
+        st = ldm_image_grid(ims, (size_t)n, 0, &grid, err);
         if (!st)
             st = ldm_image_write(t->output.grid, &grid, NULL, err);
         ldm_release(grid.rgb);
     }
     if (!st && t->output.npz) {
-        for (int i = 0; i < t->seen; i++) {
+        for (int i = 0; i < n; i++) {
             if (t->good[i])
                 ims[count++] =
                     (ldm_image){t->ri.image_w, t->ri.image_h, t->rgb + (size_t)i * bytes};
@@ -445,14 +459,14 @@ static int write_collections(task *t)
     ldm_error err;
     ldm_status st = LDM_OK;
 
-    if (!t->seen)
+    if (t->unwritable || !(t->seen + t->kept_count))
         return LDM_EXIT_OK;
     if (t->latents)
         st = write_floats(t, t->o->save_latent, t->latents, t->ri.latent_c, t->ri.latent_h,
                           t->ri.latent_w, &err);
     if (!st && t->images)
         st = write_floats(t, t->o->save_image, t->images, 3, t->ri.image_h, t->ri.image_w, &err);
-    if (!st && t->rgb && t->written)
+    if (!st && t->rgb && t->written + t->kept_count)
         st = write_sheets(t, &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
 }
@@ -464,6 +478,7 @@ static json_t *file_or_null(const char *path, bool written)
 
 static int print_result(task *t)
 {
+    bool sheets = !t->unwritable && t->written + t->kept_count > 0;
     json_t *root, *files, *seeds, *steps, *notes, *p;
     size_t i;
 
@@ -473,6 +488,7 @@ static int print_result(task *t)
                     t->finished - t->started);
         return LDM_EXIT_OK;
     }
+    list_kept(t, t->ri.count);
     root = json_object();
     files = json_array();
     seeds = json_array();
@@ -494,13 +510,14 @@ static int print_result(task *t)
     json_object_set_new(root, "files", files);
     json_object_set_new(root, "seeds", seeds);
     json_object_set(root, "pictures", t->pictures);
-    json_object_set_new(root, "grid", file_or_null(t->output.grid, t->written > 0));
-    json_object_set_new(root, "npz", file_or_null(t->output.npz, t->written > 0));
+    json_object_set_new(root, "grid", file_or_null(t->output.grid, sheets));
+    json_object_set_new(root, "npz", file_or_null(t->output.npz, sheets));
     json_object_set_new(root, "latent", file_or_null(t->o->save_latent, t->seen > 0));
     json_object_set_new(root, "image", file_or_null(t->o->save_image, t->seen > 0));
     json_object_set_new(root, "asked", json_integer(t->ri.count));
+    json_object_set_new(root, "kept", json_integer(t->kept_count));
     json_object_set_new(root, "failed", json_integer(t->failed));
-    json_object_set_new(root, "interrupted", json_boolean(interrupted != 0));
+    json_object_set_new(root, "interrupted", json_boolean(ldm_signals_interrupted() != 0));
     json_object_set_new(root, "steps_asked", json_integer(t->ri.steps_asked));
     json_object_set_new(root, "steps_run", json_integer(t->ri.steps_run));
     json_object_set_new(root, "timesteps", steps);
@@ -520,21 +537,44 @@ static int print_result(task *t)
     return ldm_cli_print_json(t->cmd, root);
 }
 
-static int generate(task *t)
+/* Everything up to the first step. */
+static int prepare(task *t)
 {
-    int code = read_inputs(t), written, printed;
+    int code =
+        ldm_output_plan(t->cmd, t->o, t->o->x_t ? (int)t->x_t.shape[0] : t->o->count, &t->output);
 
-    if (!code)
-        code = ldm_output_plan(t->cmd, t->o, t->o->x_t ? (int)t->x_t.shape[0] : t->o->count,
-                               &t->output);
+    if (!code && t->o->resume)
+        code = ldm_resume_check(t->cmd, t->o, &t->output);
+    if (!code && !t->o->dry_run)
+        code = ldm_resume_lock(t->cmd, t->o, &t->output);
     if (!code)
         code = open_model(t);
     if (!code)
         code = create_run(t);
     if (!code)
+        code = ldm_fit_check(t->cmd, t->o, &t->output, &t->ri);
+    if (!code && !t->o->dry_run)
         code = keep_room(t);
+    if (code || !t->o->resume)
+        return code;
+    code =
+        ldm_resume_scan(t->cmd, t->o, &t->output, t->run, &t->ri, t->kept, t->rgb, &t->kept_count);
+    for (int i = 0; t->good && i < t->ri.count; i++)
+        t->good[i] = t->kept[i];
+    if (!code && !t->o->quiet && t->kept_count)
+        ldm_cli_say(t->cmd, "note: %d of %d pictures are there already and kept", t->kept_count,
+                    t->ri.count);
+    return code;
+}
+
+static int generate(task *t)
+{
+    int code = prepare(t), written, printed, signal;
+
     if (code)
         return code;
+    if (t->o->dry_run)
+        return ldm_fit_print(t->cmd, t->o, &t->output, &t->ri, t->kept_count);
     if (t->o->json)
         t->pictures = json_array();
     t->started = ldm_cli_now();
@@ -547,10 +587,11 @@ static int generate(task *t)
         ldm_cli_say(t->cmd, "%d of %d pictures failed", t->failed, t->ri.count);
         code = LDM_EXIT_FAILED;
     }
-    if (interrupted) {
-        ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept", t->seen - t->failed,
-                    t->ri.count);
-        code = LDM_EXIT_SIGNAL + interrupted;
+    signal = ldm_signals_interrupted();
+    if (signal) {
+        ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept",
+                    t->seen - t->failed + t->kept_count, t->ri.count);
+        code = LDM_EXIT_SIGNAL + signal;
     }
     return code;
 }
@@ -568,19 +609,21 @@ static void task_free(task *t)
     free(t->images);
     free(t->rgb);
     free(t->good);
+    free(t->kept);
     json_decref(t->pictures);
 }
 
 int ldm_generate(const ldm_cli *cli, const ldm_command *cmd, ldm_generate_opts *o,
                  const ldm_recipe *recipe)
 {
-    task t = {.cli = cli, .cmd = cmd, .o = o, .recipe = recipe};
+    task t = {.cli = cli, .cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
     int code;
 
     ldm_bar_init(&t.bar);
-    catch_signal(SIGINT);
-    catch_signal(SIGTERM);
-    code = generate(&t);
+    ldm_signals_catch_interrupts();
+    code = read_inputs(&t);
+    if (!code)
+        code = generate(&t);
     task_free(&t);
     return code;
 }

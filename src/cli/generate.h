@@ -1,5 +1,6 @@
-/* ldm generate in four files: cmd_generate.c reads the options, generate.c runs the job, output.c
- * decides where results go, recipe.c takes options from a picture that ldm made. */
+/* ldm generate in six files: cmd_generate.c reads the options, generate.c runs the job, output.c
+ * decides where results go, recipe.c takes options from a picture that ldm made, resume.c finds
+ * what an earlier run left, fit.c says what a run takes. */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
 
@@ -20,6 +21,7 @@ typedef struct ldm_generate_opts {
     int shape[3];
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
+    bool dry_run, resume;
     const char *config_text; /* the recipe's config; NULL without --like */
 } ldm_generate_opts;
 
@@ -29,6 +31,7 @@ typedef struct ldm_output {
     char *folder; /* with a trailing slash; NULL: one picture under `file` */
     char *file;
     char *npz, *grid; /* names of --npz and --grid; NULL: not asked for */
+    int lock;         /* the folder, open as long as the run is at work in it; -1: not yet */
 } ldm_output;
 
 /* Decides on names for `count` pictures, and looks whether every file that the options name could
@@ -42,7 +45,7 @@ int ldm_output_make(const ldm_command *cmd, const ldm_output *out);
 /* The name of picture i; free() it. NULL when out of memory. */
 char *ldm_output_name(const ldm_output *out, int i);
 
-void ldm_output_free(ldm_output *out); /* a zeroed struct is fine */
+void ldm_output_free(ldm_output *out); /* lock of a fresh one: -1 */
 
 /* ---- recipes --------------------------------------------------------------------------------- */
 
@@ -59,6 +62,42 @@ void ldm_recipe_free(ldm_recipe *r);
 /* The library's recipe of a picture with the files added that the command line named, so that
  * --like finds them again. Fresh text; free() it. NULL when out of memory. */
 char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o, int index);
+
+/* ---- going on with a broken run -------------------------------------------------------------- */
+
+/* Refuses what --resume cannot do, before any work. An exit code. */
+int ldm_resume_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out);
+
+/* Locks the folder if it exists: shared, or alone with --resume, which removes what looks left
+ * over. May be called again once the folder was made. An exit code. */
+int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out);
+
+/* Looks which pictures of this run are there and whole: kept[ri->count] is set for them, *count
+ * says how many, their pixels go to rgb ([ri->count,h,w,3]; NULL: not wanted). A picture of another
+ * run under one of the names is an error that names the first difference. Left-over temporary files
+ * are removed, unless it is a dry run. An exit code. */
+int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
+                    ldm_run *run, const ldm_run_info *ri, bool *kept, uint8_t *rgb, int *count);
+
+/* ---- what a run takes ------------------------------------------------------------------------ */
+
+/* Bytes that this process may take: --max-memory, or what the machine has. */
+uint64_t ldm_fit_limit(const ldm_generate_opts *o);
+
+/* ldm_cli_fail for calls that were given that limit. */
+int ldm_fit_fail(const ldm_command *cmd, const ldm_generate_opts *o, ldm_status st,
+                 const ldm_error *err);
+
+/* Bytes of what is kept for the arrays and sheets at the end. */
+double ldm_fit_results(const ldm_generate_opts *o, const ldm_output *out, const ldm_run_info *ri);
+
+/* Whether that fits beside the run. An exit code. */
+int ldm_fit_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
+                  const ldm_run_info *ri);
+
+/* The report of --dry-run on stdout; `kept` pictures are there already. An exit code. */
+int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
+                  const ldm_run_info *ri, int kept);
 
 /* ---- the work -------------------------------------------------------------------------------- */
 

@@ -1,13 +1,13 @@
 /* ldm: the command line of latent diffusion models in C. A table of commands; each lives in a
  * cmd_*.c of its own and uses nothing but include/ldm. Results go to stdout, all else to stderr. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/signals.h"
 
 static const ldm_command *const commands[] = {
     &ldm_cmd_generate, &ldm_cmd_check,   &ldm_cmd_inspect,
@@ -114,6 +114,6 @@ int main(int argc, char **argv)
 {
     ldm_cli cli = {.max_isa = getenv("LDM_MAX_ISA"), .start = ldm_cli_now()};
 
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe shows as a write error */
+    ldm_signals_init();
     return close_stdout(run(&cli, argc, argv));
 }

@@ -1,5 +1,6 @@
 /* Parsing of options by table; see opts.h. getopt_long splits the line, the rows do the rest. */
 #include "cli/opts.h"
+#include "cli/signals.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -470,6 +471,7 @@ void ldm_model_opts_free(ldm_model_opts *m)
 
 void ldm_model_opts_export(const ldm_model_opts *m, const ldm_cli *cli, ldm_model_options *out)
 {
+    ldm_signals_name_file(m->ckpt ? m->ckpt : "the shipped model");
     ldm_model_options_init(out);
     out->ckpt = m->ckpt;
     out->configs = m->configs.items;

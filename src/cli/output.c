@@ -116,6 +116,7 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     int code;
 
     memset(out, 0, sizeof *out);
+    out->lock = -1;
     if (!strcmp(path, "-"))
         return ldm_cli_usage(cmd, "-o: pictures cannot be written to stdout; name a file");
     if (is_folder(path) || path[len - 1] == '/' || count > 1) {
@@ -184,5 +185,7 @@ void ldm_output_free(ldm_output *out)
     free(out->file);
     free(out->npz);
     free(out->grid);
+    if (out->lock >= 0)
+        close(out->lock);
     memset(out, 0, sizeof *out);
 }

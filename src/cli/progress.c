@@ -36,8 +36,10 @@ void ldm_bar_update(ldm_bar *b, const ldm_progress *p)
 
     if (!b->on)
         return;
-    if (!b->start)
+    if (!b->start) {
         b->start = now;
+        b->base = (double)p->first_image * p->step_count;
+    }
     if (p->step > 0 && !strcmp(p->stage, "sampling"))
         b->steps += 1;
     if (b->drawn && !last && now - b->last < 0.1)
@@ -51,8 +53,8 @@ void ldm_bar_update(ldm_bar *b, const ldm_progress *p)
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', (size_t)(filled < 0 ? 0 : filled > BAR_WIDTH ? BAR_WIDTH : filled));
     bar[BAR_WIDTH] = '\0';
-    if (b->steps > 0 && done > 0 && now > b->start) {
-        format_eta((now - b->start) * (total - done) / done, eta, sizeof eta);
+    if (b->steps > 0 && done > b->base && now > b->start) {
+        format_eta((now - b->start) * (total - done) / (done - b->base), eta, sizeof eta);
         snprintf(speed, sizeof speed, "  %.3g step/s  ETA %s", b->steps / (now - b->start), eta);
     }
     fprintf(stderr, "\r\033[K%s [%s] %d/%d%s", p->stage, bar, p->step, p->step_count, speed);

@@ -10,6 +10,7 @@ typedef struct ldm_bar {
     bool on;      /* stderr is a terminal */
     bool drawn;   /* a bar stands in the current line */
     double start; /* when the first step began; 0 before */
+    double base;  /* steps of pictures before the first one that is made here (--resume) */
     double last;  /* when the bar was last drawn */
     double steps; /* steps done since start, over all batches */
 } ldm_bar;

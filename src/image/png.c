@@ -1,6 +1,7 @@
 /* PNG through libspng. Files come from anywhere: sizes are checked before memory is taken, chunks
  * have a budget, and every checksum counts. What is written has no date and fixed settings, so that
  * the same picture and texts give the same bytes. */
+#include <errno.h>
 #include <spng.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,9 +148,13 @@ static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_picture *p,
         return png_error(err, code, "write", path);
     st = set_texts(ctx, path, texts, text_count, &block, err);
     if (!st) {
+        errno = 0;
         code = spng_encode_image(ctx, p->rgb, (size_t)p->width * p->height * 3, SPNG_FMT_PNG,
                                  SPNG_ENCODE_FINALIZE);
-        if (code)
+        if (code && ferror(stream)) /* libspng knows no reason, the system does */
+            st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
+                               strerror(errno ? errno : EIO));
+        else if (code)
             st = png_error(err, code, "write", path);
     }
     ldm_free(block);

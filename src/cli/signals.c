@@ -1,0 +1,95 @@
+/* Signals; see signals.h. Handlers have no argument to carry state in, so this file alone of the
+ * program has variables of its own; nothing in a handler but what POSIX calls async-signal-safe. */
+#include "cli/signals.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static volatile sig_atomic_t interrupted;
+static char bus_line[1200];
+static volatile sig_atomic_t bus_line_length;
+
+static void on_bus_error(int sig)
+{
+    (void)sig;
+    /* No cleaning up: the memory that any structure lives in may be what is gone. */
+    if (write(STDERR_FILENO, bus_line, (size_t)bus_line_length) < 0)
+        _exit(LDM_EXIT_FAILED);
+    _exit(LDM_EXIT_FAILED);
+}
+
+/* The first signal ends the current step and keeps what is done; the second ends the process. */
+static void on_interrupt(int sig)
+{
+    if (interrupted)
+        _exit(LDM_EXIT_SIGNAL + sig);
+    interrupted = sig;
+}
+
+static void handle(int sig, void (*handler)(int))
+{
+    struct sigaction sa;
+
+    memset(&sa, 0, sizeof sa);
+    sa.sa_handler = handler;
+    sa.sa_flags = SA_RESTART;
+    sigemptyset(&sa.sa_mask);
+    sigaction(sig, &sa, NULL);
+}
+
+static void open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        /* open() takes the lowest number that is free: this one. */
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
+
+void ldm_signals_init(void)
+{
+    open_standard_files();
+    handle(SIGPIPE, SIG_IGN);
+    handle(SIGXFSZ, SIG_IGN);
+    ldm_signals_name_file("a mapped file");
+    handle(SIGBUS, on_bus_error);
+}
+
+void ldm_signals_name_file(const char *path)
+{
+    int n;
+
+    bus_line_length = 0;
+    n = snprintf(bus_line, sizeof bus_line,
+                 "ldm: %.1000s: part of the file went away while it was read: it was cut off or "
+                 "replaced, or its disk failed; restore it and run again\n",
+                 path);
+    if (n < 0 || (size_t)n >= sizeof bus_line)
+        return;
+    for (int i = 0; i < n - 1; i++) {
+        if ((unsigned char)bus_line[i] < 0x20 || bus_line[i] == 0x7f)
+            bus_line[i] = '?';
+    }
+    bus_line_length = n;
+}
+
+void ldm_signals_catch_interrupts(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    struct sigaction old;
+
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+            handle(signals[i], on_interrupt);
+    }
+}
+
+int ldm_signals_interrupted(void)
+{
+    return interrupted;
+}
