@@ -1,0 +1,454 @@
+/* Fused, planned and packed execution against graphs computed node by node, over random networks;
+ * and the memory plan: no step reads what another has overwritten. (Here and not beside exec,
+ * because it runs on the CPU's backend.) */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/cpuid.h"
+#include "cpu/cpu.h"
+#include "exec/exec.h"
+#include "exec/plan.h"
+#include "naive.h"
+#include "sample/rng.h"
+#include "spec/testing.h"
+
+enum { NETWORKS = 24, MAX_BATCH = 3 };
+
+/* Winograd's rounding is larger, and GroupNorm over a few pixels of random networks enlarges it. */
+#define EXACT_BAR 1e-5
+#define F32_BAR 5e-5
+
+typedef struct network {
+    ldm_config *cfg;
+    ldm_spec *spec;
+    float **weights; /* [tensor_count] */
+    char text[512];  /* its options, for messages */
+} network;
+
+/* Small numbers from one seed: the same networks in every run. */
+static int pick(uint32_t *seed, int below)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return (int)((*seed >> 16) % (uint32_t)below);
+}
+
+static const char *yes_no(uint32_t *seed)
+{
+    return pick(seed, 2) ? "true" : "false";
+}
+
+static void set(network *n, const char *fmt, ...) LDM_PRINTF(2, 3);
+
+static void set(network *n, const char *fmt, ...)
+{
+    char text[200];
+    ldm_error err = {.msg = ""};
+    size_t used = strlen(n->text);
+    const char *last;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (ldm_config_set(n->cfg, text, &err))
+        fail_msg("%s", err.msg);
+    last = strstr(text, "params.unet") || strstr(text, "first") ? strrchr(text, '.') + 1 : text;
+    snprintf(n->text + used, sizeof n->text - used, "%s ", last);
+}
+
+/* Names as in PyTorch: weights of about 1 / sqrt(fan in), norms near 1 and 0. */
+static void fill_weights(network *n)
+{
+    static ldm_rng rng;
+    int i;
+
+    n->weights = calloc((size_t)n->spec->tensor_count, sizeof *n->weights);
+    assert_non_null(n->weights);
+    ldm_rng_seed(&rng, 1);
+    for (i = 0; i < n->spec->tensor_count; i++) {
+        const ldm_tensor_spec *t = &n->spec->tensors[i];
+        float scale = t->fan_in ? 1 / sqrtf((float)t->fan_in) : 0.2f;
+        uint64_t k;
+
+        if (!t->used)
+            continue;
+        n->weights[i] = malloc(t->numel * sizeof **n->weights);
+        assert_non_null(n->weights[i]);
+        ldm_rng_randn(&rng, n->weights[i], (size_t)t->numel);
+        for (k = 0; k < t->numel; k++)
+            n->weights[i][k] =
+                n->weights[i][k] * scale +
+                (!t->fan_in && t->ndim == 1 && strstr(t->name, "weight") ? 1.f : 0.f);
+    }
+}
+
+static network make(uint32_t seed)
+{
+    static const char *const mults[] = {"[1]", "[1, 2]", "[1, 1]", "[1, 3]"};
+    static const char *const attend[] = {"[]", "[1]", "[2]", "[1, 2]"};
+    static const char u[] = "model.params.unet_config.params";
+    static const char v[] = "model.params.first_stage_config.params.ddconfig";
+    network n = {0};
+    ldm_error err = {.msg = ""};
+
+    assert_int_equal(ldm_config_create(&n.cfg, NULL), LDM_OK);
+    assert_int_equal(ldm_config_load_text(n.cfg, "base", base_text, strlen(base_text), NULL),
+                     LDM_OK);
+    set(&n, "model.params.use_ema=false");
+    set(&n, "%s.channel_mult=%s", u, mults[pick(&seed, 4)]);
+    set(&n, "%s.attention_resolutions=%s", u, attend[pick(&seed, 4)]);
+    set(&n, "%s.num_res_blocks=%d", u, 1 + pick(&seed, 2));
+    set(&n, "%s.num_heads=%d", u, 1 << pick(&seed, 3));
+    if (pick(&seed, 2))
+        set(&n, "%s.num_head_channels=%d", u, 8 << pick(&seed, 3));
+    if (pick(&seed, 2))
+        set(&n, "%s.num_heads_upsample=%d", u, 1 << pick(&seed, 3));
+    set(&n, "%s.resblock_updown=%s", u, yes_no(&seed));
+    set(&n, "%s.use_scale_shift_norm=%s", u, yes_no(&seed));
+    set(&n, "%s.conv_resample=%s", u, yes_no(&seed));
+    set(&n, "%s.use_new_attention_order=%s", u, yes_no(&seed));
+    set(&n, "%s.legacy=%s", u, yes_no(&seed));
+    set(&n, "%s.in_channels=%d", u, 1 + pick(&seed, 5));
+    set(&n, "%s.out_channels=%d", u, 1 + pick(&seed, 5));
+    set(&n, "%s.ch=32", v);
+    set(&n, "%s.ch_mult=%s", v, pick(&seed, 2) ? "[1, 2]" : "[2]");
+    set(&n, "%s.attn_type=%s", v, pick(&seed, 2) ? "vanilla" : "none");
+    set(&n, "%s.resamp_with_conv=%s", v, yes_no(&seed));
+    set(&n, "%s.tanh_out=%s", v, yes_no(&seed));
+    if (ldm_spec_create(n.cfg, &n.spec, &err))
+        fail_msg("%s: %s", n.text, err.msg);
+    fill_weights(&n);
+    return n;
+}
+
+static void unmake(network *n)
+{
+    int i;
+
+    for (i = 0; i < n->spec->tensor_count; i++)
+        free(n->weights[i]);
+    free(n->weights);
+    ldm_spec_free(n->spec);
+    ldm_config_free(n->cfg);
+}
+
+/* ---- results
+ * ------------------------------------------------------------------------------------- */
+
+static ldm_status read_weight(void *ctx, int tensor, const float **data, float **owned,
+                              ldm_error *err)
+{
+    const network *n = ctx;
+
+    *owned = NULL;
+    *data = n->weights[tensor];
+    return *data ? LDM_OK
+                 : ldm_error_set(err, LDM_ERR_MISMATCH, "%s is read and not listed as read",
+                                 n->spec->tensors[tensor].name);
+}
+
+static void done_weight(void *ctx, int tensor, float *owned)
+{
+    (void)ctx;
+    (void)tensor;
+    assert_null(owned);
+}
+
+static size_t numel(const ldm_graph *g, int value)
+{
+    const ldm_value_spec *v = &g->values[value];
+
+    return (size_t)v->c * (size_t)v->h * (size_t)v->w;
+}
+
+/* The arena is filled with NaN before: what was never written must not be read. */
+static float *execute(const network *net, ldm_graph_part part, int h, int w, int n, int threads,
+                      const ldm_backend *b, ldm_precision precision, const float *in,
+                      const float *t, const char *what)
+{
+    ldm_weight_source src = {(void *)(uintptr_t)net, read_weight, done_weight};
+    ldm_error err = {.msg = ""};
+    ldm_weights *weights = NULL;
+    ldm_program *p = NULL;
+    ldm_pool *pool;
+    ldm_graph *g;
+    float *arena, *out;
+    size_t floats, i;
+
+    assert_int_equal(ldm_pool_create(threads, &pool, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->spec, part, h, w, &g, &err), LDM_OK);
+    if (ldm_weights_create(net->spec, g, b, precision, &src, pool, &weights, &err) ||
+        ldm_program_create(g, weights, b, precision, n, threads, &p, &err))
+        fail_msg("%s: %s", what, err.msg);
+    floats = ldm_program_arena_floats(p);
+    arena = ldm_pages_alloc(floats * sizeof *arena);
+    out = malloc((size_t)n * numel(g, g->output) * sizeof *out);
+    assert_true(arena && out);
+    for (i = 0; i < floats; i++)
+        arena[i] = NAN;
+    if (ldm_program_run(p, pool, arena, in, t, out, NULL, &err))
+        fail_msg("%s: %s", what, err.msg);
+    ldm_pages_free(arena, floats * sizeof *arena);
+    ldm_program_free(p);
+    ldm_weights_free(weights);
+    ldm_pool_free(pool);
+    return out;
+}
+
+static double distance(const float *a, const float *b, size_t n)
+{
+    double diff = 0, norm = 1e-30;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        norm += (double)b[i] * b[i];
+    }
+    return sqrt(diff / norm);
+}
+
+static void check_part(const network *net, ldm_graph_part part, int h, int w, uint32_t seed,
+                       double *worst)
+{
+    static const char *const isas[] = {"c", "avx2", NULL};
+    static const float times[MAX_BATCH] = {7, 500, 999};
+    static ldm_rng rng;
+    int n = 1 + pick(&seed, MAX_BATCH), threads = 1 + pick(&seed, 3), i;
+    ldm_precision precision = pick(&seed, 2) ? LDM_PRECISION_F32 : LDM_PRECISION_EXACT;
+    size_t in_floats, out_floats;
+    float *in, *out;
+    double bar;
+    char what[700];
+    ldm_graph *g;
+    ldm_cpu cpu;
+
+    bar = precision == LDM_PRECISION_F32 ? F32_BAR : EXACT_BAR;
+    ldm_cpu_detect(&cpu);
+    assert_int_equal(ldm_cpu_cap(&cpu, isas[pick(&seed, 3)], NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->spec, part, h, w, &g, NULL), LDM_OK);
+    in_floats = numel(g, g->inputs[0]);
+    out_floats = numel(g, g->output);
+    in = malloc((size_t)n * in_floats * sizeof *in);
+    assert_non_null(in);
+    ldm_rng_seed(&rng, seed);
+    ldm_rng_randn(&rng, in, (size_t)n * in_floats);
+    snprintf(what, sizeof what, "part %d, %d x %d, batch %d, %d threads, %s, %s: %s", (int)part, h,
+             w, n, threads, ldm_isa_name(cpu.isa), precision == LDM_PRECISION_F32 ? "f32" : "exact",
+             net->text);
+    out = execute(net, part, h, w, n, threads, ldm_cpu_backend(&cpu), precision, in, times, what);
+    for (i = 0; i < n; i++) {
+        float *want = naive_run(net->spec, g, net->weights, in + (size_t)i * in_floats, times[i]);
+        double d;
+
+        assert_non_null(want);
+        d = distance(out + (size_t)i * out_floats, want, out_floats);
+        if (!(d < bar))
+            fail_msg("sample %d is %.2e off: %s", i, d, what);
+        if (d > worst[precision])
+            worst[precision] = d;
+        free(want);
+    }
+    free(in);
+    free(out);
+    ldm_graph_free(g);
+}
+
+static void programs_equal_their_graphs(void **state)
+{
+    double worst[2] = {0}; /* exact, f32 */
+    uint32_t seed;
+
+    (void)state;
+    for (seed = 1; seed <= NETWORKS; seed++) {
+        network net = make(seed);
+        uint32_t r = seed * 7919;
+        int part;
+
+        for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_INDICES; part++) {
+            int h = 2 * (2 + pick(&r, 3)), w = 2 * (2 + pick(&r, 3));
+            check_part(&net, (ldm_graph_part)part, h, w, r + (uint32_t)part, worst);
+        }
+        unmake(&net);
+    }
+    print_message("%d networks, worst relative distance %.2e (exact), %.2e (f32)\n", NETWORKS,
+                  worst[LDM_PRECISION_EXACT], worst[LDM_PRECISION_F32]);
+}
+
+/* ---- the memory plan
+ * ------------------------------------------------------------------------------- */
+
+/* Every float of the arena is marked with the value and channel that was last written to it; a step
+ * may only read what is marked as its input. A concat's channels are those of its parts. */
+typedef struct marks {
+    const ldm_graph *g;
+    const ldm_steps *s;
+    const ldm_plan *plan;
+    int *value, *channel; /* [plan->floats]; value -1: nothing */
+} marks;
+
+/* Channel c of value v as the value that a step writes. */
+static void resolve(const ldm_graph *g, int *v, int *c)
+{
+    int i;
+
+    for (i = g->node_count - 1; i >= 0; i--) {
+        const ldm_node *n = &g->nodes[i];
+
+        if (n->out == *v && n->op == LDM_OP_CONCAT) {
+            int split = g->values[n->in[0]].c;
+
+            *v = n->in[*c >= split];
+            *c -= *c >= split ? split : 0;
+        }
+    }
+}
+
+static size_t place_of(const marks *m, int v, size_t pixel, int c)
+{
+    const ldm_place *p = &m->s->places[v];
+
+    return m->plan->offsets[p->buffer] + pixel * (size_t)m->s->buffer_c[p->buffer] +
+           (size_t)(p->offset + c);
+}
+
+static void write_marks(marks *m, int v, int first, int count, int from)
+{
+    size_t pixels = (size_t)m->g->values[v].h * (size_t)m->g->values[v].w, i;
+    int c;
+
+    for (i = 0; i < pixels; i++) {
+        for (c = 0; c < count; c++) {
+            size_t at = place_of(m, v, i, first + c);
+            int value = from, channel = c;
+
+            assert_true(at < m->plan->floats);
+            resolve(m->g, &value, &channel);
+            m->value[at] = value;
+            m->channel[at] = channel;
+        }
+    }
+}
+
+static void read_marks(const marks *m, int v, int step)
+{
+    size_t pixels, i;
+    int c;
+
+    if (v < 0)
+        return;
+    pixels = (size_t)m->g->values[v].h * (size_t)m->g->values[v].w;
+    for (i = 0; i < pixels; i++) {
+        for (c = 0; c < m->g->values[v].c; c++) {
+            size_t at = place_of(m, v, i, c);
+            int value = v, channel = c;
+
+            resolve(m->g, &value, &channel);
+            if (m->value[at] != value || m->channel[at] != channel)
+                fail_msg("step %d reads value %d, channel %d, and finds value %d, channel %d", step,
+                         value, channel, m->value[at], m->channel[at]);
+        }
+    }
+}
+
+static void check_plan(const ldm_graph *g)
+{
+    ldm_steps s;
+    ldm_plan plan;
+    marks m = {g, &s, &plan, NULL, NULL};
+    int i;
+
+    assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
+    assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
+    m.value = malloc(plan.floats * sizeof *m.value);
+    m.channel = malloc(plan.floats * sizeof *m.channel);
+    assert_true(m.value && m.channel);
+    memset(m.value, 0xff, plan.floats * sizeof *m.value);
+    for (i = 0; i < 2; i++) {
+        if (g->inputs[i] >= 0)
+            write_marks(&m, g->inputs[i], 0, g->values[g->inputs[i]].c, g->inputs[i]);
+    }
+    for (i = 0; i < s.count; i++) {
+        const ldm_step *t = &s.steps[i];
+
+        read_marks(&m, t->x, i);
+        read_marks(&m, t->residual, i);
+        read_marks(&m, t->vector, i);
+        if (t->kind == LDM_STEP_ATTENTION) {
+            read_marks(&m, t->k, i);
+            read_marks(&m, t->v, i);
+        }
+        if (t->kind == LDM_STEP_COPY)
+            write_marks(&m, t->y, t->k, g->values[t->x].c, t->x);
+        else
+            write_marks(&m, t->y, 0, g->values[t->y].c, t->y);
+    }
+    read_marks(&m, g->output, s.count);
+    free(m.value);
+    free(m.channel);
+    ldm_plan_free(&plan);
+    ldm_steps_free(&s);
+}
+
+static void no_step_reads_what_was_overwritten(void **state)
+{
+    uint32_t seed;
+
+    (void)state;
+    for (seed = 1; seed <= 2 * NETWORKS; seed++) {
+        network net = make(seed);
+        int part;
+
+        for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_INDICES; part++) {
+            ldm_graph *g;
+
+            assert_int_equal(ldm_graph_create(net.spec, (ldm_graph_part)part, 4, 6, &g, NULL),
+                             LDM_OK);
+            check_plan(g);
+            ldm_graph_free(g);
+        }
+        unmake(&net);
+    }
+}
+
+/* Buffers share memory: the plan of a deep network is far smaller than the sum of its values. */
+static void plans_reuse_memory(void **state)
+{
+    network net = make(3);
+    ldm_graph *g;
+    ldm_steps s;
+    ldm_plan plan;
+    size_t sum = 0;
+    int i;
+
+    (void)state;
+    assert_int_equal(ldm_graph_create(net.spec, LDM_GRAPH_DECODE, 16, 16, &g, NULL), LDM_OK);
+    assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
+    assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
+    for (i = 0; i < s.count; i++)
+        sum += numel(g, s.steps[i].y);
+    assert_true(plan.floats < sum / 2);
+    ldm_plan_free(&plan);
+    ldm_steps_free(&s);
+    ldm_graph_free(g);
+    unmake(&net);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(programs_equal_their_graphs),
+        cmocka_unit_test(no_step_reads_what_was_overwritten),
+        cmocka_unit_test(plans_reuse_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
