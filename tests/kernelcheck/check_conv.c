@@ -111,8 +111,8 @@ static void make_case(check *k, conv_case *t, bool large)
     memset(t, 0, sizeof *t);
     d->cin = channels(k, most);
     d->cout = channels(k, large ? 100 : 70);
-    d->kernel = check_int(k, 0, 2) ? 3 : 1;
-    d->stride = d->kernel == 3 && check_int(k, 0, 2) == 0 ? 2 : 1;
+    d->kernel = check_int(k, 0, large ? 5 : 2) ? 3 : 1;
+    d->stride = d->kernel == 3 && check_int(k, 0, large ? 5 : 2) == 0 ? 2 : 1;
     d->upsample = d->stride == 1 && check_int(k, 0, 3) == 0;
     d->in_h = check_int(k, 1, large ? 7 : 19);
     d->in_w = check_int(k, 1, large ? 9 : 21);
