@@ -73,6 +73,7 @@ static ldm_status prepare(bench *b, const ldm_bench_options *o, ldm_error *err)
                                 sizeof *b->image);
     if (!b->arena || !b->x || !b->eps || !b->t || !b->rounds_s || !b->image)
         return ldm_error_nomem(err, b->arena_floats * sizeof *b->arena, "the benchmark");
+    ldm_pages_touch(b->arena, b->arena_floats * sizeof *b->arena); /* as a run does */
     ldm_rng_seed(&rng, 42);
     ldm_rng_randn(&rng, b->x, in);
     for (i = 0; i < (size_t)b->n; i++)

@@ -121,6 +121,7 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     if (a_q > arena)
         arena = a_q;
     r->arena_floats = (size_t)(arena / sizeof(float));
+    r->unet_bytes = (size_t)a_unet;
     r->info.memory_weights = w_unet + w_dec + w_q;
     r->info.memory_activations = arena + 8 * (uint64_t)j->batch * r->chw * sizeof(float);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
@@ -160,6 +161,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
         (j->mask && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
+    ldm_pages_touch(r->arena, r->unet_bytes); /* not in the first step */
     return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f),
                               &r->picture, err);
 }

@@ -19,7 +19,7 @@ struct ldm_run {
     ldm_program **quantize_x0;  /* likewise */
     ldm_program *quantize, *decode; /* of 1 */
     float *arena;
-    size_t arena_floats;
+    size_t arena_floats, unet_bytes; /* of which a step of the UNet uses unet_bytes */
 
     float *x, *scratch, *times; /* [batch][chw], 3 x [batch][chw], [batch] */
     float *mask, *x0;           /* [batch][chw], expanded for the batch; NULL without a mask */
