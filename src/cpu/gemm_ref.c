@@ -13,8 +13,6 @@ void ldm_tile_ref(const ldm_tile *t, int mr)
         float acc[NR] = {0};
         const float *b = t->b;
 
-        for (j = 0; j < NR && !t->first; j++)
-            acc[j] = t->partial[i * NR + j];
         for (tap = 0; tap < t->taps; tap++) {
             const float *a = t->rows[tap * mr + i] + t->row_offset;
 
@@ -23,6 +21,8 @@ void ldm_tile_ref(const ldm_tile *t, int mr)
                     acc[j] += a[k] * b[j];
             }
         }
+        for (j = 0; j < NR && !t->first; j++)
+            acc[j] = t->partial[i * NR + j] + acc[j];
         if (!t->last) {
             for (j = 0; j < NR; j++)
                 t->partial[i * NR + j] = acc[j];

@@ -16,7 +16,7 @@
 #define LDM_CPU_MAX_NR 32
 
 /* One tile of a matrix product: mr rows (pixels) by up to nr columns (output channels).
- *   acc[i][j] = (first ? 0 : partial[i][j]) + sum over tap, k of rows[tap][i][k] * b[tap][k][j]
+ *   acc[i][j] = (first ? 0 : partial[i][j]) + (sum over tap, k of rows[tap][i][k] * b[tap][k][j])
  * in this order of tap and k, whatever the tiling. Then either partial = acc (unless `last`), or
  *   y[i][j] = acc[i][j] + bias[j] + residual[i][j]   for j < cols. */
 typedef struct ldm_tile {
