@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs one command-line test: tests/cli/run.sh PROGRAM SCRIPT. The script is read with the functions
-# below at hand, in an empty folder of its own that is removed afterwards. It ends at the first
-# expectation that is not met, and says which.
+# Runs one command-line test: tests/cli/run.sh PROGRAM SCRIPT [ARGUMENTS OF THE SCRIPT]. The script is
+# read with the functions below at hand, in an empty folder of its own that is removed afterwards. It
+# ends at the first expectation that is not met, and says which.
 set -eu
 
 LDM=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -124,4 +124,5 @@ same_pixels()
     cmp -s "$ROOM/said/a" "$ROOM/said/b" || die "$1 and $2 show different pictures"
 }
 
+shift 2
 . "$SCRIPT"

@@ -1,0 +1,80 @@
+# SIGINT and SIGTERM end a run after the current step and keep what is done; a second signal ends it
+# at once. --resume makes the rest, as if nothing had happened.
+
+RUN="generate $TINY --steps 20 --shape 3,8,8 -n 40 --batch 1 --threads 1"
+works $RUN -o whole --quiet
+
+# begin ARGUMENTS: starts a run and waits until it has said (stdout) that a picture is done. A shell
+# lets its background jobs ignore SIGINT, and ldm leaves that so: env gives it back.
+begin()
+{
+    COMMAND="$*"
+    CODE=0
+    : >"$OUT"
+    env --default-signal=INT,TERM "$LDM" "$@" >"$OUT" 2>"$ERR" </dev/null &
+    pid=$!
+    i=0
+    until [ -s "$OUT" ]; do
+        i=$((i + 1))
+        [ $i -lt 3000 ] || die "no picture in 30 s"
+        kill -0 $pid 2>/dev/null || die "the run ended by itself"
+        sleep 0.01
+    done
+}
+
+# One signal: its exit code, what is done is said and kept, nothing unfinished stays behind.
+first()
+{
+    begin $RUN -o "got-$1"
+    kill -s "$1" $pid
+    wait $pid || CODE=$?
+    [ $CODE -eq "$2" ] || die "expected exit code $2"
+    done=$(ls "got-$1" | wc -l)
+    [ "$done" -eq "$(wc -l <"$OUT")" ] || die "$done pictures, but others were named"
+    [ "$done" -lt 40 ] || die "the run was over before the signal came"
+    stderr_has "interrupted: $done of 40 pictures are done and kept"
+    diff -r whole "got-$1" >"$ROOM/said/diff" || :
+    ! grep -v '^Only in whole' "$ROOM/said/diff" || die "$(cat "$ROOM/said/diff")"
+    works $RUN -o "got-$1" --resume
+    stderr_has "note: $done of 40 pictures are there already"
+    diff -r whole "got-$1" || die "the finished run differs"
+}
+first INT 130
+first TERM 143
+
+# Two signals that arrive together (the process stands still until both have): no step is ended, no
+# farewell is said.
+begin $RUN -o twice
+kill -s STOP $pid
+kill -s INT $pid
+kill -s TERM $pid
+kill -s CONT $pid
+wait $pid || CODE=$?
+[ $CODE -eq 130 ] || [ $CODE -eq 143 ] || die "expected exit code 130 or 143"
+stderr_lacks 'interrupted'
+works $RUN -o twice --resume --quiet
+diff -r whole twice || die "the finished run differs"
+
+# Ignored on arrival: ignored. The run ends as it should.
+: >"$OUT"
+COMMAND='generate, SIGINT ignored'
+(
+    trap '' INT
+    exec "$LDM" $RUN -o ignored --quiet >"$OUT" 2>"$ERR"
+) &
+pid=$!
+until [ -s "$OUT" ]; do
+    kill -0 $pid 2>/dev/null || die "the run ended by itself"
+    sleep 0.01
+done
+kill -s INT $pid
+wait $pid || die "expected success"
+diff -r whole ignored || die "the run differs"
+
+# Before the first picture and before the model is open.
+COMMAND='generate, SIGTERM at once'
+CODE=0
+timeout --preserve-status -s TERM 0.02 "$LDM" generate $TINY --steps 1000 -n 100 -o none --quiet \
+    >"$OUT" 2>"$ERR" || CODE=$?
+[ $CODE -eq 143 ] || die "expected exit code 143"
+[ ! -d none ] || [ -z "$(ls none | grep 'part-')" ] || die "a temporary file was left"
