@@ -112,8 +112,8 @@ LDM_API ldm_status ldm_inspect(const char *path, const ldm_report_options *ropt,
 
 /* Where the configurations of a and b differ, laid over each other as ldm_model_open does: a JSON
  * array of {"key": dotted path, "a": value, "b": value}, in the order of a's keys, then b's; "a" or
- * "b" is absent where only the other one has the key. Maps that both have are descended into, all
- * else is one value. Opens no checkpoint. ldm_release it. */
+ * "b" is absent where only the other one has the key. Maps that both have are descended into, but
+ * for those whose names hold dots; all else is one value. Opens no checkpoint. ldm_release it. */
 LDM_API ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_options *b,
                                          char **json, ldm_error *err);
 

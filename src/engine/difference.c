@@ -79,12 +79,21 @@ static ldm_status note(json_t *list, const ldm_value *a, const ldm_value *b, ldm
     return st;
 }
 
-static bool is_map(const ldm_value *v)
+/* A map whose entries can be told apart by paths: a name with a dot in it would look like two. */
+static bool is_tree(const ldm_value *v)
 {
-    return v && ldm_value_get_kind(v) == LDM_VALUE_MAP;
+    size_t i;
+
+    if (!v || ldm_value_get_kind(v) != LDM_VALUE_MAP)
+        return false;
+    for (i = 0; i < ldm_value_count(v); i++) {
+        if (strchr(ldm_value_key(ldm_value_at(v, i)), '.'))
+            return false;
+    }
+    return true;
 }
 
-/* The entry of that very name: a key may hold dots, which a path would take apart. */
+/* ldm_value_find reads dots and brackets in a name as a path. */
 static const ldm_value *entry_of(const ldm_value *map, const char *key)
 {
     size_t i;
@@ -104,7 +113,7 @@ static ldm_status compare(json_t *list, const ldm_value *a, const ldm_value *b, 
     for (i = 0; !st && i < ldm_value_count(a); i++) {
         const ldm_value *va = ldm_value_at(a, i), *vb = entry_of(b, ldm_value_key(va));
 
-        st = is_map(va) && is_map(vb) ? compare(list, va, vb, err) : note(list, va, vb, err);
+        st = is_tree(va) && is_tree(vb) ? compare(list, va, vb, err) : note(list, va, vb, err);
     }
     for (i = 0; !st && i < ldm_value_count(b); i++) {
         const ldm_value *vb = ldm_value_at(b, i);

@@ -1,0 +1,178 @@
+/* ldm compare in files: cmd_compare.c holds options and order, compare_run.c samples one side,
+ * compare_judge.c measures, compare_ablate.c makes B with one setting of A, compare_tables.c puts
+ * it all into tables, compare_text.c prints these (terminal, Markdown, JSON), compare_html.c and
+ * compare_svg.c write the report. */
+#ifndef LDM_CLI_COMPARE_H
+#define LDM_CLI_COMPARE_H
+
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/opts.h"
+#include "cli/progress.h"
+
+typedef struct ldm_compare_opts {
+    ldm_model_opts model;
+    int count, batch;
+    uint64_t seed;
+    const char *out, *cascade, *stats;
+    bool ablate, json, quiet;
+} ldm_compare_opts;
+
+typedef struct ldm_cmp_picture {
+    uint64_t seed;
+    bool good;       /* false: its sampling failed, nothing below is set */
+    ldm_image image; /* rgb: free() */
+    char *file;      /* free() */
+    ldm_image_metrics m;
+    int faces; /* -1: nobody looked */
+} ldm_cmp_picture;
+
+/* Means over the good pictures. */
+typedef struct ldm_cmp_summary {
+    size_t good, failed;
+    double brightness, contrast, r, g, b, coherence;
+    const char *grade;  /* the most frequent one; static */
+    size_t grade_count; /* how many pictures have it */
+    double skin_share;
+    double face_share; /* NaN: nobody looked */
+    double frechet;    /* NaN: no statistics */
+} ldm_cmp_summary;
+
+/* One configuration: what it says, what it loads, what it draws. */
+typedef struct ldm_cmp_side {
+    char *stem, *title; /* "approach1", "Approach 1" */
+    char *layer;        /* its file */
+    char *folder;       /* of its pictures, with a trailing slash */
+    json_t *audit;      /* of ldm_check */
+    json_t *notes;      /* of loading and sampling, an array of texts */
+    int steps_asked, steps_run;
+    double eta, scale;
+    char cond[16];
+    bool guidance_works; /* conditional and unconditional predictions can differ */
+    double load_seconds, sample_seconds;
+    ldm_cmp_picture *pictures;
+    size_t count;
+    ldm_cmp_summary sum;
+    char *failure; /* of a variant that could not be sampled; NULL: fine */
+} ldm_cmp_side;
+
+/* B with the settings of one group taken from A. */
+typedef struct ldm_cmp_variant {
+    char *name;       /* "attention heads" */
+    json_t *settings; /* [{key, a, b}] */
+    ldm_cmp_side side;
+    size_t same; /* pictures that equal B's, byte by byte */
+} ldm_cmp_variant;
+
+typedef struct ldm_compare {
+    const ldm_cli *cli;
+    const ldm_command *cmd;
+    const ldm_compare_opts *o;
+    char *out; /* with a trailing slash */
+    ldm_bar bar;
+
+    ldm_cmp_side a, b;
+    size_t a_same;             /* pictures of A that equal B's, byte by byte */
+    json_t *difference;        /* of ldm_config_difference */
+    json_t *study_a, *study_b; /* published figures of the layers; NULL: none */
+
+    ldm_cmp_variant *variants;
+    size_t variant_count;
+
+    ldm_face_judge *judge;
+    char *judge_missing; /* why there is none */
+    char *stats_file;    /* NULL: none */
+    char *stats_missing; /* why there is no distance */
+    uint64_t stats_count;
+} ldm_compare;
+
+/* ---- compare_run.c --------------------------------------------------------------------------- */
+
+/* Options of the common configuration with `layer` laid over it (NULL: none). *configs: free(). */
+int ldm_cmp_model_options(const ldm_compare *c, const char *layer, ldm_model_options *out,
+                          const char ***configs);
+
+/* Checks, loads and samples s, whose layer, stem and folder are set; writes its pictures. An exit
+ * code, said on stderr. */
+int ldm_cmp_side_run(ldm_compare *c, ldm_cmp_side *s);
+void ldm_cmp_side_free(ldm_cmp_side *s); /* a zeroed struct is fine */
+
+/* Makes a folder and its parents. An exit code. */
+int ldm_cmp_make_folder(const ldm_compare *c, const char *path);
+
+/* Fresh text; free() it. NULL when out of memory. */
+char *ldm_cmp_format(const char *fmt, ...) LDM_PRINTF(1, 2);
+
+/* ---- compare_judge.c ------------------------------------------------------------------------- */
+
+/* Opens the face judge and finds the statistics. An exit code: a file that an option names must be
+ * there, a default one that is not is noted. */
+int ldm_cmp_judge_open(ldm_compare *c);
+
+/* Metrics and faces of every picture of a side; its means but for the distance. */
+int ldm_cmp_judge_side(ldm_compare *c, ldm_cmp_side *s);
+
+/* Frechet distances of all sides, with the encoder of the common configuration. */
+int ldm_cmp_judge_distances(ldm_compare *c);
+
+/* ---- compare_ablate.c ------------------------------------------------------------------------ */
+
+int ldm_cmp_ablate(ldm_compare *c);
+
+/* A setting's value as people write it, into buf; a map becomes the list of its keys. */
+const char *ldm_cmp_value_text(const json_t *v, char *buf, size_t size);
+
+/* ---- compare_tables.c ------------------------------------------------------------------------ */
+
+enum { LDM_CMP_CELL = 128, LDM_CMP_MAX_ROWS = 40, LDM_CMP_MAX_COLUMNS = 10 };
+
+typedef struct ldm_cmp_table {
+    const char *title;
+    size_t columns, rows;
+    char head[LDM_CMP_MAX_COLUMNS][LDM_CMP_CELL];
+    char cell[LDM_CMP_MAX_ROWS][LDM_CMP_MAX_COLUMNS][LDM_CMP_CELL];
+} ldm_cmp_table;
+
+typedef enum ldm_cmp_table_kind {
+    LDM_CMP_PARAMETERS,  /* the study's table 1 */
+    LDM_CMP_PERFORMANCE, /* the study's table 2 */
+    LDM_CMP_KEYS,
+    LDM_CMP_SETTINGS,
+    LDM_CMP_ABLATION, /* only with variants */
+    LDM_CMP_TABLE_KINDS
+} ldm_cmp_table_kind;
+
+/* A text that does not fit its cell is cut; a difference beyond the last row is counted in it. */
+void ldm_cmp_table_make(const ldm_compare *c, ldm_cmp_table_kind kind, ldm_cmp_table *t);
+bool ldm_cmp_table_exists(const ldm_compare *c, ldm_cmp_table_kind kind);
+
+/* ---- compare_text.c -------------------------------------------------------------------------- */
+
+void ldm_cmp_print_text(const ldm_compare *c, FILE *f);
+int ldm_cmp_print_json(const ldm_compare *c);
+void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f);
+
+/* What the tables rest on and how to read them, an array of sentences. NULL when out of memory. */
+json_t *ldm_cmp_remarks(const ldm_compare *c);
+
+/* ---- compare_html.c, compare_svg.c ----------------------------------------------------------- */
+
+int ldm_cmp_write_html(const ldm_compare *c, FILE *f);
+
+/* Histograms of one metric of both sides on one axis: A upwards, B downwards. */
+void ldm_cmp_svg_histogram(FILE *f, const char *title, const double *a, size_t na, const double *b,
+                           size_t nb, double low, double high);
+
+/* Horizontal bars, one per variant. value NaN: none. */
+typedef struct ldm_cmp_bar {
+    const char *name;
+    double value;
+    char text[32];
+    int kind; /* 0: a variant, 1: A, 2: B */
+} ldm_cmp_bar;
+void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_t count);
+
+void ldm_cmp_html_text(FILE *f, const char *text); /* escaped */
+
+#endif
