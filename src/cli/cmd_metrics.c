@@ -1,11 +1,16 @@
-/* ldm metrics: the study's figures of finished pictures. */
+/* ldm metrics: the study's figures of finished pictures, one by one or as a set. */
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/opts.h"
 
 typedef struct options {
-    bool json;
+    ldm_model_opts model;
+    const char *cascade, *frechet, *write_stats;
+    bool json, summary;
 } options;
 
 static const ldm_opt rows[] = {
@@ -13,13 +18,72 @@ static const ldm_opt rows[] = {
      .name = "json",
      .field = offsetof(options, json),
      .help = "a JSON array with one object per picture"},
+    {.type = LDM_OPT_TEXT,
+     .name = "cascade",
+     .arg = "FILE.xml",
+     .field = offsetof(options, cascade),
+     .help = "face detector; default: where the package opencv-data\n"
+             "puts haarcascade_frontalface_alt2.xml"},
+    {.type = LDM_OPT_HEADING, .name = "Sets of pictures"},
+    {.type = LDM_OPT_FLAG,
+     .name = "summary",
+     .field = offsetof(options, summary),
+     .help = "the means over all pictures, not each one (with --json:\n"
+             "one object)"},
+    {.type = LDM_OPT_TEXT,
+     .name = "frechet",
+     .arg = "STATS",
+     .field = offsetof(options, frechet),
+     .help = "Frechet distance of the pictures to the statistics in\n"
+             "this file; implies --summary"},
+    {.type = LDM_OPT_TEXT,
+     .name = "write-stats",
+     .arg = "STATS",
+     .field = offsetof(options, write_stats),
+     .help = "write the pictures' statistics; implies --summary"},
+    LDM_ROWS_MODEL(options),
+    LDM_ROW_THREADS(options),
 };
 
-static json_t *to_json(const char *path, const ldm_image *im, const ldm_image_metrics *m)
+typedef struct task {
+    const ldm_cli *cli;
+    const ldm_command *cmd;
+    const options *o;
+    ldm_face_judge *judge;
+    char no_judge[1024]; /* why there is none */
+
+    ldm_model *model; /* the three for --frechet and --write-stats; else NULL */
+    ldm_features *features;
+    ldm_stats *stats, *reference;
+    double *values;
+
+    json_t *list;
+    size_t count, faces_in, skin; /* pictures; those with a face; those with R > G > B */
+    double brightness, contrast, r, g, b, coherence;
+} task;
+
+/* ---- one picture ----------------------------------------------------------------------------- */
+
+static json_t *faces_json(const task *t, const ldm_face *faces, size_t count)
+{
+    json_t *list;
+
+    if (!t->judge)
+        return json_null();
+    list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:i, s:i, s:i, s:i}", "x", faces[i].x, "y", faces[i].y,
+                                        "width", faces[i].width, "height", faces[i].height));
+    return list;
+}
+
+static json_t *to_json(const task *t, const char *name, const ldm_image *im,
+                       const ldm_image_metrics *m, const ldm_face *faces, size_t count)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "file", ldm_cli_json_text(path));
+    json_object_set_new(o, "file", ldm_cli_json_text(name));
     json_object_set_new(o, "width", json_integer(im->width));
     json_object_set_new(o, "height", json_integer(im->height));
     json_object_set_new(o, "brightness", ldm_cli_json_real(m->brightness));
@@ -31,6 +95,9 @@ static json_t *to_json(const char *path, const ldm_image *im, const ldm_image_me
     json_object_set_new(o, "colour_coherence", ldm_cli_json_real(m->colour_coherence));
     json_object_set_new(o, "colour_grade", json_string(m->colour_grade));
     json_object_set_new(o, "verdict", json_string(m->verdict));
+    json_object_set_new(o, "faces", faces_json(t, faces, count));
+    if (!t->judge)
+        json_object_set_new(o, "faces_reason", ldm_cli_json_text(t->no_judge));
     return o;
 }
 
@@ -41,6 +108,19 @@ static json_t *failure_to_json(const char *path, const ldm_error *err)
     json_object_set_new(o, "file", ldm_cli_json_text(path));
     json_object_set_new(o, "error", ldm_cli_json_text(err->msg));
     return o;
+}
+
+static void print_faces(const task *t, const ldm_face *faces, size_t count)
+{
+    if (!t->judge) {
+        printf("  faces             not judged: %s\n", t->no_judge);
+        return;
+    }
+    printf("  faces             %zu found", count);
+    for (size_t i = 0; i < count; i++)
+        printf("%s %d x %d at %d,%d", i ? "," : ":", faces[i].width, faces[i].height, faces[i].x,
+               faces[i].y);
+    putchar('\n');
 }
 
 static void to_text(const char *path, const ldm_image *im, const ldm_image_metrics *m)
@@ -59,56 +139,224 @@ static void to_text(const char *path, const ldm_image *im, const ldm_image_metri
     printf("  %s\n", m->verdict);
 }
 
+static int measure(task *t, const char *name, const ldm_image *im)
+{
+    ldm_image_metrics m;
+    ldm_face *faces = NULL;
+    size_t count = 0;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    ldm_image_measure(im, &m);
+    if (t->judge)
+        st = ldm_face_judge_find(t->judge, im, &faces, &count, &err);
+    if (!st && t->features)
+        st = ldm_features_compute(t->features, im, t->values, &err);
+    if (!st && t->features)
+        st = ldm_stats_add(t->stats, t->values, &err);
+    if (st) {
+        ldm_release(faces);
+        return ldm_cli_fail(t->cmd, st, &err);
+    }
+    t->count++;
+    t->faces_in += count > 0;
+    t->skin += m.skin_like;
+    t->brightness += m.brightness;
+    t->contrast += m.contrast;
+    t->r += m.mean_r;
+    t->g += m.mean_g;
+    t->b += m.mean_b;
+    t->coherence += m.colour_coherence;
+    if (!t->o->summary && t->o->json) {
+        json_array_append_new(t->list, to_json(t, name, im, &m, faces, count));
+    } else if (!t->o->summary) {
+        to_text(name, im, &m);
+        print_faces(t, faces, count);
+    }
+    ldm_release(faces);
+    return LDM_EXIT_OK;
+}
+
+static int measure_file(task *t, const char *path)
+{
+    ldm_image *ims;
+    size_t count;
+    ldm_error err;
+    ldm_status st = ldm_images_read(path, &ims, &count, &err);
+    int code = LDM_EXIT_OK;
+
+    if (st) { /* the others are still worth measuring */
+        ldm_cli_fail(t->cmd, st, &err);
+        if (t->o->json && !t->o->summary)
+            json_array_append_new(t->list, failure_to_json(path, &err));
+        return LDM_EXIT_FAILED;
+    }
+    for (size_t i = 0; i < count && !code; i++) {
+        char *name = malloc(strlen(path) + 24);
+
+        if (!name) {
+            code = ldm_cli_nomem(t->cmd);
+            break;
+        }
+        strcpy(name, path);
+        if (count > 1) /* of an array */
+            sprintf(name + strlen(name), "[%zu]", i);
+        code = measure(t, name, &ims[i]);
+        free(name);
+    }
+    ldm_images_free(ims, count);
+    return code;
+}
+
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+static int open_features(task *t)
+{
+    ldm_model_options mo;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (!t->o->frechet && !t->o->write_stats)
+        return LDM_EXIT_OK;
+    if (t->o->frechet)
+        st = ldm_stats_read(t->o->frechet, &t->reference, &err);
+    ldm_model_opts_export(&t->o->model, t->cli, &mo);
+    if (!st)
+        st = ldm_model_open(&mo, &t->model, &err);
+    if (!st)
+        st = ldm_features_open(t->model, t->o->model.threads, &t->features, &err);
+    if (!st)
+        st = ldm_stats_create(t->features, &t->stats, &err);
+    if (st)
+        return ldm_cli_fail(t->cmd, st, &err);
+    t->values = malloc(ldm_features_dim(t->features) * sizeof *t->values);
+    return t->values ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
+}
+
+/* Asked for by name it must be there; else what is missing is said with the pictures. */
+static int open_judge(task *t)
+{
+    ldm_error err;
+    ldm_status st = ldm_face_judge_open(t->o->cascade, &t->judge, &err);
+
+    if (!st)
+        return LDM_EXIT_OK;
+    if (t->o->cascade || st != LDM_ERR_IO)
+        return ldm_cli_fail(t->cmd, st, &err);
+    snprintf(t->no_judge, sizeof t->no_judge, "%s", err.msg);
+    return LDM_EXIT_OK;
+}
+
+static int print_summary(task *t)
+{
+    double n = (double)t->count, distance = NAN;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+    json_t *o;
+
+    if (t->reference)
+        st = ldm_stats_distance(t->stats, t->reference, &distance, &err);
+    if (!st && t->o->write_stats)
+        st = ldm_stats_write(t->o->write_stats, t->stats, &err);
+    if (st)
+        return ldm_cli_fail(t->cmd, st, &err);
+    if (!t->o->json) {
+        printf("%zu pictures, means\n", t->count);
+        printf("  brightness        %.3f\n", t->brightness / n);
+        printf("  contrast          %.3f\n", t->contrast / n);
+        printf("  mean colour       R %.3f  G %.3f  B %.3f\n", t->r / n, t->g / n, t->b / n);
+        printf("  colour coherence  %.3f\n", t->coherence / n);
+        printf("  skin-like         %zu of %zu\n", t->skin, t->count);
+        if (t->judge)
+            printf("  faces             in %zu of %zu pictures\n", t->faces_in, t->count);
+        else
+            printf("  faces             not judged: %s\n", t->no_judge);
+        if (t->reference)
+            printf("  Frechet distance  %.6g to %llu pictures\n", distance,
+                   (unsigned long long)ldm_stats_count(t->reference));
+        return LDM_EXIT_OK;
+    }
+    o = json_object();
+    json_object_set_new(o, "pictures", json_integer((json_int_t)t->count));
+    json_object_set_new(o, "brightness", ldm_cli_json_real(t->brightness / n));
+    json_object_set_new(o, "contrast", ldm_cli_json_real(t->contrast / n));
+    json_object_set_new(o, "mean_r", ldm_cli_json_real(t->r / n));
+    json_object_set_new(o, "mean_g", ldm_cli_json_real(t->g / n));
+    json_object_set_new(o, "mean_b", ldm_cli_json_real(t->b / n));
+    json_object_set_new(o, "colour_coherence", ldm_cli_json_real(t->coherence / n));
+    json_object_set_new(o, "skin_like", json_integer((json_int_t)t->skin));
+    json_object_set_new(o, "with_face",
+                        t->judge ? json_integer((json_int_t)t->faces_in) : json_null());
+    if (!t->judge)
+        json_object_set_new(o, "faces_reason", ldm_cli_json_text(t->no_judge));
+    if (t->reference)
+        json_object_set_new(o, "frechet", ldm_cli_json_real(distance));
+    return ldm_cli_print_json(t->cmd, o);
+}
+
+static int measure_all(task *t, int argc, char **argv, int args)
+{
+    int code = open_judge(t), printed = LDM_EXIT_OK;
+
+    if (!code)
+        code = open_features(t);
+    if (code)
+        return code;
+    if (t->o->json && !t->o->summary)
+        t->list = json_array();
+    for (int i = args; i < argc; i++) {
+        if (measure_file(t, argv[i]))
+            code = LDM_EXIT_FAILED;
+    }
+    if (!t->o->summary && t->o->json) {
+        printed = ldm_cli_print_json(t->cmd, t->list);
+        t->list = NULL;
+    } else if (t->o->summary && code && (t->features || !t->count)) {
+        ldm_cli_say(t->cmd, "not all pictures could be measured: no summary%s",
+                    t->o->write_stats ? ", no statistics" : "");
+    } else if (t->o->summary) {
+        printed = print_summary(t);
+    }
+    return code ? code : printed;
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     options o = {0};
-    json_t *list = NULL;
+    task t = {.cli = cli, .cmd = cmd, .o = &o};
     ldm_parse parse;
-    int args, code = LDM_EXIT_OK, printed;
+    int args, code;
 
-    (void)cli;
+    ldm_model_opts_init(&o.model);
     parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    if (parse)
-        return ldm_parse_exit(parse);
-    if (o.json)
-        list = json_array();
-    for (int i = args; i < argc; i++) {
-        ldm_image_metrics m;
-        ldm_image im;
-        ldm_error err;
-        ldm_status st = ldm_image_read(argv[i], &im, &err);
-
-        if (st) { /* the others are still worth measuring */
-            ldm_cli_fail(cmd, st, &err);
-            code = LDM_EXIT_FAILED;
-            if (o.json)
-                json_array_append_new(list, failure_to_json(argv[i], &err));
-            continue;
-        }
-        ldm_image_measure(&im, &m);
-        if (o.json)
-            json_array_append_new(list, to_json(argv[i], &im, &m));
-        else
-            to_text(argv[i], &im, &m);
-        ldm_release(im.rgb);
-    }
-    if (o.json) {
-        printed = ldm_cli_print_json(cmd, list);
-        code = code ? code : printed;
-    }
+    o.summary |= o.frechet || o.write_stats;
+    code = parse ? ldm_parse_exit(parse) : measure_all(&t, argc, argv, args);
+    free(t.values);
+    ldm_stats_free(t.stats);
+    ldm_stats_free(t.reference);
+    ldm_features_close(t.features);
+    ldm_model_close(t.model);
+    ldm_face_judge_close(t.judge);
+    json_decref(t.list);
+    ldm_model_opts_free(&o.model);
     return code;
 }
 
 const ldm_command ldm_cmd_metrics = {
     .name = "metrics",
     .args = "IMAGE... [options]",
-    .summary = "brightness, contrast and colour of pictures",
+    .summary = "brightness, contrast, colour and faces of pictures",
     .about =
-        "Measures PNG pictures as the study does: brightness (mean luma), contrast (standard\n"
-        "deviation over mean of the luma), mean colours and their order, colour coherence\n"
-        "(lag-1 spatial autocorrelation of Cb and Cr), and the study's verdict. docs/METRICS.md\n"
-        "has the formulas. The figures say nothing about whether a face is recognisable.",
-    .notes = "Exit code 1 if any of the pictures could not be read; the others are measured.",
+        "Measures pictures (PNG, or .npy and .npz arrays [N,H,W,3] of bytes) as the study does:\n"
+        "brightness (mean luma), contrast (standard deviation over mean of the luma), mean\n"
+        "colours and their order, colour coherence (lag-1 spatial autocorrelation of Cb and Cr),\n"
+        "the study's verdict, and the faces that OpenCV's frontal face cascade finds.\n"
+        "docs/METRICS.md has the formulas.",
+    .notes = "Exit code 1 if any of the pictures could not be read; the others are measured.\n"
+             "Frechet distances are taken on the encoder of the model that --ckpt and --config\n"
+             "name, by default the shipped one:\n\n"
+             "  ldm metrics renders.npz --write-stats renders.stats\n"
+             "  ldm metrics samples/*.png --frechet renders.stats",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .min_args = 1,
