@@ -62,6 +62,10 @@ static void test_algorithm_by_shape(void **state)
     d = conv3x3(672, 672,
                 16); /* four times the weights would cost more than the arithmetic saved */
     assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd2");
+    d = conv3x3(512, 512, 64);
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd4");
+    d.seldom = true;
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd2");
     d = conv3x3(224, 224, 64);
     d.kernel = 1;
     d.pad_top = d.pad_left = 0;

@@ -296,6 +296,7 @@ static int build(ldm_builder *b, ldm_graph_part part, int h, int w, ldm_graph *g
     const ldm_spec *s = b->spec;
 
     g->inputs[1] = -1;
+    g->seldom = part != LDM_GRAPH_UNET;
     switch (part) {
     case LDM_GRAPH_UNET:
         g->inputs[0] = ldm_b_value(b, s->unet.in_channels, h, w);

@@ -173,6 +173,7 @@ typedef struct ldm_graph {
     ldm_value_spec *values;
     int value_count;
     int inputs[2];  /* UNet: x, t; others: the input and -1 */
+    bool seldom;    /* runs once a picture, not once a step */
     int output;
     ldm_arena *arena;
 } ldm_graph;
