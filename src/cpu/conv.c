@@ -55,8 +55,9 @@ static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 #define MEMORY_BYTES 16e9 /* weights */
 #define CACHE_BYTES 40e9  /* transformed inputs and outputs, written and read */
 
-/* The most that the filters of a layer may take which runs once a picture. The first stage's layers of
- * 512 channels would take 38 MB each with F(4, 3), 210 MB more in all, to save 2 % of a decode. */
+/* The most that the filters of a layer may take which runs once a picture. The first stage's layers
+ * of 512 channels would take 38 MB each with F(4, 3), 210 MB more in all, to save about a tenth of
+ * a decode. */
 #define SELDOM_BYTES 32e6
 
 static int output_tile(int algorithm)
