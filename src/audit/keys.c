@@ -19,25 +19,15 @@ bool ldm_ends_with(const char *s, const char *suffix)
 /* Buffers of DDPM.register_schedule and LatentDiffusion, by their full names. */
 static bool is_schedule_buffer(const char *name)
 {
-    static const char *const names[] = {"betas",
-                                        "alphas_cumprod",
-                                        "alphas_cumprod_prev",
-                                        "sqrt_alphas_cumprod",
-                                        "sqrt_one_minus_alphas_cumprod",
-                                        "log_one_minus_alphas_cumprod",
-                                        "sqrt_recip_alphas_cumprod",
-                                        "sqrt_recipm1_alphas_cumprod",
-                                        "posterior_variance",
-                                        "posterior_log_variance_clipped",
-                                        "posterior_mean_coef1",
-                                        "posterior_mean_coef2",
-                                        "lvlb_weights",
-                                        "logvar",
-                                        "scale_factor"};
+    static const char *const more[] = {"lvlb_weights", "logvar", "scale_factor"};
     size_t i;
 
-    for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0)
+    for (i = 0; i < LDM_SCHEDULE_BUFFERS; i++) {
+        if (strcmp(name, ldm_schedule_buffers[i]) == 0)
+            return true;
+    }
+    for (i = 0; i < sizeof more / sizeof more[0]; i++) {
+        if (strcmp(name, more[i]) == 0)
             return true;
     }
     return ldm_starts_with(name, "ddim_");

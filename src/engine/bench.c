@@ -68,9 +68,9 @@ static ldm_status prepare(bench *b, const ldm_bench_options *o, ldm_error *err)
     b->eps = ldm_reallocarray(NULL, larger(in, out), sizeof *b->eps);
     b->t = ldm_reallocarray(NULL, (size_t)b->n, sizeof *b->t);
     b->rounds_s = ldm_calloc((size_t)b->rounds, sizeof *b->rounds_s);
-    b->image = ldm_reallocarray(NULL, (size_t)b->m->spec->vq.out_ch * (size_t)(b->h * f) *
-                                          (size_t)(b->w * f),
-                                sizeof *b->image);
+    b->image = ldm_reallocarray(
+        NULL, (size_t)b->m->spec->vq.out_ch * (size_t)(b->h * f) * (size_t)(b->w * f),
+        sizeof *b->image);
     if (!b->arena || !b->x || !b->eps || !b->t || !b->rounds_s || !b->image)
         return ldm_error_nomem(err, b->arena_floats * sizeof *b->arena, "the benchmark");
     ldm_pages_touch(b->arena, b->arena_floats * sizeof *b->arena); /* as a run does */
@@ -102,8 +102,8 @@ static ldm_status time_decode(bench *b, ldm_error *err)
 {
     double times[3], begin;
     size_t need;
-    ldm_status st = ldm_model_program(b->m, LDM_GRAPH_DECODE, b->h, b->w, 1, b->pool, &b->decode,
-                                      err);
+    ldm_status st =
+        ldm_model_program(b->m, LDM_GRAPH_DECODE, b->h, b->w, 1, b->pool, &b->decode, err);
     int i;
 
     if (st)
@@ -185,12 +185,12 @@ static json_t *layers_json(const bench *b)
     for (i = 0; list && i < b->layer_count; i++) {
         const layer_time *l = &b->layers[i];
 
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "name", l->name,
-                            "op", l->op, "algorithm", l->algorithm, "kernel", l->kernel, "cin",
-                            l->cin, "channels", l->c, "height", l->h, "width", l->w, "ms",
-                            1e3 * l->seconds, "gflops",
-                            l->seconds > 0 ? l->flop / l->seconds * 1e-9 : 0.0));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f}",
+                                              "name", l->name, "op", l->op, "algorithm",
+                                              l->algorithm, "kernel", l->kernel, "cin", l->cin,
+                                              "channels", l->c, "height", l->h, "width", l->w, "ms",
+                                              1e3 * l->seconds, "gflops",
+                                              l->seconds > 0 ? l->flop / l->seconds * 1e-9 : 0.0));
     }
     return list;
 }
@@ -226,8 +226,7 @@ static void report_text(const bench *b, const ldm_bench_options *o, ldm_str *out
     int i;
 
     ldm_str_printf(out, "%s, %d threads, %s, %s\n", b->m->cpu.name, ldm_pool_threads(b->pool),
-                   b->m->backend->name,
-                   b->m->precision == LDM_PRECISION_EXACT ? "exact" : "f32");
+                   b->m->backend->name, b->m->precision == LDM_PRECISION_EXACT ? "exact" : "f32");
     ldm_str_printf(out, "ready to sample      %8.3f s\n", b->ready);
     ldm_str_printf(out, "first eps evaluation %8.4f s\n", b->first);
     ldm_str_printf(out, "eps evaluation       %8.4f s  (median of %d, batch %d, latent %dx%d)\n",

@@ -57,7 +57,7 @@ struct ldm_model {
     bool shape_ambiguous;
     double load_seconds;
 
-    pthread_mutex_t lock;                /* guards weights */
+    pthread_mutex_t lock;                 /* guards weights */
     ldm_weights *weights[LDM_PART_COUNT]; /* packed at first use; UNet at open */
     ldm_hash hash;
 };
@@ -74,12 +74,12 @@ typedef struct ldm_sources {
     size_t renamed;        /* keys of the checkpoint */
 } ldm_sources;
 
-/* shipped.c: the folder that holds all of `names` (relative, ended by NULL), of those where files of
- * ldm's own may lie. */
+/* shipped.c: the folder that holds all of `names` (relative, ended by NULL), of those where files
+ * of ldm's own may lie. */
 bool ldm_shipped_find(const char *const *names, char *dir, size_t size);
 
-/* layers.c. On failure nothing is left open. The layers alone, laid over each other; *ckpt_path is in
- * the arena, or the options'. */
+/* layers.c. On failure nothing is left open. The layers alone, laid over each other; *ckpt_path is
+ * in the arena, or the options'. */
 ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
                            const char **ckpt_path, bool *is_default, ldm_error *err);
 ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
@@ -111,12 +111,11 @@ void ldm_hash_start(ldm_hash *h); /* begins in the background; once */
 ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err);
 
 /* estimate.c: floating point operations a second on this pool. */
-ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s,
-                            ldm_error *err);
+ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s, ldm_error *err);
 
 /* recipe.c */
-ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res,
-                             int c, int h, int w, char **json, ldm_error *err);
+ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res, int c,
+                             int h, int w, char **json, ldm_error *err);
 
 double ldm_seconds(void); /* CLOCK_MONOTONIC */
 

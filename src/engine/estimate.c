@@ -5,11 +5,18 @@
 
 static const double MEASURE_SECONDS = 0.05;
 
-ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s,
-                            ldm_error *err)
+ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s, ldm_error *err)
 {
-    const ldm_conv_desc d = {.cin = 256, .cout = 256, .kernel = 3, .stride = 1, .pad_top = 1,
-                             .pad_left = 1, .in_h = 32, .in_w = 32, .out_h = 32, .out_w = 32};
+    const ldm_conv_desc d = {.cin = 256,
+                             .cout = 256,
+                             .kernel = 3,
+                             .stride = 1,
+                             .pad_top = 1,
+                             .pad_left = 1,
+                             .in_h = 32,
+                             .in_w = 32,
+                             .out_h = 32,
+                             .out_w = 32};
     const double flop = 2.0 * d.out_h * d.out_w * d.cin * d.cout * 9;
     const size_t pixels = (size_t)d.in_h * (size_t)d.in_w;
     const ldm_backend *b = m->backend;

@@ -1,4 +1,5 @@
-/* One part of the network on the user's arrays: the debugging tool that the parity tests use too. */
+/* One part of the network on the user's arrays: the debugging tool that the parity tests use too.
+ */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -56,7 +57,8 @@ static ldm_status check_input(const ldm_array *in, const part_shape *p, ldm_erro
     return LDM_OK;
 }
 
-/* ---- dumps --------------------------------------------------------------------------------------- */
+/* ---- dumps
+ * --------------------------------------------------------------------------------------- */
 
 static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
@@ -83,7 +85,8 @@ static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
     return st;
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running
+ * ------------------------------------------------------------------------------------- */
 
 typedef struct evaluation {
     ldm_pool *pool;

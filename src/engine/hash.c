@@ -1,5 +1,5 @@
-/* SHA-256 of the checkpoint file, computed beside the sampling. The file is read, not mapped: a mapping
- * would count as resident memory. */
+/* SHA-256 of the checkpoint file, computed beside the sampling. The file is read, not mapped: a
+ * mapping would count as resident memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -64,9 +64,9 @@ ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
     h->path = ldm_strdup(path);
     if (!h->path || fstat(h->fd, &h->seen)) {
-        ldm_status st = h->path ? ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", path,
-                                                strerror(errno))
-                                : ldm_error_nomem(err, strlen(path), "a path");
+        ldm_status st =
+            h->path ? ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", path, strerror(errno))
+                    : ldm_error_nomem(err, strlen(path), "a path");
 
         ldm_free(h->path);
         close(h->fd);
@@ -85,10 +85,11 @@ ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", h->path, strerror(errno));
     if (now.st_size != h->seen.st_size || now.st_mtim.tv_sec != h->seen.st_mtim.tv_sec ||
         now.st_mtim.tv_nsec != h->seen.st_mtim.tv_nsec)
-        return ldm_error_set(err, LDM_ERR_IO,
-                             "%s was changed while it was loaded; load it again when nothing writes "
-                             "to it",
-                             h->path);
+        return ldm_error_set(
+            err, LDM_ERR_IO,
+            "%s was changed while it was loaded; load it again when nothing writes "
+            "to it",
+            h->path);
     return LDM_OK;
 }
 

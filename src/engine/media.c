@@ -124,8 +124,7 @@ ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns, ld
     return st;
 }
 
-ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t count,
-                               ldm_error *err)
+ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t count, ldm_error *err)
 {
     uint64_t shape[4] = {count, 0, 0, 3};
     size_t each, i;

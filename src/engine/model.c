@@ -1,5 +1,5 @@
-/* A model: configuration, checkpoint, description, audit, packed weights. Immutable once open, but for
- * parts that are packed at their first use, under a lock. */
+/* A model: configuration, checkpoint, description, audit, packed weights. Immutable once open, but
+ * for parts that are packed at their first use, under a lock. */
 #include "engine/engine.h"
 
 #include <math.h>
@@ -74,8 +74,8 @@ static ldm_status choose_backend(ldm_model *m, const ldm_model_options *opt, ldm
                          opt->precision);
 }
 
-/* sample_diffusion.py takes the UNet's image_size and in_channels; other places in the configuration
- * may say something else, and then the user is shown all of them. */
+/* sample_diffusion.py takes the UNet's image_size and in_channels; other places in the
+ * configuration may say something else, and then the user is shown all of them. */
 static ldm_status settle_shape(ldm_model *m, ldm_error *err)
 {
     const ldm_spec *s = m->spec;
@@ -131,8 +131,7 @@ static ldm_status settle_scale(ldm_model *m, ldm_error *err)
     m->scale_is_buffer = m->audit->effective.scale_is_buffer;
     if (!(m->scale_factor > 0) || !isfinite(m->scale_factor))
         return ldm_error_set(err, LDM_ERR_CONFIG,
-                             "scale_factor is %g (%s), expected a positive number",
-                             m->scale_factor,
+                             "scale_factor is %g (%s), expected a positive number", m->scale_factor,
                              m->scale_is_buffer ? "the checkpoint's buffer" : "configuration");
     return LDM_OK;
 }
@@ -155,15 +154,16 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     if (!st)
         st = ldm_hash_open(&m->hash, src.ckpt_path, err);
     if (!st && src.profile.rename_count)
-        st = ldm_model_add_note(m, err, "%zu of %zu keys of the checkpoint are renamed by ldm.load.rename",
+        st = ldm_model_add_note(m, err,
+                                "%zu of %zu keys of the checkpoint are renamed by ldm.load.rename",
                                 src.renamed, ldm_ckpt_count(m->ckpt));
     if (!st && m->audit->initialised)
-        st = ldm_model_add_note(m, err,
-                                "warning: %zu of the %zu keys of the model are missing in the "
-                                "checkpoint; the %zu that a run reads are initialised at random, as "
-                                "ldm.load.missing: init permits",
-                                m->audit->missing_count, m->audit->model_keys,
-                                m->audit->initialised);
+        st = ldm_model_add_note(
+            m, err,
+            "warning: %zu of the %zu keys of the model are missing in the "
+            "checkpoint; the %zu that a run reads are initialised at random, as "
+            "ldm.load.missing: init permits",
+            m->audit->missing_count, m->audit->model_keys, m->audit->initialised);
     return st;
 }
 
@@ -200,10 +200,9 @@ static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *er
     if (st)
         return st;
     if (weights + arena > limit)
-        return ldm_error_set(err, LDM_ERR_LIMIT,
-                             "the UNet alone needs %s and --max-memory is %s; give more",
-                             ldm_format_bytes(weights + arena, need),
-                             ldm_format_bytes(limit, have));
+        return ldm_error_set(
+            err, LDM_ERR_LIMIT, "the UNet alone needs %s and --max-memory is %s; give more",
+            ldm_format_bytes(weights + arena, need), ldm_format_bytes(limit, have));
     return LDM_OK;
 }
 

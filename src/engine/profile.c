@@ -46,8 +46,8 @@ static ldm_status read_string(const ldm_value *map, const char *key, bool *has, 
 
 static ldm_status read_sampling(const ldm_value *map, ldm_profile *p, ldm_error *err)
 {
-    static const char *const keys[] = {"steps", "timesteps", "eta", "temperature", "scale", "cond",
-                                       NULL};
+    static const char *const keys[] = {"steps", "timesteps", "eta", "temperature",
+                                       "scale", "cond",      NULL};
     const ldm_value *v;
     int64_t steps;
     ldm_status st = check_keys(map, keys, "steps, timesteps, eta, temperature, scale, cond", err);
@@ -102,8 +102,7 @@ static ldm_status read_rename(const ldm_value *map, ldm_arena *arena, ldm_profil
     return LDM_OK;
 }
 
-static ldm_status read_load(const ldm_value *map, ldm_arena *arena, ldm_profile *p,
-                            ldm_error *err)
+static ldm_status read_load(const ldm_value *map, ldm_arena *arena, ldm_profile *p, ldm_error *err)
 {
     static const char *const keys[] = {"strict", "rename", "missing", "seed", NULL};
     const ldm_value *v;

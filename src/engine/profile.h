@@ -5,7 +5,8 @@
  *     sampling: {steps: 50, timesteps: compvis, eta: 1.0, temperature: 1.0, scale: 1.0, cond: none}
  *     load:
  *       strict: true                 # any missing or unexpected key is a mismatch (default: false)
- *       rename:                      # old: new, applied to every key of the checkpoint in this order
+ *       rename:                      # old: new, applied to every key of the checkpoint in this
+ * order
  *         "^model.": "net."          # ^ only at the beginning; else wherever it occurs
  *       missing: init                # or error (default): tensors that are missing afterwards
  *       seed: 0                      # of that initialisation
@@ -32,7 +33,8 @@ typedef struct ldm_profile {
     size_t rename_count;
 } ldm_profile;
 
-/* Reads the section; an unknown key in it is an error, for it is ours. cfg must outlive the profile. */
+/* Reads the section; an unknown key in it is an error, for it is ours. cfg must outlive the
+ * profile. */
 ldm_status ldm_profile_read(const ldm_config *cfg, ldm_arena *arena, ldm_profile *out,
                             ldm_error *err);
 

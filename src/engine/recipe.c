@@ -27,8 +27,8 @@ static int append(const char *bytes, size_t size, void *out)
     return ((ldm_str *)out)->failed ? -1 : 0;
 }
 
-ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res,
-                             int c, int h, int w, char **json, ldm_error *err)
+ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res, int c,
+                             int h, int w, char **json, ldm_error *err)
 {
     const char *path = ldm_ckpt_path(m->ckpt), *name = strrchr(path, '/');
     const char *hex;
@@ -42,25 +42,28 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_r
     if (st)
         return st;
     ldm_config_emit(m->config, &yaml);
-    root = yaml.failed ? NULL : json_pack(
-        "{s:s, s:{s:s, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:b, "
-        "s:b, s:[i, i, i]}",
-        "ldm", ldm_version(), "checkpoint", "name", name ? name + 1 : path, "sha256", hex,
-        "default", (int)m->is_default, "config", yaml.data, "weights",
-        m->audit->effective.ema ? "EMA" : "raw", "precision",
-        m->precision == LDM_PRECISION_EXACT ? "exact" : "f32", "seed", seed_json(res->seed),
-        "index", res->index, "sampler", "ddim", "steps", job->steps, "timesteps",
-        job->timesteps ? job->timesteps : "compvis", "eta", job->eta, "temperature",
-        job->temperature, "scale", job->scale, "cond", job->cond, "quantize", (int)job->quantize,
-        "quantize_x0", (int)job->quantize_x0, "shape", c, h, w);
+    root = yaml.failed
+               ? NULL
+               : json_pack("{s:s, s:{s:s, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, "
+                           "s:f, s:f, s:s, s:b, "
+                           "s:b, s:[i, i, i]}",
+                           "ldm", ldm_version(), "checkpoint", "name", name ? name + 1 : path,
+                           "sha256", hex, "default", (int)m->is_default, "config", yaml.data,
+                           "weights", m->audit->effective.ema ? "EMA" : "raw", "precision",
+                           m->precision == LDM_PRECISION_EXACT ? "exact" : "f32", "seed",
+                           seed_json(res->seed), "index", res->index, "sampler", "ddim", "steps",
+                           job->steps, "timesteps", job->timesteps ? job->timesteps : "compvis",
+                           "eta", job->eta, "temperature", job->temperature, "scale", job->scale,
+                           "cond", job->cond, "quantize", (int)job->quantize, "quantize_x0",
+                           (int)job->quantize_x0, "shape", c, h, w);
     ldm_str_free(&yaml);
     if (!root)
         return ldm_error_nomem(err, 0, "the recipe");
     /* What a recipe cannot repeat is said in it. */
     if (job->x_t || job->noise || job->mask)
-        json_object_set_new(root, "arrays", json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL,
-                                                      "noise", job->noise != NULL, "mask",
-                                                      job->mask != NULL));
+        json_object_set_new(root, "arrays",
+                            json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL, "noise",
+                                      job->noise != NULL, "mask", job->mask != NULL));
     failed = json_dump_callback(root, append, &text, JSON_INDENT(1));
     json_decref(root);
     if (failed || text.failed) {

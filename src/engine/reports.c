@@ -94,8 +94,7 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
 ldm_status ldm_inspect(const char *path, const ldm_report_options *ropt, char **report,
                        ldm_error *err)
 {
-    const ldm_inspect_report how = {ropt->json, ropt->all, ropt->keys, ropt->shapes,
-                                    ropt->colour};
+    const ldm_inspect_report how = {ropt->json, ropt->all, ropt->keys, ropt->shapes, ropt->colour};
     ldm_ckpt *ckpt = NULL;
     ldm_str text = {0};
     ldm_status st;

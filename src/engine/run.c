@@ -1,5 +1,5 @@
-/* One job on a model: seeds, noise, batches, DDIM, decoding. Everything a step needs is allocated when
- * the run is created. */
+/* One job on a model: seeds, noise, batches, DDIM, decoding. Everything a step needs is allocated
+ * when the run is created. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,17 +85,18 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
                   "conditional and unconditional eps are the same; each step is computed once",
                   j->scale);
     if (!st && strcmp(j->cond, "none") && !r->m->audit->effective.cross_attention)
-        st = note(r, err,
-                  "conditioning with %s has no effect: this network has no cross-attention",
+        st = note(r, err, "conditioning with %s has no effect: this network has no cross-attention",
                   j->cond);
     if (!st && strcmp(r->m->spec->diffusion.parameterization, "x0") == 0)
-        st = note(r, err,
-                  "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
-                  "sampler does");
+        st =
+            note(r, err,
+                 "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
+                 "sampler does");
     return st;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------
+ */
 
 static ldm_status check_memory(ldm_run *r, ldm_error *err)
 {
@@ -154,16 +155,16 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         r->mask = ldm_reallocarray(NULL, batch_floats, sizeof *r->mask);
         r->x0 = ldm_reallocarray(NULL, batch_floats, sizeof *r->x0);
     }
-    r->image = ldm_reallocarray(NULL, (size_t)r->m->spec->vq.out_ch * (size_t)(j->latent_h * f) *
-                                          (size_t)(j->latent_w * f),
-                                sizeof *r->image);
+    r->image = ldm_reallocarray(
+        NULL, (size_t)r->m->spec->vq.out_ch * (size_t)(j->latent_h * f) * (size_t)(j->latent_w * f),
+        sizeof *r->image);
     if (!r->arena || !r->x || !r->scratch || !r->times || !r->rngs || !r->failed || !r->errors ||
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
         (j->mask && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
     ldm_pages_touch(r->arena, r->unet_bytes); /* not in the first step */
-    return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f),
-                              &r->picture, err);
+    return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f), &r->picture,
+                              err);
 }
 
 static void settle_batch(ldm_run *r)
@@ -312,8 +313,9 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
     memset(out, 0, sizeof *out);
     *have = false;
     if (r->m->dry)
-        return ldm_error_set(err, LDM_ERR_USAGE, "the model was opened for a dry run: it has no "
-                                                 "weights to sample with");
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "the model was opened for a dry run: it has no "
+                             "weights to sample with");
     if (r->used == r->in_batch)
         st = ldm_run_sample(r, err);
     if (st || r->used == r->in_batch)
@@ -347,6 +349,6 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
 
 ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json, ldm_error *err)
 {
-    return ldm_recipe_create(r->m, &r->job, res, r->job.latent_c, r->job.latent_h,
-                             r->job.latent_w, json, err);
+    return ldm_recipe_create(r->m, &r->job, res, r->job.latent_c, r->job.latent_h, r->job.latent_w,
+                             json, err);
 }

@@ -1,11 +1,13 @@
-/* Sampling and decoding: the callbacks that DDIM calls, batches, and one picture after the other. */
+/* Sampling and decoding: the callbacks that DDIM calls, batches, and one picture after the other.
+ */
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "engine/run_state.h"
 
-/* ---- the sampler's callbacks --------------------------------------------------------------------- */
+/* ---- the sampler's callbacks
+ * --------------------------------------------------------------------- */
 
 static bool all_finite(const float *v, size_t n)
 {
@@ -27,10 +29,11 @@ static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error 
 
     for (i = 0; i < pixels; i++) {
         if (!all_finite(y->data + i * y->pitch, (size_t)y->c))
-            return ldm_error_set(err, LDM_ERR_NUMERIC,
-                                 "eps is not finite at timestep %d: NaN or infinity first appears in "
-                                 "%s (%s); `ldm check --values` looks for such weights",
-                                 *t, info->name, info->op);
+            return ldm_error_set(
+                err, LDM_ERR_NUMERIC,
+                "eps is not finite at timestep %d: NaN or infinity first appears in "
+                "%s (%s); `ldm check --values` looks for such weights",
+                *t, info->name, info->op);
     }
     return LDM_OK;
 }
@@ -50,8 +53,7 @@ static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm
         return st;
     /* Once more with a look at every step: slow, and only for the message. */
     st = ldm_program_run(unet, r->pool, r->arena, x, r->times, eps, &obs, err);
-    return st ? st
-              : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %d", t);
+    return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %d", t);
 }
 
 /* The user's noise comes in the order drawn: with a mask q_sample's and the step's own take turns,
@@ -66,8 +68,7 @@ static const float *given_noise(const ldm_run *r, int step, bool mask_noise, int
     return a->data + (draw * (size_t)a->shape[1] + (size_t)picture) * r->chw;
 }
 
-static ldm_status noise_callback(void *ctx, int step, bool mask_noise, float *noise,
-                                 ldm_error *err)
+static ldm_status noise_callback(void *ctx, int step, bool mask_noise, float *noise, ldm_error *err)
 {
     ldm_run *r = ctx;
     int i;
@@ -88,8 +89,8 @@ static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
     ldm_run *r = ctx;
 
     /* The input is copied before anything is written: in place is fine. */
-    return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, pred_x0, NULL, pred_x0, NULL,
-                           err);
+    return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, pred_x0, NULL, pred_x0,
+                           NULL, err);
 }
 
 static int report(const ldm_run *r, int step, int t, const char *stage)
@@ -120,10 +121,10 @@ static int progress_callback(void *ctx, int step, int count, int t, const float 
     return report(r, step + 1, t, "sampling");
 }
 
-/* ---- batches ------------------------------------------------------------------------------------- */
+/* ---- batches
+ * ------------------------------------------------------------------------------------- */
 
-static ldm_status program(ldm_run *r, ldm_graph_part part, int n, ldm_program **out,
-                          ldm_error *err)
+static ldm_status program(ldm_run *r, ldm_graph_part part, int n, ldm_program **out, ldm_error *err)
 {
     if (*out)
         return LDM_OK;

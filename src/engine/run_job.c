@@ -13,8 +13,9 @@ static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error 
     int limit = m->spec->diffusion.timesteps;
 
     if (j->steps < 1 || j->steps > limit)
-        return ldm_error_set(err, LDM_ERR_USAGE, "steps is %d, expected 1 to %d (the timesteps the "
-                                                 "model was trained with)",
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "steps is %d, expected 1 to %d (the timesteps the "
+                             "model was trained with)",
                              j->steps, limit);
     if (!(j->eta >= 0) || !isfinite(j->eta))
         return ldm_error_set(err, LDM_ERR_USAGE, "eta is %g, expected 0 (DDIM) to 1 (DDPM)",
@@ -162,7 +163,8 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
     if (s->vq.out_ch != 3)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                              "the first stage's pictures have %d channels (out_ch), and ldm writes "
-                             "pictures of 3", s->vq.out_ch);
+                             "pictures of 3",
+                             s->vq.out_ch);
     return LDM_OK;
 }
 
@@ -197,18 +199,20 @@ ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, ldm_error *err)
         a->shape[3] != (uint64_t)j->latent_h || a->shape[4] != (uint64_t)j->latent_w)
         return wrong_shape(a, "the noise", expected, err);
     if (j->mask && a->shape[0] == steps && j->eta > 0)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "the noise has one entry a step; with a mask and eta > 0 two are drawn "
-                             "(q_sample's, then the step's own), so %d are expected",
-                             2 * steps_run);
+        return ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "the noise has one entry a step; with a mask and eta > 0 two are drawn "
+            "(q_sample's, then the step's own), so %d are expected",
+            2 * steps_run);
     return check_finite(a, "the noise", err);
 }
 
 void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count)
 {
-    /* 1. / scale_factor is a Python float for a number of the YAML, a float32 tensor for a buffer. */
-    float inverse = m->scale_is_buffer ? 1.0f / (float)m->scale_factor
-                                       : (float)(1.0 / m->scale_factor);
+    /* 1. / scale_factor is a Python float for a number of the YAML, a float32 tensor for a buffer.
+     */
+    float inverse =
+        m->scale_is_buffer ? 1.0f / (float)m->scale_factor : (float)(1.0 / m->scale_factor);
     size_t i;
 
     for (i = 0; i < count; i++)

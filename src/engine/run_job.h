@@ -5,8 +5,8 @@
 #include "engine/engine.h"
 #include "sample/schedule.h"
 
-/* Checks every value against the model and fills in what is open: count and shape from the arrays or
- * the configuration. */
+/* Checks every value against the model and fills in what is open: count and shape from the arrays
+ * or the configuration. */
 ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing, ldm_error *err);
 
 /* The noise array against the number of steps really run. */

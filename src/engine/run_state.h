@@ -15,8 +15,8 @@ struct ldm_run {
     int *order; /* timesteps as sampled, largest first */
     size_t chw;
 
-    ldm_program **unet;         /* [batch + 1], by batch size; made when first needed */
-    ldm_program **quantize_x0;  /* likewise */
+    ldm_program **unet;             /* [batch + 1], by batch size; made when first needed */
+    ldm_program **quantize_x0;      /* likewise */
     ldm_program *quantize, *decode; /* of 1 */
     float *arena;
     size_t arena_floats, unet_bytes; /* of which a step of the UNet uses unet_bytes */

@@ -1,13 +1,13 @@
 /* What exec asks of the hardware: a table of operations on views. `cpu` implements it; a GPU would
  * behind the same table. exec plans with it and never tests an instruction set.
  *
- * Layout: activations are f32, NHWC, with a free pixel pitch, so that a concat is written in place by
- * its producers. Weights come in CompVis' layout (OIHW) and are packed once at load.
+ * Layout: activations are f32, NHWC, with a free pixel pitch, so that a concat is written in place
+ * by its producers. Weights come in CompVis' layout (OIHW) and are packed once at load.
  *
- * Determinism: for one backend (one instruction set) and one precision, the result for a sample does
- * not depend on the number of threads, on the batch it is in, or on its place there. So work may be
- * split over anything, but the order in which one output's terms are added up may not depend on n or
- * on the number of workers. */
+ * Determinism: for one backend (one instruction set) and one precision, the result for a sample
+ * does not depend on the number of threads, on the batch it is in, or on its place there. So work
+ * may be split over anything, but the order in which one output's terms are added up may not depend
+ * on n or on the number of workers. */
 #ifndef LDM_EXEC_BACKEND_H
 #define LDM_EXEC_BACKEND_H
 
@@ -33,9 +33,9 @@ typedef enum ldm_precision {
     LDM_PRECISION_BF16
 } ldm_precision;
 
-/* A convolution's shape, without the batch. kernel is 1 or 3, stride 1 or 2. The input is read as if
- * surrounded by zeros: pad_top and pad_left before it, as many as needed after it. With `upsample`
- * the input is first enlarged by 2 (nearest): in_h, in_w are the sizes before that.
+/* A convolution's shape, without the batch. kernel is 1 or 3, stride 1 or 2. The input is read as
+ * if surrounded by zeros: pad_top and pad_left before it, as many as needed after it. With
+ * `upsample` the input is first enlarged by 2 (nearest): in_h, in_w are the sizes before that.
  *   out(y, x) = sum over ky, kx of W(ky, kx) * in(y * stride + ky - pad_top, x * stride + ...)
  * A linear layer is kernel 1 on a view of h = 1. */
 typedef struct ldm_conv_desc {
@@ -48,45 +48,45 @@ typedef struct ldm_conv_desc {
 /* How one convolution will be computed: chosen from the shape alone, never by timing. */
 typedef struct ldm_conv_plan {
     ldm_conv_desc desc;
-    int algorithm;           /* the backend's number */
-    const char *name;        /* "direct", "winograd4", ...; static */
-    size_t packed_floats;    /* size of the packed weights */
-    int pack_tasks;          /* independent parts that packing may be split into */
-    size_t scratch_floats;   /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
+    int algorithm;         /* the backend's number */
+    const char *name;      /* "direct", "winograd4", ...; static */
+    size_t packed_floats;  /* size of the packed weights */
+    int pack_tasks;        /* independent parts that packing may be split into */
+    size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
 } ldm_conv_plan;
 
 /* Threads and scratch memory of one run. */
 typedef struct ldm_exec_ctx {
     ldm_pool *pool;
-    int threads;          /* == ldm_pool_threads(pool) */
-    float *scratch;       /* 64-byte aligned */
+    int threads;    /* == ldm_pool_threads(pool) */
+    float *scratch; /* 64-byte aligned */
     size_t scratch_floats;
 } ldm_exec_ctx;
 
 typedef struct ldm_conv_args {
     ldm_view x, y;
-    const float *packed;     /* 64-byte aligned, as for conv_pack */
-    const float *bias;       /* [cout], or one row per sample bias_stride floats apart; NULL: none */
-    size_t bias_stride;      /* 0: the same bias for all samples */
-    ldm_view residual;       /* added to the result (same n, h, w, c as y); data NULL: none. May be y
-                                itself (same data and pitch) */
+    const float *packed; /* 64-byte aligned, as for conv_pack */
+    const float *bias;   /* [cout], or one row per sample bias_stride floats apart; NULL: none */
+    size_t bias_stride;  /* 0: the same bias for all samples */
+    ldm_view residual;   /* added to the result (same n, h, w, c as y); data NULL: none. May be y
+                            itself (same data and pitch) */
 } ldm_conv_args;
 
 typedef struct ldm_norm_args {
-    ldm_view x, y;           /* y may be x */
+    ldm_view x, y;             /* y may be x */
     const float *gamma, *beta; /* [c] */
     int groups;
     float eps;
-    bool silu;               /* y = v * sigmoid(v) after the affine part */
+    bool silu;                  /* y = v * sigmoid(v) after the affine part */
     const float *scale, *shift; /* [n][c], scale_stride floats apart: v * (1 + scale) + shift before
                                    the SiLU (use_scale_shift_norm); NULL: none */
     size_t scale_stride;
 } ldm_norm_args;
 
 /* softmax(scale * Q K^T) V per head, without the N x N matrix in memory. Head j of a pixel's q is
- * at q.data + pixel * q.pitch + j * head_stride, head_dim floats; k and v likewise (cross-attention:
- * k and v have their own number of pixels, kv n = q n). The result of head j goes to channel
- * j * head_dim of y. q.c, k.c and v.c are not read. */
+ * at q.data + pixel * q.pitch + j * head_stride, head_dim floats; k and v likewise
+ * (cross-attention: k and v have their own number of pixels, kv n = q n). The result of head j goes
+ * to channel j * head_dim of y. q.c, k.c and v.c are not read. */
 typedef struct ldm_attention_args {
     ldm_view q, k, v, y;
     int heads, head_dim;
@@ -102,8 +102,8 @@ struct ldm_backend {
     /* Convolution: plan once, pack once (any of the pack_tasks in any thread), run often. weights:
      * [cout][cin][kernel][kernel] f32, 4-byte aligned. algorithm: -1 lets the backend choose from
      * the shape; else the number an earlier plan of the same layer at another size got (weights are
-     * packed once and must serve every size). LDM_ERR_UNSUPPORTED for a precision that the processor
-     * lacks. */
+     * packed once and must serve every size). LDM_ERR_UNSUPPORTED for a precision that the
+     * processor lacks. */
     ldm_status (*conv_plan)(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
                             int algorithm, int threads, ldm_conv_plan *out, ldm_error *err);
     void (*conv_pack)(const ldm_backend *b, const ldm_conv_plan *plan, const float *weights,

@@ -17,8 +17,9 @@
 #include "exec/backend.h"
 #include "spec/spec.h"
 
-/* Where weights come from. read: row-major f32 of the spec's tensor `tensor`, either borrowed (*owned
- * NULL) or in fresh memory (*owned, handed back to done). Called from several threads at once. */
+/* Where weights come from. read: row-major f32 of the spec's tensor `tensor`, either borrowed
+ * (*owned NULL) or in fresh memory (*owned, handed back to done). Called from several threads at
+ * once. */
 typedef struct ldm_weight_source {
     void *ctx;
     ldm_status (*read)(void *ctx, int tensor, const float **data, float **owned, ldm_error *err);
@@ -30,8 +31,8 @@ typedef struct ldm_weights ldm_weights;
 /* Plans and packs all weights of one part, in parallel. g: the part's graph at the size that
  * algorithms are chosen for; it may be freed afterwards. */
 ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
-                              ldm_precision precision, const ldm_weight_source *src,
-                              ldm_pool *pool, ldm_weights **out, ldm_error *err);
+                              ldm_precision precision, const ldm_weight_source *src, ldm_pool *pool,
+                              ldm_weights **out, ldm_error *err);
 void ldm_weights_free(ldm_weights *w); /* NULL is fine */
 uint64_t ldm_weights_bytes(const ldm_weights *w);
 /* The bytes that ldm_weights_create would take, without reading anything. */
@@ -41,13 +42,13 @@ ldm_status ldm_weights_estimate(const ldm_spec *spec, const ldm_graph *g,
 
 typedef struct ldm_program ldm_program;
 
-/* A graph of the same part as w's, for batches of n on `threads` threads. g is taken over on success
- * (freed with the program). w must outlive the program; NULL makes one that can be measured (arena
- * bytes) but not run. */
+/* A graph of the same part as w's, for batches of n on `threads` threads. g is taken over on
+ * success (freed with the program). w must outlive the program; NULL makes one that can be measured
+ * (arena bytes) but not run. */
 ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_backend *backend,
                               ldm_precision precision, int n, int threads, ldm_program **out,
                               ldm_error *err);
-void ldm_program_free(ldm_program *p); /* NULL is fine */
+void ldm_program_free(ldm_program *p);                 /* NULL is fine */
 size_t ldm_program_arena_floats(const ldm_program *p); /* activations and scratch */
 
 /* What an observer is told after each step. */
@@ -58,8 +59,8 @@ typedef struct ldm_step_info {
     const char *algorithm; /* of a convolution; else "" */
     const char *dump;      /* name of the value for dumps; NULL: none */
     ldm_view y;
-    double flop;           /* of this step, for the whole batch */
-    int kernel, cin;       /* of a convolution; else 0 */
+    double flop;     /* of this step, for the whole batch */
+    int kernel, cin; /* of a convolution; else 0 */
 } ldm_step_info;
 
 typedef struct ldm_observer {
@@ -67,8 +68,9 @@ typedef struct ldm_observer {
     ldm_status (*after)(void *ctx, const ldm_step_info *info, ldm_error *err); /* failure stops */
 } ldm_observer;
 
-/* Executes: in [n][C][H][W] f32, t [n] (UNet; else NULL), out [n][C'][H'][W']. arena: 64-byte aligned,
- * ldm_program_arena_floats floats, the caller's, reusable by any program. obs may be NULL. */
+/* Executes: in [n][C][H][W] f32, t [n] (UNet; else NULL), out [n][C'][H'][W']. arena: 64-byte
+ * aligned, ldm_program_arena_floats floats, the caller's, reusable by any program. obs may be NULL.
+ */
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
                            const float *t, float *out, const ldm_observer *obs, ldm_error *err);
 

@@ -1,6 +1,6 @@
-/* From nodes to steps: each step is one call of the backend. A node is absorbed into the step before
- * it when that step is the only reader's source, so no result changes its meaning; concats disappear
- * by letting both inputs write into one buffer. */
+/* From nodes to steps: each step is one call of the backend. A node is absorbed into the step
+ * before it when that step is the only reader's source, so no result changes its meaning; concats
+ * disappear by letting both inputs write into one buffer. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -189,8 +189,8 @@ static int new_buffer(ldm_steps *out, int c, int value)
     return out->buffer_count++;
 }
 
-/* Gives the concat's two inputs their places in its buffer. An input that has a place already (it is
- * part of another concat) is copied. */
+/* Gives the concat's two inputs their places in its buffer. An input that has a place already (it
+ * is part of another concat) is copied. */
 static void place_concats(fuser *f)
 {
     const ldm_graph *g = f->g;

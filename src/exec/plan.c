@@ -1,5 +1,5 @@
-/* The memory plan: lifetimes of buffers, then offsets, largest buffer first, each at the lowest place
- * that is free during its life. */
+/* The memory plan: lifetimes of buffers, then offsets, largest buffer first, each at the lowest
+ * place that is free during its life. */
 #include "exec/plan.h"
 
 #include <limits.h>
@@ -81,8 +81,7 @@ static size_t lowest_place(const life *lives, int placed, const life *l)
         for (i = 0; i < placed; i++) {
             const life *o = &lives[i];
 
-            if (overlap(o, l) && offset < o->offset + o->floats &&
-                o->offset < offset + l->floats) {
+            if (overlap(o, l) && offset < o->offset + o->floats && o->offset < offset + l->floats) {
                 offset = o->offset + o->floats;
                 moved = true;
             }

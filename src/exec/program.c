@@ -157,9 +157,9 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
     if (!st) {
         p->graph = g; /* ours only on success: see below */
         p->convs = ldm_calloc((size_t)p->steps.count, sizeof *p->convs);
-        st = p->convs ? plan_steps(p, precision, err)
-                      : ldm_error_nomem(err, (size_t)p->steps.count * sizeof *p->convs,
-                                        "a program");
+        st = p->convs
+                 ? plan_steps(p, precision, err)
+                 : ldm_error_nomem(err, (size_t)p->steps.count * sizeof *p->convs, "a program");
     }
     if (st) {
         p->graph = NULL;
@@ -216,8 +216,8 @@ void ldm_view_to_nchw(const ldm_view *src, float *dst)
     }
 }
 
-/* timestep_embedding (ldm/modules/diffusionmodules/util.py): [cos, sin] of t * 10000^(-i / half), in
- * float32 as PyTorch computes it; an odd width ends in a zero. */
+/* timestep_embedding (ldm/modules/diffusionmodules/util.py): [cos, sin] of t * 10000^(-i / half),
+ * in float32 as PyTorch computes it; an odd width ends in a zero. */
 static void embed(const ldm_view *t, const ldm_view *y)
 {
     int half = y->c / 2, n, i;

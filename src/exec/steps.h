@@ -5,11 +5,11 @@
 #include "exec/exec.h"
 
 typedef enum ldm_step_kind {
-    LDM_STEP_CONV,     /* y = W * x + bias [+ vector] [+ residual]; linear layers too */
-    LDM_STEP_NORM,     /* [scale/shift] [SiLU] */
+    LDM_STEP_CONV, /* y = W * x + bias [+ vector] [+ residual]; linear layers too */
+    LDM_STEP_NORM, /* [scale/shift] [SiLU] */
     LDM_STEP_SILU,
     LDM_STEP_TANH,
-    LDM_STEP_ADD,      /* y = x + residual */
+    LDM_STEP_ADD, /* y = x + residual */
     LDM_STEP_ADD_VECTOR,
     LDM_STEP_COPY,
     LDM_STEP_UPSAMPLE,
@@ -58,10 +58,10 @@ void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
 
 /* One weight slot a step: what bind.c made of it. */
 typedef struct ldm_slot {
-    ldm_conv_plan plan;                /* CONV */
-    size_t packed, bias, gamma, beta;  /* offsets into the block, in floats */
+    ldm_conv_plan plan;               /* CONV */
+    size_t packed, bias, gamma, beta; /* offsets into the block, in floats */
     bool has_bias;
-    int entries;                       /* QUANTIZE, INDEX: of the codebook */
+    int entries; /* QUANTIZE, INDEX: of the codebook */
 } ldm_slot;
 
 struct ldm_weights {

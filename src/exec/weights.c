@@ -1,5 +1,5 @@
-/* Weights of one part, packed for the backend into one block: planned from the fused steps, filled in
- * parallel, largest tensors first so that the threads end together. */
+/* Weights of one part, packed for the backend into one block: planned from the fused steps, filled
+ * in parallel, largest tensors first so that the threads end together. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static size_t take(layout *l, size_t floats)
 }
 
 static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm_steps *steps,
-                             const ldm_backend *backend, ldm_precision precision,
-                             ldm_slot *slots, size_t *floats, ldm_error *err)
+                             const ldm_backend *backend, ldm_precision precision, ldm_slot *slots,
+                             size_t *floats, ldm_error *err)
 {
     layout l = {0};
     ldm_status st;
@@ -70,7 +70,8 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
     return LDM_OK;
 }
 
-/* ---- filling ------------------------------------------------------------------------------------ */
+/* ---- filling ------------------------------------------------------------------------------------
+ */
 
 typedef struct fill_job {
     const ldm_spec *spec;
@@ -208,8 +209,8 @@ static ldm_status fill_all(fill_job *j, ldm_pool *pool, ldm_error *err)
 }
 
 ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
-                              ldm_precision precision, const ldm_weight_source *src,
-                              ldm_pool *pool, ldm_weights **out, ldm_error *err)
+                              ldm_precision precision, const ldm_weight_source *src, ldm_pool *pool,
+                              ldm_weights **out, ldm_error *err)
 {
     ldm_weights *w = ldm_calloc(1, sizeof *w);
     fill_job job = {.spec = spec, .backend = backend, .src = src, .w = w};

@@ -63,8 +63,8 @@ static bool attends(const ldm_vq_config *v, int resolution)
     return false;
 }
 
-/* One level of either half: `count` ResnetBlocks, each with its attention. In state_dict() all blocks
- * stand before all attentions, which is why a declaring walk goes over the level twice. */
+/* One level of either half: `count` ResnetBlocks, each with its attention. In state_dict() all
+ * blocks stand before all attentions, which is why a declaring walk goes over the level twice. */
 static int level_blocks(ldm_builder *b, const ldm_vq_config *v, const char *level, int x, int cin,
                         int cout, int count, int resolution)
 {
@@ -113,8 +113,7 @@ static int encoder(ldm_builder *b, const ldm_vq_config *v, int x)
     ldm_b_dump(b, x, "encoder_conv_in");
     for (level = 0; level < levels; level++) {
         snprintf(path, sizeof path, "encoder.down.%d", level);
-        x = level_blocks(b, v, path, x, c, level_channels(v, level), v->num_res_blocks,
-                         resolution);
+        x = level_blocks(b, v, path, x, c, level_channels(v, level), v->num_res_blocks, resolution);
         c = level_channels(v, level);
         if (level != levels - 1) {
             x = v->resamp_with_conv
@@ -307,8 +306,9 @@ ldm_status ldm_vq_validate(const ldm_vq_config *v, const ldm_value *at, ldm_erro
         return err ? err->code : LDM_ERR_CONFIG;
     }
     if (v->give_pre_end) {
-        ldm_value_error(at, err, "ddconfig.give_pre_end is true: the decoder would end before its "
-                                 "picture; set it to false");
+        ldm_value_error(at, err,
+                        "ddconfig.give_pre_end is true: the decoder would end before its "
+                        "picture; set it to false");
         return LDM_ERR_CONFIG;
     }
     if (v->use_linear_attn || (strcmp(v->attn_type, "vanilla") && strcmp(v->attn_type, "none"))) {

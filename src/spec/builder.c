@@ -268,8 +268,8 @@ int ldm_b_timestep_embed(ldm_builder *b, int t, int c)
 
 int ldm_b_attention_qkv(ldm_builder *b, int qkv, int c, int heads, bool heads_first)
 {
-    ldm_node *n = add_node(b, LDM_OP_ATTENTION, "attention", c, ldm_b_height(b, qkv),
-                           ldm_b_width(b, qkv));
+    ldm_node *n =
+        add_node(b, LDM_OP_ATTENTION, "attention", c, ldm_b_height(b, qkv), ldm_b_width(b, qkv));
 
     if (!n)
         return 0;

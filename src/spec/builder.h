@@ -1,10 +1,10 @@
-/* Building the description: functions that stand for CompVis' modules. Each registers its tensors, in
- * the order of state_dict(), and appends its nodes.
+/* Building the description: functions that stand for CompVis' modules. Each registers its tensors,
+ * in the order of state_dict(), and appends its nodes.
  *
  * Two uses of the same functions: `declare` (b->graph NULL) walks a network to list its tensors;
  * `emit` (b->graph set) walks it to write a graph, and then every tensor must be known already. So
- * there is no second list. Errors stick: after the first one every call does nothing, and the caller
- * looks at b->st once, at the end. Values are numbers; in `declare` they are all 0. */
+ * there is no second list. Errors stick: after the first one every call does nothing, and the
+ * caller looks at b->st once, at the end. Values are numbers; in `declare` they are all 0. */
 #ifndef LDM_SPEC_BUILDER_H
 #define LDM_SPEC_BUILDER_H
 
@@ -12,10 +12,10 @@
 
 typedef struct ldm_builder {
     ldm_spec *spec;
-    ldm_graph *graph;        /* NULL: declare only */
-    const char *root;        /* "model.diffusion_model": prefix of every tensor name */
+    ldm_graph *graph; /* NULL: declare only */
+    const char *root; /* "model.diffusion_model": prefix of every tensor name */
     ldm_component component;
-    unsigned used;           /* LDM_USED_* bits for tensors declared now */
+    unsigned used; /* LDM_USED_* bits for tensors declared now */
     ldm_status st;
     ldm_error *err;
     size_t node_cap, value_cap;

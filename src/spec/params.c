@@ -1,6 +1,6 @@
-/* Constructor parameters as rows: name, type, where the value goes, what it changes. Reading a map by
- * its rows yields the configuration, the list of settings with their origins, and the keys that no
- * constructor takes. Defaults are CompVis'. */
+/* Constructor parameters as rows: name, type, where the value goes, what it changes. Reading a map
+ * by its rows yields the configuration, the list of settings with their origins, and the keys that
+ * no constructor takes. Defaults are CompVis'. */
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -12,13 +12,13 @@
 #include "spec/builder.h"
 
 typedef enum kind {
-    K_INT,     /* int; null sets -1 */
+    K_INT, /* int; null sets -1 */
     K_BOOL,
     K_DOUBLE,
-    K_STRING,  /* const char *; null sets NULL */
-    K_INTS,    /* ldm_int_list */
-    K_SKIP,    /* of no use to sampling: any value */
-    K_MODULE   /* a nested {target, params}: read elsewhere */
+    K_STRING, /* const char *; null sets NULL */
+    K_INTS,   /* ldm_int_list */
+    K_SKIP,   /* of no use to sampling: any value */
+    K_MODULE  /* a nested {target, params}: read elsewhere */
 } kind;
 
 typedef struct param {
@@ -32,7 +32,10 @@ typedef struct param {
 #define SHAPE LDM_EFFECT_SHAPE
 #define SILENT LDM_EFFECT_SILENT
 #define TRAINING LDM_EFFECT_TRAINING
-#define SKIP(name) {name, K_SKIP, 0, TRAINING, false}
+#define SKIP(name)                                                                                 \
+    {                                                                                              \
+        name, K_SKIP, 0, TRAINING, false                                                           \
+    }
 
 #define D(field) offsetof(ldm_diffusion_config, field)
 static const param diffusion_params[] = {
@@ -53,12 +56,25 @@ static const param diffusion_params[] = {
     {"unet_config", K_MODULE, 0, SHAPE, true},
     {"first_stage_config", K_MODULE, 0, SHAPE, true},
     {"cond_stage_config", K_MODULE, 0, SHAPE, true},
-    SKIP("loss_type"), SKIP("ckpt_path"), SKIP("ignore_keys"), SKIP("load_only_unet"),
-    SKIP("monitor"), SKIP("first_stage_key"), SKIP("log_every_t"), SKIP("clip_denoised"),
-    SKIP("given_betas"), SKIP("original_elbo_weight"), SKIP("v_posterior"),
-    SKIP("l_simple_weight"), SKIP("scheduler_config"), SKIP("use_positional_encodings"),
-    SKIP("logvar_init"), SKIP("num_timesteps_cond"), SKIP("cond_stage_key"),
-    SKIP("cond_stage_trainable"), SKIP("cond_stage_forward"),
+    SKIP("loss_type"),
+    SKIP("ckpt_path"),
+    SKIP("ignore_keys"),
+    SKIP("load_only_unet"),
+    SKIP("monitor"),
+    SKIP("first_stage_key"),
+    SKIP("log_every_t"),
+    SKIP("clip_denoised"),
+    SKIP("given_betas"),
+    SKIP("original_elbo_weight"),
+    SKIP("v_posterior"),
+    SKIP("l_simple_weight"),
+    SKIP("scheduler_config"),
+    SKIP("use_positional_encodings"),
+    SKIP("logvar_init"),
+    SKIP("num_timesteps_cond"),
+    SKIP("cond_stage_key"),
+    SKIP("cond_stage_trainable"),
+    SKIP("cond_stage_forward"),
 };
 #undef D
 
@@ -84,7 +100,10 @@ static const param unet_params[] = {
     {"context_dim", K_INT, U(context_dim), SHAPE, false},
     {"n_embed", K_INT, U(n_embed), SHAPE, false},
     {"legacy", K_BOOL, U(legacy), SILENT, false},
-    SKIP("dropout"), SKIP("use_checkpoint"), SKIP("use_fp16"), SKIP("transformer_depth"),
+    SKIP("dropout"),
+    SKIP("use_checkpoint"),
+    SKIP("use_fp16"),
+    SKIP("transformer_depth"),
 };
 #undef U
 
@@ -95,9 +114,16 @@ static const param vq_params[] = {
     {"ddconfig", K_MODULE, 0, SHAPE, true},
     {"use_ema", K_BOOL, V(use_ema), SHAPE, false},
     {"colorize_nlabels", K_INT, V(colorize_nlabels), SHAPE, false},
-    SKIP("lossconfig"), SKIP("ckpt_path"), SKIP("ignore_keys"), SKIP("image_key"),
-    SKIP("monitor"), SKIP("batch_resize_range"), SKIP("scheduler_config"), SKIP("lr_g_factor"),
-    SKIP("remap"), SKIP("sane_index_shape"),
+    SKIP("lossconfig"),
+    SKIP("ckpt_path"),
+    SKIP("ignore_keys"),
+    SKIP("image_key"),
+    SKIP("monitor"),
+    SKIP("batch_resize_range"),
+    SKIP("scheduler_config"),
+    SKIP("lr_g_factor"),
+    SKIP("remap"),
+    SKIP("sane_index_shape"),
 };
 
 static const param dd_params[] = {
@@ -162,8 +188,8 @@ static ldm_status add_setting(reader *r, const char *prefix, const param *p, con
     return LDM_OK;
 }
 
-static ldm_status add_unknown(reader *r, const char *prefix, const ldm_value *v,
-                              const param *rows, size_t count)
+static ldm_status add_unknown(reader *r, const char *prefix, const ldm_value *v, const param *rows,
+                              size_t count)
 {
     ldm_spec *s = r->spec;
     ldm_unknown_key *u;
@@ -507,7 +533,8 @@ static ldm_status read_cond_stage(reader *r, const ldm_value *module)
         else
             return ldm_value_error(module, r->err,
                                    "is \"%s\", expected __is_unconditional__, __is_first_stage__ "
-                                   "or a map with target and params", name);
+                                   "or a map with target and params",
+                                   name);
         return add_setting(r, "model.params", &row, name, module);
     }
     if (ldm_value_get_kind(module) == LDM_VALUE_MAP) {
@@ -518,7 +545,8 @@ static ldm_status read_cond_stage(reader *r, const ldm_value *module)
     }
     ldm_value_error(module, r->err,
                     "is %s: ldm has no conditioning networks yet, only __is_unconditional__ and "
-                    "__is_first_stage__", name ? name : "not a conditioning stage");
+                    "__is_first_stage__",
+                    name ? name : "not a conditioning stage");
     if (r->err)
         r->err->code = LDM_ERR_UNSUPPORTED;
     return LDM_ERR_UNSUPPORTED;

@@ -33,8 +33,7 @@ ldm_status ldm_spec_mark_effects(ldm_spec *s, ldm_error *err)
 
     (void)err;
     if (u->num_head_channels != -1) {
-        mark(s, "model.params.unet_config.params.num_heads",
-             "num_head_channels is set and wins");
+        mark(s, "model.params.unet_config.params.num_heads", "num_head_channels is set and wins");
         mark(s, "model.params.unet_config.params.num_heads_upsample",
              "num_head_channels is set and wins");
     } else if (!u->legacy) {

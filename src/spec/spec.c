@@ -43,7 +43,23 @@ const char *ldm_op_name(ldm_op op)
     return names[op];
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------ */
+const char *const ldm_schedule_buffers[LDM_SCHEDULE_BUFFERS] = {
+    "betas",
+    "alphas_cumprod",
+    "alphas_cumprod_prev",
+    "sqrt_alphas_cumprod",
+    "sqrt_one_minus_alphas_cumprod",
+    "log_one_minus_alphas_cumprod",
+    "sqrt_recip_alphas_cumprod",
+    "sqrt_recipm1_alphas_cumprod",
+    "posterior_variance",
+    "posterior_log_variance_clipped",
+    "posterior_mean_coef1",
+    "posterior_mean_coef2",
+};
+
+/* ---- tensors ------------------------------------------------------------------------------------
+ */
 
 static uint64_t hash_name(const char *s)
 {
@@ -118,8 +134,7 @@ const ldm_setting *ldm_spec_setting(const ldm_spec *s, const char *path)
     for (i = 0; i < s->setting_count; i++) {
         const char *p = s->settings[i].path;
 
-        if (strncmp(p, prefix, sizeof prefix - 1) == 0 &&
-            strcmp(p + sizeof prefix - 1, path) == 0)
+        if (strncmp(p, prefix, sizeof prefix - 1) == 0 && strcmp(p + sizeof prefix - 1, path) == 0)
             return &s->settings[i];
     }
     return NULL;
@@ -127,8 +142,8 @@ const ldm_setting *ldm_spec_setting(const ldm_spec *s, const char *path)
 
 static void add_plain(ldm_builder *b, const char *name, int ndim, int64_t size)
 {
-    ldm_tensor_spec t = {.name = name, .ndim = ndim, .numel = 1, .ema = -1,
-                         .component = b->component};
+    ldm_tensor_spec t = {
+        .name = name, .ndim = ndim, .numel = 1, .ema = -1, .component = b->component};
 
     if (b->st)
         return;
@@ -143,33 +158,20 @@ static void add_plain(ldm_builder *b, const char *name, int ndim, int64_t size)
 /* register_schedule, and scale_factor with scale_by_std (ldm/models/diffusion/ddpm.py). */
 static void declare_schedule(ldm_builder *b)
 {
-    static const char *const buffers[] = {
-        "betas",
-        "alphas_cumprod",
-        "alphas_cumprod_prev",
-        "sqrt_alphas_cumprod",
-        "sqrt_one_minus_alphas_cumprod",
-        "log_one_minus_alphas_cumprod",
-        "sqrt_recip_alphas_cumprod",
-        "sqrt_recipm1_alphas_cumprod",
-        "posterior_variance",
-        "posterior_log_variance_clipped",
-        "posterior_mean_coef1",
-        "posterior_mean_coef2",
-    };
     const ldm_diffusion_config *d = &b->spec->diffusion;
     size_t i;
 
     b->component = LDM_COMPONENT_SCHEDULE;
     if (d->learn_logvar)
         add_plain(b, "logvar", 1, d->timesteps);
-    for (i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
-        add_plain(b, buffers[i], 1, d->timesteps);
+    for (i = 0; i < LDM_SCHEDULE_BUFFERS; i++)
+        add_plain(b, ldm_schedule_buffers[i], 1, d->timesteps);
     if (d->scale_by_std)
         add_plain(b, "scale_factor", 0, 1);
 }
 
-/* LitEma (ldm/modules/ema.py): a shadow of each UNet parameter, its name inside `model` without dots. */
+/* LitEma (ldm/modules/ema.py): a shadow of each UNet parameter, its name inside `model` without
+ * dots. */
 static void declare_ema(ldm_builder *b, int first, int end)
 {
     static const char drop[] = "model.", prefix[] = "model_ema.";
@@ -266,7 +268,8 @@ void ldm_spec_free(ldm_spec *s)
     ldm_free(s);
 }
 
-/* ---- graphs ------------------------------------------------------------------------------------- */
+/* ---- graphs -------------------------------------------------------------------------------------
+ */
 
 static ldm_status check_size(const ldm_spec *s, ldm_graph_part part, int h, int w, ldm_error *err)
 {

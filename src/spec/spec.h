@@ -1,5 +1,5 @@
-/* The one description of a network, read by everybody: audit compares it with a checkpoint, exec runs
- * it, estimate counts it. From a merged configuration it gives
+/* The one description of a network, read by everybody: audit compares it with a checkpoint, exec
+ * runs it, estimate counts it. From a merged configuration it gives
  *   - the settings: every constructor parameter with its value and where that came from;
  *   - the tensors: the names and shapes of CompVis' own state_dict(), in its order;
  *   - graphs: flat lists of nodes (what to compute) for one part of the network at one size. */
@@ -22,7 +22,8 @@ typedef struct ldm_int_list {
     int items[LDM_SPEC_MAX_LEVELS];
 } ldm_int_list;
 
-/* ---- configurations, as the constructors take them -------------------------------------------- */
+/* ---- configurations, as the constructors take them --------------------------------------------
+ */
 
 /* ldm.modules.diffusionmodules.openaimodel.UNetModel */
 typedef struct ldm_unet_config {
@@ -41,7 +42,7 @@ typedef struct ldm_vq_config {
     ldm_int_list ch_mult, attn_resolutions;
     bool double_z, resamp_with_conv, tanh_out, give_pre_end, use_linear_attn;
     const char *attn_type; /* "vanilla" or "none" */
-    bool use_ema;   /* of the first stage itself: LitEma keys in its state_dict */
+    bool use_ema;          /* of the first stage itself: LitEma keys in its state_dict */
     int colorize_nlabels;
 } ldm_vq_config;
 
@@ -57,12 +58,13 @@ typedef struct ldm_diffusion_config {
     double linear_start, linear_end, cosine_s;
     double scale_factor; /* the YAML's or the default's; a buffer in the file goes before it */
     bool scale_by_std, use_ema, concat_mode, learn_logvar;
-    const char *parameterization;  /* "eps" or "x0" */
-    const char *conditioning_key;  /* effective: NULL, "concat", "crossattn", "hybrid", "adm" */
+    const char *parameterization; /* "eps" or "x0" */
+    const char *conditioning_key; /* effective: NULL, "concat", "crossattn", "hybrid", "adm" */
     ldm_cond_stage cond_stage;
 } ldm_diffusion_config;
 
-/* ---- settings ----------------------------------------------------------------------------------- */
+/* ---- settings -----------------------------------------------------------------------------------
+ */
 
 typedef enum ldm_effect {
     LDM_EFFECT_SHAPE,    /* decides names or shapes of tensors */
@@ -72,10 +74,10 @@ typedef enum ldm_effect {
 } ldm_effect;
 
 typedef struct ldm_setting {
-    const char *path;   /* "model.params.unet_config.params.num_heads" */
-    const char *name;   /* last part */
-    const char *value;  /* effective value as text */
-    ldm_origin origin;  /* source NULL: the constructor's default */
+    const char *path;  /* "model.params.unet_config.params.num_heads" */
+    const char *name;  /* last part */
+    const char *value; /* effective value as text */
+    ldm_origin origin; /* source NULL: the constructor's default */
     ldm_effect effect;
     const char *reason; /* why it has no effect here, else NULL */
 } ldm_setting;
@@ -87,7 +89,8 @@ typedef struct ldm_unknown_key {
     const char *suggestion; /* a known name that is spelled alike, or NULL */
 } ldm_unknown_key;
 
-/* ---- tensors ------------------------------------------------------------------------------------ */
+/* ---- tensors ------------------------------------------------------------------------------------
+ */
 
 typedef enum ldm_component {
     LDM_COMPONENT_SCHEDULE, /* twelve buffers, scale_factor, logvar */
@@ -100,12 +103,11 @@ typedef enum ldm_component {
 const char *ldm_component_prefix(ldm_component c); /* "model.diffusion_model", "model_ema", ... */
 
 /* Bits: which parts of the network read a tensor. */
-enum {
-    LDM_USED_UNET = 1,
-    LDM_USED_ENCODE = 2,
-    LDM_USED_DECODE = 4,
-    LDM_USED_QUANTIZE = 8
-};
+enum { LDM_USED_UNET = 1, LDM_USED_ENCODE = 2, LDM_USED_DECODE = 4, LDM_USED_QUANTIZE = 8 };
+
+/* The buffers that register_schedule leaves in a checkpoint, each [timesteps]. */
+enum { LDM_SCHEDULE_BUFFERS = 12 };
+extern const char *const ldm_schedule_buffers[LDM_SCHEDULE_BUFFERS];
 
 /* What a constructor puts into a tensor before anything is loaded. */
 typedef enum ldm_init {
@@ -121,18 +123,19 @@ typedef struct ldm_tensor_spec {
     int64_t shape[4];
     uint64_t numel;
     ldm_component component;
-    unsigned used;    /* LDM_USED_* bits; 0: stored but never read in sampling */
-    int ema;          /* UNet tensors: index of the shadow in tensors, -1 where there is none */
+    unsigned used; /* LDM_USED_* bits; 0: stored but never read in sampling */
+    int ema;       /* UNet tensors: index of the shadow in tensors, -1 where there is none */
     ldm_init init;
-    int fan_in;       /* of a weight or its bias, for LDM_INIT_UNIFORM */
+    int fan_in; /* of a weight or its bias, for LDM_INIT_UNIFORM */
 } ldm_tensor_spec;
 
-/* ---- graphs ------------------------------------------------------------------------------------- */
+/* ---- graphs -------------------------------------------------------------------------------------
+ */
 
 typedef enum ldm_op {
-    LDM_OP_CONV,           /* y = W * x + b; kernel 1 or 3 */
-    LDM_OP_LINEAR,         /* on values of 1 x 1 pixels */
-    LDM_OP_NORM,           /* GroupNorm */
+    LDM_OP_CONV,   /* y = W * x + b; kernel 1 or 3 */
+    LDM_OP_LINEAR, /* on values of 1 x 1 pixels */
+    LDM_OP_NORM,   /* GroupNorm */
     LDM_OP_SILU,
     LDM_OP_TANH,
     LDM_OP_ADD,            /* in0 + in1 */
@@ -155,15 +158,15 @@ typedef struct ldm_value_spec {
 
 typedef struct ldm_node {
     ldm_op op;
-    const char *name;     /* module path inside its component, "input_blocks.1.0.in_layers.2" */
-    int in[3];            /* value numbers, -1 for none */
+    const char *name; /* module path inside its component, "input_blocks.1.0.in_layers.2" */
+    int in[3];        /* value numbers, -1 for none */
     int out;
-    int weight, bias;     /* tensor numbers in the spec, -1 for none */
+    int weight, bias;                      /* tensor numbers in the spec, -1 for none */
     int kernel, stride, pad_top, pad_left; /* CONV */
     int groups;                            /* NORM */
     double eps;                            /* NORM */
-    int heads, head_dim;  /* ATTENTION */
-    bool heads_first;     /* in0 holds per head q, k, v (legacy order); false: all q, all k, all v */
+    int heads, head_dim;                   /* ATTENTION */
+    bool heads_first; /* in0 holds per head q, k, v (legacy order); false: all q, all k, all v */
 } ldm_node;
 
 /* A graph at one size. Everything is in its arena; nodes are in order of execution. */
@@ -172,22 +175,23 @@ typedef struct ldm_graph {
     int node_count;
     ldm_value_spec *values;
     int value_count;
-    int inputs[2];  /* UNet: x, t; others: the input and -1 */
-    bool seldom;    /* runs once a picture, not once a step */
+    int inputs[2]; /* UNet: x, t; others: the input and -1 */
+    bool seldom;   /* runs once a picture, not once a step */
     int output;
     ldm_arena *arena;
 } ldm_graph;
 
 typedef enum ldm_graph_part {
-    LDM_GRAPH_UNET,          /* x [c,h,w], t [1,1,1] -> eps */
-    LDM_GRAPH_ENCODE,        /* image -> pre-quantised latent (encoder, quant_conv) */
-    LDM_GRAPH_DECODE,        /* latent without scale factor -> image (post_quant_conv, decoder); what
-                                goes through the codebook goes through QUANTIZE first */
-    LDM_GRAPH_QUANTIZE,      /* latent without scale factor -> its codebook entries */
-    LDM_GRAPH_INDICES        /* the same -> their numbers, as floats */
+    LDM_GRAPH_UNET,     /* x [c,h,w], t [1,1,1] -> eps */
+    LDM_GRAPH_ENCODE,   /* image -> pre-quantised latent (encoder, quant_conv) */
+    LDM_GRAPH_DECODE,   /* latent without scale factor -> image (post_quant_conv, decoder); what
+                           goes through the codebook goes through QUANTIZE first */
+    LDM_GRAPH_QUANTIZE, /* latent without scale factor -> its codebook entries */
+    LDM_GRAPH_INDICES   /* the same -> their numbers, as floats */
 } ldm_graph_part;
 
-/* ---- the description ---------------------------------------------------------------------------- */
+/* ---- the description ----------------------------------------------------------------------------
+ */
 
 typedef struct ldm_spec {
     ldm_diffusion_config diffusion;
@@ -211,14 +215,15 @@ typedef struct ldm_spec {
 ldm_status ldm_spec_create(const ldm_config *cfg, ldm_spec **out, ldm_error *err);
 void ldm_spec_free(ldm_spec *s); /* NULL is fine */
 
-int ldm_spec_find(const ldm_spec *s, const char *name); /* tensor number or -1 */
+int ldm_spec_find(const ldm_spec *s, const char *name);                   /* tensor number or -1 */
 const ldm_setting *ldm_spec_setting(const ldm_spec *s, const char *path); /* below model.params */
 
-/* Heads of the attention in each block that has one, for people: "input_blocks.4: 4 heads x 32". Its
- * number is the count of ATTENTION nodes of the UNet graph; walk the graph for it. */
+/* Heads of the attention in each block that has one, for people: "input_blocks.4: 4 heads x 32".
+ * Its number is the count of ATTENTION nodes of the UNet graph; walk the graph for it. */
 
-/* The graph of one part. h, w: size of the latent (UNET, DECODE, QUANTIZE, INDICES) or of the picture
- * (ENCODE). LDM_ERR_USAGE where the network cannot take that size (says which multiple it needs). */
+/* The graph of one part. h, w: size of the latent (UNET, DECODE, QUANTIZE, INDICES) or of the
+ * picture (ENCODE). LDM_ERR_USAGE where the network cannot take that size (says which multiple it
+ * needs). */
 ldm_status ldm_graph_create(const ldm_spec *s, ldm_graph_part part, int h, int w, ldm_graph **out,
                             ldm_error *err);
 void ldm_graph_free(ldm_graph *g); /* NULL is fine */

@@ -5,7 +5,12 @@
 
 #include "spec/builder.h"
 
-enum { PATH_MAX_LEN = 128, JOIN_MAX_LEN = 192, MAX_SKIPS = LDM_SPEC_MAX_LEVELS * 65 + 1, MAX_CHANNELS = 1 << 15 };
+enum {
+    PATH_MAX_LEN = 128,
+    JOIN_MAX_LEN = 192,
+    MAX_SKIPS = LDM_SPEC_MAX_LEVELS * 65 + 1,
+    MAX_CHANNELS = 1 << 15
+};
 
 static const double NORM_EPS = 1e-5;
 
@@ -16,7 +21,7 @@ typedef enum resample { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN } resample;
 typedef struct walk {
     ldm_builder *b;
     const ldm_unet_config *u;
-    int emb;     /* silu(time_embed(t)), which every emb_layers starts from */
+    int emb; /* silu(time_embed(t)), which every emb_layers starts from */
     int emb_dim;
 } walk;
 
@@ -305,7 +310,8 @@ ldm_status ldm_unet_validate(const ldm_unet_config *u, const ldm_value *at, ldm_
     if (u->image_size < 1 || u->image_size > 4096)
         return bad(at, err, "image_size", "1 to 4096", u->image_size);
     if (!u->channel_mult.count)
-        return ldm_value_error(at, err, "channel_mult is an empty list, expected one number a level");
+        return ldm_value_error(at, err,
+                               "channel_mult is an empty list, expected one number a level");
     for (i = 0; i < u->channel_mult.count; i++) {
         int m = u->channel_mult.items[i];
 
