@@ -44,6 +44,9 @@ void golden_eps(const ldm_model *m, const char *folder, const char *input, const
                 double bar);
 /* Decodes the stored NAME_z: image, indices (of z / scale), u8. */
 void golden_decode(const ldm_model *m, const char *folder, const char *name, double scale);
+/* The same with other file names, and a bar for the picture's absolute error. */
+void golden_decode_files(const ldm_model *m, const char *folder, const char *name,
+                         const char *image_file, const char *u8_file, double scale, float bar);
 /* Samples NAME from x_T; the latents, and the bytes where no index flipped. Returns the latents
  * (ldm_array_free). job->x_t is set here. */
 ldm_array golden_sample(const ldm_model *m, const char *folder, const char *name, ldm_job job,
