@@ -30,3 +30,28 @@ fails 1 "config.yaml" metrics "$CONFIG"
 fails 1 "empty.png" metrics empty.png
 head -c 500 two/00000.png >cut.png
 fails 1 "cut.png" metrics cut.png
+
+# Faces: rectangles or the reason why there are none, never a guess.
+works metrics two/00000.png
+stdout_has '^  faces +([0-9]+ found|not judged: no face detector: .*opencv-data)'
+works metrics two/00000.png --json
+stdout_has '"faces": (\[|null)'
+works metrics "$SRC/tests/data/haar/faces.png" --cascade "$SRC/tests/data/haar/synthetic.xml"
+stdout_has '^  faces +[0-9]+ found'
+fails 1 'nowhere.xml.*No such file' metrics two/00000.png --cascade nowhere.xml
+
+# Sets: an array of pictures, a summary, statistics and the distance to them.
+works generate $TINY --steps 2 -n 3 -o set --npz --quiet
+works metrics set/samples.npz --summary
+stdout_has '^3 pictures, means$'
+works metrics set/samples.npz
+stdout_has '^set/samples.npz\[2\]: 64 x 64$'
+works metrics set/samples.npz $TINY --write-stats set.stats
+[ "$(head -c 11 set.stats)" = 'ldm-stats 1' ] || die "not a file of statistics"
+works metrics set/0000*.png $TINY --frechet set.stats
+stdout_has '^  Frechet distance +[0-9.e-]+ to 3 pictures$'
+works metrics two/0000*.png $TINY --frechet set.stats --json
+stdout_has '"frechet": [0-9.e-]+'
+fails 2 'found 1' metrics two/00000.png $TINY --frechet set.stats
+fails 1 'nothing.stats.*No such file' metrics two/00000.png --frechet nothing.stats
+fails 1 'holds no statistics' metrics two/00000.png --frechet two/00000.png
