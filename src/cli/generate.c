@@ -183,7 +183,8 @@ static void print_settings(const task *t)
 
     fprintf(stderr, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s\n",
             t->mi.ckpt_path, t->mi.ckpt_format, t->mi.weights, t->mi.isa, t->mi.load_seconds);
-    fprintf(stderr, "sampler     DDIM, %d steps (%s), eta %g, temperature %g\n", t->ri.steps_run,
+    fprintf(stderr, "sampler     DDIM, %d step%s (%s), eta %g, temperature %g\n", t->ri.steps_run,
+            t->ri.steps_run == 1 ? "" : "s",
             o->timesteps, o->eta, o->temperature);
     fprintf(stderr, "guidance    scale %g, conditioning %s\n", o->scale, o->cond);
     fprintf(stderr, "latent      %d,%d,%d  ->  picture %d x %d\n", t->ri.latent_c, t->ri.latent_h,

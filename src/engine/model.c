@@ -176,9 +176,12 @@ static ldm_status note_warnings(ldm_model *m, ldm_error *err)
         st = ldm_model_add_note(m, err, "%s", ldm_ckpt_warning(m->ckpt, i));
     for (i = 0; !st && i < m->spec->unknown_count; i++) {
         const ldm_unknown_key *u = &m->spec->unknown[i];
+        char line[16] = ""; /* a --set has none */
 
-        st = ldm_model_add_note(m, err, "%s:%d: %s is no parameter of the model and is ignored%s%s",
-                                u->origin.source, u->origin.line, u->path,
+        if (u->origin.line)
+            snprintf(line, sizeof line, ":%d", u->origin.line);
+        st = ldm_model_add_note(m, err, "%s%s: %s is no parameter of the model and is ignored%s%s",
+                                u->origin.source, line, u->path,
                                 u->suggestion ? "; did you mean " : "",
                                 u->suggestion ? u->suggestion : "");
     }
