@@ -185,16 +185,20 @@ ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)
 ldm_status ldm_outfile_commit(ldm_outfile *out, ldm_error *err)
 {
     ldm_status st = LDM_OK;
-    int bad = ferror(out->stream);
+    int bad = ferror(out->stream) ? EIO : 0; /* unless the system says more */
 
+    errno = 0;
     if (fflush(out->stream))
-        bad = 1;
-    if (fclose(out->stream))
-        bad = 1;
+        bad = errno ? errno : EIO;
+    /* Onto the disk before the name is given: after a power cut a name stands for a whole file.
+     * EINVAL: a file system that cannot. */
+    if (!bad && fsync(fileno(out->stream)) && errno != EINVAL)
+        bad = errno;
+    if (fclose(out->stream) && !bad)
+        bad = errno ? errno : EIO;
     out->stream = NULL;
     if (bad)
-        st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", out->path,
-                           strerror(errno ? errno : EIO));
+        st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", out->path, strerror(bad));
     else if (rename(out->tmp_path, out->path))
         st = ldm_error_set(err, LDM_ERR_IO, "cannot rename onto %s: %s", out->path,
                            strerror(errno));
