@@ -160,18 +160,21 @@ json_t *ldm_cmp_remarks(const ldm_compare *c);
 
 int ldm_cmp_write_html(const ldm_compare *c, FILE *f);
 
-/* Histograms of one metric of both sides on one axis: A upwards, B downwards. */
+/* Histograms of one metric of both sides on one axis, from the least to the greatest value there
+ * is: A upwards, B downwards. */
 void ldm_cmp_svg_histogram(FILE *f, const char *title, const double *a, size_t na, const double *b,
-                           size_t nb, double low, double high);
+                           size_t nb);
 
-/* Horizontal bars, one per variant. value NaN: none. */
+/* Horizontal bars, one per variant. value NaN: none. full: the value of the longest bar there can
+ * be, 0: of the longest there is. */
 typedef struct ldm_cmp_bar {
     const char *name;
     double value;
     char text[32];
     int kind; /* 0: a variant, 1: A, 2: B */
 } ldm_cmp_bar;
-void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_t count);
+void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_t count,
+                      double full);
 
 void ldm_cmp_html_text(FILE *f, const char *text); /* escaped */
 

@@ -46,12 +46,13 @@ static const char style[] =
     "th{font-weight:500;color:var(--soft);font-size:.86rem;white-space:nowrap}\n"
     "tr:last-child td{border-bottom:0}td:first-child{white-space:nowrap}\n"
     "td.old,th.old{color:var(--soft)}\n"
+    ".ablation th,.ablation td{padding:9px 10px}\n"
     ".settings td{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;"
     "font-size:.84rem;overflow-wrap:anywhere;white-space:normal}\n"
     ".charts{display:grid;grid-template-columns:repeat(3,1fr);gap:18px}\n"
     ".chart{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:12px;"
     "padding:14px 16px 8px;min-width:0}\n"
-    ".chart.wide{max-width:760px;margin-top:18px}\n"
+    ".bars{display:grid;grid-template-columns:1fr 1fr;gap:18px;margin-top:18px}\n"
     ".chart svg{display:block;width:100%;height:auto}\n"
     "figcaption{font-size:.9rem;margin-bottom:6px}\n"
     "rect.a{fill:var(--a)}rect.b{fill:var(--b)}rect.c{fill:var(--c)}rect.track{fill:var(--track)}\n"
@@ -63,16 +64,20 @@ static const char style[] =
     "details{margin:8px 0}summary{cursor:pointer;color:var(--soft)}\n"
     ".keys{columns:2;column-gap:28px;margin:8px 0;padding:0;list-style:none;font:12px/1.5 "
     "ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;max-width:none;overflow-wrap:anywhere}\n"
-    ".strip{display:grid;grid-template-columns:150px 1fr;gap:10px 16px;align-items:center}\n"
+    ".strip{display:grid;grid-template-columns:200px 1fr;gap:10px 16px;align-items:center}\n"
     ".strip .grid{--columns:8}\n"
     "footer{margin-top:56px;color:var(--soft);font-size:.88rem}\n"
-    "@media (max-width:760px){.two,.charts,.head{grid-template-columns:1fr}.keys{columns:1}"
+    "@media screen and "
+    "(max-width:760px){.two,.charts,.bars,.head{grid-template-columns:1fr}.keys{columns:1}"
     ".strip{grid-template-columns:1fr}main{padding:32px 16px}}\n"
     "@media print{:root{--ground:#fff;--panel:#fff;--ink:#000;--soft:#555;--line:#ddd;--a:#b5602c;"
-    "--b:#2c6f75;--c:#888;--track:#f1f1f1}main{max-width:none;padding:0}body{font-size:11pt}"
-    "h2{break-after:avoid;margin-top:30px}.scroll,.chart,.fact,.grid div,tr,.strip>*{break-inside:"
-    "avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-"
-    "columns:repeat(3,1fr)}.two{grid-template-columns:1fr 1fr}}\n";
+    "--b:#2c6f75;--c:#888;--track:#f1f1f1}main{max-width:none;padding:0}body{font-size:9.5pt}"
+    "h2{break-after:avoid;margin-top:24px}.scroll{overflow:visible}table{font-size:.84em}"
+    "th,td,.ablation th,.ablation td{padding:5px 7px;white-space:normal}.settings "
+    "td{font-size:.9em}"
+    ".grid div,tr,.chart,.fact,.strip>*{break-inside:avoid}.head{margin-top:16px}"
+    ".fact span{font-size:1em}.chart{padding:10px}*{print-color-adjust:exact;"
+    "-webkit-print-color-adjust:exact}}\n";
 
 void ldm_cmp_html_text(FILE *f, const char *text)
 {
@@ -226,7 +231,9 @@ static void write_table(const ldm_compare *c, FILE *f, ldm_cmp_table_kind kind)
 
     ldm_cmp_table_make(c, kind, &t);
     fprintf(f, "<h2>%s</h2>\n<div class=\"scroll\"><table%s><thead><tr>", t.title,
-            kind == LDM_CMP_SETTINGS ? " class=\"settings\"" : "");
+            kind == LDM_CMP_SETTINGS   ? " class=\"settings\""
+            : kind == LDM_CMP_ABLATION ? " class=\"ablation\""
+                                       : "");
     for (size_t k = 0; k < t.columns; k++) {
         size_t n = strlen(t.head[k]);
 
@@ -337,13 +344,7 @@ static int write_histograms(const ldm_compare *c, FILE *f)
     fputs(" below it; the long strokes are the means.</p>\n<div class=\"charts\">\n", f);
     for (int k = 0; k < 6; k++) {
         size_t na = collect(&c->a, k, a), nb = collect(&c->b, k, b);
-        double low = k == 2 ? -0.2 : 0, high = 1;
-
-        for (size_t i = 0; i < na + nb && k == 0; i++) /* contrast alone has no upper end */
-            high = fmax(high, i < na ? a[i] : b[i - na]);
-        for (size_t i = 0; i < na + nb && k == 2; i++)
-            low = fmin(low, i < na ? a[i] : b[i - na]);
-        ldm_cmp_svg_histogram(f, names[k], a, na, b, nb, low, high);
+        ldm_cmp_svg_histogram(f, names[k], a, na, b, nb);
     }
     fputs("</div>\n", f);
     free(a);
@@ -351,13 +352,13 @@ static int write_histograms(const ldm_compare *c, FILE *f)
     return LDM_EXIT_OK;
 }
 
+/* What the bars show: 0 the share of faces, 1 contrast, 2 the distance. */
 static double cost_of(const ldm_cmp_summary *s, int which)
 {
     return which == 0 ? s->face_share : which == 1 ? s->contrast : s->frechet;
 }
 
-static int write_bars(const ldm_compare *c, FILE *f, const char *title, int which,
-                      const char *format, double factor)
+static int write_bars(const ldm_compare *c, FILE *f, const char *title, int which)
 {
     size_t count = c->variant_count + 2, i;
     ldm_cmp_bar *bars;
@@ -375,10 +376,12 @@ static int write_bars(const ldm_compare *c, FILE *f, const char *title, int whic
         bars[i].value = s->failure ? NAN : cost_of(&s->sum, which);
         if (isnan(bars[i].value))
             snprintf(bars[i].text, sizeof bars[i].text, "cannot run");
+        else if (which == 0)
+            snprintf(bars[i].text, sizeof bars[i].text, "%.0f %%", 100 * bars[i].value);
         else
-            snprintf(bars[i].text, sizeof bars[i].text, format, factor * bars[i].value);
+            snprintf(bars[i].text, sizeof bars[i].text, "%.3g", bars[i].value);
     }
-    ldm_cmp_svg_bars(f, title, bars, count);
+    ldm_cmp_svg_bars(f, title, bars, count, which == 0 ? 1 : 0);
     free(bars);
     return LDM_EXIT_OK;
 }
@@ -388,13 +391,13 @@ static int write_ablation(const ldm_compare *c, FILE *f)
     int code;
 
     write_table(c, f, LDM_CMP_ABLATION);
-    code = write_bars(c, f, "Face recognition: share of pictures with a face", 0, "%.0f %%", 100);
+    fputs("<div class=\"bars\">\n", f);
+    code = write_bars(c, f, "Face recognition: share of pictures with a face", 0);
     if (!code)
-        code =
-            write_bars(c, f, "Frechet distance to the training set: less is better", 2, "%.3g", 1);
+        code = write_bars(c, f, "Frechet distance to the training set: less is better", 2);
     if (!code)
-        code = write_bars(c, f, "Image contrast", 1, "%.3f", 1);
-    fputs("<h2>Pictures of each change</h2>\n<div class=\"strip\">\n", f);
+        code = write_bars(c, f, "Image contrast", 1);
+    fputs("</div>\n<h2>Pictures of each change</h2>\n<div class=\"strip\">\n", f);
     for (size_t i = 0; !code && i < c->variant_count; i++) {
         const ldm_cmp_variant *v = &c->variants[i];
 

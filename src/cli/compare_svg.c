@@ -69,12 +69,31 @@ static void draw_mean(FILE *f, const char *class, double m, double low, double h
             m);
 }
 
+/* The axis: all values, in steps of 0.05, not less than 0.1 wide. */
+static void find_range(const double *a, size_t na, const double *b, size_t nb, double *low,
+                       double *high)
+{
+    size_t i;
+
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (i = 0; i < na + nb; i++) {
+        *low = fmin(*low, i < na ? a[i] : b[i - na]);
+        *high = fmax(*high, i < na ? a[i] : b[i - na]);
+    }
+    if (!(*low <= *high))
+        *low = *high = 0;
+    *low = floor(*low * 20) / 20;
+    *high = fmax(*low + 0.1, ceil(*high * 20) / 20);
+}
+
 void ldm_cmp_svg_histogram(FILE *f, const char *title, const double *a, size_t na, const double *b,
-                           size_t nb, double low, double high)
+                           size_t nb)
 {
     size_t bins_a[BINS], bins_b[BINS], most = 0, i;
-    double ma = mean(a, na), mb = mean(b, nb);
+    double ma = mean(a, na), mb = mean(b, nb), low, high;
 
+    find_range(a, na, b, nb, &low, &high);
     count_bins(a, na, low, high, bins_a);
     count_bins(b, nb, low, high, bins_b);
     for (i = 0; i < BINS; i++) {
@@ -98,11 +117,12 @@ void ldm_cmp_svg_histogram(FILE *f, const char *title, const double *a, size_t n
     fputs("</svg></figure>\n", f);
 }
 
-void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_t count)
+void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_t count,
+                      double full)
 {
-    enum { ROW = 26, NAME = 150, FULL = 330, BARS_WIDTH = 560 };
+    enum { ROW = 26, NAME = 170, FULL = 230, BARS_WIDTH = 470 };
     static const char *const classes[] = {"c", "a", "b"};
-    double most = 0, base = NAN;
+    double most = full, base = NAN;
     size_t i;
 
     for (i = 0; i < count; i++) {
@@ -111,7 +131,7 @@ void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_
         if (bars[i].kind == 2)
             base = bars[i].value;
     }
-    fprintf(f, "<figure class=\"chart wide\"><figcaption>%s</figcaption>", title);
+    fprintf(f, "<figure class=\"chart\"><figcaption>%s</figcaption>", title);
     fprintf(f, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-label=\"%s\">", BARS_WIDTH,
             ROW * count + 8, title);
     for (i = 0; i < count; i++) {

@@ -117,15 +117,14 @@ static json_int_t audited(const ldm_cmp_side *s, const char *name)
 static void put_match(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 {
     (void)c;
-    put(to, "%.1f %% (%d of %d keys)",
-        json_number_value(json_object_get(s->audit, "matching_percent")),
+    put(to, "%.1f %% (%d of %d)", json_number_value(json_object_get(s->audit, "matching_percent")),
         (int)audited(s, "matching"), (int)audited(s, "model_keys"));
 }
 
 static void put_load(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 {
     (void)c;
-    put(to, "%.2f s", s->load_seconds);
+    put(to, "%.3f s", s->load_seconds);
 }
 
 static void put_generation(const ldm_compare *c, const ldm_cmp_side *s, char *to)
@@ -342,18 +341,29 @@ static void settings_table(const ldm_compare *c, ldm_cmp_table *t)
 
 /* ---- ablation -------------------------------------------------------------------------------- */
 
-/* The value and, after it, its difference to B's. */
-static void put_change(char *to, char *change, double v, double b, double factor, const char *fmt,
-                       const char *change_fmt)
+/* The value with `digits` behind the point (digits 0: four that count; percent: as such, without
+ * any) and, in the next cell, its difference to B's. */
+static void put_change(char *to, char *change, double v, double b, int digits, bool percent)
 {
-    put(change, "%s", "");
+    double factor = percent ? 100 : 1;
+
+    change[0] = '\0';
     if (isnan(v)) {
         put(to, "-");
         return;
     }
-    snprintf(to, LDM_CMP_CELL, fmt, factor * v);
-    if (!isnan(b))
-        snprintf(change, LDM_CMP_CELL, change_fmt, factor * (v - b));
+    if (percent)
+        put(to, "%.*f %%", digits, factor * v);
+    else if (digits)
+        put(to, "%.*f", digits, v);
+    else
+        put(to, "%.4g", v);
+    if (isnan(b))
+        return;
+    if (percent || digits)
+        put(change, "%+.*f", digits, factor * (v - b));
+    else
+        put(change, "%+.3g", v - b);
 }
 
 static void ablation_row(const ldm_compare *c, ldm_cmp_table *t, const char *name,
@@ -374,9 +384,9 @@ static void ablation_row(const ldm_compare *c, ldm_cmp_table *t, const char *nam
             put(r[k], "-");
         return;
     }
-    put_change(r[2], r[3], v->face_share, is_b ? NAN : b->face_share, 100, "%.0f %%", "%+.0f");
-    put_change(r[4], r[5], v->contrast, is_b ? NAN : b->contrast, 1, "%.3f", "%+.3f");
-    put_change(r[6], r[7], v->frechet, is_b ? NAN : b->frechet, 1, "%.4g", "%+.4g");
+    put_change(r[2], r[3], v->face_share, is_b ? NAN : b->face_share, 0, true);
+    put_change(r[4], r[5], v->contrast, is_b ? NAN : b->contrast, 3, false);
+    put_change(r[6], r[7], v->frechet, is_b ? NAN : b->frechet, 0, false);
     if (is_b)
         put(r[8], "all");
     else

@@ -52,6 +52,12 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
                            "outputs of the first stage's encoder. It shrinks with the number of "
                            "pictures: compare only figures of equally many.",
                            (unsigned long long)c->stats_count));
+    if (c->variant_count)
+        add(list, ldm_cmp_format(
+                      "One change at a time: %s with a single one of %s's settings; \"change\" "
+                      "is the difference to %s (faces in percentage points), \"same "
+                      "pictures\" how many are equal to its pictures byte by byte.",
+                      c->b.title, c->a.title, c->b.title));
     if (c->study_a)
         add(list, strdup("The columns \"study\" are what the study published, of another "
                          "checkpoint on another machine."));
