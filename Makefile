@@ -7,7 +7,7 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all deps demo test train install clean format check-layers
+.PHONY: all deps demo study test train install clean format check-layers
 
 all:
 	$(call CONFIGURED,release)
@@ -19,6 +19,11 @@ deps:
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tools/demo.sh
+
+# Measures what docs/STUDY.md tells and writes it there.
+study: deps
+	@$(MAKE) --no-print-directory all
+	@tools/make_study.sh
 
 test: deps
 	@tools/run_tests.sh
