@@ -1,22 +1,29 @@
 /* How long a run may take: its arithmetic over the rate at which this machine does a convolution of
- * middling size, measured for a few hundredths of a second. An estimate, for dry runs only. */
+ * the network's width, measured for a few hundredths of a second. An estimate, for dry runs only.
+ */
 #include "base/alloc.h"
 #include "engine/engine.h"
+
+enum { SIDE = 32, MOST_CHANNELS = 256 };
 
 static const double MEASURE_SECONDS = 0.05;
 
 ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s, ldm_error *err)
 {
-    const ldm_conv_desc d = {.cin = 256,
-                             .cout = 256,
+    /* The narrow layers of a small network run at another rate than wide ones: take its own width.
+     */
+    const int own = m->spec->unet.model_channels;
+    const int c = own < MOST_CHANNELS ? own : MOST_CHANNELS;
+    const ldm_conv_desc d = {.cin = c,
+                             .cout = c,
                              .kernel = 3,
                              .stride = 1,
                              .pad_top = 1,
                              .pad_left = 1,
-                             .in_h = 32,
-                             .in_w = 32,
-                             .out_h = 32,
-                             .out_w = 32};
+                             .in_h = SIDE,
+                             .in_w = SIDE,
+                             .out_h = SIDE,
+                             .out_w = SIDE};
     const double flop = 2.0 * d.out_h * d.out_w * d.cin * d.cout * 9;
     const size_t pixels = (size_t)d.in_h * (size_t)d.in_w;
     const ldm_backend *b = m->backend;
