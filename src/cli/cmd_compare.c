@@ -280,9 +280,15 @@ static int compare(ldm_compare *c, int argc, char **argv)
     if (code)
         return code;
     if (c->o->json)
-        return ldm_cmp_print_json(c);
-    ldm_cmp_print_text(c, stdout);
-    return LDM_EXIT_OK;
+        code = ldm_cmp_print_json(c);
+    else
+        ldm_cmp_print_text(c, stdout);
+    if (!code && c->a.sum.failed + c->b.sum.failed) {
+        ldm_cli_say(c->cmd, "%zu of %zu pictures failed", c->a.sum.failed + c->b.sum.failed,
+                    c->a.count + c->b.count);
+        code = LDM_EXIT_FAILED;
+    }
+    return code;
 }
 
 static void compare_free(ldm_compare *c)

@@ -23,10 +23,13 @@ static bool ends_in(const char *text, const char *ending)
     return n >= e && !strcmp(text + n - e, ending) && (n == e || text[n - e - 1] == '.');
 }
 
-static const char *group_of(const char *key)
+/* The group's name; *own: it is the key's own, not one of the table. */
+static const char *group_of(const char *key, bool *own)
 {
     const char *dot = strrchr(key, '.');
     size_t i;
+
+    *own = false;
 
     if (!strncmp(key, "ldm.load.", 9))
         return "key loading";
@@ -34,6 +37,7 @@ static const char *group_of(const char *key)
         if (ends_in(key, groups[i].ending))
             return groups[i].group;
     }
+    *own = true;
     return dot ? dot + 1 : key;
 }
 
@@ -72,14 +76,27 @@ const char *ldm_cmp_value_text(const json_t *v, char *buf, size_t size)
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
-static int add_setting(ldm_compare *c, json_t *entry)
+static size_t find_group(const ldm_compare *c, const char *name)
 {
-    const char *name = group_of(json_string_value(json_object_get(entry, "key")));
-    ldm_cmp_variant *v;
     size_t i;
 
     for (i = 0; i < c->variant_count && strcmp(c->variants[i].name, name); i++)
         ;
+    return i;
+}
+
+static int add_setting(ldm_compare *c, json_t *entry)
+{
+    const char *key = json_string_value(json_object_get(entry, "key"));
+    bool own;
+    const char *name = group_of(key, &own);
+    size_t i = find_group(c, name);
+    ldm_cmp_variant *v;
+
+    if (own && i < c->variant_count) { /* image_size here and image_size there */
+        name = key;
+        i = c->variant_count;
+    }
     v = &c->variants[i]; /* there is room for a group per entry */
     if (i == c->variant_count) {
         v->name = strdup(name);

@@ -48,7 +48,7 @@ static int find_stats(ldm_compare *c)
     if (c->stats_file)
         return LDM_EXIT_OK;
     c->stats_missing =
-        strdup("no Frechet distance: the model has no file renders.stats beside its checkpoint "
+        strdup("No Frechet distance: the model has no file renders.stats beside its checkpoint "
                "(ldm metrics --write-stats makes one from the pictures that it was trained on)");
     if (!c->stats_missing)
         return ldm_cli_nomem(c->cmd);
@@ -225,9 +225,11 @@ int ldm_cmp_judge_distances(ldm_compare *c)
     if (st && c->o->stats) {
         code = ldm_cli_fail(c->cmd, st, &err);
     } else if (st) { /* a file that nobody named may be of another model */
-        c->stats_missing = ldm_cmp_format("no Frechet distance: %s", err.msg);
-        if (!c->o->quiet)
-            ldm_cli_say(c->cmd, "note: no Frechet distance: %s", err.msg);
+        c->stats_missing = ldm_cmp_format("No Frechet distance: %s", err.msg);
+        if (!c->stats_missing)
+            code = ldm_cli_nomem(c->cmd);
+        else if (!c->o->quiet)
+            ldm_cli_say(c->cmd, "note: %s", c->stats_missing);
     }
     free(values);
     ldm_features_close(f);

@@ -223,8 +223,9 @@ static int run_model(ldm_compare *c, ldm_cmp_side *s, const ldm_model *m)
     s->count = s->pictures ? (size_t)ri.count : 0;
     code = s->pictures ? ldm_cmp_make_folder(c, s->folder) : ldm_cli_nomem(c->cmd);
     if (!code && !c->o->quiet)
-        ldm_cli_say(c->cmd, "%s: %d pictures, %d steps, eta %g, scale %g, conditioning %s",
-                    s->title, ri.count, ri.steps_run, job.eta, job.scale, job.cond);
+        ldm_cli_say(c->cmd, "%s: %d picture%s, %d steps, eta %g, scale %g, conditioning %s",
+                    s->title, ri.count, ri.count == 1 ? "" : "s", ri.steps_run, job.eta, job.scale,
+                    job.cond);
     if (!code)
         code = sample(c, s, run);
     if (!code)

@@ -26,6 +26,7 @@ static void put(char *to, const char *fmt, ...)
 typedef struct row {
     const char *label, *published;
     void (*write)(const ldm_compare *c, const ldm_cmp_side *s, char *to);
+    bool of_pictures; /* a mean over them: there must be one */
 } row;
 
 static const json_t *setting(const ldm_cmp_side *s, const char *name)
@@ -193,25 +194,25 @@ static void put_loading(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 }
 
 static const row parameters[] = {
-    {"scale_factor", "scale_factor", put_scale_factor},
-    {"conditioning_key", "conditioning_key", put_conditioning},
-    {"UNet attention", "attention", put_attention},
-    {"Sampling steps", "steps", put_steps},
-    {"Guidance scale", "guidance", put_guidance},
-    {"Parameter match", "match", put_match},
+    {"scale_factor", "scale_factor", put_scale_factor, false},
+    {"conditioning_key", "conditioning_key", put_conditioning, false},
+    {"UNet attention", "attention", put_attention, false},
+    {"Sampling steps", "steps", put_steps, false},
+    {"Guidance scale", "guidance", put_guidance, false},
+    {"Parameter match", "match", put_match, false},
 };
 
 static const row performance[] = {
-    {"Load time", "load", put_load},
-    {"Generation time", "generation", put_generation},
-    {"Image contrast", "contrast", put_contrast},
-    {"Brightness", "brightness", put_brightness},
-    {"Mean R / G / B", "colour", put_colour},
-    {"Color coherence", "coherence", put_coherence},
-    {"Skin-like order (R > G > B)", "skin", put_skin},
-    {"Face recognition", "faces", put_faces},
-    {"Frechet distance", "frechet", put_frechet},
-    {"Parameter loading", "loading", put_loading},
+    {"Load time", "load", put_load, false},
+    {"Generation time", "generation", put_generation, false},
+    {"Image contrast", "contrast", put_contrast, true},
+    {"Brightness", "brightness", put_brightness, true},
+    {"Mean R / G / B", "colour", put_colour, true},
+    {"Color coherence", "coherence", put_coherence, true},
+    {"Skin-like order (R > G > B)", "skin", put_skin, true},
+    {"Face recognition", "faces", put_faces, true},
+    {"Frechet distance", "frechet", put_frechet, true},
+    {"Parameter loading", "loading", put_loading, false},
 };
 
 static const char *published(const json_t *study, const char *name)
@@ -219,6 +220,14 @@ static const char *published(const json_t *study, const char *name)
     const char *text = json_string_value(json_object_get(study, name));
 
     return text ? text : "";
+}
+
+static void write_cell(const ldm_compare *c, const row *r, const ldm_cmp_side *s, char *to)
+{
+    if (r->of_pictures && !s->sum.good)
+        put(to, "no picture");
+    else
+        r->write(c, s, to);
 }
 
 static void study_table(const ldm_compare *c, const row *rows, size_t count, ldm_cmp_table *t)
@@ -238,10 +247,10 @@ static void study_table(const ldm_compare *c, const row *rows, size_t count, ldm
         put(t->cell[i][k++], "%s", rows[i].label);
         if (study)
             put(t->cell[i][k++], "%s", published(c->study_a, rows[i].published));
-        rows[i].write(c, &c->a, t->cell[i][k++]);
+        write_cell(c, &rows[i], &c->a, t->cell[i][k++]);
         if (study)
             put(t->cell[i][k++], "%s", published(c->study_b, rows[i].published));
-        rows[i].write(c, &c->b, t->cell[i][k++]);
+        write_cell(c, &rows[i], &c->b, t->cell[i][k++]);
     }
 }
 

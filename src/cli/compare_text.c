@@ -72,10 +72,11 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
 
     if (!list)
         return NULL;
-    add(list, ldm_cmp_format("%zu picture%s of each, seeds %llu to %llu on both sides, from %s.", n,
-                             n == 1 ? "" : "s", (unsigned long long)c->o->seed,
-                             (unsigned long long)(c->o->seed + n - 1),
-                             c->o->model.ckpt ? c->o->model.ckpt : "the shipped model"));
+    add(list,
+        ldm_cmp_format("%zu picture%s of each from seed %llu on, the same on both sides, from "
+                       "%s.",
+                       n, n == 1 ? "" : "s", (unsigned long long)c->o->seed,
+                       c->o->model.ckpt ? c->o->model.ckpt : "the shipped model"));
     if (c->judge)
         add(list, strdup("Face recognition: the share of pictures in which OpenCV's frontal face "
                          "cascade finds a face. Nobody trained it on pictures of this model."));
@@ -97,6 +98,9 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
                       c->b.title, c->a.title, c->b.title));
         add_findings(list, c);
     }
+    add(list,
+        strdup("Times are of this machine. Whichever side is loaded first may have waited for "
+               "the disk."));
     if (c->study_a)
         add(list, strdup("The columns \"study\" are what the study published, of another "
                          "checkpoint on another machine."));

@@ -42,7 +42,7 @@ stdout_has '"change": "attention heads"'
 stdout_has '"change": "key loading"'
 stdout_has '"change": "guidance"'
 stdout_has '"same_pictures": 2'
-stderr_has 'no Frechet distance.*--write-stats'
+stderr_has 'No Frechet distance.*--write-stats'
 [ -s more/ablation/scale_factor.yaml ] || die "no layer of the ablation"
 [ -s more/ablation/scale_factor_samples/00001.png ] || die "no pictures of the ablation"
 works check $TINY --config "$SRC/configs/study/approach2.yaml" \
