@@ -43,7 +43,10 @@ def config(entries: int, width: int, blocks: int) -> dict:
                                         "ch_mult": [1, 2, 4], "num_res_blocks": 1, "attn_resolutions": [], "attn_type": "none",
                                         "dropout": 0.0},
                            "lossconfig": {"target": "torch.nn.Identity"}}},
-            "cond_stage_config": "__is_unconditional__"}}}
+            "cond_stage_config": "__is_unconditional__"}},
+        # read by ldm alone; CompVis' code looks at `model` only
+        "ldm": {"description": "the shipped default is a small model trained on rendered portraits, not on photographs; "
+                               "its pictures are 64 x 64 (models/demo/README.md)"}}
 
 
 def checkpoint(first: FirstStage, unet: UNet, step: int, epoch: int) -> dict:
