@@ -18,21 +18,22 @@ static void estimate(const ldm_spec *s, ldm_graph *g)
 {
     static const ldm_cpu plain = {.isa = LDM_ISA_C};
     const ldm_backend *backend = ldm_cpu_backend(&plain);
+    ldm_weights *w = NULL;
     ldm_program *p = NULL;
     ldm_error err;
-    uint64_t bytes;
 
     if (!(ldm_graph_flop(g) >= 0))
         abort();
-    if (g->node_count > MAX_NODES ||
-        ldm_weights_estimate(s, g, backend, LDM_PRECISION_F32, &bytes, &err) ||
-        ldm_program_create(g, NULL, backend, LDM_PRECISION_F32, 2, 2, &p, &err)) {
+    if (g->node_count > MAX_NODES || ldm_weights_plan(s, g, backend, LDM_PRECISION_F32, &w, &err) ||
+        ldm_program_create(g, w, backend, LDM_PRECISION_F32, 2, 2, &p, &err)) {
         ldm_graph_free(g);
+        ldm_weights_free(w);
         return;
     }
     if (!ldm_program_arena_floats(p))
         abort();
     ldm_program_free(p); /* and the graph with it */
+    ldm_weights_free(w);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -382,25 +382,38 @@ ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int
     return st;
 }
 
+/* With the algorithms that the weights are, or will be, packed for: another size's need other
+ * scratch. */
 ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
                               int threads, uint64_t *weight_bytes, uint64_t *arena_bytes,
                               double *flop, ldm_error *err)
 {
+    ldm_weights *weights = NULL;
     ldm_program *p = NULL;
     ldm_graph *g;
-    ldm_status st = ldm_graph_create(m->spec, part, h, w, &g, err);
+    ldm_status st;
+    int nominal_h, nominal_w;
 
+    nominal_size(m, part, &nominal_h, &nominal_w);
+    st = ldm_graph_create(m->spec, part, nominal_h, nominal_w, &g, err);
     if (st)
         return st;
-    *flop = ldm_graph_flop(g);
-    st = ldm_weights_estimate(m->spec, g, m->backend, m->precision, weight_bytes, err);
-    if (!st)
-        st = ldm_program_create(g, NULL, m->backend, m->precision, n, threads, &p, err);
-    if (st) {
-        ldm_graph_free(g);
+    st = ldm_weights_plan(m->spec, g, m->backend, m->precision, &weights, err);
+    ldm_graph_free(g);
+    if (st)
         return st;
+    st = ldm_graph_create(m->spec, part, h, w, &g, err);
+    if (!st) {
+        *flop = ldm_graph_flop(g);
+        st = ldm_program_create(g, weights, m->backend, m->precision, n, threads, &p, err);
+        if (st)
+            ldm_graph_free(g);
     }
-    *arena_bytes = (uint64_t)ldm_program_arena_floats(p) * sizeof(float);
+    if (!st) {
+        *weight_bytes = ldm_weights_bytes(weights);
+        *arena_bytes = (uint64_t)ldm_program_arena_floats(p) * sizeof(float);
+    }
     ldm_program_free(p);
-    return LDM_OK;
+    ldm_weights_free(weights);
+    return st;
 }

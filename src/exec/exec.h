@@ -35,16 +35,16 @@ ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ld
                               ldm_weights **out, ldm_error *err);
 void ldm_weights_free(ldm_weights *w); /* NULL is fine */
 uint64_t ldm_weights_bytes(const ldm_weights *w);
-/* The bytes that ldm_weights_create would take, without reading anything. */
-ldm_status ldm_weights_estimate(const ldm_spec *spec, const ldm_graph *g,
-                                const ldm_backend *backend, ldm_precision precision,
-                                uint64_t *bytes, ldm_error *err);
+/* The same without values: tells the bytes and gives programs their algorithms, so that they can be
+ * measured, not run. */
+ldm_status ldm_weights_plan(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
+                            ldm_precision precision, ldm_weights **out, ldm_error *err);
 
 typedef struct ldm_program ldm_program;
 
 /* A graph of the same part as w's, for batches of n on `threads` threads. g is taken over on
- * success (freed with the program). w must outlive the program; NULL makes one that can be measured
- * (arena bytes) but not run. */
+ * success (freed with the program). w must outlive the program; with one that has no values the
+ * program can be measured (arena bytes) but not run. */
 ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_backend *backend,
                               ldm_precision precision, int n, int threads, ldm_program **out,
                               ldm_error *err);

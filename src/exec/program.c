@@ -122,7 +122,7 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
         size_t scratch;
 
         if (s->kind == LDM_STEP_CONV) {
-            int algorithm = p->weights ? p->weights->slots[i].plan.algorithm : -1;
+            int algorithm = p->weights->slots[i].plan.algorithm;
 
             ldm_step_conv_desc(p->graph, s, &d);
             st = p->backend->conv_plan(p->backend, &d, precision, algorithm, p->threads,

@@ -208,42 +208,68 @@ static ldm_status fill_all(fill_job *j, ldm_pool *pool, ldm_error *err)
     return st;
 }
 
-ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
-                              ldm_precision precision, const ldm_weight_source *src, ldm_pool *pool,
-                              ldm_weights **out, ldm_error *err)
+/* Algorithms, layout and size; no block yet. */
+static ldm_status plan_weights(const ldm_spec *spec, const ldm_graph *g, const ldm_steps *steps,
+                               const ldm_backend *backend, ldm_precision precision,
+                               ldm_weights **out, ldm_error *err)
 {
     ldm_weights *w = ldm_calloc(1, sizeof *w);
-    fill_job job = {.spec = spec, .backend = backend, .src = src, .w = w};
-    ldm_steps steps;
     ldm_status st;
 
     *out = NULL;
     if (!w)
         return ldm_error_nomem(err, sizeof *w, "the weights");
-    st = ldm_steps_create(g, &steps, err);
-    if (st) {
-        ldm_free(w);
-        return st;
-    }
-    job.steps = &steps;
-    w->count = steps.count;
-    w->slots = ldm_calloc((size_t)steps.count, sizeof *w->slots);
-    if (!w->slots) {
-        st = ldm_error_nomem(err, (size_t)steps.count * sizeof *w->slots, "the weights");
-        goto done;
-    }
-    st = plan_slots(spec, g, &steps, backend, precision, w->slots, &w->floats, err);
+    w->count = steps->count;
+    w->slots = ldm_calloc((size_t)steps->count, sizeof *w->slots);
+    if (w->slots)
+        st = plan_slots(spec, g, steps, backend, precision, w->slots, &w->floats, err);
+    else
+        st = ldm_error_nomem(err, (size_t)steps->count * sizeof *w->slots, "the weights");
     if (st)
-        goto done;
-    if (w->floats) {
+        ldm_weights_free(w);
+    else
+        *out = w;
+    return st;
+}
+
+ldm_status ldm_weights_plan(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
+                            ldm_precision precision, ldm_weights **out, ldm_error *err)
+{
+    ldm_steps steps;
+    ldm_status st = ldm_steps_create(g, &steps, err);
+
+    *out = NULL;
+    if (st)
+        return st;
+    st = plan_weights(spec, g, &steps, backend, precision, out, err);
+    ldm_steps_free(&steps);
+    return st;
+}
+
+ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
+                              ldm_precision precision, const ldm_weight_source *src, ldm_pool *pool,
+                              ldm_weights **out, ldm_error *err)
+{
+    fill_job job = {.spec = spec, .backend = backend, .src = src};
+    ldm_weights *w = NULL;
+    ldm_steps steps;
+    ldm_status st;
+
+    *out = NULL;
+    st = ldm_steps_create(g, &steps, err);
+    if (st)
+        return st;
+    st = plan_weights(spec, g, &steps, backend, precision, &w, err);
+    if (!st && w->floats) {
         w->block = ldm_pages_alloc(w->floats * sizeof *w->block);
-        if (!w->block) {
+        if (!w->block)
             st = ldm_error_nomem(err, w->floats * sizeof *w->block, "the packed weights");
-            goto done;
-        }
     }
-    st = fill_all(&job, pool, err);
-done:
+    if (!st) {
+        job.steps = &steps;
+        job.w = w;
+        st = fill_all(&job, pool, err);
+    }
     ldm_steps_free(&steps);
     if (st)
         ldm_weights_free(w);
@@ -264,26 +290,4 @@ void ldm_weights_free(ldm_weights *w)
 uint64_t ldm_weights_bytes(const ldm_weights *w)
 {
     return w->floats * sizeof *w->block;
-}
-
-ldm_status ldm_weights_estimate(const ldm_spec *spec, const ldm_graph *g,
-                                const ldm_backend *backend, ldm_precision precision,
-                                uint64_t *bytes, ldm_error *err)
-{
-    ldm_steps steps;
-    ldm_slot *slots;
-    size_t floats = 0;
-    ldm_status st = ldm_steps_create(g, &steps, err);
-
-    if (st)
-        return st;
-    slots = ldm_calloc((size_t)steps.count, sizeof *slots);
-    if (slots)
-        st = plan_slots(spec, g, &steps, backend, precision, slots, &floats, err);
-    else
-        st = ldm_error_nomem(err, (size_t)steps.count * sizeof *slots, "the weights");
-    ldm_free(slots);
-    ldm_steps_free(&steps);
-    *bytes = (uint64_t)floats * sizeof(float);
-    return st;
 }

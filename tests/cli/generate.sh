@@ -70,6 +70,11 @@ works metrics wide.png
 stdout_has ' 96 x 32$'
 rm -r wide wide.png x.npy
 
+# Weights are packed for the model's own size; other sizes run on the same algorithms.
+works generate $TINY --steps 1 --shape 3,2,2 -o small.png
+works generate $TINY --steps 1 --shape 3,4,4 -n 3 --batch 2 -o small/
+rm -r small small.png
+
 # JSON: one object, and nothing else on stdout.
 works generate $TINY --steps 2 -n 2 -o two/ --json
 [ "$(head -n 1 "$OUT")" = '{' ] && [ "$(tail -n 1 "$OUT")" = '}' ] || die "not one object"
