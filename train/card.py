@@ -47,7 +47,7 @@ scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count
 |---|---|---|
 | class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | UNetModel, width {width}, mult 1 2 3 4, {blocks} blocks a level, heads of 32 channels |
 | parameters | {first_params:,} | {unet_params:,} |
-| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | eps, weighted (1 + 1/SNR)^1/2, and its local means |
+| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
 | optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | the same, exponential average of the weights |
 | steps | {ae_steps:,} | {ldm_steps:,} |
 | pictures or latents seen | {ae_seen:,} | {ldm_seen:,} |
