@@ -21,13 +21,14 @@ enum { LDM_PART_COUNT = LDM_GRAPH_INDICES + 1 };
 
 /* Background hashing of the checkpoint file (hash.c). */
 typedef struct ldm_hash {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* guards the flags; held for moments only */
+    pthread_cond_t done;
     pthread_t thread;
     int fd; /* opened with the model: the same file that was loaded */
     struct stat seen;
     char *path;
-    bool started, joined;
-    ldm_status status;
+    bool started, running, finished; /* running: there is a thread to join */
+    ldm_status status;               /* this and the rest: written before finished */
     ldm_error error;
     char hex[65];
 } ldm_hash;

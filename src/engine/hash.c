@@ -47,13 +47,22 @@ static ldm_status compute(ldm_hash *h)
     return LDM_OK;
 }
 
+static void finish(ldm_hash *h)
+{
+    h->status = compute(h);
+    pthread_mutex_lock(&h->lock);
+    h->finished = true;
+    pthread_cond_broadcast(&h->done);
+    pthread_mutex_unlock(&h->lock);
+}
+
 static void *hash_main(void *arg)
 {
     ldm_hash *h = arg;
 
     /* Sampling goes first: on Linux a thread has a priority of its own. */
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
-    h->status = compute(h);
+    finish(h);
     return NULL;
 }
 
@@ -74,6 +83,7 @@ ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err)
         return st;
     }
     pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->done, NULL);
     return LDM_OK;
 }
 
@@ -95,25 +105,26 @@ ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err)
 
 void ldm_hash_start(ldm_hash *h)
 {
+    bool here = false;
+
     pthread_mutex_lock(&h->lock);
     if (!h->started) {
         h->started = true;
-        if (pthread_create(&h->thread, NULL, hash_main, h)) {
-            h->status = compute(h); /* no thread to be had: here, then */
-            h->joined = true;
-        }
+        h->running = !pthread_create(&h->thread, NULL, hash_main, h);
+        here = !h->running; /* no thread to be had */
     }
     pthread_mutex_unlock(&h->lock);
+    if (here)
+        finish(h);
 }
 
 ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err)
 {
     ldm_hash_start(h);
     pthread_mutex_lock(&h->lock);
-    if (!h->joined) {
-        pthread_join(h->thread, NULL);
-        h->joined = true;
-    }
+    /* Not by joining: a run that begins its first step meanwhile must get the lock. */
+    while (!h->finished)
+        pthread_cond_wait(&h->done, &h->lock);
     pthread_mutex_unlock(&h->lock);
     if (h->status && err)
         *err = h->error;
@@ -124,9 +135,10 @@ void ldm_hash_close(ldm_hash *h)
 {
     if (h->fd < 0)
         return;
-    if (h->started && !h->joined)
+    if (h->running)
         pthread_join(h->thread, NULL);
     close(h->fd);
+    pthread_cond_destroy(&h->done);
     pthread_mutex_destroy(&h->lock);
     ldm_free(h->path);
     h->path = NULL;
