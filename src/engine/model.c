@@ -345,7 +345,13 @@ static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_er
     st = ldm_weights_create(m->spec, g, m->backend, m->precision, &src, pool, &m->weights[part],
                             err);
     ldm_graph_free(g);
-    return st ? st : ldm_hash_unchanged(&m->hash, err);
+    if (!st)
+        st = ldm_hash_unchanged(&m->hash, err);
+    if (st) {
+        ldm_weights_free(m->weights[part]); /* not for the next one who asks */
+        m->weights[part] = NULL;
+    }
+    return st;
 }
 
 ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,
