@@ -51,9 +51,9 @@ static size_t larger(size_t a, size_t b)
 
 static ldm_status prepare(bench *b, const ldm_bench_options *o, ldm_error *err)
 {
-    size_t in = (size_t)b->m->spec->unet.in_channels * (size_t)(b->n * b->h * b->w), i;
-    size_t out = (size_t)b->m->spec->unet.out_channels * (size_t)(b->n * b->h * b->w);
-    int f = b->m->spec->downsample;
+    const ldm_spec *s = b->m->spec;
+    const size_t f = (size_t)s->downsample;
+    size_t hw, in, out, z, i;
     ldm_rng rng;
     ldm_status st;
 
@@ -62,20 +62,22 @@ static ldm_status prepare(bench *b, const ldm_bench_options *o, ldm_error *err)
         st = ldm_model_program(b->m, LDM_GRAPH_UNET, b->h, b->w, b->n, b->pool, &b->unet, err);
     if (st)
         return st;
+    hw = (size_t)b->h * (size_t)b->w;
+    in = (size_t)b->n * (size_t)s->unet.in_channels * hw;
+    out = (size_t)b->n * (size_t)s->unet.out_channels * hw;
+    z = (size_t)s->vq.embed_dim * hw; /* the decoder reads x as well */
     b->arena_floats = ldm_program_arena_floats(b->unet);
     b->arena = ldm_pages_alloc(b->arena_floats * sizeof *b->arena);
-    b->x = ldm_reallocarray(NULL, in, sizeof *b->x);
-    b->eps = ldm_reallocarray(NULL, larger(in, out), sizeof *b->eps);
+    b->x = ldm_reallocarray(NULL, larger(in, z), sizeof *b->x);
+    b->eps = ldm_reallocarray(NULL, out, sizeof *b->eps);
     b->t = ldm_reallocarray(NULL, (size_t)b->n, sizeof *b->t);
     b->rounds_s = ldm_calloc((size_t)b->rounds, sizeof *b->rounds_s);
-    b->image = ldm_reallocarray(
-        NULL, (size_t)b->m->spec->vq.out_ch * (size_t)(b->h * f) * (size_t)(b->w * f),
-        sizeof *b->image);
+    b->image = ldm_reallocarray(NULL, (size_t)s->vq.out_ch * f * f * hw, sizeof *b->image);
     if (!b->arena || !b->x || !b->eps || !b->t || !b->rounds_s || !b->image)
         return ldm_error_nomem(err, b->arena_floats * sizeof *b->arena, "the benchmark");
     ldm_pages_touch(b->arena, b->arena_floats * sizeof *b->arena); /* as a run does */
     ldm_rng_seed(&rng, 42);
-    ldm_rng_randn(&rng, b->x, in);
+    ldm_rng_randn(&rng, b->x, larger(in, z));
     for (i = 0; i < (size_t)b->n; i++)
         b->t[i] = 500;
     return LDM_OK;
