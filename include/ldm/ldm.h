@@ -159,7 +159,8 @@ typedef struct ldm_job {
     int threads;             /* 0: as many as processors may be used */
     uint64_t max_memory;     /* bytes for the whole process; 0: no limit */
     bool (*skip)(void *ctx, int index); /* true: picture `index` is not wanted; may be NULL */
-    int (*progress)(void *ctx, const ldm_progress *p); /* nonzero cancels; may be NULL */
+    int (*progress)(void *ctx, const ldm_progress *p); /* nonzero cancels, but not while decoding:
+                                pictures whose latents are done are finished; may be NULL */
     void *ctx;
 } ldm_job;
 
@@ -173,7 +174,7 @@ LDM_API void ldm_model_init_job(const ldm_model *m, ldm_job *job);
 
 typedef struct ldm_run ldm_run;
 
-/* job is copied; the arrays in it stay the caller's and must outlive the run. */
+/* job is copied, its strings too; the arrays in it stay the caller's and must outlive the run. */
 LDM_API ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
                                   ldm_error *err);
 LDM_API void ldm_run_free(ldm_run *r);

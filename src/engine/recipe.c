@@ -20,6 +20,25 @@ static json_t *seed_json(uint64_t seed)
     return j;
 }
 
+/* A file's name may be any bytes, JSON is UTF-8: others become '?'. */
+static json_t *name_json(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    json_t *j = json_string(name);
+    char *copy, *p;
+
+    if (j)
+        return j;
+    copy = ldm_strdup(name);
+    for (p = copy; p && *p; p++) {
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    }
+    j = copy ? json_string(copy) : NULL;
+    ldm_free(copy);
+    return j;
+}
+
 /* Not json_dumps: that loses a key, and says nothing, where its buffer cannot grow. */
 static int append(const char *bytes, size_t size, void *out)
 {
@@ -30,7 +49,6 @@ static int append(const char *bytes, size_t size, void *out)
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res, int c,
                              int h, int w, char **json, ldm_error *err)
 {
-    const char *path = ldm_ckpt_path(m->ckpt), *name = strrchr(path, '/');
     const char *hex;
     ldm_str yaml = {0}, text = {0};
     json_t *root;
@@ -44,27 +62,28 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_r
     ldm_config_emit(m->config, &yaml);
     root = yaml.failed
                ? NULL
-               : json_pack("{s:s, s:{s:s, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, "
-                           "s:f, s:f, s:s, s:b, "
-                           "s:b, s:[i, i, i]}",
-                           "ldm", ldm_version(), "checkpoint", "name", name ? name + 1 : path,
-                           "sha256", hex, "default", (int)m->is_default, "config", yaml.data,
-                           "weights", m->audit->effective.ema ? "EMA" : "raw", "precision",
-                           m->precision == LDM_PRECISION_EXACT ? "exact" : "f32", "seed",
-                           seed_json(res->seed), "index", res->index, "sampler", "ddim", "steps",
-                           job->steps, "timesteps", job->timesteps ? job->timesteps : "compvis",
-                           "eta", job->eta, "temperature", job->temperature, "scale", job->scale,
-                           "cond", job->cond, "quantize", (int)job->quantize, "quantize_x0",
-                           (int)job->quantize_x0, "shape", c, h, w);
+               : json_pack(
+                     "{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, "
+                     "s:f, s:f, s:s, s:b, "
+                     "s:b, s:[i, i, i]}",
+                     "ldm", ldm_version(), "checkpoint", "name", name_json(ldm_ckpt_path(m->ckpt)),
+                     "sha256", hex, "default", (int)m->is_default, "config", yaml.data, "weights",
+                     m->audit->effective.ema ? "EMA" : "raw", "precision",
+                     m->precision == LDM_PRECISION_EXACT ? "exact" : "f32", "seed",
+                     seed_json(res->seed), "index", res->index, "sampler", "ddim", "steps",
+                     job->steps, "timesteps", job->timesteps, "eta", job->eta, "temperature",
+                     job->temperature, "scale", job->scale, "cond", job->cond, "quantize",
+                     (int)job->quantize, "quantize_x0", (int)job->quantize_x0, "shape", c, h, w);
     ldm_str_free(&yaml);
     if (!root)
         return ldm_error_nomem(err, 0, "the recipe");
     /* What a recipe cannot repeat is said in it. */
-    if (job->x_t || job->noise || job->mask)
-        json_object_set_new(root, "arrays",
-                            json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL, "noise",
-                                      job->noise != NULL, "mask", job->mask != NULL));
-    failed = json_dump_callback(root, append, &text, JSON_INDENT(1));
+    failed = (job->x_t || job->noise || job->mask) &&
+             json_object_set_new(root, "arrays",
+                                 json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL, "noise",
+                                           job->noise != NULL, "mask", job->mask != NULL));
+    if (!failed)
+        failed = json_dump_callback(root, append, &text, JSON_INDENT(1));
     json_decref(root);
     if (failed || text.failed) {
         ldm_str_free(&text);

@@ -215,6 +215,19 @@ static ldm_status estimate_time(ldm_run *r, ldm_error *err)
     return st;
 }
 
+/* The caller's strings need not live as long as the run, whose recipes name them. */
+static ldm_status copy_strings(ldm_run *r, ldm_error *err)
+{
+    ldm_job *j = &r->job;
+
+    r->texts = ldm_arena_create(0);
+    if (!r->texts)
+        return ldm_error_nomem(err, 0, "the run");
+    j->timesteps = ldm_arena_strdup(r->texts, j->timesteps ? j->timesteps : "compvis");
+    j->cond = ldm_arena_strdup(r->texts, j->cond);
+    return j->timesteps && j->cond ? LDM_OK : ldm_error_nomem(err, 0, "the run");
+}
+
 ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)
 {
     ldm_run *r = ldm_calloc(1, sizeof *r);
@@ -230,8 +243,7 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     if (!st) {
         r->chw = (size_t)r->job.latent_c * (size_t)r->job.latent_h * (size_t)r->job.latent_w;
         settle_batch(r);
-        r->texts = ldm_arena_create(0);
-        st = r->texts ? LDM_OK : ldm_error_nomem(err, 0, "the run");
+        st = copy_strings(r, err);
     }
     if (!st)
         st = ldm_pool_create(job->threads, &r->pool, err);
@@ -255,18 +267,22 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     return LDM_OK;
 }
 
-void ldm_run_free(ldm_run *r)
+/* [batch + 1] programs. Without them the job may have been refused, and its batch be any number. */
+static void free_programs(ldm_program **programs, int batch)
 {
     int i;
 
+    for (i = 0; programs && i <= batch; i++)
+        ldm_program_free(programs[i]);
+    ldm_free(programs);
+}
+
+void ldm_run_free(ldm_run *r)
+{
     if (!r)
         return;
-    for (i = 0; i <= r->job.batch; i++) {
-        ldm_program_free(r->unet ? r->unet[i] : NULL);
-        ldm_program_free(r->quantize_x0 ? r->quantize_x0[i] : NULL);
-    }
-    ldm_free(r->unet);
-    ldm_free(r->quantize_x0);
+    free_programs(r->unet, r->job.batch);
+    free_programs(r->quantize_x0, r->job.batch);
     ldm_free(r->pictures);
     ldm_program_free(r->quantize);
     ldm_program_free(r->decode);

@@ -1,5 +1,6 @@
 /* ldm.h as a program uses it: what a picture depends on, progress and cancelling, wrong values,
  * memory limits, recipes. */
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,6 +232,7 @@ static void wrong_numbers_are_named(void **state)
     REFUSE(count, -3, "count");
     REFUSE(batch, -1, "batch");
     REFUSE(batch, 1 << 20, "batch");
+    REFUSE(batch, INT_MAX, "batch");
     REFUSE(threads, -1, "threads");
     REFUSE(latent_c, 4, "shape");
     REFUSE(latent_h, 8, "shape"); /* one side alone */
@@ -554,6 +556,49 @@ static void a_png_carries_the_recipe(void **state)
     unlink(path);
 }
 
+/* A name that is not UTF-8, and strings that the caller takes back. */
+static void a_recipe_needs_nothing_of_the_caller(void **state)
+{
+    char path[] = "/tmp/ldm_api_\xe9_XXXXXX", spacing[] = "trailing", cond[] = "zeros";
+    int fd = mkstemp(path);
+    ldm_model_options opt = small_options();
+    ldm_job job = short_job(1);
+    ldm_error err = {.msg = ""};
+    char target[PATH_MAX], *recipe;
+    ldm_result res;
+    ldm_model *m;
+    ldm_run *run;
+    json_t *o;
+    bool have;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+    assert_non_null(realpath(SMALL_CKPT, target));
+    assert_int_equal(symlink(target, path), 0);
+    opt.ckpt = path;
+    job.timesteps = spacing;
+    job.cond = cond;
+    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_OK);
+    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    memset(spacing, 'x', sizeof spacing - 1);
+    memset(cond, 'x', sizeof cond - 1);
+    assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+    if (ldm_run_recipe(run, &res, &recipe, &err))
+        fail_msg("%s", err.msg);
+    o = json_loads(recipe, 0, NULL);
+    assert_non_null(o);
+    assert_memory_equal(text_of(json_object_get(o, "checkpoint"), "name"), "ldm_api_?_", 10);
+    assert_string_equal(text_of(o, "timesteps"), "trailing");
+    assert_string_equal(text_of(o, "cond"), "zeros");
+    json_decref(o);
+    ldm_release(recipe);
+    ldm_run_free(run);
+    ldm_model_close(m);
+    unlink(path);
+}
+
 static void a_large_seed_stays_exact(void **state)
 {
     ldm_model *m = open_small();
@@ -628,6 +673,7 @@ int main(void)
         cmocka_unit_test(memory_limits_refuse),
         cmocka_unit_test(notes_tell_what_the_run_does),
         cmocka_unit_test(a_png_carries_the_recipe),
+        cmocka_unit_test(a_recipe_needs_nothing_of_the_caller),
         cmocka_unit_test(a_large_seed_stays_exact),
         cmocka_unit_test(a_recipe_repeats_its_picture),
     };
