@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -90,8 +91,9 @@ static void numbers_for_people(void **state)
 
 static void output_appears_only_when_committed(void **state)
 {
-    char dir[] = "/tmp/ldm-base-XXXXXX", path[64];
+    char dir[] = "/tmp/ldm-base-XXXXXX", path[64], pipe[64];
     ldm_outfile out;
+    struct stat is;
     ldm_error err;
     char *data;
     size_t size;
@@ -111,6 +113,15 @@ static void output_appears_only_when_committed(void **state)
     ldm_free(data);
     assert_int_equal(ldm_file_read(path, 4, &data, &size, &err), LDM_ERR_LIMIT);
     assert_int_equal(ldm_file_write(dir, "x", 1, &err), LDM_ERR_IO);
+    snprintf(pipe, sizeof pipe, "%s/pipe", dir);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(ldm_file_write(pipe, "x", 1, &err), LDM_ERR_IO);
+    assert_int_equal(lstat(pipe, &is), 0);
+    assert_true(S_ISFIFO(is.st_mode));
+    assert_int_equal(unlink(pipe), 0);
+    assert_int_equal(symlink(path, pipe), 0);
+    assert_int_equal(ldm_file_write(pipe, "x", 1, &err), LDM_ERR_IO);
+    assert_int_equal(unlink(pipe), 0);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(dir), 0); /* no temporary file is left */
 }

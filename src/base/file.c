@@ -145,12 +145,18 @@ ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)
 {
     static const char suffix[] = ".part-XXXXXX";
     size_t len = strlen(path);
+    struct stat there;
     mode_t mask;
     int fd;
 
     memset(out, 0, sizeof *out);
     if (ldm_is_dir(path))
         return ldm_error_set(err, LDM_ERR_IO, "cannot write %s: it is a folder", path);
+    /* rename() would put a plain file in the place of /dev/null, for every program there is. */
+    if (!lstat(path, &there) && !S_ISREG(there.st_mode))
+        return ldm_error_set(err, LDM_ERR_IO,
+                             "cannot write %s: a device, pipe or link has that name; give another",
+                             path);
     out->path = ldm_strdup(path);
     out->tmp_path = ldm_malloc(len + sizeof suffix);
     if (!out->path || !out->tmp_path) {

@@ -35,6 +35,7 @@ static char *parent_of(const char *path)
 
 static int check_file(const ldm_command *cmd, const char *option, const char *path)
 {
+    struct stat there;
     char *dir;
     int code = LDM_EXIT_OK;
 
@@ -42,6 +43,8 @@ static int check_file(const ldm_command *cmd, const char *option, const char *pa
         return LDM_EXIT_OK;
     if (is_folder(path) || path[strlen(path) - 1] == '/')
         return ldm_cli_usage(cmd, "%s: '%s' is a folder; name a file", option, path);
+    if (!lstat(path, &there) && !S_ISREG(there.st_mode))
+        return ldm_cli_usage(cmd, "%s: '%s' is a device, pipe or link; name a file", option, path);
     dir = parent_of(path);
     if (!dir)
         return ldm_cli_nomem(cmd);
@@ -109,6 +112,21 @@ static char *with_suffix(const char *file, const char *suffix)
     return name;
 }
 
+/* The later of two results under one name would replace the earlier. */
+static int check_names(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out)
+{
+    const char *names[] = {out->file, out->npz, o->save_latent, o->save_image};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (names[i] && names[k] && !strcmp(names[i], names[k]))
+                return ldm_cli_usage(cmd, "'%s' is named for two results; give each its own name",
+                                     names[i]);
+        }
+    }
+    return LDM_EXIT_OK;
+}
+
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
 {
     const char *path = o->out ? o->out : default_folder;
@@ -142,7 +160,7 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
         code = check_file(cmd, "--save-latent", o->save_latent);
     if (!code)
         code = check_file(cmd, "--save-image", o->save_image);
-    return code;
+    return code ? code : check_names(cmd, o, out);
 }
 
 int ldm_output_make(const ldm_command *cmd, const ldm_output *out)

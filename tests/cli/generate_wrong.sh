@@ -71,3 +71,11 @@ fails 1 "memory" generate $TINY --max-memory 1M -o f.png
 LDM_MAX_ISA=sse9
 export LDM_MAX_ISA
 fails 2 "sse9" generate $TINY -o f.png
+
+# A name that is no plain file's is left alone, and each result has its own.
+mkfifo pipe
+fails 2 "-o: 'pipe' is a device, pipe or link" generate $TINY --steps 1 -o pipe
+ln -s elsewhere link
+fails 2 "--save-latent: 'link' is a device" generate $TINY --steps 1 -o x.png --save-latent link
+fails 2 "'x.npy' is named for two results" \
+    generate $TINY --steps 1 -o x.png --save-latent x.npy --save-image x.npy
