@@ -107,8 +107,8 @@ typedef struct ldm_ckpt_global {
 size_t ldm_ckpt_global_count(const ldm_ckpt *ck);
 ldm_ckpt_global ldm_ckpt_global_at(const ldm_ckpt *ck, size_t i);
 
-/* One renaming rule: every occurrence of `from` in a key becomes `to`, as Python's str.replace; with a
- * ^ in front, only at the key's beginning. */
+/* One renaming rule: every occurrence of `from` in a key becomes `to`, as Python's str.replace;
+ * with a ^ in front, only at the key's beginning. */
 typedef struct ldm_ckpt_rename_rule {
     const char *from, *to;
 } ldm_ckpt_rename_rule;

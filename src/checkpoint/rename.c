@@ -5,7 +5,11 @@
 #include "base/str.h"
 #include "checkpoint/index.h"
 
-/* Appends `name` with every occurrence of the rule's text replaced. Returns whether there was one. */
+/* Rules may feed each other ("a" becomes "bb", "b" becomes "cc", ...): no key needs so many. */
+enum { MAX_RENAMED = 4096 };
+
+/* Appends `name` with every occurrence of the rule's text replaced, and gives up behind MAX_RENAMED
+ * bytes. Returns whether there was one. */
 static bool apply(const ldm_ckpt_rename_rule *rule, const char *name, ldm_str *out)
 {
     bool anchored = rule->from[0] == '^';
@@ -17,7 +21,8 @@ static bool apply(const ldm_ckpt_rename_rule *rule, const char *name, ldm_str *o
         ldm_str_puts(out, name);
         return false;
     }
-    while ((hit = anchored ? (strncmp(name, from, len) == 0 ? name : NULL) : strstr(name, from))) {
+    while (out->len <= MAX_RENAMED &&
+           (hit = anchored ? (strncmp(name, from, len) == 0 ? name : NULL) : strstr(name, from))) {
         ldm_str_append(out, name, (size_t)(hit - name));
         ldm_str_puts(out, rule->to);
         name = hit + len;
@@ -33,28 +38,41 @@ static ldm_status rename_one(ldm_ckpt *ck, ldm_tensor_info *t, const ldm_ckpt_re
                              size_t count, size_t *renamed, ldm_error *err)
 {
     ldm_str now = {0}, next = {0};
+    ldm_status st = LDM_OK;
     bool any = false;
     size_t i;
 
     ldm_str_puts(&now, t->name);
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count && !st; i++) {
         ldm_str swap = now;
+        bool hit;
 
         next.len = 0;
-        any |= apply(&rules[i], now.data ? now.data : "", &next);
+        hit = apply(&rules[i], now.data ? now.data : "", &next);
+        any |= hit;
         now = next;
         next = swap;
         if (now.failed || next.failed)
-            break;
+            st = ldm_error_nomem(err, 0, "renamed keys");
+        else if (hit && now.len > MAX_RENAMED)
+            st = ldm_error_set(err, LDM_ERR_LIMIT,
+                               "%s: renaming makes more than %d bytes of the key '%.120s'; see "
+                               "ldm.load.rename in the configuration",
+                               ck->src.name, MAX_RENAMED, t->name);
     }
-    if (!now.failed && !next.failed && any) {
-        t->name = ldm_arena_strndup(ck->keep, now.data, now.len);
-        ++*renamed;
+    if (!st && any) {
+        const char *name = ldm_arena_strndup(ck->keep, now.data, now.len);
+
+        if (name) {
+            t->name = name;
+            ++*renamed;
+        } else {
+            st = ldm_index_no_room(ck, "renamed keys", err);
+        }
     }
-    any = now.failed || next.failed || !t->name;
     ldm_str_free(&now);
     ldm_str_free(&next);
-    return any ? ldm_error_nomem(err, 0, "renamed keys") : LDM_OK;
+    return st;
 }
 
 static void fill_names(ldm_ckpt *ck)
@@ -67,26 +85,34 @@ static void fill_names(ldm_ckpt *ck)
     }
 }
 
-/* Drops the earlier of equal names. */
+/* Drops all but the last of equal names. */
 static ldm_status drop_hidden(ldm_ckpt *ck, ldm_error *err)
 {
-    size_t twice, hidden;
+    size_t i, kept = 0;
     ldm_status st;
 
-    for (;;) {
-        fill_names(ck);
-        twice = ldm_names_sort(ck->by_name, ck->tensor_count);
-        if (twice >= ck->tensor_count)
-            return LDM_OK;
-        hidden = ck->by_name[twice - 1].index;
+    fill_names(ck);
+    if (ldm_names_sort(ck->by_name, ck->tensor_count) == ck->tensor_count)
+        return LDM_OK;
+    for (i = 1; i < ck->tensor_count; i++) {
+        const ldm_name *earlier = &ck->by_name[i - 1], *later = &ck->by_name[i];
+
+        if (strcmp(earlier->name, later->name))
+            continue;
+        ck->tensors[earlier->index].info.name = NULL;
         st = ldm_index_warn(ck, err, "two keys became '%.120s' by renaming: the later one counts",
-                            ck->by_name[twice].name);
+                            later->name);
         if (st)
             return st;
-        ck->tensor_count--;
-        memmove(&ck->tensors[hidden], &ck->tensors[hidden + 1],
-                (ck->tensor_count - hidden) * sizeof *ck->tensors);
     }
+    for (i = 0; i < ck->tensor_count; i++) {
+        if (ck->tensors[i].info.name)
+            ck->tensors[kept++] = ck->tensors[i];
+    }
+    ck->tensor_count = kept;
+    fill_names(ck);
+    ldm_names_sort(ck->by_name, ck->tensor_count);
+    return LDM_OK;
 }
 
 ldm_status ldm_ckpt_rename(ldm_ckpt *ck, const ldm_ckpt_rename_rule *rules, size_t count,

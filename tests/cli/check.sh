@@ -36,3 +36,11 @@ fails 1 "nothing.ckpt.*No such file" check --ckpt nothing.ckpt --config "$CONFIG
 fails 1 "nothing.yaml.*No such file" check --ckpt "$CKPT" --config nothing.yaml
 fails 1 "is a folder" check --ckpt . --config "$CONFIG"
 fails 1 "config.yaml" check --ckpt "$CONFIG" --config "$CONFIG"
+
+# Renaming: of keys that become one the last counts; rules that feed each other end in time.
+ldm check $TINY --set 'ldm.load.rename={"in_layers": "out_layers"}' --json
+[ "$CODE" -eq 3 ] || die "half of the residual blocks' keys are gone"
+stdout_has '"model.diffusion_model.input_blocks.1.0.in_layers.0.weight"'
+A=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa B=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb C=cccccccccccccccccccccccccccccccc
+fails 1 'renaming makes more than 4096 bytes of the key' \
+    check $TINY --set "ldm.load.rename={\"e\": $A, \"a\": $B, \"b\": $C, \"c\": $A$A}"
