@@ -136,9 +136,11 @@ static int decoder_level(ldm_builder *b, const ldm_vq_config *v, int level, int 
     char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
     int levels = v->ch_mult.count, c = level_channels(v, level);
     int cin = level_channels(v, level < levels - 1 ? level + 1 : level);
+    /* Counted up from the coarsest level, as in the original: no multiple, not the encoder's. */
+    int resolution = (v->resolution >> (levels - 1)) << (levels - 1 - level);
 
     snprintf(path, sizeof path, "decoder.up.%d", level);
-    x = level_blocks(b, v, path, x, cin, c, v->num_res_blocks + 1, v->resolution >> level);
+    x = level_blocks(b, v, path, x, cin, c, v->num_res_blocks + 1, resolution);
     if (level) {
         x = ldm_b_unary(b, LDM_OP_UPSAMPLE, x, c);
         if (v->resamp_with_conv)

@@ -637,5 +637,7 @@ ldm_status ldm_spec_read_params(ldm_spec *s, const ldm_config *cfg, ldm_error *e
                              "the configuration has no `model:` section; a CompVis YAML begins "
                              "with one");
     st = read_diffusion(&r, model);
-    return st ? st : ldm_spec_mark_effects(s, err);
+    if (!st)
+        ldm_spec_mark_effects(s);
+    return st;
 }

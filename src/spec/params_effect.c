@@ -25,13 +25,12 @@ static void mark(ldm_spec *s, const char *path, const char *reason)
     }
 }
 
-ldm_status ldm_spec_mark_effects(ldm_spec *s, ldm_error *err)
+void ldm_spec_mark_effects(ldm_spec *s)
 {
     const ldm_unet_config *u = &s->unet;
     const ldm_diffusion_config *d = &s->diffusion;
     ldm_setting *key = find(s, "model.params.conditioning_key");
 
-    (void)err;
     if (u->num_head_channels != -1) {
         mark(s, "model.params.unet_config.params.num_heads", "num_head_channels is set and wins");
         mark(s, "model.params.unet_config.params.num_heads_upsample",
@@ -53,5 +52,4 @@ ldm_status ldm_spec_mark_effects(ldm_spec *s, ldm_error *err)
         mark(s, "model.params.linear_start", "the cosine schedule does not take it");
         mark(s, "model.params.linear_end", "the cosine schedule does not take it");
     }
-    return LDM_OK;
 }

@@ -18,6 +18,6 @@ int ldm_spec_add(ldm_spec *s, const ldm_tensor_spec *t);
 ldm_status ldm_spec_read_params(ldm_spec *s, const ldm_config *cfg, ldm_error *err);
 
 /* Marks settings that have no effect with the others as they are (params_effect.c). */
-ldm_status ldm_spec_mark_effects(ldm_spec *s, ldm_error *err);
+void ldm_spec_mark_effects(ldm_spec *s);
 
 #endif

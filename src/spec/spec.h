@@ -218,9 +218,6 @@ void ldm_spec_free(ldm_spec *s); /* NULL is fine */
 int ldm_spec_find(const ldm_spec *s, const char *name);                   /* tensor number or -1 */
 const ldm_setting *ldm_spec_setting(const ldm_spec *s, const char *path); /* below model.params */
 
-/* Heads of the attention in each block that has one, for people: "input_blocks.4: 4 heads x 32".
- * Its number is the count of ATTENTION nodes of the UNet graph; walk the graph for it. */
-
 /* The graph of one part. h, w: size of the latent (UNET, DECODE, QUANTIZE, INDICES) or of the
  * picture (ENCODE). LDM_ERR_USAGE where the network cannot take that size (says which multiple it
  * needs). */

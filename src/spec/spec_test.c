@@ -297,6 +297,11 @@ static void the_first_stage_obeys_its_options(void **state)
     expect_shape(d.spec, "first_stage_model.quantize.embedding.weight", 2, 64, 3);
     expect_shape(d.spec, "first_stage_model.quant_conv.weight", 4, 3, 4);
     done(&d);
+    /* The encoder halves 65 to 32; the decoder doubles 32 to 64. */
+    d = DESCRIBE(VQ "ddconfig.resolution=65", VQ "ddconfig.attn_resolutions=[64]");
+    assert_null(tensor(d.spec, "first_stage_model.encoder.down.0.attn.0.q.weight"));
+    assert_non_null(tensor(d.spec, "first_stage_model.decoder.up.0.attn.0.q.weight"));
+    done(&d);
 }
 
 /* Attentions: input blocks at 64 and 96 channels (0, 1), the middle (2), output blocks (3...). */
