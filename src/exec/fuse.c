@@ -53,11 +53,16 @@ static void absorb(fuser *f, const ldm_node *n, ldm_step *s)
     s->y = n->out;
 }
 
-static void fuse_norm(fuser *f, ldm_step *s)
+static bool computed_before(const fuser *f, int value, const ldm_node *n)
+{
+    return f->producer[value] < (int)(n - f->g->nodes);
+}
+
+static void fuse_norm(fuser *f, ldm_step *s, const ldm_node *self)
 {
     const ldm_node *n = sole_reader(f, s->y, LDM_OP_SCALE_SHIFT);
 
-    if (n && n->in[0] == s->y) {
+    if (n && n->in[0] == s->y && computed_before(f, n->in[1], self)) {
         s->vector = n->in[1];
         absorb(f, n, s);
     }
@@ -82,11 +87,6 @@ static ldm_step *vector_maker(fuser *f, int vector)
             return s->kind == LDM_STEP_CONV && s->extra_bias < 0 ? s : NULL;
     }
     return NULL;
-}
-
-static bool computed_before(const fuser *f, int value, const ldm_node *n)
-{
-    return f->producer[value] < (int)(n - f->g->nodes);
 }
 
 static void fuse_conv(fuser *f, ldm_step *s, const ldm_node *self)
@@ -266,7 +266,7 @@ static ldm_status fuse_nodes(fuser *f, ldm_error *err)
             }
             fuse_conv(f, s, n);
         } else if (s->kind == LDM_STEP_NORM) {
-            fuse_norm(f, s);
+            fuse_norm(f, s, n);
         } else if (s->kind == LDM_STEP_ADD) {
             s->residual = n->in[1];
         } else if (s->kind == LDM_STEP_ADD_VECTOR) {
