@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -243,10 +244,12 @@ void ldm_pool_run(ldm_pool *p, size_t count, ldm_task_fn *fn, void *arg)
 int ldm_cpu_count(void)
 {
     cpu_set_t set;
-    int n = 1;
+    int n;
 
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         n = CPU_COUNT(&set);
+    else /* more processors than the set has room for */
+        n = (int)sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? n : 1;
 }
