@@ -1,7 +1,7 @@
 /* `ldm check` and `ldm inspect`: opening what the reports of audit are about. */
-#include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "engine/engine.h"
 
 static ldm_status hand_over(ldm_str *s, char **report, ldm_error *err)
@@ -52,21 +52,21 @@ static bool ends_in(const char *path, const char *ending)
 /* A checkpoint is told by its first bytes; what no checkpoint begins like is read as YAML. */
 static bool looks_like_text(const char *path)
 {
-    unsigned char head[256];
+    const unsigned char *head;
+    bool text = true;
+    ldm_map map;
     size_t n, i;
-    FILE *f = fopen(path, "rb");
 
-    if (!f)
-        return false;
-    n = fread(head, 1, sizeof head, f);
-    fclose(f);
+    if (ldm_map_open(path, &map, NULL))
+        return false; /* whoever opens it next says why */
+    head = map.data;
+    n = map.size < 256 ? (size_t)map.size : 256;
     if (n >= 9 && head[8] == '{' && head[7] == 0) /* safetensors: a length, then JSON */
-        return false;
-    for (i = 0; i < n; i++) {
-        if (head[i] < 0x20 && head[i] != '\n' && head[i] != '\r' && head[i] != '\t')
-            return false;
-    }
-    return true;
+        text = false;
+    for (i = 0; text && i < n; i++)
+        text = head[i] >= 0x20 || head[i] == '\n' || head[i] == '\r' || head[i] == '\t';
+    ldm_map_close(&map);
+    return text;
 }
 
 static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, ldm_str *text,

@@ -19,6 +19,8 @@ works inspect "$CONFIG" --shapes --json
 
 fails 1 "nothing.*No such file" inspect nothing
 fails 1 "is a folder" inspect .
+mkfifo pipe
+fails 1 "pipe is not a regular file" inspect pipe # and not waited for
 : >empty
 fails 1 "empty" inspect empty
 head -c 4096 /dev/zero >zeros
