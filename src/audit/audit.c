@@ -365,9 +365,10 @@ ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
     if (!st) {
         first_fault(a, &fault);
         if (!others)
-            ldm_str_printf(&fault, "%zu keys are missing, %zu unexpected and %zu have another shape, "
-                                   "and ldm.load.strict is true", a->missing_count,
-                           a->unexpected_count, a->mismatched_count);
+            ldm_str_printf(&fault,
+                           "%zu keys are missing, %zu unexpected and %zu have another shape, "
+                           "and ldm.load.strict is true",
+                           a->missing_count, a->unexpected_count, a->mismatched_count);
         if (others > 1)
             ldm_str_printf(&fault, " (and %zu more tensors that a run reads do not fit)",
                            others - 1);

@@ -28,6 +28,13 @@ typedef struct ldm_load_policy {
     bool init_missing; /* tensors that a run reads and the file lacks are initialised at random */
 } ldm_load_policy;
 
+/* What the user gave, for the command that a report ends with: configuration files in the order in
+ * which they are laid, and --set values. */
+typedef struct ldm_audit_given {
+    const char **configs, **sets;
+    size_t config_count, set_count;
+} ldm_audit_given;
+
 typedef struct ldm_shape_mismatch {
     const ldm_tensor_spec *expected;
     const ldm_tensor_info *found;
@@ -54,6 +61,8 @@ typedef struct ldm_audit {
     ldm_load_policy policy;
     size_t initialised; /* run_missing, where the policy permits it; else 0 */
     bool fits;          /* both are 0, or what the policy makes of it */
+
+    ldm_audit_given given; /* empty until the caller sets it; outlives the audit */
 
     struct ldm_audit_private *priv;
 } ldm_audit;

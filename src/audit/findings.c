@@ -93,6 +93,8 @@ static void find_sources(const ldm_audit *a, ldm_findings *f)
 {
     size_t i;
 
+    for (i = 0; i < a->given.config_count; i++)
+        add_source(f, a->given.configs[i]);
     for (i = 0; i < a->spec->setting_count; i++)
         add_source(f, a->spec->settings[i].origin.source);
     for (i = 0; i < a->spec->unknown_count; i++)
@@ -149,15 +151,42 @@ static const char *cure(ldm_findings *f)
     return text;
 }
 
+/* " --option word", quoted where a shell would take the word apart. */
+static void put_option(ldm_str *s, const char *option, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,+@%-";
+    size_t n;
+
+    ldm_str_printf(s, " %s ", option);
+    if (*word && !word[strspn(word, plain)]) {
+        ldm_str_puts(s, word);
+        return;
+    }
+    ldm_str_puts(s, "'");
+    while (word[n = strcspn(word, "'")]) {
+        ldm_str_append(s, word, n);
+        ldm_str_puts(s, "'\\''");
+        word += n + 1;
+    }
+    ldm_str_puts(s, word);
+    ldm_str_puts(s, "'");
+}
+
 static const char *generate_command(const ldm_audit *a, ldm_findings *f)
 {
     ldm_str s = {0};
     const char *text;
     size_t i;
 
-    ldm_str_printf(&s, "ldm generate --ckpt %s", ldm_ckpt_path(a->ckpt));
+    ldm_str_puts(&s, "ldm generate");
+    put_option(&s, "--ckpt", ldm_ckpt_path(a->ckpt));
     for (i = 0; i < f->source_count; i++)
-        ldm_str_printf(&s, " --config %s", f->sources[i]);
+        put_option(&s, "--config", f->sources[i]);
+    for (i = 0; i < a->given.set_count; i++)
+        put_option(&s, "--set", a->given.sets[i]);
+    if (a->priv->ema_asked >= 0)
+        ldm_str_puts(&s, a->priv->ema_asked ? " --ema" : " --no-ema");
     ldm_str_puts(&s, " -o picture.png");
     f->failed |= s.failed;
     text = ldm_findings_text(f, "%s", s.failed ? "" : s.data);
@@ -206,8 +235,8 @@ static void judge(const ldm_audit *a, ldm_findings *f)
         f->tone = LDM_TONE_WARN;
         f->verdict = ldm_findings_text(
             f,
-            "The checkpoint is loaded partially, as ldm.load.missing permits: %zu tensors that a run "
-            "reads are missing and are initialised at random.",
+            "The checkpoint is loaded partially, as ldm.load.missing permits: %zu tensors that a "
+            "run reads are missing and are initialised at random.",
             a->initialised);
         return;
     }

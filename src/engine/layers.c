@@ -67,9 +67,43 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
     return LDM_OK;
 }
 
+/* Copies of what was given, for the audit's reports: opt may be gone by then. */
+static ldm_status keep_given(const ldm_model_options *opt, ldm_arena *texts, const char *ckpt_path,
+                             ldm_audit_given *out, ldm_error *err)
+{
+    bool failed = false;
+    size_t i;
+
+    out->configs = ldm_arena_alloc(texts, opt->config_count + 1, sizeof *out->configs);
+    out->sets = ldm_arena_alloc(texts, opt->set_count + 1, sizeof *out->sets);
+    if (!out->configs || !out->sets)
+        return ldm_error_nomem(err, 0, "the configuration's names");
+    if (!opt->ckpt && !opt->config_text) {
+        int folder = (int)(strrchr(ckpt_path, '/') - ckpt_path);
+
+        out->configs[out->config_count++] =
+            ldm_arena_printf(texts, "%.*s/config.yaml", folder, ckpt_path);
+        failed = !out->configs[0];
+    }
+    for (i = 0; i < opt->config_count; i++) {
+        const char *copy = ldm_arena_strdup(texts, opt->configs[i]);
+
+        failed |= !copy;
+        out->configs[out->config_count++] = copy;
+    }
+    for (i = 0; i < opt->set_count; i++) {
+        const char *copy = ldm_arena_strdup(texts, opt->sets[i]);
+
+        failed |= !copy;
+        out->sets[out->set_count++] = copy;
+    }
+    return failed ? ldm_error_nomem(err, 0, "the configuration's names") : LDM_OK;
+}
+
 ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err)
 {
+    ldm_audit_given given = {0};
     ldm_load_policy policy;
     ldm_status st;
 
@@ -87,9 +121,13 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
     policy.strict = out->profile.strict;
     policy.init_missing = out->profile.init_missing;
     if (!st)
+        st = keep_given(opt, texts, out->ckpt_path, &given, err);
+    if (!st)
         st = ldm_audit_create(out->spec, out->ckpt, (int)opt->ema, &policy, &out->audit, err);
     if (st)
         ldm_sources_close(out);
+    else
+        out->audit->given = given;
     return st;
 }
 

@@ -32,6 +32,12 @@ works check $TINY --config layer.yaml
 stdout_has 'layer.yaml:3'
 stdout_has 'scale_facter'
 
+# The command at the end repeats the line: layers in their order, --set, names that need quotes.
+printf 'model:\n  params:\n    linear_start: 0.002\n' >'la yer.yaml'
+works check $TINY --config 'la yer.yaml' --no-ema --json --set model.params.unet_config.params.dims=2
+stdout_has "config.yaml --config 'la yer.yaml' --set model.params.unet_config.params.dims=2 --no-ema -o"
+rm 'la yer.yaml'
+
 fails 1 "nothing.ckpt.*No such file" check --ckpt nothing.ckpt --config "$CONFIG"
 fails 1 "nothing.yaml.*No such file" check --ckpt "$CKPT" --config nothing.yaml
 fails 1 "is a folder" check --ckpt . --config "$CONFIG"
