@@ -261,7 +261,7 @@ static int print_summary(task *t)
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
     if (!t->o->json) {
-        printf("%zu pictures, means\n", t->count);
+        printf("%zu picture%s, means\n", t->count, t->count == 1 ? "" : "s");
         printf("  brightness        %.3f\n", t->brightness / n);
         printf("  contrast          %.3f\n", t->contrast / n);
         printf("  mean colour       R %.3f  G %.3f  B %.3f\n", t->r / n, t->g / n, t->b / n);

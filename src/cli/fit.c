@@ -133,9 +133,10 @@ int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
            ((double)ri->memory_total + results) / 1e6, (double)ldm_fit_limit(o) / 1e6,
            o->model.max_memory ? "--max-memory" : "this machine's");
     printf("arithmetic  %.4g GFLOP a step and picture, %.4g GFLOP to decode one,\n"
-           "            %.4g GFLOP in all (%d steps, %d pictures)\n",
+           "            %.4g GFLOP in all (%d step%s, %d picture%s)\n",
            ri->flop_per_eps / 1e9, ri->flop_decode / 1e9, flop(ri, ri->count - kept) / 1e9,
-           ri->steps_run, ri->count - kept);
+           ri->steps_run, ri->steps_run == 1 ? "" : "s", ri->count - kept,
+           ri->count - kept == 1 ? "" : "s");
     if (kept)
         printf("kept        %d of %d pictures are there already\n", kept, ri->count);
     printf("time        about %.3g s\n", seconds);

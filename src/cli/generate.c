@@ -86,8 +86,9 @@ static int read_inputs(task *t)
     if (code || !o->x_t)
         return code;
     if (o->count && (uint64_t)o->count != t->x_t.shape[0])
-        return ldm_cli_usage(t->cmd, "-n %d: %s holds start noise for %llu pictures", o->count,
-                             o->x_t, (unsigned long long)t->x_t.shape[0]);
+        return ldm_cli_usage(t->cmd, "-n %d: %s holds start noise for %llu picture%s", o->count,
+                             o->x_t, (unsigned long long)t->x_t.shape[0],
+                             t->x_t.shape[0] == 1 ? "" : "s");
     if (t->x_t.shape[0] > 1000000)
         return ldm_cli_usage(t->cmd, "--x-t: %s holds %llu pictures; at most 1000000", o->x_t,
                              (unsigned long long)t->x_t.shape[0]);
@@ -184,8 +185,7 @@ static void print_settings(const task *t)
     fprintf(stderr, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s\n",
             t->mi.ckpt_path, t->mi.ckpt_format, t->mi.weights, t->mi.isa, t->mi.load_seconds);
     fprintf(stderr, "sampler     DDIM, %d step%s (%s), eta %g, temperature %g\n", t->ri.steps_run,
-            t->ri.steps_run == 1 ? "" : "s",
-            o->timesteps, o->eta, o->temperature);
+            t->ri.steps_run == 1 ? "" : "s", o->timesteps, o->eta, o->temperature);
     fprintf(stderr, "guidance    scale %g, conditioning %s\n", o->scale, o->cond);
     fprintf(stderr, "latent      %d,%d,%d  ->  picture %d x %d\n", t->ri.latent_c, t->ri.latent_h,
             t->ri.latent_w, t->ri.image_w, t->ri.image_h);

@@ -394,7 +394,8 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     extra = argc - optind;
     *args = optind;
     if (extra < cmd->min_args) {
-        ldm_cli_usage(cmd, "%s is missing; usage: ldm %s %s", cmd->args, cmd->name, cmd->args);
+        ldm_cli_usage(cmd, "%.*s is missing; usage: ldm %s %s", (int)strcspn(cmd->args, " ."),
+                      cmd->args, cmd->name, cmd->args);
         return LDM_PARSE_ERROR;
     }
     if (cmd->max_args >= 0 && extra > cmd->max_args) {
