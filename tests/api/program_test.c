@@ -19,6 +19,7 @@
 #include "exec/plan.h"
 #include "naive.h"
 #include "sample/rng.h"
+#include "spec/builder.h"
 #include "spec/testing.h"
 
 enum { NETWORKS = 24, MAX_BATCH = 3 };
@@ -170,22 +171,19 @@ static size_t numel(const ldm_graph *g, int value)
     return (size_t)v->c * (size_t)v->h * (size_t)v->w;
 }
 
-/* The arena is filled with NaN before: what was never written must not be read. */
-static float *execute(const network *net, ldm_graph_part part, int h, int w, int n, int threads,
-                      const ldm_backend *b, ldm_precision precision, const float *in,
-                      const float *t, const char *what)
+/* The arena is filled with NaN before: what was never written must not be read. g is taken over. */
+static float *execute(const network *net, ldm_graph *g, int n, int threads, const ldm_backend *b,
+                      ldm_precision precision, const float *in, const float *t, const char *what)
 {
     ldm_weight_source src = {(void *)(uintptr_t)net, read_weight, done_weight};
     ldm_error err = {.msg = ""};
     ldm_weights *weights = NULL;
     ldm_program *p = NULL;
     ldm_pool *pool;
-    ldm_graph *g;
     float *arena, *out;
     size_t floats, i;
 
     assert_int_equal(ldm_pool_create(threads, &pool, NULL), LDM_OK);
-    assert_int_equal(ldm_graph_create(net->spec, part, h, w, &g, &err), LDM_OK);
     if (ldm_weights_create(net->spec, g, b, precision, &src, pool, &weights, &err) ||
         ldm_program_create(g, weights, b, precision, n, threads, &p, &err))
         fail_msg("%s: %s", what, err.msg);
@@ -228,13 +226,14 @@ static void check_part(const network *net, ldm_graph_part part, int h, int w, ui
     float *in, *out;
     double bar;
     char what[700];
-    ldm_graph *g;
+    ldm_graph *g, *again;
     ldm_cpu cpu;
 
     bar = precision == LDM_PRECISION_F32 ? F32_BAR : EXACT_BAR;
     ldm_cpu_detect(&cpu);
     assert_int_equal(ldm_cpu_cap(&cpu, isas[pick(&seed, 3)], NULL), LDM_OK);
     assert_int_equal(ldm_graph_create(net->spec, part, h, w, &g, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->spec, part, h, w, &again, NULL), LDM_OK);
     in_floats = numel(g, g->inputs[0]);
     out_floats = numel(g, g->output);
     in = malloc((size_t)n * in_floats * sizeof *in);
@@ -244,7 +243,7 @@ static void check_part(const network *net, ldm_graph_part part, int h, int w, ui
     snprintf(what, sizeof what, "part %d, %d x %d, batch %d, %d threads, %s, %s: %s", (int)part, h,
              w, n, threads, ldm_isa_name(cpu.isa), precision == LDM_PRECISION_F32 ? "f32" : "exact",
              net->text);
-    out = execute(net, part, h, w, n, threads, ldm_cpu_backend(&cpu), precision, in, times, what);
+    out = execute(net, again, n, threads, ldm_cpu_backend(&cpu), precision, in, times, what);
     for (i = 0; i < n; i++) {
         float *want = naive_run(net->spec, g, net->weights, in + (size_t)i * in_floats, times[i]);
         double d;
@@ -419,6 +418,100 @@ static void no_step_reads_what_was_overwritten(void **state)
     }
 }
 
+/* ---- graphs of no network
+ * -------------------------------------------------------------------------- */
+
+enum { KNOTS = 24, KNOT_NODES = 14 };
+
+/* A random pile of nodes: values with several readers or none, the same value twice in a node, sums
+ * of two convolutions, concats of concats and of the input, an output that others read. */
+static ldm_graph *tangle(const network *net, uint32_t seed)
+{
+    static const ldm_op unary[] = {LDM_OP_SILU, LDM_OP_UPSAMPLE, LDM_OP_AVG_POOL};
+    ldm_graph *g = ldm_calloc(1, sizeof *g);
+    ldm_error err = {.msg = ""};
+    ldm_builder b = {.spec = net->spec, .graph = g, .err = &err, .root = "first_stage_model"};
+    int c = net->spec->vq.ch * net->spec->vq.ch_mult.items[net->spec->vq.ch_mult.count - 1];
+
+    assert_non_null(g);
+    g->arena = ldm_arena_create(0);
+    assert_non_null(g->arena);
+    g->inputs[0] = ldm_b_value(&b, c, 4, 4);
+    g->inputs[1] = -1;
+    while (g->node_count < KNOT_NODES && !b.st) {
+        int x = pick(&seed, g->value_count), y = pick(&seed, g->value_count);
+        ldm_value_spec vx = g->values[x], vy = g->values[y];
+        bool alike = vx.h == vy.h && vx.w == vy.w;
+        ldm_op op = unary[pick(&seed, 3)];
+
+        switch (pick(&seed, 6)) {
+        case 0:
+        case 1:
+            if (vx.c == c)
+                ldm_b_conv(&b, "decoder.mid.block_1.conv1", x, c, c, 3);
+            break;
+        case 2:
+            if (vx.c == c)
+                ldm_b_norm(&b, "decoder.mid.block_1.norm1", x, c, 1e-6);
+            break;
+        case 3:
+            if ((op != LDM_OP_UPSAMPLE || vx.h < 16) && (op != LDM_OP_AVG_POOL || vx.h > 2))
+                ldm_b_unary(&b, op, x, vx.c);
+            break;
+        case 4:
+            if (alike && vx.c == vy.c)
+                ldm_b_add(&b, x, y, vx.c);
+            break;
+        default:
+            if (alike && vx.c + vy.c <= 6 * c)
+                ldm_b_concat(&b, x, vx.c, y, vy.c);
+        }
+    }
+    if (b.st)
+        fail_msg("%s", err.msg);
+    g->output = 1 + pick(&seed, g->value_count - 1);
+    return g;
+}
+
+static void tangled_graphs_run_as_they_stand(void **state)
+{
+    network net = make(1);
+    static float in[2 * 64 * 16];
+    const float times[2] = {0, 0};
+    static ldm_rng rng;
+    uint32_t seed;
+    ldm_cpu cpu;
+    int i;
+
+    (void)state;
+    ldm_cpu_detect(&cpu);
+    ldm_rng_seed(&rng, 3);
+    ldm_rng_randn(&rng, in, sizeof in / sizeof in[0]);
+    for (seed = 1; seed <= KNOTS; seed++) {
+        ldm_graph *g = tangle(&net, seed);
+        size_t floats = numel(g, g->output), in_floats = numel(g, g->inputs[0]);
+        char what[32];
+        float *out;
+
+        assert_true(2 * in_floats <= sizeof in / sizeof in[0]);
+        check_plan(g);
+        snprintf(what, sizeof what, "knot %u", (unsigned)seed);
+        out = execute(&net, tangle(&net, seed), 2, 2, ldm_cpu_backend(&cpu), LDM_PRECISION_EXACT,
+                      in, times, what);
+        for (i = 0; i < 2; i++) {
+            float *want = naive_run(net.spec, g, net.weights, in + (size_t)i * in_floats, 0);
+
+            assert_non_null(want);
+            if (!(distance(out + (size_t)i * floats, want, floats) < EXACT_BAR))
+                fail_msg("%s: sample %d differs", what, i);
+            free(want);
+        }
+        free(out);
+        ldm_graph_free(g);
+    }
+    unmake(&net);
+}
+
 /* Buffers share memory: the plan of a deep network is far smaller than the sum of its values. */
 static void plans_reuse_memory(void **state)
 {
@@ -447,6 +540,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_equal_their_graphs),
         cmocka_unit_test(no_step_reads_what_was_overwritten),
+        cmocka_unit_test(tangled_graphs_run_as_they_stand),
         cmocka_unit_test(plans_reuse_memory),
     };
 
