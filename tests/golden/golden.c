@@ -18,14 +18,14 @@ enum { PATH_LEN = 1024, TIMES = 5 };
 
 static const double eps_times[TIMES] = {0, 1, 250, 500, 999};
 
-/* "exact" must be within the bars of a correct float32 implementation; "f32" may take Winograd's
- * algorithm, whose rounding differs. */
+/* The bars of a correct float32 implementation, with Winograd's algorithm ("f32") or without; seen
+ * on the small cases: at most 1.8e-6. */
 const golden_variant golden_variants[GOLDEN_VARIANTS] = {
-    {"best isa, f32", NULL, "f32", 5e-5, 5e-4, 2},
+    {"best isa, f32", NULL, "f32", 2e-5, 1e-4, 2},
     {"best isa, exact", NULL, "exact", 2e-5, 1e-4, 2},
-    {"avx2, f32", "avx2", "f32", 5e-5, 5e-4, 1},
+    {"avx2, f32", "avx2", "f32", 2e-5, 1e-4, 1},
     {"avx2, exact", "avx2", "exact", 2e-5, 1e-4, 1},
-    {"c, f32", "c", "f32", 5e-5, 5e-4, 0},
+    {"c, f32", "c", "f32", 2e-5, 1e-4, 0},
     {"c, exact", "c", "exact", 2e-5, 1e-4, 0},
 };
 
