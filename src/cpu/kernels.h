@@ -1,5 +1,6 @@
-/* The inner loops of the cpu room, one table per instruction set. The drivers (conv.c, norm.c,
- * attention.c, elementwise.c, vq.c) hold all the geometry and never test an instruction set;
+/* The inner loops of the cpu room, one table per instruction set. The drivers (conv.c,
+ * winograd.c, norm.c, attention.c, elementwise.c) hold all the geometry and never test an
+ * instruction set;
  * *_ref.c says what each kernel means.
  *
  * A kernel may differ between instruction sets in the last bits (fused multiply-add, lanes of a

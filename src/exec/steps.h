@@ -56,7 +56,7 @@ void ldm_steps_free(ldm_steps *s);
 /* The convolution of a CONV step, for this graph's size. */
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);
 
-/* One weight slot a step: what bind.c made of it. */
+/* One weight slot a step: what weights.c made of it. */
 typedef struct ldm_slot {
     ldm_conv_plan plan;               /* CONV */
     size_t packed, bias, gamma, beta; /* offsets into the block, in floats */
