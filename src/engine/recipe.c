@@ -20,14 +20,24 @@ static json_t *seed_json(uint64_t seed)
     return j;
 }
 
+static size_t ascii_length(const char *s)
+{
+    size_t n = 0;
+
+    while (s[n] && (unsigned char)s[n] < 0x80)
+        n++;
+    return n;
+}
+
 /* A file's name may be any bytes, JSON is UTF-8: others become '?'. */
 static json_t *name_json(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const size_t ascii = ascii_length(name);
     json_t *j = json_string(name);
     char *copy, *p;
 
-    if (j)
+    if (j || !name[ascii]) /* no odd byte: there was no memory */
         return j;
     copy = ldm_strdup(name);
     for (p = copy; p && *p; p++) {
