@@ -1,5 +1,6 @@
 /* What goes wrong outside the caller's power: NaN in weights and in single pictures, and every
  * allocation failing in turn (ldm's own and jansson's; libfyaml's are not ours to fail). */
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,8 +22,7 @@
 
 enum { FILE_LIMIT = 1 << 24 };
 
-/* ---- NaN
- * ----------------------------------------------------------------------------------------- */
+/* ---- NaN ------------------------------------------------------------------------------------- */
 
 /* A copy of the small checkpoint in which the first element of one float16 tensor is NaN. */
 static void write_with_nan(const char *path, const char *tensor)
@@ -135,8 +136,7 @@ static void an_overflow_fails_its_picture_only(void **state)
     ldm_model_close(m);
 }
 
-/* ---- allocations
- * ----------------------------------------------------------------------------------- */
+/* ---- allocations ----------------------------------------------------------------------------- */
 
 typedef ldm_status scenario(ldm_error *err);
 
@@ -322,6 +322,39 @@ static void a_part_is_packed_at_the_second_try(void **state)
     ldm_model_close(m);
 }
 
+/* A part that is packed after the file was written to: refused, and not only the first time. */
+static void a_changed_file_is_refused(void **state)
+{
+    static const struct timespec long_ago[2] = {{1, 0}, {1, 0}};
+    static float zeros[192];
+    char path[] = "/tmp/ldm_changed_XXXXXX";
+    int fd = mkstemp(path), i;
+    ldm_array in = {.ndim = 4, .shape = {1, 3, 8, 8}, .numel = 192, .data = zeros}, out;
+    ldm_eval_job job = {.part = LDM_PART_DECODE, .in = &in, .threads = 1};
+    ldm_model_options opt = small_options();
+    ldm_error err = {.msg = ""};
+    ldm_model *m;
+    char *file;
+    size_t size;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(ldm_file_read(SMALL_CKPT, FILE_LIMIT, &file, &size, &err), LDM_OK);
+    assert_int_equal(ldm_file_write(path, file, size, &err), LDM_OK);
+    ldm_free(file);
+    opt.ckpt = path;
+    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_OK);
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    for (i = 0; i < 2; i++) {
+        err.msg[0] = '\0';
+        assert_int_equal(ldm_eval(m, &job, &out, &err), LDM_ERR_IO);
+        assert_non_null(strstr(err.msg, "was changed"));
+    }
+    ldm_model_close(m);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +365,7 @@ int main(void)
         cmocka_unit_test(inspecting),
         cmocka_unit_test(generating),
         cmocka_unit_test(a_part_is_packed_at_the_second_try),
+        cmocka_unit_test(a_changed_file_is_refused),
     };
 
     json_set_alloc_funcs(ldm_malloc, ldm_free);
