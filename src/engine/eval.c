@@ -57,8 +57,7 @@ static ldm_status check_input(const ldm_array *in, const part_shape *p, ldm_erro
     return LDM_OK;
 }
 
-/* ---- dumps
- * --------------------------------------------------------------------------------------- */
+/* ---- dumps ----------------------------------------------------------------------------------- */
 
 static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
@@ -85,8 +84,7 @@ static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
     return st;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 typedef struct evaluation {
     ldm_pool *pool;

@@ -5,8 +5,7 @@
  *     sampling: {steps: 50, timesteps: compvis, eta: 1.0, temperature: 1.0, scale: 1.0, cond: none}
  *     load:
  *       strict: true                 # any missing or unexpected key is a mismatch (default: false)
- *       rename:                      # old: new, applied to every key of the checkpoint in this
- * order
+ *       rename:                      # old: new, for every key of the checkpoint, in this order
  *         "^model.": "net."          # ^ only at the beginning; else wherever it occurs
  *       missing: init                # or error (default): tensors that are missing afterwards
  *       seed: 0                      # of that initialisation

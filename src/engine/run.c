@@ -95,8 +95,7 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
     return st;
 }
 
-/* ---- memory -------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static ldm_status check_memory(ldm_run *r, ldm_error *err)
 {

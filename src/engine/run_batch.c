@@ -6,8 +6,7 @@
 #include "base/alloc.h"
 #include "engine/run_state.h"
 
-/* ---- the sampler's callbacks
- * --------------------------------------------------------------------- */
+/* ---- the sampler's callbacks ----------------------------------------------------------------- */
 
 static bool all_finite(const float *v, size_t n)
 {
@@ -121,8 +120,7 @@ static int progress_callback(void *ctx, int step, int count, int t, const float 
     return report(r, step + 1, t, "sampling");
 }
 
-/* ---- batches
- * ------------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static ldm_status program(ldm_run *r, ldm_graph_part part, int n, ldm_program **out, ldm_error *err)
 {

@@ -70,8 +70,7 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
     return LDM_OK;
 }
 
-/* ---- filling ------------------------------------------------------------------------------------
- */
+/* ---- filling --------------------------------------------------------------------------------- */
 
 typedef struct fill_job {
     const ldm_spec *spec;

@@ -58,8 +58,7 @@ const char *const ldm_schedule_buffers[LDM_SCHEDULE_BUFFERS] = {
     "posterior_mean_coef2",
 };
 
-/* ---- tensors ------------------------------------------------------------------------------------
- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 static uint64_t hash_name(const char *s)
 {
@@ -268,8 +267,7 @@ void ldm_spec_free(ldm_spec *s)
     ldm_free(s);
 }
 
-/* ---- graphs -------------------------------------------------------------------------------------
- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 static ldm_status check_size(const ldm_spec *s, ldm_graph_part part, int h, int w, ldm_error *err)
 {

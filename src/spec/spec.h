@@ -22,8 +22,7 @@ typedef struct ldm_int_list {
     int items[LDM_SPEC_MAX_LEVELS];
 } ldm_int_list;
 
-/* ---- configurations, as the constructors take them --------------------------------------------
- */
+/* ---- configurations, as the constructors take them ------------------------------------------- */
 
 /* ldm.modules.diffusionmodules.openaimodel.UNetModel */
 typedef struct ldm_unet_config {
@@ -63,8 +62,7 @@ typedef struct ldm_diffusion_config {
     ldm_cond_stage cond_stage;
 } ldm_diffusion_config;
 
-/* ---- settings -----------------------------------------------------------------------------------
- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 typedef enum ldm_effect {
     LDM_EFFECT_SHAPE,    /* decides names or shapes of tensors */
@@ -89,8 +87,7 @@ typedef struct ldm_unknown_key {
     const char *suggestion; /* a known name that is spelled alike, or NULL */
 } ldm_unknown_key;
 
-/* ---- tensors ------------------------------------------------------------------------------------
- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 typedef enum ldm_component {
     LDM_COMPONENT_SCHEDULE, /* twelve buffers, scale_factor, logvar */
@@ -129,8 +126,7 @@ typedef struct ldm_tensor_spec {
     int fan_in; /* of a weight or its bias, for LDM_INIT_UNIFORM */
 } ldm_tensor_spec;
 
-/* ---- graphs -------------------------------------------------------------------------------------
- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 typedef enum ldm_op {
     LDM_OP_CONV,   /* y = W * x + b; kernel 1 or 3 */
@@ -190,8 +186,7 @@ typedef enum ldm_graph_part {
     LDM_GRAPH_INDICES   /* the same -> their numbers, as floats */
 } ldm_graph_part;
 
-/* ---- the description ----------------------------------------------------------------------------
- */
+/* ---- the description ------------------------------------------------------------------------- */
 
 typedef struct ldm_spec {
     ldm_diffusion_config diffusion;

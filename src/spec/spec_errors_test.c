@@ -27,8 +27,7 @@ static int line_of(const char *text, const char *at)
     return line;
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------ */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 typedef struct refusal {
     const char *find, *replace; /* once, in base_text */
@@ -191,8 +190,7 @@ static void refusals_of_combinations(void **state)
     }
 }
 
-/* ---- hostile values
- * ------------------------------------------------------------------------------ */
+/* ---- hostile values -------------------------------------------------------------------------- */
 
 static void make_graphs(const ldm_spec *s)
 {
@@ -316,8 +314,7 @@ static void hostile_values_end_in_an_answer(void **state)
     assert_true(accepted > 100); /* else nothing was tried */
 }
 
-/* ---- allocations
- * --------------------------------------------------------------------------------- */
+/* ---- allocations ----------------------------------------------------------------------------- */
 
 static ldm_status describe_and_draw(const ldm_config *cfg, ldm_error *err)
 {

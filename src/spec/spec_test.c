@@ -22,8 +22,7 @@
 
 static const char full_config[] = "configs/ffhq-ldm-vq-4.yaml";
 
-/* ---- help
- * ---------------------------------------------------------------------------------------- */
+/* ---- help ------------------------------------------------------------------------------------ */
 
 /* A configuration from text, with assignments up to NULL. */
 static ldm_config *config_with(const char *text, const char *const *sets)
@@ -105,8 +104,7 @@ static int heads_of(const ldm_spec *s, int i)
     return heads;
 }
 
-/* ---- lists and sizes
- * ------------------------------------------------------------------------------- */
+/* ---- lists and sizes ------------------------------------------------------------------------- */
 
 static void the_full_model_has_the_published_sizes(void **state)
 {
@@ -204,8 +202,7 @@ static void shadows_are_named_without_dots(void **state)
     done(&d);
 }
 
-/* ---- options
- * ------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static void blocks_resample_as_told(void **state)
 {
@@ -352,8 +349,7 @@ static void attention_order_reaches_the_graph(void **state)
     }
 }
 
-/* ---- graphs
- * -------------------------------------------------------------------------------------- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 /* Nodes are in order of execution, each value has one writer, and no tensor is read that is not
  * listed as read by this part. */
@@ -436,8 +432,7 @@ static void sizes_that_do_not_fit_are_refused(void **state)
     done(&d);
 }
 
-/* ---- settings
- * ------------------------------------------------------------------------------------ */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 static void expect_effect(const ldm_spec *s, const char *path, ldm_effect effect,
                           const char *reason)

@@ -142,8 +142,7 @@ static void unmake(network *n)
     ldm_config_free(n->cfg);
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static ldm_status read_weight(void *ctx, int tensor, const float **data, float **owned,
                               ldm_error *err)
@@ -282,8 +281,7 @@ static void programs_equal_their_graphs(void **state)
                   worst[LDM_PRECISION_EXACT], worst[LDM_PRECISION_F32]);
 }
 
-/* ---- the memory plan
- * ------------------------------------------------------------------------------- */
+/* ---- the memory plan ------------------------------------------------------------------------- */
 
 /* Every float of the arena is marked with the value and channel that was last written to it; a step
  * may only read what is marked as its input. A concat's channels are those of its parts. */
@@ -418,8 +416,7 @@ static void no_step_reads_what_was_overwritten(void **state)
     }
 }
 
-/* ---- graphs of no network
- * -------------------------------------------------------------------------- */
+/* ---- graphs of no network -------------------------------------------------------------------- */
 
 enum { KNOTS = 24, KNOT_NODES = 14 };
 

@@ -19,8 +19,7 @@
 /* sha256sum of SMALL_CKPT */
 static const char small_hash[] = "72b533552c98815dc517764e6376f5f34f0ce23b6f7bc14881fb897356885768";
 
-/* ---- what a picture depends on
- * ------------------------------------------------------------------- */
+/* ---- what a picture depends on --------------------------------------------------------------- */
 
 static void threads_and_batches_change_nothing(void **state)
 {
@@ -115,8 +114,7 @@ static void a_second_run_repeats_the_first(void **state)
     ldm_model_close(m);
 }
 
-/* ---- progress
- * ------------------------------------------------------------------------------------ */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 typedef struct watcher {
     int calls, steps, decodings, last_step, stop_at;
@@ -185,8 +183,7 @@ static void a_callback_cancels(void **state)
     ldm_model_close(m);
 }
 
-/* ---- wrong values
- * -------------------------------------------------------------------------------- */
+/* ---- wrong values ---------------------------------------------------------------------------- */
 
 static void refuse(const ldm_model *m, const ldm_job *job, const char *names)
 {
@@ -414,8 +411,7 @@ static void memory_limits_refuse(void **state)
     ldm_model_close(m);
 }
 
-/* ---- notes
- * --------------------------------------------------------------------------------------- */
+/* ---- notes ----------------------------------------------------------------------------------- */
 
 static void notes_of(const ldm_model *m, const ldm_job *job, int steps_run, const char *says)
 {
@@ -462,8 +458,7 @@ static void notes_tell_what_the_run_does(void **state)
     ldm_model_close(m);
 }
 
-/* ---- recipes
- * ------------------------------------------------------------------------------------- */
+/* ---- recipes --------------------------------------------------------------------------------- */
 
 static const char *text_of(const json_t *o, const char *key)
 {

@@ -41,8 +41,7 @@ static void sample(const ldm_model *m, const char *folder, const char *name, ldm
     ldm_array_free(&z);
 }
 
-/* ---- ffhq-small
- * ---------------------------------------------------------------------------------- */
+/* ---- ffhq-small ------------------------------------------------------------------------------ */
 
 /* Every file of act/ must be dumped under its name, near the reference. */
 static void blocks(const ldm_model *m, const char *folder, const golden_variant *v)
@@ -207,8 +206,7 @@ static void ffhq_small(void **state)
     ldm_model_close(ema);
 }
 
-/* ---- the study's approaches
- * ---------------------------------------------------------------------- */
+/* ---- the study's approaches ------------------------------------------------------------------ */
 
 static void approach(const char *case_name, const char *weights, ldm_job job, double scale,
                      const golden_variant *v)
@@ -261,8 +259,7 @@ static void seed_approach2(void **state)
     golden_report(v, "seed-approach2");
 }
 
-/* ---- full size
- * ----------------------------------------------------------------------------------- */
+/* ---- full size ------------------------------------------------------------------------------- */
 
 static void one_eps(const ldm_model *m, const char *folder, const char *name, double t, double bar)
 {
