@@ -14,9 +14,16 @@
 #include "base/checked.h"
 #include "image/haar_cascade.h"
 
-enum { SCALES_MAX = 1024, WEIGHT_ONE = 256, STRIPE_WIDTH = 32, FACE_SIDE = 192 };
+enum {
+    SCALES_MAX = 1024,
+    WEIGHT_ONE = 256,
+    STRIPE_WIDTH = 32,
+    FACE_SIDE = 192,
+    HITS_MAX = 1 << 15 /* grouping takes their square */
+};
 
 static const double group_eps = 0.2;
+static const double max_enlarged = 64e6; /* pixels, as many as a PNG may have */
 
 typedef struct hits {
     ldm_rect *items;
@@ -219,6 +226,11 @@ static int rounded(double v)
 
 static ldm_status add_hit(hits *l, ldm_rect r, ldm_error *err)
 {
+    if (l->count == HITS_MAX)
+        return ldm_error_set(err, LDM_ERR_LIMIT,
+                             "the face detector finds more than %d candidates in one picture: its "
+                             "cascade accepts nearly everything; use another",
+                             HITS_MAX);
     if (!ldm_grow(&l->items, &l->cap, l->count + 1, sizeof *l->items))
         return ldm_error_nomem(err, (l->count + 1) * sizeof *l->items, "detections");
     l->items[l->count++] = r;
@@ -470,7 +482,8 @@ void ldm_picture_grey(const ldm_picture *p, uint8_t *grey)
     }
 }
 
-/* The picture, or a copy enlarged to FACE_SIDE on its shorter side; *ratio is how much. */
+/* The picture, or a copy enlarged to FACE_SIDE on its shorter side; *ratio is how much. A long
+ * strip, which would become huge, stays as it is. */
 static ldm_status enlarge(const ldm_picture *p, ldm_picture *copy, double *ratio, ldm_error *err)
 {
     const uint32_t side = p->width < p->height ? p->width : p->height;
@@ -480,6 +493,10 @@ static ldm_status enlarge(const ldm_picture *p, ldm_picture *copy, double *ratio
     if (side >= FACE_SIDE)
         return LDM_OK;
     *ratio = (double)FACE_SIDE / side;
+    if (*ratio * p->width * (*ratio * p->height) > max_enlarged) {
+        *ratio = 1;
+        return LDM_OK;
+    }
     return ldm_resize_bicubic(p, (uint32_t)rounded(p->width * *ratio),
                               (uint32_t)rounded(p->height * *ratio), copy, err);
 }

@@ -34,8 +34,8 @@ ldm_status ldm_haar_detect(const ldm_haar *h, const uint8_t *grey, uint32_t widt
                            ldm_error *err);
 
 /* Faces in a picture, at scale step 1.1 and 3 neighbours: the judge of the study's table. Pictures
- * whose shorter side is below 192 pixels are enlarged to that first (bicubic); rectangles are in
- * the picture's own pixels. */
+ * whose shorter side is below 192 pixels are enlarged to that first (bicubic; not strips that would
+ * exceed 64 million pixels); rectangles are in the picture's own pixels. */
 ldm_status ldm_haar_faces(const ldm_haar *h, const ldm_picture *p, ldm_rect **out, size_t *count,
                           ldm_error *err);
 

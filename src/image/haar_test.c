@@ -176,6 +176,7 @@ static void test_small_pictures(void **state)
 {
     uint8_t grey[14 * 12] = {0};
     ldm_haar *h = load_synthetic();
+    ldm_picture strip;
     ldm_rect *found;
     ldm_error err = {0};
     uint32_t w, height;
@@ -192,6 +193,11 @@ static void test_small_pictures(void **state)
             ldm_free(found);
         }
     assert_int_equal(ldm_haar_detect(h, grey, 14, 12, 1.0, 0, &found, &count, &err), LDM_ERR_USAGE);
+    /* A strip that enlarging would make 192 x 11,520,000 pixels. */
+    assert_int_equal(ldm_picture_create(1, 60000, &strip, NULL), LDM_OK);
+    assert_int_equal(ldm_haar_faces(h, &strip, &found, &count, &err), LDM_OK);
+    assert_int_equal(count, 0);
+    ldm_picture_free(&strip);
     ldm_haar_free(h);
 }
 
@@ -283,6 +289,36 @@ static void test_broken_cascades(void **state)
     assert_int_equal(ldm_haar_load("/nonexistent.xml", &h, &err), LDM_ERR_IO);
 }
 
+/* Every window of a cascade that says yes to all: the hits are bounded, and so is their grouping.
+ */
+static void test_too_many_hits(void **state)
+{
+    static const char yes[] =
+        "<opencv_storage><cascade><width>9</width><height>9</height><stages><_>"
+        "<stageThreshold>0</stageThreshold><weakClassifiers><_><internalNodes>0 -1 0 "
+        "0.</internalNodes>"
+        "<leafValues>1 1</leafValues></_></weakClassifiers></_></stages>"
+        "<features><_><rects><_>0 0 9 9 -1.</_><_>0 0 3 9 3.</_></rects></_></features>"
+        "</cascade></opencv_storage>";
+    enum { SIDE = 400 };
+    uint8_t *grey = ldm_malloc(SIDE * SIDE);
+    ldm_error err = {0};
+    ldm_rect *found;
+    ldm_haar *h;
+    size_t count, i;
+
+    (void)state;
+    assert_non_null(grey);
+    for (i = 0; i < SIDE * SIDE; i++)
+        grey[i] = (uint8_t)(i * 97);
+    assert_int_equal(ldm_haar_load_memory(yes, sizeof yes - 1, "yes", &h, &err), LDM_OK);
+    assert_int_equal(ldm_haar_detect(h, grey, SIDE, SIDE, 1.1, 3, &found, &count, &err),
+                     LDM_ERR_LIMIT);
+    assert_true(!found && strstr(err.msg, "candidates"));
+    ldm_haar_free(h);
+    ldm_free(grey);
+}
+
 static void test_out_of_memory(void **state)
 {
     sheet s = read_sheet("fields");
@@ -320,7 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_synthetic),      cmocka_unit_test(test_face_cascade),
         cmocka_unit_test(test_small_pictures), cmocka_unit_test(test_broken_cascades),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_too_many_hits),  cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
