@@ -395,6 +395,25 @@ static void check_plan(const ldm_graph *g)
     ldm_steps_free(&s);
 }
 
+/* A run's memory is that of its whole batch: the last one, which is smaller, must not take more. */
+static void check_batches(const ldm_graph *g)
+{
+    size_t before = 0;
+    ldm_steps s;
+    int n;
+
+    assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
+    for (n = 1; n <= 8; n++) {
+        ldm_plan plan;
+
+        assert_int_equal(ldm_plan_create(g, &s, n, &plan, NULL), LDM_OK);
+        assert_true(plan.floats >= before);
+        before = plan.floats;
+        ldm_plan_free(&plan);
+    }
+    ldm_steps_free(&s);
+}
+
 static void no_step_reads_what_was_overwritten(void **state)
 {
     uint32_t seed;
@@ -410,6 +429,7 @@ static void no_step_reads_what_was_overwritten(void **state)
             assert_int_equal(ldm_graph_create(net.spec, (ldm_graph_part)part, 4, 6, &g, NULL),
                              LDM_OK);
             check_plan(g);
+            check_batches(g);
             ldm_graph_free(g);
         }
         unmake(&net);
