@@ -4,11 +4,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include <jansson.h>
-
 #include "base/alloc.h"
 #include "base/str.h"
 #include "engine/engine.h"
+#include "engine/json_text.h"
 #include "sample/rng.h"
 
 typedef struct layer_time {
@@ -179,6 +178,7 @@ static uint64_t peak_rss(void)
     return (uint64_t)u.ru_maxrss * 1024;
 }
 
+/* NULL when out of memory. */
 static json_t *layers_json(const bench *b)
 {
     json_t *list = json_array();
@@ -187,12 +187,15 @@ static json_t *layers_json(const bench *b)
     for (i = 0; list && i < b->layer_count; i++) {
         const layer_time *l = &b->layers[i];
 
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f}",
-                                              "name", l->name, "op", l->op, "algorithm",
-                                              l->algorithm, "kernel", l->kernel, "cin", l->cin,
-                                              "channels", l->c, "height", l->h, "width", l->w, "ms",
-                                              1e3 * l->seconds, "gflops",
-                                              l->seconds > 0 ? l->flop / l->seconds * 1e-9 : 0.0));
+        if (json_array_append_new(
+                list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "name",
+                                l->name, "op", l->op, "algorithm", l->algorithm, "kernel",
+                                l->kernel, "cin", l->cin, "channels", l->c, "height", l->h, "width",
+                                l->w, "ms", 1e3 * l->seconds, "gflops",
+                                l->seconds > 0 ? l->flop / l->seconds * 1e-9 : 0.0))) {
+            json_decref(list);
+            list = NULL;
+        }
     }
     return list;
 }
@@ -208,18 +211,12 @@ static ldm_status report_json(const bench *b, const ldm_bench_options *o, ldm_st
         b->m->precision == LDM_PRECISION_EXACT ? "exact" : "f32", "rounds", b->rounds, "batch",
         b->n, "latent", b->h, b->w, "load_s", b->m->load_seconds, "weight_bytes",
         (json_int_t)ldm_weights_bytes(b->m->weights[LDM_GRAPH_UNET]), "eps_min_s", b->rounds_s[0]);
-    char *text;
+    bool done = root && !(o->layers && json_object_set_new(root, "layers", layers_json(b))) &&
+                ldm_json_append(root, JSON_INDENT(2), out);
 
-    if (root && o->layers)
-        json_object_set_new(root, "layers", layers_json(b));
-    text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
-    if (!text)
-        return ldm_error_nomem(err, 0, "the report");
-    ldm_str_puts(out, text);
     ldm_str_puts(out, "\n");
-    free(text);
-    return LDM_OK;
+    return done ? LDM_OK : ldm_error_nomem(err, 0, "the report");
 }
 
 static void report_text(const bench *b, const ldm_bench_options *o, ldm_str *out)

@@ -1,11 +1,8 @@
 /* Where two configurations differ, as JSON. */
-#include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "base/alloc.h"
 #include "engine/engine.h"
+#include "engine/json_text.h"
 
 /* The value as JSON; NULL when out of memory or where it is a reference that leads nowhere. */
 static json_t *to_json(const ldm_value *v)
@@ -131,7 +128,7 @@ ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_opt
     ldm_config *ca = NULL, *cb = NULL;
     json_t *list = json_array();
     const char *path;
-    char *text = NULL;
+    ldm_str text = {0};
     bool is_default;
     ldm_status st;
 
@@ -144,12 +141,13 @@ ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_opt
     if (!st)
         st = compare(list, ldm_config_root(ca), ldm_config_root(cb), err);
     if (!st) {
-        text = json_dumps(list, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-        *json = text ? ldm_strdup(text) : NULL;
-        if (!*json)
+        if (ldm_json_append(list, JSON_INDENT(1) | JSON_REAL_PRECISION(15), &text)) {
+            *json = text.data;
+        } else {
+            ldm_str_free(&text);
             st = ldm_error_nomem(err, 0, "the difference");
+        }
     }
-    free(text);
     json_decref(list);
     ldm_config_free(ca);
     ldm_config_free(cb);

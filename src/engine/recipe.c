@@ -1,11 +1,9 @@
 /* The recipe of a picture: what a PNG carries so that `ldm generate --like` can repeat it. */
 #include <string.h>
 
-#include <jansson.h>
-
 #include "base/alloc.h"
-#include "base/str.h"
 #include "engine/engine.h"
+#include "engine/json_text.h"
 
 static json_t *seed_json(uint64_t seed)
 {
@@ -49,20 +47,13 @@ static json_t *name_json(const char *path)
     return j;
 }
 
-/* Not json_dumps: that loses a key, and says nothing, where its buffer cannot grow. */
-static int append(const char *bytes, size_t size, void *out)
-{
-    ldm_str_append(out, bytes, size);
-    return ((ldm_str *)out)->failed ? -1 : 0;
-}
-
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res, int c,
                              int h, int w, char **json, ldm_error *err)
 {
     const char *hex;
     ldm_str yaml = {0}, text = {0};
     json_t *root;
-    int failed;
+    bool failed;
     ldm_status st;
 
     *json = NULL;
@@ -92,10 +83,9 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_r
              json_object_set_new(root, "arrays",
                                  json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL, "noise",
                                            job->noise != NULL, "mask", job->mask != NULL));
-    if (!failed)
-        failed = json_dump_callback(root, append, &text, JSON_INDENT(1));
+    failed = failed || !ldm_json_append(root, JSON_INDENT(1), &text);
     json_decref(root);
-    if (failed || text.failed) {
+    if (failed) {
         ldm_str_free(&text);
         return ldm_error_nomem(err, 0, "the recipe");
     }
