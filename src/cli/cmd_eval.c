@@ -192,6 +192,11 @@ static int evaluate(const ldm_cli *cli, const ldm_command *cmd, const options *o
     job.in = &in;
     job.context = o->context ? &context : NULL;
     st = ldm_eval(model, &job, &out, &err);
+    if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
+        ldm_cli_say(cmd, "%s: %s", o->in, err.msg);
+        code = LDM_EXIT_USAGE;
+        goto done;
+    }
     if (!st && o->out)
         st = write_output(o, job.part, &out, &err);
     code = st ? ldm_cli_fail(cmd, st, &err) : report(cmd, o, &out);

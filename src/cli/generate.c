@@ -194,6 +194,20 @@ static void print_settings(const task *t)
             t->ri.threads == 1 ? "" : "s", (double)t->ri.memory_total / 1e6);
 }
 
+/* The library knows arrays by what they are for; the user knows them as files. */
+static int refuse_arrays(const task *t, const ldm_error *err)
+{
+    const ldm_generate_opts *o = t->o;
+    char line[2048];
+
+    snprintf(line, sizeof line, "%s; given:%s%s%s%s%s%s%s%s", err->msg, o->x_t ? " --x-t " : "",
+             o->x_t ? o->x_t : "", o->noise ? " --noise " : "", o->noise ? o->noise : "",
+             o->mask ? " --mask " : "", o->mask ? o->mask : "", o->x0 ? " --x0 " : "",
+             o->x0 ? o->x0 : "");
+    ldm_cli_say(t->cmd, "%s", line);
+    return LDM_EXIT_USAGE;
+}
+
 static int create_run(task *t)
 {
     const ldm_generate_opts *o = t->o;
@@ -229,6 +243,8 @@ static int create_run(task *t)
     if (!t->kept)
         return ldm_cli_nomem(t->cmd);
     st = ldm_run_create(t->model, &job, &t->run, &err);
+    if (st == LDM_ERR_USAGE && (o->x_t || o->noise || o->mask))
+        return refuse_arrays(t, &err);
     if (st)
         return ldm_fit_fail(t->cmd, o, st, &err);
     ldm_run_get_info(t->run, &t->ri);

@@ -79,3 +79,11 @@ ln -s elsewhere link
 fails 2 "--save-latent: 'link' is a device" generate $TINY --steps 1 -o x.png --save-latent link
 fails 2 "'x.npy' is named for two results" \
     generate $TINY --steps 1 -o x.png --save-latent x.npy --save-image x.npy
+
+unset LDM_MAX_ISA
+
+# A wrong array is named as the file that it came from.
+npy four.npy '(1, 4, 16, 16)' 4096
+fails 2 'expected \[N,3,H,W\]; given: --x-t four.npy$' generate $TINY --x-t four.npy -o x.png --quiet
+fails 2 '^ldm eval: four.npy: the input has 4 channels' \
+    eval $TINY --part unet --in four.npy --t 1 --out y.npy
