@@ -400,8 +400,9 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     }
     if (cmd->max_args >= 0 && extra > cmd->max_args) {
         ldm_cli_usage(cmd, "unexpected argument '%s'; %s", argv[optind + cmd->max_args],
-                      cmd->max_args ? "give one file"
-                                    : "files are given by options, e.g. --ckpt FILE");
+                      cmd->max_args > 1 ? "give two files"
+                      : cmd->max_args   ? "give one file"
+                                        : "files are given by options, e.g. --ckpt FILE");
         return LDM_PARSE_ERROR;
     }
     return LDM_PARSE_OK;
