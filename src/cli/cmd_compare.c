@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/compare.h"
+#include "cli/signals.h"
 
 static const char default_folder[] = "generated_outputs";
 static const char *const default_layers[2] = {"configs/study/approach1.yaml",
@@ -329,6 +330,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
         c.out = ldm_cmp_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
         ldm_bar_init(&c.bar);
+        ldm_signals_catch_interrupts();
         if (o.quiet)
             c.bar.on = false;
         code = c.out ? compare(&c, argc - args, argv + args) : ldm_cli_nomem(cmd);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cli/compare.h"
+#include "cli/signals.h"
 
 char *ldm_cmp_format(const char *fmt, ...)
 {
@@ -92,7 +93,7 @@ static int check(ldm_compare *c, ldm_cmp_side *s, const ldm_model_options *mo)
 static int on_progress(void *ctx, const ldm_progress *p)
 {
     ldm_bar_update(ctx, p);
-    return 0;
+    return ldm_signals_interrupted() != 0;
 }
 
 static void add_note(ldm_cmp_side *s, const char *text)
@@ -139,6 +140,12 @@ static int sample(ldm_compare *c, ldm_cmp_side *s, ldm_run *run)
 
         st = ldm_run_next(run, &r, &have, &err);
         s->sample_seconds += ldm_cli_now() - begin;
+        if (st == LDM_ERR_CANCELLED) {
+            ldm_bar_clear(&c->bar);
+            ldm_cli_say(c->cmd, "interrupted: the pictures that are done are kept, and there is no "
+                                "report");
+            return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+        }
         if (st) {
             ldm_bar_clear(&c->bar);
             return failed(c, s, st, &err);
