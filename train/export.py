@@ -84,6 +84,7 @@ def main() -> None:
     ap.add_argument("--cascade", default=study.CASCADE)
     ap.add_argument("--steps", type=int, default=50, help="DDIM steps of the check")
     a = ap.parse_args()
+    torch.set_num_threads(1)                  # threads that wait for each other cost more than they bring here
     ae, ldm = common.load(a.state / "ae_final.pt"), common.load(a.state / "ldm.pt")
     if ae is None or ldm is None:
         raise SystemExit(f"{a.state} holds no trained autoencoder and UNet")
