@@ -46,7 +46,7 @@ scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count
 
 | | first stage | UNet |
 |---|---|---|
-| class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | UNetModel, width {width}, mult 1 2 3 4, {blocks} blocks a level, heads of 32 channels |
+| class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | UNetModel, width {width}, mult 1 2 3 4, {blocks} residual block(s) a level, heads of 32 channels |
 | parameters | {first_params:,} | {unet_params:,} |
 | objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
 | optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | the same, exponential average of the weights |
@@ -58,6 +58,11 @@ The latents are zero-mean with std {latent_std:.3f} after multiplication by the 
 crossattn and the conditioning stage `__is_unconditional__`, as in the study; the averaged weights are stored as `model.*`.
 
 ![Loss curves](curves.png)
+
+The run behind this file was interrupted and resumed several times, on a machine that was busy with other work, and its
+schedules were shortened on the way. The loss's part along x_t was added a third of the way through the UNet's training
+(before it, about half of the samples ran away into noise), and the timesteps were drawn more evenly from a little past
+the middle on. `make train` as it stands applies both from the start.
 
 ## Measured
 
@@ -79,8 +84,9 @@ comparable with an Inception FID. The {samples} samples are drawn in bfloat16, t
 
 ## Limits
 
-Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Some samples have uneven eyes,
-smeared glasses or a lopsided mouth. Of the model's use beyond demonstrations and tests of `ldm` nothing is claimed.
+Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Many samples are soft, with uneven
+eyes, patchy hair or a lopsided mouth, and glasses hardly appear: the training was short. The autoencoder mutes the hue of
+backgrounds (green and purple come out greyish). Of the model's use beyond demonstrations and tests of `ldm` nothing is claimed.
 
 ## Make it again
 
@@ -146,7 +152,11 @@ def main() -> None:
     ap.add_argument("--steps", type=int, default=50)
     ap.add_argument("--cpus", type=int, default=2)
     ap.add_argument("--cascade", default=study.CASCADE)
+    ap.add_argument("--text", action="store_true", help="write README.md from figures.json, measure nothing")
     a = ap.parse_args()
+    if a.text:
+        (a.model / "README.md").write_text(CARD.format(**json.loads((a.model / "figures.json").read_text())))
+        return
     began = time.time()
     torch.set_num_threads(1)
     with open(a.model / "config.yaml") as f:
