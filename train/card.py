@@ -62,7 +62,7 @@ crossattn and the conditioning stage `__is_unconditional__`, as in the study; th
 The run behind this file was interrupted and resumed several times, on a machine that was busy with other work, and its
 schedules were shortened on the way. The loss's part along x_t was added a third of the way through the UNet's training
 (before it, about half of the samples ran away into noise), and the timesteps were drawn more evenly from a little past
-the middle on. `make train` as it stands applies both from the start.
+the middle on. `make train` as it stands does both by itself.
 
 ## Measured
 
