@@ -113,7 +113,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.002)
-    ap.add_argument("--entries", type=int, default=2048)
+    ap.add_argument("--entries", type=int, default=8192)
     ap.add_argument("--free", type=float, default=0.55, help="share of the time without a codebook")
     ap.add_argument("--bf16", type=int, default=1)
     ap.add_argument("--optim", choices=["muon", "adam"], default="muon")
@@ -164,7 +164,7 @@ def train(a: argparse.Namespace) -> None:
         if not quantised and share >= a.free:
             whiten(net, pics[:1024])
             z = latents(net, pics[1024:2048]).permute(0, 2, 3, 1).reshape(-1, 3)
-            net.quantize.embedding.weight.data.copy_(kmeans(z[torch.randperm(len(z))[:32768]], a.entries))
+            net.quantize.embedding.weight.data.copy_(kmeans(z[torch.randperm(len(z))[:65536]], a.entries))
             common.agree(net)
             quantised = True
         opt.rate(common.cosine(share))
@@ -195,7 +195,7 @@ def train(a: argparse.Namespace) -> None:
     remap(net, torch.eye(3).double() * (LATENT_STD / float(z.std())), z.mean((0, 2, 3)).double())
     psnr, codes, _ = measure(net, held, True)
     common.save(a.state / "ae_final.pt", dict(net=net.state_dict(), step=step, minutes=budget.used / 60, psnr=psnr, codes=codes,
-                                             entries=a.entries, batch=a.batch * common.workers()))
+                                             entries=a.entries, batch=a.batch * common.workers(), budget=a.minutes))
     print(f"autoencoder: {step} steps, held-out PSNR {psnr:.2f} dB over {len(held)}, codebook use {100 * codes:.1f} %, "
           f"latent std x 0.18215 = {float(latents(net, held).std()) * 0.18215:.3f}")
 
