@@ -56,8 +56,17 @@ int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3)
 int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err);
 int ldm_cli_nomem(const ldm_command *cmd);
 
+/* root as text with jansson's flags; free() it. NULL when root is NULL or memory ends: json_dumps
+ * would lose a key, and say nothing, where its buffer cannot grow. */
+char *ldm_cli_json_dump(const json_t *root, size_t flags);
+
 /* Prints root to stdout, indented, and releases it. NULL (out of memory) is a failure. */
 int ldm_cli_print_json(const ldm_command *cmd, json_t *root);
+
+/* Prints a report of the library and releases it. Where there is none (st) says why, and with json
+ * prints {"error": the same line} for those who read stdout. An exit code. */
+int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, char *report,
+                   bool json);
 
 /* A JSON string of bytes that need not be UTF-8 (file names): what is not becomes '?'. */
 json_t *ldm_cli_json_text(const char *text);

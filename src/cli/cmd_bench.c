@@ -45,19 +45,13 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     options o = {.rounds = 5, .batch = 1};
     ldm_model_options mo;
     ldm_bench_options bo = {0};
-    ldm_parse parse;
     ldm_status st;
     ldm_error err;
-    char *report = NULL;
-    int args, code = LDM_EXIT_OK;
+    char *report;
+    int code;
 
-    ldm_model_opts_init(&o.model);
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    if (parse) {
-        ldm_model_opts_free(&o.model);
-        return ldm_parse_exit(parse);
-    }
-    ldm_model_opts_export(&o.model, cli, &mo);
+    if (!ldm_model_opts_begin(cli, cmd, argc, argv, &o, &o.model, &mo, &code))
+        return code;
     bo.rounds = o.rounds;
     bo.batch = o.batch;
     bo.threads = o.model.threads;
@@ -65,11 +59,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     bo.layers = o.layers;
     bo.process_start = cli->start;
     st = ldm_bench(&mo, &bo, &report, &err);
-    if (st)
-        code = ldm_cli_fail(cmd, st, &err);
-    else
-        fputs(report, stdout);
-    ldm_release(report);
+    code = ldm_cli_report(cmd, st, &err, report, o.json);
     ldm_model_opts_free(&o.model);
     return code;
 }

@@ -32,32 +32,22 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     options o = {0};
     ldm_model_options mo;
     ldm_report_options ro = {0};
-    ldm_parse parse;
     ldm_status st;
     ldm_error err;
-    char *report = NULL;
-    bool fits = false;
-    int args, code;
+    char *report;
+    bool fits;
+    int code;
 
-    ldm_model_opts_init(&o.model);
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    if (parse) {
-        ldm_model_opts_free(&o.model);
-        return ldm_parse_exit(parse);
-    }
-    ldm_model_opts_export(&o.model, cli, &mo);
+    if (!ldm_model_opts_begin(cli, cmd, argc, argv, &o, &o.model, &mo, &code))
+        return code;
     ro.json = o.json;
     ro.all = o.all;
     ro.values = o.values;
     ro.colour = isatty(STDOUT_FILENO);
     st = ldm_check(&mo, &ro, &report, &fits, &err);
-    if (st) {
-        code = ldm_cli_fail(cmd, st, &err);
-    } else {
-        fputs(report, stdout);
-        code = fits ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
-    }
-    ldm_release(report);
+    code = ldm_cli_report(cmd, st, &err, report, o.json);
+    if (!code && !fits)
+        code = LDM_EXIT_MISMATCH;
     ldm_model_opts_free(&o.model);
     return code;
 }
@@ -71,6 +61,7 @@ const ldm_command ldm_cmd_check = {
              "config keys without effect. Loads no weights unless --values asks for it.",
     .notes = "Exit code 3 if and only if a tensor that a run would use is missing or has another\n"
              "shape; absent EMA weights and extra tensors are fine.\n\n"
+             "Where no report can be made, --json prints {\"error\": what stderr says}.\n\n"
              "  ldm check --ckpt model.ckpt --config config.yaml\n"
              "  ldm check --ckpt model.ckpt --config config.yaml --json | jq .missing",
     .opts = rows,

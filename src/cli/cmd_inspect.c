@@ -36,7 +36,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     ldm_parse parse;
     ldm_status st;
     ldm_error err;
-    char *report = NULL;
+    char *report;
     int args;
 
     (void)cli;
@@ -50,11 +50,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     ro.colour = isatty(STDOUT_FILENO);
     ldm_signals_name_file(argv[args]);
     st = ldm_inspect(argv[args], &ro, &report, &err);
-    if (st)
-        return ldm_cli_fail(cmd, st, &err);
-    fputs(report, stdout);
-    ldm_release(report);
-    return LDM_EXIT_OK;
+    return ldm_cli_report(cmd, st, &err, report, o.json);
 }
 
 const ldm_command ldm_cmd_inspect = {
@@ -65,7 +61,8 @@ const ldm_command ldm_cmd_inspect = {
         "Lists a checkpoint's tensors, types, storages, metadata and every name its pickle asks\n"
         "for, with byte offsets; or a YAML's settings and layers. The format is told from the\n"
         "content. Nothing in the file is executed and no weights are loaded.",
-    .notes = "  ldm inspect model.ckpt --keys\n"
+    .notes = "Where no report can be made, --json prints {\"error\": what stderr says}.\n\n"
+             "  ldm inspect model.ckpt --keys\n"
              "  ldm inspect config.yaml --shapes",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],

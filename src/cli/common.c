@@ -72,9 +72,43 @@ int ldm_cli_nomem(const ldm_command *cmd)
     return LDM_EXIT_FAILED;
 }
 
+typedef struct growing {
+    char *data;
+    size_t len, cap;
+} growing;
+
+static int append(const char *bytes, size_t size, void *out)
+{
+    growing *g = out;
+
+    if (g->cap - g->len <= size) {
+        size_t cap = 2 * (g->len + size) + 64;
+        char *bigger = realloc(g->data, cap);
+
+        if (!bigger)
+            return -1;
+        g->data = bigger;
+        g->cap = cap;
+    }
+    memcpy(g->data + g->len, bytes, size);
+    g->len += size;
+    g->data[g->len] = '\0';
+    return 0;
+}
+
+char *ldm_cli_json_dump(const json_t *root, size_t flags)
+{
+    growing g = {NULL, 0, 0};
+
+    if (root && !json_dump_callback(root, append, &g, flags))
+        return g.data;
+    free(g.data);
+    return NULL;
+}
+
 int ldm_cli_print_json(const ldm_command *cmd, json_t *root)
 {
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    char *text = ldm_cli_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
     json_decref(root);
     if (!text)
@@ -82,6 +116,25 @@ int ldm_cli_print_json(const ldm_command *cmd, json_t *root)
     puts(text); /* main checks stdout at the end */
     free(text);
     return LDM_EXIT_OK;
+}
+
+int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, char *report,
+                   bool json)
+{
+    json_t *failure;
+
+    if (!st) {
+        fputs(report, stdout);
+        ldm_release(report);
+        return LDM_EXIT_OK;
+    }
+    if (json) {
+        failure = json_object();
+        json_object_set_new(failure, "error",
+                            ldm_cli_json_text(err->msg[0] ? err->msg : ldm_status_text(st)));
+        (void)ldm_cli_print_json(cmd, failure);
+    }
+    return ldm_cli_fail(cmd, st, err);
 }
 
 json_t *ldm_cli_json_text(const char *text)

@@ -66,7 +66,7 @@ const char *ldm_cmp_value_text(const json_t *v, char *buf, size_t size)
         }
         return buf;
     }
-    text = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    text = ldm_cli_json_dump(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     snprintf(buf, size, "%s", text ? text : "?");
     if (text && strlen(text) >= size && size > 4)
         memcpy(buf + size - 4, "...", 4);
@@ -169,7 +169,7 @@ static int write_layer(ldm_compare *c, const ldm_cmp_variant *v)
                      json_object_get(entry, "a")))
             code = ldm_cli_nomem(c->cmd);
     }
-    text = code ? NULL : json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    text = code ? NULL : ldm_cli_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     json_decref(root);
     if (!text)
         return code ? code : ldm_cli_nomem(c->cmd);

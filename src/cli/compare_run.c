@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cli/compare.h"
+#include "cli/generate.h"
 #include "cli/signals.h"
 
 char *ldm_cmp_format(const char *fmt, ...)
@@ -105,7 +106,8 @@ static int keep(ldm_compare *c, ldm_cmp_side *s, ldm_run *run, const ldm_result 
 {
     ldm_cmp_picture *p = &s->pictures[r->index];
     size_t bytes = 3 * (size_t)r->width * (size_t)r->height;
-    char *recipe;
+    const ldm_generate_opts given = {.model.ckpt = c->o->model.ckpt};
+    char *library, *recipe;
     ldm_error err;
     ldm_status st;
 
@@ -114,10 +116,14 @@ static int keep(ldm_compare *c, ldm_cmp_side *s, ldm_run *run, const ldm_result 
     if (!p->file || !p->image.rgb)
         return ldm_cli_nomem(c->cmd);
     memcpy(p->image.rgb, r->rgb, bytes);
-    st = ldm_run_recipe(run, r, &recipe, &err);
+    st = ldm_run_recipe(run, r, &library, &err);
     if (!st) {
+        recipe = ldm_recipe_complete(library, &given, r->index);
+        ldm_release(library);
+        if (!recipe)
+            return ldm_cli_nomem(c->cmd);
         st = ldm_image_write(p->file, &p->image, recipe, &err);
-        ldm_release(recipe);
+        free(recipe);
     }
     if (st) {
         ldm_bar_clear(&c->bar);

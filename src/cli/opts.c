@@ -487,6 +487,23 @@ void ldm_model_opts_export(const ldm_model_opts *m, const ldm_cli *cli, ldm_mode
     out->max_memory = m->max_memory;
 }
 
+bool ldm_model_opts_begin(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv,
+                          void *options, ldm_model_opts *m, ldm_model_options *out, int *code)
+{
+    ldm_parse parse;
+    int args;
+
+    ldm_model_opts_init(m);
+    parse = ldm_opts_parse(cmd, argc, argv, options, &args);
+    if (parse) {
+        ldm_model_opts_free(m);
+        *code = ldm_parse_exit(parse);
+        return false;
+    }
+    ldm_model_opts_export(m, cli, out);
+    return true;
+}
+
 int ldm_model_opts_open(const ldm_model_opts *m, const ldm_cli *cli, const ldm_command *cmd,
                         ldm_model **out)
 {

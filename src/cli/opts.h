@@ -118,6 +118,11 @@ void ldm_model_opts_free(ldm_model_opts *m);
 /* Fills the library's struct; it borrows m's lists. */
 void ldm_model_opts_export(const ldm_model_opts *m, const ldm_cli *cli, ldm_model_options *out);
 
+/* How a command begins whose options, at `options`, hold the ldm_model_opts `m`: reads argv into
+ * them and fills the library's struct. False: *code is the exit code, and m is released. */
+bool ldm_model_opts_begin(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv,
+                          void *options, ldm_model_opts *m, ldm_model_options *out, int *code);
+
 /* Opens the model and says its notes on stderr. An exit code. */
 int ldm_model_opts_open(const ldm_model_opts *m, const ldm_cli *cli, const ldm_command *cmd,
                         ldm_model **out);

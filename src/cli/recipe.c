@@ -179,7 +179,7 @@ char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o, 
             json_object_set_new(files, "count", json_integer(o->count));
         json_object_set_new(root, "index", json_integer(index));
         json_object_set(root, "files", files);
-        text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+        text = ldm_cli_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     }
     json_decref(files);
     json_decref(root);

@@ -107,7 +107,7 @@ static int other_value(const ldm_command *cmd, const char *name, const char *key
                        const json_t *ours)
 {
     const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15);
-    char *a = its ? json_dumps(its, flags) : NULL, *b = ours ? json_dumps(ours, flags) : NULL;
+    char *a = ldm_cli_json_dump(its, flags), *b = ldm_cli_json_dump(ours, flags);
     int code = other_run(cmd, name, key, a, b);
 
     free(a);

@@ -32,6 +32,11 @@ works generate --like out/approach2_samples/00001.png $TINY \
     --config "$SRC/configs/study/approach2.yaml" $FAST -o again.png --quiet
 same_pixels out/approach2_samples/00001.png again.png
 
+# The picture knows its checkpoint: --like needs nothing beside it.
+works generate --like out/approach2_samples/00001.png -o alone.png --quiet
+stderr_empty
+same_pixels alone.png out/approach2_samples/00001.png
+
 # JSON: the same with everything it rests on. --ablate writes its layers, too.
 works compare -n 2 $FAST $TINY -o more --ablate --json
 stdout_has '"name": "approach1"'
