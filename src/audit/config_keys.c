@@ -46,9 +46,12 @@ void ldm_find_config_keys(const ldm_audit *a, ldm_findings *f)
 
     for (i = 0; i < s->unknown_count; i++) {
         const ldm_unknown_key *u = &s->unknown[i];
+        bool parameter = !strncmp(u->path, "model.params.", 13);
 
         add(f, (ldm_config_key){u->path, u->origin, LDM_KEY_UNKNOWN,
-                                "the original's constructor does not take it", u->suggestion});
+                                parameter ? "the original's constructor does not take it"
+                                          : "nothing reads it",
+                                u->suggestion});
     }
     for (i = 0; i < s->setting_count; i++) {
         const ldm_setting *k = &s->settings[i];

@@ -34,6 +34,8 @@ typedef struct ldm_origin {
     int line, column;   /* 1-based; 0 where there is none */
 } ldm_origin;
 
+bool ldm_origin_is_override(const ldm_origin *o); /* of --set */
+
 ldm_status ldm_config_create(ldm_config **out, ldm_error *err);
 void ldm_config_free(ldm_config *cfg); /* NULL is fine */
 

@@ -11,6 +11,11 @@
 
 static const char source_name[] = "--set";
 
+bool ldm_origin_is_override(const ldm_origin *o)
+{
+    return o->source && !o->line && !strcmp(o->source, source_name);
+}
+
 typedef struct assignment {
     const char *name; /* "--set a.b.c", for messages */
     char **parts;     /* of the path */

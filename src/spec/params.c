@@ -626,6 +626,55 @@ static ldm_status read_diffusion(reader *r, const ldm_value *model)
     return st ? st : read_first_stage(r, ldm_value_find(params, "first_stage_config"));
 }
 
+/* The first value on every way down from v that --set put there, as an unknown key. */
+static ldm_status add_overrides(reader *r, const char *prefix, const ldm_value *v,
+                                const param *names, size_t count)
+{
+    ldm_origin origin = ldm_value_origin(v);
+    ldm_status st = LDM_OK;
+    char *path;
+    size_t i;
+
+    if (ldm_origin_is_override(&origin))
+        return add_unknown(r, prefix, v, names, count);
+    if (ldm_value_get_kind(v) != LDM_VALUE_MAP || !ldm_value_count(v))
+        return LDM_OK;
+    path = printf_arena(r, prefix, ldm_value_key(v));
+    if (!path)
+        return nomem(r);
+    for (i = 0; !st && i < ldm_value_count(v); i++)
+        st = add_overrides(r, path, ldm_value_at(v, i), NULL, 0);
+    return st;
+}
+
+/* A file may hold sections for others (data, lightning); who writes --set wants an effect here. */
+static ldm_status find_stray_overrides(reader *r, const ldm_value *root, const ldm_value *model)
+{
+    static const param sections[] = {{.name = "model"}, {.name = "ldm"}};
+    static const param entries[] = {
+        {.name = "target"}, {.name = "params"}, {.name = "base_learning_rate"}};
+    ldm_status st = LDM_OK;
+    size_t i, j;
+
+    for (i = 0; !st && i < ldm_value_count(root); i++) {
+        const ldm_value *v = ldm_value_at(root, i);
+
+        for (j = 0; j < COUNT(sections) && strcmp(sections[j].name, ldm_value_key(v)); j++)
+            ;
+        if (j == COUNT(sections))
+            st = add_overrides(r, "", v, sections, COUNT(sections));
+    }
+    for (i = 0; !st && i < ldm_value_count(model); i++) {
+        const ldm_value *v = ldm_value_at(model, i);
+
+        for (j = 0; j < COUNT(entries) && strcmp(entries[j].name, ldm_value_key(v)); j++)
+            ;
+        if (j == COUNT(entries))
+            st = add_overrides(r, "model", v, entries, COUNT(entries));
+    }
+    return st;
+}
+
 ldm_status ldm_spec_read_params(ldm_spec *s, const ldm_config *cfg, ldm_error *err)
 {
     const ldm_value *root = ldm_config_root(cfg), *model = ldm_value_find(root, "model");
@@ -637,6 +686,8 @@ ldm_status ldm_spec_read_params(ldm_spec *s, const ldm_config *cfg, ldm_error *e
                              "the configuration has no `model:` section; a CompVis YAML begins "
                              "with one");
     st = read_diffusion(&r, model);
+    if (!st)
+        st = find_stray_overrides(&r, root, model);
     if (!st)
         ldm_spec_mark_effects(s);
     return st;

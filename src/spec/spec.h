@@ -80,7 +80,8 @@ typedef struct ldm_setting {
     const char *reason; /* why it has no effect here, else NULL */
 } ldm_setting;
 
-/* A key of the YAML below `model:` that no constructor takes (the original raises TypeError). */
+/* A key of the YAML below `model: params:` that no constructor takes (the original raises TypeError),
+ * or one elsewhere that --set gives and nothing reads. */
 typedef struct ldm_unknown_key {
     const char *path;
     ldm_origin origin;

@@ -485,15 +485,17 @@ static void settings_say_what_they_change(void **state)
 static void unknown_keys_are_told_with_a_suggestion(void **state)
 {
     described d = DESCRIBE(UNET "num_head=8", VQ "ddconfig.ch_mul=[1]", "model.params.zebra=1",
-                           "data.params.batch_size=4", "model.base_learning_rate=1e-6");
-    static const char *const paths[] = {"model.params.zebra", UNET "num_head",
-                                        VQ "ddconfig.ch_mul"};
-    static const char *const suggestions[] = {NULL, "num_heads", "ch_mult"};
+                           "data.params.batch_size=4", "model.base_learning_rate=1e-6",
+                           "model.parms.x=1", "modl.params.x=1", "ldm.sampling.steps=1");
+    static const char *const paths[] = {
+        "model.params.zebra", UNET "num_head", VQ "ddconfig.ch_mul", "data", "modl", "model.parms"};
+    static const char *const suggestions[] = {NULL, "num_heads", "ch_mult",
+                                              NULL, "model",     "params"};
     size_t i;
 
     (void)state;
-    assert_int_equal(d.spec->unknown_count, 3);
-    for (i = 0; i < 3; i++) {
+    assert_int_equal(d.spec->unknown_count, sizeof paths / sizeof paths[0]);
+    for (i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         assert_string_equal(d.spec->unknown[i].path, paths[i]);
         assert_string_equal(d.spec->unknown[i].origin.source, "--set");
         if (suggestions[i])

@@ -50,3 +50,38 @@ stdout_has '"model.diffusion_model.input_blocks.1.0.in_layers.0.weight"'
 A=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa B=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb C=cccccccccccccccccccccccccccccccc
 fails 1 'renaming makes more than 4096 bytes of the key' \
     check $TINY --set "ldm.load.rename={\"e\": $A, \"a\": $B, \"b\": $C, \"c\": $A$A}"
+
+# A --set that nothing reads is told wherever it stands; generate says it, too. Sections of a file
+# for others are no news.
+works check $TINY --set modle.params.scale_factor=1 --set data.params.batch_size=4
+stdout_has 'modle: *unknown: nothing reads it; did you mean model'
+stdout_has 'data: *unknown: nothing reads it'
+works generate $TINY --dry-run --steps 1 --set modle.params.scale_factor=1 --set model.parms.x=1
+stderr_has '^ldm generate: note: --set: modle is no parameter of the model and is ignored; did you mean model$'
+stderr_has '^ldm generate: note: --set: model.parms is no parameter .*did you mean params$'
+printf 'data: {params: {batch_size: 4}}\nlightning: {trainer: {benchmark: true}}\n' >other.yaml
+works generate $TINY --dry-run --steps 1 --config other.yaml
+stderr_lacks 'ignored'
+
+# --json prints one object whatever happens; the message stands on stderr as well.
+# error CODE PATTERN ARGUMENTS
+error()
+{
+    want=$1 pattern=$2
+    shift 2
+    ldm "$@" --json
+    [ "$CODE" -eq "$want" ] || die "expected exit code $want"
+    [ "$(wc -l <"$ERR")" -eq 1 ] || die "expected one line on stderr"
+    [ "$(cat "$OUT")" = "{
+  \"error\": \"$(sed 's/^ldm [a-z]*: //; s/["\\]/\\&/g' "$ERR")\"
+}" ] || die "expected the line of stderr as the only field of an object"
+    stderr_has "$pattern"
+}
+error 1 'ldm knows one first stage' \
+    check $TINY --set model.params.first_stage_config.target=ldm.models.autoencoder.AutoencoderKL
+head -c 700000 "$CKPT" >cut.ckpt
+error 1 'cut off' check --ckpt cut.ckpt --config "$CONFIG"
+error 1 'No such file' check --ckpt nothing.ckpt --config "$CONFIG"
+error 2 'no configuration given' check --ckpt "$CKPT"
+error 1 'cut off' inspect cut.ckpt
+error 1 'cut off' bench --ckpt cut.ckpt --config "$CONFIG"
