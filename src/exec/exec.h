@@ -42,9 +42,10 @@ ldm_status ldm_weights_plan(const ldm_spec *spec, const ldm_graph *g, const ldm_
 
 typedef struct ldm_program ldm_program;
 
-/* A graph of the same part as w's, for batches of n on `threads` threads. g is taken over on
- * success (freed with the program). w must outlive the program; with one that has no values the
- * program can be measured (arena bytes) but not run. */
+/* A graph of the same part as w's, or one whose tensors are among w's (UNET_SHALLOW over UNET's),
+ * for batches of n on `threads` threads. g is taken over on success (freed with the program). w
+ * must outlive the program; with one that has no values the program can be measured (arena bytes)
+ * but not run. */
 ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_backend *backend,
                               ldm_precision precision, int n, int threads, ldm_program **out,
                               ldm_error *err);
@@ -73,6 +74,14 @@ typedef struct ldm_observer {
  */
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
                            const float *t, float *out, const ldm_observer *obs, ldm_error *err);
+
+/* The same for a UNet, with the feature that UNET hands out and UNET_SHALLOW takes:
+ * [ldm_program_feature_floats], in an order of its own; one program's for the other of the same
+ * size and n. NULL: not wanted (UNET only). */
+ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
+                                const float *t, float *feature, float *out, const ldm_observer *obs,
+                                ldm_error *err);
+size_t ldm_program_feature_floats(const ldm_program *p); /* 0: there is none */
 
 /* NHWC view <-> NCHW array. */
 void ldm_view_from_nchw(const float *src, const ldm_view *dst);

@@ -34,6 +34,8 @@ static void count_readers(fuser *f)
         }
     }
     f->readers[g->output]++;
+    if (g->feature >= 0)
+        f->readers[g->feature]++; /* handed out as well */
 }
 
 /* The node that alone reads `value` and has this op; NULL otherwise. */
@@ -306,7 +308,7 @@ ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err)
         st = fuse_nodes(&f, err);
     }
     /* Everything that a step writes or the graph is given, and that no concat placed. */
-    for (i = 0; !st && i < 2; i++) {
+    for (i = 0; !st && i < 3; i++) {
         int v = g->inputs[i];
 
         if (v >= 0 && out->places[v].buffer < 0)

@@ -38,8 +38,8 @@ static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
         lives[i].first = INT_MAX;
         lives[i].last = INT_MIN;
     }
-    touch(lives, s, g->inputs[0], -1);
-    touch(lives, s, g->inputs[1], -1);
+    for (i = 0; i < 3; i++)
+        touch(lives, s, g->inputs[i], -1);
     for (i = 0; i < s->count; i++) {
         const ldm_step *t = &s->steps[i];
 

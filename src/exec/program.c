@@ -14,6 +14,7 @@ struct ldm_program {
     ldm_steps steps;
     ldm_plan plan;
     ldm_conv_plan *convs; /* [steps.count]; of CONV steps, for this size */
+    int *slots;           /* [steps.count]; the weights' slot of each step; -1 for none */
     size_t scratch_floats;
 };
 
@@ -111,6 +112,30 @@ static size_t step_scratch(const ldm_program *p, int i)
     return 0;
 }
 
+/* The slot of the tensors of step i; -1 where it has none. In the weights' own graph it is number
+ * i; in another graph over them the order is the same and steps are missing. */
+static ldm_status find_slot(const ldm_weights *w, const ldm_step *s, int i, int *out,
+                            ldm_error *err)
+{
+    int k;
+
+    *out = -1;
+    if (s->weight < 0)
+        return LDM_OK;
+    for (k = i; k < w->count; k++) {
+        const ldm_slot *slot = &w->slots[k];
+
+        if (slot->weight == s->weight && slot->bias_tensor == s->bias &&
+            slot->extra_bias == s->extra_bias) {
+            *out = k;
+            return LDM_OK;
+        }
+    }
+    return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                         "%s: no weights were packed for this step, or they were fused otherwise",
+                         s->node->name);
+}
+
 static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error *err)
 {
     ldm_status st;
@@ -121,8 +146,11 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
         ldm_conv_desc d;
         size_t scratch;
 
+        st = find_slot(p->weights, s, i, &p->slots[i], err);
+        if (st)
+            return st;
         if (s->kind == LDM_STEP_CONV) {
-            int algorithm = p->weights->slots[i].plan.algorithm;
+            int algorithm = p->weights->slots[p->slots[i]].plan.algorithm;
 
             ldm_step_conv_desc(p->graph, s, &d);
             st = p->backend->conv_plan(p->backend, &d, precision, algorithm, p->threads,
@@ -157,7 +185,8 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
     if (!st) {
         p->graph = g; /* ours only on success: see below */
         p->convs = ldm_calloc((size_t)p->steps.count, sizeof *p->convs);
-        st = p->convs
+        p->slots = ldm_calloc((size_t)p->steps.count, sizeof *p->slots);
+        st = p->convs && p->slots
                  ? plan_steps(p, precision, err)
                  : ldm_error_nomem(err, (size_t)p->steps.count * sizeof *p->convs, "a program");
     }
@@ -178,6 +207,7 @@ void ldm_program_free(ldm_program *p)
     ldm_plan_free(&p->plan);
     ldm_graph_free(p->graph);
     ldm_free(p->convs);
+    ldm_free(p->slots);
     ldm_free(p);
 }
 
@@ -274,7 +304,7 @@ static void run_conv(const ldm_program *p, const ldm_exec_ctx *ctx, int i, float
                      const ldm_view *x, const ldm_view *y)
 {
     const ldm_step *s = &p->steps.steps[i];
-    const ldm_slot *slot = &p->weights->slots[i];
+    const ldm_slot *slot = &p->weights->slots[p->slots[i]];
     ldm_conv_args a = {.x = *x, .y = *y, .packed = p->weights->block + slot->packed};
 
     if (s->vector >= 0) {
@@ -293,7 +323,7 @@ static void run_conv(const ldm_program *p, const ldm_exec_ctx *ctx, int i, float
 static void run_step(const ldm_program *p, const ldm_exec_ctx *ctx, int i, float *arena)
 {
     const ldm_step *s = &p->steps.steps[i];
-    const ldm_slot *slot = &p->weights->slots[i];
+    const ldm_slot *slot = p->slots[i] < 0 ? NULL : &p->weights->slots[p->slots[i]];
     const ldm_backend *b = p->backend;
     const float *block = p->weights->block;
     ldm_view x = view_of(p, arena, s->x), y = view_of(p, arena, s->y), r;
@@ -388,8 +418,46 @@ static ldm_status observe(const ldm_program *p, const ldm_observer *obs, int i, 
     return obs->after(obs->ctx, &info, err);
 }
 
+/* The value that is the feature of this program: taken, or handed out; -1: none. */
+static int feature_value(const ldm_program *p)
+{
+    return p->graph->inputs[2] >= 0 ? p->graph->inputs[2] : p->graph->feature;
+}
+
+size_t ldm_program_feature_floats(const ldm_program *p)
+{
+    int value = feature_value(p);
+    ldm_view v;
+
+    if (value < 0)
+        return 0;
+    v = view_of(p, NULL, value);
+    return (size_t)v.n * (size_t)v.h * (size_t)v.w * (size_t)v.c;
+}
+
+/* Between the feature's place among the activations and the caller's dense NHWC array. */
+static void move_feature(const ldm_program *p, const ldm_exec_ctx *ctx, float *arena,
+                         float *feature)
+{
+    ldm_view inside = view_of(p, arena, feature_value(p)), outside = inside;
+
+    outside.data = feature;
+    outside.pitch = (size_t)outside.c;
+    if (p->graph->inputs[2] >= 0)
+        p->backend->copy(p->backend, ctx, &outside, &inside);
+    else
+        p->backend->copy(p->backend, ctx, &inside, &outside);
+}
+
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
                            const float *t, float *out, const ldm_observer *obs, ldm_error *err)
+{
+    return ldm_program_run_unet(p, pool, arena, in, t, NULL, out, obs, err);
+}
+
+ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
+                                const float *t, float *feature, float *out, const ldm_observer *obs,
+                                ldm_error *err)
 {
     const ldm_graph *g = p->graph;
     ldm_exec_ctx ctx = {
@@ -407,8 +475,12 @@ ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, c
         view = view_of(p, arena, g->inputs[1]);
         ldm_view_from_nchw(t, &view);
     }
+    if (g->inputs[2] >= 0)
+        move_feature(p, &ctx, arena, feature);
     for (i = 0; i < p->steps.count; i++) {
         run_step(p, &ctx, i, arena);
+        if (feature && p->steps.steps[i].y == g->feature)
+            move_feature(p, &ctx, arena, feature); /* before its place is used again */
         if (obs) {
             ldm_status st = observe(p, obs, i, arena, err);
 

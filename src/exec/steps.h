@@ -56,10 +56,12 @@ void ldm_steps_free(ldm_steps *s);
 /* The convolution of a CONV step, for this graph's size. */
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);
 
-/* One weight slot a step: what weights.c made of it. */
+/* One weight slot a step: what weights.c made of it. The tensors say which step it belongs to in a
+ * program of another graph over the same weights (UNET_SHALLOW). */
 typedef struct ldm_slot {
-    ldm_conv_plan plan;               /* CONV */
-    size_t packed, bias, gamma, beta; /* offsets into the block, in floats */
+    int weight, bias_tensor, extra_bias; /* as the step's; weight -1: the step has none */
+    ldm_conv_plan plan;                  /* CONV */
+    size_t packed, bias, gamma, beta;    /* offsets into the block, in floats */
     bool has_bias;
     int entries; /* QUANTIZE, INDEX: of the codebook */
 } ldm_slot;

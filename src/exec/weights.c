@@ -40,6 +40,9 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
         ldm_slot *slot = &slots[i];
         ldm_conv_desc d;
 
+        slot->weight = s->weight;
+        slot->bias_tensor = s->bias;
+        slot->extra_bias = s->extra_bias;
         switch (s->kind) {
         case LDM_STEP_CONV:
             ldm_step_conv_desc(g, s, &d);

@@ -57,7 +57,10 @@ int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads);
 int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, bool index);
 
 /* The networks (unet.c, autoencoder.c). Each sets the builder's root itself. */
-int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t);
+/* *feature: the value that enters the outermost output blocks: computed, or with `shallow` made as
+ * an input in the place of everything that leads to it. */
+int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t, bool shallow,
+                   int *feature);
 int ldm_build_vq_encoder(ldm_builder *b, const ldm_vq_config *v, int image);
 int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z);
 int ldm_build_vq_quantize(ldm_builder *b, const ldm_vq_config *v, int z, bool index);

@@ -207,11 +207,11 @@ static void declare_ema(ldm_builder *b, int first, int end)
 static ldm_status declare_all(ldm_spec *s, ldm_error *err)
 {
     ldm_builder b = {.spec = s, .err = err};
-    int first, end;
+    int first, end, feature;
 
     declare_schedule(&b);
     first = s->tensor_count;
-    ldm_build_unet(&b, &s->unet, 0, 0);
+    ldm_build_unet(&b, &s->unet, 0, 0, false, &feature);
     end = s->tensor_count;
     if (s->diffusion.use_ema)
         declare_ema(&b, first, end);
@@ -269,12 +269,17 @@ void ldm_spec_free(ldm_spec *s)
 
 /* ---- graphs ---------------------------------------------------------------------------------- */
 
+static bool is_unet(ldm_graph_part part)
+{
+    return part == LDM_GRAPH_UNET || part == LDM_GRAPH_UNET_SHALLOW;
+}
+
 static ldm_status check_size(const ldm_spec *s, ldm_graph_part part, int h, int w, ldm_error *err)
 {
     const char *what = part == LDM_GRAPH_ENCODE ? "picture" : "latent";
     int multiple = 1, limit = part == LDM_GRAPH_ENCODE ? 1 << 15 : 1 << 12;
 
-    if (part == LDM_GRAPH_UNET)
+    if (is_unet(part))
         multiple = 1 << (s->unet.channel_mult.count - 1);
     else if (part == LDM_GRAPH_ENCODE)
         multiple = s->downsample;
@@ -282,27 +287,35 @@ static ldm_status check_size(const ldm_spec *s, ldm_graph_part part, int h, int 
         return ldm_error_set(err, LDM_ERR_USAGE, "%s of %d x %d pixels: expected 1 to %d a side",
                              what, h, w, limit);
     if (h % multiple || w % multiple)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%s of %d x %d pixels: this network halves it %d times, so both sides "
-                             "must be multiples of %d",
-                             what, h, w,
-                             part == LDM_GRAPH_UNET ? s->unet.channel_mult.count - 1
-                                                    : s->vq.ch_mult.count - 1,
-                             multiple);
+        return ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "%s of %d x %d pixels: this network halves it %d times, so both sides "
+            "must be multiples of %d",
+            what, h, w, is_unet(part) ? s->unet.channel_mult.count - 1 : s->vq.ch_mult.count - 1,
+            multiple);
     return LDM_OK;
+}
+
+static int build_unet(ldm_builder *b, bool shallow, int h, int w, ldm_graph *g)
+{
+    const ldm_unet_config *u = &b->spec->unet;
+
+    g->inputs[0] = ldm_b_value(b, u->in_channels, h, w);
+    g->inputs[1] = ldm_b_value(b, 1, 1, 1);
+    return ldm_build_unet(b, u, g->inputs[0], g->inputs[1], shallow,
+                          shallow ? &g->inputs[2] : &g->feature);
 }
 
 static int build(ldm_builder *b, ldm_graph_part part, int h, int w, ldm_graph *g)
 {
     const ldm_spec *s = b->spec;
 
-    g->inputs[1] = -1;
-    g->seldom = part != LDM_GRAPH_UNET;
+    g->inputs[1] = g->inputs[2] = g->feature = -1;
+    g->seldom = !is_unet(part);
     switch (part) {
     case LDM_GRAPH_UNET:
-        g->inputs[0] = ldm_b_value(b, s->unet.in_channels, h, w);
-        g->inputs[1] = ldm_b_value(b, 1, 1, 1);
-        return ldm_build_unet(b, &s->unet, g->inputs[0], g->inputs[1]);
+    case LDM_GRAPH_UNET_SHALLOW:
+        return build_unet(b, part == LDM_GRAPH_UNET_SHALLOW, h, w, g);
     case LDM_GRAPH_ENCODE:
         g->inputs[0] = ldm_b_value(b, s->vq.in_channels, h, w);
         return ldm_build_vq_encoder(b, &s->vq, g->inputs[0]);

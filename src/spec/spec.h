@@ -172,20 +172,30 @@ typedef struct ldm_graph {
     int node_count;
     ldm_value_spec *values;
     int value_count;
-    int inputs[2]; /* UNet: x, t; others: the input and -1 */
+    int inputs[3]; /* UNet: x, t and, UNET_SHALLOW, the feature; -1 for none */
+    int feature;   /* UNET: the value that UNET_SHALLOW takes for its feature; else -1 */
     bool seldom;   /* runs once a picture, not once a step */
     int output;
     ldm_arena *arena;
 } ldm_graph;
 
 typedef enum ldm_graph_part {
-    LDM_GRAPH_UNET,     /* x [c,h,w], t [1,1,1] -> eps */
-    LDM_GRAPH_ENCODE,   /* image -> pre-quantised latent (encoder, quant_conv) */
-    LDM_GRAPH_DECODE,   /* latent without scale factor -> image (post_quant_conv, decoder); what
-                           goes through the codebook goes through QUANTIZE first */
-    LDM_GRAPH_QUANTIZE, /* latent without scale factor -> its codebook entries */
-    LDM_GRAPH_INDICES   /* the same -> their numbers, as floats */
+    LDM_GRAPH_UNET,        /* x [c,h,w], t [1,1,1] -> eps */
+    LDM_GRAPH_ENCODE,      /* image -> pre-quantised latent (encoder, quant_conv) */
+    LDM_GRAPH_DECODE,      /* latent without scale factor -> image (post_quant_conv, decoder); what
+                              goes through the codebook goes through QUANTIZE first */
+    LDM_GRAPH_QUANTIZE,    /* latent without scale factor -> its codebook entries */
+    LDM_GRAPH_INDICES,     /* the same -> their numbers, as floats */
+    LDM_GRAPH_UNET_SHALLOW /* x, t, a feature [c,h,w] -> eps, by the outermost blocks alone: the
+                              feature stands for what the whole UNet's deeper output blocks hand to
+                              the last LDM_SHALLOW_BLOCKS ones. From "DeepCache: Accelerating
+                              Diffusion Models for Free" (Ma, Fang, Wang 2023, arXiv 2312.00858),
+                              section 3.2. Its nodes and tensors are among UNET's. */
 } ldm_graph_part;
+
+/* Input blocks, and as many output blocks, that UNET_SHALLOW evaluates: 1 is the paper's first skip
+ * branch (input_blocks.0 and the last output block). */
+enum { LDM_SHALLOW_BLOCKS = 1 };
 
 /* ---- the description ------------------------------------------------------------------------- */
 

@@ -359,7 +359,7 @@ static void check_graph(const ldm_spec *s, const ldm_graph *g, unsigned used)
     int i, k;
 
     assert_non_null(written);
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
         if (g->inputs[i] >= 0)
             written[g->inputs[i]] = true;
     }
@@ -374,7 +374,48 @@ static void check_graph(const ldm_spec *s, const ldm_graph *g, unsigned used)
         assert_true(n->bias < 0 || (s->tensors[n->bias].used & used));
     }
     assert_true(written[g->output]);
+    assert_true(g->feature < 0 || written[g->feature]);
     ldm_free(written);
+}
+
+/* The outermost blocks are nodes of the whole UNet, in its order, from the first convolution and
+ * the last output block, and the feature that they take has the shape of the one that it hands out.
+ */
+static void the_shallow_graph_is_part_of_the_whole(void **state)
+{
+    described d = describe(NULL);
+    ldm_graph *whole = graph(d.spec, LDM_GRAPH_UNET, 8, 12);
+    ldm_graph *part = graph(d.spec, LDM_GRAPH_UNET_SHALLOW, 8, 12);
+    const ldm_value_spec *handed, *taken;
+    int i, k = 0, input_blocks = 0;
+
+    (void)state;
+    assert_true(whole->feature >= 0 && part->inputs[2] >= 0);
+    assert_int_equal(whole->inputs[2], -1);
+    assert_int_equal(part->feature, -1);
+    handed = &whole->values[whole->feature];
+    taken = &part->values[part->inputs[2]];
+    assert_int_equal(handed->c, taken->c);
+    assert_int_equal(handed->h, taken->h);
+    assert_int_equal(handed->w, taken->w);
+    for (i = 0; i < part->node_count; i++, k++) {
+        const ldm_node *n = &part->nodes[i];
+
+        while (k < whole->node_count &&
+               (whole->nodes[k].op != n->op || whole->nodes[k].weight != n->weight ||
+                strcmp(whole->nodes[k].name, n->name) != 0))
+            k++;
+        if (k == whole->node_count)
+            fail_msg("%s is not in the whole network, or not in this order", n->name);
+        input_blocks += !strncmp(n->name, "input_blocks.", 13) && n->op == LDM_OP_CONV;
+        assert_null(strstr(n->name, "middle_block"));
+    }
+    assert_int_equal(input_blocks, LDM_SHALLOW_BLOCKS);
+    assert_true(part->node_count < whole->node_count / 2);
+    assert_true(ldm_graph_flop(part) < ldm_graph_flop(whole) / 2);
+    ldm_graph_free(whole);
+    ldm_graph_free(part);
+    done(&d);
 }
 
 static void graphs_are_sound(void **state)
@@ -390,6 +431,7 @@ static void graphs_are_sound(void **state)
         {LDM_GRAPH_DECODE, 5, 7, LDM_USED_DECODE, 3, 10, 14},
         {LDM_GRAPH_QUANTIZE, 5, 7, LDM_USED_QUANTIZE, 3, 5, 7},
         {LDM_GRAPH_INDICES, 5, 7, LDM_USED_QUANTIZE, 1, 5, 7},
+        {LDM_GRAPH_UNET_SHALLOW, 8, 12, LDM_USED_UNET, 3, 8, 12},
     };
     described d = describe(NULL);
     size_t i;
@@ -520,6 +562,7 @@ int main(void)
         cmocka_unit_test(heads_are_counted_as_the_constructor_does),
         cmocka_unit_test(attention_order_reaches_the_graph),
         cmocka_unit_test(graphs_are_sound),
+        cmocka_unit_test(the_shallow_graph_is_part_of_the_whole),
         cmocka_unit_test(sizes_that_do_not_fit_are_refused),
         cmocka_unit_test(settings_say_what_they_change),
         cmocka_unit_test(unknown_keys_are_told_with_a_suggestion),

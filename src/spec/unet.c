@@ -23,6 +23,8 @@ typedef struct walk {
     const ldm_unet_config *u;
     int emb; /* silu(time_embed(t)), which every emb_layers starts from */
     int emb_dim;
+    bool shallow; /* only the outermost LDM_SHALLOW_BLOCKS input and output blocks */
+    int feature;  /* value that enters these output blocks */
 } walk;
 
 static const char *join(char *buf, const char *path, const char *leaf)
@@ -148,6 +150,14 @@ static void push(skip_stack *s, int value, int ch)
     s->ch[s->count++] = ch;
 }
 
+/* The outermost input blocks are the first ones, the outermost output blocks the last ones. */
+static bool left_out(const walk *k, int outer)
+{
+    return k->shallow && outer >= LDM_SHALLOW_BLOCKS;
+}
+
+/* Channels and downsampling of what enters the middle block go to *ch and *ds also where the blocks
+ * that lead to it are left out. */
 static int input_blocks(walk *k, int x, skip_stack *skips, int *ch, int *ds)
 {
     const ldm_unet_config *u = k->u;
@@ -164,6 +174,10 @@ static int input_blocks(walk *k, int x, skip_stack *skips, int *ch, int *ds)
 
         for (i = 0; i < u->num_res_blocks; i++) {
             block++;
+            if (left_out(k, block)) {
+                *ch = out;
+                continue;
+            }
             snprintf(path, sizeof path, "input_blocks.%d.0", block);
             h = res_block(k, path, h, *ch, out, RESAMPLE_NONE);
             *ch = out;
@@ -176,10 +190,12 @@ static int input_blocks(walk *k, int x, skip_stack *skips, int *ch, int *ds)
         }
         if (level != u->channel_mult.count - 1) {
             block++;
+            *ds *= 2;
+            if (left_out(k, block))
+                continue;
             h = down_block(k, block, h, *ch);
             ldm_b_dump(k->b, h, "input_blocks_%02d", block);
             push(skips, h, *ch);
-            *ds *= 2;
         }
     }
     return h;
@@ -189,14 +205,28 @@ static int output_blocks(walk *k, int h, skip_stack *skips, int ch, int ds)
 {
     const ldm_unet_config *u = k->u;
     char path[PATH_MAX_LEN];
-    int block = 0, level, i;
+    int blocks = u->channel_mult.count * (u->num_res_blocks + 1), block = 0, level, i;
 
     for (level = u->channel_mult.count - 1; level >= 0; level--) {
         int out = u->channel_mult.items[level] * u->model_channels;
 
         for (i = 0; i <= u->num_res_blocks; i++, block++) {
-            int layer = 0, ich = skips->ch[--skips->count];
+            int layer = 0, outer = blocks - 1 - block, ich;
 
+            if (left_out(k, outer)) {
+                ch = out;
+                if (level && i == u->num_res_blocks)
+                    ds /= 2;
+                continue;
+            }
+            ich = skips->ch[--skips->count];
+            if (outer == LDM_SHALLOW_BLOCKS - 1) {
+                int skip = skips->value[skips->count];
+
+                if (k->shallow)
+                    h = ldm_b_value(k->b, ch, ldm_b_height(k->b, skip), ldm_b_width(k->b, skip));
+                k->feature = h;
+            }
             h = ldm_b_concat(k->b, h, ch, skips->value[skips->count], ich);
             snprintf(path, sizeof path, "output_blocks.%d.%d", block, layer++);
             h = res_block(k, path, h, ch + ich, out, RESAMPLE_NONE);
@@ -216,9 +246,10 @@ static int output_blocks(walk *k, int h, skip_stack *skips, int ch, int ds)
     return h;
 }
 
-int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t)
+int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t, bool shallow,
+                   int *feature)
 {
-    walk k = {.b = b, .u = u, .emb_dim = 4 * u->model_channels};
+    walk k = {.b = b, .u = u, .emb_dim = 4 * u->model_channels, .shallow = shallow, .feature = -1};
     skip_stack skips = {.count = 0};
     int h, e, ch, ds;
 
@@ -233,12 +264,15 @@ int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t)
 
     h = input_blocks(&k, x, &skips, &ch, &ds);
 
-    h = res_block(&k, "middle_block.0", h, ch, ch, RESAMPLE_NONE);
-    h = attention_block(&k, "middle_block.1", h, ch, false);
-    h = res_block(&k, "middle_block.2", h, ch, ch, RESAMPLE_NONE);
-    ldm_b_dump(b, h, "middle_block");
+    if (!shallow) {
+        h = res_block(&k, "middle_block.0", h, ch, ch, RESAMPLE_NONE);
+        h = attention_block(&k, "middle_block.1", h, ch, false);
+        h = res_block(&k, "middle_block.2", h, ch, ch, RESAMPLE_NONE);
+        ldm_b_dump(b, h, "middle_block");
+    }
 
     h = output_blocks(&k, h, &skips, ch, ds);
+    *feature = k.feature;
 
     ch = u->channel_mult.items[0] * u->model_channels;
     h = ldm_b_norm(b, "out.0", h, ch, NORM_EPS);

@@ -281,6 +281,90 @@ static void programs_equal_their_graphs(void **state)
                   worst[LDM_PRECISION_EXACT], worst[LDM_PRECISION_F32]);
 }
 
+/* ---- the outermost blocks alone -------------------------------------------------------------- */
+
+/* A program over weights that are there already; the arena is filled with NaN before. */
+static void run_part(const network *net, ldm_graph_part part, int n, const ldm_weights *weights,
+                     const ldm_backend *b, ldm_pool *pool, const float *in, const float *t,
+                     float **feature, float *out)
+{
+    ldm_error err = {.msg = ""};
+    ldm_program *p = NULL;
+    ldm_graph *g;
+    float *arena;
+    size_t floats, i;
+
+    assert_int_equal(ldm_graph_create(net->spec, part, 8, 4, &g, NULL), LDM_OK);
+    if (ldm_program_create(g, weights, b, LDM_PRECISION_F32, n, ldm_pool_threads(pool), &p, &err))
+        fail_msg("%s: %s", net->text, err.msg);
+    assert_true(ldm_program_feature_floats(p) > 0);
+    if (!*feature)
+        *feature = calloc(ldm_program_feature_floats(p), sizeof **feature);
+    floats = ldm_program_arena_floats(p);
+    arena = ldm_pages_alloc(floats * sizeof *arena);
+    assert_true(*feature && arena);
+    for (i = 0; i < floats; i++)
+        arena[i] = NAN;
+    assert_int_equal(ldm_program_run_unet(p, pool, arena, in, t, *feature, out, NULL, &err),
+                     LDM_OK);
+    ldm_pages_free(arena, floats * sizeof *arena);
+    ldm_program_free(p);
+}
+
+/* With the feature of the same evaluation the outermost blocks give the whole network's result to
+ * the last bit, whatever the number of threads; with another evaluation's feature they do not. */
+static void the_outermost_blocks_continue_the_whole(void **state)
+{
+    static const float times[MAX_BATCH] = {7, 500, 999};
+    static ldm_rng rng;
+    uint32_t seed;
+    ldm_cpu cpu;
+
+    (void)state;
+    ldm_cpu_detect(&cpu);
+    ldm_rng_seed(&rng, 5);
+    for (seed = 1; seed <= NETWORKS; seed++) {
+        network net = make(seed);
+        ldm_weight_source src = {&net, read_weight, done_weight};
+        const ldm_backend *b = ldm_cpu_backend(&cpu);
+        size_t in_floats = (size_t)net.spec->unet.in_channels * 32 * MAX_BATCH;
+        size_t out_floats = (size_t)net.spec->unet.out_channels * 32 * MAX_BATCH;
+        float *in = malloc(in_floats * sizeof *in), *feature = NULL;
+        float *whole = malloc(out_floats * sizeof *whole), *shallow = malloc(out_floats * 4);
+        ldm_pool *one, *three;
+        ldm_weights *weights;
+        ldm_graph *g;
+
+        assert_true(in && whole && shallow);
+        ldm_rng_randn(&rng, in, in_floats);
+        assert_int_equal(ldm_pool_create(1, &one, NULL), LDM_OK);
+        assert_int_equal(ldm_pool_create(3, &three, NULL), LDM_OK);
+        assert_int_equal(ldm_graph_create(net.spec, LDM_GRAPH_UNET, 8, 8, &g, NULL), LDM_OK);
+        assert_int_equal(
+            ldm_weights_create(net.spec, g, b, LDM_PRECISION_F32, &src, one, &weights, NULL),
+            LDM_OK);
+        ldm_graph_free(g);
+        run_part(&net, LDM_GRAPH_UNET, MAX_BATCH, weights, b, one, in, times, &feature, whole);
+        run_part(&net, LDM_GRAPH_UNET_SHALLOW, MAX_BATCH, weights, b, three, in, times, &feature,
+                 shallow);
+        if (memcmp(whole, shallow, out_floats * sizeof *whole))
+            fail_msg("the results differ by %.2e: %s", distance(shallow, whole, out_floats),
+                     net.text);
+        feature[0] += 1;
+        run_part(&net, LDM_GRAPH_UNET_SHALLOW, MAX_BATCH, weights, b, three, in, times, &feature,
+                 shallow);
+        assert_memory_not_equal(whole, shallow, out_floats * sizeof *whole);
+        free(in);
+        free(feature);
+        free(whole);
+        free(shallow);
+        ldm_weights_free(weights);
+        ldm_pool_free(one);
+        ldm_pool_free(three);
+        unmake(&net);
+    }
+}
+
 /* ---- the memory plan ------------------------------------------------------------------------- */
 
 /* Every float of the arena is marked with the value and channel that was last written to it; a step
@@ -369,7 +453,7 @@ static void check_plan(const ldm_graph *g)
     m.channel = malloc(plan.floats * sizeof *m.channel);
     assert_true(m.value && m.channel);
     memset(m.value, 0xff, plan.floats * sizeof *m.value);
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
         if (g->inputs[i] >= 0)
             write_marks(&m, g->inputs[i], 0, g->values[g->inputs[i]].c, g->inputs[i]);
     }
@@ -423,7 +507,7 @@ static void no_step_reads_what_was_overwritten(void **state)
         network net = make(seed);
         int part;
 
-        for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_INDICES; part++) {
+        for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_UNET_SHALLOW; part++) {
             ldm_graph *g;
 
             assert_int_equal(ldm_graph_create(net.spec, (ldm_graph_part)part, 4, 6, &g, NULL),
@@ -454,7 +538,7 @@ static ldm_graph *tangle(const network *net, uint32_t seed)
     g->arena = ldm_arena_create(0);
     assert_non_null(g->arena);
     g->inputs[0] = ldm_b_value(&b, c, 4, 4);
-    g->inputs[1] = -1;
+    g->inputs[1] = g->inputs[2] = g->feature = -1;
     while (g->node_count < KNOT_NODES && !b.st) {
         int x = pick(&seed, g->value_count), y = pick(&seed, g->value_count);
         ldm_value_spec vx = g->values[x], vy = g->values[y];
@@ -556,6 +640,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_equal_their_graphs),
+        cmocka_unit_test(the_outermost_blocks_continue_the_whole),
         cmocka_unit_test(no_step_reads_what_was_overwritten),
         cmocka_unit_test(tangled_graphs_run_as_they_stand),
         cmocka_unit_test(plans_reuse_memory),
