@@ -147,6 +147,10 @@ typedef struct ldm_job {
     double scale;            /* guidance scale; 1: none */
     const char *cond;        /* "none" or "zeros" */
     uint64_t seed;           /* picture i has seed + i and a noise stream of its own */
+    int cache;               /* 1: every step evaluates the whole network. N: every N-th step does,
+                                the others take the features of its deeper blocks as they were in the
+                                last whole one and evaluate the outermost blocks alone: faster, and
+                                not the same pictures */
     int count;               /* pictures */
     int batch;               /* pictures computed together; 0: chosen */
     int latent_c, latent_h, latent_w; /* 0: the config's */
@@ -165,7 +169,7 @@ typedef struct ldm_job {
 } ldm_job;
 
 /* CompVis' sample_diffusion.py defaults where it has any: 50 steps, eta 1 becomes the study's 0,
- * scale 1, cond none, seed 42, one picture. */
+ * scale 1, cond none, no cache (1), seed 42, one picture. */
 LDM_API void ldm_job_init(ldm_job *job);
 
 /* The same, with what the configuration's `ldm: sampling:` section says laid over it. Strings are the
@@ -188,7 +192,8 @@ typedef struct ldm_run_info {
     bool noise_used;           /* eta > 0 or a mask: random numbers are drawn in the steps */
     uint64_t memory_weights, memory_activations, memory_total; /* bytes */
     double flop_per_eps, flop_decode; /* floating point operations, per picture */
-    double eps_evaluations;           /* of the whole run, per picture */
+    double eps_evaluations;           /* of the whole network, of the whole run, per picture */
+    double flop_shallow, shallow_evaluations; /* the same of its outermost blocks alone (cache) */
     double estimated_seconds;         /* of the whole run, in a dry run; else 0 */
 } ldm_run_info;
 LDM_API void ldm_run_get_info(const ldm_run *r, ldm_run_info *out);
@@ -216,7 +221,7 @@ LDM_API ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_err
  *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for the shipped model}, "config"
  *   (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a string above
  *   2^63 - 1), "index", "sampler" ("ddim"), "steps" (asked), "timesteps" (the spacing's name), "eta",
- *   "temperature", "scale", "cond", "quantize", "quantize_x0", "shape" [C,H,W].
+ *   "temperature", "scale", "cond", "cache", "quantize", "quantize_x0", "shape" [C,H,W].
  * Waits for the hash, which is computed beside the sampling. ldm_release it. */
 LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json, ldm_error *err);
 

@@ -56,6 +56,16 @@ static const ldm_opt rows[] = {
      .choices = "none|zeros",
      .field = offsetof(ldm_generate_opts, cond),
      .help = "conditioning; default none"},
+    {.type = LDM_OPT_INT,
+     .name = "cache",
+     .arg = "N",
+     .min = 1,
+     .max = 1000,
+     .field = offsetof(ldm_generate_opts, cache),
+     .help = "evaluate the whole network every N-th step only, in\n"
+             "between its outermost blocks with the deeper features\n"
+             "of that step: faster, other pictures; default 1: off.\n"
+             "`ldm bench --cache N` measures speed and error"},
     {.type = LDM_OPT_TEXT,
      .name = "mask",
      .arg = "FILE.npy",

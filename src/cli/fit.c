@@ -81,7 +81,8 @@ int ldm_fit_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
 /* Arithmetic of `pictures` pictures. */
 static double flop(const ldm_run_info *ri, int pictures)
 {
-    return pictures * (ri->eps_evaluations * ri->flop_per_eps + ri->flop_decode);
+    return pictures * (ri->eps_evaluations * ri->flop_per_eps +
+                       ri->shallow_evaluations * ri->flop_shallow + ri->flop_decode);
 }
 
 static int print_json(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
@@ -98,6 +99,8 @@ static int print_json(const ldm_command *cmd, const ldm_generate_opts *o, const 
     json_object_set_new(memory, "limit_bytes", ldm_cli_json_u64(ldm_fit_limit(o)));
     json_object_set_new(memory, "limit_given", json_boolean(o->model.max_memory != 0));
     json_object_set_new(work, "per_eps", ldm_cli_json_real(ri->flop_per_eps));
+    if (ri->shallow_evaluations > 0)
+        json_object_set_new(work, "per_shallow_eps", ldm_cli_json_real(ri->flop_shallow));
     json_object_set_new(work, "per_decode", ldm_cli_json_real(ri->flop_decode));
     json_object_set_new(work, "total", ldm_cli_json_real(flop(ri, ri->count - kept)));
     json_object_set_new(root, "dry_run", json_true());

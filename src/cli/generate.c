@@ -145,6 +145,8 @@ static void fill_defaults(const ldm_model *m, ldm_generate_opts *o)
         o->scale = job.scale;
     if (!o->cond)
         o->cond = job.cond;
+    if (!o->cache)
+        o->cache = job.cache;
 }
 
 static int open_model(task *t)
@@ -222,6 +224,7 @@ static int create_run(task *t)
     job.temperature = o->temperature;
     job.scale = o->scale;
     job.cond = o->cond;
+    job.cache = o->cache;
     job.seed = o->seed;
     job.count = o->x_t ? (int)t->x_t.shape[0] : o->count ? o->count : 1;
     job.batch = o->batch;

@@ -13,6 +13,7 @@ typedef struct ldm_generate_opts {
     int steps;
     const char *timesteps;
     double eta, temperature, scale;
+    int cache; /* 0: not said */
     const char *cond, *mask, *x0, *x_t, *noise;
     bool quantize, quantize_x0;
     uint64_t seed;

@@ -96,6 +96,7 @@ static int apply(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm_ge
         take_text(cmd, path, root, "timesteps", &o->timesteps) ||
         take_text(cmd, path, root, "cond", &o->cond) ||
         take_int(cmd, path, json_object_get(root, "steps"), "steps", 1, 1000, &o->steps) ||
+        take_int(cmd, path, json_object_get(root, "cache"), "cache", 1, 1000, &o->cache) ||
         take_real(cmd, path, root, "eta", &o->eta) ||
         take_real(cmd, path, root, "temperature", &o->temperature) ||
         take_real(cmd, path, root, "scale", &o->scale) ||

@@ -136,6 +136,12 @@ static int other_config(const ldm_command *cmd, const char *name, const char *it
     }
 }
 
+/* What a recipe did not name before there was such a setting, and what it was then. */
+static bool was_implied(const char *key, const json_t *ours)
+{
+    return !strcmp(key, "cache") && json_integer_value(ours) == 1;
+}
+
 /* What makes no difference to the pixels: the version, names of files, how many were asked for. */
 static bool is_incidental(const char *key)
 {
@@ -151,7 +157,7 @@ static int compare(const ldm_command *cmd, const char *name, json_t *its, json_t
     {
         const json_t *other = json_object_get(its, key);
 
-        if (is_incidental(key))
+        if (is_incidental(key) || (!other && was_implied(key, value)))
             continue;
         if (!strcmp(key, "checkpoint")) {
             /* The same bytes under another name are the same model. */

@@ -17,7 +17,7 @@
 #include "exec/exec.h"
 #include "spec/spec.h"
 
-enum { LDM_PART_COUNT = LDM_GRAPH_INDICES + 1 };
+enum { LDM_PART_COUNT = LDM_GRAPH_UNET_SHALLOW + 1 };
 
 /* Background hashing of the checkpoint file (hash.c). */
 typedef struct ldm_hash {
@@ -58,8 +58,9 @@ struct ldm_model {
     bool shape_ambiguous;
     double load_seconds;
 
-    pthread_mutex_t lock;                 /* guards weights */
-    ldm_weights *weights[LDM_PART_COUNT]; /* packed at first use; UNet at open */
+    pthread_mutex_t lock; /* guards weights */
+    ldm_weights
+        *weights[LDM_PART_COUNT]; /* packed at first use; UNet at open; by weights_of(part) */
     ldm_hash hash;
 };
 

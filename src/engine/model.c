@@ -322,6 +322,12 @@ ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err)
     return st;
 }
 
+/* The part whose packed weights a part computes with. */
+static ldm_graph_part weights_of(ldm_graph_part part)
+{
+    return part == LDM_GRAPH_UNET_SHALLOW ? LDM_GRAPH_UNET : part;
+}
+
 /* The size that a part's algorithms are chosen for, whatever size it is later run at. */
 static void nominal_size(const ldm_model *m, ldm_graph_part part, int *h, int *w)
 {
@@ -360,6 +366,7 @@ ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *
     ldm_model *owner = (ldm_model *)(uintptr_t)m; /* a cache: nothing that callers see changes */
     ldm_status st = LDM_OK;
 
+    part = weights_of(part);
     pthread_mutex_lock(&owner->lock);
     if (!owner->weights[part])
         st = pack(owner, part, pool, err);
@@ -401,7 +408,7 @@ ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, in
     int nominal_h, nominal_w;
 
     nominal_size(m, part, &nominal_h, &nominal_w);
-    st = ldm_graph_create(m->spec, part, nominal_h, nominal_w, &g, err);
+    st = ldm_graph_create(m->spec, weights_of(part), nominal_h, nominal_w, &g, err);
     if (st)
         return st;
     st = ldm_weights_plan(m->spec, g, m->backend, m->precision, &weights, err);

@@ -35,6 +35,25 @@ static ldm_status read_double(const ldm_value *map, const char *key, bool *has, 
     return v ? ldm_value_double(v, out, err) : LDM_OK;
 }
 
+static ldm_status read_positive(const ldm_value *map, const char *key, bool *has, int *out,
+                                ldm_error *err)
+{
+    const ldm_value *v = ldm_value_find(map, key);
+    int64_t number;
+    ldm_status st;
+
+    *has = v != NULL;
+    if (!v)
+        return LDM_OK;
+    st = ldm_value_int(v, &number, err);
+    if (st)
+        return st;
+    if (number < 1 || number > INT_MAX)
+        return ldm_value_error(v, err, "is %lld, expected at least 1", (long long)number);
+    *out = (int)number;
+    return LDM_OK;
+}
+
 static ldm_status read_string(const ldm_value *map, const char *key, bool *has, const char **out,
                               ldm_error *err)
 {
@@ -46,25 +65,17 @@ static ldm_status read_string(const ldm_value *map, const char *key, bool *has, 
 
 static ldm_status read_sampling(const ldm_value *map, ldm_profile *p, ldm_error *err)
 {
-    static const char *const keys[] = {"steps", "timesteps", "eta", "temperature",
-                                       "scale", "cond",      NULL};
-    const ldm_value *v;
-    int64_t steps;
-    ldm_status st = check_keys(map, keys, "steps, timesteps, eta, temperature, scale, cond", err);
+    static const char *const keys[] = {"steps", "timesteps", "eta",   "temperature",
+                                       "scale", "cond",      "cache", NULL};
+    ldm_status st =
+        check_keys(map, keys, "steps, timesteps, eta, temperature, scale, cond, cache", err);
 
-    if (st)
-        return st;
-    v = ldm_value_find(map, "steps");
-    if (v) {
-        st = ldm_value_int(v, &steps, err);
-        if (st)
-            return st;
-        if (steps < 1 || steps > INT_MAX)
-            return ldm_value_error(v, err, "is %lld, expected at least 1", (long long)steps);
-        p->steps = (int)steps;
-        p->has_steps = true;
-    }
-    st = read_string(map, "timesteps", &p->has_timesteps, &p->timesteps, err);
+    if (!st)
+        st = read_positive(map, "steps", &p->has_steps, &p->steps, err);
+    if (!st)
+        st = read_positive(map, "cache", &p->has_cache, &p->cache, err);
+    if (!st)
+        st = read_string(map, "timesteps", &p->has_timesteps, &p->timesteps, err);
     if (!st)
         st = read_double(map, "eta", &p->has_eta, &p->eta, err);
     if (!st)

@@ -2,7 +2,8 @@
  *
  *   ldm:
  *     description: text              # shown when the shipped model is used
- *     sampling: {steps: 50, timesteps: compvis, eta: 1.0, temperature: 1.0, scale: 1.0, cond: none}
+ *     sampling: {steps: 50, timesteps: compvis, eta: 1.0, temperature: 1.0, scale: 1.0, cond: none,
+ *                cache: 1}
  *     load:
  *       strict: true                 # any missing or unexpected key is a mismatch (default: false)
  *       rename:                      # old: new, for every key of the checkpoint, in this order
@@ -21,8 +22,8 @@
 
 typedef struct ldm_profile {
     const char *description; /* NULL: none */
-    bool has_steps, has_timesteps, has_eta, has_temperature, has_scale, has_cond;
-    int steps;
+    bool has_steps, has_timesteps, has_eta, has_temperature, has_scale, has_cond, has_cache;
+    int steps, cache;
     double eta, temperature, scale;
     const char *timesteps, *cond;
 

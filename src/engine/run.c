@@ -19,6 +19,7 @@ void ldm_job_init(ldm_job *job)
     job->temperature = 1.0;
     job->scale = 1.0;
     job->cond = "none";
+    job->cache = 1;
     job->seed = 42;
     job->count = 1;
     job->quantize = true;
@@ -41,6 +42,8 @@ void ldm_model_init_job(const ldm_model *m, ldm_job *job)
         job->scale = p->scale;
     if (p->has_cond)
         job->cond = p->cond;
+    if (p->has_cache)
+        job->cache = p->cache;
 }
 
 static ldm_status note(ldm_run *r, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);
@@ -87,6 +90,12 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
     if (!st && strcmp(j->cond, "none") && !r->m->audit->effective.cross_attention)
         st = note(r, err, "conditioning with %s has no effect: this network has no cross-attention",
                   j->cond);
+    if (!st && j->cache > 1)
+        st = note(r, err,
+                  "cache %d: %g of %d steps evaluate the whole network, %g its outermost blocks "
+                  "alone, with the deeper features of the last whole one; the pictures differ from "
+                  "those without it",
+                  j->cache, r->info.eps_evaluations, s->count, r->info.shallow_evaluations);
     if (!st && strcmp(r->m->spec->diffusion.parameterization, "x0") == 0)
         st =
             note(r, err,
@@ -97,11 +106,37 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
+/* What --cache takes besides: the kept features, and the shallow program's arena. */
+static ldm_status measure_cache(ldm_run *r, uint64_t *arena_bytes, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+    const ldm_value_spec *feature;
+    uint64_t weights;
+    ldm_graph *g;
+    ldm_status st;
+
+    *arena_bytes = 0;
+    if (j->cache == 1)
+        return LDM_OK;
+    st = ldm_model_estimate(r->m, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, j->batch,
+                            ldm_pool_threads(r->pool), &weights, arena_bytes, &r->info.flop_shallow,
+                            err);
+    if (!st)
+        st =
+            ldm_graph_create(r->m->spec, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, &g, err);
+    if (st)
+        return st;
+    feature = &g->values[g->inputs[2]];
+    r->feature_floats = (size_t)feature->c * (size_t)feature->h * (size_t)feature->w;
+    ldm_graph_free(g);
+    return LDM_OK;
+}
+
 static ldm_status check_memory(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_model *m = r->m;
-    uint64_t w_unet, w_dec, w_q, a_unet, a_dec, a_q, arena;
+    uint64_t w_unet, w_dec, w_q, a_unet, a_dec, a_q, a_shallow, arena;
     double flop_q;
     char need[16], have[16];
     ldm_status st;
@@ -115,15 +150,20 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     if (!st)
         st = ldm_model_estimate(m, LDM_GRAPH_QUANTIZE, h, w, j->quantize_x0 ? j->batch : 1, threads,
                                 &w_q, &a_q, &flop_q, err);
+    if (!st)
+        st = measure_cache(r, &a_shallow, err);
     if (st)
         return st;
+    if (a_shallow > a_unet)
+        a_unet = a_shallow;
     arena = a_unet > a_dec ? a_unet : a_dec;
     if (a_q > arena)
         arena = a_q;
     r->arena_floats = (size_t)(arena / sizeof(float));
     r->unet_bytes = (size_t)a_unet;
     r->info.memory_weights = w_unet + w_dec + w_q;
-    r->info.memory_activations = arena + 8 * (uint64_t)j->batch * r->chw * sizeof(float);
+    r->info.memory_activations =
+        arena + (uint64_t)j->batch * (8 * r->chw + r->feature_floats) * sizeof(float);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
         return ldm_error_set(err, LDM_ERR_LIMIT,
@@ -150,6 +190,10 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
     r->pictures = ldm_calloc(n, sizeof *r->pictures);
     r->failed = ldm_calloc(n, sizeof *r->failed);
     r->errors = ldm_calloc(n, sizeof *r->errors);
+    if (j->cache > 1) {
+        r->shallow = ldm_calloc(n + 1, sizeof *r->shallow);
+        r->feature = ldm_reallocarray(NULL, n * r->feature_floats, sizeof *r->feature);
+    }
     if (j->mask) {
         r->mask = ldm_reallocarray(NULL, batch_floats, sizeof *r->mask);
         r->x0 = ldm_reallocarray(NULL, batch_floats, sizeof *r->x0);
@@ -159,7 +203,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         sizeof *r->image);
     if (!r->arena || !r->x || !r->scratch || !r->times || !r->rngs || !r->failed || !r->errors ||
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
-        (j->mask && (!r->mask || !r->x0)))
+        (j->cache > 1 && (!r->shallow || !r->feature)) || (j->mask && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
     ldm_pages_touch(r->arena, r->unet_bytes); /* not in the first step */
     return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f), &r->picture,
@@ -197,7 +241,8 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     r->info.image_h = j->latent_h * f;
     r->info.image_w = j->latent_w * f;
     r->info.threads = ldm_pool_threads(r->pool);
-    r->info.eps_evaluations = r->schedule.count;
+    r->info.eps_evaluations = (r->schedule.count + j->cache - 1) / j->cache;
+    r->info.shallow_evaluations = r->schedule.count - r->info.eps_evaluations;
     r->info.noise_used = j->eta > 0 || j->mask;
     return LDM_OK;
 }
@@ -209,8 +254,10 @@ static ldm_status estimate_time(ldm_run *r, ldm_error *err)
     ldm_status st = ldm_measure_rate(r->m, r->pool, &rate, err);
 
     if (!st)
-        r->info.estimated_seconds =
-            i->count * (i->flop_per_eps * i->eps_evaluations + i->flop_decode) / rate;
+        r->info.estimated_seconds = i->count *
+                                    (i->flop_per_eps * i->eps_evaluations +
+                                     i->flop_shallow * i->shallow_evaluations + i->flop_decode) /
+                                    rate;
     return st;
 }
 
@@ -281,11 +328,13 @@ void ldm_run_free(ldm_run *r)
     if (!r)
         return;
     free_programs(r->unet, r->job.batch);
+    free_programs(r->shallow, r->job.batch);
     free_programs(r->quantize_x0, r->job.batch);
     ldm_free(r->pictures);
     ldm_program_free(r->quantize);
     ldm_program_free(r->decode);
     ldm_pages_free(r->arena, r->arena_floats * sizeof *r->arena);
+    ldm_free(r->feature);
     ldm_free(r->x);
     ldm_free(r->scratch);
     ldm_free(r->times);

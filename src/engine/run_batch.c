@@ -37,21 +37,26 @@ static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error 
     return LDM_OK;
 }
 
+/* The network of this evaluation: with job.cache the whole one first and every cache-th time, in
+ * between its outermost blocks, with the feature that the last whole one left. The evaluations are
+ * counted from the pictures' first step on, so no picture's depend on another's. */
 static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm_error *err)
 {
     ldm_run *r = ctx;
-    ldm_program *unet = r->unet[r->active_n];
+    bool whole = r->evaluation % r->job.cache == 0;
+    ldm_program *unet = whole ? r->unet[r->active_n] : r->shallow[r->active_n];
     ldm_observer obs = {&t, find_bad_step};
     ldm_status st;
     int i;
 
+    r->evaluation++;
     for (i = 0; i < r->active_n; i++)
         r->times[i] = (float)t;
-    st = ldm_program_run(unet, r->pool, r->arena, x, r->times, eps, NULL, err);
+    st = ldm_program_run_unet(unet, r->pool, r->arena, x, r->times, r->feature, eps, NULL, err);
     if (st || all_finite(eps, (size_t)r->active_n * r->chw))
         return st;
     /* Once more with a look at every step: slow, and only for the message. */
-    st = ldm_program_run(unet, r->pool, r->arena, x, r->times, eps, &obs, err);
+    st = ldm_program_run_unet(unet, r->pool, r->arena, x, r->times, r->feature, eps, &obs, err);
     return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %d", t);
 }
 
@@ -182,12 +187,15 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
     ldm_status st = program(r, LDM_GRAPH_UNET, n, &r->unet[n], err);
     int i;
 
+    if (!st && r->job.cache > 1)
+        st = program(r, LDM_GRAPH_UNET_SHALLOW, n, &r->shallow[n], err);
     if (!st && r->job.quantize_x0)
         st = program(r, LDM_GRAPH_QUANTIZE, n, &r->quantize_x0[n], err);
     if (st)
         return st;
     r->active = first;
     r->active_n = n;
+    r->evaluation = 0;
     for (i = first; i < first + n; i++)
         begin_picture(r, i);
     if (report(r, 0, r->order[0], "sampling"))

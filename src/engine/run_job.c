@@ -29,6 +29,11 @@ static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error 
     if (!j->cond || (strcmp(j->cond, "none") && strcmp(j->cond, "zeros")))
         return ldm_error_set(err, LDM_ERR_USAGE, "cond is \"%s\", expected none or zeros",
                              j->cond ? j->cond : "");
+    if (j->cache < 1 || j->cache > limit)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "cache is %d, expected 1 (every step evaluates the whole network) to "
+                             "%d",
+                             j->cache, limit);
     if (j->batch < 0 || j->batch > MAX_BATCH)
         return ldm_error_set(err, LDM_ERR_USAGE, "batch is %d, expected 1 to %d (0: chosen)",
                              j->batch, MAX_BATCH);

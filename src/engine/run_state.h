@@ -16,10 +16,15 @@ struct ldm_run {
     size_t chw;
 
     ldm_program **unet;             /* [batch + 1], by batch size; made when first needed */
+    ldm_program **shallow;          /* likewise; with job.cache above 1 */
     ldm_program **quantize_x0;      /* likewise */
     ldm_program *quantize, *decode; /* of 1 */
     float *arena;
     size_t arena_floats, unet_bytes; /* of which a step of the UNet uses unet_bytes */
+
+    float *feature;        /* [batch] of the last whole evaluation, with job.cache above 1 */
+    size_t feature_floats; /* of one picture */
+    int evaluation;        /* number of the next one, of the pictures that are being sampled */
 
     float *x, *scratch, *times; /* [batch][chw], 3 x [batch][chw], [batch] */
     float *mask, *x0;           /* [batch][chw], expanded for the batch; NULL without a mask */

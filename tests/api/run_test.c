@@ -114,6 +114,86 @@ static void a_second_run_repeats_the_first(void **state)
     ldm_model_close(m);
 }
 
+/* ---- the step cache -------------------------------------------------------------------------- */
+
+static void a_cache_of_one_is_none(void **state)
+{
+    ldm_model *m = open_tiny(NULL);
+    ldm_job job = short_job(2);
+    output a = run_all(m, &job), b;
+
+    (void)state;
+    job.cache = 1;
+    b = run_all(m, &job);
+    expect_same("cache 1", &a, &b);
+    free(b.data);
+    job.cache = 2;
+    b = run_all(m, &job);
+    assert_memory_not_equal(a.data, b.data, a.floats * sizeof *a.data);
+    free(a.data);
+    free(b.data);
+    ldm_model_close(m);
+}
+
+/* A picture made with --cache depends on its seed, too, and on nothing else. */
+static void a_cached_picture_is_its_seed(void **state)
+{
+    static const char *const isas[] = {NULL, "avx2", "c"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        ldm_model *m = open_tiny(isas[i]);
+        ldm_job job = short_job(5);
+        output want, got;
+        char what[64];
+
+        job.cache = 2;
+        job.batch = 1;
+        job.threads = 1;
+        want = run_all(m, &job);
+        for (job.batch = 2; job.batch <= 5; job.batch++) {
+            job.threads = 1 + job.batch % 4;
+            got = run_all(m, &job);
+            snprintf(what, sizeof what, "cache 2, batch %d, %d threads", job.batch, job.threads);
+            expect_same(what, &want, &got);
+            free(got.data);
+        }
+        free(want.data);
+        ldm_model_close(m);
+    }
+}
+
+static void a_cache_says_what_it_saves(void **state)
+{
+    ldm_model *m = open_tiny(NULL);
+    ldm_job job = short_job(1);
+    ldm_error err = {.msg = ""};
+    ldm_run_info plain, cached;
+    ldm_run *run;
+    size_t i;
+    bool noted = false;
+
+    (void)state;
+    job.steps = 10;
+    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    ldm_run_get_info(run, &plain);
+    ldm_run_free(run);
+    job.cache = 4;
+    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    ldm_run_get_info(run, &cached);
+    for (i = 0; i < ldm_run_note_count(run); i++)
+        noted |= strstr(ldm_run_note(run, i), "3 of 10 steps") != NULL;
+    ldm_run_free(run);
+    assert_true(noted);
+    assert_true(plain.eps_evaluations == 10 && plain.shallow_evaluations == 0);
+    assert_true(cached.eps_evaluations == 3 && cached.shallow_evaluations == 7);
+    assert_true(cached.flop_shallow > 0 && cached.flop_shallow < cached.flop_per_eps / 2);
+    assert_true(cached.memory_weights == plain.memory_weights); /* no second copy */
+    assert_true(cached.memory_activations > plain.memory_activations);
+    ldm_model_close(m);
+}
+
 /* ---- progress -------------------------------------------------------------------------------- */
 
 typedef struct watcher {
@@ -225,6 +305,9 @@ static void wrong_numbers_are_named(void **state)
     REFUSE(scale, (double)INFINITY, "scale");
     REFUSE(cond, "ones", "cond");
     REFUSE(cond, NULL, "cond");
+    REFUSE(cache, 0, "cache");
+    REFUSE(cache, -2, "cache");
+    REFUSE(cache, 1001, "cache");
     REFUSE(count, 0, "count");
     REFUSE(count, -3, "count");
     REFUSE(batch, -1, "batch");
@@ -498,6 +581,7 @@ static void check_recipe(const char *text, const ldm_job *job, int index)
     assert_true(number_of(o, "temperature") == job->temperature);
     assert_true(number_of(o, "scale") == job->scale);
     assert_string_equal(text_of(o, "cond"), job->cond);
+    assert_true(number_of(o, "cache") == job->cache);
     assert_true(json_is_true(json_object_get(o, "quantize")));
     assert_true(json_is_false(json_object_get(o, "quantize_x0")));
     shape = json_object_get(o, "shape");
@@ -658,6 +742,9 @@ int main(void)
         cmocka_unit_test(a_picture_is_its_seed),
         cmocka_unit_test(the_start_noise_is_what_the_seed_draws),
         cmocka_unit_test(a_second_run_repeats_the_first),
+        cmocka_unit_test(a_cache_of_one_is_none),
+        cmocka_unit_test(a_cached_picture_is_its_seed),
+        cmocka_unit_test(a_cache_says_what_it_saves),
         cmocka_unit_test(progress_counts_every_step),
         cmocka_unit_test(a_callback_cancels),
         cmocka_unit_test(wrong_numbers_are_named),

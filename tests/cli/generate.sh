@@ -41,6 +41,32 @@ for i in 0 1 2; do
 done
 rm -r single triple three one.png
 
+# --cache: 1 is none, more gives other pictures that depend on the seed alone; the configuration may
+# ask for it, and the line wins.
+RUN="generate $TINY --steps 8 --quiet"
+works $RUN -o whole.png
+works $RUN --cache 1 -o off.png
+same whole.png off.png
+works generate $TINY --steps 8 --cache 4 -n 3 -o cached
+stderr_has 'note: cache 4: 2 of 8 steps evaluate the whole network, 6 its outermost blocks alone'
+works $RUN --cache 4 -n 3 -o single --batch 1 --threads 1
+for i in 0 1 2; do
+    same cached/0000$i.png single/0000$i.png
+done
+works $RUN --cache 4 -o four.png --seed 42
+same_pixels four.png cached/00000.png
+works $RUN --cache 4 -o four.png --save-latent four.npy
+works $RUN -o whole.png --save-latent whole.npy
+differ four.npy whole.npy
+printf 'ldm:\n  sampling: {cache: 4}\n' >cache.yaml
+works $RUN --config cache.yaml -o layer.png
+same_pixels layer.png four.png
+works $RUN --config cache.yaml --cache 1 -o layer.png
+same_pixels layer.png whole.png
+works $RUN --cache 4 -n 3 -o cached --dry-run --json
+stdout_has '"per_shallow_eps": '
+rm -r whole.png off.png cached single four.png four.npy whole.npy cache.yaml layer.png
+
 # No -o: a folder in the current one.
 works generate $TINY --steps 1
 stdout_is generated_outputs/00000.png

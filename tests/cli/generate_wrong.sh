@@ -22,6 +22,11 @@ printf 'model:\n  target: other.Model\n' >other.yaml
 fails 1 "other.Model" generate --ckpt "$CKPT" --config other.yaml
 
 # --set
+fails 2 "--cache" generate $TINY --cache 0
+printf 'ldm:\n  sampling: {cache: 0}\n' >cache.yaml
+fails 1 "cache.yaml:2:21: ldm.sampling.cache: is 0, expected at least 1" generate $TINY \
+    --config cache.yaml
+rm cache.yaml
 fails 2 "model.params.scale_factor" generate $TINY --set model.params.scale_factor
 fails 1 "scale_factor" generate $TINY --set model.params.scale_factor=abc
 fails 1 "num_head_channels" generate $TINY --set model.params.unet_config.params.num_head_channels=7

@@ -14,6 +14,14 @@ stdout_has '^ +8,?$'
 works generate --like two/00001.png --set model.params.scale_factor=0.5 -o other.png
 differ other.png again.png
 
+# The step cache is part of the recipe.
+works generate $TINY --steps 8 --cache 3 -o cached.png
+works generate --like cached.png -o again.png
+stderr_has 'note: cache 3: 3 of 8 steps'
+same cached.png again.png
+works generate --like cached.png --cache 1 -o again.png
+stderr_lacks 'note: cache'
+
 # From another folder the checkpoint has to be named.
 mkdir moved
 cp "$CKPT" moved/m.ckpt

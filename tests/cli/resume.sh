@@ -62,6 +62,7 @@ other 'eta: 0.0 there, 0.1 here' --steps 3 --eta 0.1
 other 'temperature: 1.0 there, 0.5 here' --steps 3 --temperature 0.5
 other 'scale: 1.0 there, 2.0 here' --steps 3 --scale 2
 other 'cond: "none" there, "zeros" here' --steps 3 --cond zeros
+other 'cache: 1 there, 2 here' --steps 3 --cache 2
 other 'timesteps: "compvis" there, "leading" here' --steps 3 --timesteps leading
 other 'quantize: true there, false here' --steps 3 --no-quantize
 other 'quantize_x0: false there, true here' --steps 3 --quantize-x0
