@@ -60,7 +60,8 @@ typedef struct ldm_step_info {
     const char *algorithm; /* of a convolution; else "" */
     const char *dump;      /* name of the value for dumps; NULL: none */
     ldm_view y;
-    double flop;     /* of this step, for the whole batch */
+    double flop;     /* of this step, for the whole batch; 0: it is no convolution or attention */
+    double bytes;    /* that it must read and write: inputs, output, weights as they are packed */
     int kernel, cin; /* of a convolution; else 0 */
 } ldm_step_info;
 

@@ -391,6 +391,31 @@ static double step_flop(const ldm_program *p, const ldm_step *s)
     return 0;
 }
 
+/* Each float once: what a step moves if the caches hold all that it needs twice. */
+static double step_bytes(const ldm_program *p, int i)
+{
+    const ldm_step *s = &p->steps.steps[i];
+    const int values[] = {s->x,
+                          s->y,
+                          s->residual,
+                          s->vector,
+                          s->kind == LDM_STEP_ATTENTION ? s->k : -1,
+                          s->kind == LDM_STEP_ATTENTION ? s->v : -1};
+    double floats = 0;
+    size_t k;
+
+    for (k = 0; k < sizeof values / sizeof values[0]; k++) {
+        if (values[k] >= 0) {
+            const ldm_value_spec *v = &p->graph->values[values[k]];
+
+            floats += (double)p->n * v->h * v->w * v->c;
+        }
+    }
+    if (s->kind == LDM_STEP_CONV)
+        floats += (double)p->convs[i].packed_floats;
+    return floats * sizeof(float);
+}
+
 static const char *step_name(const ldm_step *s)
 {
     if (s->kind == LDM_STEP_COPY)
@@ -411,6 +436,7 @@ static ldm_status observe(const ldm_program *p, const ldm_observer *obs, int i, 
         .dump = p->graph->values[s->y].dump,
         .y = view_of(p, arena, s->y),
         .flop = step_flop(p, s),
+        .bytes = step_bytes(p, i),
         .kernel = s->kind == LDM_STEP_CONV ? s->node->kernel : 0,
         .cin = s->kind == LDM_STEP_CONV ? p->graph->values[s->x].c : 0,
     };
