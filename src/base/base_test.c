@@ -1,4 +1,5 @@
 /* Tests of the base room: errors, arenas, strings, files, the thread team. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/pool.h"
+#include "base/probe.h"
+#include "base/probe_impl.h"
 #include "base/str.h"
 
 static void error_wraps_and_flattens(void **state)
@@ -187,6 +190,46 @@ static void isa_cap_lowers_only(void **state)
     assert_int_equal(ldm_cpu_cap(&cpu, "mmx", &err), LDM_ERR_USAGE);
 }
 
+/* Every lane goes from v towards 1: after r rounds v * 0.999^r + 1 - 0.999^r. */
+static void check_fma(ldm_probe_fma_fn *fn, int lanes, int of_a_start)
+{
+    const double left = 0.999 * 0.999 * 0.999;
+    double want = 0;
+    int i;
+
+    for (i = 0; i < lanes; i++)
+        want += (3.0 + i / of_a_start) * left + 1 - left;
+    assert_true(fabs(fn(3, 3.0f) / want - 1) < 1e-5);
+}
+
+static void the_probes_compute_what_they_count(void **state)
+{
+    ldm_error err;
+    ldm_pool *pool;
+    ldm_cpu cpu;
+    double bytes;
+    int isa;
+
+    (void)state;
+    ldm_cpu_detect(&cpu);
+    check_fma(ldm_probe_fma_c, LDM_PROBE_LANES_C, 1);
+#if defined(__x86_64__)
+    if (cpu.isa >= LDM_ISA_AVX2)
+        check_fma(ldm_probe_fma_avx2, LDM_PROBE_LANES_AVX2, 8);
+    if (cpu.isa >= LDM_ISA_AVX512)
+        check_fma(ldm_probe_fma_avx512, LDM_PROBE_LANES_AVX512, 16);
+#endif
+    assert_int_equal(ldm_pool_create(2, &pool, &err), LDM_OK);
+    for (isa = LDM_ISA_C; isa <= (int)cpu.isa; isa++)
+        assert_true(ldm_probe_flops((ldm_isa)isa, pool) > 1e6);
+    assert_int_equal(ldm_probe_bandwidth(pool, &bytes, &err), LDM_OK);
+    assert_true(bytes > 1e6);
+    ldm_alloc_fail_at(1);
+    assert_int_equal(ldm_probe_bandwidth(pool, &bytes, &err), LDM_ERR_NOMEM);
+    ldm_alloc_fail_at(0);
+    ldm_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +242,7 @@ int main(void)
         cmocka_unit_test(map_refuses_what_is_no_file),
         cmocka_unit_test(pool_runs_each_index_once),
         cmocka_unit_test(isa_cap_lowers_only),
+        cmocka_unit_test(the_probes_compute_what_they_count),
     };
 
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
