@@ -7,7 +7,7 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all deps demo study test train install clean format check-layers
+.PHONY: all deps demo study test train install clean format check-layers onednn
 
 all:
 	$(call CONFIGURED,release)
@@ -36,6 +36,11 @@ install:
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
 	@$(MAKE) --no-print-directory all
 	@cmake --install build/release
+
+# oneDNN 3 for --precision bf16, into build/onednn; existing builds are configured again.
+onednn:
+	@tools/get_onednn.sh
+	@if [ -f build/release/build.ninja ]; then cmake --preset release; fi
 
 check-layers:
 	@tools/check_layers.sh

@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "cpu/conv_impl.h"
+#include "cpu/onednn.h"
 
 typedef struct conv_job {
     const ldm_kernels *kernels;
@@ -54,6 +55,7 @@ static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 #define FLOPS 300e9
 #define MEMORY_BYTES 16e9 /* weights */
 #define CACHE_BYTES 40e9  /* transformed inputs and outputs, written and read */
+#define GATHER_BYTES 60e9 /* inputs rounded to bf16: read, written, read */
 
 /* The most that the filters of a layer may take which runs once a picture. The first stage's layers
  * of 512 channels would take 38 MB each with F(4, 3), 210 MB more in all, to save about a tenth of
@@ -74,7 +76,7 @@ static int matrix_count(const ldm_conv_desc *d, int algorithm)
 
 static double filter_bytes(const ldm_conv_desc *d, int algorithm)
 {
-    return 4.0 * matrix_count(d, algorithm) * d->cin * d->cout;
+    return (algorithm == LDM_CONV_BF16 ? 2.0 : 4.0) * matrix_count(d, algorithm) * d->cin * d->cout;
 }
 
 static double estimate(const ldm_conv_desc *d, int algorithm)
@@ -91,36 +93,55 @@ static double estimate(const ldm_conv_desc *d, int algorithm)
     return (compute > weights ? compute : weights) + traffic;
 }
 
+static double estimate_bf16(const ldm_conv_desc *d, double gain)
+{
+    const double values = (double)d->out_h * d->out_w * matrix_count(d, LDM_CONV_BF16) * d->cin;
+    const double compute = 2.0 * values * d->cout / (FLOPS * gain);
+    const double weights = filter_bytes(d, LDM_CONV_BF16) / MEMORY_BYTES;
+
+    return (compute > weights ? compute : weights) + 6.0 * values / GATHER_BYTES;
+}
+
 /* What Winograd can do at all. */
 static bool winograd_fits(const ldm_conv_desc *d)
 {
     return d->kernel == 3 && d->stride == 1;
 }
 
-static int choose(const ldm_conv_desc *d, ldm_precision p)
+static bool bf16_fits(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d)
+{
+    return impl->bf16 && impl->bf16->fits(d);
+}
+
+static int choose(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d, ldm_precision p)
 {
     int algorithm, best = LDM_CONV_DIRECT;
 
-    if (p == LDM_PRECISION_EXACT || !winograd_fits(d))
-        return LDM_CONV_DIRECT;
-    for (algorithm = LDM_CONV_WINOGRAD2; algorithm < LDM_CONV_ALGORITHMS; algorithm++) {
-        if (d->seldom && filter_bytes(d, algorithm) > SELDOM_BYTES)
-            continue;
-        if (estimate(d, algorithm) < estimate(d, best))
-            best = algorithm;
+    if (p != LDM_PRECISION_EXACT && winograd_fits(d)) {
+        for (algorithm = LDM_CONV_WINOGRAD2; algorithm <= LDM_CONV_WINOGRAD4; algorithm++) {
+            if (d->seldom && filter_bytes(d, algorithm) > SELDOM_BYTES)
+                continue;
+            if (estimate(d, algorithm) < estimate(d, best))
+                best = algorithm;
+        }
     }
+    if (p == LDM_PRECISION_BF16 && bf16_fits(impl, d) &&
+        estimate_bf16(d, impl->bf16_gain) < estimate(d, best))
+        best = LDM_CONV_BF16;
     return best;
 }
 
 ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
                              int algorithm, int threads, ldm_conv_plan *out, ldm_error *err)
 {
-    static const char *const names[LDM_CONV_ALGORITHMS] = {"direct", "winograd2", "winograd4"};
-    const ldm_kernels *k = ldm_kernels_of(b);
+    static const char *const names[LDM_CONV_ALGORITHMS] = {"direct", "winograd2", "winograd4",
+                                                           "bf16"};
+    const ldm_cpu_backend_impl *impl = ldm_cpu_impl(b);
+    const ldm_kernels *k = impl->kernels;
     const bool winograd = algorithm == LDM_CONV_WINOGRAD2 || algorithm == LDM_CONV_WINOGRAD4;
     size_t floats;
 
-    if (p == LDM_PRECISION_BF16)
+    if (p == LDM_PRECISION_BF16 && !impl->bf16)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                              "backend %s has no bf16 convolution; use precision f32 or exact",
                              b->name);
@@ -132,7 +153,8 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
                              "expected positive sizes, kernel 1 or 3, stride 1 or 2",
                              d->cin, d->cout, d->kernel, d->stride, d->in_h, d->in_w, d->out_h,
                              d->out_w);
-    if (algorithm < -1 || algorithm >= LDM_CONV_ALGORITHMS || (winograd && !winograd_fits(d)))
+    if (algorithm < -1 || algorithm >= LDM_CONV_ALGORITHMS || (winograd && !winograd_fits(d)) ||
+        (algorithm == LDM_CONV_BF16 && (p != LDM_PRECISION_BF16 || !bf16_fits(impl, d))))
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                              "convolution algorithm %d does not fit kernel %d, stride %d",
                              algorithm, d->kernel, d->stride);
@@ -144,13 +166,15 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
                              "convolution %d -> %d channels does not fit memory", d->cin, d->cout);
     memset(out, 0, sizeof *out);
     out->desc = *d;
-    out->algorithm = algorithm >= 0 ? algorithm : choose(d, p);
+    out->algorithm = algorithm >= 0 ? algorithm : choose(impl, d, p);
     out->name = names[out->algorithm];
     out->pack_tasks = (int)ldm_ceil_div((size_t)d->cout, (size_t)k->nr);
     if (out->algorithm == LDM_CONV_DIRECT) {
         out->packed_floats = (size_t)(d->kernel * d->kernel) * (size_t)d->cin * (size_t)k->nr *
                              (size_t)out->pack_tasks;
         out->scratch_floats = ldm_conv_zero_floats(d) + (size_t)threads * worker_floats(k, d);
+    } else if (out->algorithm == LDM_CONV_BF16) {
+        return impl->bf16->plan(out, threads, err);
     } else {
         out->packed_floats = ldm_wino_packed_floats(k, out->algorithm, d);
         out->scratch_floats = ldm_wino_scratch_floats(k, out->algorithm, d);
@@ -178,6 +202,8 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
 
     if (plan->algorithm == LDM_CONV_DIRECT)
         k->pack(&p);
+    else if (plan->algorithm == LDM_CONV_BF16)
+        ldm_cpu_impl(b)->bf16->pack(k, plan, weights, packed, task);
     else
         ldm_wino_pack(k, plan, weights, packed, task);
 }
@@ -357,6 +383,8 @@ void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_
 {
     if (plan->algorithm == LDM_CONV_DIRECT)
         direct_conv(ldm_kernels_of(b), ctx, plan, a);
+    else if (plan->algorithm == LDM_CONV_BF16)
+        ldm_cpu_impl(b)->bf16->conv(ctx, plan, a);
     else
         ldm_wino_conv(ldm_kernels_of(b), ctx, plan, a);
 }

@@ -5,7 +5,13 @@
 #include "cpu/ops.h"
 
 /* ldm_conv_plan.algorithm */
-enum { LDM_CONV_DIRECT, LDM_CONV_WINOGRAD2, LDM_CONV_WINOGRAD4, LDM_CONV_ALGORITHMS };
+enum {
+    LDM_CONV_DIRECT,
+    LDM_CONV_WINOGRAD2,
+    LDM_CONV_WINOGRAD4,
+    LDM_CONV_BF16, /* direct, by oneDNN, at precision bf16 only */
+    LDM_CONV_ALGORITHMS
+};
 
 /* A row of zeros at the start of scratch, for what lies outside of the input. */
 static inline size_t ldm_conv_zero_floats(const ldm_conv_desc *d)

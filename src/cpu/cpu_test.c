@@ -82,7 +82,7 @@ static void test_given_algorithm(void **state)
     int algorithm;
 
     (void)state;
-    for (algorithm = 0; algorithm < LDM_CONV_ALGORITHMS; algorithm++) {
+    for (algorithm = 0; algorithm < LDM_CONV_BF16; algorithm++) {
         const ldm_conv_desc small = conv3x3(40, 50, 5), large = conv3x3(40, 50, 300);
         const ldm_conv_plan a = plan(&small, LDM_PRECISION_F32, algorithm, 1);
         const ldm_conv_plan b = plan(&large, LDM_PRECISION_F32, algorithm, 4);
@@ -121,13 +121,66 @@ static void test_plan_errors(void **state)
     expect_failure(&d, LDM_PRECISION_F32, -1, LDM_ERR_RANGE, "does not fit");
 }
 
+/* What is missing is named: the library where the build is without it, else the instructions. */
+static void test_bf16_messages(void **state)
+{
+    const ldm_cpu avx2 = {.isa = LDM_ISA_AVX2, .name = "a processor"};
+    ldm_error err = {0};
+
+    (void)state;
+    assert_int_equal(ldm_cpu_bf16(&avx2, &err), LDM_ERR_UNSUPPORTED);
+    if (strstr(err.msg, "make onednn"))
+        print_message("bf16: this build is without oneDNN\n");
+    else
+        assert_non_null(strstr(err.msg, "(a processor, avx2) lacks"));
+}
+
+/* bf16 where it is the fastest, never at the narrow ends of the network or for single pixels. */
+static void test_bf16_choice(void **state)
+{
+    ldm_conv_desc d = conv3x3(896, 896, 8);
+    const ldm_backend *b;
+    ldm_conv_plan out, other;
+    ldm_error err;
+    ldm_cpu cpu;
+
+    (void)state;
+    ldm_cpu_detect(&cpu);
+    if (ldm_cpu_bf16(&cpu, &err)) {
+        print_message("skipped: %s\n", err.msg);
+        skip();
+    }
+    b = ldm_cpu_backend(&cpu);
+    assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_BF16, -1, 2, &out, &err), LDM_OK);
+    assert_string_equal(out.name, "bf16");
+    assert_true(out.packed_floats * 2 == (size_t)896 * 896 * 9); /* half of f32 */
+    assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_F32, -1, 2, &other, &err), LDM_OK);
+    assert_string_not_equal(other.name, "bf16");
+    /* another size takes the same packed weights */
+    d = conv3x3(896, 896, 40);
+    assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_BF16, out.algorithm, 7, &other, &err),
+                     LDM_OK);
+    assert_string_equal(other.name, "bf16");
+    assert_int_equal(other.packed_floats, out.packed_floats);
+    assert_int_equal(other.pack_tasks, out.pack_tasks);
+    d = conv3x3(224, 3, 64);
+    assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_BF16, -1, 2, &out, &err), LDM_OK);
+    assert_string_not_equal(out.name, "bf16");
+    assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_BF16, LDM_CONV_BF16, 2, &out, &err),
+                     LDM_ERR_UNSUPPORTED);
+    d = conv3x3(896, 896, 1);
+    d.kernel = 1;
+    d.pad_top = d.pad_left = 0;
+    assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_BF16, -1, 2, &out, &err), LDM_OK);
+    assert_string_equal(out.name, "direct");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_backends),
-        cmocka_unit_test(test_algorithm_by_shape),
-        cmocka_unit_test(test_given_algorithm),
-        cmocka_unit_test(test_plan_errors),
+        cmocka_unit_test(test_backends),        cmocka_unit_test(test_algorithm_by_shape),
+        cmocka_unit_test(test_given_algorithm), cmocka_unit_test(test_plan_errors),
+        cmocka_unit_test(test_bf16_messages),   cmocka_unit_test(test_bf16_choice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

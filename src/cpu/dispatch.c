@@ -1,7 +1,10 @@
 /* The tables of kernels and the backends made of them; nothing else in ldm knows which exist. */
 #include "cpu/cpu.h"
 
+#include <stdio.h>
+
 #include "cpu/kernels.h"
+#include "cpu/onednn.h"
 #include "cpu/ops.h"
 
 #define KERNELS(isa, rows, columns, chunk_rows, pixels)                                            \
@@ -25,8 +28,8 @@
         .wino4 = {4, 6, ldm_wino_input4_##isa, ldm_wino_output4_##isa, ldm_wino_filter4_##isa},    \
     }
 
-#define BACKEND(isa, text)                                                                         \
-    static const ldm_cpu_backend_impl backend_##isa = {                                            \
+#define BACKEND(label, isa, text, bf16_conv, gain)                                                 \
+    static const ldm_cpu_backend_impl backend_##label = {                                          \
         .base =                                                                                    \
             {                                                                                      \
                 .name = text,                                                                      \
@@ -46,17 +49,25 @@
                 .vq_nearest = ldm_cpu_vq_nearest,                                                  \
             },                                                                                     \
         .kernels = &ldm_kernels_##isa,                                                             \
+        .bf16 = bf16_conv,                                                                         \
+        .bf16_gain = gain,                                                                         \
     }
 
 KERNELS(ref, 4, 8, 256, 96);
-BACKEND(ref, "c");
+BACKEND(ref, ref, "c", NULL, 0);
 
 #if defined(__x86_64__)
 KERNELS(avx2, 6, 16, 256, 192);
-BACKEND(avx2, "avx2");
+BACKEND(avx2, avx2, "avx2", NULL, 0);
 
 KERNELS(avx512, 10, 32, 256, 384);
-BACKEND(avx512, "avx512");
+BACKEND(avx512, avx512, "avx512", NULL, 0);
+#if defined(LDM_ONEDNN)
+/* What two processors reach beside f32: VDPBF16PS does twice the work (Zen 5), a tile product 16
+ * times, of which memory leaves about half. */
+BACKEND(avx512_bf16, avx512, "avx512", &ldm_onednn_conv, 2.2);
+BACKEND(avx512_amx, avx512, "avx512", &ldm_onednn_conv, 8);
+#endif
 #endif
 
 const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
@@ -64,6 +75,10 @@ const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
     switch (cpu->isa) {
 #if defined(__x86_64__)
     case LDM_ISA_AVX512:
+#if defined(LDM_ONEDNN)
+        if (cpu->avx512_bf16)
+            return cpu->amx_bf16 ? &backend_avx512_amx.base : &backend_avx512_bf16.base;
+#endif
         return &backend_avx512.base;
     case LDM_ISA_AVX2:
         return &backend_avx2.base;
@@ -71,4 +86,35 @@ const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
     default:
         return &backend_ref.base;
     }
+}
+
+ldm_status ldm_cpu_bf16(const ldm_cpu *cpu, ldm_error *err)
+{
+#if defined(LDM_ONEDNN)
+    if (!cpu->avx512_bf16)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "precision bf16 needs AVX512_BF16 or AMX_BF16, which this processor "
+                             "(%s, %s) lacks or LDM_MAX_ISA forbids; use precision f32",
+                             cpu->name, ldm_isa_name(cpu->isa));
+    return ldm_onednn_usable(err);
+#else
+    (void)cpu;
+    return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                         "precision bf16 needs oneDNN 3, which this build is without; run \"make "
+                         "onednn\" and build again, or use precision f32");
+#endif
+}
+
+const char *ldm_cpu_bf16_text(const ldm_cpu *cpu, char buf[64])
+{
+#if defined(LDM_ONEDNN)
+    char version[24];
+
+    snprintf(buf, 64, "%s through %s", cpu->amx_bf16 ? "AMX_BF16" : "AVX512_BF16",
+             ldm_onednn_version(version));
+#else
+    (void)cpu;
+    buf[0] = '\0';
+#endif
+    return buf;
 }

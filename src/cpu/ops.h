@@ -7,14 +7,23 @@
 #include "exec/backend.h"
 
 /* The backend that a caller sees, and the kernels behind it. */
+typedef struct ldm_bf16_conv ldm_bf16_conv; /* onednn.h */
+
 typedef struct ldm_cpu_backend_impl {
     ldm_backend base; /* first: the same address */
     const ldm_kernels *kernels;
+    const ldm_bf16_conv *bf16; /* NULL: no bf16 on this processor or in this build */
+    double bf16_gain;          /* how many times the f32 rate its matrix products reach */
 } ldm_cpu_backend_impl;
+
+static inline const ldm_cpu_backend_impl *ldm_cpu_impl(const ldm_backend *b)
+{
+    return (const ldm_cpu_backend_impl *)b;
+}
 
 static inline const ldm_kernels *ldm_kernels_of(const ldm_backend *b)
 {
-    return ((const ldm_cpu_backend_impl *)b)->kernels;
+    return ldm_cpu_impl(b)->kernels;
 }
 
 ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,

@@ -96,6 +96,9 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *to
     const double flops =
         2.0 * d->kernel * d->kernel * d->cin * (double)d->cout * d->out_h * d->out_w;
     const size_t weights = (size_t)(d->kernel * d->kernel * d->cin) * (size_t)d->cout;
+    const bool wanted =
+        t->algorithm == 3 ? d->cin % 32 == 0 && d->in_h > 1 : d->kernel == 3 && d->stride == 1;
+    const int algorithm = wanted ? t->algorithm : -1;
     conv_run r = {.t = t};
     guarded x, y;
     ldm_error err;
@@ -103,8 +106,7 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *to
     double s, least, pack;
     int i;
 
-    if (t->b->conv_plan(t->b, d, t->precision, d->kernel == 3 && d->stride == 1 ? t->algorithm : -1,
-                        t->threads, &r.plan, &err)) {
+    if (t->b->conv_plan(t->b, d, t->precision, algorithm, t->threads, &r.plan, &err)) {
         fprintf(stderr, "kernelcheck: %s\n", err.msg);
         return -1.0;
     }

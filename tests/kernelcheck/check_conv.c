@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/conv_impl.h"
 #include "kernelcheck.h"
 
 typedef struct conv_case {
@@ -15,6 +16,7 @@ typedef struct conv_case {
     bool in_place; /* the residual is y itself */
     ldm_precision precision;
     int algorithm; /* -1: the backend's choice */
+    bool rounded;  /* bf16: x and weights are bf16 values already */
     char text[200];
 } conv_case;
 
@@ -102,6 +104,31 @@ static int channels(check *k, int most)
     return check_int(k, 0, 3) == 0 ? check_int(k, 1, 8) : check_int(k, 1, most);
 }
 
+/* To the nearest bf16 value, ties to even. */
+static void round_bf16(float *v, size_t n)
+{
+    uint32_t bits;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        memcpy(&bits, v + i, sizeof bits);
+        bits = (bits + 0x7fffu + (bits >> 16 & 1)) & 0xffff0000u;
+        memcpy(v + i, &bits, sizeof bits);
+    }
+}
+
+/* Sizes that bf16 serves; what it does not is computed as in f32. */
+static void make_bf16(check *k, conv_case *t, bool large)
+{
+    ldm_conv_desc *d = &t->d;
+
+    d->cin = 32 + 2 * check_int(k, 0, large ? 150 : 20);
+    d->cout = 16 + check_int(k, 0, large ? 150 : 60);
+    t->precision = LDM_PRECISION_BF16;
+    t->algorithm = d->kernel == 1 && d->in_h == 1 && d->in_w == 1 ? -1 : LDM_CONV_BF16;
+    t->rounded = check_int(k, 0, 1);
+}
+
 static void make_case(check *k, conv_case *t, bool large)
 {
     ldm_conv_desc *d = &t->d;
@@ -129,11 +156,21 @@ static void make_case(check *k, conv_case *t, bool large)
     t->algorithm = -1;
     if (t->precision == LDM_PRECISION_F32 && d->kernel == 3 && d->stride == 1)
         t->algorithm = check_int(k, -1, 2); /* small shapes would all be direct */
+    if (k->bf16)
+        make_bf16(k, t, large);
     t->x = guarded_make(k, n, d->in_h, d->in_w, d->cin, check_int(k, 0, 1) * check_int(k, 1, 40));
     t->y =
         guarded_make(k, n, d->out_h, d->out_w, d->cout, check_int(k, 0, 1) * check_int(k, 1, 40));
     rows = (size_t)d->cin * (size_t)(d->kernel * d->kernel);
     t->weights = check_array(k, rows * (size_t)d->cout);
+    if (t->rounded) {
+        const size_t pixels = (size_t)n * (size_t)d->in_h * (size_t)d->in_w;
+        size_t i;
+
+        round_bf16(t->weights, rows * (size_t)d->cout);
+        for (i = 0; i < pixels; i++)
+            round_bf16(t->x.v.data + i * t->x.v.pitch, (size_t)d->cin);
+    }
     if (check_int(k, 0, 3)) {
         t->bias_stride = check_int(k, 0, 1) ? (size_t)(d->cout + check_int(k, 0, 5)) : 0;
         t->bias = check_array(k, (size_t)d->cout + (size_t)(n - 1) * t->bias_stride);
@@ -163,11 +200,15 @@ static void free_case(conv_case *t)
 }
 
 /* Rounding of a sum of m terms of size about 1/3 behaves as a random walk; 8 of its deviations.
- * Winograd adds its transforms, whose constants lose up to a hundred times that. */
+ * Winograd adds its transforms, whose constants lose up to a hundred times that. bf16 adds up in
+ * f32 too, so that inputs which need no rounding leave no more than that. */
 static double tolerance(const conv_case *t)
 {
     const double m = (double)t->d.cin * t->d.kernel * t->d.kernel;
 
+    /* each product of two inputs is off by 2^-9 of its size at most on either side */
+    if (t->algorithm == LDM_CONV_BF16 && !t->rounded)
+        return 8 * 0x1p-9 * sqrt(m) / 3 + 1e-6;
     return 8 * 0x1p-24 * (m / 3 + 2) * (t->precision == LDM_PRECISION_EXACT ? 1 : 16);
 }
 

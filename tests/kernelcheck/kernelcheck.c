@@ -10,10 +10,11 @@
 static const char usage[] =
     "usage: kernelcheck [--isa NAME] [--seed N] [--rounds N]\n"
     "       kernelcheck --bench [--isa NAME] [--shapes FILE] [--threads N] [--seconds S] "
-    "[--exact]\n"
-    "                   [--algorithm 0|1|2]\n"
+    "[--exact | --bf16]\n"
+    "                   [--algorithm 0|1|2|3]\n"
     "  checks all kernels on random shapes, or times them; --isa is c, avx2 or avx512;\n"
-    "  --algorithm: 3x3 convolutions direct, winograd2, winograd4 instead of the backend's "
+    "  --algorithm: 3x3 convolutions direct, winograd2, winograd4 or (--bf16) bf16 instead of the "
+    "backend's "
     "choice\n";
 
 typedef struct options {
@@ -21,7 +22,7 @@ typedef struct options {
     int threads, rounds, algorithm;
     uint64_t seed;
     double seconds;
-    bool bench, exact;
+    bool bench, exact, bf16;
 } options;
 
 static bool parse(int argc, char **argv, options *o)
@@ -38,6 +39,10 @@ static bool parse(int argc, char **argv, options *o)
         }
         if (strcmp(name, "--exact") == 0) {
             o->exact = true;
+            continue;
+        }
+        if (strcmp(name, "--bf16") == 0) {
+            o->bf16 = true;
             continue;
         }
         if (!value)
@@ -63,9 +68,31 @@ static bool parse(int argc, char **argv, options *o)
     return o->threads > 0 && o->rounds > 0 && o->seconds > 0.0;
 }
 
+static long report(const check *k, const char *what, uint64_t seed)
+{
+    printf("%s%s: %ld comparisons, %ld failed (seed %llu)\n", k->tested->name, what, k->done,
+           k->failed, (unsigned long long)seed);
+    return k->failed;
+}
+
+/* Where the build and the processor have it; says so where not. */
+static long run_bf16(const options *o, const ldm_cpu *cpu, const ldm_backend *c)
+{
+    check k = {.c = c, .rng = o->seed, .rounds = o->rounds, .what = "", .bf16 = true};
+    ldm_error err;
+
+    if (ldm_cpu_bf16(cpu, &err)) {
+        printf("bf16: skipped: %s\n", err.msg);
+        return 0;
+    }
+    k.tested = ldm_cpu_backend(cpu);
+    check_conv(&k);
+    return report(&k, " bf16", o->seed);
+}
+
 int main(int argc, char **argv)
 {
-    ldm_cpu cpu;
+    ldm_cpu cpu, best;
     ldm_error err;
     options o;
     const ldm_backend *c;
@@ -88,7 +115,11 @@ int main(int argc, char **argv)
     }
     if (o.bench)
         return bench_run(ldm_cpu_backend(&cpu), o.shapes, o.threads, o.seconds,
-                         o.exact ? LDM_PRECISION_EXACT : LDM_PRECISION_F32, o.algorithm);
+                         o.exact  ? LDM_PRECISION_EXACT
+                         : o.bf16 ? LDM_PRECISION_BF16
+                                  : LDM_PRECISION_F32,
+                         o.algorithm);
+    best = cpu;
     if (o.isa)
         strongest = (int)cpu.isa;
     cpu.isa = LDM_ISA_C;
@@ -97,15 +128,15 @@ int main(int argc, char **argv)
         check k = {.c = c, .rng = o.seed, .rounds = o.rounds, .what = ""};
 
         cpu.isa = (ldm_isa)isa;
+        cpu.avx512_bf16 = cpu.amx_bf16 = false;
         k.tested = ldm_cpu_backend(&cpu);
         check_conv(&k);
         check_norm(&k);
         check_attention(&k);
         check_elementwise(&k);
         check_vq(&k);
-        printf("%s: %ld comparisons, %ld failed (seed %llu)\n", k.tested->name, k.done, k.failed,
-               (unsigned long long)o.seed);
-        failed += k.failed;
+        failed += report(&k, "", o.seed);
     }
+    failed += run_bf16(&o, &best, c);
     return failed ? 1 : 0;
 }

@@ -13,6 +13,7 @@ typedef struct check {
     const ldm_backend *tested, *c; /* the same in the run that tests the C backend itself */
     uint64_t rng;
     int rounds;
+    bool bf16; /* convolutions at precision bf16 */
     long done, failed;
     const char *what; /* the case being run, for messages */
 } check;
@@ -62,6 +63,7 @@ void check_views(check *k, const ldm_view *got, const ldm_view *want, double tol
 void check_same(check *k, const ldm_view *got, const ldm_view *want, const char *why);
 void check_fail(check *k, const char *fmt, ...) LDM_PRINTF(2, 3);
 
+/* With k->bf16: what is computed in bf16, within the rounding of its inputs. */
 void check_conv(check *k);
 void check_norm(check *k);
 void check_attention(check *k);
@@ -69,7 +71,8 @@ void check_elementwise(check *k);
 void check_vq(check *k);
 
 /* Times the kernels of one backend; shapes: a file as bench/shapes/ffhq.txt, NULL for the built-in
- * operations only; algorithm: for 3x3 with stride 1, -1 leaves it to the backend. Returns the exit
+ * operations only; algorithm: for 3x3 with stride 1, or 3 for all layers that bf16 fits; -1 leaves it
+ * to the backend. Returns the exit
  * status. */
 int bench_run(const ldm_backend *b, const char *shapes, int threads, double seconds,
               ldm_precision precision, int algorithm);
