@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "checkpoint/checkpoint.h"
 #include "config/config.h"
+#include "engine/notes.h"
 #include "engine/profile.h"
 #include "exec/exec.h"
 #include "spec/spec.h"
@@ -45,14 +46,14 @@ struct ldm_model {
     bool dry; /* opened for a dry run */
 
     ldm_arena *texts; /* notes and names */
-    char **notes;
-    size_t note_count, note_cap;
+    ldm_notes notes;
     bool is_default;
     const char *default_note;
 
     double scale_factor;
     bool scale_is_buffer;
-    float *alphas_cumprod; /* [timesteps] */
+    float *alphas_cumprod; /* [timesteps], and the next two as well: one block */
+    float *sqrt_alphas_cumprod, *sqrt_one_minus_alphas_cumprod;
     int latent_c, latent_h, latent_w;
     const char *latent_candidates;
     bool shape_ambiguous;
@@ -89,7 +90,6 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
 void ldm_sources_close(ldm_sources *s); /* a zeroed struct is fine */
 
 /* model.c */
-ldm_status ldm_model_add_note(ldm_model *m, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);
 /* The packed weights of a part, packing them on the pool if this is the first use. */
 ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,
                              const ldm_weights **out, ldm_error *err);

@@ -3,7 +3,6 @@
 #include "engine/engine.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -35,23 +34,6 @@ void ldm_model_options_init(ldm_model_options *opt)
 {
     memset(opt, 0, sizeof *opt);
     opt->ema = LDM_AUTO;
-}
-
-ldm_status ldm_model_add_note(ldm_model *m, ldm_error *err, const char *fmt, ...)
-{
-    ldm_str text = {0};
-    char *copy;
-    va_list ap;
-
-    va_start(ap, fmt);
-    ldm_str_vprintf(&text, fmt, ap);
-    va_end(ap);
-    copy = text.failed ? NULL : ldm_arena_strdup(m->texts, text.data ? text.data : "");
-    ldm_str_free(&text);
-    if (!copy || !ldm_grow(&m->notes, &m->note_cap, m->note_count + 1, sizeof *m->notes))
-        return ldm_error_nomem(err, 0, "a note");
-    m->notes[m->note_count++] = copy;
-    return LDM_OK;
 }
 
 static ldm_status choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
@@ -102,27 +84,60 @@ static ldm_status settle_shape(ldm_model *m, ldm_error *err)
     return m->latent_candidates ? LDM_OK : ldm_error_nomem(err, 0, "a note");
 }
 
-static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
+/* One of the schedule's buffers: the checkpoint's, or NULL where it has none of n values. */
+static const ldm_tensor_info *schedule_buffer(const ldm_model *m, const char *name, size_t n)
+{
+    const ldm_tensor_info *t = ldm_ckpt_find(m->ckpt, name);
+
+    return t && t->ndim == 1 && t->numel == n ? t : NULL;
+}
+
+/* What register_schedule would compute: in double, rounded to float at the end. */
+static ldm_status compute_schedule(ldm_model *m, ldm_error *err)
 {
     const ldm_diffusion_config *d = &m->spec->diffusion;
-    const ldm_tensor_info *buffer = m->audit->effective.alphas_cumprod;
-    size_t n = (size_t)d->timesteps;
-    double *betas;
+    size_t n = (size_t)d->timesteps, i;
+    double *betas = ldm_reallocarray(NULL, 2 * n, sizeof *betas), *alphas;
 
-    m->alphas_cumprod = ldm_reallocarray(NULL, n, sizeof *m->alphas_cumprod);
-    if (!m->alphas_cumprod)
-        return ldm_error_nomem(err, n * sizeof *m->alphas_cumprod, "the schedule");
-    if (buffer)
-        return ldm_ckpt_read_f32(m->ckpt, buffer, m->alphas_cumprod, err);
-    betas = ldm_reallocarray(NULL, 2 * n, sizeof *betas);
     if (!betas)
         return ldm_error_nomem(err, 2 * n * sizeof *betas, "the schedule");
+    alphas = betas + n;
     ldm_betas(d->beta_schedule, d->timesteps, d->linear_start, d->linear_end, d->cosine_s, betas);
-    ldm_alphas_cumprod(betas, d->timesteps, betas + n, m->alphas_cumprod);
+    ldm_alphas_cumprod(betas, d->timesteps, alphas, m->alphas_cumprod);
+    for (i = 0; i < n; i++) {
+        m->sqrt_alphas_cumprod[i] = (float)sqrt(alphas[i]);
+        m->sqrt_one_minus_alphas_cumprod[i] = (float)sqrt(1 - alphas[i]);
+    }
     ldm_free(betas);
-    return ldm_model_add_note(m, err,
-                              "the checkpoint has no alphas_cumprod buffer: the schedule is "
-                              "computed from the configuration");
+    return LDM_OK;
+}
+
+static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
+{
+    size_t n = (size_t)m->spec->diffusion.timesteps;
+    const ldm_tensor_info *alphas = m->audit->effective.alphas_cumprod;
+    const ldm_tensor_info *root = schedule_buffer(m, "sqrt_alphas_cumprod", n);
+    const ldm_tensor_info *rest = schedule_buffer(m, "sqrt_one_minus_alphas_cumprod", n);
+    ldm_status st = LDM_OK;
+
+    m->alphas_cumprod = ldm_reallocarray(NULL, 3 * n, sizeof *m->alphas_cumprod);
+    if (!m->alphas_cumprod)
+        return ldm_error_nomem(err, 3 * n * sizeof *m->alphas_cumprod, "the schedule");
+    m->sqrt_alphas_cumprod = m->alphas_cumprod + n;
+    m->sqrt_one_minus_alphas_cumprod = m->alphas_cumprod + 2 * n;
+    if (!alphas || !root || !rest)
+        st = compute_schedule(m, err);
+    if (!st && alphas)
+        st = ldm_ckpt_read_f32(m->ckpt, alphas, m->alphas_cumprod, err);
+    if (!st && root)
+        st = ldm_ckpt_read_f32(m->ckpt, root, m->sqrt_alphas_cumprod, err);
+    if (!st && rest)
+        st = ldm_ckpt_read_f32(m->ckpt, rest, m->sqrt_one_minus_alphas_cumprod, err);
+    if (st || alphas)
+        return st;
+    return ldm_notes_add(&m->notes, err,
+                         "the checkpoint has no alphas_cumprod buffer: the schedule is "
+                         "computed from the configuration");
 }
 
 static ldm_status settle_scale(ldm_model *m, ldm_error *err)
@@ -154,16 +169,15 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     if (!st)
         st = ldm_hash_open(&m->hash, src.ckpt_path, err);
     if (!st && src.profile.rename_count)
-        st = ldm_model_add_note(m, err,
-                                "%zu of %zu keys of the checkpoint are renamed by ldm.load.rename",
-                                src.renamed, ldm_ckpt_count(m->ckpt));
+        st = ldm_notes_add(&m->notes, err,
+                           "%zu of %zu keys of the checkpoint are renamed by ldm.load.rename",
+                           src.renamed, ldm_ckpt_count(m->ckpt));
     if (!st && m->audit->initialised)
-        st = ldm_model_add_note(
-            m, err,
-            "warning: %zu of the %zu keys of the model are missing in the "
-            "checkpoint; the %zu that a run reads are initialised at random, as "
-            "ldm.load.missing: init permits",
-            m->audit->missing_count, m->audit->model_keys, m->audit->initialised);
+        st = ldm_notes_add(&m->notes, err,
+                           "warning: %zu of the %zu keys of the model are missing in the "
+                           "checkpoint; the %zu that a run reads are initialised at random, as "
+                           "ldm.load.missing: init permits",
+                           m->audit->missing_count, m->audit->model_keys, m->audit->initialised);
     return st;
 }
 
@@ -173,17 +187,17 @@ static ldm_status note_warnings(ldm_model *m, ldm_error *err)
     ldm_status st = LDM_OK;
 
     for (i = 0; !st && i < ldm_ckpt_warning_count(m->ckpt); i++)
-        st = ldm_model_add_note(m, err, "%s", ldm_ckpt_warning(m->ckpt, i));
+        st = ldm_notes_add(&m->notes, err, "%s", ldm_ckpt_warning(m->ckpt, i));
     for (i = 0; !st && i < m->spec->unknown_count; i++) {
         const ldm_unknown_key *u = &m->spec->unknown[i];
         char line[16] = ""; /* a --set has none */
 
         if (u->origin.line)
             snprintf(line, sizeof line, ":%d", u->origin.line);
-        st = ldm_model_add_note(m, err, "%s%s: %s is no parameter of the model and is ignored%s%s",
-                                u->origin.source, line, u->path,
-                                u->suggestion ? "; did you mean " : "",
-                                u->suggestion ? u->suggestion : "");
+        st = ldm_notes_add(&m->notes, err,
+                           "%s%s: %s is no parameter of the model and is ignored%s%s",
+                           u->origin.source, line, u->path, u->suggestion ? "; did you mean " : "",
+                           u->suggestion ? u->suggestion : "");
     }
     return st;
 }
@@ -222,7 +236,7 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
         return ldm_error_nomem(err, sizeof *m, "the model");
     m->hash.fd = -1;
     pthread_mutex_init(&m->lock, NULL);
-    m->texts = ldm_arena_create(0);
+    m->texts = m->notes.texts = ldm_arena_create(0);
     st = m->texts ? LDM_OK : ldm_error_nomem(err, 0, "the model");
     if (!st)
         st = choose_backend(m, opt, err);
@@ -263,7 +277,7 @@ void ldm_model_close(ldm_model *m)
     for (i = 0; i < LDM_PART_COUNT; i++)
         ldm_weights_free(m->weights[i]);
     ldm_free(m->alphas_cumprod);
-    ldm_free(m->notes);
+    ldm_notes_free(&m->notes);
     ldm_audit_free(m->audit);
     ldm_spec_free(m->spec);
     ldm_ckpt_close(m->ckpt);
@@ -305,12 +319,12 @@ void ldm_model_get_info(const ldm_model *m, ldm_model_info *out)
 
 size_t ldm_model_note_count(const ldm_model *m)
 {
-    return m->note_count;
+    return m->notes.count;
 }
 
 const char *ldm_model_note(const ldm_model *m, size_t i)
 {
-    return i < m->note_count ? m->notes[i] : NULL;
+    return ldm_notes_at(&m->notes, i);
 }
 
 ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err)

@@ -46,25 +46,6 @@ void ldm_model_init_job(const ldm_model *m, ldm_job *job)
         job->cache = p->cache;
 }
 
-static ldm_status note(ldm_run *r, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);
-
-static ldm_status note(ldm_run *r, ldm_error *err, const char *fmt, ...)
-{
-    ldm_str text = {0};
-    char *copy;
-    va_list ap;
-
-    va_start(ap, fmt);
-    ldm_str_vprintf(&text, fmt, ap);
-    va_end(ap);
-    copy = text.failed ? NULL : ldm_arena_strdup(r->texts, text.data);
-    ldm_str_free(&text);
-    if (!copy || !ldm_grow(&r->notes, &r->note_cap, r->note_count + 1, sizeof *r->notes))
-        return ldm_error_nomem(err, 0, "a note");
-    r->notes[r->note_count++] = copy;
-    return LDM_OK;
-}
-
 static ldm_status write_notes(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
@@ -72,35 +53,40 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
     ldm_status st = LDM_OK;
 
     if (s->dropped)
-        st = note(r, err,
-                  "%d steps asked, %d run: CompVis' spacing ends at timestep %d, which does not "
-                  "exist (the original raises IndexError there) and is left out",
-                  j->steps, s->count, r->m->spec->diffusion.timesteps);
+        st = ldm_notes_add(
+            &r->notes, err,
+            "%d steps asked, %d run: CompVis' spacing ends at timestep %d, which does not "
+            "exist (the original raises IndexError there) and is left out",
+            j->steps, s->count, r->m->spec->diffusion.timesteps);
     else if (s->count != j->steps)
-        st = note(r, err,
-                  "%d steps asked, %d run: CompVis' spacing takes every %dth of %d timesteps; "
-                  "--timesteps leading, trailing or linspace run exactly as many as asked",
-                  j->steps, s->count, r->m->spec->diffusion.timesteps / j->steps,
-                  r->m->spec->diffusion.timesteps);
+        st = ldm_notes_add(
+            &r->notes, err,
+            "%d steps asked, %d run: CompVis' spacing takes every %dth of %d timesteps; "
+            "--timesteps leading, trailing or linspace run exactly as many as asked",
+            j->steps, s->count, r->m->spec->diffusion.timesteps / j->steps,
+            r->m->spec->diffusion.timesteps);
     if (!st && j->scale != 1.0 && !r->m->audit->effective.cross_attention)
-        st = note(r, err,
-                  "guidance scale %g has no effect: this network has no cross-attention, so its "
-                  "conditional and unconditional eps are the same; each step is computed once",
-                  j->scale);
+        st = ldm_notes_add(
+            &r->notes, err,
+            "guidance scale %g has no effect: this network has no cross-attention, so its "
+            "conditional and unconditional eps are the same; each step is computed once",
+            j->scale);
     if (!st && strcmp(j->cond, "none") && !r->m->audit->effective.cross_attention)
-        st = note(r, err, "conditioning with %s has no effect: this network has no cross-attention",
-                  j->cond);
+        st = ldm_notes_add(
+            &r->notes, err,
+            "conditioning with %s has no effect: this network has no cross-attention", j->cond);
     if (!st && j->cache > 1)
-        st = note(r, err,
-                  "cache %d: %g of %d steps evaluate the whole network, %g its outermost blocks "
-                  "alone, with the deeper features of the last whole one; the pictures differ from "
-                  "those without it",
-                  j->cache, r->info.eps_evaluations, s->count, r->info.shallow_evaluations);
+        st = ldm_notes_add(
+            &r->notes, err,
+            "cache %d: %g of %d steps evaluate the whole network, %g its outermost blocks "
+            "alone, with the deeper features of the last whole one; the pictures differ from "
+            "those without it",
+            j->cache, r->info.eps_evaluations, s->count, r->info.shallow_evaluations);
     if (!st && strcmp(r->m->spec->diffusion.parameterization, "x0") == 0)
-        st =
-            note(r, err,
-                 "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
-                 "sampler does");
+        st = ldm_notes_add(
+            &r->notes, err,
+            "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
+            "sampler does");
     return st;
 }
 
@@ -266,7 +252,7 @@ static ldm_status copy_strings(ldm_run *r, ldm_error *err)
 {
     ldm_job *j = &r->job;
 
-    r->texts = ldm_arena_create(0);
+    r->texts = r->notes.texts = ldm_arena_create(0);
     if (!r->texts)
         return ldm_error_nomem(err, 0, "the run");
     j->timesteps = ldm_arena_strdup(r->texts, j->timesteps ? j->timesteps : "compvis");
@@ -347,7 +333,7 @@ void ldm_run_free(ldm_run *r)
     ldm_picture_free(&r->picture);
     ldm_ddim_schedule_free(&r->schedule);
     ldm_free(r->order);
-    ldm_free(r->notes);
+    ldm_notes_free(&r->notes);
     ldm_arena_free(r->texts);
     ldm_pool_free(r->pool);
     ldm_free(r);
@@ -360,12 +346,12 @@ void ldm_run_get_info(const ldm_run *r, ldm_run_info *out)
 
 size_t ldm_run_note_count(const ldm_run *r)
 {
-    return r->note_count;
+    return r->notes.count;
 }
 
 const char *ldm_run_note(const ldm_run *r, size_t i)
 {
-    return i < r->note_count ? r->notes[i] : NULL;
+    return ldm_notes_at(&r->notes, i);
 }
 
 ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
@@ -396,8 +382,10 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
             *err = r->errors[i];
     } else {
         st = ldm_run_decode(r, latent, err);
-        if (st && st != LDM_ERR_NUMERIC)
+        if (st && st != LDM_ERR_NUMERIC) {
+            memset(out, 0, sizeof *out);
             return st;
+        }
         out->status = st;
     }
     if (!out->status) {

@@ -175,13 +175,14 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
     size_t at = (size_t)first * r->chw;
     const ldm_ddim_job job = {
         .schedule = &r->schedule,
-        .alphas_cumprod = r->m->alphas_cumprod,
         .n = (size_t)n,
         .chw = r->chw,
         .temperature = r->job.temperature,
         .quantize_x0 = r->job.quantize_x0,
         .mask = r->mask ? r->mask + at : NULL,
         .x0 = r->x0 ? r->x0 + at : NULL,
+        .sqrt_alphas_cumprod = r->m->sqrt_alphas_cumprod,
+        .sqrt_one_minus_alphas_cumprod = r->m->sqrt_one_minus_alphas_cumprod,
         .scratch = r->scratch,
     };
     ldm_status st = program(r, LDM_GRAPH_UNET, n, &r->unet[n], err);

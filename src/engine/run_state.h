@@ -42,8 +42,7 @@ struct ldm_run {
     int active, active_n;
 
     ldm_arena *texts;
-    char **notes;
-    size_t note_count, note_cap;
+    ldm_notes notes;
     ldm_run_info info;
 };
 

@@ -64,8 +64,8 @@ static void update(const step_coefs *c, const float *pred_x0, const float *eps, 
 static void keep_known_region(const ldm_ddim_job *job, int t, const float *noise, size_t count,
                               float *x)
 {
-    const double a = job->alphas_cumprod[t];
-    const float sqrt_a = (float)sqrt(a), sqrt_one_minus_a = (float)sqrt(1 - a);
+    const float sqrt_a = job->sqrt_alphas_cumprod[t];
+    const float sqrt_one_minus_a = job->sqrt_one_minus_alphas_cumprod[t];
     size_t i;
 
     for (i = 0; i < count; i++) {
@@ -95,7 +95,7 @@ static ldm_status check_job(const ldm_ddim_job *job, const ldm_ddim_model *model
     if (job->quantize_x0 && !model->quantize)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "quantize_x0 needs a first stage with a codebook; this one has none");
-    if (job->mask && (!job->x0 || !job->alphas_cumprod))
+    if (job->mask && (!job->x0 || !job->sqrt_alphas_cumprod || !job->sqrt_one_minus_alphas_cumprod))
         return ldm_error_set(err, LDM_ERR_USAGE, "a mask needs x0, the latent that it keeps");
     return LDM_OK;
 }

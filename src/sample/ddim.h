@@ -29,12 +29,14 @@ typedef struct ldm_ddim_model {
 
 typedef struct ldm_ddim_job {
     const ldm_ddim_schedule *schedule;
-    const float *alphas_cumprod; /* the model's, [train_steps] f32: for q_sample of x0 */
     size_t n, chw;
     double temperature;
     bool quantize_x0;
     const float *mask; /* [n][chw], 1 keeps x0; NULL: none */
     const float *x0;   /* [n][chw] with mask */
+    /* With mask, the model's buffers of these names, [train_steps] f32: q_sample noises x0 by them.
+     */
+    const float *sqrt_alphas_cumprod, *sqrt_one_minus_alphas_cumprod;
     float *scratch;    /* 3 * n * chw floats, the caller's */
 } ldm_ddim_job;
 

@@ -77,7 +77,7 @@ static int fake_progress(void *ctx, int step, int steps, int t, const float *x, 
 
 typedef struct setup {
     double alphas64[T];
-    float alphas[T];
+    float alphas[T], sqrt_a[T], sqrt_one_minus_a[T];
     ldm_ddim_schedule schedule;
     ldm_ddim_job job;
     ldm_ddim_model model;
@@ -94,10 +94,15 @@ static setup *make(ldm_spacing spacing, int steps, double eta)
     assert_non_null(s);
     ldm_betas(LDM_BETA_LINEAR, T, 0.0015, 0.0195, 8e-3, betas);
     ldm_alphas_cumprod(betas, T, s->alphas64, s->alphas);
+    for (i = 0; i < T; i++) {
+        s->sqrt_a[i] = (float)sqrt(s->alphas64[i]);
+        s->sqrt_one_minus_a[i] = (float)sqrt(1 - s->alphas64[i]);
+    }
     assert_int_equal(
         ldm_ddim_schedule_create(s->alphas, T, spacing, steps, eta, &s->schedule, NULL), LDM_OK);
     s->job = (ldm_ddim_job){.schedule = &s->schedule,
-                            .alphas_cumprod = s->alphas,
+                            .sqrt_alphas_cumprod = s->sqrt_a,
+                            .sqrt_one_minus_alphas_cumprod = s->sqrt_one_minus_a,
                             .n = IMAGES,
                             .chw = CHW,
                             .temperature = 1,
@@ -133,14 +138,15 @@ static void expected(const setup *s, const float *start, double *x)
     for (i = 0; i < COUNT; i++)
         x[i] = (double)start[i];
     for (step = d->count - 1; step >= 0; step--) {
-        const double a = s->alphas64[d->timesteps[step]];
-        const double prev = d->alphas_prev[step], sigma = d->sigmas[step];
+        const int t = d->timesteps[step];
+        const double a = s->alphas64[t], prev = d->alphas_prev[step], sigma = d->sigmas[step];
+        const double known_a = (double)s->sqrt_a[t], known_noise = (double)s->sqrt_one_minus_a[t];
 
         if (s->job.mask) {
             const float *z = s->net.draws[draw++];
 
             for (i = 0; i < COUNT; i++) {
-                double known = sqrt(a) * (double)s->x0[i] + sqrt(1 - a) * (double)z[i];
+                double known = known_a * (double)s->x0[i] + known_noise * (double)z[i];
 
                 x[i] = (double)s->mask[i] * known + (1 - (double)s->mask[i]) * x[i];
             }
@@ -225,6 +231,23 @@ static void test_mask(void **state)
     assert_int_equal(s->net.draw_count, 20);
     for (i = 0; i < 20; i++)
         assert_int_equal(s->net.draw_was_mask[i], i % 2 == 0);
+    drop(s);
+}
+
+/* Buffers of a checkpoint need not be what alphas_cumprod would give. */
+static void test_mask_uses_the_buffers(void **state)
+{
+    setup *s = make(LDM_SPACING_COMPVIS, 10, 0.3);
+    int i;
+
+    (void)state;
+    for (i = 0; i < T; i++) {
+        s->sqrt_a[i] = 0.25f + (float)i / (2 * T);
+        s->sqrt_one_minus_a[i] = 0.75f - (float)i / (2 * T);
+    }
+    s->job.mask = s->mask;
+    s->job.x0 = s->x0;
+    run_and_compare(s);
     drop(s);
 }
 
@@ -345,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_other_spacings),
         cmocka_unit_test(test_eta_and_temperature),
         cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_mask_uses_the_buffers),
         cmocka_unit_test(test_quantize_x0),
         cmocka_unit_test(test_perfect_network),
         cmocka_unit_test(test_nan),

@@ -194,6 +194,80 @@ static void a_cache_says_what_it_saves(void **state)
     ldm_model_close(m);
 }
 
+/* ---- masks ----------------------------------------------------------------------------------- */
+
+enum { SMALL_LATENT = 3 * 8 * 8 };
+
+/* The latent of one step from the last timestep with everything known: x0 is `value` everywhere. */
+static void all_known(const ldm_model *m, float value, float *latent)
+{
+    float ones[SMALL_LATENT], known[SMALL_LATENT];
+    ldm_array mask = {.ndim = 4, .shape = {1, 3, 8, 8}, .data = ones, .numel = SMALL_LATENT};
+    ldm_array x0 = {.ndim = 4, .shape = {1, 3, 8, 8}, .data = known, .numel = SMALL_LATENT};
+    ldm_job job = short_job(1);
+    ldm_result res;
+    ldm_run *run;
+    bool have;
+    int i;
+
+    for (i = 0; i < SMALL_LATENT; i++) {
+        ones[i] = 1;
+        known[i] = value;
+    }
+    job.steps = 1;
+    job.timesteps = "trailing";
+    job.eta = 0;
+    job.mask = &mask;
+    job.x0 = &x0;
+    assert_int_equal(ldm_run_create(m, &job, &run, NULL), LDM_OK);
+    assert_int_equal(ldm_run_next(run, &res, &have, NULL), LDM_OK);
+    assert_true(have && res.latent);
+    memcpy(latent, res.latent, SMALL_LATENT * sizeof *latent);
+    ldm_run_free(run);
+}
+
+static double greatest_difference(const float *a, const float *b)
+{
+    double most = 0;
+    int i;
+
+    for (i = 0; i < SMALL_LATENT; i++) {
+        double d = fabs((double)a[i] - (double)b[i]);
+
+        most = d > most ? d : most;
+    }
+    return most;
+}
+
+/* q_sample reads the checkpoint's buffers. Here 1 / sqrt(alphas_cumprod) bears the name of
+ * sqrt(alphas_cumprod), so that x0 counts as if it had been divided by alphas_cumprod. */
+static void a_mask_reads_the_checkpoints_buffers(void **state)
+{
+    static const char *const sets[] = {"ldm.load.rename={sqrt_alphas_cumprod: gone, "
+                                       "sqrt_recip_alphas_cumprod: sqrt_alphas_cumprod}"};
+    const double from = sqrt(0.0015), to = sqrt(0.0195), value = 0.01;
+    ldm_model_options opt = small_options();
+    ldm_model *plain = open_small(), *other;
+    float expected[SMALL_LATENT], got[SMALL_LATENT], unscaled[SMALL_LATENT];
+    double alpha = 1, moved;
+    int t;
+
+    (void)state;
+    for (t = 0; t < 1000; t++)
+        alpha *= 1 - pow(from + (to - from) * t / 999, 2);
+    opt.sets = sets;
+    opt.set_count = 1;
+    assert_int_equal(ldm_model_open(&opt, &other, NULL), LDM_OK);
+    all_known(plain, (float)value, unscaled);
+    all_known(plain, (float)(value / alpha), expected);
+    all_known(other, (float)value, got);
+    moved = greatest_difference(unscaled, expected);
+    assert_true(moved > 0.1);
+    assert_true(greatest_difference(got, expected) < moved / 50); /* the file's are f16 */
+    ldm_model_close(plain);
+    ldm_model_close(other);
+}
+
 /* ---- progress -------------------------------------------------------------------------------- */
 
 typedef struct watcher {
@@ -262,6 +336,56 @@ static void a_callback_cancels(void **state)
     }
     ldm_model_close(m);
 }
+/* Cancelled before the first step, within the second batch, at the beginning of a decode and within
+ * one: the call after it goes on, and every picture is what it would have been. */
+static void a_cancelled_run_goes_on(void **state)
+{
+    static const struct {
+        int stop_at, stop_decoding_at;
+    } stops[] = {{0, 0}, {2, 0}, {3, 0}, {-1, 1}, {-1, 9}, {-1, 60}};
+    ldm_model *m = open_small();
+    ldm_job job = short_job(3);
+    output whole = run_all(m, &job);
+    size_t k;
+
+    (void)state;
+    job.batch = 2;
+    for (k = 0; k < sizeof stops / sizeof stops[0]; k++) {
+        watcher w = {.stop_at = stops[k].stop_at, .stop_decoding_at = stops[k].stop_decoding_at};
+        int cancelled = 0, seen = 0;
+        ldm_result res;
+        ldm_run *run;
+        bool have;
+
+        job.progress = watch;
+        job.ctx = &w;
+        assert_int_equal(ldm_run_create(m, &job, &run, NULL), LDM_OK);
+        for (;;) {
+            ldm_status st = ldm_run_next(run, &res, &have, NULL);
+
+            if (st == LDM_ERR_CANCELLED) {
+                assert_false(have);
+                assert_null(res.rgb);
+                cancelled++;
+                w.stop_at = -1;
+                continue;
+            }
+            assert_int_equal(st, LDM_OK);
+            if (!have)
+                break;
+            assert_int_equal(res.index, seen);
+            assert_memory_equal(res.latent, whole.data + (size_t)seen * whole.per_picture,
+                                SMALL_LATENT * sizeof(float));
+            seen++;
+        }
+        assert_int_equal(cancelled, 1);
+        assert_int_equal(seen, 3);
+        ldm_run_free(run);
+    }
+    free(whole.data);
+    ldm_model_close(m);
+}
+
 
 /* ---- wrong values ---------------------------------------------------------------------------- */
 
@@ -744,6 +868,7 @@ int main(void)
         cmocka_unit_test(a_second_run_repeats_the_first),
         cmocka_unit_test(a_cache_of_one_is_none),
         cmocka_unit_test(a_cached_picture_is_its_seed),
+        cmocka_unit_test(a_mask_reads_the_checkpoints_buffers),
         cmocka_unit_test(a_cache_says_what_it_saves),
         cmocka_unit_test(progress_counts_every_step),
         cmocka_unit_test(a_callback_cancels),
