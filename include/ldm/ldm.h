@@ -163,8 +163,8 @@ typedef struct ldm_job {
     int threads;             /* 0: as many as processors may be used */
     uint64_t max_memory;     /* bytes for the whole process; 0: no limit */
     bool (*skip)(void *ctx, int index); /* true: picture `index` is not wanted; may be NULL */
-    int (*progress)(void *ctx, const ldm_progress *p); /* nonzero cancels, but not while decoding:
-                                pictures whose latents are done are finished; may be NULL */
+    int (*progress)(void *ctx, const ldm_progress *p); /* after each step, and between the operations
+                                of a decode; nonzero cancels there; may be NULL */
     void *ctx;
 } ldm_job;
 
@@ -214,7 +214,9 @@ typedef struct ldm_result {
                               the pointers are NULL, the others go on */
 } ldm_result;
 
-/* The next picture in order; computes a batch when none is waiting. *have is false after the last. */
+/* The next picture in order; computes a batch when none is waiting. *have is false after the last.
+ * After LDM_ERR_CANCELLED the run is as before the call, but for time: a further call samples the
+ * same batch from its first step, or decodes the same picture again, with the same results. */
 LDM_API ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err);
 
 /* The recipe of one picture: a JSON object with everything needed to repeat it:

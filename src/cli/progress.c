@@ -32,7 +32,7 @@ void ldm_bar_update(ldm_bar *b, const ldm_progress *p)
     double now = ldm_cli_now(), done, total;
     char bar[BAR_WIDTH + 1], speed[64] = "", eta[32];
     int filled;
-    bool last = p->step == p->step_count;
+    bool last = p->step == p->step_count && !strcmp(p->stage, "sampling");
 
     if (!b->on)
         return;

@@ -226,7 +226,7 @@ ldm_status ldm_run_sample(ldm_run *r, ldm_error *err)
     const ldm_job *j = &r->job;
     ldm_error local;
     ldm_status st;
-    int n = 0;
+    int n = 0, first = r->next;
 
     r->in_batch = r->used = 0;
     for (; r->next < j->count && n < j->batch; r->next++) {
@@ -245,22 +245,40 @@ ldm_status ldm_run_sample(ldm_run *r, ldm_error *err)
         r->errors[0] = local;
         st = LDM_OK;
     }
-    if (!st)
+    if (!st) {
         r->in_batch = n;
-    else if (err)
+        return LDM_OK;
+    }
+    r->next = first; /* who asks again gets this batch, from its first step */
+    if (err)
         *err = local;
     return st;
+}
+
+/* An observer, called between the operations of a decode: does the caller want to go on? */
+static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    const ldm_run *r = ctx;
+
+    (void)info;
+    if (report(r, r->schedule.count, 0, "decoding"))
+        return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped while picture %d was decoded",
+                             r->pictures[r->active]);
+    return LDM_OK;
 }
 
 /* decode_first_stage: 1 / scale_factor * z in float32, codebook, decoder. */
 ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
 {
+    const ldm_observer obs = {r, ask_to_go_on};
     float *z = r->scratch;
-    ldm_status st = LDM_OK;
+    ldm_status st;
 
     r->active = r->used;
     r->active_n = 1;
-    (void)report(r, r->schedule.count, 0, "decoding");
+    st = ask_to_go_on(r, NULL, err);
+    if (st)
+        return st;
     ldm_model_unscale(r->m, latent, z, r->chw);
     if (r->job.quantize) {
         st = program(r, LDM_GRAPH_QUANTIZE, 1, &r->quantize, err);
@@ -270,7 +288,7 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
     if (!st)
         st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
     if (!st)
-        st = ldm_program_run(r->decode, r->pool, r->arena, z, NULL, r->image, NULL, err);
+        st = ldm_program_run(r->decode, r->pool, r->arena, z, NULL, r->image, &obs, err);
     if (!st && !all_finite(r->image, 3 * (size_t)r->info.image_h * (size_t)r->info.image_w))
         st = ldm_error_set(err, LDM_ERR_NUMERIC,
                            "the decoded picture has NaN or infinite values, its latent has none; "

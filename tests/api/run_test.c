@@ -271,7 +271,7 @@ static void a_mask_reads_the_checkpoints_buffers(void **state)
 /* ---- progress -------------------------------------------------------------------------------- */
 
 typedef struct watcher {
-    int calls, steps, decodings, last_step, stop_at;
+    int calls, steps, decodings, last_step, stop_at, stop_decoding_at; /* the latter from 1 */
     bool ordered;
 } watcher;
 
@@ -281,8 +281,7 @@ static int watch(void *ctx, const ldm_progress *p)
 
     w->calls++;
     if (strcmp(p->stage, "decoding") == 0) {
-        w->decodings++;
-        return 0;
+        return ++w->decodings == w->stop_decoding_at;
     }
     w->ordered = w->ordered && (p->step == 0 || p->step == w->last_step + 1);
     w->last_step = p->step;
@@ -304,7 +303,7 @@ static void progress_counts_every_step(void **state)
     out = run_all(m, &job);
     assert_true(w.ordered);
     assert_int_equal(w.steps, 2 * 3);
-    assert_int_equal(w.decodings, 3);
+    assert_true(w.decodings > 3 * 10 && w.decodings % 3 == 0); /* between all operations */
     free(out.data);
     ldm_model_close(m);
 }
@@ -336,6 +335,7 @@ static void a_callback_cancels(void **state)
     }
     ldm_model_close(m);
 }
+
 /* Cancelled before the first step, within the second batch, at the beginning of a decode and within
  * one: the call after it goes on, and every picture is what it would have been. */
 static void a_cancelled_run_goes_on(void **state)
@@ -385,7 +385,6 @@ static void a_cancelled_run_goes_on(void **state)
     free(whole.data);
     ldm_model_close(m);
 }
-
 
 /* ---- wrong values ---------------------------------------------------------------------------- */
 
@@ -868,10 +867,11 @@ int main(void)
         cmocka_unit_test(a_second_run_repeats_the_first),
         cmocka_unit_test(a_cache_of_one_is_none),
         cmocka_unit_test(a_cached_picture_is_its_seed),
-        cmocka_unit_test(a_mask_reads_the_checkpoints_buffers),
         cmocka_unit_test(a_cache_says_what_it_saves),
+        cmocka_unit_test(a_mask_reads_the_checkpoints_buffers),
         cmocka_unit_test(progress_counts_every_step),
         cmocka_unit_test(a_callback_cancels),
+        cmocka_unit_test(a_cancelled_run_goes_on),
         cmocka_unit_test(wrong_numbers_are_named),
         cmocka_unit_test(wrong_arrays_are_named),
         cmocka_unit_test(wrong_evaluations_are_named),
