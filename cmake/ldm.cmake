@@ -38,6 +38,11 @@ else()
     add_link_options(-Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endif()
 
+if(LDM_FUZZERS) # what libFuzzer steers by: the edges that an input reaches in every room
+    add_compile_options(-fsanitize=fuzzer-no-link)
+    add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # ldm_room(NAME SOURCES a.c b.c [LIBS PkgConfig::X ...]): one room as an object library.
 function(ldm_room name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
