@@ -55,6 +55,37 @@ stderr_lacks 'interrupted'
 works $RUN -o twice --resume --quiet
 diff -r whole twice || die "the finished run differs"
 
+# The first signal lets a step of seconds go on, the second of the same kind ends the process within it.
+slow()
+{
+    COMMAND="two signals $1 within a step"
+    CODE=0
+    : >"$OUT"
+    env --default-signal=INT,TERM "$LDM" generate $TINY --shape 3,256,256 --steps 1000 --threads 1 \
+        -o slow.png >"$OUT" 2>"$ERR" </dev/null &
+    pid=$!
+    i=0
+    until grep -q '^pictures' "$ERR"; do # sampling begins
+        i=$((i + 1))
+        [ $i -lt 3000 ] || die "no sampling in 30 s"
+        sleep 0.01
+    done
+    sleep 0.1
+    kill -s "$1" $pid
+    until grep -Eq '^ShdPnd:[[:space:]]*0+$' /proc/$pid/status && # it has arrived
+        grep -Eq '^SigPnd:[[:space:]]*0+$' /proc/$pid/status; do
+        sleep 0.01
+    done
+    kill -0 $pid || die "the first signal ended it"
+    kill -s "$1" $pid
+    wait $pid || CODE=$?
+    [ $CODE -eq "$2" ] || die "expected exit code $2"
+    stderr_lacks 'interrupted' # nobody waited for the end of the step
+    [ ! -e slow.png ] || die "a picture of no step"
+}
+slow INT 130
+slow TERM 143
+
 # Ignored on arrival: ignored. The run ends as it should.
 : >"$OUT"
 COMMAND='generate, SIGINT ignored'
