@@ -51,7 +51,8 @@ typedef struct ldm_model_options {
     ldm_tristate ema;           /* AUTO: EMA when the config's use_ema allows it and the file has it */
     int threads;                /* for loading; 0: as many as processors may be used */
     const char *max_isa;        /* "c", "avx2", "avx512"; NULL: the best there is */
-    const char *precision;      /* "exact", "f32"; NULL: "f32" */
+    const char *precision;      /* "exact", "f32", "bf16", "auto" (the fastest of these that this
+                                   build and processor have, told in a note); NULL: "f32" */
     uint64_t max_memory;        /* bytes that this process may take; 0: no limit */
     bool dry_run;               /* reads and checks everything but the weights: runs can be created
                                    for their info (memory, FLOP, time) and not sampled */

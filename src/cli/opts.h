@@ -108,8 +108,9 @@ typedef struct ldm_model_opts {
      .help = "give up rather than take more, e.g. 500M or 2G"}
 
 #define LDM_ROW_PRECISION(s)                                                                       \
-    {.type = LDM_OPT_CHOICE, .name = "precision", .arg = "NAME", .choices = "f32|exact",           \
-     .field = offsetof(s, model.precision), .help = "of the arithmetic; default f32"}
+    {.type = LDM_OPT_CHOICE, .name = "precision", .arg = "NAME", .choices =                        \
+     "f32|exact|bf16|auto", .field = offsetof(s, model.precision),                                 \
+     .help = "of the arithmetic; default f32. auto: the fastest that\nthis CPU and build have"}
 /* clang-format on */
 
 void ldm_model_opts_init(ldm_model_opts *m);

@@ -56,6 +56,7 @@ static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 #define MEMORY_BYTES 16e9 /* weights */
 #define CACHE_BYTES 40e9  /* transformed inputs and outputs, written and read */
 #define GATHER_BYTES 60e9 /* inputs rounded to bf16: read, written, read */
+#define BF16_CALL 15e-6   /* finding what oneDNN made, and its objects for each worker */
 
 /* The most that the filters of a layer may take which runs once a picture. The first stage's layers
  * of 512 channels would take 38 MB each with F(4, 3), 210 MB more in all, to save about a tenth of
@@ -99,7 +100,7 @@ static double estimate_bf16(const ldm_conv_desc *d, double gain)
     const double compute = 2.0 * values * d->cout / (FLOPS * gain);
     const double weights = filter_bytes(d, LDM_CONV_BF16) / MEMORY_BYTES;
 
-    return (compute > weights ? compute : weights) + 6.0 * values / GATHER_BYTES;
+    return (compute > weights ? compute : weights) + 6.0 * values / GATHER_BYTES + BF16_CALL;
 }
 
 /* What Winograd can do at all. */

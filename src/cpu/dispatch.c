@@ -65,7 +65,7 @@ BACKEND(avx512, avx512, "avx512", NULL, 0);
 #if defined(LDM_ONEDNN)
 /* What two processors reach beside f32: VDPBF16PS does twice the work (Zen 5), a tile product 16
  * times, of which memory leaves about half. */
-BACKEND(avx512_bf16, avx512, "avx512", &ldm_onednn_conv, 2.2);
+BACKEND(avx512_bf16, avx512, "avx512", &ldm_onednn_conv, 2.4);
 BACKEND(avx512_amx, avx512, "avx512", &ldm_onednn_conv, 8);
 #endif
 #endif

@@ -90,6 +90,9 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
 void ldm_sources_close(ldm_sources *s); /* a zeroed struct is fine */
 
 /* model.c */
+/* Sets cpu, backend and precision as the options say; reads nothing else of m. */
+ldm_status ldm_model_choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err);
+const char *ldm_precision_name(ldm_precision p); /* "exact", "f32", "bf16" */
 /* The packed weights of a part, packing them on the pool if this is the first use. */
 ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,
                              const ldm_weights **out, ldm_error *err);

@@ -36,7 +36,7 @@ void ldm_model_options_init(ldm_model_options *opt)
     opt->ema = LDM_AUTO;
 }
 
-static ldm_status choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
+ldm_status ldm_model_choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
 {
     ldm_status st;
 
@@ -52,8 +52,38 @@ static ldm_status choose_backend(ldm_model *m, const ldm_model_options *opt, ldm
         m->precision = LDM_PRECISION_EXACT;
         return LDM_OK;
     }
-    return ldm_error_set(err, LDM_ERR_USAGE, "precision is \"%s\", expected exact or f32",
-                         opt->precision);
+    if (strcmp(opt->precision, "bf16") == 0) {
+        m->precision = LDM_PRECISION_BF16;
+        return ldm_cpu_bf16(&m->cpu, err);
+    }
+    if (strcmp(opt->precision, "auto") == 0) {
+        if (!ldm_cpu_bf16(&m->cpu, NULL))
+            m->precision = LDM_PRECISION_BF16;
+        return LDM_OK;
+    }
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "precision is \"%s\", expected exact, f32, bf16 or auto", opt->precision);
+}
+
+const char *ldm_precision_name(ldm_precision p)
+{
+    static const char *const names[] = {"exact", "f32", "bf16"};
+
+    return names[p];
+}
+
+/* What auto has come to, and why. */
+static ldm_status note_precision(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
+{
+    ldm_error why = {0};
+    char how[64];
+
+    if (!opt->precision || strcmp(opt->precision, "auto"))
+        return LDM_OK;
+    if (!ldm_cpu_bf16(&m->cpu, &why))
+        return ldm_notes_add(&m->notes, err, "precision auto takes bf16, by %s",
+                             ldm_cpu_bf16_text(&m->cpu, how));
+    return ldm_notes_add(&m->notes, err, "precision auto takes f32: %s", why.msg);
 }
 
 /* sample_diffusion.py takes the UNet's image_size and in_channels; other places in the
@@ -239,7 +269,9 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
     m->texts = m->notes.texts = ldm_arena_create(0);
     st = m->texts ? LDM_OK : ldm_error_nomem(err, 0, "the model");
     if (!st)
-        st = choose_backend(m, opt, err);
+        st = ldm_model_choose_backend(m, opt, err);
+    if (!st)
+        st = note_precision(m, opt, err);
     if (!st)
         st = open_files(m, opt, err);
     if (!st)
@@ -296,7 +328,7 @@ void ldm_model_get_info(const ldm_model *m, ldm_model_info *out)
     out->ckpt_path = ldm_ckpt_path(m->ckpt);
     out->ckpt_format = ldm_ckpt_format(m->ckpt);
     out->isa = m->backend->name;
-    out->precision = m->precision == LDM_PRECISION_EXACT ? "exact" : "f32";
+    out->precision = ldm_precision_name(m->precision);
     out->weights = m->audit->effective.ema ? "EMA" : "raw";
     out->is_default = m->is_default;
     out->default_note = m->default_note;

@@ -63,19 +63,18 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_r
     ldm_config_emit(m->config, &yaml);
     root = yaml.failed
                ? NULL
-               : json_pack("{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, "
-                           "s:f, s:f, s:s, s:i, s:b, "
-                           "s:b, s:[i, i, i]}",
-                           "ldm", ldm_version(), "checkpoint", "name",
-                           name_json(ldm_ckpt_path(m->ckpt)), "sha256", hex, "default",
-                           (int)m->is_default, "config", yaml.data, "weights",
-                           m->audit->effective.ema ? "EMA" : "raw", "precision",
-                           m->precision == LDM_PRECISION_EXACT ? "exact" : "f32", "seed",
-                           seed_json(res->seed), "index", res->index, "sampler", "ddim", "steps",
-                           job->steps, "timesteps", job->timesteps, "eta", job->eta, "temperature",
-                           job->temperature, "scale", job->scale, "cond", job->cond, "cache",
-                           job->cache, "quantize", (int)job->quantize, "quantize_x0",
-                           (int)job->quantize_x0, "shape", c, h, w);
+               : json_pack(
+                     "{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, "
+                     "s:f, s:f, s:s, s:i, s:b, "
+                     "s:b, s:[i, i, i]}",
+                     "ldm", ldm_version(), "checkpoint", "name", name_json(ldm_ckpt_path(m->ckpt)),
+                     "sha256", hex, "default", (int)m->is_default, "config", yaml.data, "weights",
+                     m->audit->effective.ema ? "EMA" : "raw", "precision",
+                     ldm_precision_name(m->precision), "seed", seed_json(res->seed), "index",
+                     res->index, "sampler", "ddim", "steps", job->steps, "timesteps",
+                     job->timesteps, "eta", job->eta, "temperature", job->temperature, "scale",
+                     job->scale, "cond", job->cond, "cache", job->cache, "quantize",
+                     (int)job->quantize, "quantize_x0", (int)job->quantize_x0, "shape", c, h, w);
     ldm_str_free(&yaml);
     if (!root)
         return ldm_error_nomem(err, 0, "the recipe");
