@@ -340,19 +340,29 @@ LDM_API ldm_status ldm_stats_distance(const ldm_stats *a, const ldm_stats *b, do
 /* ---- timing ---------------------------------------------------------------------------------- */
 
 typedef struct ldm_bench_options {
-    int rounds;              /* eps evaluations that are timed */
-    int batch;
+    int rounds;              /* eps evaluations that are timed; 0: 5 */
+    int batch;               /* 0: 1 */
     int threads;
     int latent_h, latent_w;  /* 0: the config's */
-    bool json;
-    bool layers;             /* a table of every operation */
+    bool layers;             /* every operation of the UNet */
+    bool machine;            /* what the machine can do at most: multiply-adds, reading from memory;
+                                in the JSON every operation as well */
+    int steps;               /* whole pictures of so many steps; 0: none, with cache the config's */
+    double eta;              /* of these; negative: the config's */
+    int cache;               /* above 1: also with ldm_job.cache, its error against without */
+    int seeds;               /* pictures; 0: 1, with cache 4 */
+    const char *shapes;      /* the kernels alone, on this file of shapes (bench/shapes); the rest is
+                                left out but for batch, threads, machine, and no model is opened */
     double process_start;    /* CLOCK_MONOTONIC seconds at the start of main */
 } ldm_bench_options;
 
-/* Opens the model itself, so that readiness is measured from the start of the process. *report holds
- * ready_s, eps_s, first_eps_s, decode_s, peak_rss_bytes, threads, isa (JSON) or a table. */
+/* Opens the model itself, so that readiness is measured from the start of the process. *text: tables
+ * for a terminal; *json: one object of ready_s, load_s, first_eps_s, eps_s, eps_min_s, decode_s,
+ * encode_s (null where the checkpoint has no encoder), peak_rss_bytes (up to the decodes),
+ * weight_bytes, threads, isa, cpu, precision, and where asked for "layers", "machine", "generation",
+ * "cache", "shapes". Either may be NULL; ldm_release both. */
 LDM_API ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *bopt,
-                             char **report, ldm_error *err);
+                             char **text, char **json, ldm_error *err);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/opts.h"
 #include "cli/progress.h"
+#include "cli/svg.h"
 
 typedef struct ldm_compare_opts {
     ldm_model_opts model;
@@ -175,7 +176,5 @@ typedef struct ldm_cmp_bar {
 } ldm_cmp_bar;
 void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_t count,
                       double full);
-
-void ldm_cmp_html_text(FILE *f, const char *text); /* escaped */
 
 #endif

@@ -9,10 +9,8 @@
 enum { SHOWN = 64, STRIP = 8, KEYS_SHOWN = 200 };
 
 static const char style[] =
-    ":root{color-scheme:light dark;--ground:#fbfaf7;--panel:#fff;--ink:#1f2328;--soft:#626a73;"
-    "--line:#e4e1d9;--a:#c0713f;--b:#3f7f84;--c:#8a8f98;--track:#efece4}\n"
-    "@media (prefers-color-scheme:dark){:root{--ground:#15171a;--panel:#1d2024;--ink:#e6e4df;"
-    "--soft:#9aa0a8;--line:#2e3238;--a:#dc9362;--b:#6cb3b8;--c:#7d838c;--track:#272b30}}\n"
+    ":root{color-scheme:light dark;" LDM_SVG_LIGHT "}\n"
+    "@media (prefers-color-scheme:dark){:root{" LDM_SVG_DARK "}}\n"
     "*{box-sizing:border-box}\n"
     "body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 "
     "system-ui,-apple-system,"

@@ -40,6 +40,10 @@ typedef struct ldm_output {
  */
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out);
 
+/* Whether a result could be written as `path` (NULL is fine), which `option` names. An exit code.
+ */
+int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path);
+
 /* Makes the folder, where there is one. An exit code. */
 int ldm_output_make(const ldm_command *cmd, const ldm_output *out);
 

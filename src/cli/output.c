@@ -33,7 +33,7 @@ static char *parent_of(const char *path)
     return dir;
 }
 
-static int check_file(const ldm_command *cmd, const char *option, const char *path)
+int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path)
 {
     struct stat there;
     char *dir;
@@ -154,12 +154,12 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
             return ldm_cli_nomem(cmd);
         if (o->grid && !o->quiet)
             ldm_cli_say(cmd, "note: --grid of one picture is the picture itself: %s", path);
-        code = check_file(cmd, "-o", path);
+        code = ldm_output_check_file(cmd, "-o", path);
     }
     if (!code)
-        code = check_file(cmd, "--save-latent", o->save_latent);
+        code = ldm_output_check_file(cmd, "--save-latent", o->save_latent);
     if (!code)
-        code = check_file(cmd, "--save-image", o->save_image);
+        code = ldm_output_check_file(cmd, "--save-image", o->save_image);
     return code ? code : check_names(cmd, o, out);
 }
 

@@ -1,0 +1,12 @@
+/* A roofline as SVG: every operation of a report of `ldm bench` at its arithmetic intensity and its
+ * rate, under the two lines that this machine cannot cross. */
+#ifndef LDM_CLI_ROOFLINE_H
+#define LDM_CLI_ROOFLINE_H
+
+#include "cli/cli.h"
+
+/* report: JSON of ldm_bench with "machine", and "layers" or "shapes". The file appears whole or not
+ * at all. An exit code. */
+int ldm_roofline_write(const ldm_command *cmd, const char *path, const json_t *report);
+
+#endif
