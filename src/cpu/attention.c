@@ -116,9 +116,10 @@ static void pack_task(void *arg, size_t index, int worker)
 static void product(const attention_job *j, const float *a, size_t a_pitch, size_t count, size_t k,
                     const float *b, float *y, size_t y_pitch, size_t columns)
 {
-    const size_t tiles = ldm_ceil_div(count, (size_t)j->kernels->mr);
+    const ldm_cut tiles = ldm_cut_of(count, (size_t)j->kernels->mr);
     const float *rows[LDM_CPU_MAX_MR];
-    size_t t, i;
+    const size_t ahead = k * (size_t)j->kernels->nr, pace = ahead / tiles.parts;
+    size_t t, i, start, mr;
     ldm_tile tile = {
         .rows = rows,
         .taps = 1,
@@ -130,14 +131,12 @@ static void product(const attention_job *j, const float *a, size_t a_pitch, size
         .cols = (int)columns,
     };
 
-    for (t = 0; t < tiles; t++) {
-        const size_t start = ldm_split(count, tiles, t);
-        const size_t mr = ldm_split(count, tiles, t + 1) - start;
-
+    for (t = start = 0; t < tiles.parts; t++, start += mr) {
+        mr = ldm_cut_part(&tiles, t);
         for (i = 0; i < mr; i++)
             rows[i] = a + (start + i) * a_pitch;
         tile.y = y + start * y_pitch;
-        tile.next = b + k * (count + start) / count * (size_t)j->kernels->nr;
+        tile.next = b + ahead + pace * t;
         j->kernels->tile(&tile, (int)mr);
     }
 }

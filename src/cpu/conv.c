@@ -254,12 +254,12 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
     const ldm_conv_desc *d = job->desc;
     const ldm_conv_args *a = job->args;
     const size_t nr = (size_t)k->nr, cin = (size_t)d->cin, column = panel * nr;
-    const size_t tiles = ldm_ceil_div(count, (size_t)k->mr);
+    const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
     const size_t seg_taps = job->chunks > 1 || cin * 2 > (size_t)k->chunk ? 1
                             : (size_t)k->chunk / cin < job->taps          ? (size_t)k->chunk / cin
                                                                           : job->taps;
     const float *bias = NULL;
-    size_t chunk, tap, i;
+    size_t chunk, tap, i, start, mr, ahead, pace;
     ldm_tile t = {
         .y_pitch = a->y.pitch,
         .residual_pitch = a->residual.pitch,
@@ -277,20 +277,20 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
             t.first = chunk == 0 && tap == 0;
             t.last = chunk + 1 == job->chunks && tap + seg_taps >= job->taps;
             t.bias = bias;
-            for (i = 0; i < tiles; i++) {
-                const size_t start = ldm_split(count, tiles, i);
-                const size_t mr = ldm_split(count, tiles, i + 1) - start;
-
+            ahead = (size_t)t.taps * t.k * nr;
+            pace = ahead / tiles.parts;
+            for (i = start = 0; i < tiles.parts; i++, start += mr) {
+                mr = ldm_cut_part(&tiles, i);
                 t.rows = rows + start * job->taps + tap * mr;
                 t.partial = partial + start * nr;
-                t.next = t.b + ((size_t)t.taps * t.k * (count + start) / count) * nr;
+                t.next = t.b + ahead + pace * i;
                 t.y = a->y.data + (pixel + start) * a->y.pitch + column;
                 t.residual = a->residual.data
                                  ? a->residual.data + (pixel + start) * a->residual.pitch + column
                                  : NULL;
                 k->tile(&t, (int)mr);
             }
-            t.b += (size_t)t.taps * t.k * nr;
+            t.b += ahead;
         }
     }
 }
@@ -307,16 +307,14 @@ static void conv_task(void *arg, size_t index, int worker)
     const size_t begin = ldm_split(job->unit_pixels, job->blocks, block);
     const size_t count = ldm_split(job->unit_pixels, job->blocks, block + 1) - begin;
     const size_t pixel = unit * job->unit_pixels + begin;
-    const size_t tiles = ldm_ceil_div(count, (size_t)k->mr);
+    const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
     float *partial = job->worker_scratch + (size_t)worker * job->worker_floats;
     const float **rows = (const float **)(void *)(partial + k->block_pixels * k->nr);
-    size_t i, panel, end;
+    size_t i, start, mr, panel, end;
 
-    for (i = 0; i < tiles; i++) {
-        const size_t start = ldm_split(count, tiles, i);
-
-        fill_rows(job, pixel + start, (int)(ldm_split(count, tiles, i + 1) - start),
-                  rows + start * job->taps);
+    for (i = start = 0; i < tiles.parts; i++, start += mr) {
+        mr = ldm_cut_part(&tiles, i);
+        fill_rows(job, pixel + start, (int)mr, rows + start * job->taps);
     }
     panel = group * job->panel_group;
     end = panel + job->panel_group < job->panels ? panel + job->panel_group : job->panels;
@@ -330,9 +328,12 @@ static void split_work(conv_job *job, int threads)
 {
     const size_t workers = (size_t)threads, min_block = 2 * (size_t)job->kernels->mr;
     const size_t most = ldm_ceil_div(job->unit_pixels, min_block);
-    size_t tasks, parts, input, weights;
+    size_t tasks, parts, input, weights, block = (size_t)job->kernels->block_pixels;
 
-    job->blocks = ldm_ceil_div(job->unit_pixels, (size_t)job->kernels->block_pixels);
+    /* All chunks of a pixel are read again for each panel; with one tap, nothing sooner. */
+    if (job->taps == 1 && job->chunks > 1)
+        block = block / job->chunks;
+    job->blocks = ldm_ceil_div(job->unit_pixels, block);
     if (workers > 1) {
         while (job->blocks < most) {
             tasks = job->units * job->blocks * job->panels;

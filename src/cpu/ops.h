@@ -71,4 +71,22 @@ static inline size_t ldm_split(size_t total, size_t n, size_t i)
     return total / n * i + total % n * i / n;
 }
 
+/* A total cut into as few parts of at most `most` as there can be, nearly equal, the longer ones
+ * first. Inner loops walk it: they have no time for the divisions of ldm_split. */
+typedef struct ldm_cut {
+    size_t parts, length, longer;
+} ldm_cut;
+
+static inline ldm_cut ldm_cut_of(size_t total, size_t most)
+{
+    const size_t parts = ldm_ceil_div(total, most);
+
+    return (ldm_cut){parts, total / parts, total % parts};
+}
+
+static inline size_t ldm_cut_part(const ldm_cut *c, size_t i)
+{
+    return c->length + (i < c->longer);
+}
+
 #endif

@@ -170,7 +170,7 @@ static void product(const wino_job *j, size_t matrix, size_t panel)
     const size_t nr = (size_t)k->nr;
     const size_t chunks = ldm_ceil_div(j->cin, (size_t)k->chunk);
     const size_t chunk_len = ldm_ceil_div(j->cin, chunks);
-    const size_t tiles = ldm_ceil_div(j->count, (size_t)k->mr);
+    const ldm_cut tiles = ldm_cut_of(j->count, (size_t)k->mr);
     const float *v = j->v + matrix * j->v_stride, *rows[LDM_CPU_MAX_MR];
     float *m = j->m + matrix * j->m_stride + panel * j->count * nr;
     const int left = j->desc->cout - (int)(panel * nr);
@@ -181,19 +181,18 @@ static void product(const wino_job *j, size_t matrix, size_t panel)
         .first = true,
         .cols = left < k->nr ? left : k->nr,
     };
-    size_t c, i, r;
+    size_t c, i, r, start, mr, pace;
 
     for (c = 0; c < j->cin; c += chunk_len) {
         t.row_offset = c;
         t.k = j->cin - c < chunk_len ? j->cin - c : chunk_len;
-        for (i = 0; i < tiles; i++) {
-            const size_t start = ldm_split(j->count, tiles, i);
-            const size_t mr = ldm_split(j->count, tiles, i + 1) - start;
-
+        pace = t.k / tiles.parts * nr;
+        for (i = start = 0; i < tiles.parts; i++, start += mr) {
+            mr = ldm_cut_part(&tiles, i);
             for (r = 0; r < mr; r++)
                 rows[r] = v + (start + r) * j->row;
             t.partial = m + start * nr;
-            t.next = t.b + (t.k + start * t.k / j->count) * nr;
+            t.next = t.b + t.k * nr + pace * i;
             k->tile(&t, (int)mr);
         }
         t.b += t.k * nr;
