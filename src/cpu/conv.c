@@ -53,7 +53,7 @@ static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
  * traffic. A model, not a measurement, and of one sample: which algorithm computes a picture must
  * depend on nothing but its shape. */
 #define FLOPS 300e9
-#define MEMORY_BYTES 16e9 /* weights */
+#define MEMORY_BYTES 20e9 /* weights */
 #define CACHE_BYTES 40e9  /* transformed inputs and outputs, written and read */
 #define GATHER_BYTES 60e9 /* inputs rounded to bf16: read, written, read */
 #define BF16_CALL 15e-6   /* finding what oneDNN made, and its objects for each worker */

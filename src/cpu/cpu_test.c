@@ -62,6 +62,8 @@ static void test_algorithm_by_shape(void **state)
     d = conv3x3(672, 672,
                 16); /* four times the weights would cost more than the arithmetic saved */
     assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd2");
+    d = conv3x3(896, 896, 8);
+    assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd2");
     d = conv3x3(512, 512, 64);
     assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd4");
     d.seldom = true;
