@@ -71,8 +71,9 @@ static int output_tile(int algorithm)
 static int matrix_count(const ldm_conv_desc *d, int algorithm)
 {
     const int out = output_tile(algorithm);
+    const int side = out == 1 ? d->kernel : ldm_wino_reads_small(d) ? out + 1 : out + 2;
 
-    return out == 1 ? d->kernel * d->kernel : (out + 2) * (out + 2);
+    return side * side;
 }
 
 static double filter_bytes(const ldm_conv_desc *d, int algorithm)

@@ -19,6 +19,13 @@ static inline size_t ldm_conv_zero_floats(const ldm_conv_desc *d)
     return ldm_round_up((size_t)d->cin, 16);
 }
 
+/* Whether Winograd takes its input as it is before the convolution enlarges it: wherever tiles
+ * begin between two pairs of equal inputs. */
+static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
+{
+    return d->upsample && d->pad_top == 1 && d->pad_left == 1;
+}
+
 size_t ldm_wino_packed_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d);
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d);
 void ldm_wino_pack(const ldm_kernels *k, const ldm_conv_plan *plan, const float *weights,

@@ -79,6 +79,21 @@ static void test_algorithm_by_shape(void **state)
 }
 
 /* Weights are packed once for all sizes: the packed layout may depend on the algorithm only. */
+/* Behind an upsampling a filter becomes 3x3 or 5x5 matrices, not 4x4 or 6x6. */
+static void test_upsampled_filters(void **state)
+{
+    ldm_conv_desc d = conv3x3(64, 64, 16);
+    const size_t matrix = 64 * 64;
+
+    (void)state;
+    assert_int_equal(plan(&d, LDM_PRECISION_F32, 1, 2).packed_floats, 16 * matrix);
+    assert_int_equal(plan(&d, LDM_PRECISION_F32, 2, 2).packed_floats, 36 * matrix);
+    d.upsample = true;
+    d.out_h = d.out_w = 32;
+    assert_int_equal(plan(&d, LDM_PRECISION_F32, 1, 2).packed_floats, 9 * matrix);
+    assert_int_equal(plan(&d, LDM_PRECISION_F32, 2, 2).packed_floats, 25 * matrix);
+}
+
 static void test_given_algorithm(void **state)
 {
     int algorithm;
@@ -181,8 +196,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backends),        cmocka_unit_test(test_algorithm_by_shape),
-        cmocka_unit_test(test_given_algorithm), cmocka_unit_test(test_plan_errors),
-        cmocka_unit_test(test_bf16_messages),   cmocka_unit_test(test_bf16_choice),
+        cmocka_unit_test(test_given_algorithm), cmocka_unit_test(test_upsampled_filters),
+        cmocka_unit_test(test_plan_errors),     cmocka_unit_test(test_bf16_messages),
+        cmocka_unit_test(test_bf16_choice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

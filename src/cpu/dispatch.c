@@ -7,6 +7,12 @@
 #include "cpu/onednn.h"
 #include "cpu/ops.h"
 
+#define WINO(size, isa, out, in, side)                                                             \
+    {                                                                                              \
+        out, in, side, ldm_wino_input##size##_##isa, ldm_wino_output##size##_##isa,                \
+            ldm_wino_filter##size##_##isa                                                          \
+    }
+
 #define KERNELS(isa, rows, columns, chunk_rows, pixels)                                            \
     const ldm_kernels ldm_kernels_##isa = {                                                        \
         .mr = rows,                                                                                \
@@ -24,8 +30,10 @@
         .multiply = ldm_multiply_##isa,                                                            \
         .mean4 = ldm_mean4_##isa,                                                                  \
         .vq = ldm_vq_##isa,                                                                        \
-        .wino2 = {2, 4, ldm_wino_input2_##isa, ldm_wino_output2_##isa, ldm_wino_filter2_##isa},    \
-        .wino4 = {4, 6, ldm_wino_input4_##isa, ldm_wino_output4_##isa, ldm_wino_filter4_##isa},    \
+        .wino2 = WINO(2, isa, 2, 4, 4),                                                            \
+        .wino4 = WINO(4, isa, 4, 6, 6),                                                            \
+        .wino_up2 = WINO(_up2, isa, 2, 3, 3),                                                      \
+        .wino_up4 = WINO(_up4, isa, 4, 4, 5),                                                      \
     }
 
 #define BACKEND(label, isa, text, bf16_conv, gain)                                                 \

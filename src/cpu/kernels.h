@@ -61,14 +61,18 @@ typedef struct ldm_wino_out {
     int rows, cols, columns;
 } ldm_wino_out;
 
-/* The three transforms of F(out x out, 3x3) on tiles of side = out + 2; matrix number row * side +
- * col of the transformed domain lies `stride` floats behind the one before. */
+/* The three transforms of F(out x out, 3x3): in * in pixels to as many transformed inputs v,
+ * filters to side * side matrices u, as many products m to out * out pixels. v, u and m number row
+ * by row, each `stride` floats behind the one before. Usually in = side = out + 2 and m = v u, each
+ * with its own. The transforms for an input that the convolution enlarges by 2 (up2, up4) take the
+ * pixels before that; where side > in, two of the products share an input (see winograd_tile.inc).
+ */
 typedef struct ldm_wino {
-    int out, side;
-    /* pixels: [side * side] rows of c floats; up to 15 floats behind c are written. */
+    int out, in, side;
+    /* pixels: [in * in] rows of c floats; up to 15 floats behind c are written. */
     void (*input)(const float *const *pixels, size_t c, float *v, size_t v_stride);
     void (*output)(const float *m, size_t m_stride, const ldm_wino_out *o);
-    /* g: [9][count] values to [side * side] of u; count is a multiple of nr; aligned to 64. */
+    /* g: [9][count] values; count is a multiple of nr; aligned to 64. */
     void (*filter)(const float *g, size_t count, float *u, size_t u_stride);
 } ldm_wino;
 
@@ -100,7 +104,7 @@ typedef struct ldm_kernels {
     void (*vq)(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                int entries, int64_t *indices);
 
-    ldm_wino wino2, wino4;
+    ldm_wino wino2, wino4, wino_up2, wino_up4;
 } ldm_kernels;
 
 extern const ldm_kernels ldm_kernels_ref;
@@ -108,6 +112,17 @@ extern const ldm_kernels ldm_kernels_ref;
 extern const ldm_kernels ldm_kernels_avx2;
 extern const ldm_kernels ldm_kernels_avx512;
 #endif
+
+#define LDM_WINO_TRANSFORMS(size, isa)                                                             \
+    void ldm_wino_input##size##_##isa(const float *const *pixels, size_t c, float *v,              \
+                                      size_t v_stride);                                            \
+    void ldm_wino_output##size##_##isa(const float *m, size_t m_stride, const ldm_wino_out *o);    \
+    void ldm_wino_filter##size##_##isa(const float *g, size_t count, float *u, size_t u_stride);
+#define LDM_WINO_KERNELS(isa)                                                                      \
+    LDM_WINO_TRANSFORMS(2, isa)                                                                    \
+    LDM_WINO_TRANSFORMS(4, isa)                                                                    \
+    LDM_WINO_TRANSFORMS(_up2, isa)                                                                 \
+    LDM_WINO_TRANSFORMS(_up4, isa)
 
 /* The pieces of those tables, one file per concern and instruction set. */
 void ldm_tile_ref(const ldm_tile *t, int mr);
@@ -125,12 +140,7 @@ void ldm_mean4_ref(const float *a, const float *b, const float *c, const float *
                    size_t n);
 void ldm_vq_ref(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                 int entries, int64_t *indices);
-void ldm_wino_input2_ref(const float *const *pixels, size_t c, float *v, size_t v_stride);
-void ldm_wino_output2_ref(const float *m, size_t m_stride, const ldm_wino_out *o);
-void ldm_wino_filter2_ref(const float *g, size_t count, float *u, size_t u_stride);
-void ldm_wino_input4_ref(const float *const *pixels, size_t c, float *v, size_t v_stride);
-void ldm_wino_output4_ref(const float *m, size_t m_stride, const ldm_wino_out *o);
-void ldm_wino_filter4_ref(const float *g, size_t count, float *u, size_t u_stride);
+LDM_WINO_KERNELS(ref)
 
 void ldm_tile_avx2(const ldm_tile *t, int mr);
 void ldm_pack_avx2(const ldm_pack *p);
@@ -147,12 +157,7 @@ void ldm_mean4_avx2(const float *a, const float *b, const float *c, const float 
                     size_t n);
 void ldm_vq_avx2(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                  int entries, int64_t *indices);
-void ldm_wino_input2_avx2(const float *const *pixels, size_t c, float *v, size_t v_stride);
-void ldm_wino_output2_avx2(const float *m, size_t m_stride, const ldm_wino_out *o);
-void ldm_wino_filter2_avx2(const float *g, size_t count, float *u, size_t u_stride);
-void ldm_wino_input4_avx2(const float *const *pixels, size_t c, float *v, size_t v_stride);
-void ldm_wino_output4_avx2(const float *m, size_t m_stride, const ldm_wino_out *o);
-void ldm_wino_filter4_avx2(const float *g, size_t count, float *u, size_t u_stride);
+LDM_WINO_KERNELS(avx2)
 
 void ldm_tile_avx512(const ldm_tile *t, int mr);
 void ldm_pack_avx512(const ldm_pack *p);
@@ -169,11 +174,6 @@ void ldm_mean4_avx512(const float *a, const float *b, const float *c, const floa
                       size_t n);
 void ldm_vq_avx512(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                    int entries, int64_t *indices);
-void ldm_wino_input2_avx512(const float *const *pixels, size_t c, float *v, size_t v_stride);
-void ldm_wino_output2_avx512(const float *m, size_t m_stride, const ldm_wino_out *o);
-void ldm_wino_filter2_avx512(const float *g, size_t count, float *u, size_t u_stride);
-void ldm_wino_input4_avx512(const float *const *pixels, size_t c, float *v, size_t v_stride);
-void ldm_wino_output4_avx512(const float *m, size_t m_stride, const ldm_wino_out *o);
-void ldm_wino_filter4_avx512(const float *g, size_t count, float *u, size_t u_stride);
+LDM_WINO_KERNELS(avx512)
 
 #endif
