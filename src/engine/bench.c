@@ -241,6 +241,8 @@ ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *o, c
         b.d.h = o->latent_h ? o->latent_h : m->latent_h;
         b.d.w = o->latent_w ? o->latent_w : m->latent_w;
         st = measure_model(&b, o, err);
+        if (!st && m->precision == LDM_PRECISION_BF16)
+            st = ldm_bench_bf16(&b.d, opt, err);
     }
     if (!st && o->machine)
         st = measure_machine(&b.d, err);

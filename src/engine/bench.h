@@ -1,6 +1,6 @@
 /* Inside the room: what `ldm bench` measured. bench.c times the parts of a model, bench_layers.c
- * the operations of the UNet, bench_run.c whole pictures, bench_shapes.c the kernels alone;
- * bench_report.c writes it down. */
+ * the operations of the UNet, bench_run.c whole pictures, bench_bf16.c bf16 beside f32,
+ * bench_shapes.c the kernels alone; bench_report.c writes it down. */
 #ifndef LDM_ENGINE_BENCH_H
 #define LDM_ENGINE_BENCH_H
 
@@ -31,6 +31,17 @@ typedef struct ldm_shape_time {
     double flop, bytes, seconds;
 } ldm_shape_time;
 
+/* Precision bf16 beside f32: values of pairs on the same inputs; ratios are f32's time over bf16's.
+ */
+typedef struct ldm_bench_f32 {
+    bool measured;
+    ldm_spread eps_error, eps_ratio; /* error: relative L2 */
+    double eps_s, bf16_eps_s;        /* medians */
+    uint64_t weight_bytes;           /* of the UNet in f32 */
+    int steps, seeds;                /* run, of the pictures */
+    ldm_spread latent_error, psnr;
+} ldm_bench_f32;
+
 typedef struct ldm_bench_data {
     const ldm_bench_options *o;
     const ldm_model *m; /* with shapes: only cpu, backend and precision are set */
@@ -55,6 +66,8 @@ typedef struct ldm_bench_data {
     ldm_spread picture_s, step_s; /* without cache */
     ldm_spread cached_picture_s, cached_step_s, picture_ratio, step_ratio, latent_error, psnr;
 
+    ldm_bench_f32 f32; /* at precision bf16 */
+
     /* Of the kernels alone; with o->shapes. */
     ldm_shape_time *shapes;
     int shape_count;
@@ -71,6 +84,13 @@ double ldm_layer_flop(const ldm_step_info *info);
 
 /* bench_run.c: whole pictures, and the same with the cache in turn. */
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);
+
+double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other);
+
+/* bench_bf16.c: opens the same model in f32 and sets b->f32. */
+ldm_status ldm_bench_bf16(ldm_bench_data *b, const ldm_model_options *opt, ldm_error *err);
+/* |got - want| / |want| */
+double ldm_relative_l2(const float *got, const float *want, size_t n);
 
 /* bench_shapes.c */
 ldm_status ldm_bench_shapes(ldm_bench_data *b, ldm_error *err);

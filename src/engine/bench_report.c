@@ -90,6 +90,16 @@ static json_t *cache_json(const ldm_bench_data *b)
                      "picture_speedup", spread_json(&b->picture_ratio));
 }
 
+static json_t *f32_json(const ldm_bench_f32 *f)
+{
+    return json_pack("{s:o, s:f, s:f, s:o, s:I, s:i, s:i, s:o, s:o}", "eps_relative_l2",
+                     spread_json(&f->eps_error), "eps_s", f->eps_s, "bf16_eps_s", f->bf16_eps_s,
+                     "eps_speedup", spread_json(&f->eps_ratio), "weight_bytes",
+                     (json_int_t)f->weight_bytes, "steps", f->steps, "pictures", f->seeds,
+                     "latent_relative_l2", spread_json(&f->latent_error), "picture_psnr_db",
+                     spread_json(&f->psnr));
+}
+
 /* Sets a key, or notes that memory ended (value NULL). */
 static void put(json_t *root, const char *key, json_t *value, bool *failed)
 {
@@ -117,6 +127,8 @@ static void put_model(json_t *root, const ldm_bench_data *b, bool *failed)
         put(root, "generation", generation_json(b), failed);
     if (b->seeds && b->o->cache > 1)
         put(root, "cache", cache_json(b), failed);
+    if (b->f32.measured)
+        put(root, "against_f32", f32_json(&b->f32), failed);
     if (b->layers)
         put(root, "layers", layers_json(b), failed);
 }
@@ -218,6 +230,25 @@ static void text_pictures(const ldm_bench_data *b, ldm_str *out)
     text_spread(out, "picture, PSNR", &b->psnr, 1, " dB", b->seeds);
 }
 
+static void text_f32(const ldm_bench_data *b, ldm_str *out)
+{
+    const ldm_bench_f32 *f = &b->f32;
+    char ours[16], theirs[16];
+
+    ldm_str_printf(out,
+                   "\nbf16 against f32, in turn: %d evaluations, %d picture%s of %d steps; "
+                   "medians\n",
+                   b->rounds, f->seeds, f->seeds == 1 ? "" : "s", f->steps);
+    ldm_str_printf(out, "  %-22s %.4f s, f32 %.4f s\n", "eps evaluation", f->bf16_eps_s, f->eps_s);
+    text_spread(out, "eps faster by", &f->eps_ratio, 2, "x", b->rounds);
+    ldm_str_printf(out, "  %-22s %s, f32 %s\n", "weights of the UNet",
+                   ldm_format_bytes(ldm_weights_bytes(b->m->weights[LDM_GRAPH_UNET]), ours),
+                   ldm_format_bytes(f->weight_bytes, theirs));
+    text_spread(out, "eps, relative L2", &f->eps_error, 5, "", b->rounds);
+    text_spread(out, "latent, relative L2", &f->latent_error, 5, "", f->seeds);
+    text_spread(out, "picture, PSNR", &f->psnr, 1, " dB", f->seeds);
+}
+
 static void text_model(const ldm_bench_data *b, ldm_str *out)
 {
     char buf[16];
@@ -235,6 +266,8 @@ static void text_model(const ldm_bench_data *b, ldm_str *out)
                    ldm_format_bytes(b->peak, buf));
     if (b->seeds)
         text_pictures(b, out);
+    if (b->f32.measured)
+        text_f32(b, out);
     if (b->o->layers)
         text_layers(b, out);
 }

@@ -48,22 +48,8 @@ static ldm_status make_one(pictures *r, int i, ldm_error *err)
     return LDM_OK;
 }
 
-static double latent_error(const ldm_result *exact, const ldm_result *other, size_t n)
-{
-    double diff = 0, norm = 0;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        double e = exact->latent[i], d = other->latent[i] - e;
-
-        diff += d * d;
-        norm += e * e;
-    }
-    return norm > 0 ? sqrt(diff / norm) : diff > 0 ? INFINITY : 0;
-}
-
 /* In dB over all bytes of the two pictures; infinite where they are the same. */
-static double psnr(const ldm_result *exact, const ldm_result *other)
+double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other)
 {
     size_t n = (size_t)exact->width * (size_t)exact->height * 3, i;
     double sum = 0;
@@ -123,8 +109,8 @@ static ldm_status compare(ldm_bench_data *b, pictures *exact, pictures *cached, 
             st = make_one(cached, i, err);
         if (st || !cached->run)
             continue;
-        values[i] = latent_error(&exact->result, &cached->result, chw);
-        values[n + i] = psnr(&exact->result, &cached->result);
+        values[i] = ldm_relative_l2(cached->result.latent, exact->result.latent, chw);
+        values[n + i] = ldm_bench_psnr(&exact->result, &cached->result);
         values[2 * n + i] = exact->step_s[i] / cached->step_s[i];
         values[3 * n + i] = exact->picture_s[i] / cached->picture_s[i];
     }
