@@ -1,6 +1,8 @@
 """Stage 2: trains the autoencoder on the renders.
 
-The first part of the time runs without a codebook, with a little noise on the latents. Then the latents are
+The first part of the time runs without a codebook, with a little noise on the latents, and begins with latents that are
+drawn to the mean colours of their cells: left alone, the three channels take up texture and one hue, and green against
+purple is never found again. Then the latents are
 whitened (folded into quant_conv and post_quant_conv), k-means sets the codebook, and the rest of the time runs
 through it with straight-through gradients. Resumes from its state; the logged figures are of held-out renders.
 """
@@ -32,13 +34,14 @@ def face_weight(size: int) -> Tensor:
 
 
 def loss_of(out: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """L1 over a pyramid of means of the error, and L1 of its differences."""
+    """L1 over a pyramid of means of the error, more of their colour part (else a hue is given up for detail: three
+    channels hold two colour axes and texture, and green against purple was lost), and L1 of its differences."""
     e = (out - x).float()
     w = e * weight
     loss = w.abs().mean() + 0.6 * ((w[..., 1:] - w[..., :-1]).abs().mean() + (w[..., 1:, :] - w[..., :-1, :]).abs().mean())
-    for share in (0.5, 0.5, 0.5):
+    for share, colour in ((0.5, 0.0), (0.5, 3.0), (0.5, 3.0)):
         e = nnf.avg_pool2d(e, 2)
-        loss = loss + share * e.abs().mean()
+        loss = loss + share * e.abs().mean() + colour * (e - e.mean(1, keepdim=True)).abs().mean()
     return loss + 2.0 * w.square().mean()
 
 
@@ -53,13 +56,18 @@ def latents(net: FirstStage, pics: np.ndarray, flip: bool = False) -> Tensor:
 
 
 @torch.no_grad()
+def whitening(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (3,) and matrix (3, 3) in float64 that make points (N, 3) zero-mean and white."""
+    p = points.double()
+    val, vec = torch.linalg.eigh(torch.cov(p.t()))
+    return p.mean(0), vec @ torch.diag(val.rsqrt()) @ vec.t()
+
+
+@torch.no_grad()
 def whiten(net: FirstStage, pics: np.ndarray) -> None:
     """Makes the latents of pics zero-mean and white at LATENT_STD without changing the reconstruction."""
-    z = latents(net, pics).permute(1, 0, 2, 3).reshape(3, -1).double()
-    mean = z.mean(1)
-    val, vec = torch.linalg.eigh(torch.cov(z))
-    w = vec @ torch.diag(val.rsqrt()) @ vec.t() * LATENT_STD
-    remap(net, w, mean)
+    mean, w = whitening(latents(net, pics).permute(0, 2, 3, 1).reshape(-1, 3))
+    remap(net, w * LATENT_STD, mean)
 
 
 @torch.no_grad()
@@ -115,6 +123,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--adam-lr", type=float, default=0.002)
     ap.add_argument("--entries", type=int, default=8192)
     ap.add_argument("--free", type=float, default=0.55, help="share of the time without a codebook")
+    ap.add_argument("--hint", type=float, default=0.15, help="share of the time in which latents are drawn to mean colours")
     ap.add_argument("--bf16", type=int, default=1)
     ap.add_argument("--optim", choices=["muon", "adam"], default="muon")
     ap.add_argument("--every", type=float, default=120, help="seconds between states")
@@ -138,11 +147,12 @@ def train(a: argparse.Namespace) -> None:
             print(f"resumes at step {step}, {used / 60:.1f} minutes", flush=True)
     log = chief and common.Log(a.logs / "autoencoder.csv", ["minutes", "step", "loss", "psnr", "codes", "rate", "speed"])
     weight = face_weight(pics.shape[1])
+    grey, white = (v.float() for v in whitening(nnf.avg_pool2d(common.batch(pics, np.arange(512)), 4).permute(0, 2, 3, 1).reshape(-1, 3)))
     budget = common.Budget(a.minutes, used)
     gen = np.random.default_rng([a.seed, step, common.rank()])
 
-    def forward(x: Tensor, noise: Tensor, quant: bool) -> tuple[Tensor, Tensor]:
-        """Loss of the reconstruction, and of the codebook."""
+    def forward(x: Tensor, noise: Tensor, quant: bool, hint: float) -> tuple[Tensor, Tensor]:
+        """Loss of the reconstruction; of the codebook and of the latents' distance from the cells' mean colours."""
         with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
             h = net.encoder(x)
         z = net.quant_conv(h.float())
@@ -157,6 +167,9 @@ def train(a: argparse.Namespace) -> None:
         y = net.post_quant_conv(y)
         with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
             out = net.decoder(y)
+        if hint > 0:
+            means = torch.einsum("ij,bjhw->bihw", white, nnf.avg_pool2d(x, 4) - grey[:, None, None])
+            extra = extra + hint * (z - means).square().mean()
         return loss_of(out, x, weight), extra
 
     share, mean_loss, seen, mark, saved = budget.tick(), 0.0, 0, time.time(), time.time()
@@ -171,7 +184,7 @@ def train(a: argparse.Namespace) -> None:
         idx = np.sort(gen.integers(len(pics), size=a.batch))
         x = common.batch(pics, idx, gen.random(a.batch) < 0.5)
         noise = torch.randn(a.batch, 3, x.shape[2] // 4, x.shape[3] // 4) * 0.08
-        loss, extra = forward(x, noise, quantised)
+        loss, extra = forward(x, noise, quantised, max(0.0, 1 - share / a.hint))
         (loss + extra).backward()
         share = common.share_gradients(net, budget.tick())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
