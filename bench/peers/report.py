@@ -6,8 +6,11 @@ from pathlib import Path
 from statistics import median
 
 LABELS = {"ldm": "ldm", "eager": "PyTorch eager", "channels_last": "PyTorch channels_last",
-          "compile": "torch.compile, frozen", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+          "compile": "torch.compile (frozen)", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 STUDY_STEPS = 167  # CompVis runs 167 steps where 150 are asked for
+AGREE = 1e-4  # relative L2 distance from ldm's output up to which a row counts
+MEASURES = {"eps": "warm", "decode": "warm", "ready": "cold", "load": "cold", "first": "cold", "memory": "cold",
+            "batch": "batch"}  # and the phase that each belongs to
 
 
 class Numbers:
@@ -28,44 +31,105 @@ class Numbers:
         return [a[n] / b[n] for n in sorted(a) if n in b]
 
 
-def table(numbers: Numbers, agree: dict, failed: dict, limit: float) -> list[dict]:
+def spread(values: list[float]) -> tuple[float, float, float]:
+    return median(values), min(values), max(values)
+
+
+def table(run: dict) -> list[dict]:
     """One row a program. A ratio above 1 means that ldm is faster or takes less memory."""
-    out = []
+    numbers, out = Numbers(run["rows"]), []
     for peer, label in LABELS.items():
-        if peer in failed:
-            out.append({"program": label, "counts": "no", "why": failed[peer]})
+        if peer in run["failed"]:
+            out.append({"program": label, "peer": peer, "counts": "no", "why": run["failed"][peer]})
             continue
         if numbers.value("warm", peer, "eps") is None:
             continue
-        row: dict = {"program": label, "counts": "yes"}
+        row: dict = {"program": label, "peer": peer, "counts": "yes"}
         for part in ("eps", "decode"):
-            d = agree.get((peer, part))
+            d = run["agree"].get((peer, part))
             row[part + "_error"] = d
-            if d is not None and not d <= limit:
-                row["counts"], row["why"] = "no", f"{part} differs from ldm's by {d:.1e} (limit {limit:.0e})"
-        for phase, measure in (("warm", "eps"), ("warm", "decode"), ("cold", "ready"), ("cold", "load"),
-                               ("cold", "first"), ("cold", "memory")):
+            if d is not None and not d <= AGREE:
+                row["counts"], row["why"] = "no", f"{part} differs from ldm's by {d:.1e} (limit {AGREE:.0e})"
+        for measure, phase in MEASURES.items():
             row[measure] = numbers.value(phase, peer, measure)
             if peer != "ldm" and row["counts"] == "yes":
                 r = numbers.ratios(phase, peer, measure)
-                if r:
-                    row[measure + "_ratio"], row[measure + "_low"], row[measure + "_high"] = median(r), min(r), max(r)
-        row["batch8"] = numbers.value("batch", peer, "batch")
+                if r and measure != "batch":
+                    row[measure + "_ratio"], row[measure + "_low"], row[measure + "_high"] = spread(r)
         out.append(row)
     return out
 
 
-def study(numbers: Numbers) -> dict | None:
-    """The study's run (150 steps asked for), from the cost of a step: ready + steps + decode, of either program."""
-    ldm = numbers.value("study", "ldm", "once")
-    once, twice = numbers.value("study", "eager", "once"), numbers.value("study", "eager", "twice")
+def study(run: dict) -> dict | None:
+    """The study's run (150 steps asked for), from the cost of a step: ready + steps + decode, of either program.
+    Seconds, and the ratios of the rounds."""
+    numbers = Numbers(run["rows"])
+    ldm = numbers.by.get(("study", "ldm", "once"), {})
+    once, twice = (numbers.by.get(("study", "eager", m), {}) for m in ("once", "twice"))
     if not (ldm and once and twice):
         return None
 
     def whole(peer: str, step: float) -> float:
         return numbers.value("cold", peer, "ready") + STUDY_STEPS * step + numbers.value("warm", peer, "decode")
 
-    return {"ldm": whole("ldm", ldm), "once": whole("eager", once), "twice": whole("eager", twice)}
+    out: dict = {"ldm": whole("ldm", median(ldm.values()))}
+    for name, steps in (("once", once), ("twice", twice)):
+        out[name] = whole("eager", median(steps.values()))
+        out[name + "_ratio"] = spread([whole("eager", steps[n]) / whole("ldm", ldm[n]) for n in steps if n in ldm])
+    return out
+
+
+# name in the table of the README and in the CSV: what it says, goal, its direction, unit
+BARS = {
+    "eps_fastest": ("eps evaluation, against the fastest peer", 2.2, ">=", "×"),
+    "decode_fastest": ("decode, against the fastest peer", 2.0, ">=", "×"),
+    "eps_fastest_avx2": ("eps evaluation with AVX2 on both sides, against the fastest peer", 1.6, ">=", "×"),
+    "ready": ("ready to sample, from process start", 0.85, "<=", " s"),
+    "first_over_eps": ("first eps evaluation, of the median", 1.2, "<=", "×"),
+    "load_pytorch": ("ready, against torch.load + build + load_state_dict", 12, ">=", "×"),
+    "memory": ("peak resident memory", 2.6, "<=", " GB"),
+    "memory_of_pytorch": ("peak resident memory, of PyTorch eager's", 0.55, "<=", "×"),
+    "batch8": ("batch 8, of eight batches of 1", 0.85, "<=", "×"),
+    "study_once": ("the study's run, against one evaluation a step in PyTorch eager", 2.5, ">=", "×"),
+    "study_twice": ("the study's run, against two evaluations a step", 5.0, ">=", "×"),
+}
+
+
+def bars(runs: list[dict]) -> list[dict]:
+    """The figures that speak for the whole, where they were measured: name, value, low, high, peer."""
+    out = []
+
+    def add(name: str, value, low=None, high=None, peer="") -> None:
+        if value is not None:
+            out.append(dict(name=name, value=value, low=low, high=high, peer=peer))
+
+    for run in runs:
+        rows = table(run)
+        by = {r["peer"]: r for r in rows if r["counts"] == "yes"}
+        for measure in ("eps", "decode"):
+            counted = [r for r in by.values() if r.get(measure + "_ratio")]
+            if counted and not (run["capped"] and measure == "decode"):
+                r = min(counted, key=lambda r: r[measure + "_ratio"])
+                add(f"{measure}_fastest" + ("_avx2" if run["capped"] else ""), r[measure + "_ratio"],
+                    r[measure + "_low"], r[measure + "_high"], r["program"])
+        if run["capped"] or "ldm" not in by:
+            continue
+        ldm, eager, numbers = by["ldm"], by.get("eager", {}), Numbers(run["rows"])
+        add("ready", *spread(list(numbers.by["cold", "ldm", "ready"].values())))
+        over = numbers.by.get(("cold", "ldm", "first_over_eps"))
+        if over:
+            add("first_over_eps", *spread(list(over.values())))
+        add("load_pytorch", eager.get("load_ratio"), eager.get("load_low"), eager.get("load_high"), "PyTorch eager")
+        add("memory", ldm["memory"] * 1e-9)
+        if eager.get("memory_ratio"):
+            add("memory_of_pytorch", 1 / eager["memory_ratio"], 1 / eager["memory_high"], 1 / eager["memory_low"],
+                "PyTorch eager")
+        add("batch8", ldm.get("batch"))
+        whole = study(run)
+        for name in ("once", "twice"):
+            if whole:
+                add("study_" + name, *whole[name + "_ratio"], "PyTorch eager")
+    return sorted(out, key=lambda b: list(BARS).index(b["name"]))
 
 
 def cell(row: dict, key: str, form: str, scale: float = 1.0) -> str:
@@ -77,17 +141,22 @@ def cell(row: dict, key: str, form: str, scale: float = 1.0) -> str:
     return text
 
 
-def markdown(facts: dict, rows: list[dict], whole: dict | None, plot: str) -> str:
-    cap = ", capped to AVX2 on both sides" if facts["capped"] else ""
-    s = [f"# {facts['cpu']}, {facts['isa']}{cap}, {facts['threads']} threads", "",
-         f"{facts['date']}, {facts['config']}, float32; {facts['ldm']}; {facts['versions']}; {facts['rounds']} "
-         "interleaved rounds. In brackets: median of the rounds' ratios, peer / ldm; above 1 ldm is ahead. Only "
-         "ratios within this run count; see [README](../README.md) for what each number means.", "",
-         f"![ratios]({plot})", "",
-         "| program | eps evaluation, s | decode, s | ready from process start, s | load, s | first eps, s "
+def markdown_bars(found: list[dict]) -> list[str]:
+    s = ["| | goal | measured | rounds | against |", "|---|---|---|---|---|"]
+    for b in found:
+        text, goal, direction, unit = BARS[b["name"]]
+        met = b["value"] >= goal if direction == ">=" else b["value"] <= goal
+        rounds = "–" if b["low"] is None else f"{b['low']:.2f} to {b['high']:.2f}"
+        s.append(f"| {text} | {'≥' if direction == '>=' else '≤'} {goal:g}{unit} | {'**' if met else ''}"
+                 f"{b['value']:.2f}{unit}{'**' if met else ''} | {rounds} | {b['peer'] or '–'} |")
+    return s
+
+
+def markdown_run(run: dict) -> list[str]:
+    s = ["| program | eps evaluation, s | decode, s | ready from process start, s | load, s | first eps, s "
          "| peak memory, MB | batch 8 / 8 × batch 1 | error of eps, decode |",
          "|---|---|---|---|---|---|---|---|---|"]
-    for r in rows:
+    for r in table(run):
         if r["counts"] == "no":
             s.append(f"| {r['program']} | does not count: {r['why']} |" + " |" * 7)
             continue
@@ -95,40 +164,49 @@ def markdown(facts: dict, rows: list[dict], whole: dict | None, plot: str) -> st
         s.append("| " + " | ".join([
             r["program"], cell(r, "eps", ".3f"), cell(r, "decode", ".3f"), cell(r, "ready", ".2f"),
             cell(r, "load", ".2f"), cell(r, "first", ".3f"), cell(r, "memory", ".0f", 1e-6),
-            cell(r, "batch8", ".2f"), errors]) + " |")
-    counted = [r for r in rows if r.get("eps_ratio")]
-    if counted:
-        best = min(counted, key=lambda r: r["eps_ratio"])
-        s += ["", f"Fastest peer: {best['program']}; ldm's eps evaluation is {best['eps_ratio']:.2f} times as fast "
-              f"(rounds {best['eps_low']:.2f} to {best['eps_high']:.2f})."]
-        best = min(counted, key=lambda r: r["decode_ratio"])
-        s += [f"Decode: {best['program']}, {best['decode_ratio']:.2f} times "
-              f"(rounds {best['decode_low']:.2f} to {best['decode_high']:.2f})."]
-    if whole:
-        s += ["", "The study's run (150 steps asked for, 167 run, eta 0, guidance 7.5, zero conditioning, one "
-              "picture), extrapolated from the measured cost of a step: ready + 167 steps + decode.", "",
-              "| | seconds | ratio |", "|---|---|---|", f"| ldm | {whole['ldm']:.0f} | |"]
-        for k, text in (("once", "CompVis' loop in PyTorch eager, one evaluation a step"),
-                        ("twice", "the same, conditional and unconditional in one batch of 2")):
-            s.append(f"| {text} | {whole[k]:.0f} | **{whole[k] / whole['ldm']:.2f}×** |")
+            cell(r, "batch", ".2f"), errors]) + " |")
+    return s
+
+
+def markdown(facts: dict, runs: list[dict], plot: str) -> str:
+    s = [f"# {facts['cpu']}, {facts['threads']} threads", "",
+         f"{facts['date']}, {facts['config']}, float32; {facts['ldm']}; {facts['versions']}; {facts['rounds']} "
+         "interleaved rounds. Only ratios within this run count; see [README](../README.md) for what each number "
+         "means.", "", f"![ratios]({plot})", "", *markdown_bars(bars(runs))]
+    for run in runs:
+        s += ["", f"## {run['isa']}" + (", capped to AVX2 on both sides" if run["capped"] else ""), "",
+              "In brackets: median of the rounds' ratios, peer / ldm; above 1 ldm is ahead.", "", *markdown_run(run)]
+        whole = study(run)
+        if whole:
+            s += ["", "The study's run (150 steps asked for, 167 run, eta 0, guidance 7.5, zero conditioning, one "
+                  "picture), extrapolated from the measured cost of a step: ready + 167 steps + decode.", "",
+                  "| | seconds | ratio |", "|---|---|---|", f"| ldm | {whole['ldm']:.0f} | |"]
+            for k, text in (("once", "CompVis' loop in PyTorch eager, one evaluation a step"),
+                            ("twice", "the same, conditional and unconditional in one batch of 2")):
+                s.append(f"| {text} | {whole[k]:.0f} | **{whole[k + '_ratio'][0]:.2f}×** |")
     return "\n".join(s) + "\n"
 
 
-def draw(path: Path, facts: dict, rows: list[dict]) -> None:
+def draw(path: Path, facts: dict, runs: list[dict]) -> None:
     """Bars of the ratios of eps evaluation and decode, with the range over the rounds."""
     import matplotlib
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "ldm"
     from matplotlib import pyplot
-    rows = [r for r in rows if r.get("eps_ratio") and r.get("decode_ratio")][::-1]
+    rows = []
+    for run in runs:
+        for r in table(run):
+            if r.get("eps_ratio") and r.get("decode_ratio"):
+                rows.append(dict(r, program=r["program"] + (", AVX2" if run["capped"] else "")))
+    rows.reverse()
     fig, ax = pyplot.subplots(figsize=(7.5, 1.4 + 0.62 * len(rows)), layout="constrained")
-    bars = ((0.19, "eps", "eps evaluation", "#20639b"), (-0.19, "decode", "decode", "#8fb8de"))
-    for shift, key, text, colour in bars:
+    kinds = ((0.19, "eps", "eps evaluation", "#20639b"), (-0.19, "decode", "decode", "#8fb8de"))
+    for shift, key, text, colour in kinds:
         y = [i + shift for i in range(len(rows))]
         v = [r[key + "_ratio"] for r in rows]
-        spread = [[r[key + "_ratio"] - r[key + "_low"] for r in rows],
-                  [r[key + "_high"] - r[key + "_ratio"] for r in rows]]
-        ax.barh(y, v, 0.36, xerr=spread, color=colour, label=text, error_kw={"lw": 0.8, "ecolor": "#444444"})
+        whiskers = [[r[key + "_ratio"] - r[key + "_low"] for r in rows],
+                    [r[key + "_high"] - r[key + "_ratio"] for r in rows]]
+        ax.barh(y, v, 0.36, xerr=whiskers, color=colour, label=text, error_kw={"lw": 0.8, "ecolor": "#444444"})
         for at, r in zip(y, rows):
             ax.annotate(f"{r[key + '_ratio']:.2f}", (r[key + "_high"], at), xytext=(4, 0), textcoords="offset points",
                         va="center", fontsize=8)
@@ -137,8 +215,7 @@ def draw(path: Path, facts: dict, rows: list[dict]) -> None:
     ax.set_xlim(left=0)
     ax.margins(x=0.12)
     ax.set_xlabel("time / ldm's time in the same round (ldm = 1)")
-    cap = ", capped to AVX2" if facts["capped"] else ""
-    ax.set_title(f"{facts['cpu']}, {facts['isa']}{cap}, {facts['threads']} threads, float32", fontsize=9)
+    ax.set_title(f"{facts['cpu']}, {facts['threads']} threads, float32", fontsize=9)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     fig.legend(frameon=False, fontsize=8, loc="outside lower right", ncols=2)
@@ -146,27 +223,43 @@ def draw(path: Path, facts: dict, rows: list[dict]) -> None:
     pyplot.close(fig)
 
 
-COLUMNS = ["program", "counts", "why", "eps_error", "decode_error"] + [
-    m + s for m in ("eps", "decode", "ready", "load", "first", "memory") for s in ("", "_ratio", "_low", "_high")
-] + ["batch8"]
+def number(v) -> str:
+    return "" if v is None else f"{v:.6g}"
 
 
-def write(stem: Path, facts: dict, raw: list[tuple], agree: dict, failed: dict, limit: float) -> None:
-    """STEM.md, STEM.csv (the table), STEM-rounds.csv (all that was measured), STEM.svg."""
-    numbers = Numbers(raw)
-    rows = table(numbers, agree, failed, limit)
+def write_csv(path: Path, facts: dict, runs: list[dict]) -> None:
+    """The bars first (program "bars", `of` the peer), then every program's medians and ratios."""
+    with open(path, "w", newline="") as f:
+        for k in ("cpu", "threads", "date", "config", "ldm", "versions", "rounds"):
+            f.write(f"# {k}: {facts[k]}\n")
+        out = csv.writer(f, lineterminator="\n")
+        out.writerow(["isa", "program", "measure", "value", "ratio", "low", "high", "of"])
+        for b in bars(runs):
+            isa = next(r["isa"] for r in runs if r["capped"] == b["name"].endswith("_avx2"))
+            out.writerow([isa, "bars", b["name"], number(b["value"]), "", number(b["low"]), number(b["high"]),
+                          b["peer"]])
+        for run in runs:
+            for r in table(run):
+                if r["counts"] == "no":
+                    out.writerow([run["isa"], r["program"], "does not count", "", "", "", "", r["why"]])
+                for m in (*MEASURES, "eps_error", "decode_error"):
+                    if r.get(m) is not None:
+                        out.writerow([run["isa"], r["program"], m, number(r[m]),
+                                      *(number(r.get(m + e)) for e in ("_ratio", "_low", "_high")), ""])
+
+
+def write(stem: Path, facts: dict, runs: list[dict]) -> None:
+    """STEM.md, STEM.csv (what it shows), STEM-rounds.csv (all that was measured), STEM.svg. A run is a dict of isa,
+    capped, rows (phase, round, peer, measure, value), agree and failed."""
 
     def beside(end: str) -> Path:
         return stem.with_name(stem.name + end)
 
-    with open(beside(".csv"), "w", newline="") as f:
-        out = csv.DictWriter(f, COLUMNS, lineterminator="\n")
-        out.writeheader()
-        for r in rows:
-            out.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()})
+    write_csv(beside(".csv"), facts, runs)
     with open(beside("-rounds.csv"), "w", newline="") as f:
         out = csv.writer(f, lineterminator="\n")
-        out.writerow(["phase", "round", "program", "measure", "value"])
-        out.writerows([*r[:4], f"{r[4]:.6g}"] for r in raw)
-    draw(beside(".svg"), facts, rows)
-    beside(".md").write_text(markdown(facts, rows, study(numbers), beside(".svg").name))
+        out.writerow(["isa", "phase", "round", "program", "measure", "value"])
+        for run in runs:
+            out.writerows([run["isa"], *r[:4], f"{r[4]:.6g}"] for r in run["rows"])
+    draw(beside(".svg"), facts, runs)
+    beside(".md").write_text(markdown(facts, runs, beside(".svg").name))
