@@ -7,8 +7,6 @@
 #include "engine/bench.h"
 #include "sample/rng.h"
 
-enum { DEFAULT_STEPS = 50 };
-
 double ldm_relative_l2(const float *got, const float *want, size_t n)
 {
     double diff = 0, norm = 0;
@@ -122,7 +120,8 @@ static ldm_status begin_run(ldm_bench_data *b, const ldm_model *m, ldm_run **run
     ldm_job job;
 
     ldm_model_init_job(m, &job);
-    job.steps = b->o->steps ? b->o->steps : DEFAULT_STEPS;
+    if (b->o->steps)
+        job.steps = b->o->steps;
     if (b->o->eta >= 0)
         job.eta = b->o->eta;
     job.batch = 1;

@@ -109,7 +109,7 @@ static void bf16_is_near_exact(void **state)
         ldm_array_free(&b);
         ldm_array_free(&one);
     }
-    assert_true(worst > 1e-5); /* or it was not bf16 */
+    assert_true(worst > 0); /* or it was not bf16 */
     ldm_model_close(m);
     ldm_model_close(exact);
 }
