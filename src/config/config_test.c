@@ -348,6 +348,17 @@ static void wrong_assignments_are_refused(void **state)
     ldm_config_free(cfg);
 }
 
+static void tabs_may_part_keys_from_values(void **state)
+{
+    ldm_config *cfg = new_config();
+    ldm_error err;
+
+    (void)state;
+    assert_int_equal(lay(cfg, "? a\n: 1\nb:\t5\n", &err), LDM_OK);
+    assert_int_equal(lay(cfg, "a:\t-5\nb: \t>\n  text\n", &err), LDM_OK);
+    ldm_config_free(cfg);
+}
+
 static void malformed_text_is_refused_at_its_place(void **state)
 {
     static const struct {
@@ -358,6 +369,8 @@ static void malformed_text_is_refused_at_its_place(void **state)
         {"a: 1\nb: 2\na: 3\n", 3, 1, "duplicate key a, first on line 1"},
         {"a: {b: 1, \"b\": 2}\n", 1, 11, "duplicate key b"},
         {"a: 1\n---\nb: 2\n", 2, 1, "a second document begins here"},
+        {"? a:\t?", 1, 6, "with explicit keys (?) in the text, this must be parted"},
+        {"x: 1\n? a: \t - b", 2, 8, "blanks, not tabs: -"},
         {"a:\n  - *gone\n", 2, 5, "no anchor of this name is complete above this line: *gone"},
         {"a: &x [*x]\n", 1, 8, "*x"},
         {"a: 'text\n", 1, 5, "single-quoted scalar without closing quote"},
@@ -763,6 +776,7 @@ int main(void)
         cmocka_unit_test(layers_merge_maps_and_replace_the_rest),
         cmocka_unit_test(assignments_follow_the_dot_list),
         cmocka_unit_test(wrong_assignments_are_refused),
+        cmocka_unit_test(tabs_may_part_keys_from_values),
         cmocka_unit_test(malformed_text_is_refused_at_its_place),
         cmocka_unit_test(references_resolve_when_read),
         cmocka_unit_test(text_that_is_written_reads_back),

@@ -13,6 +13,7 @@
 #define LDM_CONFIG_MAX_BYTES ((size_t)4 << 20)
 #define LDM_CONFIG_MAX_DEPTH 64
 #define LDM_CONFIG_MAX_VALUES ((size_t)1 << 17)
+#define LDM_CONFIG_MAX_INDICATORS LDM_CONFIG_MAX_VALUES /* [ ] { } , : - and the like */
 #define LDM_CONFIG_MAX_ANCHORS 1024
 #define LDM_CONFIG_MAX_KEY                                                                         \
     200 /* bytes; YAML itself ends a simple key at 1024, escapes included                          \
@@ -70,7 +71,8 @@ typedef struct ldm_yaml_input {
 ldm_status ldm_yaml_parse(const ldm_yaml_input *in, ldm_arena *arena, ldm_value **out,
                           ldm_error *err);
 
-/* Refuses text that is not UTF-8 or holds characters that YAML forbids. */
+/* Refuses text that is not UTF-8, holds characters that YAML forbids, or has more indicators than
+ * the values of a configuration can need. */
 ldm_status ldm_yaml_check_text(const ldm_yaml_input *in, ldm_error *err);
 
 /* Sorts a map's entries for ldm_map_get; false when out of memory. */

@@ -91,11 +91,49 @@ static size_t character_length(const unsigned char *s, size_t left)
     return len;
 }
 
+/* Whether a token may begin here. libfyaml reads a whole flow collection, and a whole line, before
+ * it hands out their first event, and each token takes it 350 bytes: nothing else bounds them. */
+static bool is_indicator(const unsigned char *s, size_t left)
+{
+    switch (*s) {
+    /* clang-format off */
+    case '[': case ']': case '{': case '}': case ',':
+    case '&': case '*': case '!': case '"': case '\'':
+        return true;
+    /* clang-format on */
+    case '-':
+    case '?':
+    case ':':
+        return left < 2 || !s[1] || (s[1] < 0x80 && strchr(" \t\r\n[]{},\"'", s[1]));
+    default:
+        return false;
+    }
+}
+
+/* libfyaml (0.7.12, and 1.0 still) frees a key twice where blanks with a tab part its ':' from an
+ * indicator, as in "? a:<tab>?": an explicit key must have come before. Follows the text character
+ * by character; true where that would happen. */
+typedef struct tab_watch {
+    bool explicit_key, after_colon, after_tab;
+} tab_watch;
+
+static bool tab_parts_indicators(tab_watch *w, const unsigned char *s, size_t left)
+{
+    bool bad = w->after_tab && strchr("?:|>-", *s) && w->explicit_key;
+
+    if (*s == '?' && (left < 2 || strchr(" \t\r\n", s[1])))
+        w->explicit_key = true;
+    w->after_tab = w->after_colon && (*s == '\t' || (*s == ' ' && w->after_tab));
+    w->after_colon = *s == ':' || (w->after_colon && (*s == ' ' || *s == '\t'));
+    return bad;
+}
+
 ldm_status ldm_yaml_check_text(const ldm_yaml_input *in, ldm_error *err)
 {
     const unsigned char *s = (const unsigned char *)in->text;
     place at = {1, 1};
-    size_t i = 0;
+    size_t i = 0, indicators = 0;
+    tab_watch watch = {false, false, false};
 
     while (i < in->size) {
         const size_t len = character_length(s + i, in->size - i);
@@ -106,6 +144,17 @@ ldm_status ldm_yaml_check_text(const ldm_yaml_input *in, ldm_error *err)
             return fail_at(in, err, at, LDM_ERR_FORMAT,
                            "not YAML text: this must be UTF-8 without control "
                            "characters; found byte ",
+                           detail);
+        }
+        indicators += is_indicator(s + i, in->size - i);
+        if (indicators > LDM_CONFIG_MAX_INDICATORS)
+            return fail_at(in, err, at, LDM_ERR_LIMIT,
+                           "more values than a configuration may have; make it smaller", "");
+        if (tab_parts_indicators(&watch, s + i, in->size - i)) {
+            snprintf(detail, sizeof detail, "%c", s[i]);
+            return fail_at(in, err, at, LDM_ERR_UNSUPPORTED,
+                           "with explicit keys (?) in the text, this must be parted from the ':' "
+                           "before it by blanks, not tabs: ",
                            detail);
         }
         at.column++;
