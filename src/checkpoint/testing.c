@@ -154,10 +154,10 @@ static void put_extra(bytes *b, const zip_item *e)
 void put_zip(bytes *b, const zip_item *items, size_t count, const zip_end *end)
 {
     const zip_end none = {0};
-    uint64_t starts[64], dir, dir_bytes, pos;
+    uint64_t *starts = malloc((count + 1) * sizeof *starts), dir, dir_bytes, pos;
     size_t i;
 
-    assert_true(count <= 64);
+    assert_non_null(starts);
     end = end ? end : &none;
     for (i = 0; i < count; i++) {
         const zip_item *e = &items[i];
@@ -207,6 +207,7 @@ void put_zip(bytes *b, const zip_item *items, size_t count, const zip_end *end)
     put_le(b, end->zip64 ? 0xffffffff : dir_bytes, 4);
     put_le(b, end->zip64 ? 0xffffffff : dir, 4);
     put_le(b, 0, 2);
+    free(starts);
 }
 
 void put_ckpt(bytes *b, const bytes *pickle, const void *data, size_t len)

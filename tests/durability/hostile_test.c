@@ -1,0 +1,585 @@
+/* Files of about 10 MB that were made to take time or memory, given to the program: each must end
+ * with one line and exit code 1, or be told from the configuration (3), within bars of processor
+ * time and memory. The bars hold for release builds; a sanitizer's processor time and memory say
+ * nothing, and the files are smaller there. Test files that are small stand in tests/crashers. */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "checkpoint/testing.h"
+
+#define TINY_CKPT "tests/data/tiny/model.ckpt"
+#define TINY_CONFIG "tests/data/tiny/config.yaml"
+
+enum {
+    /* The promise is 200 ms and 64 MB; a busy or slow machine may take twice the time. */
+    MAX_MS = 400,
+    MAX_MB = 64,
+    FILE_BYTES = LDM_TEST_BARS ? 10 << 20 : 1 << 20,
+    YAML_BYTES = LDM_TEST_BARS ? (4 << 20) - 64 : 1 << 20 /* larger ones are refused unread */
+};
+
+typedef struct place {
+    char dir[64], ckpt[96], yaml[96], said[96];
+} place;
+
+static int begin(void **state)
+{
+    place *p = calloc(1, sizeof *p);
+
+    assert_non_null(p);
+    snprintf(p->dir, sizeof p->dir, "%s", "/tmp/ldm-hostile.XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    snprintf(p->ckpt, sizeof p->ckpt, "%s/model.ckpt", p->dir);
+    snprintf(p->yaml, sizeof p->yaml, "%s/config.yaml", p->dir);
+    snprintf(p->said, sizeof p->said, "%s/said", p->dir);
+    *state = p;
+    return 0;
+}
+
+static int end(void **state)
+{
+    place *p = *state;
+
+    unlink(p->ckpt);
+    unlink(p->yaml);
+    unlink(p->said);
+    rmdir(p->dir);
+    free(p);
+    return 0;
+}
+
+/* Writes b to a file and releases it: what this process holds would count as its child's. */
+static size_t write_file(const char *path, bytes *b)
+{
+    FILE *f = fopen(path, "wb");
+    size_t size = b->len;
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(b->data, 1, b->len, f), b->len);
+    assert_int_equal(fclose(f), 0);
+    bytes_free(b);
+    return size;
+}
+
+/* ---- running the program --------------------------------------------------------------------- */
+
+typedef struct spent {
+    int code; /* -1: ended by a signal */
+    double ms, mb;
+    char line[1024]; /* the first of stderr */
+    int lines;
+} spent;
+
+static spent run(const place *p, const char *const *args)
+{
+    const char *argv[16] = {LDM_TEST_PROGRAM};
+    spent s = {.code = -1};
+    struct rusage used;
+    char rest[1024];
+    size_t i;
+    int status;
+    pid_t pid;
+    FILE *f;
+
+    for (i = 0; args[i]; i++)
+        argv[i + 1] = args[i];
+    pid = fork();
+    assert_true(pid >= 0);
+    if (!pid) {
+        int null = open("/dev/null", O_RDWR), said = creat(p->said, 0600);
+
+        unsetenv("MALLOC_MMAP_THRESHOLD_"); /* see CMakeLists.txt */
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        dup2(said, STDERR_FILENO);
+        execv(LDM_TEST_PROGRAM, (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    assert_int_equal(wait4(pid, &status, 0, &used), pid);
+    if (WIFEXITED(status))
+        s.code = WEXITSTATUS(status);
+    s.ms = 1e3 * (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           1e-3 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+    s.mb = (double)used.ru_maxrss / 1024;
+    f = fopen(p->said, "r");
+    assert_non_null(f);
+    if (fgets(s.line, sizeof s.line, f))
+        s.lines = 1;
+    while (fgets(rest, sizeof rest, f))
+        s.lines++;
+    fclose(f);
+    return s;
+}
+
+/* One command on a file of `size` bytes. loads: it may also be a file without a fault. */
+static void expect_refusal(const place *p, const char *name, const char *const *args, size_t size,
+                           bool loads)
+{
+    spent s = run(p, args);
+    double beyond = s.mb - (double)size / (1 << 20);
+
+    printf("%-24s %-7s code %d %4.0f ms %5.1f MB  %.*s\n", name, args[0], s.code, s.ms, beyond,
+           (int)strcspn(s.line, "\n") < 90 ? (int)strcspn(s.line, "\n") : 90, s.line);
+    if (s.code != 1 && s.code != 3 && !(loads && !s.code))
+        fail_msg("%s: %s ended with %d: %s", name, args[0], s.code, s.line);
+    if (s.lines != (s.code == 1) ||
+        (s.code == 1 && !strstr(s.line, p->dir) && !strstr(s.line, "the configuration has no")))
+        fail_msg("%s: %s: expected one line that names the file: %s", name, args[0], s.line);
+    if (LDM_TEST_BARS && (s.ms > MAX_MS || beyond > MAX_MB))
+        fail_msg("%s: %s took %.0f ms (at most %d) and %.1f MB beyond the file (at most %d)", name,
+                 args[0], s.ms, MAX_MS, beyond, MAX_MB);
+}
+
+static void refuse_ckpt(const place *p, const char *name, bytes *b)
+{
+    const char *const check[] = {"check", "--ckpt", p->ckpt, "--config", TINY_CONFIG, NULL};
+    const char *const inspect[] = {"inspect", p->ckpt, "--json", "--keys", "--all", NULL};
+    size_t size = write_file(p->ckpt, b);
+
+    expect_refusal(p, name, check, size, false);
+    expect_refusal(p, name, inspect, size, true);
+}
+
+static void refuse_yaml(const place *p, const char *name, bytes *b)
+{
+    const char *const check[] = {"check", "--ckpt", TINY_CKPT, "--config", p->yaml, NULL};
+
+    expect_refusal(p, name, check, write_file(p->yaml, b), false);
+}
+
+/* ---- pickles --------------------------------------------------------------------------------- */
+
+#define OS_SYSTEM                                                                                  \
+    "cos\nsystem\nq\x00"                                                                           \
+    "0"
+#define ORDERED_DICT                                                                               \
+    "ccollections\nOrderedDict\nq\x00"                                                             \
+    "0"
+#define STORAGE                                                                                    \
+    "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0"                                         \
+    "0X\x03\0\0\0cpuK\x01tQ"
+
+typedef struct repeated {
+    const char *name, *head, *unit, *tail;
+    size_t head_len, unit_len;
+} repeated;
+#define ROW(name, head, unit, tail)                                                                \
+    {                                                                                              \
+        name, head, unit, tail, sizeof(head) - 1, sizeof(unit) - 1                                 \
+    }
+
+static const repeated pickles[] = {
+    ROW("memo entries", "}",
+        "N\x94"
+        "0",
+        "."),
+    ROW("memo and stack", "}", "N\x94", "."),
+    ROW("memo, one index", "}",
+        "Nq\x01"
+        "0",
+        "."),
+    ROW("memo, index lines", "}", "Np1\n0", "."),
+    ROW("one global", "}", "ca\nb\n0", "."),
+    ROW("extension codes", "}",
+        "\x82\x01"
+        "0",
+        "."),
+    ROW("nested tuples", "N", "\x85", "."),
+    ROW("nested lists", "", "]", "."),
+    ROW("marks", "", "(", "."),
+    ROW("values", "", "N", "."),
+    ROW("copies of the top", "}", "2", "."),
+    ROW("a dictionary", "}(", "K\x01N", "u."),
+    ROW("a list", "](", "K\x01", "e."),
+    ROW("appended one by one", "]", "Na", "."),
+    ROW("calls", "}" OS_SYSTEM, "h\0)R0", "."),
+    ROW("dictionaries called", "}" ORDERED_DICT, "h\0)R0", "."),
+    ROW("persistent ids", "}", "NQ0", "."),
+    ROW("persistent lines", "}", "P0\n0", "."),
+    ROW("one storage", "}", STORAGE "0", "."),
+    ROW("integer lines", "}", "I1\n0", "."),
+    ROW("float lines", "}", "F1.000000000000000000000000000000000000000000000001e-300\n0", "."),
+    ROW("escaped lines", "}", "V\\u1234\\u1234\\u1234\\u1234\n0", "."),
+    ROW("integers of 9 bytes", "}",
+        "\x8a\x09\1\1\1\1\1\1\1\1\1"
+        "0",
+        "."),
+    ROW("states", "}" OS_SYSTEM "h\0)R", "}b", "0."),
+    ROW("frames", "}", "\x95\0\0\0\0\0\0\0\0", "."),
+};
+
+static void fill(bytes *b, const char *unit, size_t len, size_t until)
+{
+    while (b->len + len <= until)
+        put(b, unit, len);
+}
+
+/* The pickle as a checkpoint; released. */
+static void refuse_pickle(const place *p, const char *name, bytes *pickle)
+{
+    bytes file = {0};
+
+    put_ckpt(&file, pickle, "abcd", 4);
+    bytes_free(pickle);
+    refuse_ckpt(p, name, &file);
+}
+
+static void pickles_of_one_opcode(void **state)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof pickles / sizeof pickles[0]; i++) {
+        const repeated *r = &pickles[i];
+        bytes b = {0};
+
+        put(&b, "\x80\x04", 2);
+        put(&b, r->head, r->head_len);
+        fill(&b, r->unit, r->unit_len, FILE_BYTES - 1000);
+        put_text(&b, r->tail);
+        refuse_pickle(*state, r->name, &b);
+    }
+}
+
+/* Globals in turn, so that each has to be found among the others; then one too many of them. */
+static void pickles_of_many_globals(void **state)
+{
+    static const int counts[] = {250, 1 << 20};
+    static const int lengths[] = {1, 900};
+    size_t i, k;
+
+    for (i = 0; i < 2; i++) {
+        for (k = 0; k < 2; k++) {
+            bytes b = {0};
+            char text[1024];
+            int n;
+
+            put(&b, "\x80\x02}", 3);
+            for (n = 0; b.len < FILE_BYTES - 2000; n = (n + 1) % counts[i]) {
+                snprintf(text, sizeof text, "c%0*d\nb\n0", lengths[k], n);
+                put_text(&b, text);
+            }
+            put_text(&b, ".");
+            refuse_pickle(*state, "many globals", &b);
+        }
+    }
+}
+
+static void pickles_that_nest_and_copy(void **state)
+{
+    bytes b = {0};
+    int i;
+
+    put(&b, "\x80\x02", 2);
+    for (i = 0; i < 100000; i++)
+        put_text(&b, "(");
+    for (i = 0; i < 100000; i++)
+        put_text(&b, "t");
+    put_text(&b, ".");
+    refuse_pickle(*state, "100,000 nested tuples", &b);
+
+    /* A list of 10,000 pairs, and OrderedDict(list) again and again. */
+    put(&b, "\x80\x02}" ORDERED_DICT "](", sizeof("\x80\x02}" ORDERED_DICT "](") - 1);
+    for (i = 0; i < 10000; i++)
+        put(&b,
+            "](K\x01K\x02"
+            "e",
+            7);
+    put(&b,
+        "eq\x01"
+        "0",
+        4);
+    fill(&b, "h\0h\x01\x85R0", 7, FILE_BYTES - 1000);
+    put_text(&b, ".");
+    refuse_pickle(*state, "one list copied", &b);
+
+    put(&b, "\x80\x02V", 3);
+    fill(&b, "a", 1, FILE_BYTES - 1000);
+    refuse_pickle(*state, "one line", &b);
+
+    put(&b, "\x80\x02}(X", 5);
+    put_le(&b, FILE_BYTES - 2000, 4);
+    fill(&b, "a", 1, b.len + FILE_BYTES - 2000);
+    put_text(&b, "Nu.");
+    refuse_pickle(*state, "one key", &b);
+}
+
+/* The pickle of n tensors of `dims` dimensions, on one storage or one each. */
+static void put_tensors(bytes *b, int n, int dims, bool own)
+{
+    char key[32];
+    int i, d;
+
+    put_text(b, "}(");
+    for (i = 0; i < n; i++) {
+        pk_view v = {.type = "FloatStorage", .key = "0", .numel = 1, .ndim = dims};
+
+        snprintf(key, sizeof key, "%d", i);
+        if (own)
+            v.key = key;
+        for (d = 0; d < dims; d++)
+            v.shape[d] = v.stride[d] = 1;
+        pk_str(b, key);
+        pk_tensor(b, &v);
+    }
+    put_text(b, "u.");
+}
+
+static void many_tensors(void **state)
+{
+    const int n = FILE_BYTES / 200;
+    bytes b = {0};
+
+    put(&b, "\x80\x02", 2);
+    put_tensors(&b, n, 1, false);
+    refuse_pickle(*state, "tensors of one storage", &b);
+    put(&b, "\x80\x02", 2);
+    put_tensors(&b, n / 2, LDM_MAX_DIMS, false);
+    refuse_pickle(*state, "tensors of 8 dimensions", &b);
+}
+
+static void many_storages(void **state)
+{
+    const int n = FILE_BYTES / 240;
+    bytes b = {0};
+    char key[32];
+    int i;
+
+    put(&b, "\x80\x02", 2);
+    put_tensors(&b, n, 1, true);
+    refuse_pickle(*state, "storages without entries", &b);
+
+    put_legacy_head(&b);
+    put(&b, "\x80\x02", 2);
+    put_tensors(&b, n, 1, true);
+    put(&b, "\x80\x02](", 4);
+    for (i = 0; i < n; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        pk_str(&b, key);
+    }
+    put_text(&b, "e.");
+    for (i = 0; i < n; i++) {
+        put_le(&b, 1, 8);
+        put_le(&b, 0, 4);
+    }
+    refuse_ckpt(*state, "legacy storages", &b);
+}
+
+/* ---- containers ------------------------------------------------------------------------------ */
+
+static void many_entries(void **state)
+{
+    enum { COUNT = LDM_TEST_BARS ? 80000 : 8000, LONG = 150 };
+    zip_item *items = calloc(COUNT, sizeof *items);
+    char *names = malloc((size_t)COUNT * 16), *longs = malloc((size_t)LONG * 32768);
+    bytes b = {0};
+    int i;
+
+    assert_true(items && names && longs);
+    for (i = 0; i < COUNT; i++) {
+        snprintf(names + 16 * i, 16, "a/%d", i);
+        items[i].name = names + 16 * i;
+    }
+    put_zip(&b, items, COUNT, &(zip_end){.zip64 = 1});
+    refuse_ckpt(*state, "zip entries", &b);
+    for (i = 0; i < LONG; i++) {
+        memset(longs + 32768 * i, 'a', 32000);
+        snprintf(longs + 32768 * i + 32000, 16, "%d", i);
+        items[i].name = longs + 32768 * i;
+    }
+    put_zip(&b, items, LONG, NULL);
+    refuse_ckpt(*state, "zip entries' names", &b);
+    free(longs);
+    free(names);
+    free(items);
+}
+
+/* {head unit unit ... tail} as a header; %d in the unit counts, where it has one. */
+static void refuse_header(const place *p, const char *name, const char *head, const char *unit,
+                          const char *tail)
+{
+    bytes b = {0};
+    char text[200];
+    int i;
+
+    put_le(&b, 0, 8);
+    put_text(&b, head);
+    for (i = 0; b.len < FILE_BYTES - 1000; i++) {
+        char *percent;
+
+        snprintf(text, sizeof text, "%s", unit);
+        percent = strchr(text, '%');
+        if (percent)
+            snprintf(percent, sizeof text - (size_t)(percent - text), "%07d%s", i,
+                     strchr(unit, '%') + 1);
+        put_text(&b, text);
+    }
+    put_text(&b, tail);
+    set_le(&b, 0, b.len - 8, 8);
+    refuse_ckpt(p, name, &b);
+}
+
+static void safetensors_headers(void **state)
+{
+#define EMPTY "{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}"
+    refuse_header(*state, "safetensors tensors", "{\"a\":" EMPTY, ",\"%\":" EMPTY, "}");
+    refuse_header(*state, "one tensor's name", "{\"a\":" EMPTY, ",\"t\":" EMPTY, "}");
+    refuse_header(*state, "blanks", "{", "          ", "}");
+    refuse_header(*state, "nesting", "{\"a\":", "[[[[[[[[[[", "");
+    refuse_header(*state, "metadata", "{\"__metadata__\":{\"a\":\"\"", ",\"%\":\"v\"", "}}");
+    refuse_header(*state, "escapes", "{\"__metadata__\":{\"a\":\"", "\\u0001\\u1234", "\"}}");
+    refuse_header(*state, "a long name", "{\"", "aaaaaaaaaa", "\":" EMPTY "}");
+    refuse_header(*state, "a long shape", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1", ",1,1,1,1",
+                  "],\"data_offsets\":[0,0]}}");
+#undef EMPTY
+}
+
+/* ---- configurations -------------------------------------------------------------------------- */
+
+static const repeated texts[] = {
+    ROW("flow lists", "", "[", ""),
+    ROW("flow lists on lines", "", "[\n ", ""),
+    ROW("flow maps", "", "{", ""),
+    ROW("flow maps in maps", "", "{a: ", ""),
+    ROW("flow maps as keys", "", "{{}:", ""),
+    ROW("empty lists", "a: [", "[],", "]"),
+    ROW("empty texts", "a: [", "\"\",", "]"),
+    ROW("questions", "[", "? ", ""),
+    ROW("dashes", "[", "- ", ""),
+    ROW("dashes in dashes", "", "- ", ""),
+    ROW("aliases", "a: &a 1\nb: [", "*a,", "]"),
+    ROW("aliases in a row", "", "*a ", ""),
+    ROW("anchors in a row", "", "&a ", ""),
+    ROW("tags in a row", "", "!!seq ", ""),
+    ROW("the same key", "", "a: 1\n", ""),
+    ROW("a list of numbers", "a:\n", "- 1\n", ""),
+    ROW("comments", "", "# x\n", ""),
+    ROW("blank lines", "", "\n", ""),
+    ROW("a plain text", "a: ", "x", ""),
+    ROW("a text of lines", "a: |\n", "  x\n", ""),
+    ROW("escapes", "a: \"", "\\u1234", "\""),
+    ROW("documents", "", "a: 1\n---\n", ""),
+};
+
+static size_t indicators(const repeated *r)
+{
+    size_t n = 0, i;
+
+    for (i = 0; i < r->unit_len; i++)
+        n += ispunct((unsigned char)r->unit[i]) != 0;
+    return n ? n : 1;
+}
+
+static void configurations(void **state)
+{
+    bytes b = {0};
+    char line[64];
+    size_t i;
+
+    for (i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const repeated *r = &texts[i];
+
+        put(&b, r->head, r->head_len);
+        fill(&b, r->unit, r->unit_len, YAML_BYTES);
+        put_text(&b, r->tail);
+        refuse_yaml(*state, r->name, &b);
+        /* As many as just pass for the values of a configuration. */
+        put(&b, r->head, r->head_len);
+        fill(&b, r->unit, r->unit_len, 130000 / indicators(r) * r->unit_len);
+        put_text(&b, r->tail);
+        refuse_yaml(*state, r->name, &b);
+    }
+    for (i = 0; b.len < YAML_BYTES; i++) {
+        snprintf(line, sizeof line, "k%zu: ${k%zu}\n", i, i + 1);
+        put_text(&b, line);
+    }
+    refuse_yaml(*state, "interpolations", &b);
+    put_text(&b, "a: &a {x: 1");
+    for (i = 0; i < 2000; i++) {
+        snprintf(line, sizeof line, ", k%zu: 1", i);
+        put_text(&b, line);
+    }
+    put_text(&b, "}\n");
+    for (i = 0; i < 100000; i++) {
+        snprintf(line, sizeof line, "m%zu:\n  <<: *a\n", i);
+        put_text(&b, line);
+    }
+    refuse_yaml(*state, "merge keys", &b);
+    put_text(&b, "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1]\n");
+    for (i = 1; i < 20; i++) {
+        snprintf(line, sizeof line, "a%zu: &a%zu [*a%zu, *a%zu, *a%zu, *a%zu]\n", i, i, i - 1,
+                 i - 1, i - 1, i - 1);
+        put_text(&b, line);
+    }
+    refuse_yaml(*state, "aliases of aliases", &b);
+    fill(&b, "a: 1\n", 5, (size_t)10 << 20);
+    refuse_yaml(*state, "more than is read", &b);
+}
+
+/* ---- damage ---------------------------------------------------------------------------------- */
+
+static void cut_off_anywhere(void **state)
+{
+    const place *p = *state;
+    const char *const check[] = {"check", "--ckpt", p->ckpt, "--config", TINY_CONFIG, NULL};
+    bytes whole = read_whole(TINY_CKPT), part = {0};
+    size_t k, size = whole.len;
+
+    for (k = 0; k < 64; k++) {
+        put(&part, whole.data, size * k / 64);
+        expect_refusal(p, "cut off", check, write_file(p->ckpt, &part), false);
+    }
+    bytes_free(&whole);
+}
+
+/* One bit in each of the file's 64 parts, and in each 64th of its last 4096 bytes, the directory.
+ */
+static void bits_turned(void **state)
+{
+    const place *p = *state;
+    const char *const check[] = {"check",     "--ckpt",   p->ckpt, "--config",
+                                 TINY_CONFIG, "--values", NULL};
+    size_t k;
+
+    for (k = 0; k < 128; k++) {
+        bytes b = read_whole(TINY_CKPT);
+        size_t at = k < 64 ? b.len * k / 64 + 37 * k % 64 : b.len - 4096 + 64 * (k - 64) + k % 64;
+        spent s;
+
+        b.data[at] ^= (unsigned char)(1u << k % 8);
+        write_file(p->ckpt, &b);
+        s = run(p, check);
+        if ((s.code != 0 && s.code != 1 && s.code != 3) || s.lines != (s.code == 1))
+            fail_msg("bit %zu of byte %zu: code %d, %d lines: %s", k % 8, at, s.code, s.lines,
+                     s.line);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(pickles_of_one_opcode, begin, end),
+        cmocka_unit_test_setup_teardown(pickles_of_many_globals, begin, end),
+        cmocka_unit_test_setup_teardown(pickles_that_nest_and_copy, begin, end),
+        cmocka_unit_test_setup_teardown(many_tensors, begin, end),
+        cmocka_unit_test_setup_teardown(many_storages, begin, end),
+        cmocka_unit_test_setup_teardown(many_entries, begin, end),
+        cmocka_unit_test_setup_teardown(safetensors_headers, begin, end),
+        cmocka_unit_test_setup_teardown(configurations, begin, end),
+        cmocka_unit_test_setup_teardown(cut_off_anywhere, begin, end),
+        cmocka_unit_test_setup_teardown(bits_turned, begin, end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
