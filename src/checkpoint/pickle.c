@@ -33,7 +33,7 @@ typedef struct machine {
     size_t memo_count; /* allocated */
     size_t memo_next;  /* entries set: MEMOIZE takes this index */
     ldm_pk **last_persid;
-    uint64_t global_hash[LDM_PICKLE_MAX_GLOBALS];
+    ldm_pk *by_name[LDM_PICKLE_MAX_GLOBALS]; /* the globals, sorted */
 } machine;
 
 #define FAIL(m, status, ...)                                                                       \
@@ -443,27 +443,25 @@ static uint64_t memo_index_line(machine *m)
     return v;
 }
 
-static uint64_t hash_name(const char *name)
-{
-    uint64_t h = 14695981039346656037u;
-
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 1099511628211u;
-    return h;
-}
-
-/* Equal names share one value, so that a file cannot make many of few. */
+/* Equal names share one value, so that a file cannot make many of few; and they are found by
+ * halving, so that no choice of names makes the search slow. */
 static ldm_pk *intern_global(machine *m, const char *name)
 {
-    uint64_t hash = hash_name(name);
+    size_t count = m->out->global_count, low = 0, high = count;
     ldm_pk *v;
-    size_t i;
 
-    for (i = 0; i < m->out->global_count; i++) {
-        if (m->global_hash[i] == hash && !strcmp(m->out->globals[i]->u.global.name, name))
-            return m->out->globals[i];
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(m->by_name[middle]->u.global.name, name);
+
+        if (!order)
+            return m->by_name[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    if (i == LDM_PICKLE_MAX_GLOBALS) {
+    if (count == LDM_PICKLE_MAX_GLOBALS) {
         FAIL(m, LDM_ERR_LIMIT, "more than %d different globals, no checkpoint names so many",
              LDM_PICKLE_MAX_GLOBALS);
         return NULL;
@@ -477,8 +475,9 @@ static ldm_pk *intern_global(machine *m, const char *name)
         return NULL;
     }
     v->u.global.row = ldm_global_lookup(name);
-    m->global_hash[i] = hash;
-    m->out->globals[i] = v;
+    memmove(m->by_name + low + 1, m->by_name + low, (count - low) * sizeof *m->by_name);
+    m->by_name[low] = v;
+    m->out->globals[count] = v;
     m->out->global_count++;
     return v;
 }
@@ -524,14 +523,16 @@ static void stack_global(machine *m)
                             name->u.text.len));
 }
 
-/* Extension codes stand for globals registered in the writer's process: unknown by nature. */
-static void push_extension(machine *m, unsigned bytes)
+/* Extension codes stand for names that the writer's process registered; Python refuses them, too.
+ */
+static void extension(machine *m, unsigned bytes)
 {
-    char name[40];
-    int len = snprintf(name, sizeof name, "extension_%llu", ldm_ull(take_uint(m, bytes)));
+    uint64_t code = take_uint(m, bytes);
 
-    if (!m->st)
-        push(m, make_global(m, "copyreg", 7, name, (size_t)len));
+    FAIL(m, LDM_ERR_UNSUPPORTED,
+         "extension code %llu, a name that only the program knew which wrote this; save it again "
+         "with torch.save",
+         ldm_ull(code));
 }
 
 /* OrderedDict() and OrderedDict([[key, value], ...]), as Python 3 and 2 write it; a defaultdict's
@@ -753,9 +754,9 @@ static void step(machine *m)
     case 'j': memo_get(m, take_uint(m, 4)); break;
     case 'c': push(m, take_global_lines(m)); break;
     case 0x93: stack_global(m); break;
-    case 0x82: push_extension(m, 1); break;
-    case 0x83: push_extension(m, 2); break;
-    case 0x84: push_extension(m, 4); break;
+    case 0x82: extension(m, 1); break;
+    case 0x83: extension(m, 2); break;
+    case 0x84: extension(m, 4); break;
     case 'R': case 0x81: reduce(m); break; /* NEWOBJ: as REDUCE, on a class */
     case 0x92: new_object_ex(m); break;
     case 'i': instance(m, true); break;

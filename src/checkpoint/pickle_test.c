@@ -197,22 +197,28 @@ static void memo(void **state)
 
 static void globals_are_names(void **state)
 {
-    parsed p = PARSE("(cposix\nsystem\n\x8c\x05posix\x8c\x06system\x93\x82\x07\x84\x01\x02\x00\x00"
+    parsed p = PARSE("(cposix\nsystem\n\x8c\x05posix\x8c\x06system\x93"
+                     "cz\nz\nca\na\ncz\nz\nca\na\n"
                      "(iposix\nsystem\n(cposix\nsystem\noctorch\nFloatStorage\nt.");
 
     (void)state;
     assert_int_equal(p.st, LDM_OK);
-    assert_int_equal(p.pickle.root->u.seq.count, 7);
+    assert_int_equal(p.pickle.root->u.seq.count, 9);
     assert_ptr_equal(p.pickle.root->u.seq.items[0], p.pickle.root->u.seq.items[1]);
+    assert_ptr_equal(p.pickle.root->u.seq.items[2], p.pickle.root->u.seq.items[4]);
+    assert_ptr_equal(p.pickle.root->u.seq.items[3], p.pickle.root->u.seq.items[5]);
     assert_int_equal(p.pickle.global_count, 4);
     assert_string_equal(p.pickle.globals[0]->u.global.name, "posix.system");
     assert_null(p.pickle.globals[0]->u.global.row);
-    assert_string_equal(p.pickle.globals[1]->u.global.name, "copyreg.extension_7");
-    assert_string_equal(p.pickle.globals[2]->u.global.name, "copyreg.extension_513");
+    assert_string_equal(p.pickle.globals[1]->u.global.name, "z.z"); /* as they came */
+    assert_string_equal(p.pickle.globals[2]->u.global.name, "a.a");
     assert_int_equal(p.pickle.globals[3]->u.global.row->role, LDM_GLOBAL_STORAGE);
-    assert_int_equal(p.pickle.root->u.seq.items[4]->kind, LDM_PK_OBJECT);
-    assert_int_equal(p.pickle.root->u.seq.items[5]->kind, LDM_PK_OBJECT);
+    assert_int_equal(p.pickle.root->u.seq.items[6]->kind, LDM_PK_OBJECT);
+    assert_int_equal(p.pickle.root->u.seq.items[7]->kind, LDM_PK_OBJECT);
     done(&p);
+    FAILS("\x82\x07.", LDM_ERR_UNSUPPORTED, "extension code 7,");
+    FAILS("\x83\x01\x02.", LDM_ERR_UNSUPPORTED, "extension code 513,");
+    FAILS("\x84\x01\x02\x03\x80.", LDM_ERR_UNSUPPORTED, "extension code 2147680769,");
     FAILS("K\x01K\x02\x93.", LDM_ERR_FORMAT, "expected strings");
     FAILS("(o.", LDM_ERR_FORMAT, "without a class");
     FAILS("cposix\nsystem", LDM_ERR_FORMAT, "no end of line");
