@@ -4,6 +4,8 @@
 #include "audit/internal.h"
 #include "base/alloc.h"
 
+enum { LEAST_VALUES = 1 << 22 };
+
 static ldm_status grow_buffer(float **buf, uint64_t *cap, uint64_t need, ldm_error *err)
 {
     float *p;
@@ -47,12 +49,31 @@ static double deviation(const float *v, uint64_t n)
     return n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
 }
 
+/* Views may overlap, and their strides may be 0: a small file can describe any number of values.
+ * What this reads in all is held against the file's size; no honest file comes near. */
+static ldm_status debit(const ldm_ckpt *ck, const ldm_tensor_info *t, uint64_t *left,
+                        ldm_error *err)
+{
+    const uint64_t cost = ldm_ckpt_read_cost(t), size = ldm_ckpt_bytes(ck);
+
+    if (t->numel > LEAST_VALUES && t->numel > size)
+        *left = 0;
+    if (cost > *left)
+        return ldm_error_set(
+            err, LDM_ERR_LIMIT,
+            "%s: '%.120s' and the tensors before it have more values than a file of "
+            "%llu bytes can hold; leave out --values if you trust it",
+            ldm_ckpt_path(ck), t->name, (unsigned long long)size);
+    *left -= cost;
+    return LDM_OK;
+}
+
 ldm_status ldm_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 {
     const ldm_tensor_info *book =
         ldm_ckpt_find(a->ckpt, "first_stage_model.quantize.embedding.weight");
     float *buf = NULL;
-    uint64_t cap = 0;
+    uint64_t cap = 0, left = LEAST_VALUES + 4 * ldm_ckpt_bytes(a->ckpt);
     ldm_status st = LDM_OK;
     size_t i;
 
@@ -60,7 +81,9 @@ ldm_status ldm_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err)
         const ldm_tensor_info *t = ldm_ckpt_at(a->ckpt, i);
         ldm_bad_values b = {t, 0, 0};
 
-        st = grow_buffer(&buf, &cap, t->numel, err);
+        st = debit(a->ckpt, t, &left, err);
+        if (!st)
+            st = grow_buffer(&buf, &cap, t->numel, err);
         if (!st && t->numel)
             st = ldm_ckpt_read_f32(a->ckpt, t, buf, err);
         if (st || !t->numel)

@@ -40,7 +40,7 @@ static ldm_status make_room(ldm_ckpt *ck, const ldm_ckpt_options *opt, ldm_error
 {
     uint64_t max = opt && opt->max_meta_bytes ? opt->max_meta_bytes : DEFAULT_META_BYTES;
 
-    ck->max_storage_bytes = max;
+    ck->max_storage_bytes = least(max, 16 * MB + 4 * least(ck->src.size, max));
     ck->scratch_limit = least(max / 3 * 2, 16 * MB + 2 * least(ck->src.size, max));
     ck->scratch = ldm_arena_create(ck->scratch_limit ? ck->scratch_limit : 1);
     ck->keep = ldm_arena_create(least(max / 3, 8 * MB + least(ck->src.size, max)) + 1);
@@ -138,6 +138,11 @@ void ldm_ckpt_close(ldm_ckpt *ck)
     ldm_free((void *)ck->warnings);
     ldm_free((void *)(uintptr_t)ck->src.name);
     ldm_free(ck);
+}
+
+uint64_t ldm_ckpt_bytes(const ldm_ckpt *ck)
+{
+    return ck->src.size;
 }
 
 const char *ldm_ckpt_path(const ldm_ckpt *ck)

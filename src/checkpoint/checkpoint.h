@@ -66,6 +66,7 @@ ldm_status ldm_ckpt_open_memory(const void *data, size_t size, const char *name,
 void ldm_ckpt_close(ldm_ckpt *ck); /* NULL is fine */
 
 const char *ldm_ckpt_path(const ldm_ckpt *ck);
+uint64_t ldm_ckpt_bytes(const ldm_ckpt *ck); /* the file's size */
 /* "PyTorch zip", "PyTorch legacy" or "safetensors" */
 const char *ldm_ckpt_format(const ldm_ckpt *ck);
 uint64_t ldm_ckpt_file_bytes(const ldm_ckpt *ck);
@@ -81,6 +82,9 @@ const ldm_tensor_info *ldm_ckpt_find(const ldm_ckpt *ck, const char *name);
  * Thread-safe. f16/bf16/f64/integers convert with round to nearest even. */
 ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float *dst,
                              ldm_error *err);
+
+/* What that has to work through: elements, and the bytes of a storage that it has to inflate. */
+uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t);
 
 /* The tensor's bytes in the mapping if it is contiguous and stored uncompressed, else NULL.
  * NOT necessarily aligned: torch aligns to 64 inside newer files only. */

@@ -95,6 +95,11 @@ ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float
     return LDM_OK;
 }
 
+uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t)
+{
+    return as_tensor(t)->packed_bytes ? t->numel + t->storage_bytes : t->numel;
+}
+
 const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t)
 {
     if (!t->contiguous || as_tensor(t)->packed_bytes || !ck->src.data)

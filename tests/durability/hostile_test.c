@@ -376,6 +376,45 @@ static void many_storages(void **state)
     refuse_ckpt(*state, "legacy storages", &b);
 }
 
+/* What --values would read, of one element on the disk: a stride of 0, and one storage for all. */
+static void values_without_end(void **state)
+{
+    const place *p = *state;
+    const char *const check[] = {"check",     "--ckpt",   p->ckpt, "--config",
+                                 TINY_CONFIG, "--values", NULL};
+    static const int64_t lengths[] = {4000000000, (int64_t)1 << 59, 1000000};
+    const int64_t storage = FILE_BYTES / 8;
+    pk_view v = {.type = "FloatStorage", .key = "0", .numel = 1, .ndim = 1};
+    char *zeros = calloc(1, FILE_BYTES / 2), key[32];
+    bytes pickle = {0}, file = {0};
+    int i;
+
+    assert_non_null(zeros);
+    for (i = 0; i < 3; i++) {
+        v.shape[0] = lengths[i];
+        put(&pickle, "\x80\x02}(", 4);
+        pk_str(&pickle, "model.diffusion_model.out.2.bias");
+        pk_tensor(&pickle, &v);
+        put_text(&pickle, "u.");
+        put_ckpt(&file, &pickle, zeros, 4);
+        bytes_free(&pickle);
+        expect_refusal(p, "a stride of 0", check, write_file(p->ckpt, &file), false);
+    }
+    v.numel = v.shape[0] = storage;
+    v.stride[0] = 1;
+    put(&pickle, "\x80\x02}(", 4);
+    for (i = 0; i < 5000; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        pk_str(&pickle, key);
+        pk_tensor(&pickle, &v);
+    }
+    put_text(&pickle, "u.");
+    put_ckpt(&file, &pickle, zeros, (size_t)storage * 4);
+    bytes_free(&pickle);
+    free(zeros);
+    expect_refusal(p, "5000 times one storage", check, write_file(p->ckpt, &file), false);
+}
+
 /* ---- containers ------------------------------------------------------------------------------ */
 
 static void many_entries(void **state)
@@ -574,6 +613,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pickles_that_nest_and_copy, begin, end),
         cmocka_unit_test_setup_teardown(many_tensors, begin, end),
         cmocka_unit_test_setup_teardown(many_storages, begin, end),
+        cmocka_unit_test_setup_teardown(values_without_end, begin, end),
         cmocka_unit_test_setup_teardown(many_entries, begin, end),
         cmocka_unit_test_setup_teardown(safetensors_headers, begin, end),
         cmocka_unit_test_setup_teardown(configurations, begin, end),
