@@ -244,8 +244,8 @@ static void text_f32(const ldm_bench_data *b, ldm_str *out)
     ldm_str_printf(out, "  %-22s %s, f32 %s\n", "weights of the UNet",
                    ldm_format_bytes(ldm_weights_bytes(b->m->weights[LDM_GRAPH_UNET]), ours),
                    ldm_format_bytes(f->weight_bytes, theirs));
-    text_spread(out, "eps, relative L2", &f->eps_error, 5, "", b->rounds);
-    text_spread(out, "latent, relative L2", &f->latent_error, 5, "", f->seeds);
+    text_spread(out, "eps, relative L2", &f->eps_error, 6, "", b->rounds);
+    text_spread(out, "latent, relative L2", &f->latent_error, 6, "", f->seeds);
     text_spread(out, "picture, PSNR", &f->psnr, 1, " dB", f->seeds);
 }
 
