@@ -382,13 +382,15 @@ static void schedule_of_the_file_is_compared(void **state)
 
 static void notes_on_settings_that_surprise(void **state)
 {
-    static const char *const x0[] = {"model.params.parameterization=x0", "model.params.channels=4",
-                                     NULL};
+    static const char *const x0[] = {
+        "model.params.parameterization=x0", "model.params.channels=4",
+        "model.params.first_stage_config.params.ddconfig.double_z=true", NULL};
     test_bench b = test_bench_create(NULL, x0, NULL, -1);
     json_t *j = test_check_json(b.a, false);
 
     (void)state;
     assert_true(has_note(j, "takes the network's output for eps"));
+    assert_true(has_note(j, "double_z is true (its default): the encoder gives twice"));
     assert_true(has_note(j, "channels is 4 (--set), but the UNet reads 3"));
     json_decref(j);
     test_bench_free(&b);

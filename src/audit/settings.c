@@ -329,6 +329,11 @@ static void shape_notes(const ldm_audit *a, ldm_findings *f)
                               s->unet.out_channels,
                               origin_of(a, f, "unet_config.params.out_channels"), s->vq.embed_dim,
                               origin_of(a, f, "first_stage_config.params.embed_dim")));
+    if (s->vq.double_z)
+        ldm_findings_note(f, LDM_TONE_WARN,
+                          "ddconfig.double_z is true (its default): the encoder gives twice the "
+                          "z_channels that quant_conv takes. Sampling works; encoding a picture "
+                          "fails, in the original as well.");
     if (strcmp(s->diffusion.parameterization, "x0") == 0)
         ldm_findings_note(
             f, LDM_TONE_WARN,

@@ -301,12 +301,6 @@ ldm_status ldm_vq_validate(const ldm_vq_config *v, const ldm_value *at, ldm_erro
         if (m < 1 || m > MAX_CHANNELS / v->ch)
             return bad(at, err, "ddconfig.ch_mult", "positive multipliers below 32768 channels", m);
     }
-    if (v->double_z) {
-        ldm_value_error(at, err,
-                        "ddconfig.double_z is true, which is a KL autoencoder's encoder; "
-                        "VQModelInterface's quant_conv takes z_channels, so set double_z=false");
-        return err ? err->code : LDM_ERR_CONFIG;
-    }
     if (v->give_pre_end) {
         ldm_value_error(at, err,
                         "ddconfig.give_pre_end is true: the decoder would end before its "

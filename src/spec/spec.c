@@ -279,6 +279,11 @@ static ldm_status check_size(const ldm_spec *s, ldm_graph_part part, int h, int 
     const char *what = part == LDM_GRAPH_ENCODE ? "picture" : "latent";
     int multiple = 1, limit = part == LDM_GRAPH_ENCODE ? 1 << 15 : 1 << 12;
 
+    /* The original builds such an encoder and fails when it is used; sampling needs none. */
+    if (part == LDM_GRAPH_ENCODE && s->vq.double_z)
+        return ldm_error_set(err, LDM_ERR_CONFIG,
+                             "ddconfig.double_z is true (its default): the encoder gives twice the "
+                             "z_channels that quant_conv takes, so this first stage cannot encode");
     if (is_unet(part))
         multiple = 1 << (s->unet.channel_mult.count - 1);
     else if (part == LDM_GRAPH_ENCODE)

@@ -156,7 +156,6 @@ static const refusal combined[] = {
     {"        num_heads: 4\n", "", CONFIG, "neither num_heads nor num_head_channels"},
     {"channel_mult: [1, 2, 3]", "channel_mult: []", CONFIG, "empty list"},
     {"ch_mult: [1, 2]", "ch_mult: []", CONFIG, "ch_mult is empty"},
-    {"double_z: false", "double_z: true", CONFIG, "KL autoencoder"},
     {"give_pre_end: false", "give_pre_end: true", CONFIG, "give_pre_end"},
     {"attn_type: vanilla", "attn_type: linear", UNSUPPORTED, "attn_type is linear"},
     {"use_linear_attn: false", "use_linear_attn: true", UNSUPPORTED, "use_linear_attn"},

@@ -301,6 +301,24 @@ static void the_first_stage_obeys_its_options(void **state)
     done(&d);
 }
 
+/* The encoder then gives 2 z_channels and quant_conv takes z_channels, as in the original: a model
+ * that can sample and not encode. */
+static void a_double_z_can_only_decode(void **state)
+{
+    described d = DESCRIBE(VQ "ddconfig.double_z=true");
+    ldm_graph *g;
+    ldm_error err;
+
+    (void)state;
+    expect_shape(d.spec, "first_stage_model.encoder.conv_out.weight", 4, 8, 128);
+    expect_shape(d.spec, "first_stage_model.quant_conv.weight", 4, 3, 4);
+    ldm_graph_free(graph(d.spec, LDM_GRAPH_DECODE, 8, 8));
+    ldm_graph_free(graph(d.spec, LDM_GRAPH_QUANTIZE, 8, 8));
+    assert_int_equal(ldm_graph_create(d.spec, LDM_GRAPH_ENCODE, 8, 8, &g, &err), LDM_ERR_CONFIG);
+    assert_non_null(strstr(err.msg, "double_z is true"));
+    done(&d);
+}
+
 /* Attentions: input blocks at 64 and 96 channels (0, 1), the middle (2), output blocks (3...). */
 static void heads_are_counted_as_the_constructor_does(void **state)
 {
@@ -559,6 +577,7 @@ int main(void)
         cmocka_unit_test(buffers_stand_where_the_original_has_them),
         cmocka_unit_test(a_first_stage_as_condition_appears_twice),
         cmocka_unit_test(the_first_stage_obeys_its_options),
+        cmocka_unit_test(a_double_z_can_only_decode),
         cmocka_unit_test(heads_are_counted_as_the_constructor_does),
         cmocka_unit_test(attention_order_reaches_the_graph),
         cmocka_unit_test(graphs_are_sound),
