@@ -11,6 +11,10 @@
 
 static const char RECIPE_KEY[] = "ldm";
 
+/* A recipe has some kilobytes, nearly all of them configuration; parsing takes 20 times its size.
+ */
+enum { MAX_RECIPE_BYTES = 1 << 20 };
+
 ldm_status ldm_array_read(const char *path, ldm_array *out, ldm_error *err)
 {
     ldm_npy npy;
@@ -94,6 +98,10 @@ ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err)
     if (i == count) {
         st = ldm_error_set(err, LDM_ERR_FORMAT,
                            "%s holds no recipe: expected a picture that ldm generate wrote", path);
+    } else if (strlen(texts[i].value) > MAX_RECIPE_BYTES) {
+        st = ldm_error_set(err, LDM_ERR_LIMIT,
+                           "%s: its recipe has %zu bytes, at most %d are expected", path,
+                           strlen(texts[i].value), MAX_RECIPE_BYTES);
     } else {
         *json = ldm_strdup(texts[i].value);
         if (!*json)

@@ -290,6 +290,30 @@ static void faces_are_handed_out(void **state)
 
 /* ---- files and differences ------------------------------------------------------------------- */
 
+static void recipes_have_a_limit(void **state)
+{
+    static const size_t lengths[] = {1 << 20, (1 << 20) + 1};
+    ldm_image im = draw(1, 8, 8);
+    char *recipe = malloc(lengths[1] + 1), *read, path[64];
+    ldm_error err = {.msg = ""};
+
+    (void)state;
+    assert_non_null(recipe);
+    snprintf(path, sizeof path, "/tmp/ldm-recipe-%ld.png", (long)getpid());
+    memset(recipe, 'x', lengths[1]);
+    for (size_t i = 0; i < 2; i++) {
+        recipe[lengths[i]] = '\0';
+        assert_int_equal(ldm_image_write(path, &im, recipe, &err), LDM_OK);
+        assert_int_equal(ldm_image_read_recipe(path, &read, &err), i ? LDM_ERR_LIMIT : LDM_OK);
+        recipe[lengths[i]] = 'x';
+        ldm_release(read);
+    }
+    assert_non_null(strstr(err.msg, "its recipe has 1048577 bytes"));
+    unlink(path);
+    free(recipe);
+    free(im.rgb);
+}
+
 static void shipped_files(void **state)
 {
     ldm_error err;
@@ -365,6 +389,7 @@ int main(void)
         cmocka_unit_test(arrays_of_pictures),
         cmocka_unit_test(faces_need_a_cascade),
         cmocka_unit_test(faces_are_handed_out),
+        cmocka_unit_test(recipes_have_a_limit),
         cmocka_unit_test(shipped_files),
         cmocka_unit_test(differences),
     };
