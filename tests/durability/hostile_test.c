@@ -67,7 +67,7 @@ static size_t write_file(const char *path, bytes *b)
     size_t size = b->len;
 
     assert_non_null(f);
-    assert_int_equal(fwrite(b->data, 1, b->len, f), b->len);
+    assert_true(!b->len || fwrite(b->data, 1, b->len, f) == b->len); /* an empty one has no data */
     assert_int_equal(fclose(f), 0);
     bytes_free(b);
     return size;
