@@ -94,8 +94,9 @@ eps at t = 50 over {head_count} held-out latents, with the same weights and the 
 ## Limits
 
 Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Many samples are soft, with uneven
-eyes, patchy hair or a lopsided mouth, and glasses hardly appear: the training was short. The autoencoder mutes the hue of
-backgrounds (green and purple come out greyish). Of the model's use beyond demonstrations and tests of `ldm` nothing is claimed.
+eyes, patchy hair or a lopsided mouth, and glasses hardly appear: the training was short. Samples lie as far from the
+renders as reconstructions of unseen renders do, not as far as those renders themselves: what is missing is the detail that
+the autoencoder drops. Of the model's use beyond demonstrations and tests of `ldm` nothing is claimed.
 
 ## Make it again
 
