@@ -54,7 +54,7 @@ static double deviation(const float *v, uint64_t n)
 static ldm_status debit(const ldm_ckpt *ck, const ldm_tensor_info *t, uint64_t *left,
                         ldm_error *err)
 {
-    const uint64_t cost = ldm_ckpt_read_cost(t), size = ldm_ckpt_bytes(ck);
+    const uint64_t cost = ldm_ckpt_read_cost(t), size = ldm_ckpt_file_bytes(ck);
 
     if (t->numel > LEAST_VALUES && t->numel > size)
         *left = 0;
@@ -73,7 +73,7 @@ ldm_status ldm_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err)
     const ldm_tensor_info *book =
         ldm_ckpt_find(a->ckpt, "first_stage_model.quantize.embedding.weight");
     float *buf = NULL;
-    uint64_t cap = 0, left = LEAST_VALUES + 4 * ldm_ckpt_bytes(a->ckpt);
+    uint64_t cap = 0, left = LEAST_VALUES + 4 * ldm_ckpt_file_bytes(a->ckpt);
     ldm_status st = LDM_OK;
     size_t i;
 

@@ -2,24 +2,16 @@
 #include "base/probe.h"
 
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/probe_impl.h"
 
 enum { TRIES = 8, LINE = 64 };
 
 static const double TRY_SECONDS = 0.02;
 static const size_t LEAST_BYTES = (size_t)256 << 20, MOST_BYTES = (size_t)1 << 30;
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 
@@ -58,10 +50,10 @@ static void run_fma(void *arg, size_t task, int worker)
 
 static double time_fma(const fma_job *j, ldm_pool *pool)
 {
-    double begin = now();
+    double begin = ldm_seconds();
 
     ldm_pool_run(pool, (size_t)ldm_pool_threads(pool), run_fma, (void *)(uintptr_t)j);
-    return now() - begin;
+    return ldm_seconds() - begin;
 }
 
 double ldm_probe_flops(ldm_isa isa, ldm_pool *pool)
@@ -144,9 +136,9 @@ ldm_status ldm_probe_bandwidth(ldm_pool *pool, double *bytes_per_s, ldm_error *e
         return ldm_error_nomem(err, bytes, "measuring the memory");
     ldm_pages_touch(block, bytes);
     for (i = 0; i < TRIES; i++) {
-        begin = now();
+        begin = ldm_seconds();
         ldm_pool_run(pool, tasks, run_read, &j);
-        rate = (double)(bytes / tasks / LINE * LINE * tasks) / (now() - begin);
+        rate = (double)(bytes / tasks / LINE * LINE * tasks) / (ldm_seconds() - begin);
         *bytes_per_s = rate > *bytes_per_s ? rate : *bytes_per_s;
     }
     ldm_pages_free(block, bytes);

@@ -140,11 +140,6 @@ void ldm_ckpt_close(ldm_ckpt *ck)
     ldm_free(ck);
 }
 
-uint64_t ldm_ckpt_bytes(const ldm_ckpt *ck)
-{
-    return ck->src.size;
-}
-
 const char *ldm_ckpt_path(const ldm_ckpt *ck)
 {
     return ck->src.name;

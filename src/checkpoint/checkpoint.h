@@ -66,7 +66,6 @@ ldm_status ldm_ckpt_open_memory(const void *data, size_t size, const char *name,
 void ldm_ckpt_close(ldm_ckpt *ck); /* NULL is fine */
 
 const char *ldm_ckpt_path(const ldm_ckpt *ck);
-uint64_t ldm_ckpt_bytes(const ldm_ckpt *ck); /* the file's size */
 /* "PyTorch zip", "PyTorch legacy" or "safetensors" */
 const char *ldm_ckpt_format(const ldm_ckpt *ck);
 uint64_t ldm_ckpt_file_bytes(const ldm_ckpt *ck);
@@ -90,8 +89,8 @@ uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t);
  * NOT necessarily aligned: torch aligns to 64 inside newer files only. */
 const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t);
 
-/* Read-ahead, and giving back the process' pages of a tensor after use (see ldm_map_release); of the
- * whole file where t is NULL: the system maps more around each tensor than was asked for. */
+/* Read-ahead, and giving back the process' pages of a tensor after use (see ldm_map_release); of
+ * the whole file where t is NULL: the system maps more around each tensor than was asked for. */
 void ldm_ckpt_will_need(const ldm_ckpt *ck, const ldm_tensor_info *t);
 void ldm_ckpt_release(const ldm_ckpt *ck, const ldm_tensor_info *t);
 

@@ -78,7 +78,6 @@ static void test_algorithm_by_shape(void **state)
     assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "direct");
 }
 
-/* Weights are packed once for all sizes: the packed layout may depend on the algorithm only. */
 /* Behind an upsampling a filter becomes 3x3 or 5x5 matrices, not 4x4 or 6x6. */
 static void test_upsampled_filters(void **state)
 {
@@ -94,6 +93,7 @@ static void test_upsampled_filters(void **state)
     assert_int_equal(plan(&d, LDM_PRECISION_F32, 2, 2).packed_floats, 25 * matrix);
 }
 
+/* Weights are packed once for all sizes: the packed layout may depend on the algorithm only. */
 static void test_given_algorithm(void **state)
 {
     int algorithm;

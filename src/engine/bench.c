@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/probe.h"
 #include "engine/bench.h"
 #include "sample/rng.h"

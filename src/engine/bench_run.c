@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "engine/bench.h"
 
 enum { CACHE_SEEDS = 4 };

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "engine/bench.h"
 #include "sample/rng.h"

@@ -122,6 +122,4 @@ ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res, int c,
                              int h, int w, char **json, ldm_error *err);
 
-double ldm_seconds(void); /* CLOCK_MONOTONIC */
-
 #endif

@@ -2,6 +2,7 @@
  * the network's width, measured for a few hundredths of a second. An estimate, for dry runs only.
  */
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "engine/engine.h"
 
 enum { SIDE = 32, MOST_CHANNELS = 256 };

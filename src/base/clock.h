@@ -1,0 +1,7 @@
+/* The clock that durations are measured with. */
+#ifndef LDM_BASE_CLOCK_H
+#define LDM_BASE_CLOCK_H
+
+double ldm_seconds(void); /* CLOCK_MONOTONIC */
+
+#endif
