@@ -1,21 +1,22 @@
 # Interrupts end after the current step and keep what is done; a closed or full stdout is noticed; the
 # bar is drawn on terminals only.
 
-# timeout sends the signal once the run is well under way.
+# timeout sends the signal once the run is well under way: with --foreground to the program alone. Without,
+# its process group gets it too, and now and then the second comes apart from the first and ends the run.
 COMMAND='generate, interrupted'
 CODE=0
-timeout -s INT 2 "$LDM" generate $TINY --steps 1000 -n 500 --batch 1 --threads 1 -o many \
+timeout --foreground -s INT 2 "$LDM" generate $TINY --steps 1000 -n 500 --batch 1 --threads 1 -o many \
     --save-latent z.npy --json >"$OUT" 2>"$ERR" || CODE=$?
 # timeout itself says 124 when it had to send the signal; the program's code is in the JSON's absence.
 [ "$CODE" -eq 124 ] || die "expected the run to be interrupted"
 stderr_has 'interrupted: [0-9]+ of 500 pictures are done and kept'
 stdout_has '"interrupted": true'
 CODE=0
-timeout --preserve-status -s INT 1 "$LDM" generate $TINY --steps 1000 -n 500 --threads 1 -o many2 \
+timeout --foreground --preserve-status -s INT 1 "$LDM" generate $TINY --steps 1000 -n 500 --threads 1 -o many2 \
     --quiet >"$OUT" 2>"$ERR" || CODE=$?
 [ "$CODE" -eq 130 ] || die "expected exit code 130"
 CODE=0
-timeout --preserve-status -s TERM 1 "$LDM" generate $TINY --steps 1000 -n 500 --threads 1 -o many3 \
+timeout --foreground --preserve-status -s TERM 1 "$LDM" generate $TINY --steps 1000 -n 500 --threads 1 -o many3 \
     --quiet >"$OUT" 2>"$ERR" || CODE=$?
 [ "$CODE" -eq 143 ] || die "expected exit code 143"
 # No half-written file: every picture that is there can be read.
