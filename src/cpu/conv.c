@@ -29,16 +29,6 @@ typedef struct conv_job {
     bool panel_major;          /* consecutive tasks share the panel, not the pixels */
 } conv_job;
 
-static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
-{
-    return ldm_ceil_div((size_t)d->cin, (size_t)k->chunk);
-}
-
-static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
-{
-    return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
-}
-
 /* Partial sums, then the pointer table. */
 static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 {
@@ -49,19 +39,15 @@ static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 }
 
 /* Seconds that a convolution takes by each algorithm, up to a common factor, on two cores of a
- * server: the larger of its arithmetic and of reading its weights from memory, and the transforms'
- * traffic. A model, not a measurement, and of one sample: which algorithm computes a picture must
- * depend on nothing but its shape. */
+ * server: the larger of its arithmetic and of reading its weights from memory, and the transforms.
+ * A model, not a measurement, and of one sample: which algorithm computes a picture must depend on
+ * nothing but its shape. */
 #define FLOPS 300e9
-#define MEMORY_BYTES 20e9 /* weights */
-#define CACHE_BYTES 40e9  /* transformed inputs and outputs, written and read */
-#define GATHER_BYTES 60e9 /* inputs rounded to bf16: read, written, read */
-#define BF16_CALL 15e-6   /* finding what oneDNN made, and its objects for each worker */
-
-/* The most that the filters of a layer may take which runs once a picture. The first stage's layers
- * of 512 channels would take 38 MB each with F(4, 3), 210 MB more in all, to save about a tenth of
- * a decode. */
-#define SELDOM_BYTES 32e6
+#define MEMORY_BYTES 20e9  /* weights */
+#define CACHE_BYTES 40e9   /* transformed inputs and outputs, written and read */
+#define FILTER_BYTES 120e9 /* transformed filters, written */
+#define GATHER_BYTES 60e9  /* inputs rounded to bf16: read, written, read */
+#define BF16_CALL 15e-6    /* finding what oneDNN made, and its objects for each worker */
 
 static int output_tile(int algorithm)
 {
@@ -76,9 +62,9 @@ static int matrix_count(const ldm_conv_desc *d, int algorithm)
     return side * side;
 }
 
-static double filter_bytes(const ldm_conv_desc *d, int algorithm)
+static double larger(double a, double b)
 {
-    return (algorithm == LDM_CONV_BF16 ? 2.0 : 4.0) * matrix_count(d, algorithm) * d->cin * d->cout;
+    return a > b ? a : b;
 }
 
 static double estimate(const ldm_conv_desc *d, int algorithm)
@@ -88,26 +74,32 @@ static double estimate(const ldm_conv_desc *d, int algorithm)
     const double tiles = (double)ldm_ceil_div((size_t)d->out_h, (size_t)out) *
                          (double)ldm_ceil_div((size_t)d->out_w, (size_t)out);
     const double compute = 2.0 * tiles * matrices * channels / FLOPS;
-    const double weights = filter_bytes(d, algorithm) / MEMORY_BYTES;
-    const double traffic =
-        out == 1 ? 0.0 : 8.0 * tiles * matrices * (d->cin + d->cout) / CACHE_BYTES;
+    const double weights = 4.0 * d->kernel * d->kernel * channels / MEMORY_BYTES;
 
-    return (compute > weights ? compute : weights) + traffic;
+    if (out == 1)
+        return larger(compute, weights);
+    return larger(compute + 4.0 * matrices * channels / FILTER_BYTES, weights) +
+           8.0 * tiles * matrices * (d->cin + d->cout) / CACHE_BYTES;
 }
 
 static double estimate_bf16(const ldm_conv_desc *d, double gain)
 {
-    const double values = (double)d->out_h * d->out_w * matrix_count(d, LDM_CONV_BF16) * d->cin;
+    const double values = (double)d->out_h * d->out_w * d->kernel * d->kernel * d->cin;
     const double compute = 2.0 * values * d->cout / (FLOPS * gain);
-    const double weights = filter_bytes(d, LDM_CONV_BF16) / MEMORY_BYTES;
+    const double weights = 2.0 * d->kernel * d->kernel * d->cin * d->cout / MEMORY_BYTES;
 
-    return (compute > weights ? compute : weights) + 6.0 * values / GATHER_BYTES + BF16_CALL;
+    return larger(compute, weights) + 6.0 * values / GATHER_BYTES + BF16_CALL;
 }
 
 /* What Winograd can do at all. */
 static bool winograd_fits(const ldm_conv_desc *d)
 {
     return d->kernel == 3 && d->stride == 1;
+}
+
+static bool winograd_algorithm(int algorithm)
+{
+    return algorithm == LDM_CONV_WINOGRAD2 || algorithm == LDM_CONV_WINOGRAD4;
 }
 
 static bool bf16_fits(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d)
@@ -121,8 +113,6 @@ static int choose(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d, ldm_
 
     if (p != LDM_PRECISION_EXACT && winograd_fits(d)) {
         for (algorithm = LDM_CONV_WINOGRAD2; algorithm <= LDM_CONV_WINOGRAD4; algorithm++) {
-            if (d->seldom && filter_bytes(d, algorithm) > SELDOM_BYTES)
-                continue;
             if (estimate(d, algorithm) < estimate(d, best))
                 best = algorithm;
         }
@@ -140,7 +130,6 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
                                                            "bf16"};
     const ldm_cpu_backend_impl *impl = ldm_cpu_impl(b);
     const ldm_kernels *k = impl->kernels;
-    const bool winograd = algorithm == LDM_CONV_WINOGRAD2 || algorithm == LDM_CONV_WINOGRAD4;
     size_t floats;
 
     if (p == LDM_PRECISION_BF16 && !impl->bf16)
@@ -155,13 +144,14 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
                              "expected positive sizes, kernel 1 or 3, stride 1 or 2",
                              d->cin, d->cout, d->kernel, d->stride, d->in_h, d->in_w, d->out_h,
                              d->out_w);
-    if (algorithm < -1 || algorithm >= LDM_CONV_ALGORITHMS || (winograd && !winograd_fits(d)) ||
+    if (algorithm < -1 || algorithm >= LDM_CONV_ALGORITHMS ||
+        (winograd_algorithm(algorithm) && !winograd_fits(d)) ||
         (algorithm == LDM_CONV_BF16 && (p != LDM_PRECISION_BF16 || !bf16_fits(impl, d))))
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                              "convolution algorithm %d does not fit kernel %d, stride %d",
                              algorithm, d->kernel, d->stride);
-    /* 36 matrices are the most that a weight becomes; channels are below 2^31 each */
-    if (ldm_mul_size(ldm_round_up((size_t)d->cin, 32) * 36, ldm_round_up((size_t)d->cout, 32),
+    /* 9 taps are the most that a weight has; channels are below 2^31 each */
+    if (ldm_mul_size(ldm_round_up((size_t)d->cin, 32) * 9, ldm_round_up((size_t)d->cout, 32),
                      &floats) ||
         ldm_mul_size(floats, sizeof(float), &floats))
         return ldm_error_set(err, LDM_ERR_RANGE,
@@ -171,16 +161,13 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     out->algorithm = algorithm >= 0 ? algorithm : choose(impl, d, p);
     out->name = names[out->algorithm];
     out->pack_tasks = (int)ldm_ceil_div((size_t)d->cout, (size_t)k->nr);
-    if (out->algorithm == LDM_CONV_DIRECT) {
-        out->packed_floats = (size_t)(d->kernel * d->kernel) * (size_t)d->cin * (size_t)k->nr *
-                             (size_t)out->pack_tasks;
-        out->scratch_floats = ldm_conv_zero_floats(d) + (size_t)threads * worker_floats(k, d);
-    } else if (out->algorithm == LDM_CONV_BF16) {
+    if (out->algorithm == LDM_CONV_BF16)
         return impl->bf16->plan(out, threads, err);
-    } else {
-        out->packed_floats = ldm_wino_packed_floats(k, out->algorithm, d);
-        out->scratch_floats = ldm_wino_scratch_floats(k, out->algorithm, d);
-    }
+    out->packed_floats =
+        (size_t)(d->kernel * d->kernel) * (size_t)d->cin * (size_t)k->nr * (size_t)out->pack_tasks;
+    out->scratch_floats = winograd_algorithm(out->algorithm)
+                              ? ldm_wino_scratch_floats(k, out->algorithm, d, threads)
+                              : ldm_conv_zero_floats(d) + (size_t)threads * worker_floats(k, d);
     return LDM_OK;
 }
 
@@ -197,17 +184,16 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
         .rows = left < k->nr ? left : k->nr,
         .taps = d->kernel * d->kernel,
         .cin = (size_t)d->cin,
-        .chunk_len = chunk_length(k, d),
+        /* Winograd transforms all taps of a channel together */
+        .chunk_len = winograd_algorithm(plan->algorithm) ? 1 : ldm_conv_chunk_length(k, d),
         .dst = packed + (size_t)task * (size_t)k->nr * row,
         .stream = true,
     };
 
-    if (plan->algorithm == LDM_CONV_DIRECT)
-        k->pack(&p);
-    else if (plan->algorithm == LDM_CONV_BF16)
+    if (plan->algorithm == LDM_CONV_BF16)
         ldm_cpu_impl(b)->bf16->pack(k, plan, weights, packed, task);
     else
-        ldm_wino_pack(k, plan, weights, packed, task);
+        k->pack(&p);
 }
 
 /* rows[tap * mr + i] for the mr output pixels from `pixel` (counted over all samples). */
@@ -368,8 +354,8 @@ static void direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm
         .worker_scratch = ctx->scratch + ldm_conv_zero_floats(d),
         .worker_floats = worker_floats(k, d),
         .taps = (size_t)(d->kernel * d->kernel),
-        .chunks = chunk_count(k, d),
-        .chunk_len = chunk_length(k, d),
+        .chunks = ldm_conv_chunk_count(k, d),
+        .chunk_len = ldm_conv_chunk_length(k, d),
         .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),
         .units = a->bias && a->bias_stride ? n : 1,
         .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,

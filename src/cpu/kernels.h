@@ -72,8 +72,8 @@ typedef struct ldm_wino {
     /* pixels: [in * in] rows of c floats; up to 15 floats behind c are written. */
     void (*input)(const float *const *pixels, size_t c, float *v, size_t v_stride);
     void (*output)(const float *m, size_t m_stride, const ldm_wino_out *o);
-    /* g: [9][count] values; count is a multiple of nr; aligned to 64. */
-    void (*filter)(const float *g, size_t count, float *u, size_t u_stride);
+    /* g: [channels][9][nr]; each u: [channels][nr]. nr: the kernels' own; both aligned to 64. */
+    void (*filter)(const float *g, size_t channels, size_t nr, float *u, size_t u_stride);
 } ldm_wino;
 
 typedef struct ldm_kernels {
@@ -117,7 +117,8 @@ extern const ldm_kernels ldm_kernels_avx512;
     void ldm_wino_input##size##_##isa(const float *const *pixels, size_t c, float *v,              \
                                       size_t v_stride);                                            \
     void ldm_wino_output##size##_##isa(const float *m, size_t m_stride, const ldm_wino_out *o);    \
-    void ldm_wino_filter##size##_##isa(const float *g, size_t count, float *u, size_t u_stride);
+    void ldm_wino_filter##size##_##isa(const float *g, size_t channels, size_t nr, float *u,       \
+                                       size_t u_stride);
 #define LDM_WINO_KERNELS(isa)                                                                      \
     LDM_WINO_TRANSFORMS(2, isa)                                                                    \
     LDM_WINO_TRANSFORMS(4, isa)                                                                    \

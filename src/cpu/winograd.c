@@ -4,17 +4,27 @@
  * times fewer multiplications; a last transform gives the outputs. Behind nearest upsampling it is
  * 9 or 25 products, 4 or 5.76 times fewer.
  *
- * A block of tiles at a time goes through the three steps, each split among the workers. Padding
- * and upsampling are folded into the first through a table of pointers, as in conv.c; bias and
- * residual into the last. Per output the order of terms depends on the shape alone. */
+ * The filters lie in memory as they are and are transformed where they are used, a chunk of
+ * channels at a time, into a buffer that stays in the second-level cache. Transformed once at load
+ * they would take 1.8 or 4 times the memory, and where a layer has few tiles, reading that at each
+ * evaluation would cost more than the transform.
+ *
+ * A block of tiles at a time goes through two steps, each split among the workers: the inputs are
+ * transformed; then a unit, one panel of output channels for some of the tiles, has its filters
+ * transformed, the products made and the outputs written. Padding and upsampling are folded into
+ * the first through a table of pointers, as in conv.c; bias and residual into the last. Per output
+ * the order of terms depends on the shape alone. */
 #include <string.h>
 
 #include "cpu/conv_impl.h"
 
 #define MAX_SIDE 6
-#define ROW_PAD 16             /* rows of transformed tiles end at a whole vector */
-#define BLOCK_FLOATS (4 << 20) /* 16 MB of transformed inputs and outputs at a time */
-#define MATRIX_PAD 80          /* floats between matrices: keeps them out of one set of the cache */
+#define TAPS 9
+#define CHUNK_STEP 16            /* channels: a whole vector, also at the end of a chunk */
+#define UNIT_TILES 128           /* their products of a panel stay in the second-level cache */
+#define FILTER_FLOATS (72 << 10) /* so do 288 KB of transformed filters */
+#define BLOCK_FLOATS (512 << 10) /* 2 MB of transformed inputs at a time */
+#define MATRIX_PAD 80 /* floats between matrices: keeps them out of one set of the cache */
 
 typedef struct wino_job {
     const ldm_kernels *kernels;
@@ -23,14 +33,18 @@ typedef struct wino_job {
     const ldm_conv_args *args;
     const float *zeros;
 
-    size_t inputs, matrices;       /* of a tile: in * in, side * side */
-    size_t cin, row, panels;       /* row: floats from tile to tile in v */
+    size_t inputs, matrices; /* of a tile: in * in, side * side */
+    size_t cin, panels;
+    size_t chunks, chunk_len;      /* of input channels; a multiple of CHUNK_STEP */
     size_t tiles_x, tiles_y;       /* of one sample */
     size_t first, count, capacity; /* tiles of this block */
-    size_t tasks;                  /* of the input and output steps */
-    size_t groups;                 /* of panels, per matrix, in the product step */
-    float *v, *m;                  /* [input][tile][cin], [matrix][panel][tile][nr] */
-    size_t v_stride, m_stride;
+    size_t tasks;                  /* of the input step */
+    size_t parts, rest_parts;      /* units of a panel, and of each panel from `whole` on */
+    size_t whole;
+    size_t threads;
+    float *v; /* [chunk][input][tile][chunk_len] */
+    float *worker_scratch;
+    size_t v_stride, m_stride, u_stride, worker_floats;
 } wino_job;
 
 static const ldm_wino *wino_of(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d)
@@ -40,22 +54,15 @@ static const ldm_wino *wino_of(const ldm_kernels *k, int algorithm, const ldm_co
     return algorithm == LDM_CONV_WINOGRAD2 ? &k->wino2 : &k->wino4;
 }
 
-/* Tiles in a block: a multiple of mr within the budget, at least two tiles of the matrix product.
- */
-static size_t block_capacity(const ldm_kernels *k, const ldm_wino *w, const ldm_conv_desc *d)
+static size_t v_stride(const wino_job *j, size_t tiles)
 {
-    const size_t inputs = (size_t)(w->in * w->in), matrices = (size_t)(w->side * w->side);
-    const size_t per_tile = inputs * ldm_round_up((size_t)d->cin, ROW_PAD) +
-                            matrices * ldm_round_up((size_t)d->cout, (size_t)k->nr);
-    const size_t mr = (size_t)k->mr;
-    const size_t fit = BLOCK_FLOATS / per_tile / mr * mr;
-
-    return fit > 4 * mr ? fit : 4 * mr;
+    return tiles * j->chunk_len + MATRIX_PAD;
 }
 
 static wino_job make_job(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d)
 {
     const ldm_wino *w = wino_of(k, algorithm, d);
+    const size_t nr = (size_t)k->nr;
     wino_job j = {
         .kernels = k,
         .wino = w,
@@ -63,63 +70,31 @@ static wino_job make_job(const ldm_kernels *k, int algorithm, const ldm_conv_des
         .inputs = (size_t)(w->in * w->in),
         .matrices = (size_t)(w->side * w->side),
         .cin = (size_t)d->cin,
-        .row = ldm_round_up((size_t)d->cin, ROW_PAD),
-        .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),
+        .panels = ldm_ceil_div((size_t)d->cout, nr),
         .tiles_x = ldm_ceil_div((size_t)d->out_w, (size_t)w->out),
         .tiles_y = ldm_ceil_div((size_t)d->out_h, (size_t)w->out),
-        .capacity = block_capacity(k, w, d),
     };
+    size_t fit = FILTER_FLOATS / (j.matrices * nr);
 
-    if (j.row % 256 == 0)
-        j.row += ROW_PAD; /* 12 rows are read side by side: not from one set of the cache */
-    j.v_stride = ldm_round_up(j.capacity * j.row, 16) + MATRIX_PAD;
-    j.m_stride = ldm_round_up(j.capacity * j.panels * (size_t)k->nr, 16) + MATRIX_PAD;
+    fit = fit < (size_t)k->chunk ? fit : (size_t)k->chunk;
+    j.chunks = ldm_ceil_div(j.cin, fit);
+    j.chunk_len = ldm_round_up(ldm_ceil_div(j.cin, j.chunks), CHUNK_STEP);
+    j.chunks = ldm_ceil_div(j.cin, j.chunk_len);
+    fit = BLOCK_FLOATS / (j.inputs * j.chunks * j.chunk_len) / UNIT_TILES * UNIT_TILES;
+    j.capacity = fit > UNIT_TILES ? fit : UNIT_TILES;
+    j.m_stride = UNIT_TILES * nr + MATRIX_PAD;
+    j.u_stride = j.chunk_len * nr + MATRIX_PAD;
+    j.worker_floats = j.matrices * j.m_stride + j.matrices * j.u_stride;
     return j;
 }
 
-size_t ldm_wino_packed_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d)
+size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
+                               int threads)
 {
     const wino_job j = make_job(k, algorithm, d);
 
-    return j.matrices * j.panels * j.cin * (size_t)k->nr;
-}
-
-size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d)
-{
-    const wino_job j = make_job(k, algorithm, d);
-
-    return ldm_conv_zero_floats(d) + j.inputs * j.v_stride + j.matrices * j.m_stride;
-}
-
-/* A few input channels of a panel at a time: gathered as [tap][channel][nr], then transformed. */
-#define FILTER_CHANNELS 16
-
-void ldm_wino_pack(const ldm_kernels *k, const ldm_conv_plan *plan, const float *weights,
-                   float *packed, int panel)
-{
-    const ldm_conv_desc *d = &plan->desc;
-    const ldm_wino *w = wino_of(k, plan->algorithm, d);
-    const size_t nr = (size_t)k->nr, cin = (size_t)d->cin, taps = 9;
-    const size_t panels = ldm_ceil_div((size_t)d->cout, nr);
-    const int left = d->cout - panel * k->nr;
-    _Alignas(64) float gathered[9 * FILTER_CHANNELS * LDM_CPU_MAX_NR];
-    size_t ci;
-
-    for (ci = 0; ci < cin; ci += FILTER_CHANNELS) {
-        const size_t n = cin - ci < FILTER_CHANNELS ? cin - ci : FILTER_CHANNELS;
-        ldm_pack p = {
-            .src = weights + ((size_t)panel * nr * cin + ci) * taps,
-            .src_stride = cin * taps,
-            .rows = left < k->nr ? left : k->nr,
-            .taps = (int)taps,
-            .cin = n,
-            .chunk_len = n,
-            .dst = gathered,
-        };
-
-        k->pack(&p);
-        w->filter(gathered, n * nr, packed + ((size_t)panel * cin + ci) * nr, panels * cin * nr);
-    }
+    return ldm_conv_zero_floats(d) + j.chunks * j.inputs * v_stride(&j, j.capacity) +
+           (size_t)threads * j.worker_floats;
 }
 
 /* Tile number (over all samples) to its sample and its first output pixel. */
@@ -140,7 +115,8 @@ static void input_tile(const wino_job *j, size_t tile)
     const int up = d->upsample && !small ? 1 : 0, h = d->in_h << up, w = d->in_w << up;
     const int in = j->wino->in;
     const float *pixels[MAX_SIDE * MAX_SIDE], *base;
-    size_t sample;
+    float *v = j->v + (tile - j->first) * j->chunk_len;
+    size_t sample, c, i;
     int oy, ox, top, left, row, col;
 
     locate(j, tile, &sample, &oy, &ox);
@@ -159,7 +135,15 @@ static void input_tile(const wino_job *j, size_t tile)
                        : j->zeros;
         }
     }
-    j->wino->input(pixels, j->cin, j->v + (tile - j->first) * j->row, j->v_stride);
+    for (c = 0;; c += j->chunk_len, v += j->inputs * j->v_stride) {
+        const size_t n = j->cin - c < j->chunk_len ? j->cin - c : j->chunk_len;
+
+        j->wino->input(pixels, n, v, j->v_stride);
+        if (c + n == j->cin)
+            break;
+        for (i = 0; i < j->inputs; i++)
+            pixels[i] += n;
+    }
 }
 
 static void input_task(void *arg, size_t index, int worker)
@@ -174,7 +158,7 @@ static void input_task(void *arg, size_t index, int worker)
 
 /* The transformed input that a matrix multiplies. Where there are more products than inputs, the
  * third and the fourth of a row or column take the same. */
-static const float *input_of(const wino_job *j, size_t matrix)
+static const float *input_of(const wino_job *j, size_t chunk, size_t matrix)
 {
     const size_t side = (size_t)j->wino->side, in = (size_t)j->wino->in;
     size_t row = matrix / side, col = matrix % side;
@@ -183,61 +167,38 @@ static const float *input_of(const wino_job *j, size_t matrix)
         row -= row > 2;
         col -= col > 2;
     }
-    return j->v + (row * in + col) * j->v_stride;
+    return j->v + (chunk * j->inputs + row * in + col) * j->v_stride;
 }
 
-/* One matrix, one panel, all tiles of the block. */
-static void product(const wino_job *j, size_t matrix, size_t panel)
+/* All matrices with the tiles from `begin` on: their sums over the channels before c are in m. u:
+ * the filters for the n channels from c. Each tile of the product fetches a share of the following
+ * filters, which begin at `next`. */
+static void products(const wino_job *j, size_t begin, const ldm_cut *tiles, size_t c, size_t n,
+                     const float *u, float *m, const float *next)
 {
     const ldm_kernels *k = j->kernels;
-    const size_t nr = (size_t)k->nr;
-    const size_t chunks = ldm_ceil_div(j->cin, (size_t)k->chunk);
-    const size_t chunk_len = ldm_ceil_div(j->cin, chunks);
-    const ldm_cut tiles = ldm_cut_of(j->count, (size_t)k->mr);
-    const float *v = input_of(j, matrix), *rows[LDM_CPU_MAX_MR];
-    float *m = j->m + matrix * j->m_stride + panel * j->count * nr;
-    const int left = j->desc->cout - (int)(panel * nr);
-    ldm_tile t = {
-        .rows = rows,
-        .taps = 1,
-        .b = j->args->packed + (matrix * j->panels + panel) * j->cin * nr,
-        .first = true,
-        .cols = left < k->nr ? left : k->nr,
-    };
-    size_t c, i, r, start, mr, pace;
+    const size_t nr = (size_t)k->nr, pace = n * TAPS * nr / (j->matrices * tiles->parts);
+    const float *rows[LDM_CPU_MAX_MR];
+    ldm_tile t = {.rows = rows, .taps = 1, .k = n, .first = c == 0, .cols = k->nr};
+    size_t matrix, i, r, start, mr;
 
-    for (c = 0; c < j->cin; c += chunk_len) {
-        t.row_offset = c;
-        t.k = j->cin - c < chunk_len ? j->cin - c : chunk_len;
-        pace = t.k / tiles.parts * nr;
-        for (i = start = 0; i < tiles.parts; i++, start += mr) {
-            mr = ldm_cut_part(&tiles, i);
+    for (matrix = 0; matrix < j->matrices; matrix++) {
+        const float *v = input_of(j, c / j->chunk_len, matrix) + begin * j->chunk_len;
+
+        t.b = u + matrix * j->u_stride;
+        for (i = start = 0; i < tiles->parts; i++, start += mr) {
+            mr = ldm_cut_part(tiles, i);
             for (r = 0; r < mr; r++)
-                rows[r] = v + (start + r) * j->row;
-            t.partial = m + start * nr;
-            t.next = t.b + t.k * nr + pace * i;
+                rows[r] = v + (start + r) * j->chunk_len;
+            t.partial = m + matrix * j->m_stride + start * nr;
+            t.next = next;
+            next += pace;
             k->tile(&t, (int)mr);
         }
-        t.b += t.k * nr;
-        t.first = false;
     }
 }
 
-static void product_task(void *arg, size_t index, int worker)
-{
-    const wino_job *j = arg;
-    const size_t matrix = index / j->groups, group = index % j->groups;
-    const size_t end = ldm_split(j->panels, j->groups, group + 1);
-    size_t panel = ldm_split(j->panels, j->groups, group);
-
-    (void)worker;
-    /* The other workers wrote most of it: fetching it in order is faster than tile by tile. */
-    j->kernels->fetch(input_of(j, matrix), j->count * j->row);
-    for (; panel < end; panel++)
-        product(j, matrix, panel);
-}
-
-static void output_tile(const wino_job *j, size_t tile, size_t panel)
+static void output_tile(const wino_job *j, size_t tile, size_t panel, const float *m)
 {
     const ldm_conv_desc *d = j->desc;
     const ldm_conv_args *a = j->args;
@@ -261,21 +222,62 @@ static void output_tile(const wino_job *j, size_t tile, size_t panel)
         .cols = d->out_w - x < out ? d->out_w - x : out,
         .columns = left < j->kernels->nr ? left : j->kernels->nr,
     };
-    j->wino->output(j->m + (panel * j->count + tile - j->first) * nr, j->m_stride, &o);
+    j->wino->output(m, j->m_stride, &o);
 }
 
-static void output_task(void *arg, size_t index, int worker)
+/* Which panel and tiles (within the block) a unit has. */
+static size_t unit_place(const wino_job *j, size_t index, size_t *begin, size_t *end)
+{
+    const bool whole = index < j->whole * j->parts;
+    const size_t parts = whole ? j->parts : j->rest_parts;
+    const size_t i = whole ? index : index - j->whole * j->parts;
+
+    *begin = ldm_split(j->count, parts, i % parts);
+    *end = ldm_split(j->count, parts, i % parts + 1);
+    return (whole ? 0 : j->whole) + i / parts;
+}
+
+static void unit_task(void *arg, size_t index, int worker)
 {
     const wino_job *j = arg;
-    const size_t begin = ldm_split(j->count, j->tasks, index);
-    const size_t end = ldm_split(j->count, j->tasks, index + 1);
-    size_t t, panel;
+    const ldm_kernels *k = j->kernels;
+    const size_t nr = (size_t)k->nr;
+    float *m = j->worker_scratch + (size_t)worker * j->worker_floats;
+    float *u = m + j->matrices * j->m_stride;
+    size_t begin, end, c, n, t;
+    const size_t panel = unit_place(j, index, &begin, &end);
+    const size_t following = panel + j->threads < j->panels ? panel + j->threads : panel;
+    const ldm_cut tiles = ldm_cut_of(end - begin, (size_t)k->mr);
+    const size_t filters = j->cin * TAPS * nr; /* floats of a panel */
+    const float *g = j->args->packed + panel * filters;
 
-    (void)worker;
-    for (panel = 0; panel < j->panels; panel++) {
-        for (t = begin; t < end; t++)
-            output_tile(j, j->first + t, panel);
+    for (c = 0; c < j->cin; c += n, g += n * TAPS * nr) {
+        n = j->cin - c < j->chunk_len ? j->cin - c : j->chunk_len;
+        j->wino->filter(g, n, nr, u, j->u_stride);
+        products(j, begin, &tiles, c, n, u, m,
+                 c + n < j->cin ? g + n * TAPS * nr : j->args->packed + following * filters);
     }
+    for (t = begin; t < end; t++)
+        output_tile(j, j->first + t, panel, m + (t - begin) * nr);
+}
+
+/* Panels are handed out whole, or in as many parts as keep a worker's products in its cache. Where
+ * they don't go round, the last few are cut finer: their filters are transformed more than once. */
+static size_t split_units(wino_job *j)
+{
+    const size_t rest = j->panels % j->threads;
+    size_t units;
+
+    j->parts = j->rest_parts = ldm_ceil_div(j->count, UNIT_TILES);
+    j->whole = j->panels;
+    units = j->panels * j->parts;
+    if (rest && units % j->threads && units < 16 * j->threads) {
+        j->whole -= rest;
+        j->rest_parts *= ldm_ceil_div(j->threads, rest);
+        if (j->rest_parts > j->count)
+            j->rest_parts = j->count;
+    }
+    return j->whole * j->parts + (j->panels - j->whole) * j->rest_parts;
 }
 
 void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
@@ -286,19 +288,18 @@ void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv
     const size_t blocks = ldm_ceil_div(total, j.capacity);
     size_t i;
 
-    j.groups = ldm_ceil_div(16 * (size_t)ctx->threads, j.matrices);
-    j.groups = j.groups < j.panels ? j.groups : j.panels;
     j.args = a;
     j.zeros = ctx->scratch;
     memset(ctx->scratch, 0, ldm_conv_zero_floats(&plan->desc) * sizeof(float));
     j.v = ctx->scratch + ldm_conv_zero_floats(&plan->desc);
-    j.m = j.v + j.inputs * j.v_stride;
+    j.v_stride = v_stride(&j, ldm_ceil_div(total, blocks));
+    j.worker_scratch = j.v + j.chunks * j.inputs * j.v_stride;
+    j.threads = (size_t)ctx->threads;
     for (i = 0; i < blocks; i++) {
         j.first = ldm_split(total, blocks, i);
         j.count = ldm_split(total, blocks, i + 1) - j.first;
-        j.tasks = j.count < 16 * (size_t)ctx->threads ? j.count : 16 * (size_t)ctx->threads;
+        j.tasks = j.count < 16 * j.threads ? j.count : 16 * j.threads;
         ldm_pool_run(ctx->pool, j.tasks, input_task, &j);
-        ldm_pool_run(ctx->pool, j.matrices * j.groups, product_task, &j);
-        ldm_pool_run(ctx->pool, j.tasks, output_task, &j);
+        ldm_pool_run(ctx->pool, split_units(&j), unit_task, &j);
     }
 }

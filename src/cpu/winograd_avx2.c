@@ -20,9 +20,6 @@ static __m256i lanes(int n)
 #define LOAD_TAIL(p, n) _mm256_maskload_ps(p, lanes(n))
 #define STORE(p, v) _mm256_storeu_ps(p, v)
 #define STORE_TAIL(p, v, n) _mm256_maskstore_ps(p, lanes(n), v)
-#define STREAM(p, v) _mm256_stream_ps(p, v)
-#define FENCE() _mm_sfence()
-#define LINE 2
 #define FETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 #define FETCH_TO_WRITE(p) _mm_prefetch((const char *)(p), _MM_HINT_ET0)
 #define NAME(x) x##_avx2

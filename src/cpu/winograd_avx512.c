@@ -20,9 +20,6 @@ static __mmask16 lanes(int n)
 #define LOAD_TAIL(p, n) _mm512_maskz_loadu_ps(lanes(n), p)
 #define STORE(p, v) _mm512_storeu_ps(p, v)
 #define STORE_TAIL(p, v, n) _mm512_mask_storeu_ps(p, lanes(n), v)
-#define STREAM(p, v) _mm512_stream_ps(p, v)
-#define FENCE() _mm_sfence()
-#define LINE 1
 #define FETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 #define FETCH_TO_WRITE(p) _mm_prefetch((const char *)(p), _MM_HINT_ET0)
 #define NAME(x) x##_avx512

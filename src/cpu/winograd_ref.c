@@ -13,9 +13,6 @@ typedef float vec;
 #define LOAD_TAIL(p, n) (*(p))
 #define STORE(p, v) (*(p) = (v))
 #define STORE_TAIL(p, v, n) (*(p) = (v))
-#define STREAM(p, v) (*(p) = (v))
-#define FENCE() ((void)0)
-#define LINE 1
 #define FETCH(p) ((void)(p))
 #define FETCH_TO_WRITE(p) ((void)(p))
 #define NAME(x) x##_ref

@@ -42,7 +42,6 @@ typedef struct ldm_conv_desc {
     int cin, cout, kernel, stride, pad_top, pad_left;
     bool upsample;
     int in_h, in_w, out_h, out_w;
-    bool seldom; /* runs once a picture, not once a step: memory for its weights counts more */
 } ldm_conv_desc;
 
 /* How one convolution will be computed: chosen from the shape alone, never by timing. */

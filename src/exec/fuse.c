@@ -355,6 +355,5 @@ void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
         .in_w = in->w,
         .out_h = out->h,
         .out_w = out->w,
-        .seldom = g->seldom,
     };
 }

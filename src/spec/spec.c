@@ -316,7 +316,6 @@ static int build(ldm_builder *b, ldm_graph_part part, int h, int w, ldm_graph *g
     const ldm_spec *s = b->spec;
 
     g->inputs[1] = g->inputs[2] = g->feature = -1;
-    g->seldom = !is_unet(part);
     switch (part) {
     case LDM_GRAPH_UNET:
     case LDM_GRAPH_UNET_SHALLOW:

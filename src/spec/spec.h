@@ -174,7 +174,6 @@ typedef struct ldm_graph {
     int value_count;
     int inputs[3]; /* UNet: x, t and, UNET_SHALLOW, the feature; -1 for none */
     int feature;   /* UNET: the value that UNET_SHALLOW takes for its feature; else -1 */
-    bool seldom;   /* runs once a picture, not once a step */
     int output;
     ldm_arena *arena;
 } ldm_graph;

@@ -142,7 +142,7 @@ static void make_case(check *k, conv_case *t, bool large)
     d->stride = d->kernel == 3 && check_int(k, 0, large ? 5 : 2) == 0 ? 2 : 1;
     d->upsample = d->stride == 1 && check_int(k, 0, 3) == 0;
     d->in_h = check_int(k, 1, large ? 7 : 19);
-    d->in_w = check_int(k, 1, large ? 9 : 21);
+    d->in_w = check_int(k, 1, large ? 11 : 21);
     d->pad_top = d->pad_left = d->kernel / 2;
     if (d->stride == 2 && check_int(k, 0, 1)) { /* the autoencoder pads only right and bottom */
         d->pad_top = d->pad_left = 0;
