@@ -6,7 +6,8 @@
 
 static ldm_status hand_over(ldm_str *s, char **report, ldm_error *err)
 {
-    if (s->failed || !s->data) {
+    ldm_str_puts(s, ""); /* an empty report is a text, too */
+    if (s->failed) {
         ldm_str_free(s);
         return ldm_error_nomem(err, 0, "the report");
     }

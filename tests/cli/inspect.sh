@@ -17,6 +17,14 @@ stdout_has '[0-9]'
 works inspect "$CONFIG" --shapes --json
 [ "$(head -c 1 "$OUT")" = '{' ] || die "not a JSON object"
 
+# Without a tensor there is nothing to list.
+printf '\002\000\000\000\000\000\000\000{}' >none.safetensors
+works inspect none.safetensors --keys
+stdout_is ''
+stderr_empty
+works inspect none.safetensors --keys --json
+stdout_is '[]'
+
 fails 1 "nothing.*No such file" inspect nothing
 fails 1 "is a folder" inspect .
 mkfifo pipe
