@@ -20,6 +20,13 @@ enum {
     TEXT_CAP = 65536,
     FILE_CAP = 64 << 20,
     NUMBERS_CAP = 4096,
+    /* What OpenCV's own cascades have: 100,000 elements, 60 of names that the trees are not made
+     * of, 2 attributes. expat keeps every name that it meets. */
+    ELEMENTS_CAP = 1 << 20,
+    STRANGE_CAP = 1000,
+    ATTRIBUTES_CAP = 1000,
+    PIECE_BYTES = 32 << 10, /* given to expat at a time */
+    MARKUP_PIECES = 3,      /* that one tag or comment may take */
     NODE_NUMBERS = 4,
     RECT_NUMBERS = 5
 };
@@ -44,6 +51,7 @@ typedef struct loader {
     size_t stage_first_tree; /* of the open stage */
     bool has_threshold;
     float stage_threshold;
+    size_t elements, strange, attributes; /* so far */
 } loader;
 
 static void failed(loader *l, ldm_status st, const char *what)
@@ -294,12 +302,33 @@ static const struct handler {
     {"/features/_", on_feature_end},
 };
 
+/* The names that trees and features are made of; of any other a cascade has few. */
+static bool is_frequent(const char *name)
+{
+    static const char *const names[] = {
+        "_", "rects", "internalNodes", "leafValues", "weakClassifiers", "stageThreshold", "tilted"};
+    size_t i;
+
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
 static void XMLCALL on_start(void *user, const XML_Char *name, const XML_Char **attributes)
 {
     loader *l = user;
     const size_t len = strlen(name);
 
-    (void)attributes;
+    for (; *attributes; attributes += 2)
+        l->attributes++;
+    l->strange += !is_frequent(name);
+    if (++l->elements > ELEMENTS_CAP)
+        failed(l, LDM_ERR_LIMIT, "too many elements");
+    else if (l->strange > STRANGE_CAP)
+        failed(l, LDM_ERR_LIMIT, "too many elements of other names than a cascade has");
+    else if (l->attributes > ATTRIBUTES_CAP)
+        failed(l, LDM_ERR_LIMIT, "too many attributes");
     if (l->path_len + len + 2 > sizeof l->path) {
         failed(l, LDM_ERR_LIMIT, "elements are nested too deeply");
         return;
@@ -384,6 +413,25 @@ static void *expat_realloc(void *p, size_t size)
     return ldm_reallocarray(p, 1, size);
 }
 
+/* Piece by piece, so that one piece of markup as large as the file is seen before it costs. */
+static enum XML_Status feed(loader *l, const char *data, size_t size)
+{
+    enum XML_Status status;
+    size_t at = 0, piece;
+    XML_Index begins;
+
+    do {
+        piece = size - at < PIECE_BYTES ? size - at : PIECE_BYTES;
+        status = XML_Parse(l->parser, data + at, (int)piece, at + piece == size);
+        at += piece;
+        begins = XML_GetCurrentByteIndex(l->parser);
+        if (status == XML_STATUS_OK && at < size &&
+            at - (begins > 0 ? (size_t)begins : 0) > MARKUP_PIECES * PIECE_BYTES)
+            failed(l, LDM_ERR_LIMIT, "one piece of markup is too long");
+    } while (status == XML_STATUS_OK && !l->st && at < size);
+    return status;
+}
+
 static ldm_status parse(loader *l, const void *data, size_t size)
 {
     static const XML_Memory_Handling_Suite memory = {ldm_malloc, expat_realloc, ldm_free};
@@ -399,7 +447,7 @@ static ldm_status parse(loader *l, const void *data, size_t size)
     XML_SetElementHandler(l->parser, on_start, on_end);
     XML_SetCharacterDataHandler(l->parser, on_text);
     XML_SetStartDoctypeDeclHandler(l->parser, on_doctype);
-    status = XML_Parse(l->parser, data, (int)size, XML_TRUE);
+    status = feed(l, data, size);
     if (!l->st && status != XML_STATUS_OK)
         failed(l,
                XML_GetErrorCode(l->parser) == XML_ERROR_NO_MEMORY ? LDM_ERR_NOMEM : LDM_ERR_FORMAT,

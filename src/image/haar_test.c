@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/str.h"
 
 static const char data_folder[] = "tests/data/haar";
 
@@ -289,6 +290,42 @@ static void test_broken_cascades(void **state)
     assert_int_equal(ldm_haar_load("/nonexistent.xml", &h, &err), LDM_ERR_IO);
 }
 
+/* `head`, then `unit` with its number for %d, `count` times. */
+static void refuse_long(const char *head, const char *unit, int count, const char *part)
+{
+    ldm_str text = {0};
+    ldm_error err = {0};
+    ldm_haar *h;
+    ldm_status st;
+    int i;
+
+    ldm_str_puts(&text, head);
+    for (i = 0; i < count; i++) {
+        const char *percent = strchr(unit, '%');
+
+        ldm_str_append(&text, unit, percent ? (size_t)(percent - unit) : strlen(unit));
+        if (percent)
+            ldm_str_printf(&text, "%d%s", i, percent + 2);
+    }
+    assert_false(text.failed);
+    st = ldm_haar_load_memory(text.data, text.len, "long.xml", &h, &err);
+    if (st != LDM_ERR_LIMIT || !strstr(err.msg, part) || !strstr(err.msg, "long.xml:"))
+        fail_msg("%s: %s '%s', expected '%s'", unit, ldm_status_name(st), err.msg, part);
+    assert_null(h);
+    ldm_str_free(&text);
+}
+
+/* expat keeps each name it meets, and goes over what has no end yet again and again. */
+static void test_long_cascades(void **state)
+{
+    (void)state;
+    refuse_long("<opencv_storage><cascade>", "<a%d/>", 1001, "other names");
+    refuse_long("<opencv_storage><cascade>", "<_ a%d=\"\"/>", 1001, "attributes");
+    refuse_long("<opencv_storage><cascade>", "<_/>", 1 << 20, "too many elements");
+    refuse_long("<opencv_storage ", "a%d=\"\" ", 40000, "one piece of markup");
+    refuse_long("<opencv_storage><!-- ", "comment ", 40000, "one piece of markup");
+}
+
 /* Every window of a cascade that says yes to all: the hits are bounded, and so is their grouping.
  */
 static void test_too_many_hits(void **state)
@@ -356,7 +393,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_synthetic),      cmocka_unit_test(test_face_cascade),
         cmocka_unit_test(test_small_pictures), cmocka_unit_test(test_broken_cascades),
-        cmocka_unit_test(test_too_many_hits),  cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_long_cascades),  cmocka_unit_test(test_too_many_hits),
+        cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
