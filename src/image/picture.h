@@ -33,9 +33,12 @@ ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out,
 ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, uint64_t max_pixels,
                                ldm_picture *out, ldm_error *err);
 
-/* The text chunks of a PNG, before or after its pixels, as UTF-8. *texts is one block to ldm_free
- * (strings inside), NULL without any. */
+/* The text chunks of a PNG, before or after its pixels, as UTF-8: 1000 and 4 MB of them at most.
+ * Pixels are not looked at, whole or damaged. *texts is one block to ldm_free (strings inside), NULL
+ * without any. */
 ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err);
+ldm_status ldm_png_read_texts_memory(const void *data, size_t size, const char *name,
+                                     ldm_text **texts, size_t *count, ldm_error *err);
 
 /* CompVis' custom_to_pil: x [3,h,w] f32 (NCHW plane order) in -1..1 -> clamp, (x+1)/2, (u8)(255*x)
  * truncated, computed in f32 as PyTorch does; NaN becomes 0. out must be created with w x h. */

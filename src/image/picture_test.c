@@ -200,6 +200,57 @@ static void test_other_kinds(void **state)
     unlink(path);
 }
 
+/* Texts are found whatever the pixels are: even where there could be none. */
+static void test_texts_alone(void **state)
+{
+    static const unsigned char text[] = "\0\0\0\3tEXtk\0v";
+    unsigned char png[128], *many, *exact, *p;
+    size_t size = build_grey_alpha(png), count, i, n;
+    ldm_error err = {0};
+    ldm_text *texts;
+    ldm_picture pic;
+
+    (void)state;
+    png[8 + 25 + 8 + 3] ^= 0x55; /* in IDAT */
+    assert_int_not_equal(ldm_png_read_memory(png, size, "p.png", 0, &pic, &err), LDM_OK);
+    if (ldm_png_read_texts_memory(png, size, "p.png", &texts, &count, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(count, 1);
+    assert_string_equal(texts[0].value, "\xc3\xa9");
+    ldm_free(texts);
+    for (i = 0; i < size - 4; i++) { /* whatever is cut off, IEND is missed */
+        exact = malloc(i + 1);
+        assert_non_null(exact);
+        memcpy(exact + 1, png, i);
+        assert_int_not_equal(
+            ldm_png_read_texts_memory(exact + 1, i, "cut.png", &texts, &count, &err), LDM_OK);
+        free(exact);
+        assert_true(!texts && !count);
+    }
+    png[size - 12 - 5] ^= 1; /* the text */
+    assert_int_equal(ldm_png_read_texts_memory(png, size, "t.png", &texts, &count, &err),
+                     LDM_ERR_FORMAT);
+    /* As many texts as are read, and one more. */
+    many = malloc(size + 1001 * 15);
+    assert_non_null(many);
+    for (n = 1000; n <= 1001; n++) {
+        memcpy(many, png, 8 + 25);
+        p = many + 8 + 25;
+        for (i = 0; i < n; i++) {
+            memcpy(p, text, 11);
+            p = seal(p);
+        }
+        memcpy(p, "\0\0\0\0IEND", 8);
+        p = seal(p);
+        assert_int_equal(
+            ldm_png_read_texts_memory(many, (size_t)(p - many), "m.png", &texts, &count, &err),
+            n == 1000 ? LDM_OK : LDM_ERR_LIMIT);
+        assert_int_equal(count, n == 1000 ? 1000 : 0);
+        ldm_free(texts);
+    }
+    free(many);
+}
+
 /* Every truncation and every changed byte of a file is an error, up to the checksum of IEND, which
  * is constant and which libspng does not look at. */
 static void test_damaged(void **state)
@@ -387,11 +438,11 @@ static void test_resize(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_size_limits), cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_from_planes), cmocka_unit_test(test_grid),
-        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_other_kinds),   cmocka_unit_test(test_texts_alone),
+        cmocka_unit_test(test_damaged),       cmocka_unit_test(test_size_limits),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_from_planes),
+        cmocka_unit_test(test_grid),          cmocka_unit_test(test_resize),
     };
 
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

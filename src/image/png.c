@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/file.h"
+#include "base/str.h"
 #include "image/picture.h"
 
 enum { KEY_MAX = 79 }; /* the PNG specification's limit */
@@ -205,8 +206,11 @@ static ldm_status check_size(const struct spng_ihdr *h, uint64_t file_bytes, uin
     return LDM_OK;
 }
 
-static ldm_status open_decoder(const void *data, size_t size, const char *name, uint64_t max_pixels,
-                               spng_ctx **ctx, struct spng_ihdr *ihdr, ldm_error *err)
+/* A context that has read the header; chunk, all_chunks: the most bytes that one chunk may have,
+ * and all that are kept. */
+static ldm_status start_decoder(const void *data, size_t size, const char *name, size_t chunk,
+                                size_t all_chunks, spng_ctx **ctx, struct spng_ihdr *ihdr,
+                                ldm_error *err)
 {
     int code;
 
@@ -215,16 +219,24 @@ static ldm_status open_decoder(const void *data, size_t size, const char *name, 
         return ldm_error_nomem(err, 0, "the PNG decoder");
     if (!size) /* libspng refuses a NULL buffer with "invalid argument" */
         return ldm_error_set(err, LDM_ERR_FORMAT, "%s is empty, expected a PNG", name);
-    code = spng_set_chunk_limits(*ctx, chunk_bytes, all_chunk_bytes);
+    code = spng_set_chunk_limits(*ctx, chunk, all_chunks);
     if (!code) /* a damaged text chunk is an error too, not a missing recipe */
         code = spng_set_crc_action(*ctx, SPNG_CRC_ERROR, SPNG_CRC_ERROR);
     if (!code)
         code = spng_set_png_buffer(*ctx, data, size);
     if (!code)
         code = spng_get_ihdr(*ctx, ihdr);
-    if (code)
-        return png_error(err, code, "read", name);
-    return check_size(ihdr, size, max_pixels ? max_pixels : default_max_pixels, name, err);
+    return code ? png_error(err, code, "read", name) : LDM_OK;
+}
+
+static ldm_status open_decoder(const void *data, size_t size, const char *name, uint64_t max_pixels,
+                               spng_ctx **ctx, struct spng_ihdr *ihdr, ldm_error *err)
+{
+    ldm_status st = start_decoder(data, size, name, chunk_bytes, all_chunk_bytes, ctx, ihdr, err);
+
+    if (!st)
+        st = check_size(ihdr, size, max_pixels ? max_pixels : default_max_pixels, name, err);
+    return st;
 }
 
 static ldm_status decode(spng_ctx *ctx, const struct spng_ihdr *ihdr, const char *name,
@@ -323,35 +335,106 @@ static ldm_status copy_texts(const struct spng_text *from, size_t count, ldm_tex
     return LDM_OK;
 }
 
-static ldm_status texts_of(const ldm_map *map, const char *path, ldm_text **texts, size_t *count,
-                           ldm_error *err)
+enum {
+    SIGNATURE_BYTES = 8,
+    CHUNK_EXTRA_BYTES = 12, /* length, type, CRC */
+    MAX_TEXTS = 1000
+};
+
+/* All text chunks of a file as they stand in it, and each of them unpacked. */
+static const size_t max_text_bytes = (size_t)4 << 20;
+
+static size_t be32(const unsigned char *p)
+{
+    return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+}
+
+static bool is_text(const unsigned char *type)
+{
+    return !memcmp(type, "tEXt", 4) || !memcmp(type, "zTXt", 4) || !memcmp(type, "iTXt", 4);
+}
+
+/* Appends the file's header and its text chunks. All others are passed over unread, the pixels
+ * above all: a small file may hold a great many. */
+static ldm_status gather_texts(const unsigned char *data, size_t size, const char *name,
+                               ldm_str *out, ldm_error *err)
+{
+    size_t at = SIGNATURE_BYTES, count = 0, bytes = 0;
+
+    for (;;) {
+        const unsigned char *chunk = data + at;
+        const size_t left = size - at, whole = left < 4 ? 0 : be32(chunk) + CHUNK_EXTRA_BYTES;
+
+        if (left < CHUNK_EXTRA_BYTES || whole > left)
+            return ldm_error_at(err, LDM_ERR_FORMAT, at,
+                                "%s: byte %zu: the PNG ends without IEND: it is cut off or damaged",
+                                name, at);
+        if (!memcmp(chunk + 4, "IEND", 4))
+            return LDM_OK;
+        if (at == SIGNATURE_BYTES) {
+            ldm_str_append(out, (const char *)data, at + whole);
+        } else if (is_text(chunk + 4)) {
+            bytes += whole;
+            if (++count > MAX_TEXTS || bytes > max_text_bytes)
+                return ldm_error_at(err, LDM_ERR_LIMIT, at,
+                                    "%s: byte %zu: more than %d texts or %zu MB of them in a PNG",
+                                    name, at, MAX_TEXTS, max_text_bytes >> 20);
+            ldm_str_append(out, (const char *)chunk, whole);
+        }
+        at += whole;
+    }
+}
+
+/* The texts of a PNG whose pixels do not begin yet. */
+static ldm_status parse_texts(spng_ctx *ctx, const char *name, ldm_text **texts, size_t *count,
+                              ldm_error *err)
 {
     struct spng_text *found = NULL;
-    struct spng_ihdr ihdr;
-    ldm_picture pixels = {0};
     uint32_t n = 0;
-    spng_ctx *ctx;
-    int code;
-    ldm_status st = open_decoder(map->data, (size_t)map->size, path, 0, &ctx, &ihdr, err);
+    ldm_status st;
+    int code = spng_get_text(ctx, NULL, &n);
 
-    if (!st)
-        st = decode(ctx, &ihdr, path, &pixels, err);
-    if (st)
-        goto done;
-    code = spng_get_text(ctx, NULL, &n);
     if (code == SPNG_ECHUNKAVAIL || (!code && n == 0))
-        goto done; /* a PNG without text */
+        return LDM_OK; /* a PNG without text */
     if (!code) {
         found = ldm_calloc(n, sizeof *found);
         code = found ? spng_get_text(ctx, found, &n) : SPNG_EMEM;
     }
-    st = code ? png_error(err, code, "read", path) : copy_texts(found, n, texts, err);
+    st = code ? png_error(err, code, "read", name) : copy_texts(found, n, texts, err);
     if (!st)
         *count = n;
-done:
     ldm_free(found);
-    ldm_picture_free(&pixels);
+    return st;
+}
+
+/* libspng gets to see the header, the texts, and where pixels would begin. */
+ldm_status ldm_png_read_texts_memory(const void *data, size_t size, const char *name,
+                                     ldm_text **texts, size_t *count, ldm_error *err)
+{
+    static const char pixels[CHUNK_EXTRA_BYTES] = {0, 0, 0, 0, 'I', 'D', 'A', 'T'};
+    struct spng_ihdr ihdr;
+    ldm_str part = {0};
+    spng_ctx *ctx;
+    ldm_status st;
+
+    *texts = NULL;
+    *count = 0;
+    st = open_decoder(data, size, name, 0, &ctx, &ihdr, err);
     spng_ctx_free(ctx);
+    if (st)
+        return st;
+    st = gather_texts(data, size, name, &part, err);
+    ldm_str_append(&part, pixels, sizeof pixels);
+    if (!st && part.failed)
+        st = ldm_error_nomem(err, size, name);
+    if (!st) {
+        st = start_decoder(part.data, part.len, name, max_text_bytes, 2 * max_text_bytes, &ctx,
+                           &ihdr, err);
+        if (!st)
+            st = parse_texts(ctx, name, texts, count, err);
+        spng_ctx_free(ctx);
+    }
+    ldm_str_free(&part);
     return st;
 }
 
@@ -365,7 +448,7 @@ ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count,
     st = ldm_map_open(path, &map, err);
     if (st)
         return st;
-    st = texts_of(&map, path, texts, count, err);
+    st = ldm_png_read_texts_memory(map.data, (size_t)map.size, path, texts, count, err);
     ldm_map_close(&map);
     return st;
 }

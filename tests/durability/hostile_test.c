@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <libdeflate.h>
+
 #include "checkpoint/testing.h"
 
 #define TINY_CKPT "tests/data/tiny/model.ckpt"
@@ -566,6 +568,130 @@ static void configurations(void **state)
     refuse_yaml(*state, "more than is read", &b);
 }
 
+/* ---- pictures and cascades ------------------------------------------------------------------- */
+
+static void put_be32(bytes *b, uint32_t v)
+{
+    const unsigned char be[] = {(unsigned char)(v >> 24), (unsigned char)(v >> 16),
+                                (unsigned char)(v >> 8), (unsigned char)v};
+
+    put(b, be, 4);
+}
+
+static void put_chunk(bytes *b, const char *type, const void *data, size_t len)
+{
+    size_t at = b->len + 4;
+
+    put_be32(b, (uint32_t)len);
+    put(b, type, 4);
+    if (len)
+        put(b, data, len);
+    put_be32(b, libdeflate_crc32(0, b->data + at, b->len - at));
+}
+
+static void *deflated(const void *data, size_t len, size_t *packed)
+{
+    struct libdeflate_compressor *c = libdeflate_alloc_compressor(6);
+    size_t room = libdeflate_zlib_compress_bound(c, len);
+    void *out = malloc(room);
+
+    assert_non_null(c);
+    assert_non_null(out);
+    *packed = libdeflate_zlib_compress(c, data, len, out, room);
+    assert_true(*packed);
+    libdeflate_free_compressor(c);
+    return out;
+}
+
+/* A picture of side x side black pixels. */
+static void begin_png(bytes *b, uint32_t side)
+{
+    bytes head = {0};
+
+    put(b, "\x89PNG\r\n\x1a\n", 8);
+    put_be32(&head, side);
+    put_be32(&head, side);
+    put(&head, "\x08\x02\0\0\0", 5);
+    put_chunk(b, "IHDR", head.data, head.len);
+    bytes_free(&head);
+}
+
+static void end_png(bytes *b, uint32_t side)
+{
+    const size_t row = 1 + 3 * (size_t)side;
+    size_t packed;
+    void *black = calloc(side, row), *data = deflated(black, side * row, &packed);
+
+    put_chunk(b, "IDAT", data, packed);
+    put_chunk(b, "IEND", NULL, 0);
+    free(data);
+    free(black);
+}
+
+static void recipes(void **state)
+{
+    const place *p = *state;
+    const char *const like[] = {"generate", "--dry-run", "--like", p->yaml, NULL};
+    bytes b = {0}, text = {0};
+    size_t packed, i;
+    void *zeros = calloc(15, 1 << 20), *data = deflated(zeros, (size_t)15 << 20, &packed);
+
+    /* 64 million pixels without a recipe, which is all that is wanted. */
+    begin_png(&b, LDM_TEST_BARS ? 8000 : 1000);
+    end_png(&b, LDM_TEST_BARS ? 8000 : 1000);
+    expect_refusal(p, "64 million pixels", like, write_file(p->yaml, &b), false);
+    /* Texts of 15 MB each out of 15 kB. */
+    begin_png(&b, 1);
+    put(&text, "ldm\0\0", 5);
+    put(&text, data, packed);
+    for (i = 0; i < 10; i++)
+        put_chunk(&b, "zTXt", text.data, text.len);
+    end_png(&b, 1);
+    expect_refusal(p, "packed texts", like, write_file(p->yaml, &b), false);
+    begin_png(&b, 1);
+    while (b.len < FILE_BYTES)
+        put_chunk(&b, "tEXt", "a\0b", 3);
+    end_png(&b, 1);
+    expect_refusal(p, "many texts", like, write_file(p->yaml, &b), false);
+    bytes_free(&text);
+    free(data);
+    free(zeros);
+}
+
+static void cascades(void **state)
+{
+    static const char *const units[] = {"<a%/>", "<_ a%=\"\"/>",    "<_/>", "<!---->", "<?a?>",
+                                        "&#49;", "<_>1 1 1 1 1</_>"};
+    static const char head[] = "<opencv_storage><cascade>";
+    const place *p = *state;
+    const char *const metrics[] = {"metrics", p->ckpt, "--cascade", p->yaml, NULL};
+    bytes b = {0};
+    char text[64];
+    size_t i;
+    int n;
+
+    begin_png(&b, 30);
+    end_png(&b, 30);
+    write_file(p->ckpt, &b);
+    for (i = 0; i < sizeof units / sizeof *units; i++) {
+        const char *percent = strchr(units[i], '%');
+
+        put_text(&b, head);
+        for (n = 0; b.len < FILE_BYTES; n++) {
+            snprintf(text, sizeof text, "%.*s%d%s", (int)strcspn(units[i], "%"), units[i], n,
+                     percent ? percent + 1 : "");
+            put_text(&b, percent ? text : units[i]);
+        }
+        expect_refusal(p, units[i], metrics, write_file(p->yaml, &b), false);
+    }
+    put_text(&b, "<opencv_storage ");
+    for (n = 0; b.len < FILE_BYTES; n++) {
+        snprintf(text, sizeof text, "a%d=\"\" ", n);
+        put_text(&b, text);
+    }
+    expect_refusal(p, "attributes of one tag", metrics, write_file(p->yaml, &b), false);
+}
+
 /* ---- damage ---------------------------------------------------------------------------------- */
 
 static void cut_off_anywhere(void **state)
@@ -617,6 +743,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_entries, begin, end),
         cmocka_unit_test_setup_teardown(safetensors_headers, begin, end),
         cmocka_unit_test_setup_teardown(configurations, begin, end),
+        cmocka_unit_test_setup_teardown(recipes, begin, end),
+        cmocka_unit_test_setup_teardown(cascades, begin, end),
         cmocka_unit_test_setup_teardown(cut_off_anywhere, begin, end),
         cmocka_unit_test_setup_teardown(bits_turned, begin, end),
     };
