@@ -103,7 +103,8 @@ typedef struct ldm_report_options {
 } ldm_report_options;
 
 /* Configuration against checkpoint. *fits is false if a tensor that the run would use is missing or
- * has another shape. *report: ldm_release it. */
+ * has another shape. *report: ldm_release it; there is one with LDM_ERR_NUMERIC, too, which says that
+ * tensors of the model hold NaN or infinity (values), else NULL on failure. */
 LDM_API ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *ropt,
                              char **report, bool *fits, ldm_error *err);
 

@@ -82,7 +82,8 @@ typedef struct ldm_audit_report {
     bool all, values, colour;
 } ldm_audit_report;
 
-/* `ldm check`: for a terminal, and as one JSON object. */
+/* `ldm check`: for a terminal, and as one JSON object. LDM_ERR_NUMERIC beside a whole report: values
+ * were read, and tensors of the model hold NaN or infinity. */
 ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,
                           ldm_error *err);
 ldm_status ldm_audit_json(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,

@@ -433,12 +433,20 @@ static void values_are_read_on_request(void **state)
     test_bench b = test_bench_create(NULL, NULL, &e, -1);
     json_t *j = test_check_json(b.a, true), *v = json_object_get(j, "values");
     json_t *bad = json_array_get(json_object_get(v, "bad"), 0);
+    ldm_str text = {0};
+    ldm_error err;
 
     (void)state;
     assert_true(json_is_false(json_object_get(v, "finite")));
     assert_string_equal(json_string_value(json_object_get(bad, "name")), e.fill_name);
     assert_int_equal(json_integer_value(json_object_get(bad, "nan")), 64);
     assert_true(b.a->fits); /* shapes decide, values do not */
+    assert_int_equal(ldm_audit_text(b.a, &(ldm_audit_report){.values = true}, &text, &err),
+                     LDM_ERR_NUMERIC);
+    assert_non_null(strstr(err.msg, "'first_stage_model.decoder.conv_in.bias' holds 64 NaN"));
+    assert_true(err.offset > 0);
+    assert_non_null(strstr(text.data, "Verdict")); /* to its end */
+    ldm_str_free(&text);
     json_decref(j);
     j = test_check_json(b.a, false);
     assert_null(json_object_get(j, "values"));

@@ -161,6 +161,7 @@ typedef struct ldm_stats {
 typedef struct ldm_bad_values {
     const ldm_tensor_info *tensor;
     uint64_t nan, inf;
+    uint64_t first; /* element */
 } ldm_bad_values;
 
 typedef struct ldm_findings {
@@ -192,6 +193,9 @@ typedef struct ldm_findings {
 /* Gathers everything; values: read the weights too. Release with ldm_findings_free in any case. */
 ldm_status ldm_findings_create(const ldm_audit *a, bool values, ldm_findings *f, ldm_error *err);
 void ldm_findings_free(ldm_findings *f);
+
+/* LDM_OK, or LDM_ERR_NUMERIC naming the first tensor of the model that holds NaN or infinity. */
+ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err);
 
 /* Text in the findings' arena; on failure sets f->failed and returns "". */
 const char *ldm_findings_text(ldm_findings *f, const char *fmt, ...) LDM_PRINTF(2, 3);

@@ -307,6 +307,8 @@ ldm_status ldm_audit_json(const ldm_audit *a, const ldm_audit_report *r, ldm_str
 
     if (!st)
         st = ldm_json_write(&j, build(&p), out, err);
+    if (!st)
+        st = ldm_values_verdict(a, &f, err);
     ldm_findings_free(&f);
     return st;
 }

@@ -490,6 +490,8 @@ ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str
         verdict(&p);
         if (out->failed || f.failed)
             st = ldm_error_nomem(err, 0, "the report");
+        else
+            st = ldm_values_verdict(a, &f, err);
     }
     ldm_findings_free(&f);
     return st;

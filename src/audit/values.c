@@ -1,10 +1,12 @@
 /* `ldm check --values`: reads every tensor once and counts what is not a finite number. */
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "audit/internal.h"
 #include "base/alloc.h"
 
-enum { LEAST_VALUES = 1 << 22 };
+enum { LEAST_VALUES = 1 << 22, LEAST_BYTES = 4 * LEAST_VALUES };
 
 static ldm_status grow_buffer(float **buf, uint64_t *cap, uint64_t need, ldm_error *err)
 {
@@ -28,6 +30,8 @@ static void count_bad(const float *v, uint64_t n, ldm_bad_values *b)
 
     for (i = 0; i < n; i++) {
         if (!isfinite(v[i])) {
+            if (!b->nan && !b->inf)
+                b->first = i;
             if (isnan(v[i]))
                 b->nan++;
             else
@@ -49,21 +53,59 @@ static double deviation(const float *v, uint64_t n)
     return n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
 }
 
+/* Where the first of them stands in the file; the beginning of what holds it where it is packed or
+ * the view is strided. */
+static uint64_t place(const ldm_bad_values *b)
+{
+    const ldm_tensor_info *t = b->tensor;
+    const uint64_t packed = ldm_ckpt_read_cost(t) != t->numel;
+    const uint64_t elem = t->offset_elems + (t->contiguous ? b->first : 0);
+
+    return t->storage_offset + (packed ? 0 : elem * ldm_dtype_size(t->dtype));
+}
+
+/* What the model does not know may hold what it likes: an attention mask of -inf, for one. */
+ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err)
+{
+    const ldm_bad_values *first = NULL, *b;
+    char others[64] = "";
+    size_t n = 0, i;
+
+    for (i = 0; i < f->bad_count; i++) {
+        b = &f->bad[i];
+        if (ldm_spec_find(a->spec, b->tensor->name) < 0)
+            continue;
+        if (!n++)
+            first = b;
+    }
+    if (!first)
+        return LDM_OK;
+    if (n > 1)
+        snprintf(others, sizeof others, " (and %zu more tensors hold such)", n - 1);
+    return ldm_error_at(err, LDM_ERR_NUMERIC, place(first),
+                        "%s: byte %" PRIu64 ": '%.120s' holds %" PRIu64 " NaN and %" PRIu64
+                        " infinite values%s: the file is damaged, or its training failed",
+                        ldm_ckpt_path(a->ckpt), place(first), first->tensor->name, first->nan,
+                        first->inf, others);
+}
+
 /* Views may overlap, and their strides may be 0: a small file can describe any number of values.
- * What this reads in all is held against the file's size; no honest file comes near. */
+ * What this reads in all, and at once, is held against the file's size; no honest file comes near.
+ */
 static ldm_status debit(const ldm_ckpt *ck, const ldm_tensor_info *t, uint64_t *left,
                         ldm_error *err)
 {
     const uint64_t cost = ldm_ckpt_read_cost(t), size = ldm_ckpt_file_bytes(ck);
+    const uint64_t inflated = cost - t->numel, most = LEAST_BYTES + 4 * size;
 
-    if (t->numel > LEAST_VALUES && t->numel > size)
+    if (t->numel > most / sizeof(float) || inflated > most - t->numel * sizeof(float))
         *left = 0;
     if (cost > *left)
-        return ldm_error_set(
-            err, LDM_ERR_LIMIT,
-            "%s: '%.120s' and the tensors before it have more values than a file of "
-            "%llu bytes can hold; leave out --values if you trust it",
-            ldm_ckpt_path(ck), t->name, (unsigned long long)size);
+        return ldm_error_at(err, LDM_ERR_LIMIT, t->storage_offset,
+                            "%s: byte %" PRIu64 ": '%.120s' and the tensors before it have more "
+                            "values than a file of %" PRIu64 " bytes can hold; leave out --values "
+                            "if you trust it",
+                            ldm_ckpt_path(ck), t->storage_offset, t->name, size);
     *left -= cost;
     return LDM_OK;
 }
@@ -79,7 +121,7 @@ ldm_status ldm_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 
     for (i = 0; i < ldm_ckpt_count(a->ckpt) && !st; i++) {
         const ldm_tensor_info *t = ldm_ckpt_at(a->ckpt, i);
-        ldm_bad_values b = {t, 0, 0};
+        ldm_bad_values b = {t, 0, 0, 0};
 
         st = debit(a->ckpt, t, &left, err);
         if (!st)

@@ -63,8 +63,8 @@ char *ldm_cli_json_dump(const json_t *root, size_t flags);
 /* Prints root to stdout, indented, and releases it. NULL (out of memory) is a failure. */
 int ldm_cli_print_json(const ldm_command *cmd, json_t *root);
 
-/* Prints a report of the library and releases it. Where there is none (st) says why, and with json
- * prints {"error": the same line} for those who read stdout. An exit code. */
+/* Prints a report of the library and releases it. Says what st is about; where there is no report
+ * (NULL), json prints {"error": the same line} for those who read stdout. An exit code. */
 int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, char *report,
                    bool json);
 

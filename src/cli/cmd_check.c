@@ -20,7 +20,7 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_FLAG,
      .name = "values",
      .field = offsetof(options, values),
-     .help = "read the weights too and report NaN and infinity"},
+     .help = "read the weights too; NaN and infinity are a failure"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(options, json),
@@ -60,7 +60,8 @@ const ldm_command ldm_cmd_check = {
              "differently shaped tensors, settings that no shape shows and where each comes from,\n"
              "config keys without effect. Loads no weights unless --values asks for it.",
     .notes = "Exit code 3 if and only if a tensor that a run would use is missing or has another\n"
-             "shape; absent EMA weights and extra tensors are fine.\n\n"
+             "shape; absent EMA weights and extra tensors are fine. 1 after a report of --values\n"
+             "that found NaN or infinity in the model.\n\n"
              "Where no report can be made, --json prints {\"error\": what stderr says}.\n\n"
              "  ldm check --ckpt model.ckpt --config config.yaml\n"
              "  ldm check --ckpt model.ckpt --config config.yaml --json | jq .missing",

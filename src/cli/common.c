@@ -123,10 +123,10 @@ int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, 
 {
     json_t *failure;
 
-    if (!st) {
+    if (report) {
         fputs(report, stdout);
         ldm_release(report);
-        return LDM_EXIT_OK;
+        return st ? ldm_cli_fail(cmd, st, err) : LDM_EXIT_OK;
     }
     if (json) {
         failure = json_object();

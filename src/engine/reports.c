@@ -36,6 +36,8 @@ ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *rop
     }
     if (!st)
         st = hand_over(&text, report, err);
+    else if (st == LDM_ERR_NUMERIC)
+        *report = text.data; /* whole; the error is what it says */
     else
         ldm_str_free(&text);
     ldm_sources_close(&src);

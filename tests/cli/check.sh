@@ -26,6 +26,20 @@ ldm check $TINY --set model.params.unet_config.params.channel_mult=[1,1,1] --jso
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
 stdout_lacks '"missing": *\[\]'
 
+# NaN in a weight: the report, and a line that says where.
+"$LDM" inspect "$CKPT" --all >"$ROOM/said/all"
+at=$(sed -n 's/^ *model[.]diffusion_model[.]out[.]2[.]bias .* at \([0-9]*\)$/\1/p' "$ROOM/said/all")
+cp "$CKPT" nan.ckpt
+printf '\377\377' | dd of=nan.ckpt bs=1 seek=$((at + 2)) conv=notrunc status=none # f16, the second
+works check --ckpt nan.ckpt --config "$CONFIG"
+for json in '' --json; do
+    ldm check --ckpt nan.ckpt --config "$CONFIG" --values $json
+    [ "$CODE" -eq 1 ] || die "expected exit code 1"
+    stdout_has "model.diffusion_model.out.2.bias"
+    [ "$(cat "$ERR")" = "ldm check: nan.ckpt: byte $((at + 2)): 'model.diffusion_model.out.2.bias' holds \
+1 NaN and 0 infinite values: the file is damaged, or its training failed" ] || die "expected one line"
+done
+
 # An unknown key is told with its line; a layer over the config counts.
 printf 'model:\n  params:\n    scale_facter: 0.5\n' >layer.yaml
 works check $TINY --config layer.yaml
