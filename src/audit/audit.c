@@ -1,5 +1,6 @@
 /* The match itself: every tensor of the description against the checkpoint's, by name and shape,
  * and the settings that come from the file. Reports are made elsewhere; see internal.h. */
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -259,6 +260,39 @@ static ldm_status read_scale(ldm_audit *a, ldm_error *err)
     return LDM_OK;
 }
 
+/* Weights that a run reads must be numbers of their own: a file of the right names and shapes whose
+ * elements are truth values, or one element under many indices, is no trained model. */
+static ldm_status check_weights(const ldm_audit *a, ldm_error *err)
+{
+    int k, d;
+
+    for (k = 0; k < a->spec->tensor_count; k++) {
+        const ldm_tensor_spec *t = &a->spec->tensors[k];
+        const ldm_tensor_info *have = a->priv->run_uses[k] && t->component != LDM_COMPONENT_SCHEDULE
+                                          ? ldm_ckpt_find(a->ckpt, t->name)
+                                          : NULL;
+        uint64_t at;
+
+        if (!have)
+            continue;
+        at = have->storage_offset + have->offset_elems * ldm_dtype_size(have->dtype);
+        if (!dtype_is_float(have->dtype))
+            return ldm_error_at(err, LDM_ERR_MISMATCH, at,
+                                "%s: byte %" PRIu64 ": '%.120s' has elements of type %s, expected "
+                                "floating-point weights",
+                                ldm_ckpt_path(a->ckpt), at, have->name,
+                                ldm_dtype_name(have->dtype));
+        for (d = 0; d < have->ndim; d++) {
+            if (have->shape[d] > 1 && !have->stride[d])
+                return ldm_error_at(err, LDM_ERR_MISMATCH, at,
+                                    "%s: byte %" PRIu64 ": '%.120s' repeats its elements (stride 0 "
+                                    "in dimension %d), expected one for each index",
+                                    ldm_ckpt_path(a->ckpt), at, have->name, d);
+        }
+    }
+    return LDM_OK;
+}
+
 /* The lists, each as long as it can ever get. */
 static bool allocate(ldm_audit *a)
 {
@@ -307,6 +341,10 @@ ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
         goto fail;
     mark_used(a);
     match(a);
+    if (a->fits)
+        st = check_weights(a, err);
+    if (st)
+        goto fail;
     *out = a;
     return LDM_OK;
 fail:

@@ -67,7 +67,8 @@ typedef struct ldm_audit {
     struct ldm_audit_private *priv;
 } ldm_audit;
 
-/* ema: -1 auto (use_ema of the config, if the file has the shadows), 0 raw, 1 EMA (LDM_ERR_MISMATCH
+/* LDM_ERR_MISMATCH, too, where a weight that a run reads is not of floating-point numbers, or one
+ * element under many indices. ema: -1 auto (use_ema of the config, if the file has the shadows), 0 raw, 1 EMA (LDM_ERR_MISMATCH
  * if the file has none, LDM_ERR_USAGE if the configuration says use_ema: false). spec and ckpt must
  * outlive the audit. */
 ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,

@@ -454,6 +454,23 @@ static void values_are_read_on_request(void **state)
     test_bench_free(&b);
 }
 
+/* Names and shapes alone make no weights; what the run does not read may be anything. */
+static void weights_are_floats(void **state)
+{
+    test_edit e = {.as_bytes = "model.diffusion_model.out.2.bias"};
+    test_bench b = test_bench_create(NULL, NULL, &e, -1);
+    ldm_error err;
+    ldm_audit *a;
+
+    (void)state;
+    assert_true(b.a->fits); /* the shadows are used */
+    assert_int_equal(ldm_audit_create(b.asked.spec, b.ck, 0, NULL, &a, &err), LDM_ERR_MISMATCH);
+    assert_null(a);
+    test_contains(err.msg, "'model.diffusion_model.out.2.bias' has elements of type u8");
+    assert_true(err.offset > 0);
+    test_bench_free(&b);
+}
+
 static void text_keeps_its_width(void **state)
 {
     static const char *const wide[] = {"model.params.unet_config.params.model_channels=64", NULL};
@@ -545,6 +562,7 @@ int main(void)
         cmocka_unit_test(notes_on_settings_that_surprise),
         cmocka_unit_test(useless_config_keys_have_lines),
         cmocka_unit_test(values_are_read_on_request),
+        cmocka_unit_test(weights_are_floats),
         cmocka_unit_test(text_keeps_its_width),
         cmocka_unit_test(every_failing_allocation_is_told),
     };

@@ -106,17 +106,17 @@ typedef struct writer {
 } writer;
 
 static void put_tensor(writer *w, const char *name, int ndim, const int64_t *shape,
-                       const float *values, uint64_t numel)
+                       const float *values, uint64_t numel, bool as_bytes)
 {
+    const size_t bytes = (size_t)numel * (as_bytes ? 1 : 4);
     int i;
 
-    ldm_str_printf(&w->header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[",
-                   w->header.len > 1 ? "," : "", name);
+    ldm_str_printf(&w->header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
+                   w->header.len > 1 ? "," : "", name, as_bytes ? "U8" : "F32");
     for (i = 0; i < ndim; i++)
         ldm_str_printf(&w->header, i ? ",%lld" : "%lld", (long long)shape[i]);
-    ldm_str_printf(&w->header, "],\"data_offsets\":[%zu,%zu]}", w->data.len,
-                   w->data.len + (size_t)numel * 4);
-    ldm_str_append(&w->data, (const char *)values, (size_t)numel * 4);
+    ldm_str_printf(&w->header, "],\"data_offsets\":[%zu,%zu]}", w->data.len, w->data.len + bytes);
+    ldm_str_append(&w->data, (const char *)values, bytes);
 }
 
 static void fill_schedule(const ldm_spec *s, float *f32)
@@ -147,7 +147,8 @@ static void put_spec_tensor(writer *w, const ldm_spec *spec, const ldm_tensor_sp
     if (e->schedule && strcmp(t->name, "alphas_cumprod") == 0)
         fill_schedule(spec, values);
     if (name)
-        put_tensor(w, name, t->ndim, t->shape, values, t->numel);
+        put_tensor(w, name, t->ndim, t->shape, values, t->numel,
+                   e->as_bytes && !strcmp(t->name, e->as_bytes));
     ldm_free(values);
 }
 
@@ -167,9 +168,9 @@ ldm_ckpt *test_ckpt_create(const ldm_spec *spec, const test_edit *edit, void **d
     for (i = 0; i < spec->tensor_count; i++)
         put_spec_tensor(&w, spec, &spec->tensors[i], e);
     if (e->extra)
-        put_tensor(&w, e->extra, 2, shape, zeros, 6);
+        put_tensor(&w, e->extra, 2, shape, zeros, 6, false);
     if (e->add_scale)
-        put_tensor(&w, e->add_scale, 0, NULL, &e->fill_value, 1);
+        put_tensor(&w, e->add_scale, 0, NULL, &e->fill_value, 1, false);
     ldm_str_puts(&w.header, "}");
     while (w.header.len % 8)
         ldm_str_puts(&w.header, " ");

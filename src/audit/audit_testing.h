@@ -22,6 +22,7 @@ typedef struct test_edit {
     /* New name (in buf of 512 bytes), the same, or NULL to leave the tensor out. */
     const char *(*rename)(const char *name, char *buf);
     const char *extra;     /* one more tensor [2, 3] */
+    const char *as_bytes;  /* this tensor's elements are unsigned bytes */
     const char *fill_name; /* this tensor holds fill_value; all others zeros */
     float fill_value;
     const char *add_scale; /* a 0-d tensor of this name with fill_value */

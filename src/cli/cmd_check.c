@@ -60,8 +60,8 @@ const ldm_command ldm_cmd_check = {
              "differently shaped tensors, settings that no shape shows and where each comes from,\n"
              "config keys without effect. Loads no weights unless --values asks for it.",
     .notes = "Exit code 3 if and only if a tensor that a run would use is missing or has another\n"
-             "shape; absent EMA weights and extra tensors are fine. 1 after a report of --values\n"
-             "that found NaN or infinity in the model.\n\n"
+             "shape, or holds no floating-point numbers of its own; absent EMA weights and extra\n"
+             "tensors are fine. 1 after a report of --values that found NaN or infinity.\n\n"
              "Where no report can be made, --json prints {\"error\": what stderr says}.\n\n"
              "  ldm check --ckpt model.ckpt --config config.yaml\n"
              "  ldm check --ckpt model.ckpt --config config.yaml --json | jq .missing",

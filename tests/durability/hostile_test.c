@@ -731,6 +731,54 @@ static void bits_turned(void **state)
     }
 }
 
+/* The directory's and the local header's CRC-32 of an entry become 0: not known. */
+static void forget_crc(bytes *b, const char *name)
+{
+    const size_t len = strlen(name);
+    int found = 0;
+    size_t at;
+
+    for (at = 0; at + 46 + len <= b->len; at++) {
+        const bool local = !memcmp(b->data + at, "PK\3\4", 4);
+
+        if (!local && memcmp(b->data + at, "PK\1\2", 4) != 0)
+            continue;
+        if (memcmp(b->data + at + (local ? 30 : 46), name, len) != 0)
+            continue;
+        memset(b->data + at + (local ? 14 : 16), 0, 4);
+        found++;
+    }
+    assert_int_equal(found, 2);
+}
+
+static size_t find(const bytes *b, size_t from, const char *what, size_t len)
+{
+    while (from + len <= b->len && memcmp(b->data + from, what, len) != 0)
+        from++;
+    assert_true(from + len <= b->len);
+    return from;
+}
+
+/* A sound file but for the strides of one weight: all of it is one element. */
+static void strides_of_zero(void **state)
+{
+    static const char name[] = "model_ema.diffusion_modelout2weight";
+    static const char strides[] = "M\x20\x01K\x09K\x03K\x01", zeros[] = "M\0\0K\0K\0K\0";
+    const place *p = *state;
+    const char *const check[] = {"check", "--ckpt", p->ckpt, "--config", TINY_CONFIG, NULL};
+    bytes b = read_whole(TINY_CKPT);
+    size_t at = find(&b, find(&b, 0, name, sizeof name - 1), strides, sizeof strides - 1);
+    spent s;
+
+    memcpy(b.data + at, zeros, sizeof zeros - 1);
+    forget_crc(&b, "model/data.pkl");
+    write_file(p->ckpt, &b);
+    s = run(p, check);
+    assert_int_equal(s.code, 3);
+    assert_int_equal(s.lines, 1);
+    assert_non_null(strstr(s.line, "repeats its elements (stride 0 in dimension 0)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -747,6 +795,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cascades, begin, end),
         cmocka_unit_test_setup_teardown(cut_off_anywhere, begin, end),
         cmocka_unit_test_setup_teardown(bits_turned, begin, end),
+        cmocka_unit_test_setup_teardown(strides_of_zero, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
