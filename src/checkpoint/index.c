@@ -10,14 +10,14 @@
 
 enum { MAX_META = 10000, MAX_WARNINGS = 100, WARNING_TEXT = 400 };
 
-ldm_status ldm_index_no_room(const ldm_ckpt *ck, const char *what, ldm_error *err)
+ldm_status ldm_index_no_room(const ldm_ckpt *ck, uint64_t pos, const char *what, ldm_error *err)
 {
     if (!ldm_arena_over_limit(ck->keep) && !(ck->scratch && ldm_arena_over_limit(ck->scratch)))
         return ldm_error_set(err, LDM_ERR_NOMEM, "%s: out of memory for %s", ck->src.name, what);
-    return ldm_error_set(err, LDM_ERR_LIMIT,
-                         "%s: its %s need more memory than a file of %llu bytes may ask for; raise "
-                         "the limit if you trust it",
-                         ck->src.name, what, ldm_ull(ck->src.size));
+    return ldm_source_error(&ck->src, err, LDM_ERR_LIMIT, pos,
+                            "its %s need more memory than a file of %llu bytes may ask for; raise "
+                            "the limit if you trust it",
+                            what, ldm_ull(ck->src.size));
 }
 
 ldm_status ldm_index_begin(ldm_ckpt *ck, size_t count, ldm_error *err)
@@ -25,7 +25,7 @@ ldm_status ldm_index_begin(ldm_ckpt *ck, size_t count, ldm_error *err)
     ck->tensors = ldm_arena_alloc(ck->keep, count, sizeof *ck->tensors);
     ck->by_name = ldm_arena_alloc(ck->keep, count, sizeof *ck->by_name);
     if (!ck->tensors || !ck->by_name)
-        return ldm_index_no_room(ck, "tensors", err);
+        return ldm_index_no_room(ck, 0, "tensors", err);
     ck->tensor_cap = count;
     return LDM_OK;
 }
@@ -102,7 +102,7 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     ldm_status st;
 
     if (!copy)
-        return ldm_index_no_room(ck, "names", err);
+        return ldm_index_no_room(ck, src->base + pos, "names", err);
     for (i = 0; i < name_len; i += len) {
         len = name[i] ? ldm_utf8_len(name + i, name_len - i) : 0;
         if (!len)
@@ -113,10 +113,11 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     st = ldm_index_check(&t->info, copy, src, pos, err);
     if (st)
         return st;
+    t->pos = src->base + pos;
     t->info.name = copy;
     t->info.storage = ldm_arena_strdup(ck->keep, t->info.storage);
     if (!t->info.storage)
-        return ldm_index_no_room(ck, "names", err);
+        return ldm_index_no_room(ck, src->base + pos, "names", err);
     ck->tensors[ck->tensor_count] = *t;
     ck->by_name[ck->tensor_count].name = copy;
     ck->by_name[ck->tensor_count].index = ck->tensor_count;
@@ -127,14 +128,17 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
 ldm_status ldm_index_finish(ldm_ckpt *ck, ldm_error *err)
 {
     size_t twice = ldm_names_sort(ck->by_name, ck->tensor_count);
+    const ldm_tensor *a, *b;
 
-    if (twice < ck->tensor_count)
-        return ldm_error_set(err, LDM_ERR_FORMAT,
-                             "%s: two tensors are named '%.120s' (numbers %zu and %zu), expected "
-                             "each name once",
-                             ck->src.name, ck->by_name[twice].name, ck->by_name[twice - 1].index,
-                             ck->by_name[twice].index);
-    return LDM_OK;
+    if (twice == ck->tensor_count)
+        return LDM_OK;
+    a = &ck->tensors[ck->by_name[twice - 1].index];
+    b = &ck->tensors[ck->by_name[twice].index];
+    return ldm_source_error(
+        &ck->src, err, LDM_ERR_FORMAT, a->pos < b->pos ? b->pos : a->pos,
+        "two tensors are named '%.120s' (the other at byte %llu), expected each "
+        "name once",
+        a->info.name, ldm_ull(a->pos < b->pos ? a->pos : b->pos));
 }
 
 bool ldm_index_meta(ldm_ckpt *ck, const char *path, const char *value, ldm_status *st)
@@ -176,7 +180,7 @@ ldm_status ldm_index_warn(ldm_ckpt *ck, ldm_error *err, const char *fmt, ...)
         return ldm_error_nomem(err, sizeof text, "a warning");
     copy = ldm_arena_strdup(ck->keep, text);
     if (!copy)
-        return ldm_index_no_room(ck, "warnings", err);
+        return ldm_index_no_room(ck, 0, "warnings", err);
     ck->warnings[ck->warning_count++] = copy;
     return LDM_OK;
 }

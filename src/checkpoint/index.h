@@ -13,6 +13,7 @@
 typedef struct ldm_tensor {
     ldm_tensor_info info;
     uint64_t packed_bytes; /* of the storage where it is deflated; 0: stored */
+    uint64_t pos;          /* of its name in the file, or in the entry where that is deflated */
 } ldm_tensor;
 
 typedef struct ldm_meta {
@@ -39,9 +40,9 @@ struct ldm_ckpt {
     size_t warning_count, warning_cap;
 };
 
-/* For a failed allocation in one of the arenas: LDM_ERR_LIMIT where the file asked for more than it
- * may, LDM_ERR_NOMEM otherwise. */
-ldm_status ldm_index_no_room(const ldm_ckpt *ck, const char *what, ldm_error *err);
+/* For a failed allocation in one of the arenas, at byte `pos` of the file: LDM_ERR_LIMIT where the
+ * file asked for more than it may, LDM_ERR_NOMEM otherwise. */
+ldm_status ldm_index_no_room(const ldm_ckpt *ck, uint64_t pos, const char *what, ldm_error *err);
 
 /* Room for up to `count` tensors, which ldm_index_add fills. */
 ldm_status ldm_index_begin(ldm_ckpt *ck, size_t count, ldm_error *err);

@@ -67,7 +67,7 @@ static ldm_status rename_one(ldm_ckpt *ck, ldm_tensor_info *t, const ldm_ckpt_re
             t->name = name;
             ++*renamed;
         } else {
-            st = ldm_index_no_room(ck, "renamed keys", err);
+            st = ldm_index_no_room(ck, t->storage_offset, "renamed keys", err);
         }
     }
     ldm_str_free(&now);

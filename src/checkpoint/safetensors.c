@@ -115,7 +115,7 @@ static bool unescape(parser *p, const unsigned char *src, size_t len, text *out)
     size_t i = 0, n = 0, used;
 
     if (!dst) {
-        p->st = ldm_index_no_room(p->ck, "strings", p->err);
+        p->st = ldm_index_no_room(p->ck, out->pos, "strings", p->err);
         return false;
     }
     while (i < len) {
@@ -334,7 +334,7 @@ static bool read_metadata(parser *p, uint64_t at)
                       sizeof path - (sizeof prefix - 1));
         ldm_printable(val.data, val.len, value, sizeof value);
         if (!ldm_index_meta(p->ck, path, value, &p->st) && p->st)
-            p->st = ldm_index_no_room(p->ck, "metadata", p->err);
+            p->st = ldm_index_no_room(p->ck, key.pos, "metadata", p->err);
     } while (accept(p, ','));
     return expect(p, '}', "after __metadata__");
 }
@@ -361,7 +361,7 @@ static ldm_status check_ranges(const ldm_ckpt *ck, uint64_t data, ldm_error *err
     size_t i;
 
     if (!r)
-        return ldm_index_no_room(ck, "byte ranges", err);
+        return ldm_index_no_room(ck, data, "byte ranges", err);
     for (i = 0; i < ck->tensor_count; i++) {
         const ldm_tensor_info *t = &ck->tensors[i].info;
 

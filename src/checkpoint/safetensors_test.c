@@ -104,7 +104,7 @@ static void names_and_fields(void **state)
 {
     (void)state;
     refuse("{" T("a", "[0,8]") "," T("a", "[8,16]") "}", 16, LDM_ERR_FORMAT,
-           "two tensors are named 'a'");
+           "two tensors are named 'a' (the other at byte ");
     refuse("{\"__metadata__\":{},\"__metadata__\":{}}", 0, LDM_ERR_FORMAT, "a second __metadata__");
     refuse("{\"__metadata__\":{\"a\":1}}", 0, LDM_ERR_FORMAT, "expected '\"'");
     refuse("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 0, LDM_ERR_FORMAT,

@@ -65,7 +65,7 @@ static ldm_status place_storages(ldm_torch *t, const ldm_pk *keys, uint64_t pos,
                                     ldm_pk_kind_name(key->kind));
         text = ldm_arena_strndup(t->ck->scratch, key->u.text.data, key->u.text.len);
         if (!text)
-            return ldm_index_no_room(t->ck, "storage keys", err);
+            return ldm_index_no_room(t->ck, key->pos, "storage keys", err);
         found = ldm_names_find(t->by_key, t->count, text);
         if (!found)
             return ldm_source_error(src, err, LDM_ERR_FORMAT, key->pos,
@@ -112,7 +112,7 @@ ldm_status ldm_read_torch_legacy(ldm_ckpt *ck, ldm_error *err)
     size_t i;
 
     if (!t || !other)
-        return ldm_index_no_room(ck, "index", err);
+        return ldm_index_no_room(ck, 0, "index", err);
     t->ck = ck;
     t->src = ck->src;
     ck->format = "PyTorch legacy";

@@ -176,7 +176,7 @@ static ldm_status add_leaf(walk *w, const ldm_pk *v, bool *full, ldm_error *err)
     if (st)
         return st;
     *full = !ldm_index_meta(w->t->ck, w->path, value, &st);
-    return st ? ldm_index_no_room(w->t->ck, "metadata", err) : LDM_OK;
+    return st ? ldm_index_no_room(w->t->ck, w->t->src.base + v->pos, "metadata", err) : LDM_OK;
 }
 
 static void enter(walk *w, const ldm_pk *v)
@@ -216,7 +216,7 @@ ldm_status ldm_torch_metadata(ldm_torch *t, const ldm_pk *state, ldm_error *err)
     ldm_status st = LDM_OK;
 
     if (!w)
-        return ldm_index_no_room(t->ck, "metadata", err);
+        return ldm_index_no_room(t->ck, t->src.base, "metadata", err);
     w->t = t;
     w->state = state;
     enter(w, t->pickle.root);

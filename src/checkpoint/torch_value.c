@@ -72,7 +72,7 @@ static ldm_status read_persid(const ldm_torch *t, const ldm_pk *v, ldm_storage *
                                 "file again with a newer torch",
                                 show(item[2], &name));
     s->key = ldm_arena_strndup(t->ck->scratch, item[2]->u.text.data, item[2]->u.text.len);
-    return s->key ? LDM_OK : ldm_index_no_room(t->ck, "storages", err);
+    return s->key ? LDM_OK : ldm_index_no_room(t->ck, t->src.base + v->pos, "storages", err);
 }
 
 ldm_status ldm_torch_storages(ldm_torch *t, ldm_error *err)
@@ -91,7 +91,7 @@ ldm_status ldm_torch_storages(ldm_torch *t, ldm_error *err)
     t->storages = ldm_arena_alloc(t->ck->scratch, n, sizeof *t->storages);
     t->by_key = ldm_arena_alloc(t->ck->scratch, n, sizeof *t->by_key);
     if (!all || !ids || !names || !t->storages || !t->by_key)
-        return ldm_index_no_room(t->ck, "storages", err);
+        return ldm_index_no_room(t->ck, t->src.base, "storages", err);
     for (i = 0, v = t->pickle.persids; v; v = v->u.persid.next) {
         if (is_class_id(v->u.persid.id))
             continue;
@@ -373,7 +373,7 @@ static ldm_status index_globals(ldm_torch *t, ldm_error *err)
 
     ck->globals = ldm_arena_alloc(ck->keep, t->pickle.global_count, sizeof *ck->globals);
     if (!ck->globals)
-        return ldm_index_no_room(ck, "globals", err);
+        return ldm_index_no_room(ck, t->src.base, "globals", err);
     for (i = 0; i < t->pickle.global_count && !st; i++) {
         const ldm_pk *g = t->pickle.globals[i];
 
@@ -381,7 +381,7 @@ static ldm_status index_globals(ldm_torch *t, ldm_error *err)
         ck->globals[i].offset = t->src.base + g->pos;
         ck->globals[i].known = g->u.global.row != NULL;
         if (!ck->globals[i].name)
-            return ldm_index_no_room(ck, "globals", err);
+            return ldm_index_no_room(ck, ck->globals[i].offset, "globals", err);
         ck->global_count++;
         if (!g->u.global.row)
             st = ldm_index_warn(ck, err,

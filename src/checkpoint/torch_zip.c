@@ -14,7 +14,7 @@ static const ldm_zip_entry *find_in(const ldm_ckpt *ck, const ldm_zip *zip, cons
     const char *full = ldm_arena_printf(ck->scratch, "%s%s", top, name);
 
     if (!full) {
-        *st = ldm_index_no_room(ck, "entry names", err);
+        *st = ldm_index_no_room(ck, 0, "entry names", err);
         return NULL;
     }
     return ldm_zip_find(zip, full);
@@ -48,7 +48,7 @@ static ldm_status find_pickle(const ldm_ckpt *ck, const ldm_zip *zip, const ldm_
                                 "by torch.save",
                                 zip->count);
     *top = ldm_arena_strndup(ck->scratch, (*out)->name, strlen((*out)->name) - leaf_len);
-    return *top ? LDM_OK : ldm_index_no_room(ck, "entry names", err);
+    return *top ? LDM_OK : ldm_index_no_room(ck, (*out)->header_offset, "entry names", err);
 }
 
 static ldm_status check_byteorder(ldm_ckpt *ck, const ldm_zip *zip, const char *top, ldm_error *err)
@@ -83,7 +83,7 @@ static ldm_status place_storages(ldm_torch *t, const ldm_zip *zip, const char *t
         const ldm_zip_entry *e = key ? find_in(t->ck, zip, top, key, &st, err) : NULL;
 
         if (!key)
-            return ldm_index_no_room(t->ck, "entry names", err);
+            return ldm_index_no_room(t->ck, t->src.base + s->pos, "entry names", err);
         if (st)
             return st;
         if (!e)
@@ -113,7 +113,7 @@ ldm_status ldm_read_torch_zip(ldm_ckpt *ck, ldm_error *err)
     ldm_status st;
 
     if (!t)
-        return ldm_index_no_room(ck, "index", err);
+        return ldm_index_no_room(ck, 0, "index", err);
     t->ck = ck;
     ck->format = "PyTorch zip";
     st = ldm_zip_open(&ck->src, ck->scratch, &zip, err);
