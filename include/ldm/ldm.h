@@ -46,6 +46,7 @@ typedef struct ldm_model_options {
     size_t config_count;
     const char *config_text;    /* YAML text as the first layer (a recipe's merged config), in the
                                    place of the shipped model's own; NULL: none */
+    const char *config_name;    /* what messages call that text; NULL: "recipe" */
     const char *const *sets;    /* OmegaConf dot-list assignments, after the files */
     size_t set_count;
     ldm_tristate ema;           /* AUTO: EMA when the config's use_ema allows it and the file has it */

@@ -158,6 +158,7 @@ static int open_model(task *t)
 
     ldm_model_opts_export(&t->o->model, t->cli, &mo);
     mo.config_text = t->o->config_text;
+    mo.config_name = t->o->config_name;
     mo.max_memory = ldm_fit_limit(t->o);
     mo.dry_run = t->o->dry_run;
     st = ldm_model_open(&mo, &t->model, &err);

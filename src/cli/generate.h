@@ -24,6 +24,7 @@ typedef struct ldm_generate_opts {
     bool grid, npz, json, quiet;
     bool dry_run, resume;
     const char *config_text; /* the recipe's config; NULL without --like */
+    const char *config_name; /* what messages call it */
 } ldm_generate_opts;
 
 /* ---- where pictures go ----------------------------------------------------------------------- */
@@ -58,6 +59,7 @@ typedef struct ldm_recipe {
     json_t *root;       /* NULL: none; strings in options point into it */
     const char *ckpt;   /* as the recipe names it; NULL: the shipped model */
     const char *sha256; /* NULL: not recorded */
+    char *name;         /* "FILE: recipe" */
 } ldm_recipe;
 
 /* Reads the recipe in the PNG `path` and puts its settings into o. An exit code. */

@@ -145,6 +145,11 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
         return ldm_cli_fail(cmd, st, &err);
     r->root = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
     ldm_release(text);
+    r->name = malloc(strlen(path) + sizeof ": recipe");
+    if (!r->name)
+        return ldm_cli_nomem(cmd);
+    sprintf(r->name, "%s: recipe", path);
+    o->config_name = r->name;
     if (!json_is_object(r->root)) {
         ldm_cli_say(cmd, "--like: the recipe in %s is damaged: %s", path,
                     r->root ? "it is not a JSON object" : jerr.text);
@@ -156,6 +161,7 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
 void ldm_recipe_free(ldm_recipe *r)
 {
     json_decref(r->root);
+    free(r->name);
     memset(r, 0, sizeof *r);
 }
 

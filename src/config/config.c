@@ -125,6 +125,11 @@ ldm_status ldm_config_load(ldm_config *cfg, const char *path, ldm_error *err)
     return st;
 }
 
+const char *ldm_config_file(const ldm_config *cfg)
+{
+    return cfg->source_count ? cfg->sources[0] : "no file";
+}
+
 const ldm_value *ldm_config_root(const ldm_config *cfg)
 {
     return cfg->root;

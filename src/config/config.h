@@ -54,6 +54,9 @@ ldm_status ldm_config_set(ldm_config *cfg, const char *assignment, ldm_error *er
 /* The root map; never NULL. */
 const ldm_value *ldm_config_root(const ldm_config *cfg);
 
+/* The first file that was laid, for messages about the whole. */
+const char *ldm_config_file(const ldm_config *cfg);
+
 /* The value at a dotted path below `v`, NULL where there is none (or v is NULL). */
 const ldm_value *ldm_value_find(const ldm_value *v, const char *path);
 

@@ -49,7 +49,8 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
     if (st)
         return st;
     if (opt->config_text) {
-        st = ldm_config_load_text(cfg, "recipe", opt->config_text, strlen(opt->config_text), err);
+        st = ldm_config_load_text(cfg, opt->config_name ? opt->config_name : "recipe",
+                                  opt->config_text, strlen(opt->config_text), err);
     } else if (!opt->ckpt) {
         const char *path = ldm_arena_printf(texts, "%s/config.yaml", dir);
 

@@ -683,8 +683,9 @@ ldm_status ldm_spec_read_params(ldm_spec *s, const ldm_config *cfg, ldm_error *e
 
     if (!model)
         return ldm_error_set(err, LDM_ERR_CONFIG,
-                             "the configuration has no `model:` section; a CompVis YAML begins "
-                             "with one");
+                             "%s: the configuration has no `model:` section; a CompVis YAML begins "
+                             "with one",
+                             ldm_config_file(cfg));
     st = read_diffusion(&r, model);
     if (!st)
         st = find_stray_overrides(&r, root, model);

@@ -12,137 +12,9 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <libdeflate.h>
 
-#include "checkpoint/testing.h"
-
-#define TINY_CKPT "tests/data/tiny/model.ckpt"
-#define TINY_CONFIG "tests/data/tiny/config.yaml"
-
-enum {
-    /* The promise is 200 ms and 64 MB; a busy or slow machine may take twice the time. */
-    MAX_MS = 400,
-    MAX_MB = 64,
-    FILE_BYTES = LDM_TEST_BARS ? 10 << 20 : 1 << 20,
-    YAML_BYTES = LDM_TEST_BARS ? (4 << 20) - 64 : 1 << 20 /* larger ones are refused unread */
-};
-
-typedef struct place {
-    char dir[64], ckpt[96], yaml[96], said[96];
-} place;
-
-static int begin(void **state)
-{
-    place *p = calloc(1, sizeof *p);
-
-    assert_non_null(p);
-    snprintf(p->dir, sizeof p->dir, "%s", "/tmp/ldm-hostile.XXXXXX");
-    assert_non_null(mkdtemp(p->dir));
-    snprintf(p->ckpt, sizeof p->ckpt, "%s/model.ckpt", p->dir);
-    snprintf(p->yaml, sizeof p->yaml, "%s/config.yaml", p->dir);
-    snprintf(p->said, sizeof p->said, "%s/said", p->dir);
-    *state = p;
-    return 0;
-}
-
-static int end(void **state)
-{
-    place *p = *state;
-
-    unlink(p->ckpt);
-    unlink(p->yaml);
-    unlink(p->said);
-    rmdir(p->dir);
-    free(p);
-    return 0;
-}
-
-/* Writes b to a file and releases it: what this process holds would count as its child's. */
-static size_t write_file(const char *path, bytes *b)
-{
-    FILE *f = fopen(path, "wb");
-    size_t size = b->len;
-
-    assert_non_null(f);
-    assert_true(!b->len || fwrite(b->data, 1, b->len, f) == b->len); /* an empty one has no data */
-    assert_int_equal(fclose(f), 0);
-    bytes_free(b);
-    return size;
-}
-
-/* ---- running the program --------------------------------------------------------------------- */
-
-typedef struct spent {
-    int code; /* -1: ended by a signal */
-    double ms, mb;
-    char line[1024]; /* the first of stderr */
-    int lines;
-} spent;
-
-static spent run(const place *p, const char *const *args)
-{
-    const char *argv[16] = {LDM_TEST_PROGRAM};
-    spent s = {.code = -1};
-    struct rusage used;
-    char rest[1024];
-    size_t i;
-    int status;
-    pid_t pid;
-    FILE *f;
-
-    for (i = 0; args[i]; i++)
-        argv[i + 1] = args[i];
-    pid = fork();
-    assert_true(pid >= 0);
-    if (!pid) {
-        int null = open("/dev/null", O_RDWR), said = creat(p->said, 0600);
-
-        unsetenv("MALLOC_MMAP_THRESHOLD_"); /* see CMakeLists.txt */
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-        dup2(said, STDERR_FILENO);
-        execv(LDM_TEST_PROGRAM, (char *const *)(uintptr_t)argv);
-        _exit(127);
-    }
-    assert_int_equal(wait4(pid, &status, 0, &used), pid);
-    if (WIFEXITED(status))
-        s.code = WEXITSTATUS(status);
-    s.ms = 1e3 * (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-           1e-3 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
-    s.mb = (double)used.ru_maxrss / 1024;
-    f = fopen(p->said, "r");
-    assert_non_null(f);
-    if (fgets(s.line, sizeof s.line, f))
-        s.lines = 1;
-    while (fgets(rest, sizeof rest, f))
-        s.lines++;
-    fclose(f);
-    return s;
-}
-
-/* One command on a file of `size` bytes. loads: it may also be a file without a fault. */
-static void expect_refusal(const place *p, const char *name, const char *const *args, size_t size,
-                           bool loads)
-{
-    spent s = run(p, args);
-    double beyond = s.mb - (double)size / (1 << 20);
-
-    printf("%-24s %-7s code %d %4.0f ms %5.1f MB  %.*s\n", name, args[0], s.code, s.ms, beyond,
-           (int)strcspn(s.line, "\n") < 90 ? (int)strcspn(s.line, "\n") : 90, s.line);
-    if (s.code != 1 && s.code != 3 && !(loads && !s.code))
-        fail_msg("%s: %s ended with %d: %s", name, args[0], s.code, s.line);
-    if (s.lines != (s.code == 1) ||
-        (s.code == 1 && !strstr(s.line, p->dir) && !strstr(s.line, "the configuration has no")))
-        fail_msg("%s: %s: expected one line that names the file: %s", name, args[0], s.line);
-    if (LDM_TEST_BARS && (s.ms > MAX_MS || beyond > MAX_MB))
-        fail_msg("%s: %s took %.0f ms (at most %d) and %.1f MB beyond the file (at most %d)", name,
-                 args[0], s.ms, MAX_MS, beyond, MAX_MB);
-}
+#include "hostile.h"
 
 static void refuse_ckpt(const place *p, const char *name, bytes *b)
 {
@@ -631,7 +503,9 @@ static void end_png(bytes *b, uint32_t side)
 static void recipes(void **state)
 {
     const place *p = *state;
-    const char *const like[] = {"generate", "--dry-run", "--like", p->yaml, NULL};
+    const char *const like[] = {"generate", "--dry-run", "--like", p->yaml,
+                                "--ckpt",   TINY_CKPT,   NULL};
+    static const char broken[] = "ldm\0{\"config\": \"model: [\"}";
     bytes b = {0}, text = {0};
     size_t packed, i;
     void *zeros = calloc(15, 1 << 20), *data = deflated(zeros, (size_t)15 << 20, &packed);
@@ -653,6 +527,10 @@ static void recipes(void **state)
         put_chunk(&b, "tEXt", "a\0b", 3);
     end_png(&b, 1);
     expect_refusal(p, "many texts", like, write_file(p->yaml, &b), false);
+    begin_png(&b, 1);
+    put_chunk(&b, "tEXt", broken, sizeof broken - 1);
+    end_png(&b, 1);
+    expect_refusal(p, "a recipe's configuration", like, write_file(p->yaml, &b), false);
     bytes_free(&text);
     free(data);
     free(zeros);
@@ -724,7 +602,7 @@ static void bits_turned(void **state)
 
         b.data[at] ^= (unsigned char)(1u << k % 8);
         write_file(p->ckpt, &b);
-        s = run(p, check);
+        s = run_program(p, check);
         if ((s.code != 0 && s.code != 1 && s.code != 3) || s.lines != (s.code == 1))
             fail_msg("bit %zu of byte %zu: code %d, %d lines: %s", k % 8, at, s.code, s.lines,
                      s.line);
@@ -773,7 +651,7 @@ static void strides_of_zero(void **state)
     memcpy(b.data + at, zeros, sizeof zeros - 1);
     forget_crc(&b, "model/data.pkl");
     write_file(p->ckpt, &b);
-    s = run(p, check);
+    s = run_program(p, check);
     assert_int_equal(s.code, 3);
     assert_int_equal(s.lines, 1);
     assert_non_null(strstr(s.line, "repeats its elements (stride 0 in dimension 0)"));
@@ -782,20 +660,20 @@ static void strides_of_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(pickles_of_one_opcode, begin, end),
-        cmocka_unit_test_setup_teardown(pickles_of_many_globals, begin, end),
-        cmocka_unit_test_setup_teardown(pickles_that_nest_and_copy, begin, end),
-        cmocka_unit_test_setup_teardown(many_tensors, begin, end),
-        cmocka_unit_test_setup_teardown(many_storages, begin, end),
-        cmocka_unit_test_setup_teardown(values_without_end, begin, end),
-        cmocka_unit_test_setup_teardown(many_entries, begin, end),
-        cmocka_unit_test_setup_teardown(safetensors_headers, begin, end),
-        cmocka_unit_test_setup_teardown(configurations, begin, end),
-        cmocka_unit_test_setup_teardown(recipes, begin, end),
-        cmocka_unit_test_setup_teardown(cascades, begin, end),
-        cmocka_unit_test_setup_teardown(cut_off_anywhere, begin, end),
-        cmocka_unit_test_setup_teardown(bits_turned, begin, end),
-        cmocka_unit_test_setup_teardown(strides_of_zero, begin, end),
+        cmocka_unit_test_setup_teardown(pickles_of_one_opcode, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(pickles_of_many_globals, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(pickles_that_nest_and_copy, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(many_tensors, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(many_storages, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(values_without_end, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(many_entries, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(safetensors_headers, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(configurations, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(recipes, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(cascades, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(cut_off_anywhere, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(bits_turned, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(strides_of_zero, place_begin, place_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

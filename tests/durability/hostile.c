@@ -1,0 +1,111 @@
+/* See hostile.h. */
+#include "hostile.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int place_begin(void **state)
+{
+    place *p = calloc(1, sizeof *p);
+
+    assert_non_null(p);
+    snprintf(p->dir, sizeof p->dir, "%s", "/tmp/ldm-hostile.XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    snprintf(p->ckpt, sizeof p->ckpt, "%s/model.ckpt", p->dir);
+    snprintf(p->yaml, sizeof p->yaml, "%s/config.yaml", p->dir);
+    snprintf(p->said, sizeof p->said, "%s/said", p->dir);
+    *state = p;
+    return 0;
+}
+
+int place_end(void **state)
+{
+    place *p = *state;
+
+    unlink(p->ckpt);
+    unlink(p->yaml);
+    unlink(p->said);
+    rmdir(p->dir);
+    free(p);
+    return 0;
+}
+
+size_t write_file(const char *path, bytes *b)
+{
+    FILE *f = fopen(path, "wb");
+    size_t size = b->len;
+
+    assert_non_null(f);
+    assert_true(!b->len || fwrite(b->data, 1, b->len, f) == b->len); /* an empty one has no data */
+    assert_int_equal(fclose(f), 0);
+    bytes_free(b);
+    return size;
+}
+
+spent run_program(const place *p, const char *const *args)
+{
+    const char *argv[16] = {LDM_TEST_PROGRAM};
+    spent s = {.code = -1};
+    struct rusage used;
+    char rest[1024];
+    size_t i;
+    int status;
+    pid_t pid;
+    FILE *f;
+
+    for (i = 0; args[i]; i++)
+        argv[i + 1] = args[i];
+    pid = fork();
+    assert_true(pid >= 0);
+    if (!pid) {
+        int null = open("/dev/null", O_RDWR), said = creat(p->said, 0600);
+
+        unsetenv("MALLOC_MMAP_THRESHOLD_"); /* see CMakeLists.txt */
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        dup2(said, STDERR_FILENO);
+        execv(LDM_TEST_PROGRAM, (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    assert_int_equal(wait4(pid, &status, 0, &used), pid);
+    if (WIFEXITED(status))
+        s.code = WEXITSTATUS(status);
+    s.ms = 1e3 * (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           1e-3 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+    s.mb = (double)used.ru_maxrss / 1024;
+    f = fopen(p->said, "r");
+    assert_non_null(f);
+    if (fgets(s.line, sizeof s.line, f))
+        s.lines = 1;
+    while (fgets(rest, sizeof rest, f))
+        s.lines++;
+    fclose(f);
+    return s;
+}
+
+void expect_refusal(const place *p, const char *name, const char *const *args, size_t size,
+                    bool loads)
+{
+    spent s = run_program(p, args);
+    double beyond = s.mb - (double)size / (1 << 20);
+
+    printf("%-24s %-7s code %d %4.0f ms %5.1f MB  %.*s\n", name, args[0], s.code, s.ms, beyond,
+           (int)strcspn(s.line, "\n") < 90 ? (int)strcspn(s.line, "\n") : 90, s.line);
+    if (s.code != 1 && s.code != 3 && !(loads && !s.code))
+        fail_msg("%s: %s ended with %d: %s", name, args[0], s.code, s.line);
+    if (s.lines != (s.code == 1) || (s.code == 1 && !strstr(s.line, p->dir)))
+        fail_msg("%s: %s: expected one line that names the file: %s", name, args[0], s.line);
+    if (LDM_TEST_BARS && (s.ms > MAX_MS || beyond > MAX_MB))
+        fail_msg("%s: %s took %.0f ms (at most %d) and %.1f MB beyond the file (at most %d)", name,
+                 args[0], s.ms, MAX_MS, beyond, MAX_MB);
+}
