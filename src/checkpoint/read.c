@@ -26,23 +26,45 @@ static uint64_t span_elems(const ldm_tensor_info *t)
     return last + 1;
 }
 
+/* The view with as few and as long dimensions as show the same: those of one element fall away, and
+ * two that lie behind one another become one. Returns their number, 1 or more. */
+static int compact(const ldm_tensor_info *t, uint64_t *shape, uint64_t *stride)
+{
+    int n = 0, d;
+
+    for (d = 0; d < t->ndim; d++) {
+        if (t->shape[d] == 1)
+            continue;
+        if (n && stride[n - 1] == t->shape[d] * t->stride[d]) {
+            shape[n - 1] *= t->shape[d];
+            stride[n - 1] = t->stride[d];
+            continue;
+        }
+        shape[n] = t->shape[d];
+        stride[n++] = t->stride[d];
+    }
+    if (!n)
+        shape[n++] = 1;
+    return n;
+}
+
 /* Rows along the last dimension, the others counted like an odometer. */
 static void gather(const ldm_tensor_info *t, const unsigned char *first, float *dst)
 {
     const size_t elem = ldm_dtype_size(t->dtype);
-    const int last = t->ndim - 1;
-    uint64_t index[LDM_MAX_DIMS] = {0};
+    uint64_t shape[LDM_MAX_DIMS] = {0}, stride[LDM_MAX_DIMS] = {0}, index[LDM_MAX_DIMS] = {0};
+    const int last = compact(t, shape, stride) - 1;
     uint64_t at = 0, done;
     int d;
 
-    for (done = 0; done < t->numel; done += t->shape[last]) {
-        ldm_convert_f32(t->dtype, first + at * elem, (size_t)t->stride[last],
-                        (size_t)t->shape[last], dst + done);
+    for (done = 0; done < t->numel; done += shape[last]) {
+        ldm_convert_f32(t->dtype, first + at * elem, (size_t)stride[last], (size_t)shape[last],
+                        dst + done);
         for (d = last - 1; d >= 0; d--) {
-            at += t->stride[d];
-            if (++index[d] < t->shape[d])
+            at += stride[d];
+            if (++index[d] < shape[d])
                 break;
-            at -= t->stride[d] * t->shape[d];
+            at -= stride[d] * shape[d];
             index[d] = 0;
         }
     }

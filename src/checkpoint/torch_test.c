@@ -69,6 +69,10 @@ static void views_are_gathered(void **state)
     expect_view((pk_view){F, 7, 2, {2, 2}, {0, 0}}, (float[]){7, 7, 7, 7}, 4);
     expect_view((pk_view){F, 0, 3, {2, 2, 2}, {1, 2, 4}}, (float[]){0, 4, 2, 6, 1, 5, 3, 7}, 8);
     expect_view((pk_view){F, 3, 0, {0}, {0}}, numbers + 3, 1);
+    expect_view((pk_view){F, 0, 3, {1, 3, 1}, {5, 2, 9}}, (float[]){0, 2, 4}, 3);
+    expect_view((pk_view){F, 1, 4, {2, 1, 2, 1}, {4, 7, 2, 7}}, (float[]){1, 3, 5, 7}, 4);
+    expect_view((pk_view){F, 0, 3, {2, 2, 2}, {1, 4, 2}}, (float[]){0, 2, 4, 6, 1, 3, 5, 7}, 8);
+    expect_view((pk_view){F, 0, 3, {2, 2, 2}, {0, 2, 1}}, (float[]){0, 1, 2, 3, 0, 1, 2, 3}, 8);
     expect_view((pk_view){F, 8, 2, {0, 3}, {3, 1}}, numbers, 0);
     expect_view((pk_view){F, 5, 2, {1, 3}, {INT64_MAX, 1}}, numbers + 5, 3);
 }
