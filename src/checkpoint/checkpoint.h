@@ -12,7 +12,8 @@
 
 typedef struct ldm_ckpt ldm_ckpt;
 
-enum { LDM_MAX_DIMS = 8 };
+/* Far beyond what a checkpoint has; a report of so many is still small. */
+enum { LDM_MAX_DIMS = 8, LDM_MAX_TENSORS = 20000 };
 
 /* name, bytes per element */
 #define LDM_DTYPE_LIST(X)                                                                          \

@@ -97,10 +97,14 @@ ldm_status ldm_index_dense(ldm_tensor_info *t, const char *what, const ldm_sourc
 ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t name_len,
                          const ldm_source *src, uint64_t pos, ldm_error *err)
 {
-    char *copy = ldm_arena_strndup(ck->keep, name, name_len);
+    char *copy;
     size_t i, len;
     ldm_status st;
 
+    if (ck->tensor_count == LDM_MAX_TENSORS)
+        return ldm_source_error(src, err, LDM_ERR_LIMIT, pos,
+                                "more than %d tensors, no checkpoint has so many", LDM_MAX_TENSORS);
+    copy = ldm_arena_strndup(ck->keep, name, name_len);
     if (!copy)
         return ldm_index_no_room(ck, src->base + pos, "names", err);
     for (i = 0; i < name_len; i += len) {

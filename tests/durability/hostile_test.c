@@ -358,6 +358,40 @@ static void safetensors_headers(void **state)
 #undef EMPTY
 }
 
+/* As many tensors as are read, and one more; the rest of the file is one. */
+static void tensors_to_the_limit(void **state)
+{
+    static const char row[] =
+        "{\"dtype\":\"F32\",\"shape\":[0,1,1,1,1,1,1,1],\"data_offsets\":[0,0]}";
+    enum { DATA = 6 << 20 };
+    const place *p = *state;
+    const char *const inspect[] = {"inspect", p->ckpt, "--json", "--all", NULL};
+    char text[200], *zeros = calloc(1, DATA);
+    size_t size;
+    int more, i;
+
+    assert_non_null(zeros);
+    for (more = 0; more < 2; more++) {
+        bytes b = {0};
+
+        put_le(&b, 0, 8);
+        put_text(&b, "{");
+        for (i = 1; i < LDM_MAX_TENSORS + more; i++) {
+            snprintf(text, sizeof text, "\"model.diffusion_model.%05d\":%s,", i, row);
+            put_text(&b, text);
+        }
+        snprintf(text, sizeof text,
+                 "\"a\":{\"dtype\":\"U8\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", DATA, DATA);
+        put_text(&b, text);
+        set_le(&b, 0, b.len - 8, 8);
+        put(&b, zeros, DATA);
+        size = b.len;
+        refuse_ckpt(p, more ? "too many tensors" : "20000 tensors", &b);
+        expect_refusal(p, "all of them", inspect, size, true);
+    }
+    free(zeros);
+}
+
 /* ---- configurations -------------------------------------------------------------------------- */
 
 static const repeated texts[] = {
@@ -668,6 +702,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(values_without_end, place_begin, place_end),
         cmocka_unit_test_setup_teardown(many_entries, place_begin, place_end),
         cmocka_unit_test_setup_teardown(safetensors_headers, place_begin, place_end),
+        cmocka_unit_test_setup_teardown(tensors_to_the_limit, place_begin, place_end),
         cmocka_unit_test_setup_teardown(configurations, place_begin, place_end),
         cmocka_unit_test_setup_teardown(recipes, place_begin, place_end),
         cmocka_unit_test_setup_teardown(cascades, place_begin, place_end),
