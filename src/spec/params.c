@@ -11,6 +11,9 @@
 #include "spec/private.h"
 #include "spec/builder.h"
 
+/* Of keys that nothing reads: each is told, and sought for in all that there are. */
+enum { MAX_UNKNOWN = 1000 };
+
 typedef enum kind {
     K_INT, /* int; null sets -1 */
     K_BOOL,
@@ -195,6 +198,9 @@ static ldm_status add_unknown(reader *r, const char *prefix, const ldm_value *v,
     ldm_unknown_key *u;
     size_t i, best = 3;
 
+    if (s->unknown_count == MAX_UNKNOWN)
+        return ldm_value_error(
+            v, r->err, "is one more than %d keys that nothing reads; take them out", MAX_UNKNOWN);
     if (!ldm_grow(&s->unknown, &s->priv->unknown_cap, s->unknown_count + 1, sizeof *s->unknown))
         return nomem(r);
     u = &s->unknown[s->unknown_count];

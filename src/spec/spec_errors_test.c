@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "spec/spec.h"
 #include "spec/testing.h"
 
@@ -144,6 +145,31 @@ static void refusals_name_line_and_reason(void **state)
             fail_msg("%s: line %d, expected %d: %s", r->replace, err.line, line, err.msg);
         assert_int_equal(create(text, NULL), r->status); /* no error record: the same */
         free(text);
+    }
+}
+
+/* Every key that nothing reads is told, so that they are counted. */
+static void unknown_keys_are_counted(void **state)
+{
+    static const char before[] = "image_size: 16\n";
+    const char *at = strstr(base_text, before) + strlen(before);
+    int n, i;
+
+    (void)state;
+    for (n = 1000; n <= 1001; n++) {
+        ldm_str text = {0};
+        ldm_error err;
+
+        ldm_str_append(&text, base_text, (size_t)(at - base_text));
+        for (i = 0; i < n; i++)
+            ldm_str_printf(&text, "        k%04d: 1\n", i);
+        ldm_str_puts(&text, at);
+        assert_false(text.failed);
+        assert_int_equal(create(text.data, &err), n == 1000 ? LDM_OK : LDM_ERR_CONFIG);
+        if (n > 1000)
+            assert_non_null(
+                strstr(err.msg, "k1000: is one more than 1000 keys that nothing reads"));
+        ldm_str_free(&text);
     }
 }
 
@@ -362,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals_name_line_and_reason),
         cmocka_unit_test(refusals_of_combinations),
+        cmocka_unit_test(unknown_keys_are_counted),
         cmocka_unit_test(hostile_values_end_in_an_answer),
         cmocka_unit_test(every_allocation_may_fail),
     };
