@@ -3,6 +3,7 @@
  * .format_version, ...) carry nothing that is needed. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "checkpoint/torch.h"
 #include "checkpoint/zip.h"
@@ -20,27 +21,39 @@ static const ldm_zip_entry *find_in(const ldm_ckpt *ck, const ldm_zip *zip, cons
     return ldm_zip_find(zip, full);
 }
 
-/* The only entry "X/data.pkl" (or "data.pkl"); *top gets "X/". */
+/* Whether an entry's last part is data.pkl, in letters of either case: some reader would take it.
+ */
+static bool looks_like_pickle(const char *name, const char *leaf)
+{
+    const char *slash = strrchr(name, '/');
+
+    return !strcasecmp(slash ? slash + 1 : name, leaf);
+}
+
+/* The only entry "X/data.pkl" (or "data.pkl"); *top gets "X/". None beside it may be taken for it.
+ */
 static ldm_status find_pickle(const ldm_ckpt *ck, const ldm_zip *zip, const ldm_zip_entry **out,
                               const char **top, ldm_error *err)
 {
     static const char leaf[] = "data.pkl";
     const size_t leaf_len = sizeof leaf - 1;
+    const ldm_zip_entry *first = NULL;
     size_t i;
 
     *out = NULL;
     for (i = 0; i < zip->count; i++) {
         const ldm_zip_entry *e = &zip->entries[i];
         const char *slash = strchr(e->name, '/');
-        const char *rest = slash ? slash + 1 : e->name;
 
-        if (strcmp(rest, leaf) != 0)
+        if (!looks_like_pickle(e->name, leaf))
             continue;
-        if (*out)
+        if (first)
             return ldm_source_error(&ck->src, err, LDM_ERR_FORMAT, e->header_offset,
                                     "a second main pickle '%.120s' beside '%.120s'", e->name,
-                                    (*out)->name);
-        *out = e;
+                                    first->name);
+        first = e;
+        if (!strcmp(slash ? slash + 1 : e->name, leaf))
+            *out = e;
     }
     if (!*out)
         return ldm_source_error(&ck->src, err, LDM_ERR_FORMAT, 0,

@@ -200,6 +200,24 @@ static ldm_status read_local(const ldm_source *s, const directory *dir, ldm_zip_
     return LDM_OK;
 }
 
+/* Nothing is ever unpacked, but no honest archive has such a name: "/x", or ".." between slashes of
+ * either kind. */
+static bool leads_out(const char *name)
+{
+    const char *at = name;
+
+    if (*name == '/')
+        return true;
+    while (at) {
+        const size_t len = strcspn(at, "/\\");
+
+        if (len == 2 && at[0] == '.' && at[1] == '.')
+            return true;
+        at = at[len] ? at + len + 1 : NULL;
+    }
+    return false;
+}
+
 /* One record of the directory at *pos; moves *pos behind it. */
 static ldm_status read_central(const ldm_source *s, const directory *dir, uint64_t *pos,
                                ldm_arena *arena, ldm_zip_entry *e, ldm_error *err)
@@ -224,6 +242,11 @@ static ldm_status read_central(const ldm_source *s, const directory *dir, uint64
     e->name = ldm_arena_strndup(arena, (const char *)p + CENTRAL_BYTES, name_len);
     if (!e->name)
         return no_room(s, arena, *pos, err);
+    if (leads_out(e->name))
+        return ldm_source_error(s, err, LDM_ERR_UNSAFE, *pos,
+                                "the name of zip entry '%.120s' leads out of its archive; nothing "
+                                "was unpacked",
+                                e->name);
     flags = ldm_le16(p + 8);
     method = ldm_le16(p + 10);
     e->crc = ldm_le32(p + 16);
