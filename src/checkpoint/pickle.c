@@ -12,7 +12,8 @@
 enum {
     MAX_PROTOCOL = 5,
     MAX_GLOBAL_NAME = 1000,
-    MAX_INT_BYTES = 128 /* of a LONG: torch's magic number has 10 */
+    MAX_INT_BYTES = 128, /* of a LONG: torch's magic number has 10 */
+    MAX_DEPTH = 1000     /* Python's own pickler ends there, by its limit on recursion */
 };
 
 typedef struct machine {
@@ -309,11 +310,22 @@ static void push_text_line(machine *m)
         push_text(m, LDM_PK_STR, dst, n);
 }
 
+/* v goes into outer. What is put into v afterwards is not seen, nor does a pickler write so. */
+static void nest(machine *m, ldm_pk *outer, const ldm_pk *v)
+{
+    if (v != outer && v->depth == MAX_DEPTH)
+        FAIL(m, LDM_ERR_LIMIT, "values nested more than %d deep", MAX_DEPTH);
+    else if (v != outer && v->depth >= outer->depth)
+        outer->depth = v->depth + 1;
+}
+
 static bool seq_append(machine *m, ldm_pk *v, ldm_pk **items, size_t count)
 {
-    size_t need, cap = v->u.seq.cap;
+    size_t need, cap = v->u.seq.cap, i;
     ldm_pk **bigger;
 
+    for (i = 0; i < count && !m->st; i++)
+        nest(m, v, items[i]);
     if (m->st || !count)
         return !m->st;
     need = v->u.seq.count + count; /* both are bounded by the stream's length */
@@ -578,25 +590,23 @@ static void push_call(machine *m, ldm_pk *callee, ldm_pk *args)
     }
     v = make(m, LDM_PK_OBJECT);
     if (v) {
+        nest(m, v, callee);
+        nest(m, v, args);
         v->u.object.callee = callee;
         v->u.object.args = args;
     }
     push(m, v);
 }
 
-static void reduce(machine *m)
+/* NEWOBJ_EX has keyword arguments on top; they fall away. */
+static void reduce(machine *m, bool keywords)
 {
-    ldm_pk *args = pop(m), *callee = pop(m);
+    ldm_pk *args = pop(m), *callee;
 
+    if (keywords)
+        args = pop(m);
+    callee = pop(m);
     push_call(m, callee, args);
-}
-
-static void new_object_ex(machine *m)
-{
-    ldm_pk *kwargs = pop(m), *args = pop(m), *cls = pop(m);
-
-    if (kwargs)
-        push_call(m, cls, args);
 }
 
 /* INST names its class on two lines, OBJ has it below the arguments; both take them from a mark. */
@@ -640,6 +650,7 @@ static void push_persid(machine *m, ldm_pk *id)
 
     if (!v)
         return;
+    nest(m, v, id);
     v->u.persid.id = id;
     v->u.persid.storage = SIZE_MAX;
     *m->last_persid = v;
@@ -719,15 +730,12 @@ static void step(machine *m)
     case 0x8b: push_long(m, take_uint(m, 4)); break;
     case 'G': push_binfloat(m); break;
     case 'S': case 'V': push_text_line(m); break;
-    case 'X': push_counted(m, LDM_PK_STR, 4); break;
-    case 0x8c: push_counted(m, LDM_PK_STR, 1); break;
+    case 'X': case 'T': push_counted(m, LDM_PK_STR, 4); break;
+    case 0x8c: case 'U': push_counted(m, LDM_PK_STR, 1); break;
     case 0x8d: push_counted(m, LDM_PK_STR, 8); break;
-    case 'T': push_counted(m, LDM_PK_STR, 4); break;
-    case 'U': push_counted(m, LDM_PK_STR, 1); break;
     case 'B': push_counted(m, LDM_PK_BYTES, 4); break;
     case 'C': push_counted(m, LDM_PK_BYTES, 1); break;
-    case 0x8e: push_counted(m, LDM_PK_BYTES, 8); break;
-    case 0x96: push_counted(m, LDM_PK_BYTES, 8); break;
+    case 0x8e: case 0x96: push_counted(m, LDM_PK_BYTES, 8); break;
     case 0x98: break; /* READONLY_BUFFER changes nothing that is seen here */
     case ')': push_kind(m, LDM_PK_TUPLE); break;
     case ']': push_kind(m, LDM_PK_LIST); break;
@@ -737,9 +745,7 @@ static void step(machine *m)
     case 'l': push_from_mark(m, LDM_PK_LIST); break;
     case 'd': push_from_mark(m, LDM_PK_DICT); break;
     case 0x91: push_from_mark(m, LDM_PK_SET); break;
-    case 0x85: push_tuple_n(m, 1); break;
-    case 0x86: push_tuple_n(m, 2); break;
-    case 0x87: push_tuple_n(m, 3); break;
+    case 0x85: case 0x86: case 0x87: push_tuple_n(m, (size_t)(m->op - 0x84)); break;
     case 'a': add_one(m, LDM_PK_LIST); break;
     case 's': add_one(m, LDM_PK_DICT); break;
     case 'e': add_from_mark(m, LDM_PK_LIST); break;
@@ -754,21 +760,16 @@ static void step(machine *m)
     case 'j': memo_get(m, take_uint(m, 4)); break;
     case 'c': push(m, take_global_lines(m)); break;
     case 0x93: stack_global(m); break;
-    case 0x82: extension(m, 1); break;
-    case 0x83: extension(m, 2); break;
-    case 0x84: extension(m, 4); break;
-    case 'R': case 0x81: reduce(m); break; /* NEWOBJ: as REDUCE, on a class */
-    case 0x92: new_object_ex(m); break;
+    case 0x82: case 0x83: case 0x84: extension(m, 1u << (m->op - 0x82)); break;
+    case 'R': case 0x81: case 0x92: reduce(m, m->op == 0x92); break; /* NEWOBJ: as REDUCE */
     case 'i': instance(m, true); break;
     case 'o': instance(m, false); break;
     case 'b': build(m); break;
     case 'P': push_persid_line(m); break;
     case 'Q': push_persid(m, pop(m)); break;
     case '.': stop(m); break;
+    case 0x97: FAIL(m, LDM_ERR_UNSUPPORTED, "a pickle with out-of-band buffers"); break;
     /* clang-format on */
-    case 0x97:
-        FAIL(m, LDM_ERR_UNSUPPORTED, "a pickle with out-of-band buffers");
-        break;
     default:
         FAIL(m, LDM_ERR_FORMAT, "0x%02x is no pickle opcode: the file is damaged", (unsigned)m->op);
         break;

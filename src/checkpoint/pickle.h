@@ -53,6 +53,7 @@ typedef struct ldm_global_row {
 typedef struct ldm_pk ldm_pk;
 struct ldm_pk {
     ldm_pk_kind kind;
+    int depth;    /* of what it held when it was put into another value; bounded */
     uint64_t pos; /* of its opcode in the stream */
     union {
         bool boolean;

@@ -283,31 +283,44 @@ static void stream_errors(void **state)
     FAILS("\x97.", LDM_ERR_UNSUPPORTED, "out-of-band");
 }
 
-static void nesting_takes_no_stack(void **state)
+/* head, then unit and after it tail n times each, end: values in one another n deep. */
+static void expect_nesting(const char *head, const char *unit, const char *tail, const char *end)
 {
-    const size_t depth = 100000;
-    bytes b = {0};
-    parsed p;
-    size_t i;
+    static const size_t depths[] = {1000, 1001, 100000};
+    size_t k, i;
 
+    for (k = 0; k < 3; k++) {
+        bytes b = {0};
+        parsed p;
+
+        put_text(&b, head);
+        for (i = 0; i < depths[k]; i++)
+            put_text(&b, unit);
+        for (i = 0; i < depths[k]; i++)
+            put_text(&b, tail);
+        put_text(&b, end);
+        if (k) {
+            expect_fail(b.data, b.len, LDM_ERR_LIMIT, "nested more than 1000 deep");
+        } else {
+            p = parse(b.data, b.len);
+            if (p.st)
+                fail_msg("%s...%s: %s", unit, tail, p.err.msg);
+            done(&p);
+        }
+        bytes_free(&b);
+    }
+}
+
+static void nesting_is_limited(void **state)
+{
     (void)state;
-    for (i = 0; i < depth; i++)
-        put_text(&b, "(");
-    for (i = 0; i < depth; i++)
-        put_text(&b, "t");
-    put_text(&b, ".");
-    p = parse(b.data, b.len);
-    assert_int_equal(p.st, LDM_OK);
-    done(&p);
-    bytes_free(&b);
-    put_text(&b, "]");
-    for (i = 0; i < depth; i++)
-        put(&b, "\x85", 1);
-    put_text(&b, ".");
-    p = parse(b.data, b.len);
-    assert_int_equal(p.st, LDM_OK);
-    done(&p);
-    bytes_free(&b);
+    expect_nesting("N", "\x85", "", ".");
+    expect_nesting("N", "Q", "", ".");
+    expect_nesting("]", "]", "a", ".");
+    expect_nesting("(", "(", "t", "t.");
+    expect_nesting("}", "K\1}", "s", ".");
+    expect_nesting("N", "", "ca\nb\n\x86", "."); /* a pair with a class each */
+    expect_nesting("N", "", ")R", ".");
 }
 
 static void memory_is_limited(void **state)
@@ -346,7 +359,7 @@ int main(void)
         cmocka_unit_test(calls_become_data),
         cmocka_unit_test(persistent_ids),
         cmocka_unit_test(stream_errors),
-        cmocka_unit_test(nesting_takes_no_stack),
+        cmocka_unit_test(nesting_is_limited),
         cmocka_unit_test(memory_is_limited),
     };
 
