@@ -117,6 +117,12 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     st = ldm_index_check(&t->info, copy, src, pos, err);
     if (st)
         return st;
+    /* A stride of 0 repeats elements; so often as to make more of them than there are is a bomb. */
+    if (t->info.numel > t->info.storage_bytes / ldm_dtype_size(t->info.dtype))
+        return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
+                                "tensor '%.120s' has %llu elements, its storage only %llu", copy,
+                                ldm_ull(t->info.numel),
+                                ldm_ull(t->info.storage_bytes / ldm_dtype_size(t->info.dtype)));
     t->pos = src->base + pos;
     t->info.name = copy;
     t->info.storage = ldm_arena_strdup(ck->keep, t->info.storage);

@@ -89,6 +89,9 @@ static void views_outside_are_refused(void **state)
     refuse_view((pk_view){F, 4, 1, {2}, {-1}}, LDM_ERR_RANGE, "stride of dimension 0 is -1");
     refuse_view((pk_view){F, 0, 2, {INT64_MAX, 4}, {0, 0}}, LDM_ERR_RANGE, "product of its shape");
     refuse_view((pk_view){F, 0, 2, {1 << 20, 3}, {INT64_MAX, 1}}, LDM_ERR_RANGE, "overflows");
+    refuse_view((pk_view){F, 0, 2, {3, 3}, {0, 1}}, LDM_ERR_FORMAT,
+                "9 elements, its storage only 8");
+    refuse_view((pk_view){F, 7, 1, {1LL << 40}, {0}}, LDM_ERR_FORMAT, "1099511627776 elements");
     refuse_view((pk_view){F, INT64_MAX, 1, {2}, {INT64_MAX}}, LDM_ERR_FORMAT, "reaches element");
     refuse_view((pk_view){F, 0, 9, {1, 1, 1, 1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1, 1}},
                 LDM_ERR_UNSUPPORTED, "9 dimensions");
