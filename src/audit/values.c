@@ -58,7 +58,7 @@ static double deviation(const float *v, uint64_t n)
 static uint64_t place(const ldm_bad_values *b)
 {
     const ldm_tensor_info *t = b->tensor;
-    const uint64_t packed = ldm_ckpt_read_cost(t) != t->numel;
+    const bool packed = ldm_ckpt_read_cost(t) != t->numel;
     const uint64_t elem = t->offset_elems + (t->contiguous ? b->first : 0);
 
     return t->storage_offset + (packed ? 0 : elem * ldm_dtype_size(t->dtype));
@@ -90,8 +90,7 @@ ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_err
 }
 
 /* Views may overlap, and their strides may be 0: a small file can describe any number of values.
- * What this reads in all, and at once, is held against the file's size; no honest file comes near.
- */
+ * What is read in all, and at once, is held against the file's size; no honest file comes near. */
 static ldm_status debit(const ldm_ckpt *ck, const ldm_tensor_info *t, uint64_t *left,
                         ldm_error *err)
 {
