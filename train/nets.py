@@ -139,10 +139,12 @@ class Codebook(nn.Module):
         self.embedding = nn.Embedding(entries, dim)
 
     def indices(self, z: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, H, W) int64."""
+        """(B, C, H, W) -> (B, H, W) int64; in float32 under autocast too: in bfloat16 the distances are too coarse to tell
+        neighbouring entries apart."""
         flat = z.permute(0, 2, 3, 1).reshape(-1, z.shape[1]).float()
         e = self.embedding.weight.float()
-        dist = flat.square().sum(1, keepdim=True) + e.square().sum(1) - 2 * flat @ e.t()
+        with torch.autocast(z.device.type, enabled=False):
+            dist = flat.square().sum(1, keepdim=True) + e.square().sum(1) - 2 * flat @ e.t()
         return dist.argmin(1).view(z.shape[0], z.shape[2], z.shape[3])
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
