@@ -1,4 +1,4 @@
-"""Stage 4: writes model.ckpt and config.yaml as CompVis' latent-diffusion saves and reads them.
+"""Stage 5: writes model.ckpt and config.yaml as CompVis' latent-diffusion saves and reads them.
 
 The averaged weights of the UNet are stored as `model.*` (so `use_ema: false`), in float16; the twelve schedule
 buffers stay float32. `--check` reads the file back, compares every key with the networks and samples a few pictures.
@@ -60,6 +60,17 @@ def checkpoint(first: FirstStage, unet: UNet, step: int, epoch: int) -> dict:
             "optimizer_states": [], "lr_schedulers": []}
 
 
+def all_runs(ldm: dict) -> list[dict]:
+    """The runs behind a state of ldm.py, the last one its own; `restore.runs` says what they hold."""
+    return ldm.get("before", []) + [dict(steps=ldm["step"], batch=ldm["batch"], minutes=ldm["used"] / 60, budget=ldm["budget"],
+                                         begin=ldm.get("begin", "random weights"), factor=ldm.get("factor", 1.0), latents=ldm.get("latents"))]
+
+
+def first_state(state: Path) -> dict | None:
+    """The first stage as far as it has been trained: with the decoder of decoder.py where there is one."""
+    return common.load(state / "decoder_final.pt") or common.load(state / "ae_final.pt")
+
+
 def read(path: Path, conf: dict) -> tuple[UNet, FirstStage]:
     """Both networks in float32 from a checkpoint written here; every key must match."""
     sd = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
@@ -85,7 +96,7 @@ def main() -> None:
     ap.add_argument("--steps", type=int, default=50, help="DDIM steps of the check")
     a = ap.parse_args()
     torch.set_num_threads(1)                  # threads that wait for each other cost more than they bring here
-    ae, ldm = common.load(a.state / "ae_final.pt"), common.load(a.state / "ldm.pt")
+    ae, ldm = first_state(a.state), common.load(a.state / "ldm.pt")
     if ae is None or ldm is None:
         raise SystemExit(f"{a.state} holds no trained autoencoder and UNet")
     first, unet = FirstStage(entries=ae["entries"]), UNet(ldm["width"], blocks=ldm["blocks"])
@@ -93,16 +104,18 @@ def main() -> None:
     unet.load_state_dict(ldm["ema"])
     conf = config(ae["entries"], ldm["width"], ldm["blocks"])
     pictures = len(np.load(a.state / "renders.npy", mmap_mode="r"))
+    runs = all_runs(ldm)
+    step, seen = sum(r["steps"] for r in runs), sum(r["steps"] * r["batch"] for r in runs)
     a.model.mkdir(parents=True, exist_ok=True)
     path = a.model / "model.ckpt"
-    torch.save(checkpoint(first, unet, ldm["step"], ldm["step"] * ldm.get("batch", 96) // (2 * pictures)), path)
+    torch.save(checkpoint(first, unet, step, seen // (2 * pictures)), path)
     with open(a.model / "config.yaml", "w") as f:
         yaml.safe_dump(conf, f, sort_keys=False)
     unet, first = read(path, conf)
     shots = common.to_uint8(diffusion.sample(unet, first, 64, a.steps))
     cv2.imwrite(str(a.model / "samples.png"), faces.sheet(shots, 8, 2)[..., ::-1])
     found = study.hits(shots, study.detector(a.cascade)).sum()
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, step {ldm['step']}; DDIM-{a.steps} from the file: faces in {found} of 64")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, step {step}; DDIM-{a.steps} from the file: faces in {found} of 64")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 The loss is the squared error of eps, weighted by (1 + 1/SNR)^1/2, plus the same of its local means and of its part along
 x_t: at the noisiest timesteps the mean and the scale of eps decide, and the plain loss hardly sees them. All terms are
 quadratic forms of the error given x_t, so the optimum stays where it was. Resumes from its state; averages of the weights (EMA) are what is exported.
+
+`--init MODEL` goes on from an exported model where no state is left: its averaged weights, an optimiser that knows
+nothing yet, so a short warm-up to a lower rate than from nothing, timesteps as in the late part of a run, and a log that is appended to.
 """
 from __future__ import annotations
 
@@ -16,12 +19,15 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as nnf
+import yaml
 from torch import Tensor
 
 import ae
 import common
 import diffusion
+import export
 import faces
+import restore
 import study
 from nets import FirstStage, UNet
 
@@ -78,11 +84,13 @@ def arguments() -> argparse.Namespace:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--state", type=Path, default=common.STATE)
     ap.add_argument("--logs", type=Path, default=common.MODEL)
-    ap.add_argument("--minutes", type=float, default=150)
+    ap.add_argument("--minutes", type=float, default=150, help="of this run: what --init's model has used comes on top")
+    ap.add_argument("--init", type=Path, help="folder of an exported model to go on from while there is no state")
     ap.add_argument("--batch", type=int, default=64, help="latents a worker and step")
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.001)
+    ap.add_argument("--again", type=float, default=0.5, help="factor on both rates with --init")
     ap.add_argument("--width", type=int, default=32)
     ap.add_argument("--blocks", type=int, default=1)
     ap.add_argument("--flips", type=int, default=1, help="1: mirror images too")
@@ -107,15 +115,26 @@ def train(a: argparse.Namespace) -> None:
     net = UNet(a.width, blocks=a.blocks)
     opt = common.Muon(net, a.lr, a.adam_lr, skip=("input_blocks.0", "out."))
     ema = copy.deepcopy(net).requires_grad_(False)
-    step, used = 0, 0.0
+    step, used, before, begin = 0, 0.0, [], "random weights"      # of this run; `before` as restore.runs gives it
     path = a.state / "ldm.pt"
     if (old := common.load(path)) is not None:
         net.load_state_dict(old["net"])
         ema.load_state_dict(old["ema"])
         opt.load_state_dict(old["opt"])
-        step, used = old["step"], old["used"]
+        step, used, before = old["step"], old["used"], old.get("before", [])
+        begin = old.get("begin", begin)
         if chief:
             print(f"resumes at step {step}, {used / 60:.1f} minutes", flush=True)
+    elif a.init:
+        with open(a.init / "config.yaml") as f:
+            made, _ = export.read(a.init / "model.ckpt", yaml.safe_load(f))
+        net.load_state_dict(made.state_dict())
+        ema.load_state_dict(made.state_dict())
+        before, begin = restore.runs(a.init), "averaged float16 weights of the exported model, new optimiser"
+        if chief:
+            print(f"goes on from {a.init} after {sum(r['steps'] for r in before)} steps", flush=True)
+    factor = a.again if before else 1.0
+    old_steps, old_minutes = sum(r["steps"] for r in before), sum(r["minutes"] for r in before)
     # compiled kernels want the channels last; the parameters stay the same ones, so states and averages do not notice
     form = torch.channels_last if a.compile else torch.contiguous_format
     run = torch.compile(net.to(memory_format=form)) if a.compile else net
@@ -124,15 +143,15 @@ def train(a: argparse.Namespace) -> None:
     ac = diffusion.buffers()["alphas_cumprod"]
     weight = (1 + (1 - ac) / ac).sqrt()                                  # (1 + 1/SNR)^1/2
     root, noise_root = ac.sqrt(), (1 - ac).sqrt()
-    gen = torch.Generator().manual_seed((a.seed * 1000003 + step) * 64 + common.rank())
+    gen = torch.Generator().manual_seed((a.seed * 1000003 + old_steps + step) * 64 + common.rank())
     budget = common.Budget(a.minutes, used)
     share, seen, total, mark, saved = budget.tick(), 0, 0.0, time.time(), time.time()
     sums, counts = torch.zeros(len(names)), torch.zeros(len(names))
     edges = torch.tensor(BUCKETS[1:-1])
     while share < 1:
-        opt.rate(common.cosine(share, warm=0.02, floor=0.005))
+        opt.rate(factor * common.cosine(share, warm=0.02, floor=0.005))
         x0 = data[torch.randint(len(data), (a.batch,), generator=gen)]
-        t = pick_times(a.batch, share, gen)
+        t = pick_times(a.batch, 1.0 if before else share, gen)
         noise = torch.randn(x0.shape, generator=gen)
         xt = root[t, None, None, None] * x0 + noise_root[t, None, None, None] * noise
         with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
@@ -145,7 +164,7 @@ def train(a: argparse.Namespace) -> None:
         opt.step()
         opt.zero_grad(set_to_none=True)
         step, seen, total = step + 1, seen + 1, total + float(loss.detach())
-        decay = min(a.ema, (1 + step) / (10 + step))
+        decay = min(a.ema, (1 + old_steps + step) / (10 + old_steps + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - decay)
             where = torch.bucketize(t, edges, right=True)
@@ -153,13 +172,14 @@ def train(a: argparse.Namespace) -> None:
             counts.index_add_(0, where, torch.ones(a.batch))
         if chief and (time.time() - saved > a.every or share >= 1):
             speed = seen * a.batch * common.workers() / (time.time() - mark)
-            common.save(path, dict(net=net.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=budget.used,
-                                   width=a.width, blocks=a.blocks, flips=a.flips, batch=a.batch * common.workers(), budget=a.minutes))
+            common.save(path, dict(net=net.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=budget.used, before=before,
+                                   width=a.width, blocks=a.blocks, flips=a.flips, batch=a.batch * common.workers(), budget=a.minutes,
+                                   factor=factor, begin=begin, latents=len(data)))
             with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
                 shots = common.to_uint8(diffusion.sample(lambda x, t: ema(x, t).float(), first, 64, 50).float())
             found = int(study.hits(shots, detector).sum())
             cv2.imwrite(str(a.state / "ldm.png"), faces.sheet(shots, 8, 2)[..., ::-1])
-            log.row(minutes=budget.used / 60, step=step, loss=total / seen, faces=found, rate=opt.param_groups[0]["lr"], speed=speed,
+            log.row(minutes=old_minutes + budget.used / 60, step=old_steps + step, loss=total / seen, faces=found, rate=opt.param_groups[0]["lr"], speed=speed,
                     **dict(zip(names, (sums / counts.clamp(min=1)).tolist())))
             budget.tick()
             seen, total, mark, saved = 0, 0.0, time.time(), time.time()
