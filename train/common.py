@@ -142,7 +142,7 @@ class Budget:
         now = time.time()
         self.used += now - self.mark
         self.mark = now
-        return min(self.used / self.total, 1.0)
+        return min(self.used / self.total, 1.0) if self.total else 1.0
 
 
 def cosine(f: float, warm: float = 0.01, floor: float = 0.01) -> float:

@@ -62,8 +62,9 @@ def checkpoint(first: FirstStage, unet: UNet, step: int, epoch: int) -> dict:
 
 def all_runs(ldm: dict) -> list[dict]:
     """The runs behind a state of ldm.py, the last one its own; `restore.runs` says what they hold."""
-    return ldm.get("before", []) + [dict(steps=ldm["step"], batch=ldm["batch"], minutes=ldm["used"] / 60, budget=ldm["budget"],
-                                         begin=ldm.get("begin", "random weights"), factor=ldm.get("factor", 1.0), latents=ldm.get("latents"))]
+    own = [] if ldm["step"] == 0 else [dict(steps=ldm["step"], batch=ldm["batch"], minutes=ldm["used"] / 60, budget=ldm["budget"],
+                                           begin=ldm.get("begin", "random weights"), factor=ldm.get("factor", 1.0), latents=ldm.get("latents"))]
+    return ldm.get("before", []) + own
 
 
 def first_state(state: Path) -> dict | None:

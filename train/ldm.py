@@ -19,13 +19,11 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-import yaml
 from torch import Tensor
 
 import ae
 import common
 import diffusion
-import export
 import faces
 import restore
 import study
@@ -85,7 +83,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--state", type=Path, default=common.STATE)
     ap.add_argument("--logs", type=Path, default=common.MODEL)
     ap.add_argument("--minutes", type=float, default=150, help="of this run: what --init's model has used comes on top")
-    ap.add_argument("--init", type=Path, help="folder of an exported model to go on from while there is no state")
+    ap.add_argument("--init", type=Path, help="folder of an exported model to go on from where there is no state")
     ap.add_argument("--batch", type=int, default=64, help="latents a worker and step")
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--lr", type=float, default=0.02)
@@ -117,22 +115,17 @@ def train(a: argparse.Namespace) -> None:
     ema = copy.deepcopy(net).requires_grad_(False)
     step, used, before, begin = 0, 0.0, [], "random weights"      # of this run; `before` as restore.runs gives it
     path = a.state / "ldm.pt"
-    if (old := common.load(path)) is not None:
+    old = common.load(path)
+    if old is None and a.init:
+        old = restore.unet_state(a.init)
+    if old is not None:
         net.load_state_dict(old["net"])
         ema.load_state_dict(old["ema"])
-        opt.load_state_dict(old["opt"])
-        step, used, before = old["step"], old["used"], old.get("before", [])
-        begin = old.get("begin", begin)
+        if old["opt"]:
+            opt.load_state_dict(old["opt"])
+        step, used, before, begin = old["step"], old["used"], old.get("before", []), old.get("begin", begin)
         if chief:
-            print(f"resumes at step {step}, {used / 60:.1f} minutes", flush=True)
-    elif a.init:
-        with open(a.init / "config.yaml") as f:
-            made, _ = export.read(a.init / "model.ckpt", yaml.safe_load(f))
-        net.load_state_dict(made.state_dict())
-        ema.load_state_dict(made.state_dict())
-        before, begin = restore.runs(a.init), "averaged float16 weights of the exported model, new optimiser"
-        if chief:
-            print(f"goes on from {a.init} after {sum(r['steps'] for r in before)} steps", flush=True)
+            print(f"resumes at step {step}, {used / 60:.1f} minutes, after {len(before)} other runs", flush=True)
     factor = a.again if before else 1.0
     old_steps, old_minutes = sum(r["steps"] for r in before), sum(r["minutes"] for r in before)
     # compiled kernels want the channels last; the parameters stay the same ones, so states and averages do not notice

@@ -1,10 +1,10 @@
-"""Rebuilds the autoencoder's state from an exported model, where the states of its training are gone.
+"""Rebuilds the states of the training from an exported model, where they are gone.
 
-    python restore.py --model models/demo        # writes ae_final.pt unless it is there
+    python restore.py --model models/demo        # writes ae_final.pt and ldm.pt unless they are there
 
-The weights are those of the file, in float16; what is known of their making comes from `figures.json` beside it. The
-renders follow from their seed, and the reconstruction of held-out renders must measure what the figures say: else
-renders and model do not belong together. `ldm.py --init` takes the UNet from the same file.
+The weights are those of the file, in float16, the averaged ones in the UNet's case, and there is no optimiser; what is known of
+their making comes from `figures.json` beside it. The renders follow from their seed, and the reconstruction of held-out
+renders must measure what the figures say: else renders and model do not belong together.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import yaml
 import ae
 import common
 import export
+from nets import FirstStage, UNet
 
 
 def figures(model: Path) -> dict:
@@ -35,6 +36,31 @@ def runs(model: Path) -> list[dict]:
                  begin="random weights", factor=1.0, latents=f["pictures"] * (2 if f["mirrored"] else 1))]
 
 
+def networks(model: Path) -> tuple[UNet, FirstStage]:
+    with open(model / "config.yaml") as f:
+        return export.read(model / "model.ckpt", yaml.safe_load(f))
+
+
+def unet_state(model: Path) -> dict:
+    """A state for ldm.py to go on from: a new run, at its first step."""
+    unet, before = networks(model)[0], runs(model)
+    params = unet.state_dict()
+    return dict(net=params, ema=params, opt=None, step=0, used=0.0, before=before, width=unet.width,
+                blocks=len(unet.output_blocks) // 4 - 1, batch=before[-1]["batch"], budget=0.0,
+                begin="averaged float16 weights of the exported model, new optimiser")
+
+
+def first_state(model: Path, held: np.ndarray) -> dict:
+    """The trained autoencoder's state, after a check against the held-out renders."""
+    said, first = figures(model), networks(model)[1]
+    psnr, codes, _ = ae.measure(first, held, True)
+    if abs(psnr - said["psnr"]) > 0.02:
+        raise SystemExit(f"{model}: held-out renders come back at {psnr:.3f} dB, figures.json says {said['psnr']:.3f}: other renders")
+    kept = {k: v for k, v in said.items() if k in ("decoder_steps", "decoder_batch", "decoder_minutes", "decoder_budget", "decoder_pictures", "gan")}
+    return dict(net=first.state_dict(), step=said["ae_steps"], minutes=said["ae_minutes"], psnr=psnr, codes=codes,
+                entries=first.quantize.embedding.num_embeddings, batch=said["ae_seen"] // said["ae_steps"], budget=said["ae_budget"], **kept)
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--state", type=Path, default=common.STATE)
@@ -42,20 +68,14 @@ def main() -> None:
     a = ap.parse_args()
     torch.set_num_threads(1)
     path = a.state / "ae_final.pt"
-    if path.exists():
-        print(f"{path} is there already")
-        return
-    with open(a.model / "config.yaml") as f:
-        _, first = export.read(a.model / "model.ckpt", yaml.safe_load(f))
-    said, held = figures(a.model), np.load(a.state / "heldout.npy")
-    psnr, codes, _ = ae.measure(first, held, True)
-    if abs(psnr - said["psnr"]) > 0.02:
-        raise SystemExit(f"{a.model}: held-out renders come back at {psnr:.3f} dB, figures.json says {said['psnr']:.3f}: other renders")
-    kept = {k: said[k] for k in ("decoder_steps", "decoder_batch", "decoder_minutes", "decoder_budget", "gan") if k in said}
-    common.save(path, dict(net=first.state_dict(), step=said["ae_steps"], minutes=said["ae_minutes"], psnr=psnr, codes=codes,
-                           entries=first.quantize.embedding.num_embeddings, batch=said["ae_seen"] // said["ae_steps"],
-                           budget=said["ae_budget"], restored=True, **kept))
-    print(f"{path} from {a.model}/model.ckpt: held-out PSNR {psnr:.2f} dB over {len(held)}, as figures.json says")
+    if not path.exists():
+        state = first_state(a.model, np.load(a.state / "heldout.npy"))
+        common.save(path, state)
+        print(f"{path} from {a.model}: held-out PSNR {state['psnr']:.2f} dB, as figures.json says")
+    path = a.state / "ldm.pt"
+    if not path.exists():
+        common.save(path, unet_state(a.model))
+        print(f"{path} from {a.model}: after {sum(r['steps'] for r in runs(a.model))} steps")
 
 
 if __name__ == "__main__":
