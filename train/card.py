@@ -1,4 +1,4 @@
-"""Stage 5: the model card. Reads the logs and the checkpoint, samples, measures and writes README.md.
+"""Stage 6: the model card. Reads the logs and the checkpoint, samples, measures and writes README.md.
 
 Every figure in the card comes from here; `figures.json` beside it holds them all.
 """
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -45,23 +46,25 @@ scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count
 
 ## How
 
-| | first stage | UNet |
-|---|---|---|
-| class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | UNetModel, width {width}, mult 1 2 3 4, {blocks} residual block(s) a level, heads of 32 channels |
-| parameters | {first_params:,} | {unet_params:,} |
-| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
-| optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | the same, exponential average of the weights |
-| steps | {ae_steps:,} | {ldm_steps:,} |
-| pictures or latents seen | {ae_seen:,} | {ldm_seen:,} |
-| minutes on {cpus} shared cores | {ae_minutes:.0f} | {ldm_minutes:.0f} |
+| | first stage | its decoder again | UNet |
+|---|---|---|---|
+| class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | decoder and post_quant_conv alone | UNetModel, width {width}, mult 1 2 3 4, {blocks} residual block(s) a level, heads of 32 channels |
+| parameters | {first_params:,} | {decoder_params:,} of these | {unet_params:,} |
+| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | the same, and a discriminator of patches (hinge) with {gan:g} of the other gradient's size; noise on the latents, some of them drawn by the UNet | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
+| optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | Adam, cosine decay, bfloat16 autocast, exponential average of the weights | as the first stage, exponential average of the weights |
+| steps | {ae_steps:,} | {decoder_steps:,} | {ldm_steps:,} |
+| pictures or latents seen | {ae_seen:,} | {decoder_seen:,} | {ldm_seen:,} |
+| minutes on {cpus} shared cores | {ae_minutes:.0f} | {decoder_minutes:.0f} | {ldm_minutes:.0f} |
+
+{history}
 
 The latents are zero-mean with std {latent_std:.3f} after multiplication by the scale factor 0.18215. `conditioning_key` is
 crossattn and the conditioning stage `__is_unconditional__`, as in the study; the averaged weights are stored as `model.*`.
 
 ![Loss curves](curves.png)
 
-`make train` made all of it with `AE_MINUTES={ae_budget:.0f} LDM_MINUTES={ldm_budget:.0f}`; the two logs lie beside this file. Other work ran
-on the machine at the same time, so the speed column of the logs is no measure of the machine.
+The three logs lie beside this file. Other work ran on the machine at the same time, so the speed column of the logs is no
+measure of the machine, and the minutes are those of the clock on the wall.
 
 ## Measured
 
@@ -94,15 +97,41 @@ eps at t = 50 over {head_count} held-out latents, with the same weights and the 
 ## Limits
 
 Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Many samples are soft, with uneven
-eyes, patchy hair or a lopsided mouth, and glasses hardly appear: the training was short. Samples lie as far from the
-renders as reconstructions of unseen renders do, not as far as those renders themselves: what is missing is the detail that
-the autoencoder drops. Of the model's use beyond demonstrations and tests of `ldm` nothing is claimed.
+eyes, patchy hair or a lopsided mouth, and glasses hardly appear: the training was short. Of the model's use beyond
+demonstrations and tests of `ldm` nothing is claimed.
+
+{novelty}
 
 ## Make it again
 
     pip install -r train/requirements.txt      # and Debian's opencv-data for the detector
     make train                                 # or train/run.sh; resumes after an interruption
 """
+
+
+def history(f: dict) -> str:
+    """How the weights came to be, run by run."""
+    runs = f["ldm_runs"]
+    rows = [f"The autoencoder was trained with `AE_MINUTES={f['ae_budget']:.0f}`"]
+    if f["decoder_steps"]:
+        rows[0] += f", its decoder trained on with `DECODER_MINUTES={f['decoder_budget']:.0f}` from {f['decoder_pictures']:,} of the renders and their mirror images"
+    rows[0] += f". The UNet was trained in {len(runs)} run{'s' if len(runs) > 1 else ''}:\n"
+    for n, r in enumerate(runs):
+        own, rate = ("LDM_INIT=models/demo ", f", rates {r['factor']:g} of those of a first run") if n else ("", "")
+        rows.append(f"{n + 1}. {r['steps']:,} steps of {r['batch']} latents in {r['minutes']:.0f} minutes (`{own}LDM_MINUTES={r['budget']:.0f}`), "
+                    f"begun with {r['begin']}{rate}; {r['latents']:,} latents to draw from")
+    return "\n".join(rows)
+
+
+def novelty(f: dict) -> str:
+    """What the distances to the nearest render say."""
+    least = "at least as far from" if f["near"] >= f["near_renders"] else "nearer to"
+    return (f"Samples lie {least} the nearest render {'as' if least.startswith('at') else 'than'} unseen renders do ({f['near']:.4f} and\n"
+            f"{f['near_renders']:.4f}, their reconstructions {f['near_rec']:.4f}): what a picture lacks in detail brings it nearer to all others.")
+
+
+def write(model: Path, figures: dict) -> None:
+    (model / "README.md").write_text(CARD.format(**figures, history=history(figures), novelty=novelty(figures)))
 
 
 def spread(pics: np.ndarray) -> float:
@@ -130,7 +159,8 @@ def table(path: Path) -> dict[str, np.ndarray]:
 
 def of_renders(state: Path, first, renders: np.ndarray, held: np.ndarray, n: int, detector) -> dict:
     """All figures that depend on the autoencoder and the renders alone; kept in the state."""
-    path = state / f"card_{n}.pt"
+    digest = hashlib.sha256(b"".join(v.numpy().tobytes() for v in first.state_dict().values())).hexdigest()[:12]
+    path = state / f"card_{n}_{digest}.pt"
     if (old := common.load(path)) is not None:
         return old
     psnr, codes, recs = ae.measure(first, held, True)
@@ -167,12 +197,20 @@ def heads(first, unet: nets.UNet, held: np.ndarray, t: int = 50) -> list[tuple[s
     return rows
 
 
+def size(net: torch.nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
 def curves(model: Path) -> None:
     a, d = table(model / "autoencoder.csv"), table(model / "ldm.csv")
+    g = table(model / "decoder.csv") if (model / "decoder.csv").exists() else None
+    again = [] if g is None else [
+        plot.chart("Decoder again: PSNR of held-out renders, dB", g["minutes"], {"PSNR": g["psnr"]}, False, "minutes", height=220),
+        plot.chart("Decoder again: detail and distance, renders = 1", g["minutes"], {"detail": g["detail"], "nearest": g["nearest"]}, False, "minutes", height=220)]
     mse = {k[4:].replace("_", "-"): v for k, v in d.items() if k.startswith("mse_")}
     plot.save(str(model / "curves.png"), [
         plot.chart("Autoencoder: loss", a["minutes"], {"loss": a["loss"]}, True, "minutes", height=220),
-        plot.chart("Autoencoder: PSNR of held-out renders, dB", a["minutes"], {"PSNR": a["psnr"]}, False, "minutes", height=220),
+        plot.chart("Autoencoder: PSNR of held-out renders, dB", a["minutes"], {"PSNR": a["psnr"]}, False, "minutes", height=220), *again,
         plot.chart("UNet: weighted loss", d["minutes"], {"loss": d["loss"]}, True, "minutes", height=220),
         plot.chart("UNet: squared error of eps by timestep", d["minutes"], mse, True, "minutes"),
         plot.chart("UNet: faces found in 64 samples (DDIM-50, averaged weights)", d["minutes"], {"faces": d["faces"]}, False, "minutes", height=220)])
@@ -189,8 +227,7 @@ def main() -> None:
     ap.add_argument("--text", action="store_true", help="write README.md from figures.json, measure nothing")
     a = ap.parse_args()
     if a.text:
-        (a.model / "README.md").write_text(CARD.format(**json.loads((a.model / "figures.json").read_text())))
-        return
+        return write(a.model, json.loads((a.model / "figures.json").read_text()))
     began = time.time()
     torch.set_num_threads(1)
     with open(a.model / "config.yaml") as f:
@@ -198,7 +235,7 @@ def main() -> None:
     unet, first = export.read(a.model / "model.ckpt", conf)
     detector = study.detector(a.cascade)
     renders, held = np.load(a.state / "renders.npy", mmap_mode="r"), np.load(a.state / "heldout.npy")
-    stage, ldm = common.load(a.state / "ae_final.pt"), common.load(a.state / "ldm.pt")
+    stage, runs = export.first_state(a.state), export.all_runs(common.load(a.state / "ldm.pt"))
     last = {k: v[-1] for k, v in table(a.model / "ldm.csv").items()}
 
     n = a.samples
@@ -211,27 +248,28 @@ def main() -> None:
     mine = features.moments(features.features(first, shots))
     one, other = fixed.pop("one"), fixed.pop("other")
     pool = np.asarray(renders[:20000])
-    first_stage_params = sum(p.numel() for p in first.parameters())
     hits = study.hits(shots, detector)
     params = conf["model"]["params"]
     figures = dict(
         keys=len(torch.load(a.model / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]),
         megabytes=(a.model / "model.ckpt").stat().st_size / 1e6, steps=a.steps, pictures=len(renders),
-        mirrored=" and their mirror images" if ldm.get("flips") else "",
+        mirrored=" and their mirror images" if max(r["latents"] for r in runs) > len(renders) else "",
         entries=params["first_stage_config"]["params"]["n_embed"], width=params["unet_config"]["params"]["model_channels"],
-        blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=first_stage_params,
-        unet_params=sum(p.numel() for p in unet.parameters()), ae_steps=stage["step"], ldm_steps=ldm["step"],
-        ae_seen=stage["step"] * stage.get("batch", 16), ldm_seen=ldm["step"] * ldm["batch"], cpus=a.cpus, ae_minutes=stage["minutes"],
-        ldm_minutes=ldm["used"] / 60, held=len(held),
+        blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=size(first),
+        decoder_params=size(first.decoder) + size(first.post_quant_conv), unet_params=size(unet), ae_steps=stage["step"],
+        ae_seen=stage["step"] * stage.get("batch", 16), cpus=a.cpus, ae_minutes=stage["minutes"], ae_budget=stage.get("budget", stage["minutes"]),
+        decoder_steps=stage.get("decoder_steps", 0), decoder_pictures=stage.get("decoder_pictures", 0), decoder_batch=stage.get("decoder_batch", 0), gan=stage.get("gan", 0.0),
+        decoder_seen=stage.get("decoder_steps", 0) * stage.get("decoder_batch", 0), decoder_minutes=stage.get("decoder_minutes", 0.0),
+        decoder_budget=stage.get("decoder_budget", 0.0), ldm_runs=runs, ldm_steps=sum(r["steps"] for r in runs),
+        ldm_seen=sum(r["steps"] * r["batch"] for r in runs), ldm_minutes=sum(r["minutes"] for r in runs), held=len(held),
         hits50=int(study.hits(grid[50], detector).sum()), hits150=int(study.hits(grid[150], detector).sum()), samples=n,
         hits_all=int(hits.sum()), hits_share=float(hits.mean()), fd=features.frechet(mine, one), fd_self=features.frechet(other, one),
         spread=spread(grid[50]), spread_renders=spread(held[:64]), pool=len(pool), near=float(np.median(nearest(shots[:512], pool))), near_count=min(n, 512),
         head_count=len(held), head_rows="\n".join(f"| {name} | {split} | {e:.4f} |" for name, split, e in heads(first, unet, held)),
-        ae_budget=stage.get("budget", stage["minutes"]), ldm_budget=ldm.get("budget", ldm["used"] / 60),
         buckets=", ".join(f"{k[4:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("mse_")), **fixed)
     curves(a.model)
     (a.model / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (a.model / "README.md").write_text(CARD.format(**figures))
+    write(a.model, figures)
     print(f"{a.model}/README.md: {figures['hits50']} and {figures['hits150']} faces of 64, Frechet {figures['fd']:.3f} "
           f"(renders {figures['fd_self']:.3f}), {time.time() - began:.0f} s")
 

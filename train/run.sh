@@ -1,9 +1,12 @@
 #!/bin/sh
-# Trains the demo model from nothing: renders -> autoencoder -> UNet -> checkpoint -> model card.
+# Trains the demo model from nothing: renders -> autoencoder -> UNet -> decoder again -> checkpoint -> model card.
 # Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time.
 #
-#   train/run.sh                      everything, 160 minutes a stage at most
-#   AE_MINUTES=38 LDM_MINUTES=70 train/run.sh
+#   train/run.sh                      everything, 160 minutes at most for the autoencoder with its decoder, and for the UNet
+#   AE_MINUTES=38 DECODER_MINUTES=20 LDM_MINUTES=70 train/run.sh
+#   LDM_INIT=models/demo LDM_MINUTES=60 train/run.sh
+#                                     goes on from that model, its states being lost: the autoencoder as it is there, the
+#                                     UNet for 60 minutes more; give MODEL_DIR a copy of it, if it shall stay
 #
 # LDM_TRAIN_DIR  state, some 600 MB (build/train)      MODEL_DIR  result (models/demo)      PYTHON  interpreter (python3)
 set -eu
@@ -13,8 +16,10 @@ MODEL=${MODEL_DIR:-models/demo}
 PYTHON=${PYTHON:-python3}
 COUNT=${RENDERS:-32768}
 WORKERS=${WORKERS:-2}
-AE_MINUTES=${AE_MINUTES:-150}
+AE_MINUTES=${AE_MINUTES:-110}
+DECODER_MINUTES=${DECODER_MINUTES:-40}
 LDM_MINUTES=${LDM_MINUTES:-150}
+LDM_INIT=${LDM_INIT:-}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
 mkdir -p "$STATE" "$MODEL"
 # large tensors come from the heap and stay there; without this every step pays for fresh pages
@@ -22,7 +27,9 @@ export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000
 
 [ -e "$STATE/renders.npy" ] || "$PYTHON" train/faces.py "$STATE/renders.npy" --count "$COUNT" --seed 1 --workers "$WORKERS"
 [ -e "$STATE/heldout.npy" ] || "$PYTHON" train/faces.py "$STATE/heldout.npy" --count 512 --seed 2 --workers "$WORKERS"
+[ -z "$LDM_INIT" ] || "$PYTHON" train/restore.py --state "$STATE" --model "$LDM_INIT"
 [ -e "$STATE/ae_final.pt" ] || "$PYTHON" train/ae.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/ldm.py --state "$STATE" --logs "$MODEL" --minutes "$LDM_MINUTES" --workers "$WORKERS" --cascade "$CASCADE"
+[ -e "$STATE/decoder_final.pt" ] || "$PYTHON" train/decoder.py --state "$STATE" --logs "$MODEL" --minutes "$DECODER_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"
 "$PYTHON" train/card.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"
