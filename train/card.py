@@ -50,7 +50,7 @@ scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count
 |---|---|---|---|
 | class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | decoder and post_quant_conv alone | UNetModel, width {width}, mult 1 2 3 4, {blocks} residual block(s) a level, heads of 32 channels |
 | parameters | {first_params:,} | {decoder_params:,} of these | {unet_params:,} |
-| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | the same, and a discriminator of patches (hinge) with {gan:g} of the other gradient's size; noise on the latents, some of them drawn by the UNet | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
+| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | the same, and a discriminator of patches (hinge); noise on the latents, some of them drawn by the UNet | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
 | optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | Adam, cosine decay, bfloat16 autocast, exponential average of the weights | as the first stage, exponential average of the weights |
 | steps | {ae_steps:,} | {decoder_steps:,} | {ldm_steps:,} |
 | pictures or latents seen | {ae_seen:,} | {decoder_seen:,} | {ldm_seen:,} |
@@ -112,10 +112,11 @@ demonstrations and tests of `ldm` nothing is claimed.
 def history(f: dict) -> str:
     """How the weights came to be, run by run."""
     runs = f["ldm_runs"]
-    rows = [f"The autoencoder was trained with `AE_MINUTES={f['ae_budget']:.0f}`"]
-    if f["decoder_steps"]:
-        rows[0] += f", its decoder trained on with `DECODER_MINUTES={f['decoder_budget']:.0f}` from {f['decoder_pictures']:,} of the renders and their mirror images"
-    rows[0] += f". The UNet was trained in {len(runs)} run{'s' if len(runs) > 1 else ''}:\n"
+    rows = [f"The autoencoder was trained with `AE_MINUTES={f['ae_budget']:.0f}`."]
+    for r in f["decoder_runs"]:
+        rows[0] += (f" Then its decoder: {r['steps']:,} steps of {r['batch']} pictures in {r['minutes']:.0f} minutes (`DECODER_MINUTES={r['budget']:.0f}`),\n"
+                    f"the discriminator at {r['gan']:g} of the other gradient's size, {r['pictures']:,} renders and their mirror images to draw from.")
+    rows[0] += f"\nThe UNet was trained in {len(runs)} run{'s' if len(runs) > 1 else ''}:\n"
     for n, r in enumerate(runs):
         own, rate = ("LDM_INIT=models/demo ", f", rates {r['factor']:g} of those of a first run") if n else ("", "")
         rows.append(f"{n + 1}. {r['steps']:,} steps of {r['batch']} latents in {r['minutes']:.0f} minutes (`{own}LDM_MINUTES={r['budget']:.0f}`), "
@@ -236,6 +237,7 @@ def main() -> None:
     detector = study.detector(a.cascade)
     renders, held = np.load(a.state / "renders.npy", mmap_mode="r"), np.load(a.state / "heldout.npy")
     stage, runs = export.first_state(a.state), export.all_runs(common.load(a.state / "ldm.pt"))
+    again = stage.get("decoder_runs", [])
     last = {k: v[-1] for k, v in table(a.model / "ldm.csv").items()}
 
     n = a.samples
@@ -258,9 +260,8 @@ def main() -> None:
         blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=size(first),
         decoder_params=size(first.decoder) + size(first.post_quant_conv), unet_params=size(unet), ae_steps=stage["step"],
         ae_seen=stage["step"] * stage.get("batch", 16), cpus=a.cpus, ae_minutes=stage["minutes"], ae_budget=stage.get("budget", stage["minutes"]),
-        decoder_steps=stage.get("decoder_steps", 0), decoder_pictures=stage.get("decoder_pictures", 0), decoder_batch=stage.get("decoder_batch", 0), gan=stage.get("gan", 0.0),
-        decoder_seen=stage.get("decoder_steps", 0) * stage.get("decoder_batch", 0), decoder_minutes=stage.get("decoder_minutes", 0.0),
-        decoder_budget=stage.get("decoder_budget", 0.0), ldm_runs=runs, ldm_steps=sum(r["steps"] for r in runs),
+        decoder_runs=again, decoder_steps=sum(r["steps"] for r in again), decoder_seen=sum(r["steps"] * r["batch"] for r in again),
+        decoder_minutes=sum(r["minutes"] for r in again), ldm_runs=runs, ldm_steps=sum(r["steps"] for r in runs),
         ldm_seen=sum(r["steps"] * r["batch"] for r in runs), ldm_minutes=sum(r["minutes"] for r in runs), held=len(held),
         hits50=int(study.hits(grid[50], detector).sum()), hits150=int(study.hits(grid[150], detector).sum()), samples=n,
         hits_all=int(hits.sum()), hits_share=float(hits.mean()), fd=features.frechet(mine, one), fd_self=features.frechet(other, one),

@@ -220,9 +220,8 @@ def train(a: argparse.Namespace) -> None:
         return
     psnr, used_codes, _ = ae.measure(ema, held, True)
     done = common.load(a.state / "ae_final.pt")
-    done.update(net=ema.state_dict(), psnr=psnr, codes=used_codes, decoder_steps=done.get("decoder_steps", 0) + step,
-                decoder_batch=a.batch * common.workers(), decoder_minutes=done.get("decoder_minutes", 0) + budget.used / 60,
-                decoder_budget=done.get("decoder_budget", 0) + a.minutes, decoder_pictures=len(pics), gan=a.gan)
+    own = dict(steps=step, batch=a.batch * common.workers(), minutes=budget.used / 60, budget=a.minutes, gan=a.gan, pictures=len(pics))
+    done.update(net=ema.state_dict(), psnr=psnr, codes=used_codes, decoder_runs=done.get("decoder_runs", []) + [own])
     common.save(a.state / "decoder_final.pt", done)
     print(f"decoder: {step} steps, held-out PSNR {psnr:.2f} dB over {len(held)}")
 

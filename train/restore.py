@@ -56,9 +56,9 @@ def first_state(model: Path, held: np.ndarray) -> dict:
     psnr, codes, _ = ae.measure(first, held, True)
     if abs(psnr - said["psnr"]) > 0.02:
         raise SystemExit(f"{model}: held-out renders come back at {psnr:.3f} dB, figures.json says {said['psnr']:.3f}: other renders")
-    kept = {k: v for k, v in said.items() if k in ("decoder_steps", "decoder_batch", "decoder_minutes", "decoder_budget", "decoder_pictures", "gan")}
     return dict(net=first.state_dict(), step=said["ae_steps"], minutes=said["ae_minutes"], psnr=psnr, codes=codes,
-                entries=first.quantize.embedding.num_embeddings, batch=said["ae_seen"] // said["ae_steps"], budget=said["ae_budget"], **kept)
+                entries=first.quantize.embedding.num_embeddings, batch=said["ae_seen"] // said["ae_steps"], budget=said["ae_budget"],
+                decoder_runs=said.get("decoder_runs", []))
 
 
 def main() -> None:
