@@ -5,7 +5,8 @@
  *
  *   ldm_model   configuration + checkpoint + packed weights. Immutable once open: any number of
  *               threads may share one.
- *   ldm_run     one job on a model: its own threads, memory and random numbers. One thread at a time.
+ *   ldm_run     one job on a model: its own threads, memory and random numbers. One thread at a
+ * time.
  *
  * Rules that hold for every call: fallible calls return ldm_status and take `ldm_error *err` last,
  * which may be NULL; on failure out-parameters are left NULL or zeroed and nothing is to be freed;
@@ -38,25 +39,26 @@ typedef struct ldm_model ldm_model;
 
 typedef enum ldm_tristate { LDM_NO = 0, LDM_YES = 1, LDM_AUTO = -1 } ldm_tristate;
 
-/* A zeroed struct with ldm_model_options_init() is the shipped default model with its own config. */
+/* A zeroed struct with ldm_model_options_init() is the shipped default model with its own config.
+ */
 typedef struct ldm_model_options {
     const char *ckpt;           /* NULL: the shipped default model */
     const char *const *configs; /* YAML files, later ones laid over earlier ones. Without ckpt the
                                    first layer is the shipped model's own config */
     size_t config_count;
-    const char *config_text;    /* YAML text as the first layer (a recipe's merged config), in the
-                                   place of the shipped model's own; NULL: none */
-    const char *config_name;    /* what messages call that text; NULL: "recipe" */
-    const char *const *sets;    /* OmegaConf dot-list assignments, after the files */
+    const char *config_text; /* YAML text as the first layer (a recipe's merged config), in the
+                                place of the shipped model's own; NULL: none */
+    const char *config_name; /* what messages call that text; NULL: "recipe" */
+    const char *const *sets; /* OmegaConf dot-list assignments, after the files */
     size_t set_count;
-    ldm_tristate ema;           /* AUTO: EMA when the config's use_ema allows it and the file has it */
-    int threads;                /* for loading; 0: as many as processors may be used */
-    const char *max_isa;        /* "c", "avx2", "avx512"; NULL: the best there is */
-    const char *precision;      /* "exact", "f32", "bf16", "auto" (the fastest of these that this
-                                   build and processor have, told in a note); NULL: "f32" */
-    uint64_t max_memory;        /* bytes that this process may take; 0: no limit */
-    bool dry_run;               /* reads and checks everything but the weights: runs can be created
-                                   for their info (memory, FLOP, time) and not sampled */
+    ldm_tristate ema;      /* AUTO: EMA when the config's use_ema allows it and the file has it */
+    int threads;           /* for loading; 0: as many as processors may be used */
+    const char *max_isa;   /* "c", "avx2", "avx512"; NULL: the best there is */
+    const char *precision; /* "exact", "f32", "bf16", "auto" (the fastest of these that this
+                              build and processor have, told in a note); NULL: "f32" */
+    uint64_t max_memory;   /* bytes that this process may take; 0: no limit */
+    bool dry_run;          /* reads and checks everything but the weights: runs can be created
+                              for their info (memory, FLOP, time) and not sampled */
 } ldm_model_options;
 
 LDM_API void ldm_model_options_init(ldm_model_options *opt);
@@ -74,7 +76,7 @@ typedef struct ldm_model_info {
     bool is_default;          /* the shipped model, not the user's */
     const char *default_note; /* what the shipped model is, one line; NULL for the user's */
     int latent_channels, latent_h, latent_w; /* the config's own shape */
-    bool shape_ambiguous;     /* config does not say one shape: latent_candidates lists them */
+    bool shape_ambiguous; /* config does not say one shape: latent_candidates lists them */
     const char *latent_candidates;
     int downsample;           /* picture pixels per latent pixel (4 for f4) */
     int timesteps;            /* of training (1000) */
@@ -88,24 +90,25 @@ LDM_API void ldm_model_get_info(const ldm_model *m, ldm_model_info *out);
  * long as the model. */
 LDM_API ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err);
 
-/* Warnings and notes of loading (weights initialised, settings without effect...), one line each. */
+/* Warnings and notes of loading (weights initialised, settings without effect...), one line each.
+ */
 LDM_API size_t ldm_model_note_count(const ldm_model *m);
 LDM_API const char *ldm_model_note(const ldm_model *m, size_t i);
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
 typedef struct ldm_report_options {
-    bool json;    /* one JSON object; else text for a terminal */
-    bool all;     /* every name, not the first 10 */
-    bool values;  /* check: read the weights too and report NaN and infinity */
-    bool keys;    /* inspect: the list of names */
-    bool shapes;  /* inspect: the layer shapes of the network that a YAML describes */
-    bool colour;  /* text: ANSI colours */
+    bool json;   /* one JSON object; else text for a terminal */
+    bool all;    /* every name, not the first 10 */
+    bool values; /* check: read the weights too; checksums, NaN and infinity */
+    bool keys;   /* inspect: the list of names */
+    bool shapes; /* inspect: the layer shapes of the network that a YAML describes */
+    bool colour; /* text: ANSI colours */
 } ldm_report_options;
 
 /* Configuration against checkpoint. *fits is false if a tensor that the run would use is missing or
- * has another shape. *report: ldm_release it; there is one with LDM_ERR_NUMERIC, too, which says that
- * tensors of the model hold NaN or infinity (values), else NULL on failure. */
+ * has another shape. *report: ldm_release it; there is one with LDM_ERR_NUMERIC, too, which says
+ * that tensors of the model hold NaN or infinity (values), else NULL on failure. */
 LDM_API ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *ropt,
                              char **report, bool *fits, ldm_error *err);
 
@@ -140,34 +143,34 @@ typedef struct ldm_progress {
     int step, step_count; /* 1-based within this batch; step 0: the first is about to begin */
     int timestep;
     int first_image, images_in_batch, image_count;
-    const char *stage;    /* "sampling" or "decoding" */
+    const char *stage; /* "sampling" or "decoding" */
 } ldm_progress;
 
 typedef struct ldm_job {
-    int steps;               /* 1 .. the model's timesteps */
-    const char *timesteps;   /* "compvis", "quad", "leading", "trailing", "linspace" */
+    int steps;             /* 1 .. the model's timesteps */
+    const char *timesteps; /* "compvis", "quad", "leading", "trailing", "linspace" */
     double eta, temperature;
-    double scale;            /* guidance scale; 1: none */
-    const char *cond;        /* "none" or "zeros" */
-    uint64_t seed;           /* picture i has seed + i and a noise stream of its own */
-    int cache;               /* 1: every step evaluates the whole network. N: every N-th step does,
-                                the others take the features of its deeper blocks as they were in the
-                                last whole one and evaluate the outermost blocks alone: faster, and
-                                not the same pictures */
-    int count;               /* pictures */
-    int batch;               /* pictures computed together; 0: chosen */
+    double scale;     /* guidance scale; 1: none */
+    const char *cond; /* "none" or "zeros" */
+    uint64_t seed;    /* picture i has seed + i and a noise stream of its own */
+    int cache;        /* 1: every step evaluates the whole network. N: every N-th step does,
+                         the others take the features of its deeper blocks as they were in the
+                         last whole one and evaluate the outermost blocks alone: faster, and
+                         not the same pictures */
+    int count;        /* pictures */
+    int batch;        /* pictures computed together; 0: chosen */
     int latent_c, latent_h, latent_w; /* 0: the config's */
-    bool quantize;           /* decode through the codebook (VQ); true is CompVis' default */
+    bool quantize; /* decode through the codebook (VQ); true is CompVis' default */
     bool quantize_x0;
-    const ldm_array *x_t;    /* start noise [N,C,H,W]; sets count and shape; NULL: from the seed */
-    const ldm_array *noise;  /* [S,N,C,H,W] of each step really run, in the order drawn; or NULL */
-    const ldm_array *mask;   /* [1 or N,1 or C,H,W], 1 keeps x0; with x0 */
-    const ldm_array *x0;     /* [1 or N,C,H,W] */
-    int threads;             /* 0: as many as processors may be used */
-    uint64_t max_memory;     /* bytes for the whole process; 0: no limit */
+    const ldm_array *x_t;   /* start noise [N,C,H,W]; sets count and shape; NULL: from the seed */
+    const ldm_array *noise; /* [S,N,C,H,W] of each step really run, in the order drawn; or NULL */
+    const ldm_array *mask;  /* [1 or N,1 or C,H,W], 1 keeps x0; with x0 */
+    const ldm_array *x0;    /* [1 or N,C,H,W] */
+    int threads;            /* 0: as many as processors may be used */
+    uint64_t max_memory;    /* bytes for the whole process; 0: no limit */
     bool (*skip)(void *ctx, int index); /* true: picture `index` is not wanted; may be NULL */
-    int (*progress)(void *ctx, const ldm_progress *p); /* after each step, and between the operations
-                                of a decode; nonzero cancels there; may be NULL */
+    int (*progress)(void *ctx, const ldm_progress *p); /* after each step, and between the
+                                operations of a decode; nonzero cancels there; may be NULL */
     void *ctx;
 } ldm_job;
 
@@ -175,8 +178,8 @@ typedef struct ldm_job {
  * scale 1, cond none, no cache (1), seed 42, one picture. */
 LDM_API void ldm_job_init(ldm_job *job);
 
-/* The same, with what the configuration's `ldm: sampling:` section says laid over it. Strings are the
- * model's. */
+/* The same, with what the configuration's `ldm: sampling:` section says laid over it. Strings are
+ * the model's. */
 LDM_API void ldm_model_init_job(const ldm_model *m, ldm_job *job);
 
 typedef struct ldm_run ldm_run;
@@ -188,16 +191,16 @@ LDM_API void ldm_run_free(ldm_run *r);
 
 typedef struct ldm_run_info {
     int steps_asked, steps_run;
-    const int *timesteps;      /* [steps_run], in the order sampled (largest first) */
+    const int *timesteps; /* [steps_run], in the order sampled (largest first) */
     int count, batch;
     int latent_c, latent_h, latent_w, image_h, image_w;
     int threads;
-    bool noise_used;           /* eta > 0 or a mask: random numbers are drawn in the steps */
+    bool noise_used; /* eta > 0 or a mask: random numbers are drawn in the steps */
     uint64_t memory_weights, memory_activations, memory_total; /* bytes */
     double flop_per_eps, flop_decode; /* floating point operations, per picture */
     double eps_evaluations;           /* of the whole network, of the whole run, per picture */
     double flop_shallow, shallow_evaluations; /* the same of its outermost blocks alone (cache) */
-    double estimated_seconds;         /* of the whole run, in a dry run; else 0 */
+    double estimated_seconds;                 /* of the whole run, in a dry run; else 0 */
 } ldm_run_info;
 LDM_API void ldm_run_get_info(const ldm_run *r, ldm_run_info *out);
 /* What the program should tell the user about this run: "150 steps asked, 167 run: ...", "guidance
@@ -207,14 +210,14 @@ LDM_API const char *ldm_run_note(const ldm_run *r, size_t i);
 
 /* One finished picture. Pointers are the run's and hold until the next call on it. */
 typedef struct ldm_result {
-    int index;             /* 0 .. count - 1 */
+    int index; /* 0 .. count - 1 */
     uint64_t seed;
-    const float *latent;   /* [C,H,W] */
-    const float *image;    /* [3,height,width], -1..1, not clamped */
-    const uint8_t *rgb;    /* [height,width,3] */
+    const float *latent; /* [C,H,W] */
+    const float *image;  /* [3,height,width], -1..1, not clamped */
+    const uint8_t *rgb;  /* [height,width,3] */
     int width, height;
-    ldm_status status;     /* LDM_ERR_NUMERIC: this picture failed (message in err of ldm_run_next);
-                              the pointers are NULL, the others go on */
+    ldm_status status; /* LDM_ERR_NUMERIC: this picture failed (message in err of ldm_run_next);
+                          the pointers are NULL, the others go on */
 } ldm_result;
 
 /* The next picture in order; computes a batch when none is waiting. *have is false after the last.
@@ -225,17 +228,18 @@ LDM_API ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_err
 /* The recipe of one picture: a JSON object with everything needed to repeat it:
  *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for the shipped model}, "config"
  *   (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a string above
- *   2^63 - 1), "index", "sampler" ("ddim"), "steps" (asked), "timesteps" (the spacing's name), "eta",
- *   "temperature", "scale", "cond", "cache", "quantize", "quantize_x0", "shape" [C,H,W].
- * Waits for the hash, which is computed beside the sampling. ldm_release it. */
+ *   2^63 - 1), "index", "sampler" ("ddim"), "steps" (asked), "timesteps" (the spacing's name),
+ * "eta", "temperature", "scale", "cond", "cache", "quantize", "quantize_x0", "shape" [C,H,W]. Waits
+ * for the hash, which is computed beside the sampling. ldm_release it. */
 LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json, ldm_error *err);
 
-/* ---- parts of the network, for debugging ------------------------------------------------------- */
+/* ---- parts of the network, for debugging -------------------------------------------------------
+ */
 
 typedef enum ldm_part {
-    LDM_PART_UNET,     /* in: x [N,C,H,W], t; out: eps */
-    LDM_PART_ENCODE,   /* in: image [N,3,h,w] in -1..1; out: pre-quantised latent (no scale factor) */
-    LDM_PART_DECODE,   /* in: z [N,C,H,W] with the scale factor; out: image */
+    LDM_PART_UNET,   /* in: x [N,C,H,W], t; out: eps */
+    LDM_PART_ENCODE, /* in: image [N,3,h,w] in -1..1; out: pre-quantised latent (no scale factor) */
+    LDM_PART_DECODE, /* in: z [N,C,H,W] with the scale factor; out: image */
     LDM_PART_QUANTIZE, /* in: latent without scale factor; out: what goes to post_quant_conv */
     LDM_PART_INDICES   /* the same; out: codebook indices [N,H,W] */
 } ldm_part;
@@ -247,7 +251,7 @@ typedef struct ldm_eval_job {
     double t;                 /* timestep, for the UNet */
     bool quantize;            /* decode: through the codebook */
     int threads;
-    const char *dump_dir;     /* every block's output as .npy ("input_blocks_00.npy", ...); or NULL */
+    const char *dump_dir; /* every block's output as .npy ("input_blocks_00.npy", ...); or NULL */
 } ldm_eval_job;
 
 /* out: fresh array, ldm_array_free. Indices come as floats (exact below 2^24). */
@@ -283,8 +287,8 @@ typedef struct ldm_image_metrics {
 } ldm_image_metrics;
 LDM_API void ldm_image_measure(const ldm_image *im, ldm_image_metrics *out);
 
-/* A PNG as one picture, or .npy or .npz pictures [N,H,W,3] of values 0 to 255 (the first array of an
- * .npz that has such a shape). ldm_images_free. */
+/* A PNG as one picture, or .npy or .npz pictures [N,H,W,3] of values 0 to 255 (the first array of
+ * an .npz that has such a shape). ldm_images_free. */
 LDM_API ldm_status ldm_images_read(const char *path, ldm_image **out, size_t *count,
                                    ldm_error *err);
 LDM_API void ldm_images_free(ldm_image *ims, size_t count);
@@ -304,15 +308,15 @@ typedef struct ldm_face {
     int x, y, width, height; /* pixels of the picture */
 } ldm_face;
 
-/* *faces: *count rectangles sorted by y, x, width, NULL if there are none; ldm_release it. faces may
- * be NULL where the number is enough. */
+/* *faces: *count rectangles sorted by y, x, width, NULL if there are none; ldm_release it. faces
+ * may be NULL where the number is enough. */
 LDM_API ldm_status ldm_face_judge_find(const ldm_face_judge *j, const ldm_image *im,
                                        ldm_face **faces, size_t *count, ldm_error *err);
 
 /* ---- distances between sets of pictures ------------------------------------------------------ */
 
-/* Features of pictures for a Frechet distance: for each level of the first stage's encoder (conv_in,
- * every down, mid) the mean of every channel over the positions. One thread at a time. */
+/* Features of pictures for a Frechet distance: for each level of the first stage's encoder
+ * (conv_in, every down, mid) the mean of every channel over the positions. One thread at a time. */
 typedef struct ldm_features ldm_features;
 
 /* m must outlive it. threads: 0: as many as processors may be used. */
@@ -342,27 +346,27 @@ LDM_API ldm_status ldm_stats_distance(const ldm_stats *a, const ldm_stats *b, do
 /* ---- timing ---------------------------------------------------------------------------------- */
 
 typedef struct ldm_bench_options {
-    int rounds;              /* eps evaluations that are timed; 0: 5 */
-    int batch;               /* 0: 1 */
+    int rounds; /* eps evaluations that are timed; 0: 5 */
+    int batch;  /* 0: 1 */
     int threads;
-    int latent_h, latent_w;  /* 0: the config's */
-    bool layers;             /* every operation of the UNet */
-    bool machine;            /* what the machine can do at most: multiply-adds, reading from memory;
-                                in the JSON every operation as well */
-    int steps;               /* whole pictures of so many steps; 0: none, with cache the config's */
-    double eta;              /* of these; negative: the config's */
-    int cache;               /* above 1: also with ldm_job.cache, its error against without */
-    int seeds;               /* pictures; 0: 1, with cache 4 */
-    const char *shapes;      /* the kernels alone, on this file of shapes (bench/shapes); the rest is
-                                left out but for batch, threads, machine, and no model is opened */
-    double process_start;    /* CLOCK_MONOTONIC seconds at the start of main */
+    int latent_h, latent_w; /* 0: the config's */
+    bool layers;            /* every operation of the UNet */
+    bool machine;           /* what the machine can do at most: multiply-adds, reading from memory;
+                               in the JSON every operation as well */
+    int steps;              /* whole pictures of so many steps; 0: none, with cache the config's */
+    double eta;             /* of these; negative: the config's */
+    int cache;              /* above 1: also with ldm_job.cache, its error against without */
+    int seeds;              /* pictures; 0: 1, with cache 4 */
+    const char *shapes;     /* the kernels alone, on this file of shapes (bench/shapes); the rest is
+                               left out but for batch, threads, machine, and no model is opened */
+    double process_start;   /* CLOCK_MONOTONIC seconds at the start of main */
 } ldm_bench_options;
 
-/* Opens the model itself, so that readiness is measured from the start of the process. *text: tables
- * for a terminal; *json: one object of ready_s, load_s, first_eps_s, eps_s, eps_min_s, decode_s,
- * encode_s (null where the checkpoint has no encoder), peak_rss_bytes (up to the decodes),
- * weight_bytes, threads, isa, cpu, precision, and where asked for "layers", "machine", "generation",
- * "cache", "shapes". Either may be NULL; ldm_release both. */
+/* Opens the model itself, so that readiness is measured from the start of the process. *text:
+ * tables for a terminal; *json: one object of ready_s, load_s, first_eps_s, eps_s, eps_min_s,
+ * decode_s, encode_s (null where the checkpoint has no encoder), peak_rss_bytes (up to the
+ * decodes), weight_bytes, threads, isa, cpu, precision, and where asked for "layers", "machine",
+ * "generation", "cache", "shapes". Either may be NULL; ldm_release both. */
 LDM_API ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *bopt,
                              char **text, char **json, ldm_error *err);
 

@@ -68,9 +68,9 @@ typedef struct ldm_audit {
 } ldm_audit;
 
 /* LDM_ERR_MISMATCH, too, where a weight that a run reads is not of floating-point numbers, or one
- * element under many indices. ema: -1 auto (use_ema of the config, if the file has the shadows), 0 raw, 1 EMA (LDM_ERR_MISMATCH
- * if the file has none, LDM_ERR_USAGE if the configuration says use_ema: false). spec and ckpt must
- * outlive the audit. */
+ * element under many indices. ema: -1 auto (use_ema of the config, if the file has the shadows), 0
+ * raw, 1 EMA (LDM_ERR_MISMATCH if the file has none, LDM_ERR_USAGE if the configuration says
+ * use_ema: false). spec and ckpt must outlive the audit. */
 ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
                             const ldm_load_policy *policy, ldm_audit **out, ldm_error *err);
 void ldm_audit_free(ldm_audit *a); /* NULL is fine */
@@ -83,8 +83,9 @@ typedef struct ldm_audit_report {
     bool all, values, colour;
 } ldm_audit_report;
 
-/* `ldm check`: for a terminal, and as one JSON object. LDM_ERR_NUMERIC beside a whole report: values
- * were read, and tensors of the model hold NaN or infinity. */
+/* `ldm check`: for a terminal, and as one JSON object. LDM_ERR_NUMERIC beside a whole report:
+ * values were read, and tensors of the model hold NaN or infinity. LDM_ERR_FORMAT where the bytes
+ * of values that were read have another checksum than the file says. */
 ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,
                           ldm_error *err);
 ldm_status ldm_audit_json(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,

@@ -194,7 +194,8 @@ typedef struct ldm_findings {
 ldm_status ldm_findings_create(const ldm_audit *a, bool values, ldm_findings *f, ldm_error *err);
 void ldm_findings_free(ldm_findings *f);
 
-/* LDM_OK, or LDM_ERR_NUMERIC naming the first tensor of the model that holds NaN or infinity. */
+/* After values were read (LDM_OK otherwise): LDM_ERR_NUMERIC names the first tensor of the model
+ * that holds NaN or infinity, LDM_ERR_FORMAT a storage whose checksum is another. */
 ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err);
 
 /* Text in the findings' arena; on failure sets f->failed and returns "". */

@@ -1,4 +1,5 @@
-/* `ldm check --values`: reads every tensor once and counts what is not a finite number. */
+/* `ldm check --values`: reads every tensor once and counts what is not a finite number, then holds
+ * the file's storages against their checksums. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -79,7 +80,7 @@ ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_err
             first = b;
     }
     if (!first)
-        return LDM_OK;
+        return f->values_read ? ldm_ckpt_check_sums(a->ckpt, err) : LDM_OK;
     if (n > 1)
         snprintf(others, sizeof others, " (and %zu more tensors hold such)", n - 1);
     return ldm_error_at(err, LDM_ERR_NUMERIC, place(first),

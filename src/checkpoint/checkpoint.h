@@ -83,6 +83,10 @@ const ldm_tensor_info *ldm_ckpt_find(const ldm_ckpt *ck, const char *name);
 ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float *dst,
                              ldm_error *err);
 
+/* Reads all storages that a zip file holds uncompressed, as torch.save writes them, and checks
+ * their CRC-32 where the file has it. LDM_ERR_FORMAT names the first that is damaged. */
+ldm_status ldm_ckpt_check_sums(const ldm_ckpt *ck, ldm_error *err);
+
 /* What that has to work through: elements, and the bytes of a storage that it has to inflate. */
 uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t);
 

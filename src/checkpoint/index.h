@@ -20,6 +20,13 @@ typedef struct ldm_meta {
     const char *path, *value;
 } ldm_meta;
 
+/* What an archive says of the bytes of one storage. */
+typedef struct ldm_sum {
+    const char *entry;
+    uint64_t offset, bytes;
+    uint32_t crc; /* 0: nothing */
+} ldm_sum;
+
 struct ldm_ckpt {
     ldm_source src; /* the whole file */
     ldm_map map;    /* zeroed when the bytes are the caller's */
@@ -31,6 +38,8 @@ struct ldm_ckpt {
     uint64_t max_storage_bytes; /* the most that is inflated at once */
     ldm_tensor *tensors;
     size_t tensor_count, tensor_cap;
+    ldm_sum *sums; /* of a zip file's storages that are not deflated */
+    size_t sum_count;
     ldm_name *by_name;
     ldm_meta *metas;
     size_t meta_count, meta_cap;

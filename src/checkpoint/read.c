@@ -117,6 +117,21 @@ ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float
     return LDM_OK;
 }
 
+ldm_status ldm_ckpt_check_sums(const ldm_ckpt *ck, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    for (i = 0; i < ck->sum_count && !st; i++) {
+        const ldm_sum *s = &ck->sums[i];
+
+        st = ldm_zip_check_crc(&ck->src, s->offset, s->entry, ck->src.data + s->offset, s->bytes,
+                               s->crc, err);
+        ldm_map_release(&ck->map, s->offset, s->bytes);
+    }
+    return st;
+}
+
 uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t)
 {
     return as_tensor(t)->packed_bytes ? t->numel + t->storage_bytes : t->numel;

@@ -87,16 +87,21 @@ static ldm_status check_byteorder(ldm_ckpt *ck, const ldm_zip *zip, const char *
 
 static ldm_status place_storages(ldm_torch *t, const ldm_zip *zip, const char *top, ldm_error *err)
 {
+    ldm_ckpt *ck = t->ck;
+    const char *name;
     size_t i;
 
+    ck->sums = ldm_arena_alloc(ck->keep, t->count, sizeof *ck->sums);
+    if (!ck->sums)
+        return ldm_index_no_room(ck, t->src.base, "checksums", err);
     for (i = 0; i < t->count; i++) {
         ldm_storage *s = &t->storages[i];
         ldm_status st = LDM_OK;
-        const char *key = ldm_arena_printf(t->ck->scratch, "data/%s", s->key);
-        const ldm_zip_entry *e = key ? find_in(t->ck, zip, top, key, &st, err) : NULL;
+        const char *key = ldm_arena_printf(ck->scratch, "data/%s", s->key);
+        const ldm_zip_entry *e = key ? find_in(ck, zip, top, key, &st, err) : NULL;
 
         if (!key)
-            return ldm_index_no_room(t->ck, t->src.base + s->pos, "entry names", err);
+            return ldm_index_no_room(ck, t->src.base + s->pos, "entry names", err);
         if (st)
             return st;
         if (!e)
@@ -113,6 +118,12 @@ static ldm_status place_storages(ldm_torch *t, const ldm_zip *zip, const char *t
         s->offset = e->data_offset;
         s->packed_bytes = e->deflated ? e->packed_bytes : 0;
         s->placed = true;
+        if (e->deflated)
+            continue;
+        name = ldm_arena_strdup(ck->keep, e->name);
+        if (!name)
+            return ldm_index_no_room(ck, t->src.base + s->pos, "entry names", err);
+        ck->sums[ck->sum_count++] = (ldm_sum){name, e->data_offset, e->bytes, e->crc};
     }
     return LDM_OK;
 }

@@ -365,13 +365,26 @@ ldm_status ldm_zip_inflate(const ldm_source *src, uint64_t pos, const unsigned c
                                                                : "the stream is invalid");
 }
 
+ldm_status ldm_zip_check_crc(const ldm_source *src, uint64_t pos, const char *name,
+                             const unsigned char *data, uint64_t bytes, uint32_t crc,
+                             ldm_error *err)
+{
+    const uint32_t found = crc ? libdeflate_crc32(0, data, (size_t)bytes) : 0;
+
+    if (found == crc)
+        return LDM_OK;
+    return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
+                            "'%.120s' is damaged: its CRC-32 is %08x, the directory says %08x; "
+                            "copy or download the file again",
+                            name, (unsigned)found, (unsigned)crc);
+}
+
 ldm_status ldm_zip_entry_open(const ldm_zip *zip, const ldm_zip_entry *e, ldm_arena *arena,
                               ldm_source *out, ldm_error *err)
 {
     const unsigned char *packed = zip->src->data + e->data_offset;
     unsigned char *buf;
     ldm_status st;
-    uint32_t crc;
 
     memset(out, 0, sizeof *out);
     out->name = zip->src->name;
@@ -392,11 +405,5 @@ ldm_status ldm_zip_entry_open(const ldm_zip *zip, const ldm_zip_entry *e, ldm_ar
         out->data = packed;
         out->base = e->data_offset;
     }
-    crc = libdeflate_crc32(0, out->data, (size_t)out->size);
-    if (e->crc && crc != e->crc)
-        return ldm_source_error(zip->src, err, LDM_ERR_FORMAT, e->data_offset,
-                                "'%.120s' is damaged: its CRC-32 is %08x, the directory says %08x; "
-                                "copy or download the file again",
-                                e->name, (unsigned)crc, (unsigned)e->crc);
-    return LDM_OK;
+    return ldm_zip_check_crc(zip->src, e->data_offset, e->name, out->data, out->size, e->crc, err);
 }

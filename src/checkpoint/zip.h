@@ -39,8 +39,14 @@ const ldm_zip_entry *ldm_zip_find(const ldm_zip *zip, const char *name);
 ldm_status ldm_zip_inflate(const ldm_source *src, uint64_t pos, const unsigned char *packed,
                            uint64_t packed_bytes, void *dst, uint64_t bytes, ldm_error *err);
 
+/* Whether an entry's bytes have the CRC-32 that the directory gives. 0 is taken for none:
+ * torch.serialization.set_crc32_options(False) writes that. `pos`: of its data in `src`. */
+ldm_status ldm_zip_check_crc(const ldm_source *src, uint64_t pos, const char *name,
+                             const unsigned char *data, uint64_t bytes, uint32_t crc,
+                             ldm_error *err);
+
 /* An entry as a source of its own: in place when stored, inflated into `arena` otherwise. Its
- * CRC-32 is checked, unless it is 0: torch.serialization.set_crc32_options(False) writes that. */
+ * CRC-32 is checked. */
 ldm_status ldm_zip_entry_open(const ldm_zip *zip, const ldm_zip_entry *e, ldm_arena *arena,
                               ldm_source *out, ldm_error *err);
 

@@ -20,7 +20,8 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_FLAG,
      .name = "values",
      .field = offsetof(options, values),
-     .help = "read the weights too; NaN and infinity are a failure"},
+     .help = "read the weights too: damaged storages (by their\n"
+             "checksums), NaN and infinity are a failure"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(options, json),

@@ -40,6 +40,14 @@ for json in '' --json; do
 1 NaN and 0 infinite values: the file is damaged, or its training failed" ] || die "expected one line"
 done
 
+# A bit that changed on the way is seen by the checksum alone.
+cp "$CKPT" flipped.ckpt
+printf '\001' | dd of=flipped.ckpt bs=1 seek=$((at + 2)) conv=notrunc status=none
+works check --ckpt flipped.ckpt --config "$CONFIG"
+fails 1 "flipped.ckpt: byte [0-9]*: '.*/data/[0-9]*' is damaged: its CRC-32 is" \
+    check --ckpt flipped.ckpt --config "$CONFIG" --values
+[ "$(wc -l <"$ERR")" -eq 1 ] || die "expected one line"
+
 # An unknown key is told with its line; a layer over the config counts.
 printf 'model:\n  params:\n    scale_facter: 0.5\n' >layer.yaml
 works check $TINY --config layer.yaml
