@@ -62,7 +62,7 @@ const ldm_command ldm_cmd_check = {
              "config keys without effect. Loads no weights unless --values asks for it.",
     .notes = "Exit code 3 if and only if a tensor that a run would use is missing or has another\n"
              "shape, or holds no floating-point numbers of its own; absent EMA weights and extra\n"
-             "tensors are fine. 1 after a report of --values that found NaN or infinity.\n\n"
+             "tensors are fine. 1 where --values found NaN, infinity or damage.\n\n"
              "Where no report can be made, --json prints {\"error\": what stderr says}.\n\n"
              "  ldm check --ckpt model.ckpt --config config.yaml\n"
              "  ldm check --ckpt model.ckpt --config config.yaml --json | jq .missing",

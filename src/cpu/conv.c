@@ -29,6 +29,16 @@ typedef struct conv_job {
     bool panel_major;          /* consecutive tasks share the panel, not the pixels */
 } conv_job;
 
+static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_ceil_div((size_t)d->cin, (size_t)k->chunk);
+}
+
+static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
+}
+
 /* Partial sums, then the pointer table. */
 static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 {
@@ -185,7 +195,7 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
         .taps = d->kernel * d->kernel,
         .cin = (size_t)d->cin,
         /* Winograd transforms all taps of a channel together */
-        .chunk_len = winograd_algorithm(plan->algorithm) ? 1 : ldm_conv_chunk_length(k, d),
+        .chunk_len = winograd_algorithm(plan->algorithm) ? 1 : chunk_length(k, d),
         .dst = packed + (size_t)task * (size_t)k->nr * row,
         .stream = true,
     };
@@ -354,8 +364,8 @@ static void direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm
         .worker_scratch = ctx->scratch + ldm_conv_zero_floats(d),
         .worker_floats = worker_floats(k, d),
         .taps = (size_t)(d->kernel * d->kernel),
-        .chunks = ldm_conv_chunk_count(k, d),
-        .chunk_len = ldm_conv_chunk_length(k, d),
+        .chunks = chunk_count(k, d),
+        .chunk_len = chunk_length(k, d),
         .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),
         .units = a->bias && a->bias_stride ? n : 1,
         .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,

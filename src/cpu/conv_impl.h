@@ -26,17 +26,6 @@ static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
     return d->upsample && d->pad_top == 1 && d->pad_left == 1;
 }
 
-/* Input channels are cut into chunks whose slice of a panel stays in the first-level cache. */
-static inline size_t ldm_conv_chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
-{
-    return ldm_ceil_div((size_t)d->cin, (size_t)k->chunk);
-}
-
-static inline size_t ldm_conv_chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
-{
-    return ldm_ceil_div((size_t)d->cin, ldm_conv_chunk_count(k, d));
-}
-
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
                                int threads);
 void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,

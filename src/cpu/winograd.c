@@ -84,7 +84,7 @@ static wino_job make_job(const ldm_kernels *k, int algorithm, const ldm_conv_des
     j.capacity = fit > UNIT_TILES ? fit : UNIT_TILES;
     j.m_stride = UNIT_TILES * nr + MATRIX_PAD;
     j.u_stride = j.chunk_len * nr + MATRIX_PAD;
-    j.worker_floats = j.matrices * j.m_stride + j.matrices * j.u_stride;
+    j.worker_floats = j.matrices * (j.m_stride + j.u_stride);
     return j;
 }
 
