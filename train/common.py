@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 STATE = Path(os.environ.get("LDM_TRAIN_DIR", "build/train"))
 MODEL = Path("models/demo")
+BLOCKS = 2                              # residual blocks a level of the UNet
 
 
 class Muon(torch.optim.Optimizer):

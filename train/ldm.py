@@ -90,7 +90,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--adam-lr", type=float, default=0.001)
     ap.add_argument("--again", type=float, default=0.5, help="factor on both rates with --init")
     ap.add_argument("--width", type=int, default=32)
-    ap.add_argument("--blocks", type=int, default=1)
+    ap.add_argument("--blocks", type=int, default=common.BLOCKS, help="residual blocks a level")
     ap.add_argument("--flips", type=int, default=1, help="1: mirror images too")
     ap.add_argument("--ema", type=float, default=0.998)
     ap.add_argument("--bf16", type=int, default=1)
@@ -117,7 +117,7 @@ def train(a: argparse.Namespace) -> None:
     path = a.state / "ldm.pt"
     old = common.load(path)
     if old is None and a.init:
-        old = restore.unet_state(a.init)
+        old = restore.unet_state(a.init, a.blocks)
     if old is not None:
         net.load_state_dict(old["net"])
         ema.load_state_dict(old["ema"])

@@ -19,6 +19,7 @@ import yaml
 import ae
 import common
 import export
+import nets
 from nets import FirstStage, UNet
 
 
@@ -41,13 +42,19 @@ def networks(model: Path) -> tuple[UNet, FirstStage]:
         return export.read(model / "model.ckpt", yaml.safe_load(f))
 
 
-def unet_state(model: Path) -> dict:
-    """A state for ldm.py to go on from: a new run, at its first step."""
+def unet_state(model: Path, blocks: int) -> dict:
+    """A state for ldm.py to go on from: a new run, at its first step. A model of fewer residual blocks a level gets more."""
     unet, before = networks(model)[0], runs(model)
+    begin = "averaged float16 weights of the exported model, new optimiser"
+    if unet.blocks > blocks:
+        raise SystemExit(f"{model}: {unet.blocks} residual blocks a level, {blocks} asked for")
+    if unet.blocks < blocks:
+        begin += f", {blocks} residual blocks a level instead of {unet.blocks}"
+    while unet.blocks < blocks:
+        unet = nets.deeper(unet)
     params = unet.state_dict()
-    return dict(net=params, ema=params, opt=None, step=0, used=0.0, before=before, width=unet.width,
-                blocks=len(unet.output_blocks) // 4 - 1, batch=before[-1]["batch"], budget=0.0,
-                begin="averaged float16 weights of the exported model, new optimiser")
+    return dict(net=params, ema=params, opt=None, step=0, used=0.0, before=before, width=unet.width, blocks=blocks,
+                batch=before[-1]["batch"], budget=0.0, begin=begin)
 
 
 def first_state(model: Path, held: np.ndarray) -> dict:
@@ -65,6 +72,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--state", type=Path, default=common.STATE)
     ap.add_argument("--model", type=Path, default=common.MODEL)
+    ap.add_argument("--blocks", type=int, default=common.BLOCKS, help="residual blocks a level of the UNet")
     a = ap.parse_args()
     torch.set_num_threads(1)
     path = a.state / "ae_final.pt"
@@ -74,7 +82,7 @@ def main() -> None:
         print(f"{path} from {a.model}: held-out PSNR {state['psnr']:.2f} dB, as figures.json says")
     path = a.state / "ldm.pt"
     if not path.exists():
-        common.save(path, unet_state(a.model))
+        common.save(path, unet_state(a.model, a.blocks))
         print(f"{path} from {a.model}: after {sum(r['steps'] for r in runs(a.model))} steps")
 
 
