@@ -100,9 +100,14 @@ ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *
 ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
                              ldm_pool *pool, ldm_program **out, ldm_error *err);
 /* Size and arithmetic without packing anything. */
+typedef struct ldm_estimate {
+    uint64_t weight_bytes, arena_bytes;
+    uint64_t time_bytes; /* of what one timestep's embedding becomes */
+    double flop;         /* of one picture */
+} ldm_estimate;
+
 ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
-                              int threads, uint64_t *weight_bytes, uint64_t *arena_bytes,
-                              double *flop, ldm_error *err);
+                              int threads, ldm_estimate *out, ldm_error *err);
 
 /* source.c: the checkpoint as a source of weights. */
 ldm_weight_source ldm_model_source(const ldm_model *m);

@@ -227,21 +227,21 @@ static ldm_status note_warnings(ldm_model *m, ldm_error *err)
 /* Refuses before anything is packed what could not fit. */
 static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *err)
 {
-    uint64_t weights, arena;
-    double flop;
+    ldm_estimate unet;
+    uint64_t bytes;
     char need[16], have[16];
     ldm_status st;
 
     if (!limit)
         return LDM_OK;
-    st = ldm_model_estimate(m, LDM_GRAPH_UNET, m->latent_h, m->latent_w, 1, 1, &weights, &arena,
-                            &flop, err);
+    st = ldm_model_estimate(m, LDM_GRAPH_UNET, m->latent_h, m->latent_w, 1, 1, &unet, err);
     if (st)
         return st;
-    if (weights + arena > limit)
-        return ldm_error_set(
-            err, LDM_ERR_LIMIT, "the UNet alone needs %s and --max-memory is %s; give more",
-            ldm_format_bytes(weights + arena, need), ldm_format_bytes(limit, have));
+    bytes = unet.weight_bytes + unet.arena_bytes;
+    if (bytes > limit)
+        return ldm_error_set(err, LDM_ERR_LIMIT,
+                             "the UNet alone needs %s and --max-memory is %s; give more",
+                             ldm_format_bytes(bytes, need), ldm_format_bytes(limit, have));
     return LDM_OK;
 }
 
@@ -437,8 +437,7 @@ ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int
 /* With the algorithms that the weights are, or will be, packed for: another size's need other
  * scratch. */
 ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
-                              int threads, uint64_t *weight_bytes, uint64_t *arena_bytes,
-                              double *flop, ldm_error *err)
+                              int threads, ldm_estimate *out, ldm_error *err)
 {
     ldm_weights *weights = NULL;
     ldm_program *p = NULL;
@@ -456,14 +455,15 @@ ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, in
         return st;
     st = ldm_graph_create(m->spec, part, h, w, &g, err);
     if (!st) {
-        *flop = ldm_graph_flop(g);
+        out->flop = ldm_graph_flop(g);
         st = ldm_program_create(g, weights, m->backend, m->precision, n, threads, &p, err);
         if (st)
             ldm_graph_free(g);
     }
     if (!st) {
-        *weight_bytes = ldm_weights_bytes(weights);
-        *arena_bytes = (uint64_t)ldm_program_arena_floats(p) * sizeof(float);
+        out->weight_bytes = ldm_weights_bytes(weights);
+        out->arena_bytes = (uint64_t)ldm_program_arena_floats(p) * sizeof(float);
+        out->time_bytes = (uint64_t)ldm_program_time_floats(p) * sizeof(float);
     }
     ldm_program_free(p);
     ldm_weights_free(weights);

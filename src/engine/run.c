@@ -92,21 +92,19 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/* What --cache takes besides: the kept features, and the shallow program's arena. */
-static ldm_status measure_cache(ldm_run *r, uint64_t *arena_bytes, ldm_error *err)
+/* What --cache takes besides: the kept features, and the shallow program. */
+static ldm_status measure_cache(ldm_run *r, ldm_estimate *shallow, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_value_spec *feature;
-    uint64_t weights;
     ldm_graph *g;
     ldm_status st;
 
-    *arena_bytes = 0;
+    *shallow = (ldm_estimate){0};
     if (j->cache == 1)
         return LDM_OK;
     st = ldm_model_estimate(r->m, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, j->batch,
-                            ldm_pool_threads(r->pool), &weights, arena_bytes, &r->info.flop_shallow,
-                            err);
+                            ldm_pool_threads(r->pool), shallow, err);
     if (!st)
         st =
             ldm_graph_create(r->m->spec, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, &g, err);
@@ -122,34 +120,36 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_model *m = r->m;
-    uint64_t w_unet, w_dec, w_q, a_unet, a_dec, a_q, a_shallow, arena;
-    double flop_q;
+    ldm_estimate unet, shallow, decode, quantize;
+    uint64_t arena;
     char need[16], have[16];
     ldm_status st;
     int threads = ldm_pool_threads(r->pool), h = j->latent_h, w = j->latent_w;
 
-    st = ldm_model_estimate(m, LDM_GRAPH_UNET, h, w, j->batch, threads, &w_unet, &a_unet,
-                            &r->info.flop_per_eps, err);
+    st = ldm_model_estimate(m, LDM_GRAPH_UNET, h, w, j->batch, threads, &unet, err);
     if (!st)
-        st = ldm_model_estimate(m, LDM_GRAPH_DECODE, h, w, 1, threads, &w_dec, &a_dec,
-                                &r->info.flop_decode, err);
+        st = ldm_model_estimate(m, LDM_GRAPH_DECODE, h, w, 1, threads, &decode, err);
     if (!st)
         st = ldm_model_estimate(m, LDM_GRAPH_QUANTIZE, h, w, j->quantize_x0 ? j->batch : 1, threads,
-                                &w_q, &a_q, &flop_q, err);
+                                &quantize, err);
     if (!st)
-        st = measure_cache(r, &a_shallow, err);
+        st = measure_cache(r, &shallow, err);
     if (st)
         return st;
-    if (a_shallow > a_unet)
-        a_unet = a_shallow;
-    arena = a_unet > a_dec ? a_unet : a_dec;
-    if (a_q > arena)
-        arena = a_q;
+    r->info.flop_per_eps = unet.flop;
+    r->info.flop_shallow = shallow.flop;
+    r->info.flop_decode = decode.flop;
+    if (shallow.arena_bytes > unet.arena_bytes)
+        unet.arena_bytes = shallow.arena_bytes;
+    arena = unet.arena_bytes > decode.arena_bytes ? unet.arena_bytes : decode.arena_bytes;
+    if (quantize.arena_bytes > arena)
+        arena = quantize.arena_bytes;
     r->arena_floats = (size_t)(arena / sizeof(float));
-    r->unet_bytes = (size_t)a_unet;
-    r->info.memory_weights = w_unet + w_dec + w_q;
+    r->unet_bytes = (size_t)unet.arena_bytes;
+    r->info.memory_weights = unet.weight_bytes + decode.weight_bytes + quantize.weight_bytes;
     r->info.memory_activations =
-        arena + (uint64_t)j->batch * (8 * r->chw + r->feature_floats) * sizeof(float);
+        arena + LDM_RUN_TIMES * (unet.time_bytes + shallow.time_bytes) +
+        (uint64_t)j->batch * (8 * r->chw + r->feature_floats) * sizeof(float);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
         return ldm_error_set(err, LDM_ERR_LIMIT,
@@ -324,6 +324,8 @@ void ldm_run_free(ldm_run *r)
     ldm_free(r->x);
     ldm_free(r->scratch);
     ldm_free(r->times);
+    ldm_times_free(r->unet_times);
+    ldm_times_free(r->shallow_times);
     ldm_free(r->mask);
     ldm_free(r->x0);
     ldm_free(r->rngs);

@@ -37,6 +37,21 @@ static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error 
     return LDM_OK;
 }
 
+/* The row of t in `times`. Where it has none, its rows become those of t and of what the schedule
+ * has behind it; -1 if t is not of the schedule. */
+static int row_of(const ldm_run *r, ldm_times *times, const ldm_program *p, int t)
+{
+    int row = ldm_times_row(times, t), i;
+
+    for (i = 0; row < 0 && i < r->schedule.count; i++) {
+        if (r->order[i] == t) {
+            ldm_times_fill(times, p, r->pool, r->arena, r->order + i, r->schedule.count - i);
+            row = 0;
+        }
+    }
+    return row;
+}
+
 /* The network of this evaluation: with job.cache the whole one first and every cache-th time, in
  * between its outermost blocks, with the feature that the last whole one left. The evaluations are
  * counted from the pictures' first step on, so no picture's depend on another's. */
@@ -45,18 +60,24 @@ static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm
     ldm_run *r = ctx;
     bool whole = r->evaluation % r->job.cache == 0;
     ldm_program *unet = whole ? r->unet[r->active_n] : r->shallow[r->active_n];
+    ldm_times *times = whole ? r->unet_times : r->shallow_times;
     ldm_observer obs = {&t, find_bad_step};
+    ldm_unet_run run = {.in = x, .t = r->times, .feature = r->feature, .out = eps};
     ldm_status st;
     int i;
 
     r->evaluation++;
     for (i = 0; i < r->active_n; i++)
         r->times[i] = (float)t;
-    st = ldm_program_run_unet(unet, r->pool, r->arena, x, r->times, r->feature, eps, NULL, err);
+    run.row = row_of(r, times, unet, t);
+    run.times = run.row < 0 ? NULL : times;
+    st = ldm_program_run_unet(unet, r->pool, r->arena, &run, err);
     if (st || all_finite(eps, (size_t)r->active_n * r->chw))
         return st;
     /* Once more with a look at every step: slow, and only for the message. */
-    st = ldm_program_run_unet(unet, r->pool, r->arena, x, r->times, r->feature, eps, &obs, err);
+    run.times = NULL;
+    run.observer = &obs;
+    st = ldm_program_run_unet(unet, r->pool, r->arena, &run, err);
     return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %d", t);
 }
 
@@ -188,8 +209,12 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
     ldm_status st = program(r, LDM_GRAPH_UNET, n, &r->unet[n], err);
     int i;
 
+    if (!st && !r->unet_times)
+        st = ldm_times_create(r->unet[n], LDM_RUN_TIMES, &r->unet_times, err);
     if (!st && r->job.cache > 1)
         st = program(r, LDM_GRAPH_UNET_SHALLOW, n, &r->shallow[n], err);
+    if (!st && r->job.cache > 1 && !r->shallow_times)
+        st = ldm_times_create(r->shallow[n], LDM_RUN_TIMES, &r->shallow_times, err);
     if (!st && r->job.quantize_x0)
         st = program(r, LDM_GRAPH_QUANTIZE, n, &r->quantize_x0[n], err);
     if (st)

@@ -19,6 +19,8 @@ struct ldm_run {
     ldm_program **shallow;          /* likewise; with job.cache above 1 */
     ldm_program **quantize_x0;      /* likewise */
     ldm_program *quantize, *decode; /* of 1 */
+    ldm_times *unet_times;          /* of the programs above; made with the first */
+    ldm_times *shallow_times;
     float *arena;
     size_t arena_floats, unet_bytes; /* of which a step of the UNet uses unet_bytes */
 
@@ -45,6 +47,9 @@ struct ldm_run {
     ldm_notes notes;
     ldm_run_info info;
 };
+
+/* Timesteps whose embedding is computed at once: so many read each of its weights once. */
+#define LDM_RUN_TIMES 32
 
 /* Samples the next batch of pictures that are not skipped; in_batch is 0 when none is left. */
 ldm_status ldm_run_sample(ldm_run *r, ldm_error *err);

@@ -76,13 +76,36 @@ typedef struct ldm_observer {
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
                            const float *t, float *out, const ldm_observer *obs, ldm_error *err);
 
-/* The same for a UNet, with the feature that UNET hands out and UNET_SHALLOW takes:
+typedef struct ldm_times ldm_times;
+
+/* An evaluation of a UNet. feature: what UNET hands out and UNET_SHALLOW takes,
  * [ldm_program_feature_floats], in an order of its own; one program's for the other of the same
- * size and n. NULL: not wanted (UNET only). */
-ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
-                                const float *t, float *feature, float *out, const ldm_observer *obs,
-                                ldm_error *err);
+ * size and n; NULL: not wanted (UNET only). times: t is row `row` of it for all samples, and what
+ * follows from t alone is not computed again, nor shown to the observer; NULL: .t says. */
+typedef struct ldm_unet_run {
+    const float *in; /* [n][C][H][W] */
+    const float *t;  /* [n] */
+    const ldm_times *times;
+    int row;
+    float *feature;
+    float *out; /* [n][C'][H'][W'] */
+    const ldm_observer *observer;
+} ldm_unet_run;
+
+ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena,
+                                const ldm_unet_run *run, ldm_error *err);
 size_t ldm_program_feature_floats(const ldm_program *p); /* 0: there is none */
+
+/* What of a UNET (or UNET_SHALLOW) follows from the timestep alone, the MLPs of its embedding: rows
+ * for many timesteps, computed at once, so that their weights are read once for all. They serve all
+ * programs of the same graph part. */
+ldm_status ldm_times_create(const ldm_program *p, int capacity, ldm_times **out, ldm_error *err);
+void ldm_times_free(ldm_times *x); /* NULL is fine */
+/* Rows for t[0], t[1], ... up to count or the capacity; arena as for a run. */
+void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *arena, const int *t,
+                    int count);
+int ldm_times_row(const ldm_times *x, int t);         /* -1: it has none */
+size_t ldm_program_time_floats(const ldm_program *p); /* of a row */
 
 /* NHWC view <-> NCHW array. */
 void ldm_view_from_nchw(const float *src, const ldm_view *dst);

@@ -1,87 +1,7 @@
 /* A program: fused steps with their places in memory, for one size, batch and number of threads. */
-#include <math.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "exec/plan.h"
-
-struct ldm_program {
-    ldm_graph *graph;
-    const ldm_weights *weights;
-    const ldm_backend *backend;
-    int n, threads;
-    ldm_steps steps;
-    ldm_plan plan;
-    ldm_conv_plan *convs; /* [steps.count]; of CONV steps, for this size */
-    int *slots;           /* [steps.count]; the weights' slot of each step; -1 for none */
-    size_t scratch_floats;
-};
-
-/* Where the channels [first, first + c) of a value are; data NULL with arena NULL (sizes only). */
-static ldm_view view_of(const ldm_program *p, float *arena, int value)
-{
-    const ldm_value_spec *v = &p->graph->values[value];
-    const ldm_place *place = &p->steps.places[value];
-    ldm_view view = {.n = p->n, .h = v->h, .w = v->w, .c = v->c};
-
-    view.pitch = (size_t)p->steps.buffer_c[place->buffer];
-    if (arena)
-        view.data = arena + p->plan.offsets[place->buffer] + place->offset;
-    return view;
-}
-
-static ldm_norm_args norm_args(const ldm_program *p, const ldm_step *s, float *arena)
-{
-    ldm_norm_args a = {
-        .x = view_of(p, arena, s->x),
-        .y = view_of(p, arena, s->y),
-        .groups = s->node->groups,
-        .eps = (float)s->node->eps,
-        .silu = s->silu,
-    };
-
-    if (s->vector >= 0) {
-        ldm_view v = view_of(p, arena, s->vector);
-
-        a.scale = v.data;
-        a.shift = v.data ? v.data + a.x.c : NULL;
-        a.scale_stride = v.pitch;
-    }
-    return a;
-}
-
-static ldm_attention_args attention_args(const ldm_program *p, const ldm_step *s, float *arena)
-{
-    const ldm_node *n = s->node;
-    ldm_attention_args a = {
-        .q = view_of(p, arena, s->x),
-        .y = view_of(p, arena, s->y),
-        .heads = n->heads,
-        .head_dim = n->head_dim,
-        .head_stride = (size_t)n->head_dim,
-        .scale = (float)(1.0 / sqrt((double)n->head_dim)),
-    };
-    size_t k_off = (size_t)a.y.c, v_off = 2 * (size_t)a.y.c;
-
-    if (s->k >= 0) {
-        a.k = view_of(p, arena, s->k);
-        a.v = view_of(p, arena, s->v);
-        return a;
-    }
-    /* One tensor of q, k, v: per head side by side (legacy order), or all of each. */
-    if (n->heads_first) {
-        a.head_stride = 3 * (size_t)n->head_dim;
-        k_off = (size_t)n->head_dim;
-        v_off = 2 * (size_t)n->head_dim;
-    }
-    a.k = a.v = a.q;
-    if (a.q.data) {
-        a.k.data += k_off;
-        a.v.data += v_off;
-    }
-    return a;
-}
+#include "exec/program.h"
 
 static size_t align_floats(size_t n)
 {
@@ -90,17 +10,18 @@ static size_t align_floats(size_t n)
 
 static size_t step_scratch(const ldm_program *p, int i)
 {
+    const ldm_frame sizes = {.program = p};
     const ldm_step *s = &p->steps.steps[i];
 
     if (s->kind == LDM_STEP_CONV)
         return p->convs[i].scratch_floats;
     if (s->kind == LDM_STEP_NORM) {
-        ldm_norm_args a = norm_args(p, s, NULL);
+        ldm_norm_args a = ldm_frame_norm(&sizes, s);
 
         return p->backend->norm_scratch(p->backend, &a, p->threads);
     }
     if (s->kind == LDM_STEP_ATTENTION) {
-        ldm_attention_args a = attention_args(p, s, NULL);
+        ldm_attention_args a = ldm_frame_attention(&sizes, s);
 
         return p->backend->attention_scratch(p->backend, &a, p->threads);
     }
@@ -165,6 +86,48 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
     return LDM_OK;
 }
 
+/* Which values follow from the timestep alone: the embedding, its MLP, and every vector that is
+ * made of it. What else reads them must read them as such a vector, which may be the same for all
+ * samples. */
+static ldm_status find_times(ldm_program *p, ldm_error *err)
+{
+    const ldm_graph *g = p->graph;
+    int i, k;
+
+    for (i = 0; i < g->value_count; i++)
+        p->time_offsets[i] = LDM_NO_TIME;
+    if (g->inputs[1] < 0)
+        return LDM_OK;
+    p->time_offsets[g->inputs[1]] = 0;
+    p->time_floats = align_floats(1);
+    for (i = 0; i < p->steps.count; i++) {
+        const ldm_step *s = &p->steps.steps[i];
+        const int read[] = {s->x, s->residual, s->k < 0 || s->v < 0 ? -1 : s->k, s->v};
+        bool timely = s->vector < 0 || p->time_offsets[s->vector] != LDM_NO_TIME, any = false;
+
+        for (k = 0; k < 4; k++) {
+            const bool is_time = read[k] >= 0 && p->time_offsets[read[k]] != LDM_NO_TIME;
+
+            any = any || is_time;
+            timely = timely && (read[k] < 0 || is_time);
+        }
+        if (!timely && any)
+            return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                                 "%s reads the timestep's embedding as if it were a picture",
+                                 s->node->name);
+        if (!timely)
+            continue;
+        p->time_offsets[s->y] = p->time_floats;
+        p->time_floats += align_floats((size_t)g->values[s->y].c);
+    }
+    return LDM_OK;
+}
+
+static bool of_time(const ldm_program *p, const ldm_step *s)
+{
+    return p->time_offsets[s->y] != LDM_NO_TIME;
+}
+
 ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_backend *backend,
                               ldm_precision precision, int n, int threads, ldm_program **out,
                               ldm_error *err)
@@ -186,10 +149,13 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
         p->graph = g; /* ours only on success: see below */
         p->convs = ldm_calloc((size_t)p->steps.count, sizeof *p->convs);
         p->slots = ldm_calloc((size_t)p->steps.count, sizeof *p->slots);
-        st = p->convs && p->slots
-                 ? plan_steps(p, precision, err)
+        p->time_offsets = ldm_calloc((size_t)g->value_count, sizeof *p->time_offsets);
+        st = p->convs && p->slots && p->time_offsets
+                 ? find_times(p, err)
                  : ldm_error_nomem(err, (size_t)p->steps.count * sizeof *p->convs, "a program");
     }
+    if (!st)
+        st = plan_steps(p, precision, err);
     if (st) {
         p->graph = NULL;
         ldm_program_free(p);
@@ -208,6 +174,7 @@ void ldm_program_free(ldm_program *p)
     ldm_graph_free(p->graph);
     ldm_free(p->convs);
     ldm_free(p->slots);
+    ldm_free(p->time_offsets);
     ldm_free(p);
 }
 
@@ -243,139 +210,6 @@ void ldm_view_to_nchw(const ldm_view *src, float *dst)
             for (i = 0; i < pixels; i++)
                 *dst++ = from[i * src->pitch];
         }
-    }
-}
-
-/* timestep_embedding (ldm/modules/diffusionmodules/util.py): [cos, sin] of t * 10000^(-i / half),
- * in float32 as PyTorch computes it; an odd width ends in a zero. */
-static void embed(const ldm_view *t, const ldm_view *y)
-{
-    int half = y->c / 2, n, i;
-
-    for (n = 0; n < y->n; n++) {
-        float *out = y->data + (size_t)n * y->pitch;
-        float time = t->data[(size_t)n * t->pitch];
-
-        for (i = 0; i < half; i++) {
-            float freq = expf((float)-9.210340371976184 * (float)i / (float)half);
-
-            out[i] = cosf(time * freq);
-            out[half + i] = sinf(time * freq);
-        }
-        if (y->c % 2)
-            out[y->c - 1] = 0;
-    }
-}
-
-static void tanh_view(const ldm_view *x, const ldm_view *y)
-{
-    size_t pixels = (size_t)x->n * (size_t)x->h * (size_t)x->w, i;
-    int c;
-
-    for (i = 0; i < pixels; i++) {
-        for (c = 0; c < x->c; c++)
-            y->data[i * y->pitch + (size_t)c] = tanhf(x->data[i * x->pitch + (size_t)c]);
-    }
-}
-
-/* VectorQuantizer2.forward: z + (e - z), which differs from e in the last bits. */
-static void quantize(const ldm_program *p, const ldm_exec_ctx *ctx, const ldm_step *s,
-                     const ldm_view *x, const ldm_view *y, const float *codebook, int entries)
-{
-    size_t pixels = (size_t)x->n * (size_t)x->h * (size_t)x->w, i;
-    int64_t *indices = (int64_t *)(void *)ctx->scratch;
-    int c;
-
-    p->backend->vq_nearest(p->backend, ctx, x, codebook, entries, indices);
-    for (i = 0; i < pixels; i++) {
-        const float *z = x->data + i * x->pitch, *e = codebook + indices[i] * x->c;
-        float *out = y->data + i * y->pitch;
-
-        if (s->kind == LDM_STEP_INDEX) {
-            out[0] = (float)indices[i];
-            continue;
-        }
-        for (c = 0; c < x->c; c++)
-            out[c] = z[c] + (e[c] - z[c]);
-    }
-}
-
-static void run_conv(const ldm_program *p, const ldm_exec_ctx *ctx, int i, float *arena,
-                     const ldm_view *x, const ldm_view *y)
-{
-    const ldm_step *s = &p->steps.steps[i];
-    const ldm_slot *slot = &p->weights->slots[p->slots[i]];
-    ldm_conv_args a = {.x = *x, .y = *y, .packed = p->weights->block + slot->packed};
-
-    if (s->vector >= 0) {
-        ldm_view v = view_of(p, arena, s->vector);
-
-        a.bias = v.data;
-        a.bias_stride = v.pitch;
-    } else if (slot->has_bias) {
-        a.bias = p->weights->block + slot->bias;
-    }
-    if (s->residual >= 0)
-        a.residual = view_of(p, arena, s->residual);
-    p->backend->conv(p->backend, ctx, &p->convs[i], &a);
-}
-
-static void run_step(const ldm_program *p, const ldm_exec_ctx *ctx, int i, float *arena)
-{
-    const ldm_step *s = &p->steps.steps[i];
-    const ldm_slot *slot = p->slots[i] < 0 ? NULL : &p->weights->slots[p->slots[i]];
-    const ldm_backend *b = p->backend;
-    const float *block = p->weights->block;
-    ldm_view x = view_of(p, arena, s->x), y = view_of(p, arena, s->y), r;
-    ldm_norm_args norm;
-    ldm_attention_args attention;
-
-    switch (s->kind) {
-    case LDM_STEP_CONV:
-        run_conv(p, ctx, i, arena, &x, &y);
-        break;
-    case LDM_STEP_NORM:
-        norm = norm_args(p, s, arena);
-        norm.gamma = block + slot->gamma;
-        norm.beta = block + slot->beta;
-        b->norm(b, ctx, &norm);
-        break;
-    case LDM_STEP_SILU:
-        b->silu(b, ctx, &x, &y);
-        break;
-    case LDM_STEP_TANH:
-        tanh_view(&x, &y);
-        break;
-    case LDM_STEP_ADD:
-        r = view_of(p, arena, s->residual);
-        b->add(b, ctx, &x, &r, &y);
-        break;
-    case LDM_STEP_ADD_VECTOR:
-        r = view_of(p, arena, s->vector);
-        b->add_vector(b, ctx, &x, r.data, r.pitch, &y);
-        break;
-    case LDM_STEP_COPY:
-        y.data += s->k; /* the part of a concat that was not written in place */
-        y.c = x.c;
-        b->copy(b, ctx, &x, &y);
-        break;
-    case LDM_STEP_UPSAMPLE:
-        b->upsample2(b, ctx, &x, &y);
-        break;
-    case LDM_STEP_AVG_POOL:
-        b->avg_pool2(b, ctx, &x, &y);
-        break;
-    case LDM_STEP_ATTENTION:
-        attention = attention_args(p, s, arena);
-        b->attention(b, ctx, &attention);
-        break;
-    case LDM_STEP_EMBED:
-        embed(&x, &y);
-        break;
-    case LDM_STEP_QUANTIZE:
-    case LDM_STEP_INDEX:
-        quantize(p, ctx, s, &x, &y, block + slot->packed, slot->entries);
-        break;
     }
 }
 
@@ -423,9 +257,9 @@ static const char *step_name(const ldm_step *s)
     return s->kind == LDM_STEP_NORM && s->silu ? "norm+silu" : ldm_op_name(s->node->op);
 }
 
-static ldm_status observe(const ldm_program *p, const ldm_observer *obs, int i, float *arena,
-                          ldm_error *err)
+static ldm_status observe(const ldm_frame *f, const ldm_observer *obs, int i, ldm_error *err)
 {
+    const ldm_program *p = f->program;
     const ldm_step *s = &p->steps.steps[i];
     ldm_step_info info = {
         .index = i,
@@ -434,7 +268,7 @@ static ldm_status observe(const ldm_program *p, const ldm_observer *obs, int i, 
         .op = step_name(s),
         .algorithm = s->kind == LDM_STEP_CONV ? p->convs[i].name : "",
         .dump = p->graph->values[s->y].dump,
-        .y = view_of(p, arena, s->y),
+        .y = ldm_frame_view(f, s->y),
         .flop = step_flop(p, s),
         .bytes = step_bytes(p, i),
         .kernel = s->kind == LDM_STEP_CONV ? s->node->kernel : 0,
@@ -452,20 +286,21 @@ static int feature_value(const ldm_program *p)
 
 size_t ldm_program_feature_floats(const ldm_program *p)
 {
+    const ldm_frame sizes = {.program = p};
     int value = feature_value(p);
     ldm_view v;
 
     if (value < 0)
         return 0;
-    v = view_of(p, NULL, value);
+    v = ldm_frame_view(&sizes, value);
     return (size_t)v.n * (size_t)v.h * (size_t)v.w * (size_t)v.c;
 }
 
 /* Between the feature's place among the activations and the caller's dense NHWC array. */
-static void move_feature(const ldm_program *p, const ldm_exec_ctx *ctx, float *arena,
-                         float *feature)
+static void move_feature(const ldm_frame *f, const ldm_exec_ctx *ctx, float *feature)
 {
-    ldm_view inside = view_of(p, arena, feature_value(p)), outside = inside;
+    const ldm_program *p = f->program;
+    ldm_view inside = ldm_frame_view(f, feature_value(p)), outside = inside;
 
     outside.data = feature;
     outside.pitch = (size_t)outside.c;
@@ -475,46 +310,119 @@ static void move_feature(const ldm_program *p, const ldm_exec_ctx *ctx, float *a
         p->backend->copy(p->backend, ctx, &inside, &outside);
 }
 
-ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
-                           const float *t, float *out, const ldm_observer *obs, ldm_error *err)
+static ldm_exec_ctx context(const ldm_program *p, ldm_pool *pool, float *arena)
 {
-    return ldm_program_run_unet(p, pool, arena, in, t, NULL, out, obs, err);
-}
-
-ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
-                                const float *t, float *feature, float *out, const ldm_observer *obs,
-                                ldm_error *err)
-{
-    const ldm_graph *g = p->graph;
-    ldm_exec_ctx ctx = {
+    return (ldm_exec_ctx){
         .pool = pool,
         .threads = p->threads,
         .scratch = arena + align_floats(p->plan.floats),
         .scratch_floats = p->scratch_floats,
     };
-    ldm_view view;
+}
+
+ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
+                           const float *t, float *out, const ldm_observer *obs, ldm_error *err)
+{
+    const ldm_unet_run run = {.in = in, .t = t, .out = out, .observer = obs};
+
+    return ldm_program_run_unet(p, pool, arena, &run, err);
+}
+
+ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena,
+                                const ldm_unet_run *run, ldm_error *err)
+{
+    const ldm_graph *g = p->graph;
+    const ldm_frame f = {.program = p, .arena = arena, .times = run->times, .row = run->row};
+    const ldm_exec_ctx ctx = context(p, pool, arena);
+    ldm_view view = ldm_frame_view(&f, g->inputs[0]);
     int i;
 
-    view = view_of(p, arena, g->inputs[0]);
-    ldm_view_from_nchw(in, &view);
-    if (g->inputs[1] >= 0) {
-        view = view_of(p, arena, g->inputs[1]);
-        ldm_view_from_nchw(t, &view);
+    ldm_view_from_nchw(run->in, &view);
+    if (g->inputs[1] >= 0 && !run->times) {
+        view = ldm_frame_view(&f, g->inputs[1]);
+        ldm_view_from_nchw(run->t, &view);
     }
     if (g->inputs[2] >= 0)
-        move_feature(p, &ctx, arena, feature);
+        move_feature(&f, &ctx, run->feature);
     for (i = 0; i < p->steps.count; i++) {
-        run_step(p, &ctx, i, arena);
-        if (feature && p->steps.steps[i].y == g->feature)
-            move_feature(p, &ctx, arena, feature); /* before its place is used again */
-        if (obs) {
-            ldm_status st = observe(p, obs, i, arena, err);
+        const ldm_step *s = &p->steps.steps[i];
+
+        if (run->times && of_time(p, s))
+            continue;
+        ldm_frame_run(&f, &ctx, i);
+        if (run->feature && s->y == g->feature)
+            move_feature(&f, &ctx, run->feature); /* before its place is used again */
+        if (run->observer) {
+            ldm_status st = observe(&f, run->observer, i, err);
 
             if (st)
                 return st;
         }
     }
-    view = view_of(p, arena, g->output);
-    ldm_view_to_nchw(&view, out);
+    view = ldm_frame_view(&f, g->output);
+    ldm_view_to_nchw(&view, run->out);
     return LDM_OK;
+}
+
+/* ---- timesteps ------------------------------------------------------------------------------- */
+
+size_t ldm_program_time_floats(const ldm_program *p)
+{
+    return p->time_floats;
+}
+
+ldm_status ldm_times_create(const ldm_program *p, int capacity, ldm_times **out, ldm_error *err)
+{
+    ldm_times *x = ldm_calloc(1, sizeof *x);
+
+    *out = NULL;
+    if (!x)
+        return ldm_error_nomem(err, sizeof *x, "the timesteps");
+    x->capacity = capacity;
+    x->floats = p->time_floats;
+    x->t = ldm_reallocarray(NULL, (size_t)capacity, sizeof *x->t);
+    x->rows = ldm_pages_alloc((size_t)capacity * x->floats * sizeof *x->rows);
+    if (!x->t || !x->rows) {
+        ldm_times_free(x);
+        return ldm_error_nomem(err, (size_t)capacity * p->time_floats * sizeof *x->rows,
+                               "the timesteps");
+    }
+    *out = x;
+    return LDM_OK;
+}
+
+void ldm_times_free(ldm_times *x)
+{
+    if (!x)
+        return;
+    ldm_free(x->t);
+    ldm_pages_free(x->rows, (size_t)x->capacity * x->floats * sizeof *x->rows);
+    ldm_free(x);
+}
+
+void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *arena, const int *t,
+                    int count)
+{
+    const ldm_frame f = {.program = p, .arena = arena, .times = x, .row = -1};
+    const ldm_exec_ctx ctx = context(p, pool, arena);
+    int i;
+
+    x->count = count < x->capacity ? count : x->capacity;
+    for (i = 0; i < x->count; i++)
+        x->t[i] = x->rows[(size_t)i * x->floats] = (float)t[i];
+    for (i = 0; i < p->steps.count; i++) {
+        if (of_time(p, &p->steps.steps[i]))
+            ldm_frame_run(&f, &ctx, i);
+    }
+}
+
+int ldm_times_row(const ldm_times *x, int t)
+{
+    int i;
+
+    for (i = 0; i < x->count; i++) {
+        if (x->t[i] == (float)t)
+            return i;
+    }
+    return -1;
 }

@@ -22,7 +22,7 @@
 #include "spec/builder.h"
 #include "spec/testing.h"
 
-enum { NETWORKS = 24, MAX_BATCH = 3 };
+enum { NETWORKS = 24, MAX_BATCH = 3, AHEAD = 500 };
 
 /* Winograd's rounding is larger, and GroupNorm over a few pixels of random networks enlarges it. */
 #define EXACT_BAR 1e-5
@@ -283,12 +283,16 @@ static void programs_equal_their_graphs(void **state)
 
 /* ---- the outermost blocks alone -------------------------------------------------------------- */
 
-/* A program over weights that are there already; the arena is filled with NaN before. */
+/* A program over weights that are there already; the arena is filled with NaN before. t NULL: all
+ * samples are at AHEAD, one of several timesteps that are prepared. */
 static void run_part(const network *net, ldm_graph_part part, int n, const ldm_weights *weights,
                      const ldm_backend *b, ldm_pool *pool, const float *in, const float *t,
                      float **feature, float *out)
 {
+    static const int prepared[] = {999, AHEAD, 7, 3};
+    ldm_unet_run run = {.in = in, .t = t, .out = out};
     ldm_error err = {.msg = ""};
+    ldm_times *times = NULL;
     ldm_program *p = NULL;
     ldm_graph *g;
     float *arena;
@@ -305,8 +309,18 @@ static void run_part(const network *net, ldm_graph_part part, int n, const ldm_w
     assert_true(*feature && arena);
     for (i = 0; i < floats; i++)
         arena[i] = NAN;
-    assert_int_equal(ldm_program_run_unet(p, pool, arena, in, t, *feature, out, NULL, &err),
-                     LDM_OK);
+    if (!t) {
+        assert_int_equal(ldm_times_create(p, 3, &times, &err), LDM_OK);
+        ldm_times_fill(times, p, pool, arena, prepared, 4);
+        assert_int_equal(ldm_times_row(times, 3), -1); /* there was no room for it */
+        run.row = ldm_times_row(times, AHEAD);
+        run.times = times;
+        for (i = 0; i < floats; i++)
+            arena[i] = NAN;
+    }
+    run.feature = *feature;
+    assert_int_equal(ldm_program_run_unet(p, pool, arena, &run, &err), LDM_OK);
+    ldm_times_free(times);
     ldm_pages_free(arena, floats * sizeof *arena);
     ldm_program_free(p);
 }
@@ -361,6 +375,57 @@ static void the_outermost_blocks_continue_the_whole(void **state)
         ldm_weights_free(weights);
         ldm_pool_free(one);
         ldm_pool_free(three);
+        unmake(&net);
+    }
+}
+
+/* What follows from the timestep, computed ahead for several at once, is what each evaluation
+ * computes for itself. */
+static void timesteps_ahead_change_nothing(void **state)
+{
+    static const ldm_graph_part parts[] = {LDM_GRAPH_UNET, LDM_GRAPH_UNET_SHALLOW};
+    static const float times[MAX_BATCH] = {AHEAD, AHEAD, AHEAD};
+    static ldm_rng rng;
+    uint32_t seed;
+    ldm_cpu cpu;
+
+    (void)state;
+    ldm_cpu_detect(&cpu);
+    ldm_rng_seed(&rng, 6);
+    for (seed = 1; seed <= NETWORKS; seed++) {
+        network net = make(seed);
+        ldm_weight_source src = {&net, read_weight, done_weight};
+        const ldm_backend *b = ldm_cpu_backend(&cpu);
+        size_t in_floats = (size_t)net.spec->unet.in_channels * 32 * MAX_BATCH;
+        size_t out_floats = (size_t)net.spec->unet.out_channels * 32 * MAX_BATCH;
+        float *in = malloc(in_floats * sizeof *in), *feature = NULL;
+        float *want = malloc(out_floats * sizeof *want), *out = malloc(out_floats * sizeof *out);
+        ldm_pool *pool;
+        ldm_weights *weights;
+        ldm_graph *g;
+        int part;
+
+        assert_true(in && want && out);
+        ldm_rng_randn(&rng, in, in_floats);
+        assert_int_equal(ldm_pool_create(2, &pool, NULL), LDM_OK);
+        assert_int_equal(ldm_graph_create(net.spec, LDM_GRAPH_UNET, 8, 8, &g, NULL), LDM_OK);
+        assert_int_equal(
+            ldm_weights_create(net.spec, g, b, LDM_PRECISION_F32, &src, pool, &weights, NULL),
+            LDM_OK);
+        ldm_graph_free(g);
+        for (part = 0; part < 2; part++) {
+            run_part(&net, parts[part], MAX_BATCH, weights, b, pool, in, times, &feature, want);
+            run_part(&net, parts[part], MAX_BATCH, weights, b, pool, in, NULL, &feature, out);
+            if (memcmp(want, out, out_floats * sizeof *want))
+                fail_msg("the results differ by %.2e: %s", distance(out, want, out_floats),
+                         net.text);
+        }
+        free(in);
+        free(feature);
+        free(want);
+        free(out);
+        ldm_weights_free(weights);
+        ldm_pool_free(pool);
         unmake(&net);
     }
 }
@@ -641,6 +706,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_equal_their_graphs),
         cmocka_unit_test(the_outermost_blocks_continue_the_whole),
+        cmocka_unit_test(timesteps_ahead_change_nothing),
         cmocka_unit_test(no_step_reads_what_was_overwritten),
         cmocka_unit_test(tangled_graphs_run_as_they_stand),
         cmocka_unit_test(plans_reuse_memory),
