@@ -115,11 +115,14 @@ static json_int_t audited(const ldm_cmp_side *s, const char *name)
     return json_integer_value(json_object_get(s->audit, name));
 }
 
+/* Rounded down as in the audit's own text, so that 100.0 means all. */
 static void put_match(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 {
+    const json_int_t matching = audited(s, "matching"), keys = audited(s, "model_keys");
+
     (void)c;
-    put(to, "%.1f %% (%d of %d)", json_number_value(json_object_get(s->audit, "matching_percent")),
-        (int)audited(s, "matching"), (int)audited(s, "model_keys"));
+    put(to, "%.1f %% (%d of %d)", keys ? (double)(matching * 1000 / keys) / 10 : 0.0, (int)matching,
+        (int)keys);
 }
 
 static void put_load(const ldm_compare *c, const ldm_cmp_side *s, char *to)

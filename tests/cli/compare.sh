@@ -8,7 +8,7 @@ stderr_empty
 stdout_has '^Key parameter differences$'
 stdout_has '^  scale_factor +1\.0 +1\.0 +0\.18215 +0\.18215'
 stdout_has '^  UNet attention +num_heads: 8 +num_heads: 8 \(8 heads\) +num_head_channels: 32'
-stdout_has '^  Parameter match +65\.8 % +69\.2 % \(287 of 415\) +99\.8 % +100\.0 %'
+stdout_has '^  Parameter match +65\.8 % +69\.1 % \(287 of 415\) +99\.8 % +100\.0 %'
 stdout_has '^  Load time +12\.4 s +[0-9.]+ s +8\.7 s +[0-9.]+ s'
 stdout_has '^  Parameter loading +Partial +Partial \(64 read at random\) +Complete +Complete'
 stdout_has '^The report is out/report.html$'
