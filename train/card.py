@@ -77,13 +77,21 @@ measure of the machine, and the minutes are those of the clock on the wall.
 | Frechet distance, {samples} samples against {samples} renders | {fd:.3f} |
 | the same, {samples} renders against {samples} others | {fd_self:.3f} |
 | mean pixel distance between two of 64 samples / renders | {spread:.4f} / {spread_renders:.4f} |
-| distance to the nearest of {pool} renders, median of {near_count}: samples / held-out renders | {near:.4f} / {near_renders:.4f} |
-| the same for reconstructions of held-out renders | {near_rec:.4f} |
 | mean squared error of eps by timestep | {buckets} |
 
 Distances are root mean squares over pixels of 0..1. The Frechet distance uses 448 numbers a picture: the means and the
 standard deviations over the positions after each level of this model's own encoder (`train/features.py`). It is not
 comparable with an Inception FID. The {samples} samples are drawn in bfloat16, the 64 in float32.
+
+## Is it new?
+
+Distances to the nearest of {pool} renders that the model was trained on; a render among these is compared with the others:
+
+| | least | 5 % are below | median |
+|---|---|---|---|
+{near_rows}
+
+{novelty}
 
 ## What the heads are worth
 
@@ -96,11 +104,9 @@ eps at t = 50 over {head_count} held-out latents, with the same weights and the 
 
 ## Limits
 
-Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Many samples are soft, with uneven
+Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Some samples are soft, with uneven
 eyes, patchy hair or a lopsided mouth, and glasses hardly appear: the training was short. Of the model's use beyond
 demonstrations and tests of `ldm` nothing is claimed.
-
-{novelty}
 
 ## Make it again
 
@@ -114,7 +120,7 @@ def history(f: dict) -> str:
     runs = f["ldm_runs"]
     rows = [f"The autoencoder was trained with `AE_MINUTES={f['ae_budget']:.0f}`."]
     for r in f["decoder_runs"]:
-        rows[0] += (f" Then its decoder: {r['steps']:,} steps of {r['batch']} pictures in {r['minutes']:.0f} minutes (`DECODER_MINUTES={r['budget']:.0f}`),\n"
+        rows[0] += (f" Then its decoder: {r['steps']:,} steps of {r['batch']} pictures in {r['minutes']:.0f} minutes (`DECODER_MINUTES={r['budget']:g}`),\n"
                     f"the discriminator at {r['gan']:g} of the other gradient's size, {r['pictures']:,} renders and their mirror images to draw from.")
     rows[0] += f"\nThe UNet was trained in {len(runs)} run{'s' if len(runs) > 1 else ''}:\n"
     for n, r in enumerate(runs):
@@ -126,9 +132,22 @@ def history(f: dict) -> str:
 
 def novelty(f: dict) -> str:
     """What the distances to the nearest render say."""
-    least = "at least as far from" if f["near"] >= f["near_renders"] else "nearer to"
-    return (f"Samples lie {least} the nearest render {'as' if least.startswith('at') else 'than'} unseen renders do ({f['near']:.4f} and\n"
-            f"{f['near_renders']:.4f}, their reconstructions {f['near_rec']:.4f}): what a picture lacks in detail brings it nearer to all others.")
+    gap, error = f["near_gap"], f["near_error"]
+    says = "as far from the nearest render as" if abs(gap) <= 2 * error else "farther from the nearest render than" if gap > 0 else "nearer to a render than"
+    least = "no sample is as near to a render as the closest two renders are" if f["near_least"] > f["near_twins_least"] else "some are nearer than the closest two renders"
+    return (f"Samples lie {says} unseen renders do: their medians differ by {gap:+.4f}, and such a difference has a standard error\n"
+            f"of {error:.4f} (bootstrap); {least}.")
+
+
+def near_rows(kinds: dict[str, np.ndarray]) -> str:
+    return "\n".join(f"| {len(d)} {name} | {d.min():.4f} | {np.quantile(d, 0.05):.4f} | {np.median(d):.4f} |" for name, d in kinds.items())
+
+
+def gap_of_medians(a: np.ndarray, b: np.ndarray, rounds: int = 2000) -> tuple[float, float]:
+    """Difference of the medians and its standard error."""
+    rng = np.random.default_rng(8)
+    again = [np.median(rng.choice(a, len(a))) - np.median(rng.choice(b, len(b))) for _ in range(rounds)]
+    return float(np.median(a) - np.median(b)), float(np.std(again))
 
 
 def write(model: Path, figures: dict) -> None:
@@ -142,13 +161,17 @@ def spread(pics: np.ndarray) -> float:
     return float(d.mean())
 
 
-def nearest(pics: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """Root-mean-square distance of each picture to the nearest of the pool."""
+def nearest(pics: np.ndarray, pool: np.ndarray, own: bool = False) -> np.ndarray:
+    """Root-mean-square distance of each picture to the nearest of the pool; own: to the nearest other, as the pool begins
+    with these pictures."""
     f = torch.from_numpy(pics.reshape(len(pics), -1).astype(np.float32) / 255)
     best = torch.full((len(pics),), 1e9)
     for lo in range(0, len(pool), 1000):
         g = torch.from_numpy(pool[lo:lo + 1000].reshape(-1, f.shape[1]).astype(np.float32) / 255)
-        best = torch.minimum(best, torch.cdist(f, g).min(1).values)
+        d = torch.cdist(f, g)
+        if own:
+            d[torch.arange(len(f))[:, None] == torch.arange(lo, lo + len(g))] = 1e9
+        best = torch.minimum(best, d.min(1).values)
     return (best / f.shape[1] ** 0.5).numpy()
 
 
@@ -165,12 +188,13 @@ def of_renders(state: Path, first, renders: np.ndarray, held: np.ndarray, n: int
     if (old := common.load(path)) is not None:
         return old
     psnr, codes, recs = ae.measure(first, held, True)
+    pool = np.asarray(renders[:20000])
     one, other = (features.moments(features.features(first, np.asarray(renders[k:k + n]))) for k in (0, n))
     found = dict(psnr=psnr, codes=codes, rec_hits=int(study.hits(recs, detector).sum()), rec_orig=int(study.hits(held, detector).sum()),
                  rec_count=len(held), one=one, other=other, latent_std=float(ae.latents(first, held).std()) * diffusion.SCALE_FACTOR,
                  render_hits=int(study.hits(np.asarray(renders[:512]), detector).sum()), render_count=512,
-                 near_renders=float(np.median(nearest(held, np.asarray(renders[:20000])))),
-                 near_rec=float(np.median(nearest(recs, np.asarray(renders[:20000])))))
+                 near={"renders among these": nearest(pool[:512], pool, own=True), "unseen renders": nearest(held, pool),
+                       "reconstructions of unseen renders": nearest(recs, pool)})
     common.save(path, found)
     return found
 
@@ -206,8 +230,8 @@ def curves(model: Path) -> None:
     a, d = table(model / "autoencoder.csv"), table(model / "ldm.csv")
     g = table(model / "decoder.csv") if (model / "decoder.csv").exists() else None
     again = [] if g is None else [
-        plot.chart("Decoder again: PSNR of held-out renders, dB", g["minutes"], {"PSNR": g["psnr"]}, False, "minutes", height=220),
-        plot.chart("Decoder again: detail and distance, renders = 1", g["minutes"], {"detail": g["detail"], "nearest": g["nearest"]}, False, "minutes", height=220)]
+        plot.chart("Decoder again: PSNR of held-out renders, dB", g["step"], {"PSNR": g["psnr"]}, False, "steps", height=220),
+        plot.chart("Decoder again: detail and distance, renders = 1", g["step"], {"detail": g["detail"], "nearest": g["nearest"]}, False, "steps", height=220)]
     mse = {k[4:].replace("_", "-"): v for k, v in d.items() if k.startswith("mse_")}
     plot.save(str(model / "curves.png"), [
         plot.chart("Autoencoder: loss", a["minutes"], {"loss": a["loss"]}, True, "minutes", height=220),
@@ -248,8 +272,10 @@ def main() -> None:
     cv2.imwrite(str(a.model / "samples.png"), faces.sheet(grid[50], 8, 2)[..., ::-1])
     cv2.imwrite(str(a.model / "renders.png"), faces.sheet(held[:64], 8, 2)[..., ::-1])
     mine = features.moments(features.features(first, shots))
-    one, other = fixed.pop("one"), fixed.pop("other")
+    one, other, near = (fixed.pop(k) for k in ("one", "other", "near"))
     pool = np.asarray(renders[:20000])
+    near = {"samples": nearest(shots[:512], pool), **near}
+    gap, gap_error = gap_of_medians(near["samples"], near["unseen renders"])
     hits = study.hits(shots, detector)
     params = conf["model"]["params"]
     figures = dict(
@@ -265,7 +291,8 @@ def main() -> None:
         ldm_seen=sum(r["steps"] * r["batch"] for r in runs), ldm_minutes=sum(r["minutes"] for r in runs), held=len(held),
         hits50=int(study.hits(grid[50], detector).sum()), hits150=int(study.hits(grid[150], detector).sum()), samples=n,
         hits_all=int(hits.sum()), hits_share=float(hits.mean()), fd=features.frechet(mine, one), fd_self=features.frechet(other, one),
-        spread=spread(grid[50]), spread_renders=spread(held[:64]), pool=len(pool), near=float(np.median(nearest(shots[:512], pool))), near_count=min(n, 512),
+        spread=spread(grid[50]), spread_renders=spread(held[:64]), pool=len(pool), near_rows=near_rows(near), near_gap=gap, near_error=gap_error,
+        near_least=float(near["samples"].min()), near_twins_least=float(near["renders among these"].min()),
         head_count=len(held), head_rows="\n".join(f"| {name} | {split} | {e:.4f} |" for name, split, e in heads(first, unet, held)),
         buckets=", ".join(f"{k[4:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("mse_")), **fixed)
     curves(a.model)

@@ -3,7 +3,7 @@
 # Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time.
 #
 #   train/run.sh                      everything, 160 minutes at most for the autoencoder with its decoder, and for the UNet
-#   AE_MINUTES=38 DECODER_MINUTES=20 LDM_MINUTES=70 train/run.sh
+#   AE_MINUTES=38 LDM_MINUTES=70 train/run.sh
 #   LDM_INIT=models/demo LDM_MINUTES=60 train/run.sh
 #                                     goes on from that model, its states being lost: the autoencoder as it is there, the
 #                                     UNet for 60 minutes more; give MODEL_DIR a copy of it, if it shall stay
@@ -16,8 +16,8 @@ MODEL=${MODEL_DIR:-models/demo}
 PYTHON=${PYTHON:-python3}
 COUNT=${RENDERS:-32768}
 WORKERS=${WORKERS:-2}
-AE_MINUTES=${AE_MINUTES:-110}
-DECODER_MINUTES=${DECODER_MINUTES:-40}
+AE_MINUTES=${AE_MINUTES:-150}
+DECODER_MINUTES=${DECODER_MINUTES:-3.5}
 LDM_MINUTES=${LDM_MINUTES:-150}
 LDM_INIT=${LDM_INIT:-}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
