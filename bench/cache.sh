@@ -32,14 +32,6 @@ row()
     row 50 5
     row 150 3
 } >"$tmp"
-awk -v table="$tmp" '
-/^<!-- \/cache -->$/ { skip = 0 }
-skip { next }
-{ print }
-/^<!-- cache -->$/ {
-    skip = 1
-    while ((getline line < table) > 0)
-        print line
-}' README.md >"$tmp.readme"
+tools/splice.sh README.md '<!-- cache -->' '<!-- /cache -->' "$tmp" >"$tmp.readme"
 cat "$tmp.readme" >README.md
 cat "$tmp"

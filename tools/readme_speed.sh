@@ -38,21 +38,10 @@ table()
     done
 }
 
-grep -qxF -- "$BEGIN" "$README" && grep -qxF -- "$END" "$README" || {
-    echo "$README: the marks '$BEGIN' and '$END' are not there, each on a line of its own"
-    exit 1
-}
 new=$(mktemp "${TMPDIR:-/tmp}/ldm-readme.XXXXXX")
 trap 'rm -f "$new" "$new.table"' EXIT
 table >"$new.table"
-awk -v begin="$BEGIN" -v end="$END" -v from="$new.table" '
-    $0 == end { inside = 0 }
-    !inside { print }
-    $0 == begin {
-        inside = 1
-        while ((getline line < from) > 0)
-            print line
-    }' "$README" >"$new"
+tools/splice.sh "$README" "$BEGIN" "$END" "$new.table" >"$new"
 if [ "${1:-}" = --check ]; then
     diff -u "$README" "$new" || {
         echo "$README: the table of speed is not that of bench/results; run tools/readme_speed.sh"

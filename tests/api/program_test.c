@@ -283,6 +283,19 @@ static void programs_equal_their_graphs(void **state)
 
 /* ---- the outermost blocks alone -------------------------------------------------------------- */
 
+static ldm_weights *unet_weights(network *net, const ldm_backend *b, ldm_pool *pool)
+{
+    const ldm_weight_source src = {net, read_weight, done_weight};
+    ldm_weights *weights;
+    ldm_graph *g;
+
+    assert_int_equal(ldm_graph_create(net->spec, LDM_GRAPH_UNET, 8, 8, &g, NULL), LDM_OK);
+    assert_int_equal(
+        ldm_weights_create(net->spec, g, b, LDM_PRECISION_F32, &src, pool, &weights, NULL), LDM_OK);
+    ldm_graph_free(g);
+    return weights;
+}
+
 /* A program over weights that are there already; the arena is filled with NaN before. t NULL: all
  * samples are at AHEAD, one of several timesteps that are prepared. */
 static void run_part(const network *net, ldm_graph_part part, int n, const ldm_weights *weights,
@@ -339,7 +352,6 @@ static void the_outermost_blocks_continue_the_whole(void **state)
     ldm_rng_seed(&rng, 5);
     for (seed = 1; seed <= NETWORKS; seed++) {
         network net = make(seed);
-        ldm_weight_source src = {&net, read_weight, done_weight};
         const ldm_backend *b = ldm_cpu_backend(&cpu);
         size_t in_floats = (size_t)net.spec->unet.in_channels * 32 * MAX_BATCH;
         size_t out_floats = (size_t)net.spec->unet.out_channels * 32 * MAX_BATCH;
@@ -347,17 +359,12 @@ static void the_outermost_blocks_continue_the_whole(void **state)
         float *whole = malloc(out_floats * sizeof *whole), *shallow = malloc(out_floats * 4);
         ldm_pool *one, *three;
         ldm_weights *weights;
-        ldm_graph *g;
 
         assert_true(in && whole && shallow);
         ldm_rng_randn(&rng, in, in_floats);
         assert_int_equal(ldm_pool_create(1, &one, NULL), LDM_OK);
         assert_int_equal(ldm_pool_create(3, &three, NULL), LDM_OK);
-        assert_int_equal(ldm_graph_create(net.spec, LDM_GRAPH_UNET, 8, 8, &g, NULL), LDM_OK);
-        assert_int_equal(
-            ldm_weights_create(net.spec, g, b, LDM_PRECISION_F32, &src, one, &weights, NULL),
-            LDM_OK);
-        ldm_graph_free(g);
+        weights = unet_weights(&net, b, one);
         run_part(&net, LDM_GRAPH_UNET, MAX_BATCH, weights, b, one, in, times, &feature, whole);
         run_part(&net, LDM_GRAPH_UNET_SHALLOW, MAX_BATCH, weights, b, three, in, times, &feature,
                  shallow);
@@ -394,7 +401,6 @@ static void timesteps_ahead_change_nothing(void **state)
     ldm_rng_seed(&rng, 6);
     for (seed = 1; seed <= NETWORKS; seed++) {
         network net = make(seed);
-        ldm_weight_source src = {&net, read_weight, done_weight};
         const ldm_backend *b = ldm_cpu_backend(&cpu);
         size_t in_floats = (size_t)net.spec->unet.in_channels * 32 * MAX_BATCH;
         size_t out_floats = (size_t)net.spec->unet.out_channels * 32 * MAX_BATCH;
@@ -402,17 +408,12 @@ static void timesteps_ahead_change_nothing(void **state)
         float *want = malloc(out_floats * sizeof *want), *out = malloc(out_floats * sizeof *out);
         ldm_pool *pool;
         ldm_weights *weights;
-        ldm_graph *g;
         int part;
 
         assert_true(in && want && out);
         ldm_rng_randn(&rng, in, in_floats);
         assert_int_equal(ldm_pool_create(2, &pool, NULL), LDM_OK);
-        assert_int_equal(ldm_graph_create(net.spec, LDM_GRAPH_UNET, 8, 8, &g, NULL), LDM_OK);
-        assert_int_equal(
-            ldm_weights_create(net.spec, g, b, LDM_PRECISION_F32, &src, pool, &weights, NULL),
-            LDM_OK);
-        ldm_graph_free(g);
+        weights = unet_weights(&net, b, pool);
         for (part = 0; part < 2; part++) {
             run_part(&net, parts[part], MAX_BATCH, weights, b, pool, in, times, &feature, want);
             run_part(&net, parts[part], MAX_BATCH, weights, b, pool, in, NULL, &feature, out);
