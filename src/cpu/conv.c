@@ -173,8 +173,9 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     out->pack_tasks = (int)ldm_ceil_div((size_t)d->cout, (size_t)k->nr);
     if (out->algorithm == LDM_CONV_BF16)
         return impl->bf16->plan(out, threads, err);
-    out->packed_floats =
-        (size_t)(d->kernel * d->kernel) * (size_t)d->cin * (size_t)k->nr * (size_t)out->pack_tasks;
+    out->as_is = winograd_algorithm(out->algorithm);
+    out->packed_floats = (size_t)(d->kernel * d->kernel) * (size_t)d->cin *
+                         (out->as_is ? (size_t)d->cout : (size_t)k->nr * (size_t)out->pack_tasks);
     out->scratch_floats = winograd_algorithm(out->algorithm)
                               ? ldm_wino_scratch_floats(k, out->algorithm, d, threads)
                               : ldm_conv_zero_floats(d) + (size_t)threads * worker_floats(k, d);
@@ -194,14 +195,15 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
         .rows = left < k->nr ? left : k->nr,
         .taps = d->kernel * d->kernel,
         .cin = (size_t)d->cin,
-        /* Winograd transforms all taps of a channel together */
-        .chunk_len = winograd_algorithm(plan->algorithm) ? 1 : chunk_length(k, d),
+        .chunk_len = chunk_length(k, d),
         .dst = packed + (size_t)task * (size_t)k->nr * row,
         .stream = true,
     };
 
     if (plan->algorithm == LDM_CONV_BF16)
         ldm_cpu_impl(b)->bf16->pack(k, plan, weights, packed, task);
+    else if (plan->as_is)
+        memcpy(p.dst, p.src, (size_t)p.rows * row * sizeof *p.dst);
     else
         k->pack(&p);
 }

@@ -21,7 +21,6 @@
         .block_pixels = pixels,                                                                    \
         .tile = ldm_tile_##isa,                                                                    \
         .pack = ldm_pack_##isa,                                                                    \
-        .fetch = ldm_fetch_##isa,                                                                  \
         .moments = ldm_moments_##isa,                                                              \
         .affine = ldm_affine_##isa,                                                                \
         .softmax = ldm_softmax_##isa,                                                              \

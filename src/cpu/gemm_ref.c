@@ -60,9 +60,3 @@ void ldm_pack_ref(const ldm_pack *p)
         }
     }
 }
-
-void ldm_fetch_ref(const float *p, size_t n)
-{
-    (void)p;
-    (void)n;
-}

@@ -83,7 +83,6 @@ typedef struct ldm_kernels {
 
     void (*tile)(const ldm_tile *t, int mr); /* 1 <= mr <= kernels.mr */
     void (*pack)(const ldm_pack *p);
-    void (*fetch)(const float *p, size_t n); /* a hint: p[0..n) into the second-level cache */
 
     /* sum[c] = sum over pixels of x, square[c] = of x * x; both in double. */
     void (*moments)(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
@@ -128,7 +127,6 @@ extern const ldm_kernels ldm_kernels_avx512;
 /* The pieces of those tables, one file per concern and instruction set. */
 void ldm_tile_ref(const ldm_tile *t, int mr);
 void ldm_pack_ref(const ldm_pack *p);
-void ldm_fetch_ref(const float *p, size_t n);
 void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
                      double *square);
 void ldm_affine_ref(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
@@ -145,7 +143,6 @@ LDM_WINO_KERNELS(ref)
 
 void ldm_tile_avx2(const ldm_tile *t, int mr);
 void ldm_pack_avx2(const ldm_pack *p);
-void ldm_fetch_avx2(const float *p, size_t n);
 void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
                       double *square);
 void ldm_affine_avx2(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
@@ -162,7 +159,6 @@ LDM_WINO_KERNELS(avx2)
 
 void ldm_tile_avx512(const ldm_tile *t, int mr);
 void ldm_pack_avx512(const ldm_pack *p);
-void ldm_fetch_avx512(const float *p, size_t n);
 void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
                         double *square);
 void ldm_affine_avx512(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,

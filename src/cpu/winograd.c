@@ -4,10 +4,10 @@
  * times fewer multiplications; a last transform gives the outputs. Behind nearest upsampling it is
  * 9 or 25 products, 4 or 5.76 times fewer.
  *
- * The filters lie in memory as they are and are transformed where they are used, a chunk of
- * channels at a time, into a buffer that stays in the second-level cache. Transformed once at load
- * they would take 1.8 or 4 times the memory, and where a layer has few tiles, reading that at each
- * evaluation would cost more than the transform.
+ * The filters stay as they lie in the checkpoint, and are transposed and transformed where they are
+ * used, a chunk of channels at a time, into a buffer that stays in the second-level cache.
+ * Transformed once at load they would take 1.8 or 4 times the memory, and where a layer has few
+ * tiles, reading that at each evaluation would cost more than the transform.
  *
  * A block of tiles at a time goes through two steps, each split among the workers: the inputs are
  * transformed; then a unit, one panel of output channels for some of the tiles, has its filters
@@ -84,7 +84,7 @@ static wino_job make_job(const ldm_kernels *k, int algorithm, const ldm_conv_des
     j.capacity = fit > UNIT_TILES ? fit : UNIT_TILES;
     j.m_stride = UNIT_TILES * nr + MATRIX_PAD;
     j.u_stride = j.chunk_len * nr + MATRIX_PAD;
-    j.worker_floats = j.matrices * (j.m_stride + j.u_stride);
+    j.worker_floats = j.matrices * (j.m_stride + j.u_stride) + CHUNK_STEP * TAPS * nr;
     return j;
 }
 
@@ -105,6 +105,12 @@ static void locate(const wino_job *j, size_t tile, size_t *sample, int *y, int *
     *sample = tile / per_sample;
     *y = (int)(in_sample / j->tiles_x) * j->wino->out;
     *x = (int)(in_sample % j->tiles_x) * j->wino->out;
+}
+
+/* Channels of the chunk that begins at c. */
+static size_t chunk_at(const wino_job *j, size_t c)
+{
+    return j->cin - c < j->chunk_len ? j->cin - c : j->chunk_len;
 }
 
 static void input_tile(const wino_job *j, size_t tile)
@@ -136,7 +142,7 @@ static void input_tile(const wino_job *j, size_t tile)
         }
     }
     for (c = 0;; c += j->chunk_len, v += j->inputs * j->v_stride) {
-        const size_t n = j->cin - c < j->chunk_len ? j->cin - c : j->chunk_len;
+        const size_t n = chunk_at(j, c);
 
         j->wino->input(pixels, n, v, j->v_stride);
         if (c + n == j->cin)
@@ -170,16 +176,60 @@ static const float *input_of(const wino_job *j, size_t chunk, size_t matrix)
     return j->v + (chunk * j->inputs + row * in + col) * j->v_stride;
 }
 
-/* All matrices with the tiles from `begin` on: their sums over the channels before c are in m. u:
- * the filters for the n channels from c. Each tile of the product fetches a share of the following
- * filters, which begin at `next`. */
-static void products(const wino_job *j, size_t begin, const ldm_cut *tiles, size_t c, size_t n,
-                     const float *u, float *m, const float *next)
+/* Filters of a panel: `rows` output channels, `stride` floats apart, n input channels of each. */
+typedef struct filters {
+    const float *at;
+    size_t stride, rows, n;
+} filters;
+
+static filters filters_of(const wino_job *j, size_t panel, size_t c, size_t n)
+{
+    const size_t nr = (size_t)j->kernels->nr, left = (size_t)j->desc->cout - panel * nr;
+
+    return (filters){
+        .at = j->args->packed + (panel * nr * j->cin + c) * TAPS,
+        .stride = j->cin * TAPS,
+        .rows = left < nr ? left : nr,
+        .n = n,
+    };
+}
+
+/* A few channels at a time, so that they are still in the first-level cache when they have been
+ * transposed. */
+static void transform_filters(const wino_job *j, const filters *f, float *g, float *u)
 {
     const ldm_kernels *k = j->kernels;
-    const size_t nr = (size_t)k->nr, pace = n * TAPS * nr / (j->matrices * tiles->parts);
-    const float *rows[LDM_CPU_MAX_MR];
-    ldm_tile t = {.rows = rows, .taps = 1, .k = n, .first = c == 0, .cols = k->nr};
+    const size_t nr = (size_t)k->nr;
+    ldm_pack p = {
+        .src = f->at,
+        .src_stride = f->stride,
+        .rows = (int)f->rows,
+        .taps = TAPS,
+        .chunk_len = 1, /* all taps of a channel together */
+        .dst = g,
+    };
+    size_t c;
+
+    for (c = 0; c < f->n; c += CHUNK_STEP, p.src += CHUNK_STEP * TAPS, u += CHUNK_STEP * nr) {
+        p.cin = f->n - c < CHUNK_STEP ? f->n - c : CHUNK_STEP;
+        k->pack(&p);
+        j->wino->filter(g, p.cin, nr, u, j->u_stride);
+    }
+}
+
+/* All matrices with the tiles from `begin` on: their sums over the channels before c are in m. u:
+ * the filters for the n channels from c. Each tile of the product fetches a share of the filters
+ * that come next. */
+static void products(const wino_job *j, size_t begin, const ldm_cut *tiles, size_t c, size_t n,
+                     const float *u, float *m, const filters *next)
+{
+    const ldm_kernels *k = j->kernels;
+    const size_t nr = (size_t)k->nr, calls = j->matrices * tiles->parts;
+    const size_t shares = calls > next->rows ? calls / next->rows : 1; /* of a row of filters */
+    const size_t pace = next->n * TAPS / shares;
+    const float *rows[LDM_CPU_MAX_MR], *row = next->at, *row_end = row + shares * pace;
+    const float *last = row + (next->rows - 1) * next->stride;
+    ldm_tile t = {.rows = rows, .taps = 1, .k = n, .first = c == 0, .cols = k->nr, .next = row};
     size_t matrix, i, r, start, mr;
 
     for (matrix = 0; matrix < j->matrices; matrix++) {
@@ -191,9 +241,12 @@ static void products(const wino_job *j, size_t begin, const ldm_cut *tiles, size
             for (r = 0; r < mr; r++)
                 rows[r] = v + (start + r) * j->chunk_len;
             t.partial = m + matrix * j->m_stride + start * nr;
-            t.next = next;
-            next += pace;
             k->tile(&t, (int)mr);
+            t.next += pace;
+            if (t.next == row_end && row != last) {
+                t.next = row += next->stride;
+                row_end = row + shares * pace;
+            }
         }
     }
 }
@@ -243,19 +296,20 @@ static void unit_task(void *arg, size_t index, int worker)
     const ldm_kernels *k = j->kernels;
     const size_t nr = (size_t)k->nr;
     float *m = j->worker_scratch + (size_t)worker * j->worker_floats;
-    float *u = m + j->matrices * j->m_stride;
+    float *u = m + j->matrices * j->m_stride, *g = u + j->matrices * j->u_stride;
     size_t begin, end, c, n, t;
     const size_t panel = unit_place(j, index, &begin, &end);
     const size_t following = panel + j->threads < j->panels ? panel + j->threads : panel;
     const ldm_cut tiles = ldm_cut_of(end - begin, (size_t)k->mr);
-    const size_t filters = j->cin * TAPS * nr; /* floats of a panel */
-    const float *g = j->args->packed + panel * filters;
+    filters now, next = filters_of(j, panel, 0, chunk_at(j, 0));
 
-    for (c = 0; c < j->cin; c += n, g += n * TAPS * nr) {
-        n = j->cin - c < j->chunk_len ? j->cin - c : j->chunk_len;
-        j->wino->filter(g, n, nr, u, j->u_stride);
-        products(j, begin, &tiles, c, n, u, m,
-                 c + n < j->cin ? g + n * TAPS * nr : j->args->packed + following * filters);
+    for (c = 0; c < j->cin; c += n) {
+        n = chunk_at(j, c);
+        now = next;
+        next = c + n < j->cin ? filters_of(j, panel, c + n, chunk_at(j, c + n))
+                              : filters_of(j, following, 0, chunk_at(j, 0));
+        transform_filters(j, &now, g, u);
+        products(j, begin, &tiles, c, n, u, m, &next);
     }
     for (t = begin; t < end; t++)
         output_tile(j, j->first + t, panel, m + (t - begin) * nr);

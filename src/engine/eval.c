@@ -195,6 +195,8 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
             st = run_one(m, job, &e, job->in->data + i * in_floats, in_floats,
                          out->data + i * out_floats, job->dump_dir && i == 0 ? &obs : NULL, err);
     }
+    if (!st)
+        st = ldm_hash_unchanged(&m->hash, err);
     finish(&e);
     if (st)
         ldm_array_free(out);

@@ -97,9 +97,7 @@ ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err)
         now.st_mtim.tv_nsec != h->seen.st_mtim.tv_nsec)
         return ldm_error_set(
             err, LDM_ERR_IO,
-            "%s was changed while it was loaded; load it again when nothing writes "
-            "to it",
-            h->path);
+            "%s was changed while it was in use; load it again when nothing writes to it", h->path);
     return LDM_OK;
 }
 

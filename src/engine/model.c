@@ -389,7 +389,6 @@ static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_er
     st = ldm_weights_create(m->spec, g, m->backend, m->precision, &src, pool, &m->weights[part],
                             err);
     ldm_graph_free(g);
-    ldm_ckpt_release(m->ckpt, NULL);
     if (!st)
         st = ldm_hash_unchanged(&m->hash, err);
     if (st) {

@@ -390,6 +390,12 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
         }
         out->status = st;
     }
+    /* Weights may lie in the file: one that was written to explains any result, a NaN as well. */
+    st = ldm_hash_unchanged(&r->m->hash, err);
+    if (st) {
+        memset(out, 0, sizeof *out);
+        return st;
+    }
     if (!out->status) {
         ldm_picture_from_planes(r->image, &r->picture);
         out->latent = latent;

@@ -40,13 +40,25 @@ static void initialise(const ldm_model *m, int tensor, float *data)
         data[i] = bound * (2.0f * data[i] - 1.0f);
 }
 
+/* As it lies in the mapped file; NULL: it must be read. */
+static const float *lend(void *ctx, int tensor)
+{
+    const ldm_model *m = ctx;
+    const ldm_tensor_info *info = info_of(m, tensor);
+    const void *raw;
+
+    if (!info || info->numel != m->spec->tensors[tensor].numel || info->dtype != LDM_DTYPE_F32)
+        return NULL;
+    raw = ldm_ckpt_data(m->ckpt, info);
+    return (uintptr_t)raw % sizeof(float) ? NULL : raw;
+}
+
 static ldm_status read_tensor(void *ctx, int tensor, const float **data, float **owned,
                               ldm_error *err)
 {
     const ldm_model *m = ctx;
     const ldm_tensor_spec *t = &m->spec->tensors[tensor];
     const ldm_tensor_info *info = info_of(m, tensor);
-    const void *raw;
     ldm_status st;
 
     *owned = NULL;
@@ -61,11 +73,9 @@ static ldm_status read_tensor(void *ctx, int tensor, const float **data, float *
     if (!info || info->numel != t->numel)
         return ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s %s", ldm_ckpt_path(m->ckpt), t->name,
                              info ? "has another number of elements" : "is missing");
-    raw = info->dtype == LDM_DTYPE_F32 ? ldm_ckpt_data(m->ckpt, info) : NULL;
-    if (raw && (uintptr_t)raw % sizeof(float) == 0) {
-        *data = raw;
+    *data = lend(ctx, tensor);
+    if (*data)
         return LDM_OK;
-    }
     *owned = ldm_reallocarray(NULL, (size_t)info->numel, sizeof **owned);
     if (!*owned)
         return ldm_error_nomem(err, info->numel * sizeof **owned, t->name);
@@ -92,5 +102,5 @@ static void done(void *ctx, int tensor, float *owned)
 ldm_weight_source ldm_model_source(const ldm_model *m)
 {
     /* The callbacks only read through it. */
-    return (ldm_weight_source){(void *)(uintptr_t)m, read_tensor, done};
+    return (ldm_weight_source){(void *)(uintptr_t)m, read_tensor, done, lend};
 }

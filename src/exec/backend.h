@@ -2,7 +2,7 @@
  * behind the same table. exec plans with it and never tests an instruction set.
  *
  * Layout: activations are f32, NHWC, with a free pixel pitch, so that a concat is written in place
- * by its producers. Weights come in CompVis' layout (OIHW) and are packed once at load.
+ * by its producers. Weights come in CompVis' layout (OIHW) and are packed once at load, or stay.
  *
  * Determinism: for one backend (one instruction set) and one precision, the result for a sample
  * does not depend on the number of threads, on the batch it is in, or on its place there. So work
@@ -51,6 +51,7 @@ typedef struct ldm_conv_plan {
     const char *name;      /* "direct", "winograd4", ...; static */
     size_t packed_floats;  /* size of the packed weights */
     int pack_tasks;        /* independent parts that packing may be split into */
+    bool as_is;            /* packed they are what they were: conv may be given the weights */
     size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
 } ldm_conv_plan;
 
@@ -64,7 +65,8 @@ typedef struct ldm_exec_ctx {
 
 typedef struct ldm_conv_args {
     ldm_view x, y;
-    const float *packed; /* 64-byte aligned, as for conv_pack */
+    const float *packed; /* from conv_pack, 64-byte aligned; or, if the plan's are as_is, weights as
+                            conv_pack takes them */
     const float *bias;   /* [cout], or one row per sample bias_stride floats apart; NULL: none */
     size_t bias_stride;  /* 0: the same bias for all samples */
     ldm_view residual;   /* added to the result (same n, h, w, c as y); data NULL: none. May be y

@@ -145,7 +145,11 @@ static void run_conv(const ldm_frame *f, const ldm_exec_ctx *ctx, int i, const l
     const ldm_program *p = f->program;
     const ldm_step *s = &p->steps.steps[i];
     const ldm_slot *slot = &p->weights->slots[p->slots[i]];
-    ldm_conv_args a = {.x = *x, .y = *y, .packed = p->weights->block + slot->packed};
+    ldm_conv_args a = {
+        .x = *x,
+        .y = *y,
+        .packed = slot->lent ? slot->lent : p->weights->block + slot->packed,
+    };
 
     if (s->vector >= 0) {
         ldm_view v = ldm_frame_view(f, s->vector);

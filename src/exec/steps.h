@@ -61,6 +61,7 @@ void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
 typedef struct ldm_slot {
     int weight, bias_tensor, extra_bias; /* as the step's; weight -1: the step has none */
     ldm_conv_plan plan;                  /* CONV */
+    const float *lent;                   /* CONV: the weights, in the place of .packed; or NULL */
     size_t packed, bias, gamma, beta;    /* offsets into the block, in floats */
     bool has_bias;
     int entries; /* QUANTIZE, INDEX: of the codebook */
@@ -71,6 +72,7 @@ struct ldm_weights {
     int count;
     float *block; /* pages */
     size_t floats;
+    uint64_t lent_bytes; /* outside of the block */
 };
 
 #endif

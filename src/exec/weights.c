@@ -1,5 +1,6 @@
-/* Weights of one part, packed for the backend into one block: planned from the fused steps, filled
- * in parallel, largest tensors first so that the threads end together. */
+/* Weights of one part: those that the backend takes as they are stay in the checkpoint's mapping,
+ * where it can lend them; the others are packed into one block, planned from the fused steps. In
+ * parallel, largest tensors first so that the threads end together. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,10 @@ static size_t take(layout *l, size_t floats)
     return at;
 }
 
+/* src: NULL: nothing is lent, since nothing will be read. */
 static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm_steps *steps,
-                             const ldm_backend *backend, ldm_precision precision, ldm_slot *slots,
-                             size_t *floats, ldm_error *err)
+                             const ldm_backend *backend, ldm_precision precision,
+                             const ldm_weight_source *src, ldm_weights *w, ldm_error *err)
 {
     layout l = {0};
     ldm_status st;
@@ -37,7 +39,7 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
     for (i = 0; i < steps->count; i++) {
         const ldm_step *s = &steps->steps[i];
         const ldm_value_spec *in = &g->values[s->x];
-        ldm_slot *slot = &slots[i];
+        ldm_slot *slot = &w->slots[i];
         ldm_conv_desc d;
 
         slot->weight = s->weight;
@@ -49,7 +51,12 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
             st = backend->conv_plan(backend, &d, precision, -1, 1, &slot->plan, err);
             if (st)
                 return ldm_error_wrap(err, st, "%s", s->node->name);
-            slot->packed = take(&l, slot->plan.packed_floats);
+            if (slot->plan.as_is && src && src->lend)
+                slot->lent = src->lend(src->ctx, s->weight);
+            if (slot->lent)
+                w->lent_bytes += slot->plan.packed_floats * sizeof(float);
+            else
+                slot->packed = take(&l, slot->plan.packed_floats);
             slot->has_bias = s->bias >= 0 || s->extra_bias >= 0;
             if (slot->has_bias)
                 slot->bias = take(&l, (size_t)g->values[s->y].c);
@@ -69,7 +76,7 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
     }
     if (l.overflow)
         return ldm_error_set(err, LDM_ERR_LIMIT, "the network's weights are too large");
-    *floats = l.floats;
+    w->floats = l.floats;
     return LDM_OK;
 }
 
@@ -106,20 +113,36 @@ static ldm_status copy_vector(const fill_job *j, int tensor, float *dst, bool ad
     return LDM_OK;
 }
 
+/* Read from the disk, if need be, and into the page table: now, and not while a step runs. */
+static void touch(const float *p, size_t floats)
+{
+    const size_t page = 4096 / sizeof *p;
+    const volatile float *at = p;
+    size_t i;
+
+    for (i = 0; i < floats; i += page)
+        (void)at[i];
+}
+
 static ldm_status fill_conv(const fill_job *j, const ldm_step *s, const ldm_slot *slot,
                             ldm_error *err)
 {
     float *block = j->w->block;
     const float *data;
     float *owned;
-    ldm_status st = j->src->read(j->src->ctx, s->weight, &data, &owned, err);
+    ldm_status st = LDM_OK;
     int task;
 
-    if (st)
-        return st;
-    for (task = 0; task < slot->plan.pack_tasks; task++)
-        j->backend->conv_pack(j->backend, &slot->plan, data, block + slot->packed, task);
-    j->src->done(j->src->ctx, s->weight, owned);
+    if (slot->lent) {
+        touch(slot->lent, slot->plan.packed_floats);
+    } else {
+        st = j->src->read(j->src->ctx, s->weight, &data, &owned, err);
+        if (st)
+            return st;
+        for (task = 0; task < slot->plan.pack_tasks; task++)
+            j->backend->conv_pack(j->backend, &slot->plan, data, block + slot->packed, task);
+        j->src->done(j->src->ctx, s->weight, owned);
+    }
     if (s->bias >= 0)
         st = copy_vector(j, s->bias, block + slot->bias, false, err);
     if (!st && s->extra_bias >= 0)
@@ -213,7 +236,7 @@ static ldm_status fill_all(fill_job *j, ldm_pool *pool, ldm_error *err)
 /* Algorithms, layout and size; no block yet. */
 static ldm_status plan_weights(const ldm_spec *spec, const ldm_graph *g, const ldm_steps *steps,
                                const ldm_backend *backend, ldm_precision precision,
-                               ldm_weights **out, ldm_error *err)
+                               const ldm_weight_source *src, ldm_weights **out, ldm_error *err)
 {
     ldm_weights *w = ldm_calloc(1, sizeof *w);
     ldm_status st;
@@ -224,7 +247,7 @@ static ldm_status plan_weights(const ldm_spec *spec, const ldm_graph *g, const l
     w->count = steps->count;
     w->slots = ldm_calloc((size_t)steps->count, sizeof *w->slots);
     if (w->slots)
-        st = plan_slots(spec, g, steps, backend, precision, w->slots, &w->floats, err);
+        st = plan_slots(spec, g, steps, backend, precision, src, w, err);
     else
         st = ldm_error_nomem(err, (size_t)steps->count * sizeof *w->slots, "the weights");
     if (st)
@@ -243,7 +266,7 @@ ldm_status ldm_weights_plan(const ldm_spec *spec, const ldm_graph *g, const ldm_
     *out = NULL;
     if (st)
         return st;
-    st = plan_weights(spec, g, &steps, backend, precision, out, err);
+    st = plan_weights(spec, g, &steps, backend, precision, NULL, out, err);
     ldm_steps_free(&steps);
     return st;
 }
@@ -261,7 +284,7 @@ ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ld
     st = ldm_steps_create(g, &steps, err);
     if (st)
         return st;
-    st = plan_weights(spec, g, &steps, backend, precision, &w, err);
+    st = plan_weights(spec, g, &steps, backend, precision, src, &w, err);
     if (!st && w->floats) {
         w->block = ldm_pages_alloc(w->floats * sizeof *w->block);
         if (!w->block)
@@ -291,5 +314,5 @@ void ldm_weights_free(ldm_weights *w)
 
 uint64_t ldm_weights_bytes(const ldm_weights *w)
 {
-    return w->floats * sizeof *w->block;
+    return w->floats * sizeof *w->block + w->lent_bytes;
 }

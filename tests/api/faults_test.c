@@ -327,20 +327,26 @@ static void a_part_is_packed_at_the_second_try(void **state)
     ldm_model_close(m);
 }
 
-/* A part that is packed after the file was written to: refused, and not only the first time. */
+/* After the file was written to: a part that is packed then, or whose weights lie in it, is
+ * refused, and not only the first time; so are the pictures of a run that has begun. */
 static void a_changed_file_is_refused(void **state)
 {
     static const struct timespec long_ago[2] = {{1, 0}, {1, 0}};
+    static const ldm_part parts[] = {LDM_PART_DECODE, LDM_PART_UNET};
     static float zeros[192];
     char path[] = "/tmp/ldm_changed_XXXXXX";
     int fd = mkstemp(path), i;
     ldm_array in = {.ndim = 4, .shape = {1, 3, 8, 8}, .numel = 192, .data = zeros}, out;
-    ldm_eval_job job = {.part = LDM_PART_DECODE, .in = &in, .threads = 1};
+    ldm_eval_job job = {.part = LDM_PART_UNET, .in = &in, .t = 500, .threads = 1};
     ldm_model_options opt = small_options();
+    ldm_job pictures = short_job(3);
     ldm_error err = {.msg = ""};
+    ldm_result res;
+    ldm_run *run;
     ldm_model *m;
     char *file;
     size_t size;
+    bool have;
 
     (void)state;
     assert_true(fd >= 0);
@@ -350,12 +356,24 @@ static void a_changed_file_is_refused(void **state)
     ldm_free(file);
     opt.ckpt = path;
     assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_OK);
+    assert_int_equal(ldm_eval(m, &job, &out, &err), LDM_OK);
+    ldm_array_free(&out);
+    pictures.batch = 1;
+    assert_int_equal(ldm_run_create(m, &pictures, &run, &err), LDM_OK);
+    assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+    assert_true(have && res.status == LDM_OK);
     assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 4; i++) {
+        job.part = parts[i % 2];
         err.msg[0] = '\0';
         assert_int_equal(ldm_eval(m, &job, &out, &err), LDM_ERR_IO);
         assert_non_null(strstr(err.msg, "was changed"));
+        err.msg[0] = '\0';
+        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_ERR_IO);
+        assert_non_null(strstr(err.msg, "was changed"));
+        assert_null(res.latent);
     }
+    ldm_run_free(run);
     ldm_model_close(m);
     unlink(path);
 }

@@ -1,5 +1,5 @@
-# A checkpoint that is cut off, overwritten or replaced while ldm has it mapped. The UNet is packed
-# when the model is opened, the decoder at the first picture: in between the file is touched.
+# A checkpoint that is cut off, overwritten or replaced while ldm has it mapped and in use, or is to
+# load the decoder from it, at the first picture.
 
 RUN="generate --ckpt m.ckpt --config $CONFIG --steps 500 --shape 3,8,8 --threads 1 -o face.png"
 
@@ -40,7 +40,7 @@ one_line()
 }
 
 gone='^ldm: m.ckpt: part of the file went away while it was read: it was cut off or replaced'
-changed='^ldm generate: m.ckpt was changed while it was loaded; load it again'
+changed='^ldm generate: m.ckpt was changed while it was in use; load it again'
 
 after_open truncate -s 0 m.ckpt
 one_line "$gone"
