@@ -13,7 +13,7 @@
             ldm_wino_filter##size##_##isa                                                          \
     }
 
-#define KERNELS(isa, rows, columns, chunk_rows, pixels)                                            \
+#define KERNELS(isa, rows, columns, chunk_rows, pixels, few)                                       \
     const ldm_kernels ldm_kernels_##isa = {                                                        \
         .mr = rows,                                                                                \
         .nr = columns,                                                                             \
@@ -33,6 +33,7 @@
         .wino4 = WINO(4, isa, 4, 6, 6),                                                            \
         .wino_up2 = WINO(_up2, isa, 2, 3, 3),                                                      \
         .wino_up4 = WINO(_up4, isa, 4, 4, 5),                                                      \
+        .wino_few = few,                                                                           \
     }
 
 #define BACKEND(label, isa, text, bf16_conv, gain)                                                 \
@@ -60,14 +61,14 @@
         .bf16_gain = gain,                                                                         \
     }
 
-KERNELS(ref, 4, 8, 256, 96);
+KERNELS(ref, 4, 8, 256, 96, NULL);
 BACKEND(ref, ref, "c", NULL, 0);
 
 #if defined(__x86_64__)
-KERNELS(avx2, 6, 16, 256, 192);
+KERNELS(avx2, 6, 16, 256, 192, NULL);
 BACKEND(avx2, avx2, "avx2", NULL, 0);
 
-KERNELS(avx512, 10, 32, 256, 384);
+KERNELS(avx512, 10, 32, 256, 384, ldm_wino_few_avx512);
 BACKEND(avx512, avx512, "avx512", NULL, 0);
 #if defined(LDM_ONEDNN)
 /* What two processors reach beside f32: VDPBF16PS does twice the work (Zen 5), a tile product 16

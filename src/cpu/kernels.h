@@ -76,6 +76,23 @@ typedef struct ldm_wino {
     void (*filter)(const float *g, size_t channels, size_t nr, float *u, size_t u_stride);
 } ldm_wino;
 
+/* Products of F(4,3) for up to LDM_WINO_FEW tiles, with the transform of the filters: for each
+ * matrix u that wino4.filter would make of g, tile i and column j of nr m[i][j] = (first ? 0 :
+ * m[i][j]) + (sum over channels of v[i] * u[j], in their order). */
+#define LDM_WINO_FEW 4
+typedef struct ldm_wino_few {
+    const float *g; /* [channels][9][nr], 64-byte aligned */
+    size_t channels;
+    const float *v; /* [36], v_stride apart; tile i's channels from tile[i] on */
+    size_t v_stride, tile[LDM_WINO_FEW];
+    bool first;
+    float *m; /* [36], m_stride apart, of [LDM_WINO_FEW][nr], 64-byte aligned */
+    size_t m_stride;
+    const float *next; /* filters that come next, fetched on the way: nr rows, next_row apart. Any
+                          address: it is only a hint */
+    size_t next_row;
+} ldm_wino_few;
+
 typedef struct ldm_kernels {
     int mr, nr;       /* largest tile */
     int chunk;        /* rows of a panel of B that stay in the first-level cache */
@@ -104,6 +121,7 @@ typedef struct ldm_kernels {
                int entries, int64_t *indices);
 
     ldm_wino wino2, wino4, wino_up2, wino_up4;
+    void (*wino_few)(const ldm_wino_few *f); /* NULL: it takes more registers than there are */
 } ldm_kernels;
 
 extern const ldm_kernels ldm_kernels_ref;
@@ -172,5 +190,6 @@ void ldm_mean4_avx512(const float *a, const float *b, const float *c, const floa
 void ldm_vq_avx512(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                    int entries, int64_t *indices);
 LDM_WINO_KERNELS(avx512)
+void ldm_wino_few_avx512(const ldm_wino_few *f);
 
 #endif

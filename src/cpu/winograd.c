@@ -194,26 +194,32 @@ static filters filters_of(const wino_job *j, size_t panel, size_t c, size_t n)
     };
 }
 
+static ldm_pack pack_of(const filters *f, size_t channels, float *g)
+{
+    return (ldm_pack){
+        .src = f->at,
+        .src_stride = f->stride,
+        .rows = (int)f->rows,
+        .taps = TAPS,
+        .cin = channels,
+        .chunk_len = 1, /* all taps of a channel together */
+        .dst = g,
+    };
+}
+
 /* A few channels at a time, so that they are still in the first-level cache when they have been
  * transposed. */
 static void transform_filters(const wino_job *j, const filters *f, float *g, float *u)
 {
     const ldm_kernels *k = j->kernels;
     const size_t nr = (size_t)k->nr;
-    ldm_pack p = {
-        .src = f->at,
-        .src_stride = f->stride,
-        .rows = (int)f->rows,
-        .taps = TAPS,
-        .chunk_len = 1, /* all taps of a channel together */
-        .dst = g,
-    };
+    ldm_pack p = pack_of(f, CHUNK_STEP, g);
     size_t c;
 
-    for (c = 0; c < f->n; c += CHUNK_STEP, p.src += CHUNK_STEP * TAPS, u += CHUNK_STEP * nr) {
+    for (c = 0; c < f->n; c += CHUNK_STEP, p.src += CHUNK_STEP * TAPS) {
         p.cin = f->n - c < CHUNK_STEP ? f->n - c : CHUNK_STEP;
         k->pack(&p);
-        j->wino->filter(g, p.cin, nr, u, j->u_stride);
+        j->wino->filter(g, p.cin, nr, u + c * nr, j->u_stride);
     }
 }
 
@@ -249,6 +255,37 @@ static void products(const wino_job *j, size_t begin, const ldm_cut *tiles, size
             }
         }
     }
+}
+
+/* The same with the transform of the filters, where few tiles share it; g: room for them all. */
+static void few_products(const wino_job *j, size_t begin, size_t tiles, size_t c,
+                         const filters *now, float *g, float *m, const filters *next)
+{
+    const ldm_kernels *k = j->kernels;
+    const ldm_pack p = pack_of(now, now->n, g);
+    ldm_wino_few f = {
+        .g = g,
+        .channels = now->n,
+        .v = input_of(j, c / j->chunk_len, 0) + begin * j->chunk_len,
+        .v_stride = j->v_stride,
+        .first = c == 0,
+        .m = m,
+        .m_stride = j->m_stride,
+        .next = next->at,
+        .next_row = next->stride,
+    };
+    size_t i;
+
+    for (i = 0; i < LDM_WINO_FEW; i++)
+        f.tile[i] = (i < tiles ? i : 0) * j->chunk_len; /* no matter what is computed beyond them */
+    k->pack(&p);
+    k->wino_few(&f);
+}
+
+static bool are_few(const wino_job *j, size_t tiles)
+{
+    return j->kernels->wino_few && j->wino == &j->kernels->wino4 && tiles > LDM_WINO_FEW / 2 &&
+           tiles <= LDM_WINO_FEW;
 }
 
 static void output_tile(const wino_job *j, size_t tile, size_t panel, const float *m)
@@ -301,6 +338,7 @@ static void unit_task(void *arg, size_t index, int worker)
     const size_t panel = unit_place(j, index, &begin, &end);
     const size_t following = panel + j->threads < j->panels ? panel + j->threads : panel;
     const ldm_cut tiles = ldm_cut_of(end - begin, (size_t)k->mr);
+    const bool few = are_few(j, end - begin);
     filters now, next = filters_of(j, panel, 0, chunk_at(j, 0));
 
     for (c = 0; c < j->cin; c += n) {
@@ -308,8 +346,12 @@ static void unit_task(void *arg, size_t index, int worker)
         now = next;
         next = c + n < j->cin ? filters_of(j, panel, c + n, chunk_at(j, c + n))
                               : filters_of(j, following, 0, chunk_at(j, 0));
-        transform_filters(j, &now, g, u);
-        products(j, begin, &tiles, c, n, u, m, &next);
+        if (few) {
+            few_products(j, begin, end - begin, c, &now, u, m, &next);
+        } else {
+            transform_filters(j, &now, g, u);
+            products(j, begin, &tiles, c, n, u, m, &next);
+        }
     }
     for (t = begin; t < end; t++)
         output_tile(j, j->first + t, panel, m + (t - begin) * nr);
