@@ -1,8 +1,12 @@
 /* Persistent thread team; see pool.h.
  *
+ * Each worker has a share of the indices, and takes from the others' when its own is used up.
+ * Shares are the same for every job of one count: what a worker has written it mostly reads itself
+ * in the next operation, which counts where processors don't share a cache.
+ *
  * A job is over when all of its indices are done, not when all workers have seen it: on a busy
  * machine a worker may get its processor back milliseconds late, and then finds nothing left to do.
- * So the ticket that hands out indices carries the job's number too: a late worker's claim cannot
+ * So the tickets that hand out indices carry the job's number too: a late worker's claim cannot
  * hit the next job, whose function it has not read. Workers spin for a few microseconds before they
  * sleep: within a step the next operation follows at once, and waking a sleeping thread costs more
  * than many a small layer. */
@@ -28,6 +32,8 @@ typedef struct worker {
     ldm_pool *pool;
     pthread_t thread;
     int index;
+    _Atomic uint64_t ticket; /* of its share; job number << 32 | next index; odd numbers are closed */
+    char rest_of_lines[128]; /* no two tickets on one */
 } worker;
 
 struct ldm_pool {
@@ -35,13 +41,13 @@ struct ldm_pool {
     worker *workers; /* [threads]; 0 is the caller */
 
     /* The job. Atomic, for a late worker may read it while it is replaced; what it read counts only
-     * if its claim on the ticket then succeeds, and the ticket is closed before anything is
+     * if its claim on a ticket then succeeds, and all tickets are closed before anything is
      * replaced. */
     _Atomic(ldm_task_fn *) fn;
     _Atomic(void *) arg;
     atomic_uint count;
-    _Atomic uint64_t ticket; /* job number << 32 | next index; odd numbers are closed */
-    atomic_uint finished;    /* indices done */
+    atomic_uint job;      /* its number, odd while it is replaced */
+    atomic_uint finished; /* indices done */
     atomic_bool stop;
 
     pthread_mutex_t lock;
@@ -66,17 +72,23 @@ static bool is_open(unsigned job)
     return job % 2 == 0;
 }
 
-/* Takes indices of job number `job` until none is left, or until it is over. */
-static void work(ldm_pool *p, unsigned job, int index)
+/* The first index of worker w's share; of w = threads: count. */
+static unsigned share_begin(const ldm_pool *p, unsigned count, int w)
 {
-    ldm_task_fn *fn = atomic_load_explicit(&p->fn, memory_order_acquire);
-    void *arg = atomic_load_explicit(&p->arg, memory_order_acquire);
-    unsigned count = atomic_load_explicit(&p->count, memory_order_acquire);
-    uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+    return (unsigned)((uint64_t)count * (unsigned)w / (unsigned)p->threads);
+}
 
-    while (job_of(ticket) == job && (unsigned)ticket < count) {
-        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1,
-                                                   memory_order_acq_rel, memory_order_acquire))
+/* Takes indices of job number `job` from one share until none is left, or until it is over. */
+static void work_share(ldm_pool *p, unsigned job, int index, int share, ldm_task_fn *fn, void *arg,
+                       unsigned count)
+{
+    _Atomic uint64_t *at = &p->workers[share].ticket;
+    const unsigned end = share_begin(p, count, share + 1);
+    uint64_t ticket = atomic_load_explicit(at, memory_order_acquire);
+
+    while (job_of(ticket) == job && (unsigned)ticket < end) {
+        if (!atomic_compare_exchange_weak_explicit(at, &ticket, ticket + 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
             continue;
         fn(arg, (unsigned)ticket, index);
         if (atomic_fetch_add_explicit(&p->finished, 1, memory_order_acq_rel) + 1 == count) {
@@ -84,8 +96,19 @@ static void work(ldm_pool *p, unsigned job, int index)
             pthread_cond_signal(&p->done);
             pthread_mutex_unlock(&p->lock);
         }
-        ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+        ticket = atomic_load_explicit(at, memory_order_acquire);
     }
+}
+
+static void work(ldm_pool *p, unsigned job, int index)
+{
+    ldm_task_fn *fn = atomic_load_explicit(&p->fn, memory_order_acquire);
+    void *arg = atomic_load_explicit(&p->arg, memory_order_acquire);
+    unsigned count = atomic_load_explicit(&p->count, memory_order_acquire);
+    int i;
+
+    for (i = 0; i < p->threads; i++)
+        work_share(p, job, index, (index + i) % p->threads, fn, arg, count);
 }
 
 static unsigned wait_for_job(ldm_pool *p, unsigned seen)
@@ -94,7 +117,7 @@ static unsigned wait_for_job(ldm_pool *p, unsigned seen)
     int i;
 
     for (i = 0; i < SPIN_ROUNDS; i++) {
-        job = job_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
+        job = atomic_load_explicit(&p->job, memory_order_acquire);
         if (job != seen && is_open(job))
             return job;
         relax();
@@ -102,7 +125,7 @@ static unsigned wait_for_job(ldm_pool *p, unsigned seen)
     pthread_mutex_lock(&p->lock);
     p->sleeping++;
     for (;;) {
-        job = job_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
+        job = atomic_load_explicit(&p->job, memory_order_acquire);
         if (job != seen && is_open(job))
             break;
         pthread_cond_wait(&p->wake, &p->lock);
@@ -126,22 +149,28 @@ static void *worker_main(void *arg)
     }
 }
 
-static void close_ticket(ldm_pool *p)
+static void close_tickets(ldm_pool *p)
 {
-    unsigned job = job_of(atomic_load_explicit(&p->ticket, memory_order_relaxed)) + 1;
+    const unsigned job = atomic_load_explicit(&p->job, memory_order_relaxed) + 1;
+    int i;
 
-    atomic_store_explicit(&p->ticket, (uint64_t)job << 32, memory_order_relaxed);
+    for (i = 0; i < p->threads; i++)
+        atomic_store_explicit(&p->workers[i].ticket, (uint64_t)job << 32, memory_order_relaxed);
+    atomic_store_explicit(&p->job, job, memory_order_relaxed);
 }
 
-/* Publishes the job that was written behind the closed ticket. Returns its number. */
-static unsigned open_ticket(ldm_pool *p)
+/* Publishes the job that was written behind the closed tickets. Returns its number. */
+static unsigned open_tickets(ldm_pool *p, unsigned count)
 {
-    unsigned job;
+    const unsigned job = atomic_load_explicit(&p->job, memory_order_relaxed) + 1;
+    int i;
 
+    for (i = 0; i < p->threads; i++)
+        atomic_store_explicit(&p->workers[i].ticket, (uint64_t)job << 32 | share_begin(p, count, i),
+                              memory_order_release);
     /* Under the lock: a worker on its way to sleep either sees the new job or gets the signal. */
     pthread_mutex_lock(&p->lock);
-    job = job_of(atomic_load_explicit(&p->ticket, memory_order_relaxed)) + 1;
-    atomic_store_explicit(&p->ticket, (uint64_t)job << 32, memory_order_release);
+    atomic_store_explicit(&p->job, job, memory_order_release);
     if (p->sleeping)
         pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
@@ -198,8 +227,8 @@ void ldm_pool_free(ldm_pool *p)
     if (!p)
         return;
     atomic_store_explicit(&p->stop, true, memory_order_release);
-    close_ticket(p);
-    open_ticket(p);
+    close_tickets(p);
+    open_tickets(p, 0);
     for (i = 1; i < p->started; i++)
         pthread_join(p->workers[i].thread, NULL);
     pthread_cond_destroy(&p->done);
@@ -224,12 +253,12 @@ void ldm_pool_run(ldm_pool *p, size_t count, ldm_task_fn *fn, void *arg)
             fn(arg, i, 0);
         return;
     }
-    close_ticket(p);
+    close_tickets(p);
     atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
     atomic_store_explicit(&p->fn, fn, memory_order_release);
     atomic_store_explicit(&p->arg, arg, memory_order_release);
     atomic_store_explicit(&p->count, (unsigned)count, memory_order_release);
-    work(p, open_ticket(p), 0);
+    work(p, open_tickets(p, (unsigned)count), 0);
     for (spins = 0; spins < SPIN_ROUNDS; spins++) {
         if (atomic_load_explicit(&p->finished, memory_order_acquire) == count)
             return;

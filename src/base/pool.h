@@ -1,8 +1,8 @@
 /* A small team of threads that stays. One run owns one pool; nothing here is global.
  *
- * ldm_pool_run(pool, count, fn, arg) calls fn(arg, index, worker) once for each index below count,
- * indices in increasing order of start, and returns when all have finished. The caller takes part as
- * worker 0. Only one ldm_pool_run at a time per pool, never from within a task. */
+ * ldm_pool_run(pool, count, fn, arg) calls fn(arg, index, worker) once for each index below count and
+ * returns when all have finished. The indices are cut into one share a worker, in their order; each
+ * worker goes through its own upwards, then helps the others. The caller takes part as worker 0. Only one ldm_pool_run at a time per pool, never from within a task. */
 #ifndef LDM_BASE_POOL_H
 #define LDM_BASE_POOL_H
 

@@ -9,9 +9,10 @@
  * Transformed once at load they would take 1.8 or 4 times the memory, and where a layer has few
  * tiles, reading that at each evaluation would cost more than the transform.
  *
- * A block of tiles at a time goes through two steps, each split among the workers: the inputs are
- * transformed; then a unit, one panel of output channels for some of the tiles, has its filters
- * transformed, the products made and the outputs written. Padding and upsampling are folded into
+ * A block of tiles at a time goes through two steps: the inputs are transformed; then a unit, one
+ * panel of output channels for some of the tiles, has its filters transformed, the products made
+ * and the outputs written. Where there are tiles enough each worker has blocks of its own, else the
+ * steps of one block are split among them. Padding and upsampling are folded into
  * the first through a table of pointers, as in conv.c; bias and residual into the last. Per output
  * the order of terms depends on the shape alone. */
 #include <string.h>
@@ -24,6 +25,7 @@
 #define UNIT_TILES 128           /* their products of a panel stay in the second-level cache */
 #define FILTER_FLOATS (72 << 10) /* so do 288 KB of transformed filters */
 #define BLOCK_FLOATS (512 << 10) /* 2 MB of transformed inputs at a time */
+#define OWN_FLOATS (16 << 20)    /* or at most 64 MB where each worker has a block of its own */
 #define MATRIX_PAD 80 /* floats between matrices: keeps them out of one set of the cache */
 
 typedef struct wino_job {
@@ -37,12 +39,13 @@ typedef struct wino_job {
     size_t cin, panels;
     size_t chunks, chunk_len;      /* of input channels; a multiple of CHUNK_STEP */
     size_t tiles_x, tiles_y;       /* of one sample */
+    size_t total, blocks;          /* tiles of the batch, and into how many blocks they are cut */
     size_t first, count, capacity; /* tiles of this block */
     size_t tasks;                  /* of the input step */
     size_t parts, rest_parts;      /* units of a panel, and of each panel from `whole` on */
     size_t whole;
     size_t threads;
-    float *v; /* [chunk][input][tile][chunk_len] */
+    float *v; /* [chunk][input][tile][chunk_len], of one block */
     float *worker_scratch;
     size_t v_stride, m_stride, u_stride, worker_floats;
 } wino_job;
@@ -88,13 +91,27 @@ static wino_job make_job(const ldm_kernels *k, int algorithm, const ldm_conv_des
     return j;
 }
 
+/* Transformed inputs of a worker's own block. */
+static size_t own_floats(const wino_job *j)
+{
+    return j->chunks * j->inputs * v_stride(j, UNIT_TILES);
+}
+
+static bool may_own(const wino_job *j, size_t threads)
+{
+    return threads * own_floats(j) <= OWN_FLOATS;
+}
+
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
                                int threads)
 {
     const wino_job j = make_job(k, algorithm, d);
+    const size_t workers = (size_t)threads, own = workers * own_floats(&j);
+    size_t v = j.chunks * j.inputs * v_stride(&j, j.capacity);
 
-    return ldm_conv_zero_floats(d) + j.chunks * j.inputs * v_stride(&j, j.capacity) +
-           (size_t)threads * j.worker_floats;
+    if (may_own(&j, workers) && v < own)
+        v = own;
+    return ldm_conv_zero_floats(d) + workers * j.worker_floats + v;
 }
 
 /* Tile number (over all samples) to its sample and its first output pixel. */
@@ -150,16 +167,6 @@ static void input_tile(const wino_job *j, size_t tile)
         for (i = 0; i < j->inputs; i++)
             pixels[i] += n;
     }
-}
-
-static void input_task(void *arg, size_t index, int worker)
-{
-    const wino_job *j = arg;
-    size_t t = ldm_split(j->count, j->tasks, index), end = ldm_split(j->count, j->tasks, index + 1);
-
-    (void)worker;
-    for (; t < end; t++)
-        input_tile(j, j->first + t);
 }
 
 /* The transformed input that a matrix multiplies. Where there are more products than inputs, the
@@ -315,31 +322,18 @@ static void output_tile(const wino_job *j, size_t tile, size_t panel, const floa
     j->wino->output(m, j->m_stride, &o);
 }
 
-/* Which panel and tiles (within the block) a unit has. */
-static size_t unit_place(const wino_job *j, size_t index, size_t *begin, size_t *end)
+/* The outputs of one panel for the tiles [begin, end) of the block. */
+static void unit(const wino_job *j, size_t panel, size_t begin, size_t end, int worker)
 {
-    const bool whole = index < j->whole * j->parts;
-    const size_t parts = whole ? j->parts : j->rest_parts;
-    const size_t i = whole ? index : index - j->whole * j->parts;
-
-    *begin = ldm_split(j->count, parts, i % parts);
-    *end = ldm_split(j->count, parts, i % parts + 1);
-    return (whole ? 0 : j->whole) + i / parts;
-}
-
-static void unit_task(void *arg, size_t index, int worker)
-{
-    const wino_job *j = arg;
     const ldm_kernels *k = j->kernels;
     const size_t nr = (size_t)k->nr;
     float *m = j->worker_scratch + (size_t)worker * j->worker_floats;
     float *u = m + j->matrices * j->m_stride, *g = u + j->matrices * j->u_stride;
-    size_t begin, end, c, n, t;
-    const size_t panel = unit_place(j, index, &begin, &end);
-    const size_t following = panel + j->threads < j->panels ? panel + j->threads : panel;
+    const size_t following = panel + 1 < j->panels ? panel + 1 : panel;
     const ldm_cut tiles = ldm_cut_of(end - begin, (size_t)k->mr);
     const bool few = are_few(j, end - begin);
     filters now, next = filters_of(j, panel, 0, chunk_at(j, 0));
+    size_t c, n, t;
 
     for (c = 0; c < j->cin; c += n) {
         n = chunk_at(j, c);
@@ -357,6 +351,47 @@ static void unit_task(void *arg, size_t index, int worker)
         output_tile(j, j->first + t, panel, m + (t - begin) * nr);
 }
 
+/* ---- a block for each worker ----------------------------------------------------------------- */
+
+/* With tiles enough, workers share nothing but the filters, and wait for nobody. */
+static void block_task(void *arg, size_t index, int worker)
+{
+    wino_job j = *(const wino_job *)arg;
+    size_t panel, t;
+
+    j.first = ldm_split(j.total, j.blocks, index);
+    j.count = ldm_split(j.total, j.blocks, index + 1) - j.first;
+    j.v += (size_t)worker * own_floats(&j);
+    for (t = 0; t < j.count; t++)
+        input_tile(&j, j.first + t);
+    for (panel = 0; panel < j.panels; panel++)
+        unit(&j, panel, 0, j.count, worker);
+}
+
+/* ---- one block for all workers ----------------------------------------------------------------
+ */
+
+static void input_task(void *arg, size_t index, int worker)
+{
+    const wino_job *j = arg;
+    size_t t = ldm_split(j->count, j->tasks, index), end = ldm_split(j->count, j->tasks, index + 1);
+
+    (void)worker;
+    for (; t < end; t++)
+        input_tile(j, j->first + t);
+}
+
+static size_t gcd(size_t a, size_t b)
+{
+    while (b) {
+        const size_t r = a % b;
+
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
 /* Panels are handed out whole, or in as many parts as keep a worker's products in its cache. Where
  * they don't go round, the last few are cut finer: their filters are transformed more than once. */
 static size_t split_units(wino_job *j)
@@ -369,31 +404,62 @@ static size_t split_units(wino_job *j)
     units = j->panels * j->parts;
     if (rest && units % j->threads && units < 16 * j->threads) {
         j->whole -= rest;
-        j->rest_parts *= ldm_ceil_div(j->threads, rest);
+        j->rest_parts *= j->threads / gcd(rest, j->threads);
         if (j->rest_parts > j->count)
             j->rest_parts = j->count;
     }
     return j->whole * j->parts + (j->panels - j->whole) * j->rest_parts;
 }
 
+/* Where the pool's shares are equal, each begins with its whole panels and ends with its part of
+ * the rest. */
+static void unit_task(void *arg, size_t index, int worker)
+{
+    const wino_job *j = arg;
+    const size_t whole = j->whole * j->parts, rest = (j->panels - j->whole) * j->rest_parts;
+    size_t i = index, panel = 0, parts = j->parts;
+
+    if (rest && whole % j->threads == 0 && rest % j->threads == 0) {
+        const size_t share = (whole + rest) / j->threads, head = whole / j->threads;
+        const size_t at = index % share;
+
+        i = index / share * head + at;
+        if (at >= head)
+            i = whole + index / share * (share - head) + at - head;
+    }
+    if (i >= whole) {
+        i -= whole;
+        panel = j->whole;
+        parts = j->rest_parts;
+    }
+    unit(j, panel + i / parts, ldm_split(j->count, parts, i % parts),
+         ldm_split(j->count, parts, i % parts + 1), worker);
+}
+
 void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
                    const ldm_conv_args *a)
 {
     wino_job j = make_job(k, plan->algorithm, &plan->desc);
-    const size_t total = (size_t)a->x.n * j.tiles_x * j.tiles_y;
-    const size_t blocks = ldm_ceil_div(total, j.capacity);
     size_t i;
 
     j.args = a;
     j.zeros = ctx->scratch;
     memset(ctx->scratch, 0, ldm_conv_zero_floats(&plan->desc) * sizeof(float));
-    j.v = ctx->scratch + ldm_conv_zero_floats(&plan->desc);
-    j.v_stride = v_stride(&j, ldm_ceil_div(total, blocks));
-    j.worker_scratch = j.v + j.chunks * j.inputs * j.v_stride;
     j.threads = (size_t)ctx->threads;
-    for (i = 0; i < blocks; i++) {
-        j.first = ldm_split(total, blocks, i);
-        j.count = ldm_split(total, blocks, i + 1) - j.first;
+    j.worker_scratch = ctx->scratch + ldm_conv_zero_floats(&plan->desc);
+    j.v = j.worker_scratch + j.threads * j.worker_floats;
+    j.total = (size_t)a->x.n * j.tiles_x * j.tiles_y;
+    if (j.total >= j.threads * UNIT_TILES && may_own(&j, j.threads)) {
+        j.blocks = ldm_round_up(ldm_ceil_div(j.total, UNIT_TILES), j.threads);
+        j.v_stride = v_stride(&j, UNIT_TILES);
+        ldm_pool_run(ctx->pool, j.blocks, block_task, &j);
+        return;
+    }
+    j.blocks = ldm_ceil_div(j.total, j.capacity);
+    j.v_stride = v_stride(&j, ldm_ceil_div(j.total, j.blocks));
+    for (i = 0; i < j.blocks; i++) {
+        j.first = ldm_split(j.total, j.blocks, i);
+        j.count = ldm_split(j.total, j.blocks, i + 1) - j.first;
         j.tasks = j.count < 16 * j.threads ? j.count : 16 * j.threads;
         ldm_pool_run(ctx->pool, j.tasks, input_task, &j);
         ldm_pool_run(ctx->pool, split_units(&j), unit_task, &j);
