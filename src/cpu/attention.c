@@ -6,7 +6,7 @@
 
 #include "cpu/ops.h"
 
-#define TILES 4 /* of queries in a block: each panel of K and V is read once for all of them */
+#define TILES 2 /* of queries in a block: few enough that the first-level TLB holds their rows */
 
 typedef struct attention_job {
     const ldm_kernels *kernels;
@@ -112,32 +112,49 @@ static void pack_task(void *arg, size_t index, int worker)
     }
 }
 
-/* y = A B for the `count` rows of A from `a`, `pitch` apart; one panel of B with k rows. */
-static void product(const attention_job *j, const float *a, size_t a_pitch, size_t count, size_t k,
-                    const float *b, float *y, size_t y_pitch, size_t columns)
+/* The rows of a block as the left side of products, cut into tiles once for all of them. */
+typedef struct left_side {
+    ldm_cut tiles;
+    size_t k, pace; /* length of a row; what a tile fetches of the next panel */
+    const float *rows[TILES * LDM_CPU_MAX_MR];
+} left_side;
+
+static left_side left_of(const attention_job *j, const float *a, size_t pitch, size_t count,
+                         size_t k)
 {
-    const ldm_cut tiles = ldm_cut_of(count, (size_t)j->kernels->mr);
-    const float *rows[LDM_CPU_MAX_MR];
-    const size_t ahead = k * (size_t)j->kernels->nr, pace = ahead / tiles.parts;
-    size_t t, i, start, mr;
+    left_side l = {.tiles = ldm_cut_of(count, (size_t)j->kernels->mr), .k = k};
+    size_t i;
+
+    l.pace = k * (size_t)j->kernels->nr / l.tiles.parts;
+    for (i = 0; i < count; i++)
+        l.rows[i] = a + i * pitch;
+    return l;
+}
+
+/* y = A B; b: one panel of B, l->k rows. */
+static void product(const attention_job *j, const left_side *l, const float *b, float *y,
+                    size_t y_pitch, size_t columns)
+{
     ldm_tile tile = {
-        .rows = rows,
+        .rows = l->rows,
         .taps = 1,
-        .k = k,
+        .k = l->k,
         .b = b,
+        .next = b + l->k * (size_t)j->kernels->nr,
         .first = true,
         .last = true,
+        .y = y,
         .y_pitch = y_pitch,
         .cols = (int)columns,
     };
+    size_t i, mr;
 
-    for (t = start = 0; t < tiles.parts; t++, start += mr) {
-        mr = ldm_cut_part(&tiles, t);
-        for (i = 0; i < mr; i++)
-            rows[i] = a + (start + i) * a_pitch;
-        tile.y = y + start * y_pitch;
-        tile.next = b + ahead + pace * t;
+    for (i = 0; i < l->tiles.parts; i++) {
+        mr = ldm_cut_part(&l->tiles, i);
         j->kernels->tile(&tile, (int)mr);
+        tile.rows += mr;
+        tile.y += mr * y_pitch;
+        tile.next += l->pace;
     }
 }
 
@@ -156,18 +173,20 @@ static void attention_task(void *arg, size_t index, int worker)
     float *y = a->y.data + pixel * a->y.pitch + head * j->head_dim;
     float *scores = j->scores + (size_t)worker * stripe_floats(j);
     float inverse[TILES * LDM_CPU_MAX_MR];
+    left_side left;
     size_t p, i;
 
+    left = left_of(j, q, a->q.pitch, count, j->head_dim);
     for (p = 0; p < j->key_panels; p++)
-        product(j, q, a->q.pitch, count, j->head_dim, kp + p * nr * j->head_dim, scores + p * nr,
-                j->stripe, nr);
+        product(j, &left, kp + p * nr * j->head_dim, scores + p * nr, j->stripe, nr);
     for (i = 0; i < count; i++)
         inverse[i] = 1.0f / kernels->softmax(scores + i * j->stripe, j->keys, a->scale);
+    left = left_of(j, scores, j->stripe, count, j->keys);
     for (p = 0; p < j->value_panels; p++) {
-        const size_t left = j->head_dim - p * nr;
+        const size_t columns = j->head_dim - p * nr;
 
-        product(j, scores, j->stripe, count, j->keys, vp + p * nr * j->keys, y + p * nr, a->y.pitch,
-                left < nr ? left : nr);
+        product(j, &left, vp + p * nr * j->keys, y + p * nr, a->y.pitch,
+                columns < nr ? columns : nr);
     }
     for (i = 0; i < count; i++)
         kernels->multiply(y + i * a->y.pitch, j->head_dim, inverse[i]);
