@@ -283,6 +283,7 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
                 t.rows = rows + start * job->taps + tap * mr;
                 t.partial = partial + start * nr;
                 t.next = t.b + ahead + pace * i;
+                t.ahead = (ptrdiff_t)(mr * (size_t)d->stride * a->x.pitch);
                 t.y = a->y.data + (pixel + start) * a->y.pitch + column;
                 t.residual = a->residual.data
                                  ? a->residual.data + (pixel + start) * a->residual.pitch + column

@@ -28,6 +28,7 @@ typedef struct ldm_tile {
     const float *b;    /* [taps][k][nr], 64-byte aligned */
     const float *next; /* what will be read as b soon: fetched on the way, taps * k / 2 rows of nr.
                           Any address: it is only a hint */
+    ptrdiff_t ahead;   /* floats from a row to one that is read soon, likewise fetched */
     bool first, last;
     float *partial; /* [mr][nr], 64-byte aligned; unused if first and last */
     float *y;

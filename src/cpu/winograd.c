@@ -242,18 +242,22 @@ static void products(const wino_job *j, size_t begin, const ldm_cut *tiles, size
     const size_t pace = next->n * TAPS / shares;
     const float *rows[LDM_CPU_MAX_MR], *row = next->at, *row_end = row + shares * pace;
     const float *last = row + (next->rows - 1) * next->stride;
+    const float *following = input_of(j, c / j->chunk_len, 0) + begin * j->chunk_len;
     ldm_tile t = {.rows = rows, .taps = 1, .k = n, .first = c == 0, .cols = k->nr, .next = row};
     size_t matrix, i, r, start, mr;
 
     for (matrix = 0; matrix < j->matrices; matrix++) {
-        const float *v = input_of(j, c / j->chunk_len, matrix) + begin * j->chunk_len;
+        const float *v = following;
 
+        if (matrix + 1 < j->matrices)
+            following = input_of(j, c / j->chunk_len, matrix + 1) + begin * j->chunk_len;
         t.b = u + matrix * j->u_stride;
         for (i = start = 0; i < tiles->parts; i++, start += mr) {
             mr = ldm_cut_part(tiles, i);
             for (r = 0; r < mr; r++)
                 rows[r] = v + (start + r) * j->chunk_len;
             t.partial = m + matrix * j->m_stride + start * nr;
+            t.ahead = i + 1 < tiles->parts ? (ptrdiff_t)(mr * j->chunk_len) : following - rows[0];
             k->tile(&t, (int)mr);
             t.next += pace;
             if (t.next == row_end && row != last) {
