@@ -63,8 +63,10 @@ typedef struct ldm_model_options {
 
 LDM_API void ldm_model_options_init(ldm_model_options *opt);
 
-/* Opens, checks and packs. LDM_ERR_MISMATCH when a tensor that the run would use is missing or has
- * another shape; the message names the first and says how many. */
+/* Opens, checks and packs. The checkpoint stays mapped, and weights are read from it as long as the
+ * model is open: replace the file by renaming another, don't write to it (a run or an evaluation
+ * that finds it changed gives LDM_ERR_IO). LDM_ERR_MISMATCH when a tensor that the run would use is
+ * missing or has another shape; the message names the first and says how many. */
 LDM_API ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_error *err);
 LDM_API void ldm_model_close(ldm_model *m);
 

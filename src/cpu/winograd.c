@@ -12,9 +12,9 @@
  * A block of tiles at a time goes through two steps: the inputs are transformed; then a unit, one
  * panel of output channels for some of the tiles, has its filters transformed, the products made
  * and the outputs written. Where there are tiles enough each worker has blocks of its own, else the
- * steps of one block are split among them. Padding and upsampling are folded into
- * the first through a table of pointers, as in conv.c; bias and residual into the last. Per output
- * the order of terms depends on the shape alone. */
+ * steps of one block are split among them. Padding and upsampling are folded into the first through
+ * a table of pointers, as in conv.c; bias and residual into the last. Per output the order of terms
+ * depends on the shape alone. */
 #include <string.h>
 
 #include "cpu/conv_impl.h"
