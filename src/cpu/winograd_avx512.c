@@ -35,25 +35,14 @@ static __mmask16 lanes(int n)
     EACH_TILE(DO, 0)                                                                               \
     EACH_TILE(DO, 1) EACH_TILE(DO, 2) EACH_TILE(DO, 3) EACH_TILE(DO, 4) EACH_TILE(DO, 5)
 
-/* A column of the taps to its value in `row`, as filter6 computes it. */
+/* A column of the taps to its value in `row`; of filter6 no more is left than that takes. */
 static inline __attribute__((always_inline)) vec filter6_row(const float *g, const int row)
 {
-    const vec g0 = LOAD(g), g1 = LOAD(g + 3 * NR), g2 = LOAD(g + 6 * NR);
+    const vec taps[3] = {LOAD(g), LOAD(g + 3 * NR), LOAD(g + 6 * NR)};
+    vec y[6];
 
-    switch (row) {
-    case 0:
-        return g0;
-    case 1:
-        return ADD(FMA(SET1(P2), g2, g0), MUL(SET1(0.625f), g1));
-    case 2:
-        return SUB(FMA(SET1(P2), g2, g0), MUL(SET1(0.625f), g1));
-    case 3:
-        return ADD(FMA(SET1(Q2), g2, g0), MUL(SET1(1.5f), g1));
-    case 4:
-        return SUB(FMA(SET1(Q2), g2, g0), MUL(SET1(1.5f), g1));
-    default:
-        return g2;
-    }
+    filter6(taps, 1, y);
+    return y[row];
 }
 
 #define START(col, tile) vec s##col##tile = SET1(0.0f);
