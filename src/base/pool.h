@@ -2,7 +2,8 @@
  *
  * ldm_pool_run(pool, count, fn, arg) calls fn(arg, index, worker) once for each index below count and
  * returns when all have finished. The indices are cut into one share a worker, in their order; each
- * worker goes through its own upwards, then helps the others. The caller takes part as worker 0. Only one ldm_pool_run at a time per pool, never from within a task. */
+ * worker goes through its own upwards, then helps the others. The caller takes part as worker 0. Only
+ * one ldm_pool_run at a time per pool, never from within a task. */
 #ifndef LDM_BASE_POOL_H
 #define LDM_BASE_POOL_H
 

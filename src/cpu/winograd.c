@@ -355,7 +355,7 @@ static void unit(const wino_job *j, size_t panel, size_t begin, size_t end, int 
         output_tile(j, j->first + t, panel, m + (t - begin) * nr);
 }
 
-/* ---- a block for each worker ----------------------------------------------------------------- */
+/* ---- a block for each worker ---- */
 
 /* With tiles enough, workers share nothing but the filters, and wait for nobody. */
 static void block_task(void *arg, size_t index, int worker)
@@ -372,8 +372,7 @@ static void block_task(void *arg, size_t index, int worker)
         unit(&j, panel, 0, j.count, worker);
 }
 
-/* ---- one block for all workers ----------------------------------------------------------------
- */
+/* ---- one block for all workers ---- */
 
 static void input_task(void *arg, size_t index, int worker)
 {

@@ -40,17 +40,20 @@ static void initialise(const ldm_model *m, int tensor, float *data)
         data[i] = bound * (2.0f * data[i] - 1.0f);
 }
 
-/* As it lies in the mapped file; NULL: it must be read. */
+/* Its floats in the mapped file; NULL: they must be read. */
+static const float *in_file(const ldm_model *m, const ldm_tensor_info *info)
+{
+    const void *raw = info->dtype == LDM_DTYPE_F32 ? ldm_ckpt_data(m->ckpt, info) : NULL;
+
+    return (uintptr_t)raw % sizeof(float) ? NULL : raw;
+}
+
 static const float *lend(void *ctx, int tensor)
 {
     const ldm_model *m = ctx;
     const ldm_tensor_info *info = info_of(m, tensor);
-    const void *raw;
 
-    if (!info || info->numel != m->spec->tensors[tensor].numel || info->dtype != LDM_DTYPE_F32)
-        return NULL;
-    raw = ldm_ckpt_data(m->ckpt, info);
-    return (uintptr_t)raw % sizeof(float) ? NULL : raw;
+    return info && info->numel == m->spec->tensors[tensor].numel ? in_file(m, info) : NULL;
 }
 
 static ldm_status read_tensor(void *ctx, int tensor, const float **data, float **owned,
@@ -73,7 +76,7 @@ static ldm_status read_tensor(void *ctx, int tensor, const float **data, float *
     if (!info || info->numel != t->numel)
         return ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s %s", ldm_ckpt_path(m->ckpt), t->name,
                              info ? "has another number of elements" : "is missing");
-    *data = lend(ctx, tensor);
+    *data = in_file(m, info);
     if (*data)
         return LDM_OK;
     *owned = ldm_reallocarray(NULL, (size_t)info->numel, sizeof **owned);

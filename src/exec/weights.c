@@ -122,6 +122,7 @@ static void touch(const float *p, size_t floats)
 
     for (i = 0; i < floats; i += page)
         (void)at[i];
+    (void)at[floats - 1];
 }
 
 static ldm_status fill_conv(const fill_job *j, const ldm_step *s, const ldm_slot *slot,
