@@ -94,8 +94,7 @@ uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t);
  * NOT necessarily aligned: torch aligns to 64 inside newer files only. */
 const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t);
 
-/* Read-ahead, and giving back the process' pages of a tensor after use (see ldm_map_release); of
- * the whole file where t is NULL: the system maps more around each tensor than was asked for. */
+/* Read-ahead, and giving back the process' pages of a tensor after use (see ldm_map_release). */
 void ldm_ckpt_will_need(const ldm_ckpt *ck, const ldm_tensor_info *t);
 void ldm_ckpt_release(const ldm_ckpt *ck, const ldm_tensor_info *t);
 

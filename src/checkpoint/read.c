@@ -168,9 +168,8 @@ void ldm_ckpt_will_need(const ldm_ckpt *ck, const ldm_tensor_info *t)
 
 void ldm_ckpt_release(const ldm_ckpt *ck, const ldm_tensor_info *t)
 {
-    uint64_t offset = 0, bytes = ck->map.size;
+    uint64_t offset, bytes;
 
-    if (t)
-        stretch(t, &offset, &bytes);
+    stretch(t, &offset, &bytes);
     ldm_map_release(&ck->map, offset, bytes);
 }
