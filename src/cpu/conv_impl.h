@@ -26,6 +26,8 @@ static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
     return d->upsample && d->pad_top == 1 && d->pad_left == 1;
 }
 
+/* The slabs of which F(4,3) writes moments: rows of tiles, unless they are too long. */
+ldm_slabs ldm_wino_slabs(const ldm_kernels *k, const ldm_conv_desc *d);
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
                                int threads);
 void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,

@@ -44,41 +44,41 @@ static __m256 silu8(__m256 v)
     return _mm256_div_ps(v, _mm256_add_ps(one, exp8(_mm256_sub_ps(_mm256_setzero_ps(), v))));
 }
 
-/* The channels in blocks of 16, each kept in registers over all pixels. */
-void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
-                      double *square)
+/* The channels in blocks of 32, each kept in registers over all pixels. max(0, NaN) is NaN. */
+void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
+                      float *deviation)
 {
+    const __m256 share = _mm256_set1_ps(1.0f / (float)pixels), zero = _mm256_setzero_ps();
     size_t j, p;
     int v;
 
-    for (j = 0; j < c; j += 16) {
-        const __m256i m[2] = {lanes(c - j), lanes(c - j > 8 ? c - j - 8 : 0)};
-        __m256d s[4], q[4];
-        double out[16];
-        size_t i, n = c - j < 16 ? c - j : 16;
+    for (j = 0; j < c; j += 32) {
+        __m256 first[4], sum[4], square[4];
+        __m256i m[4];
 
-        for (v = 0; v < 4; v++)
-            s[v] = q[v] = _mm256_setzero_pd();
-        for (p = 0; p < pixels; p++) {
-            for (v = 0; v < 2; v++) {
-                __m256 f = _mm256_maskload_ps(x + p * pitch + j + 8 * v, m[v]);
-                __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(f));
-                __m256d hi = _mm256_cvtps_pd(_mm256_extractf128_ps(f, 1));
+        for (v = 0; v < 4; v++) {
+            const size_t at = j + 8 * (size_t)v;
 
-                s[2 * v] = _mm256_add_pd(s[2 * v], lo);
-                s[2 * v + 1] = _mm256_add_pd(s[2 * v + 1], hi);
-                q[2 * v] = _mm256_fmadd_pd(lo, lo, q[2 * v]);
-                q[2 * v + 1] = _mm256_fmadd_pd(hi, hi, q[2 * v + 1]);
+            m[v] = lanes(at < c ? c - at : 0);
+            first[v] = _mm256_maskload_ps(x + at, m[v]);
+            sum[v] = square[v] = zero;
+        }
+        for (p = 1; p < pixels; p++) {
+            for (v = 0; v < 4; v++) {
+                const float *at = x + p * pitch + j + 8 * v;
+                const __m256 d = _mm256_sub_ps(_mm256_maskload_ps(at, m[v]), first[v]);
+
+                sum[v] = _mm256_add_ps(sum[v], d);
+                square[v] = _mm256_fmadd_ps(d, d, square[v]);
             }
         }
-        for (v = 0; v < 4; v++)
-            _mm256_storeu_pd(out + 4 * v, s[v]);
-        for (i = 0; i < n; i++)
-            sum[j + i] = out[i];
-        for (v = 0; v < 4; v++)
-            _mm256_storeu_pd(out + 4 * v, q[v]);
-        for (i = 0; i < n; i++)
-            square[j + i] = out[i];
+        for (v = 0; v < 4; v++) {
+            const __m256 mid = _mm256_mul_ps(sum[v], share);
+            const __m256 rest = _mm256_fnmadd_ps(sum[v], mid, square[v]);
+
+            _mm256_maskstore_ps(mean + j + 8 * v, m[v], _mm256_add_ps(first[v], mid));
+            _mm256_maskstore_ps(deviation + j + 8 * v, m[v], _mm256_max_ps(zero, rest));
+        }
     }
 }
 

@@ -41,35 +41,40 @@ static __m512 silu16(__m512 v)
     return _mm512_div_ps(v, _mm512_add_ps(one, exp16(_mm512_sub_ps(_mm512_setzero_ps(), v))));
 }
 
-/* The channels in blocks of 32, each kept in registers over all pixels. */
-void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
-                        double *square)
+/* The channels in blocks of 64, each kept in registers over all pixels. max(0, NaN) is NaN. */
+void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
+                        float *deviation)
 {
+    const __m512 share = _mm512_set1_ps(1.0f / (float)pixels), zero = _mm512_setzero_ps();
     size_t j, p;
     int v;
 
-    for (j = 0; j < c; j += 32) {
-        const size_t left = c - j;
-        const __mmask32 m = left >= 32 ? 0xffffffffu : (1u << left) - 1;
-        __m512d s[4], q[4];
+    for (j = 0; j < c; j += 64) {
+        __m512 first[4], sum[4], square[4];
+        __mmask16 m[4];
 
-        for (v = 0; v < 4; v++)
-            s[v] = q[v] = _mm512_setzero_pd();
-        for (p = 0; p < pixels; p++) {
+        for (v = 0; v < 4; v++) {
+            const size_t at = j + 16 * (size_t)v;
+
+            m[v] = at < c ? lanes(c - at) : 0;
+            first[v] = _mm512_maskz_loadu_ps(m[v], x + at);
+            sum[v] = square[v] = zero;
+        }
+        for (p = 1; p < pixels; p++) {
             for (v = 0; v < 4; v++) {
-                __mmask8 mv = (__mmask8)(m >> (8 * v));
-                const float *at = x + p * pitch + j + 8 * v;
-                __m512d d = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mv, at));
+                const float *at = x + p * pitch + j + 16 * v;
+                const __m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(m[v], at), first[v]);
 
-                s[v] = _mm512_add_pd(s[v], d);
-                q[v] = _mm512_fmadd_pd(d, d, q[v]);
+                sum[v] = _mm512_add_ps(sum[v], d);
+                square[v] = _mm512_fmadd_ps(d, d, square[v]);
             }
         }
         for (v = 0; v < 4; v++) {
-            __mmask8 mv = (__mmask8)(m >> (8 * v));
+            const __m512 mid = _mm512_mul_ps(sum[v], share);
+            const __m512 rest = _mm512_fnmadd_ps(sum[v], mid, square[v]);
 
-            _mm512_mask_storeu_pd(sum + j + 8 * v, mv, s[v]);
-            _mm512_mask_storeu_pd(square + j + 8 * v, mv, q[v]);
+            _mm512_mask_storeu_ps(mean + j + 16 * v, m[v], _mm512_add_ps(first[v], mid));
+            _mm512_mask_storeu_ps(deviation + j + 16 * v, m[v], _mm512_max_ps(zero, rest));
         }
     }
 }

@@ -4,18 +4,25 @@
 
 #include <math.h>
 
-void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
-                     double *square)
+void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
+                     float *deviation)
 {
     size_t p, j;
 
-    for (j = 0; j < c; j++)
-        sum[j] = square[j] = 0.0;
-    for (p = 0; p < pixels; p++, x += pitch) {
-        for (j = 0; j < c; j++) {
-            sum[j] += x[j];
-            square[j] += (double)x[j] * x[j];
+    for (j = 0; j < c; j++) {
+        const float first = x[j];
+        float sum = 0.0f, square = 0.0f;
+
+        for (p = 1; p < pixels; p++) {
+            const float d = x[p * pitch + j] - first;
+
+            sum += d;
+            square += d * d;
         }
+        mean[j] = first + sum / (float)pixels;
+        deviation[j] = square - sum * (sum / (float)pixels);
+        if (deviation[j] < 0.0f)
+            deviation[j] = 0.0f;
     }
 }
 

@@ -60,6 +60,10 @@ typedef struct ldm_wino_out {
     const float *bias, *residual;
     size_t residual_row, residual_pitch;
     int rows, cols, columns;
+    float *sums; /* [3][sums_stride]: a first pixel, and the sums of the distances from it and of
+                    their squares, to which this tile adds its own. NULL: not wanted */
+    size_t sums_stride;
+    bool start; /* this tile is the first */
 } ldm_wino_out;
 
 /* The three transforms of F(out x out, 3x3): in * in pixels to as many transformed inputs v,
@@ -102,9 +106,10 @@ typedef struct ldm_kernels {
     void (*tile)(const ldm_tile *t, int mr); /* 1 <= mr <= kernels.mr */
     void (*pack)(const ldm_pack *p);
 
-    /* sum[c] = sum over pixels of x, square[c] = of x * x; both in double. */
-    void (*moments)(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
-                    double *square);
+    /* mean[c] over the pixels of x, deviation[c] = sum over pixels of (x - mean)^2, by the
+     * distances from the first pixel: for a few pixels. */
+    void (*moments)(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
+                    float *deviation);
     /* y = x * a[c] + b[c], then y * sigmoid(y) if silu. */
     void (*affine)(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
                    size_t c, const float *a, const float *b, bool silu);
@@ -146,8 +151,8 @@ extern const ldm_kernels ldm_kernels_avx512;
 /* The pieces of those tables, one file per concern and instruction set. */
 void ldm_tile_ref(const ldm_tile *t, int mr);
 void ldm_pack_ref(const ldm_pack *p);
-void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
-                     double *square);
+void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
+                     float *deviation);
 void ldm_affine_ref(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
                     size_t c, const float *a, const float *b, bool silu);
 float ldm_softmax_ref(float *row, size_t n, float scale);
@@ -162,8 +167,8 @@ LDM_WINO_KERNELS(ref)
 
 void ldm_tile_avx2(const ldm_tile *t, int mr);
 void ldm_pack_avx2(const ldm_pack *p);
-void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
-                      double *square);
+void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
+                      float *deviation);
 void ldm_affine_avx2(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
                      size_t c, const float *a, const float *b, bool silu);
 float ldm_softmax_avx2(float *row, size_t n, float scale);
@@ -178,8 +183,8 @@ LDM_WINO_KERNELS(avx2)
 
 void ldm_tile_avx512(const ldm_tile *t, int mr);
 void ldm_pack_avx512(const ldm_pack *p);
-void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, double *sum,
-                        double *square);
+void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
+                        float *deviation);
 void ldm_affine_avx512(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
                        size_t c, const float *a, const float *b, bool silu);
 float ldm_softmax_avx512(float *row, size_t n, float scale);

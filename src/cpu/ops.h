@@ -54,6 +54,9 @@ void ldm_cpu_add_vector(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm
 void ldm_cpu_vq_nearest(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *z,
                         const float *codebook, int entries, int64_t *indices);
 
+/* Pixels of a slab whose moments are found as they lie (Winograd's slabs are its tiles). */
+#define LDM_CPU_SLAB 16
+
 /* Small arithmetic the drivers share. */
 static inline size_t ldm_ceil_div(size_t a, size_t b)
 {

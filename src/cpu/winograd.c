@@ -42,6 +42,7 @@ typedef struct wino_job {
     size_t total, blocks;          /* tiles of the batch, and into how many blocks they are cut */
     size_t first, count, capacity; /* tiles of this block */
     size_t tasks;                  /* of the input step */
+    size_t grain;                  /* blocks and units have a multiple of so many tiles */
     size_t parts, rest_parts;      /* units of a panel, and of each panel from `whole` on */
     size_t whole;
     size_t threads;
@@ -87,8 +88,15 @@ static wino_job make_job(const ldm_kernels *k, int algorithm, const ldm_conv_des
     j.capacity = fit > UNIT_TILES ? fit : UNIT_TILES;
     j.m_stride = UNIT_TILES * nr + MATRIX_PAD;
     j.u_stride = j.chunk_len * nr + MATRIX_PAD;
-    j.worker_floats = j.matrices * (j.m_stride + j.u_stride) + CHUNK_STEP * TAPS * nr;
+    j.worker_floats = j.matrices * (j.m_stride + j.u_stride) + (CHUNK_STEP * TAPS + 3) * nr;
     return j;
+}
+
+ldm_slabs ldm_wino_slabs(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    const wino_job j = make_job(k, LDM_CONV_WINOGRAD4, d);
+
+    return j.tiles_x <= UNIT_TILES ? (ldm_slabs){j.wino->out, d->out_w} : (ldm_slabs){0, 0};
 }
 
 /* Transformed inputs of a worker's own block. */
@@ -299,7 +307,25 @@ static bool are_few(const wino_job *j, size_t tiles)
            tiles <= LDM_WINO_FEW;
 }
 
-static void output_tile(const wino_job *j, size_t tile, size_t panel, const float *m)
+/* What output tiles have added up of a row of them. */
+static void write_moments(const wino_job *j, size_t row, size_t panel, const float *sums)
+{
+    const ldm_conv_desc *d = j->desc;
+    const size_t nr = (size_t)j->kernels->nr, cout = (size_t)d->cout, column = panel * nr;
+    const int out = j->wino->out, y = (int)(row % j->tiles_y) * out;
+    const float pixels = (float)((d->out_h - y < out ? d->out_h - y : out) * d->out_w);
+    float *mean = j->args->moments + row * 2 * cout + column, *deviation = mean + cout;
+    size_t i;
+
+    for (i = 0; i < nr && column + i < cout; i++) {
+        const float sum = sums[nr + i], share = sum / pixels, rest = sums[2 * nr + i] - sum * share;
+
+        mean[i] = sums[i] + share;
+        deviation[i] = rest < 0.0f ? 0.0f : rest;
+    }
+}
+
+static void output_tile(const wino_job *j, size_t tile, size_t panel, const float *m, float *sums)
 {
     const ldm_conv_desc *d = j->desc;
     const ldm_conv_args *a = j->args;
@@ -322,8 +348,13 @@ static void output_tile(const wino_job *j, size_t tile, size_t panel, const floa
         .rows = d->out_h - y < out ? d->out_h - y : out,
         .cols = d->out_w - x < out ? d->out_w - x : out,
         .columns = left < j->kernels->nr ? left : j->kernels->nr,
+        .sums = a->moments ? sums : NULL,
+        .sums_stride = nr,
+        .start = x == 0,
     };
     j->wino->output(m, j->m_stride, &o);
+    if (a->moments && (tile + 1) % j->tiles_x == 0)
+        write_moments(j, tile / j->tiles_x, panel, sums);
 }
 
 /* The outputs of one panel for the tiles [begin, end) of the block. */
@@ -333,6 +364,7 @@ static void unit(const wino_job *j, size_t panel, size_t begin, size_t end, int 
     const size_t nr = (size_t)k->nr;
     float *m = j->worker_scratch + (size_t)worker * j->worker_floats;
     float *u = m + j->matrices * j->m_stride, *g = u + j->matrices * j->u_stride;
+    float *sums = g + CHUNK_STEP * TAPS * nr;
     const size_t following = panel + 1 < j->panels ? panel + 1 : panel;
     const ldm_cut tiles = ldm_cut_of(end - begin, (size_t)k->mr);
     const bool few = are_few(j, end - begin);
@@ -352,7 +384,13 @@ static void unit(const wino_job *j, size_t panel, size_t begin, size_t end, int 
         }
     }
     for (t = begin; t < end; t++)
-        output_tile(j, j->first + t, panel, m + (t - begin) * nr);
+        output_tile(j, j->first + t, panel, m + (t - begin) * nr, sums);
+}
+
+/* As ldm_split. */
+static size_t split_tiles(const wino_job *j, size_t total, size_t n, size_t i)
+{
+    return j->grain * ldm_split(total / j->grain, n, i);
 }
 
 /* ---- a block for each worker ---- */
@@ -363,8 +401,8 @@ static void block_task(void *arg, size_t index, int worker)
     wino_job j = *(const wino_job *)arg;
     size_t panel, t;
 
-    j.first = ldm_split(j.total, j.blocks, index);
-    j.count = ldm_split(j.total, j.blocks, index + 1) - j.first;
+    j.first = split_tiles(&j, j.total, j.blocks, index);
+    j.count = split_tiles(&j, j.total, j.blocks, index + 1) - j.first;
     j.v += (size_t)worker * own_floats(&j);
     for (t = 0; t < j.count; t++)
         input_tile(&j, j.first + t);
@@ -399,17 +437,17 @@ static size_t gcd(size_t a, size_t b)
  * they don't go round, the last few are cut finer: their filters are transformed more than once. */
 static size_t split_units(wino_job *j)
 {
-    const size_t rest = j->panels % j->threads;
+    const size_t rest = j->panels % j->threads, grains = j->count / j->grain;
     size_t units;
 
-    j->parts = j->rest_parts = ldm_ceil_div(j->count, UNIT_TILES);
+    j->parts = j->rest_parts = ldm_ceil_div(grains, UNIT_TILES / j->grain);
     j->whole = j->panels;
     units = j->panels * j->parts;
     if (rest && units % j->threads && units < 16 * j->threads) {
         j->whole -= rest;
         j->rest_parts *= j->threads / gcd(rest, j->threads);
-        if (j->rest_parts > j->count)
-            j->rest_parts = j->count;
+        if (j->rest_parts > grains)
+            j->rest_parts = grains;
     }
     return j->whole * j->parts + (j->panels - j->whole) * j->rest_parts;
 }
@@ -435,8 +473,8 @@ static void unit_task(void *arg, size_t index, int worker)
         panel = j->whole;
         parts = j->rest_parts;
     }
-    unit(j, panel + i / parts, ldm_split(j->count, parts, i % parts),
-         ldm_split(j->count, parts, i % parts + 1), worker);
+    unit(j, panel + i / parts, split_tiles(j, j->count, parts, i % parts),
+         split_tiles(j, j->count, parts, i % parts + 1), worker);
 }
 
 void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
@@ -452,17 +490,21 @@ void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv
     j.worker_scratch = ctx->scratch + ldm_conv_zero_floats(&plan->desc);
     j.v = j.worker_scratch + j.threads * j.worker_floats;
     j.total = (size_t)a->x.n * j.tiles_x * j.tiles_y;
+    j.grain = a->moments ? j.tiles_x : 1;
     if (j.total >= j.threads * UNIT_TILES && may_own(&j, j.threads)) {
-        j.blocks = ldm_round_up(ldm_ceil_div(j.total, UNIT_TILES), j.threads);
+        j.blocks = ldm_round_up(ldm_ceil_div(j.total, UNIT_TILES / j.grain * j.grain), j.threads);
+        if (j.blocks > j.total / j.grain)
+            j.blocks = j.total / j.grain;
         j.v_stride = v_stride(&j, UNIT_TILES);
         ldm_pool_run(ctx->pool, j.blocks, block_task, &j);
         return;
     }
+    j.capacity = j.capacity / j.grain * j.grain;
     j.blocks = ldm_ceil_div(j.total, j.capacity);
-    j.v_stride = v_stride(&j, ldm_ceil_div(j.total, j.blocks));
+    j.v_stride = v_stride(&j, j.grain * ldm_ceil_div(j.total / j.grain, j.blocks));
     for (i = 0; i < j.blocks; i++) {
-        j.first = ldm_split(j.total, j.blocks, i);
-        j.count = ldm_split(j.total, j.blocks, i + 1) - j.first;
+        j.first = split_tiles(&j, j.total, j.blocks, i);
+        j.count = split_tiles(&j, j.total, j.blocks, i + 1) - j.first;
         j.tasks = j.count < 16 * j.threads ? j.count : 16 * j.threads;
         ldm_pool_run(ctx->pool, j.tasks, input_task, &j);
         ldm_pool_run(ctx->pool, split_units(&j), unit_task, &j);

@@ -44,6 +44,25 @@ typedef struct ldm_conv_desc {
     int in_h, in_w, out_h, out_w;
 } ldm_conv_desc;
 
+/* A picture cut into rectangles of h x w pixels from the top left on, smaller ones at the right and
+ * at the bottom; they are numbered row by row. */
+typedef struct ldm_slabs {
+    int h, w;
+} ldm_slabs;
+
+static inline size_t ldm_slab_count(const ldm_slabs *s, int h, int w)
+{
+    return (size_t)((h - 1) / s->h + 1) * (size_t)((w - 1) / s->w + 1);
+}
+
+/* What GroupNorm must know of c channels: for each slab and channel the mean of its pixels and the
+ * sum of the squares of their distances from it. data: [n][slabs][2][c]. */
+typedef struct ldm_moments {
+    const float *data;
+    ldm_slabs slabs;
+    int c;
+} ldm_moments;
+
 /* How one convolution will be computed: chosen from the shape alone, never by timing. */
 typedef struct ldm_conv_plan {
     ldm_conv_desc desc;
@@ -53,6 +72,7 @@ typedef struct ldm_conv_plan {
     int pack_tasks;        /* independent parts that packing may be split into */
     bool as_is;            /* packed they are what they were: conv may be given the weights */
     size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
+    ldm_slabs slabs;       /* of the moments of y that conv can write; h 0: it can't */
 } ldm_conv_plan;
 
 /* Threads and scratch memory of one run. */
@@ -71,10 +91,13 @@ typedef struct ldm_conv_args {
     size_t bias_stride;  /* 0: the same bias for all samples */
     ldm_view residual;   /* added to the result (same n, h, w, c as y); data NULL: none. May be y
                             itself (same data and pitch) */
+    float *moments;      /* of y, in the plan's slabs: [n][slabs][2][cout]; NULL: not wanted */
 } ldm_conv_args;
 
 typedef struct ldm_norm_args {
-    ldm_view x, y;             /* y may be x */
+    ldm_view x, y;        /* y may be x */
+    ldm_moments known[2]; /* of the first channels of x and of the rest; c 0: of none, data NULL:
+                             norm finds them */
     const float *gamma, *beta; /* [c] */
     int groups;
     float eps;

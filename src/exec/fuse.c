@@ -63,7 +63,11 @@ static bool computed_before(const fuser *f, int value, const ldm_node *n)
 static void fuse_norm(fuser *f, ldm_step *s, const ldm_node *self)
 {
     const ldm_node *n = sole_reader(f, s->y, LDM_OP_SCALE_SHIFT);
+    const int p = f->producer[s->x];
 
+    s->parts[0] = s->x;
+    if (p >= 0 && f->g->nodes[p].op == LDM_OP_CONCAT)
+        memcpy(s->parts, f->g->nodes[p].in, sizeof s->parts);
     if (n && n->in[0] == s->y && computed_before(f, n->in[1], self)) {
         s->vector = n->in[1];
         absorb(f, n, s);
@@ -126,7 +130,7 @@ static ldm_step *append(ldm_steps *out, ldm_step_kind kind, const ldm_node *n)
     s->node = n;
     s->x = n->in[0];
     s->y = n->out;
-    s->residual = s->vector = s->k = s->v = s->extra_bias = -1;
+    s->residual = s->vector = s->k = s->v = s->extra_bias = s->parts[0] = s->parts[1] = -1;
     s->weight = n->weight;
     s->bias = n->bias;
     return s;
@@ -184,11 +188,17 @@ static ldm_step_kind kind_of(ldm_op op)
     return LDM_STEP_COPY;
 }
 
-static int new_buffer(ldm_steps *out, int c, int value)
+static int new_buffer(ldm_steps *out, int h, int w, int c)
 {
-    out->buffer_c[out->buffer_count] = c;
-    out->buffer_value[out->buffer_count] = value;
+    out->buffers[out->buffer_count] = (ldm_buffer){h, w, c};
     return out->buffer_count++;
+}
+
+static int value_buffer(ldm_steps *out, const ldm_graph *g, int value)
+{
+    const ldm_value_spec *v = &g->values[value];
+
+    return new_buffer(out, v->h, v->w, v->c);
 }
 
 /* Gives the concat's two inputs their places in its buffer. An input that has a place already (it
@@ -205,7 +215,7 @@ static void place_concats(fuser *f)
         if (n->op != LDM_OP_CONCAT)
             continue;
         if (f->out->places[n->out].buffer < 0)
-            f->out->places[n->out].buffer = new_buffer(f->out, g->values[n->out].c, n->out);
+            f->out->places[n->out].buffer = value_buffer(f->out, g, n->out);
         for (j = 0; j < 2; j++) {
             ldm_place *p = &f->out->places[n->in[j]];
 
@@ -295,14 +305,14 @@ ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err)
     f.absorbed = ldm_calloc(nodes, sizeof *f.absorbed);
     out->steps = ldm_calloc(2 * nodes, sizeof *out->steps);
     out->places = ldm_calloc(values, sizeof *out->places);
-    out->buffer_c = ldm_calloc(values, sizeof *out->buffer_c);
-    out->buffer_value = ldm_calloc(values, sizeof *out->buffer_value);
+    out->moments = ldm_calloc(values, sizeof *out->moments);
+    out->buffers = ldm_calloc(2 * values, sizeof *out->buffers); /* a value's, and its moments' */
     if (!f.producer || !f.readers || !f.reader || !f.absorbed || !out->steps || !out->places ||
-        !out->buffer_c || !out->buffer_value)
+        !out->moments || !out->buffers)
         st = ldm_error_nomem(err, nodes * sizeof *out->steps, "a network's steps");
     if (!st) {
         for (i = 0; i < g->value_count; i++)
-            out->places[i].buffer = -1;
+            out->places[i].buffer = out->moments[i].buffer = -1;
         count_readers(&f);
         place_concats(&f);
         st = fuse_nodes(&f, err);
@@ -312,13 +322,13 @@ ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err)
         int v = g->inputs[i];
 
         if (v >= 0 && out->places[v].buffer < 0)
-            out->places[v].buffer = new_buffer(out, g->values[v].c, v);
+            out->places[v].buffer = value_buffer(out, g, v);
     }
     for (i = 0; !st && i < out->count; i++) {
         int v = out->steps[i].y;
 
         if (out->places[v].buffer < 0)
-            out->places[v].buffer = new_buffer(out, g->values[v].c, v);
+            out->places[v].buffer = value_buffer(out, g, v);
     }
     ldm_free(f.producer);
     ldm_free(f.readers);
@@ -333,9 +343,34 @@ void ldm_steps_free(ldm_steps *s)
 {
     ldm_free(s->steps);
     ldm_free(s->places);
-    ldm_free(s->buffer_c);
-    ldm_free(s->buffer_value);
+    ldm_free(s->moments);
+    ldm_free(s->buffers);
     memset(s, 0, sizeof *s);
+}
+
+static bool norm_reads(const ldm_steps *s, int value)
+{
+    int i;
+
+    for (i = 0; i < s->count; i++) {
+        const ldm_step *t = &s->steps[i];
+
+        if (t->kind == LDM_STEP_NORM && (t->parts[0] == value || t->parts[1] == value))
+            return true;
+    }
+    return false;
+}
+
+void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_slabs *slabs)
+{
+    const int value = s->steps[i].y;
+    const ldm_value_spec *v = &g->values[value];
+
+    if (!slabs->h || !norm_reads(s, value))
+        return;
+    s->moments[value].buffer =
+        new_buffer(s, (v->h - 1) / slabs->h + 1, (v->w - 1) / slabs->w + 1, 2 * v->c);
+    s->moments[value].slabs = *slabs;
 }
 
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)

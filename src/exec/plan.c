@@ -16,17 +16,29 @@ typedef struct life {
     size_t floats, offset;
 } life;
 
-static void touch(life *lives, const ldm_steps *s, int value, int step)
+static void use(life *lives, int buffer, int step)
 {
     life *l;
 
-    if (value < 0 || s->places[value].buffer < 0)
+    if (buffer < 0)
         return;
-    l = &lives[s->places[value].buffer];
+    l = &lives[buffer];
     if (step < l->first)
         l->first = step;
     if (step > l->last)
         l->last = step;
+}
+
+static void touch(life *lives, const ldm_steps *s, int value, int step)
+{
+    if (value >= 0)
+        use(lives, s->places[value].buffer, step);
+}
+
+static void touch_moments(life *lives, const ldm_steps *s, int value, int step)
+{
+    if (value >= 0)
+        use(lives, s->moments[value].buffer, step);
 }
 
 static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
@@ -51,6 +63,9 @@ static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
             touch(lives, s, t->k, i);
             touch(lives, s, t->v, i);
         }
+        touch_moments(lives, s, t->y, i);
+        touch_moments(lives, s, t->parts[0], i);
+        touch_moments(lives, s, t->parts[1], i);
     }
     touch(lives, s, g->output, s->count);
 }
@@ -90,17 +105,15 @@ static size_t lowest_place(const life *lives, int placed, const life *l)
     return offset;
 }
 
-static ldm_status buffer_floats(const ldm_graph *g, const ldm_steps *s, int b, int n, size_t *out,
-                                ldm_error *err)
+static ldm_status buffer_floats(const ldm_buffer *b, int n, size_t *out, ldm_error *err)
 {
-    const ldm_value_spec *v = &g->values[s->buffer_value[b]];
     size_t floats;
 
-    if (ldm_mul_size((uint64_t)s->buffer_c[b] * (uint64_t)v->h, (uint64_t)v->w, &floats) ||
+    if (ldm_mul_size((uint64_t)b->c * (uint64_t)b->h, (uint64_t)b->w, &floats) ||
         ldm_mul_size(floats, (uint64_t)n, &floats) ||
         ldm_add_size(floats, 2 * ALIGN_FLOATS, &floats) || floats > SIZE_MAX / 16)
         return ldm_error_set(err, LDM_ERR_LIMIT, "an activation of %d x %d x %d x %d is too large",
-                             n, s->buffer_c[b], v->h, v->w);
+                             n, b->c, b->h, b->w);
     *out = floats / ALIGN_FLOATS * ALIGN_FLOATS;
     return LDM_OK;
 }
@@ -120,7 +133,7 @@ ldm_status ldm_plan_create(const ldm_graph *g, const ldm_steps *s, int n, ldm_pl
     }
     find_lives(g, s, lives);
     for (i = 0; i < s->buffer_count; i++) {
-        st = buffer_floats(g, s, i, n, &lives[i].floats, err);
+        st = buffer_floats(&s->buffers[i], n, &lives[i].floats, err);
         if (st)
             goto done;
     }

@@ -78,6 +78,7 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
                                        &p->convs[i], err);
             if (st)
                 return ldm_error_wrap(err, st, "%s", s->node->name);
+            ldm_steps_place_moments(p->graph, &p->steps, i, &p->convs[i].slabs);
         }
         scratch = step_scratch(p, i);
         if (scratch > p->scratch_floats)
@@ -143,8 +144,6 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
     p->n = n;
     p->threads = threads;
     st = ldm_steps_create(g, &p->steps, err);
-    if (!st)
-        st = ldm_plan_create(g, &p->steps, n, &p->plan, err);
     if (!st) {
         p->graph = g; /* ours only on success: see below */
         p->convs = ldm_calloc((size_t)p->steps.count, sizeof *p->convs);
@@ -156,6 +155,8 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
     }
     if (!st)
         st = plan_steps(p, precision, err);
+    if (!st)
+        st = ldm_plan_create(g, &p->steps, n, &p->plan, err);
     if (st) {
         p->graph = NULL;
         ldm_program_free(p);

@@ -27,10 +27,17 @@ ldm_view ldm_frame_view(const ldm_frame *f, int value)
 
     if (f->times && p->time_offsets[value] != LDM_NO_TIME)
         return time_view(f, value);
-    view.pitch = (size_t)p->steps.buffer_c[place->buffer];
+    view.pitch = (size_t)p->steps.buffers[place->buffer].c;
     if (f->arena)
         view.data = f->arena + p->plan.offsets[place->buffer] + place->offset;
     return view;
+}
+
+static float *moments_of(const ldm_frame *f, int value)
+{
+    const int buffer = f->program->steps.moments[value].buffer;
+
+    return f->arena && buffer >= 0 ? f->arena + f->program->plan.offsets[buffer] : NULL;
 }
 
 ldm_norm_args ldm_frame_norm(const ldm_frame *f, const ldm_step *s)
@@ -42,7 +49,15 @@ ldm_norm_args ldm_frame_norm(const ldm_frame *f, const ldm_step *s)
         .eps = (float)s->node->eps,
         .silu = s->silu,
     };
+    int i;
 
+    for (i = 0; i < 2 && s->parts[i] >= 0; i++) {
+        a.known[i] = (ldm_moments){
+            .data = moments_of(f, s->parts[i]),
+            .slabs = f->program->steps.moments[s->parts[i]].slabs,
+            .c = f->program->graph->values[s->parts[i]].c,
+        };
+    }
     if (s->vector >= 0) {
         ldm_view v = ldm_frame_view(f, s->vector);
 
@@ -149,6 +164,7 @@ static void run_conv(const ldm_frame *f, const ldm_exec_ctx *ctx, int i, const l
         .x = *x,
         .y = *y,
         .packed = slot->lent ? slot->lent : p->weights->block + slot->packed,
+        .moments = moments_of(f, s->y),
     };
 
     if (s->vector >= 0) {

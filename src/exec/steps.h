@@ -28,6 +28,7 @@ typedef struct ldm_step {
     int vector;           /* CONV: per-sample bias (the convolution's own bias is folded into the
                              linear layer that makes it); NORM: scale and shift; -1 for none */
     int k, v;             /* ATTENTION with separate inputs */
+    int parts[2];         /* NORM: the values that make up x; -1 for none */
     bool silu;            /* NORM */
     bool upsample;        /* CONV: x is enlarged by 2 first */
     int weight, bias;     /* tensor numbers of the spec, -1 for none */
@@ -40,18 +41,33 @@ typedef struct ldm_place {
     int offset;
 } ldm_place;
 
+/* Of each sample h x w pixels of c floats. */
+typedef struct ldm_buffer {
+    int h, w, c;
+} ldm_buffer;
+
+/* Where a value's moments live, for the norms that read it. */
+typedef struct ldm_moments_place {
+    int buffer; /* -1: nowhere */
+    ldm_slabs slabs;
+} ldm_moments_place;
+
 typedef struct ldm_steps {
     ldm_step *steps;
     int count;
     ldm_place *places; /* [graph->value_count]; buffer -1: no value of its own (absorbed) */
-    int *buffer_c;     /* [buffer_count]: channels of a pixel */
-    int *buffer_value; /* [buffer_count]: a value of its height and width */
+    ldm_moments_place *moments; /* [graph->value_count] */
+    ldm_buffer *buffers;
     int buffer_count;
 } ldm_steps;
 
 /* Fuses. The result refers to g. */
 ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err);
 void ldm_steps_free(ldm_steps *s);
+
+/* Gives the moments of what step i writes a buffer, if a norm reads it; slabs: those that the
+ * step's convolution can tell, h 0 for none. */
+void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_slabs *slabs);
 
 /* The convolution of a CONV step, for this graph's size. */
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);

@@ -469,7 +469,7 @@ static size_t place_of(const marks *m, int v, size_t pixel, int c)
 {
     const ldm_place *p = &m->s->places[v];
 
-    return m->plan->offsets[p->buffer] + pixel * (size_t)m->s->buffer_c[p->buffer] +
+    return m->plan->offsets[p->buffer] + pixel * (size_t)m->s->buffers[p->buffer].c +
            (size_t)(p->offset + c);
 }
 
@@ -512,6 +512,27 @@ static void read_marks(const marks *m, int v, int step)
     }
 }
 
+/* The buffer of a value's moments as a value of its own, behind all others. */
+static void moments_marks(marks *m, int v, int step, bool write)
+{
+    const ldm_buffer *b;
+    size_t at, end;
+    int buffer;
+
+    if (v < 0 || m->s->moments[v].buffer < 0)
+        return;
+    buffer = m->s->moments[v].buffer;
+    b = &m->s->buffers[buffer];
+    at = m->plan->offsets[buffer];
+    end = at + (size_t)b->h * (size_t)b->w * (size_t)b->c;
+    for (; at < end; at++) {
+        if (write)
+            m->value[at] = m->g->value_count + v;
+        else if (m->value[at] != m->g->value_count + v)
+            fail_msg("step %d reads moments of value %d and finds value %d", step, v, m->value[at]);
+    }
+}
+
 static void check_plan(const ldm_graph *g)
 {
     ldm_steps s;
@@ -520,6 +541,10 @@ static void check_plan(const ldm_graph *g)
     int i;
 
     assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
+    for (i = 0; i < s.count; i++) {
+        if (s.steps[i].kind == LDM_STEP_CONV)
+            ldm_steps_place_moments(g, &s, i, &(ldm_slabs){i % 3, 1 + i % 2}); /* h 0: no slabs */
+    }
     assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
     m.value = malloc(plan.floats * sizeof *m.value);
     m.channel = malloc(plan.floats * sizeof *m.channel);
@@ -539,10 +564,14 @@ static void check_plan(const ldm_graph *g)
             read_marks(&m, t->k, i);
             read_marks(&m, t->v, i);
         }
+        moments_marks(&m, t->parts[0], i, false);
+        moments_marks(&m, t->parts[1], i, false);
         if (t->kind == LDM_STEP_COPY)
             write_marks(&m, t->y, t->k, g->values[t->x].c, t->x);
         else
             write_marks(&m, t->y, 0, g->values[t->y].c, t->y);
+        if (t->kind == LDM_STEP_CONV)
+            moments_marks(&m, t->y, i, true);
     }
     read_marks(&m, g->output, s.count);
     free(m.value);

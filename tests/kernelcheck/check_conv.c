@@ -70,10 +70,74 @@ static float *as_in_a_file(const float *weights, size_t n, float **memory)
     return *memory + 1;
 }
 
-/* Plans, packs and runs on the samples [first, first + n) of the case; y: a copy of t->y to write.
- */
+/* Moments of y in the slabs that the plan can tell of it, as [n][slab row][slab column] pixels of
+ * 2 * cout; base NULL: it can't. */
+static guarded make_moments(check *k, const ldm_backend *b, const conv_case *t, ldm_slabs *slabs)
+{
+    const ldm_conv_desc *d = &t->d;
+    guarded none = {.base = NULL};
+    ldm_conv_plan plan;
+    ldm_error err;
+
+    if (b->conv_plan(b, d, t->precision, t->algorithm, 1, &plan, &err) || !plan.slabs.h)
+        return none;
+    *slabs = plan.slabs;
+    return guarded_make(k, t->y.v.n, (d->out_h - 1) / plan.slabs.h + 1,
+                        (d->out_w - 1) / plan.slabs.w + 1, 2 * d->cout, 0);
+}
+
+/* One channel of one slab against y itself, in double: what cancels are distances from some pixel
+ * of the slab. */
+static void check_slab(check *k, const ldm_view *y, const ldm_view *m, const ldm_slabs *s, int i,
+                       int row, int col, int channel)
+{
+    const int top = row * s->h, bottom = top + s->h < y->h ? top + s->h : y->h;
+    const int left = col * s->w, right = left + s->w < y->w ? left + s->w : y->w;
+    const double count = (double)(bottom - top) * (right - left);
+    const float *got = view_pixel(m, i, row, col) + channel;
+    double mean = 0.0, deviation = 0.0, far = 0.0, within;
+    int py, px;
+
+    for (py = top; py < bottom; py++) {
+        for (px = left; px < right; px++)
+            mean += view_pixel(y, i, py, px)[channel];
+    }
+    mean /= count;
+    for (py = top; py < bottom; py++) {
+        for (px = left; px < right; px++) {
+            const double distance = view_pixel(y, i, py, px)[channel] - mean;
+
+            deviation += distance * distance;
+            far = fmax(far, fabs(distance));
+        }
+    }
+    within = 0x1p-24 * (count + 8) * 2;
+    if (!(fabs(got[0] - mean) <= 0x1p-23 * fabs(mean) + within * far) ||
+        !(fabs(got[m->c / 2] - deviation) <= within * count * far * far))
+        check_fail(
+            k, "sample %d slab %d, %d channel %d: mean %.9g and deviation %.9g, not %.9g and %.9g",
+            i, row, col, channel, (double)got[0], (double)got[m->c / 2], mean, deviation);
+}
+
+static void check_moments(check *k, const ldm_view *y, const ldm_view *m, const ldm_slabs *s)
+{
+    int i, row, col, channel;
+
+    k->done++;
+    for (i = 0; i < m->n; i++) {
+        for (row = 0; row < m->h; row++) {
+            for (col = 0; col < m->w; col++) {
+                for (channel = 0; channel < y->c; channel++)
+                    check_slab(k, y, m, s, i, row, col, channel);
+            }
+        }
+    }
+}
+
+/* Plans, packs and runs on the samples [first, first + n) of the case; y: a copy of t->y to write;
+ * moments: NULL or of no base, not to be written. */
 static void run(check *k, const ldm_backend *b, const conv_case *t, int threads, int first, int n,
-                guarded *y)
+                guarded *y, guarded *moments)
 {
     const size_t in_plane = (size_t)t->d.in_h * (size_t)t->d.in_w;
     const size_t out_plane = (size_t)t->d.out_h * (size_t)t->d.out_w;
@@ -105,11 +169,15 @@ static void run(check *k, const ldm_backend *b, const conv_case *t, int threads,
         a.residual.n = n;
         a.residual.data += (size_t)first * out_plane * a.residual.pitch;
     }
+    if (moments && moments->base)
+        a.moments = view_pixel(&moments->v, first, 0, 0);
     b->conv(b, &c.ctx, &plan, &a);
     context_free(k, &c);
     free(packed);
     free(memory);
     guarded_check(k, y);
+    if (a.moments)
+        guarded_check(k, moments);
 }
 
 static int channels(check *k, int most)
@@ -229,7 +297,8 @@ static void one_case(check *k, bool large)
 {
     conv_case t;
     char what[sizeof t.text + 32];
-    guarded want, got, other;
+    guarded want, got, other, moments, others = {.base = NULL};
+    ldm_slabs slabs = {0, 0};
     int threads, i;
 
     make_case(k, &t, large);
@@ -237,7 +306,12 @@ static void one_case(check *k, bool large)
     k->what = what;
     want = guarded_copy(&t.y);
     got = guarded_copy(&t.y);
-    run(k, k->tested, &t, 1, 0, t.y.v.n, &got);
+    moments = make_moments(k, k->tested, &t, &slabs);
+    run(k, k->tested, &t, 1, 0, t.y.v.n, &got, &moments);
+    if (moments.base) {
+        check_moments(k, &got.v, &moments.v, &slabs);
+        others = guarded_copy(&moments);
+    }
     if (k->tested == k->c) {
         naive(&t, &want.v);
     } else {
@@ -245,20 +319,27 @@ static void one_case(check *k, bool large)
 
         exact.precision = LDM_PRECISION_EXACT;
         exact.algorithm = -1;
-        run(k, k->c, &exact, 1, 0, t.y.v.n, &want);
+        run(k, k->c, &exact, 1, 0, t.y.v.n, &want, NULL);
     }
     check_views(k, &got.v, &want.v, tolerance(&t));
 
     for (threads = 2; threads <= 4; threads++) {
         other = guarded_copy(&t.y);
-        run(k, k->tested, &t, threads, 0, t.y.v.n, &other);
+        run(k, k->tested, &t, threads, 0, t.y.v.n, &other, threads < 4 ? &others : NULL);
         check_same(k, &other.v, &got.v, "the number of threads");
+        if (moments.base)
+            check_same(k, &others.v, &moments.v, "the number of threads, moments");
         guarded_free(&other);
     }
     other = guarded_copy(&t.y);
     for (i = 0; i < t.y.v.n; i++)
-        run(k, k->tested, &t, 2, i, 1, &other);
+        run(k, k->tested, &t, 2, i, 1, &other, &others);
     check_same(k, &other.v, &got.v, "the batch");
+    if (moments.base) {
+        check_same(k, &others.v, &moments.v, "the batch, moments");
+        guarded_free(&moments);
+        guarded_free(&others);
+    }
     guarded_free(&other);
     guarded_free(&want);
     guarded_free(&got);

@@ -88,6 +88,63 @@ static void run_norm(check *k, const ldm_backend *b, const ldm_norm_args *a, int
     context_free(k, &c);
 }
 
+/* Moments of the channels [first, first + m->c) of x, as a convolution would have told them. */
+static float *known_moments(const ldm_view *x, ldm_moments *m, int first)
+{
+    const size_t slabs = ldm_slab_count(&m->slabs, x->h, x->w), c = (size_t)m->c;
+    const int across = (x->w - 1) / m->slabs.w + 1;
+    float *data = check_zeros((size_t)x->n * slabs * 2 * c + 1);
+    size_t i, j;
+
+    for (i = 0; i < (size_t)x->n * slabs; i++) {
+        const int row = (int)(i % slabs) / across * m->slabs.h;
+        const int col = (int)(i % slabs) % across * m->slabs.w;
+        const int end = row + m->slabs.h < x->h ? row + m->slabs.h : x->h;
+        const int right = col + m->slabs.w < x->w ? col + m->slabs.w : x->w;
+
+        for (j = 0; j < c; j++) {
+            double mean = 0.0, deviation = 0.0;
+            int y, z;
+
+            for (y = row; y < end; y++) {
+                for (z = col; z < right; z++)
+                    mean += view_pixel(x, (int)(i / slabs), y, z)[(size_t)first + j];
+            }
+            mean /= (double)(end - row) * (right - col);
+            for (y = row; y < end; y++) {
+                for (z = col; z < right; z++)
+                    deviation +=
+                        pow(view_pixel(x, (int)(i / slabs), y, z)[(size_t)first + j] - mean, 2);
+            }
+            data[i * 2 * c + j] = (float)mean;
+            data[i * 2 * c + c + j] = (float)deviation;
+        }
+    }
+    return data;
+}
+
+/* Some channels may be known, the others not; slabs of any size. */
+static void make_known(check *k, ldm_norm_args *a, float *memory[2])
+{
+    const int split = check_int(k, 1, a->x.c);
+    int i, first = 0;
+
+    memory[0] = memory[1] = NULL;
+    if (check_int(k, 0, 2) == 0)
+        return;
+    a->known[0].c = split;
+    a->known[1].c = a->x.c - split;
+    for (i = 0; i < 2; i++) {
+        ldm_moments *m = &a->known[i];
+
+        if (m->c && check_int(k, 0, 2)) {
+            m->slabs = (ldm_slabs){check_int(k, 1, 5), check_int(k, 1, 5)};
+            m->data = memory[i] = known_moments(&a->x, m, first);
+        }
+        first += m->c;
+    }
+}
+
 /* huge: squares do not fit a float, as behind damaged or half-precision weights. */
 static void one_norm(check *k, bool large, bool huge)
 {
@@ -101,6 +158,7 @@ static void one_norm(check *k, bool large, bool huge)
     float *gamma = check_array(k, (size_t)c), *beta = check_array(k, (size_t)c);
     float *rows = check_array(k, (size_t)(2 * n * (c + 3)));
     ldm_norm_args a = {.x = x.v, .gamma = gamma, .beta = beta, .groups = groups, .eps = 1e-5f};
+    float *memory[2];
     char what[120];
     size_t p;
     int i, g, j, threads;
@@ -116,8 +174,10 @@ static void one_norm(check *k, bool large, bool huge)
         a.shift = rows + n * (c + 3);
         a.scale_stride = (size_t)(c + 3);
     }
-    snprintf(what, sizeof what, "norm n %d %dx%d c %d groups %d silu %d scale %d", n, h, w, c,
-             groups, a.silu, a.scale != NULL);
+    make_known(k, &a, memory);
+    snprintf(what, sizeof what, "norm n %d %dx%d c %d groups %d silu %d scale %d known %d%s, %d%s",
+             n, h, w, c, groups, a.silu, a.scale != NULL, a.known[0].c,
+             a.known[0].data ? "" : " not", a.known[1].c, a.known[1].data ? "" : " not");
     k->what = what;
     if (k->tested == k->c) {
         for (i = 0; i < n; i++) {
@@ -152,6 +212,11 @@ static void one_norm(check *k, bool large, bool huge)
             one.scale += (size_t)i * a.scale_stride;
             one.shift += (size_t)i * a.scale_stride;
         }
+        for (j = 0; j < 2; j++) {
+            if (a.known[j].data)
+                one.known[j].data +=
+                    (size_t)i * ldm_slab_count(&a.known[j].slabs, h, w) * 2 * (size_t)a.known[j].c;
+        }
         run_norm(k, k->tested, &one, 2);
     }
     check_same(k, &other.v, &y.v, "the batch");
@@ -162,6 +227,8 @@ static void one_norm(check *k, bool large, bool huge)
     free(gamma);
     free(beta);
     free(rows);
+    free(memory[0]);
+    free(memory[1]);
     k->what = "";
 }
 
