@@ -112,50 +112,23 @@ static void pack_task(void *arg, size_t index, int worker)
     }
 }
 
-/* The rows of a block as the left side of products, cut into tiles once for all of them. */
-typedef struct left_side {
-    ldm_cut tiles;
-    size_t k, pace; /* length of a row; what a tile fetches of the next panel */
-    const float *rows[TILES * LDM_CPU_MAX_MR];
-} left_side;
-
-static left_side left_of(const attention_job *j, const float *a, size_t pitch, size_t count,
-                         size_t k)
+/* y = A B; b: one panel of B, k rows. A stays in the first-level cache: it is not fetched. */
+static void product(const attention_job *j, const float *a, size_t pitch, size_t rows, size_t k,
+                    const float *b, float *y, size_t y_pitch, size_t columns)
 {
-    left_side l = {.tiles = ldm_cut_of(count, (size_t)j->kernels->mr), .k = k};
-    size_t i;
-
-    l.pace = k * (size_t)j->kernels->nr / l.tiles.parts;
-    for (i = 0; i < count; i++)
-        l.rows[i] = a + i * pitch;
-    return l;
-}
-
-/* y = A B; b: one panel of B, l->k rows. */
-static void product(const attention_job *j, const left_side *l, const float *b, float *y,
-                    size_t y_pitch, size_t columns)
-{
-    ldm_tile tile = {
-        .rows = l->rows,
-        .taps = 1,
-        .k = l->k,
+    const size_t nr = (size_t)j->kernels->nr;
+    const ldm_strip strip = {
+        .a = a,
+        .a_stride = pitch,
+        .rows = rows,
+        .k = k,
         .b = b,
-        .next = b + l->k * (size_t)j->kernels->nr,
-        .first = true,
-        .last = true,
-        .y = y,
-        .y_pitch = y_pitch,
-        .cols = (int)columns,
+        .next = b + k * nr,
+        .pace = ldm_strip_pace(nr, ldm_ceil_div(rows, (size_t)j->kernels->mr)),
+        .out = {.first = true, .last = true, .y = y, .y_pitch = y_pitch, .cols = (int)columns},
     };
-    size_t i, mr;
 
-    for (i = 0; i < l->tiles.parts; i++) {
-        mr = ldm_cut_part(&l->tiles, i);
-        j->kernels->tile(&tile, (int)mr);
-        tile.rows += mr;
-        tile.y += mr * y_pitch;
-        tile.next += l->pace;
-    }
+    j->kernels->strip(&strip);
 }
 
 static void attention_task(void *arg, size_t index, int worker)
@@ -173,19 +146,17 @@ static void attention_task(void *arg, size_t index, int worker)
     float *y = a->y.data + pixel * a->y.pitch + head * j->head_dim;
     float *scores = j->scores + (size_t)worker * stripe_floats(j);
     float inverse[TILES * LDM_CPU_MAX_MR];
-    left_side left;
     size_t p, i;
 
-    left = left_of(j, q, a->q.pitch, count, j->head_dim);
     for (p = 0; p < j->key_panels; p++)
-        product(j, &left, kp + p * nr * j->head_dim, scores + p * nr, j->stripe, nr);
+        product(j, q, a->q.pitch, count, j->head_dim, kp + p * nr * j->head_dim, scores + p * nr,
+                j->stripe, nr);
     for (i = 0; i < count; i++)
         inverse[i] = 1.0f / kernels->softmax(scores + i * j->stripe, j->keys, a->scale);
-    left = left_of(j, scores, j->stripe, count, j->keys);
     for (p = 0; p < j->value_panels; p++) {
         const size_t columns = j->head_dim - p * nr;
 
-        product(j, &left, vp + p * nr * j->keys, y + p * nr, a->y.pitch,
+        product(j, scores, j->stripe, count, j->keys, vp + p * nr * j->keys, y + p * nr, a->y.pitch,
                 columns < nr ? columns : nr);
     }
     for (i = 0; i < count; i++)

@@ -1,6 +1,7 @@
 /* Direct convolution as an indirect matrix product. The rows of A are not gathered: a table of
  * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
- * where the tap lies outside. Stride, padding and upsampling are nothing but another table.
+ * where the tap lies outside. Stride, padding and upsampling are nothing but another table. With a
+ * kernel of 1 the rows are the pixels as they lie, and no table is needed.
  *
  * A task is a block of pixels by one panel of nr output channels. It walks the panel in segments
  * that stay in the first-level cache, and for each segment all tiles of the block; the sums in
@@ -27,6 +28,7 @@ typedef struct conv_job {
     size_t blocks;             /* of pixels, per unit */
     size_t panel_group;        /* panels per task */
     bool panel_major;          /* consecutive tasks share the panel, not the pixels */
+    bool as_they_lie;          /* output pixel i is made of input pixel i alone */
 } conv_job;
 
 static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
@@ -247,53 +249,96 @@ static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **r
     }
 }
 
+static size_t columns_of(const conv_job *job, size_t panel)
+{
+    const size_t nr = (size_t)job->kernels->nr, left = (size_t)job->desc->cout - panel * nr;
+
+    return left < nr ? left : nr;
+}
+
+/* Where the panel's outputs for the pixels from `pixel` on go. */
+static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, float *partial)
+{
+    const ldm_conv_desc *d = job->desc;
+    const ldm_conv_args *a = job->args;
+    const size_t column = panel * (size_t)job->kernels->nr;
+    const size_t sample = pixel / ((size_t)d->out_h * (size_t)d->out_w);
+
+    return (ldm_tile_out){
+        .partial = partial,
+        .y = a->y.data + pixel * a->y.pitch + column,
+        .y_pitch = a->y.pitch,
+        .bias = a->bias ? a->bias + sample * a->bias_stride + column : NULL,
+        .residual = a->residual.data ? a->residual.data + pixel * a->residual.pitch + column : NULL,
+        .residual_pitch = a->residual.pitch,
+        .cols = (int)columns_of(job, panel),
+    };
+}
+
 /* One panel over the `count` pixels from `pixel`, which share the bias; rows: their table. */
 static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t count,
                       const float *const *rows, float *partial)
 {
     const ldm_kernels *k = job->kernels;
-    const ldm_conv_desc *d = job->desc;
-    const ldm_conv_args *a = job->args;
-    const size_t nr = (size_t)k->nr, cin = (size_t)d->cin, column = panel * nr;
+    const size_t nr = (size_t)k->nr, cin = (size_t)job->desc->cin;
+    const ldm_tile_out out = outputs_of(job, panel, pixel, partial);
     const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
     const size_t seg_taps = job->chunks > 1 || cin * 2 > (size_t)k->chunk ? 1
                             : (size_t)k->chunk / cin < job->taps          ? (size_t)k->chunk / cin
                                                                           : job->taps;
-    const float *bias = NULL;
     size_t chunk, tap, i, start, mr, ahead, pace;
-    ldm_tile t = {
-        .y_pitch = a->y.pitch,
-        .residual_pitch = a->residual.pitch,
-        .b = a->packed + panel * nr * cin * job->taps,
-        .cols = d->cout - (int)column < k->nr ? d->cout - (int)column : k->nr,
-    };
+    ldm_tile t = {.b = job->args->packed + panel * nr * cin * job->taps, .out = out};
 
-    if (a->bias)
-        bias = a->bias + pixel / ((size_t)d->out_h * (size_t)d->out_w) * a->bias_stride + column;
     for (chunk = 0; chunk < job->chunks; chunk++) {
         t.row_offset = chunk * job->chunk_len;
         t.k = cin - t.row_offset < job->chunk_len ? cin - t.row_offset : job->chunk_len;
         for (tap = 0; tap < job->taps; tap += seg_taps) {
             t.taps = (int)(job->taps - tap < seg_taps ? job->taps - tap : seg_taps);
-            t.first = chunk == 0 && tap == 0;
-            t.last = chunk + 1 == job->chunks && tap + seg_taps >= job->taps;
-            t.bias = bias;
+            t.out.first = chunk == 0 && tap == 0;
+            t.out.last = chunk + 1 == job->chunks && tap + seg_taps >= job->taps;
             ahead = (size_t)t.taps * t.k * nr;
             pace = ahead / tiles.parts;
             for (i = start = 0; i < tiles.parts; i++, start += mr) {
                 mr = ldm_cut_part(&tiles, i);
                 t.rows = rows + start * job->taps + tap * mr;
-                t.partial = partial + start * nr;
                 t.next = t.b + ahead + pace * i;
-                t.ahead = (ptrdiff_t)(mr * (size_t)d->stride * a->x.pitch);
-                t.y = a->y.data + (pixel + start) * a->y.pitch + column;
-                t.residual = a->residual.data
-                                 ? a->residual.data + (pixel + start) * a->residual.pitch + column
-                                 : NULL;
+                t.ahead = (ptrdiff_t)(mr * (size_t)job->desc->stride * job->args->x.pitch);
+                t.out.partial = out.partial + start * nr;
+                t.out.y = out.y + start * out.y_pitch;
+                t.out.residual = out.residual ? out.residual + start * out.residual_pitch : NULL;
                 k->tile(&t, (int)mr);
             }
             t.b += ahead;
         }
+    }
+}
+
+/* The same without a table. */
+static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial)
+{
+    const ldm_kernels *k = job->kernels;
+    const ldm_view *x = &job->args->x;
+    const size_t nr = (size_t)k->nr, cin = (size_t)job->desc->cin;
+    const float *first = x->data + pixel * x->pitch;
+    ldm_strip s = {
+        .a_stride = x->pitch,
+        .rows = count,
+        .following = first,
+        .next = job->args->packed + panel * nr * cin,
+        .pace = ldm_strip_pace(nr, ldm_ceil_div(count, (size_t)k->mr)),
+        .out = outputs_of(job, panel, pixel, partial),
+    };
+    size_t c;
+
+    for (c = 0; c < cin; c += s.k) {
+        s.k = cin - c < job->chunk_len ? cin - c : job->chunk_len;
+        s.out.first = c == 0;
+        s.out.last = c + s.k == cin;
+        s.a = s.following;
+        s.following = s.out.last ? first : s.a + s.k;
+        s.b = s.next;
+        s.next += s.k * nr;
+        k->strip(&s);
     }
 }
 
@@ -314,14 +359,18 @@ static void conv_task(void *arg, size_t index, int worker)
     const float **rows = (const float **)(void *)(partial + k->block_pixels * k->nr);
     size_t i, start, mr, panel, end;
 
-    for (i = start = 0; i < tiles.parts; i++, start += mr) {
+    for (i = start = 0; i < tiles.parts && !job->as_they_lie; i++, start += mr) {
         mr = ldm_cut_part(&tiles, i);
         fill_rows(job, pixel + start, (int)mr, rows + start * job->taps);
     }
     panel = group * job->panel_group;
     end = panel + job->panel_group < job->panels ? panel + job->panel_group : job->panels;
-    for (; panel < end; panel++)
-        run_panel(job, panel, pixel, count, rows, partial);
+    for (; panel < end; panel++) {
+        if (job->as_they_lie)
+            run_strip(job, panel, pixel, count, partial);
+        else
+            run_panel(job, panel, pixel, count, rows, partial);
+    }
 }
 
 /* Enough tasks that both ends meet: at least 4 a worker, and an even number each if there are few.
@@ -374,6 +423,8 @@ static void direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm
         .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),
         .units = a->bias && a->bias_stride ? n : 1,
         .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,
+        .as_they_lie = d->kernel == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
+                       !d->upsample && d->in_h == d->out_h && d->in_w == d->out_w,
     };
 
     memset(ctx->scratch, 0, ldm_conv_zero_floats(d) * sizeof(float));

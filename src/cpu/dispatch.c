@@ -20,6 +20,7 @@
         .chunk = chunk_rows,                                                                       \
         .block_pixels = pixels,                                                                    \
         .tile = ldm_tile_##isa,                                                                    \
+        .strip = ldm_strip_##isa,                                                                  \
         .pack = ldm_pack_##isa,                                                                    \
         .moments = ldm_moments_##isa,                                                              \
         .affine = ldm_affine_##isa,                                                                \

@@ -44,5 +44,21 @@ void ldm_tile_avx512(const ldm_tile *t, int mr)
          tile_10x2},
     };
 
-    tiles[t->cols > WIDTH][mr - 1](t);
+    tiles[t->out.cols > WIDTH][mr - 1](t);
+}
+
+void ldm_strip_avx512(const ldm_strip *t)
+{
+    static strip_fn *const strips[2][2][10] = {
+        {{keep_1x1, keep_2x1, keep_3x1, keep_4x1, keep_5x1, keep_6x1, keep_7x1, keep_8x1, keep_9x1,
+          keep_10x1},
+         {keep_1x2, keep_2x2, keep_3x2, keep_4x2, keep_5x2, keep_6x2, keep_7x2, keep_8x2, keep_9x2,
+          keep_10x2}},
+        {{last_1x1, last_2x1, last_3x1, last_4x1, last_5x1, last_6x1, last_7x1, last_8x1, last_9x1,
+          last_10x1},
+         {last_1x2, last_2x2, last_3x2, last_4x2, last_5x2, last_6x2, last_7x2, last_8x2, last_9x2,
+          last_10x2}},
+    };
+
+    run_strip(t, strips[t->out.last][t->out.cols > WIDTH], 10);
 }

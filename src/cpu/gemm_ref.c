@@ -4,39 +4,60 @@
 
 #define NR 8
 
+/* One row of sums to where it goes. */
+static void put(const ldm_tile_out *o, size_t row, const float *sum)
+{
+    float acc[NR];
+    int j;
+
+    for (j = 0; j < NR; j++)
+        acc[j] = o->first ? sum[j] : o->partial[row * NR + (size_t)j] + sum[j];
+    for (j = 0; j < NR && !o->last; j++)
+        o->partial[row * NR + (size_t)j] = acc[j];
+    for (j = 0; j < o->cols && o->last; j++) {
+        if (o->bias)
+            acc[j] += o->bias[j];
+        if (o->residual)
+            acc[j] += o->residual[row * o->residual_pitch + (size_t)j];
+        o->y[row * o->y_pitch + (size_t)j] = acc[j];
+    }
+}
+
+static const float *add_products(const float *a, size_t n, const float *b, float *sum)
+{
+    size_t k;
+    int j;
+
+    for (k = 0; k < n; k++, b += NR) {
+        for (j = 0; j < NR; j++)
+            sum[j] += a[k] * b[j];
+    }
+    return b;
+}
+
 void ldm_tile_ref(const ldm_tile *t, int mr)
 {
-    int i, j, tap;
-    size_t k;
+    int i, tap;
 
     for (i = 0; i < mr; i++) {
-        float acc[NR] = {0};
+        float sum[NR] = {0};
         const float *b = t->b;
 
-        for (tap = 0; tap < t->taps; tap++) {
-            const float *a = t->rows[tap * mr + i] + t->row_offset;
+        for (tap = 0; tap < t->taps; tap++)
+            b = add_products(t->rows[tap * mr + i] + t->row_offset, t->k, b, sum);
+        put(&t->out, (size_t)i, sum);
+    }
+}
 
-            for (k = 0; k < t->k; k++, b += NR) {
-                for (j = 0; j < NR; j++)
-                    acc[j] += a[k] * b[j];
-            }
-        }
-        for (j = 0; j < NR && !t->first; j++)
-            acc[j] = t->partial[i * NR + j] + acc[j];
-        if (!t->last) {
-            for (j = 0; j < NR; j++)
-                t->partial[i * NR + j] = acc[j];
-            continue;
-        }
-        for (j = 0; j < t->cols; j++) {
-            float v = acc[j];
+void ldm_strip_ref(const ldm_strip *t)
+{
+    size_t i;
 
-            if (t->bias)
-                v += t->bias[j];
-            if (t->residual)
-                v += t->residual[(size_t)i * t->residual_pitch + (size_t)j];
-            t->y[(size_t)i * t->y_pitch + (size_t)j] = v;
-        }
+    for (i = 0; i < t->rows; i++) {
+        float sum[NR] = {0};
+
+        add_products(t->a + i * t->a_stride, t->k, t->b, sum);
+        put(&t->out, i, sum);
     }
 }
 

@@ -16,10 +16,22 @@
 #define LDM_CPU_MAX_MR 10
 #define LDM_CPU_MAX_NR 32
 
-/* One tile of a matrix product: mr rows (pixels) by up to nr columns (output channels).
- *   acc[i][j] = (first ? 0 : partial[i][j]) + (sum over tap, k of rows[tap][i][k] * b[tap][k][j])
- * in this order of tap and k, whatever the tiling. Then either partial = acc (unless `last`), or
+/* Where sums go: acc = (first ? 0 : partial) + sum; then either partial = acc (unless `last`), or
  *   y[i][j] = acc[i][j] + bias[j] + residual[i][j]   for j < cols. */
+typedef struct ldm_tile_out {
+    bool first, last;
+    float *partial; /* [rows][nr], 64-byte aligned; unused if first and last */
+    float *y;       /* unused unless last */
+    size_t y_pitch;
+    const float *bias;     /* NULL: none */
+    const float *residual; /* NULL: none; may be y */
+    size_t residual_pitch;
+    int cols; /* valid columns, 1..nr */
+} ldm_tile_out;
+
+/* One tile of a matrix product: mr rows (pixels) by up to nr columns (output channels).
+ *   sum[i][j] = sum over tap, k of rows[tap][i][k] * b[tap][k][j]
+ * in this order of tap and k, whatever the tiling. */
 typedef struct ldm_tile {
     const float *const *rows; /* [taps][mr] */
     size_t row_offset;        /* floats added to each row pointer */
@@ -29,15 +41,23 @@ typedef struct ldm_tile {
     const float *next; /* what will be read as b soon: fetched on the way, taps * k / 2 rows of nr.
                           Any address: it is only a hint */
     ptrdiff_t ahead;   /* floats from a row to one that is read soon, likewise fetched */
-    bool first, last;
-    float *partial; /* [mr][nr], 64-byte aligned; unused if first and last */
-    float *y;
-    size_t y_pitch;
-    const float *bias;     /* NULL: none */
-    const float *residual; /* NULL: none; may be y */
-    size_t residual_pitch;
-    int cols; /* valid columns, 1..nr */
+    ldm_tile_out out;
 } ldm_tile;
+
+/* The same for any number of rows at equal distances, with one tap: sum[i][j] = sum over k of
+ * a[i][k] * b[k][j]. */
+typedef struct ldm_strip {
+    const float *a;
+    size_t a_stride, rows, k;
+    const float *following; /* as many rows that are read after these, fetched on the way (while a
+                               tile is multiplied, the rows of the next are); any address. NULL: no
+                               rows are fetched, they are in the cache */
+    const float *b;         /* [k][nr], 64-byte aligned */
+    const float *next;      /* what will be read as b soon, likewise fetched: `pace` floats a step
+                               of k of each tile; any address */
+    size_t pace;
+    ldm_tile_out out;
+} ldm_strip;
 
 /* Where the columns of one panel of a weight matrix go: column (ci, tap) = ci * taps + tap of row
  * co becomes element co of row `chunk * taps * chunk_len + tap * len(chunk) + ci - chunk *
@@ -104,6 +124,7 @@ typedef struct ldm_kernels {
     int block_pixels; /* rows of A, chunk floats each, that stay in the second-level cache */
 
     void (*tile)(const ldm_tile *t, int mr); /* 1 <= mr <= kernels.mr */
+    void (*strip)(const ldm_strip *t);
     void (*pack)(const ldm_pack *p);
 
     /* mean[c] over the pixels of x, deviation[c] = sum over pixels of (x - mean)^2, by the
@@ -150,6 +171,7 @@ extern const ldm_kernels ldm_kernels_avx512;
 
 /* The pieces of those tables, one file per concern and instruction set. */
 void ldm_tile_ref(const ldm_tile *t, int mr);
+void ldm_strip_ref(const ldm_strip *t);
 void ldm_pack_ref(const ldm_pack *p);
 void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
                      float *deviation);
@@ -166,6 +188,7 @@ void ldm_vq_ref(const float *z, size_t pitch, size_t pixels, size_t c, const flo
 LDM_WINO_KERNELS(ref)
 
 void ldm_tile_avx2(const ldm_tile *t, int mr);
+void ldm_strip_avx2(const ldm_strip *t);
 void ldm_pack_avx2(const ldm_pack *p);
 void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
                       float *deviation);
@@ -182,6 +205,7 @@ void ldm_vq_avx2(const float *z, size_t pitch, size_t pixels, size_t c, const fl
 LDM_WINO_KERNELS(avx2)
 
 void ldm_tile_avx512(const ldm_tile *t, int mr);
+void ldm_strip_avx512(const ldm_strip *t);
 void ldm_pack_avx512(const ldm_pack *p);
 void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
                         float *deviation);

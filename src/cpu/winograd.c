@@ -238,41 +238,30 @@ static void transform_filters(const wino_job *j, const filters *f, float *g, flo
     }
 }
 
-/* All matrices with the tiles from `begin` on: their sums over the channels before c are in m. u:
- * the filters for the n channels from c. Each tile of the product fetches a share of the filters
- * that come next. */
-static void products(const wino_job *j, size_t begin, const ldm_cut *tiles, size_t c, size_t n,
+/* All matrices with the tiles [begin, end): their sums over the channels before c are in m. u: the
+ * filters for the n channels from c. Each matrix fetches a row of the filters that come next. */
+static void products(const wino_job *j, size_t begin, size_t end, size_t c, size_t n,
                      const float *u, float *m, const filters *next)
 {
     const ldm_kernels *k = j->kernels;
-    const size_t nr = (size_t)k->nr, calls = j->matrices * tiles->parts;
-    const size_t shares = calls > next->rows ? calls / next->rows : 1; /* of a row of filters */
-    const size_t pace = next->n * TAPS / shares;
-    const float *rows[LDM_CPU_MAX_MR], *row = next->at, *row_end = row + shares * pace;
-    const float *last = row + (next->rows - 1) * next->stride;
-    const float *following = input_of(j, c / j->chunk_len, 0) + begin * j->chunk_len;
-    ldm_tile t = {.rows = rows, .taps = 1, .k = n, .first = c == 0, .cols = k->nr, .next = row};
-    size_t matrix, i, r, start, mr;
+    ldm_strip s = {
+        .a_stride = j->chunk_len,
+        .rows = end - begin,
+        .k = n,
+        .following = input_of(j, c / j->chunk_len, 0) + begin * j->chunk_len,
+        .pace = ldm_strip_pace(TAPS, ldm_ceil_div(end - begin, (size_t)k->mr)),
+        .out = {.first = c == 0, .cols = k->nr},
+    };
+    size_t i;
 
-    for (matrix = 0; matrix < j->matrices; matrix++) {
-        const float *v = following;
-
-        if (matrix + 1 < j->matrices)
-            following = input_of(j, c / j->chunk_len, matrix + 1) + begin * j->chunk_len;
-        t.b = u + matrix * j->u_stride;
-        for (i = start = 0; i < tiles->parts; i++, start += mr) {
-            mr = ldm_cut_part(tiles, i);
-            for (r = 0; r < mr; r++)
-                rows[r] = v + (start + r) * j->chunk_len;
-            t.partial = m + matrix * j->m_stride + start * nr;
-            t.ahead = i + 1 < tiles->parts ? (ptrdiff_t)(mr * j->chunk_len) : following - rows[0];
-            k->tile(&t, (int)mr);
-            t.next += pace;
-            if (t.next == row_end && row != last) {
-                t.next = row += next->stride;
-                row_end = row + shares * pace;
-            }
-        }
+    for (i = 0; i < j->matrices; i++) {
+        s.a = s.following;
+        if (i + 1 < j->matrices)
+            s.following = input_of(j, c / j->chunk_len, i + 1) + begin * j->chunk_len;
+        s.b = u + i * j->u_stride;
+        s.next = next->at + ldm_split(next->rows, j->matrices, i) * next->stride;
+        s.out.partial = m + i * j->m_stride;
+        k->strip(&s);
     }
 }
 
@@ -366,7 +355,6 @@ static void unit(const wino_job *j, size_t panel, size_t begin, size_t end, int 
     float *u = m + j->matrices * j->m_stride, *g = u + j->matrices * j->u_stride;
     float *sums = g + CHUNK_STEP * TAPS * nr;
     const size_t following = panel + 1 < j->panels ? panel + 1 : panel;
-    const ldm_cut tiles = ldm_cut_of(end - begin, (size_t)k->mr);
     const bool few = are_few(j, end - begin);
     filters now, next = filters_of(j, panel, 0, chunk_at(j, 0));
     size_t c, n, t;
@@ -380,7 +368,7 @@ static void unit(const wino_job *j, size_t panel, size_t begin, size_t end, int 
             few_products(j, begin, end - begin, c, &now, u, m, &next);
         } else {
             transform_filters(j, &now, g, u);
-            products(j, begin, &tiles, c, n, u, m, &next);
+            products(j, begin, end, c, n, u, m, &next);
         }
     }
     for (t = begin; t < end; t++)
