@@ -12,33 +12,29 @@ static __mmask16 lanes(size_t n)
     return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1);
 }
 
-/* exp: x = n ln 2 + r with |r| <= ln 2 / 2, Taylor series of e^r to r^7 / 7! (the rest is below
- * 0.05 ulp), times 2^n. Within 1 ulp; 0 and infinity beyond the range, NaN stays. */
-static __m512 exp16(__m512 x)
+/* 2^x: 2^floor(x) times a polynomial of degree 6 for the rest in [0, 1], fitted to the relative
+ * error (2e-9); within 2 ulp. Overflow, underflow and NaN come out of it as they should. */
+static __m512 power2(__m512 x)
 {
-    __m512 n, r, p;
+    const __m512 f = _mm512_reduce_ps(x, 0x09); /* x - floor(x) */
+    __m512 p = _mm512_set1_ps(0x1.c72118p-13f);
 
-    x = _mm512_max_ps(_mm512_set1_ps(-110.0f), x);
-    x = _mm512_min_ps(_mm512_set1_ps(100.0f), x);
-    n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)), 0x08);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e400p-1f), x); /* ln 2, upper 15 bits */
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
-    p = _mm512_set1_ps(1.0f / 5040.0f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, n);
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.461956p-10f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.3d2800p-7f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.c68500p-5f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.ebfd9ep-3f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.62e42ap-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, x);
 }
 
+/* The product's rounding is |v| 2^-24 of the exponential, which is small where v is large, or leaves
+ * little of v. */
 static __m512 silu16(__m512 v)
 {
-    const __m512 one = _mm512_set1_ps(1.0f);
+    const __m512 e = power2(_mm512_mul_ps(v, _mm512_set1_ps(-0x1.715476p+0f)));
 
-    return _mm512_div_ps(v, _mm512_add_ps(one, exp16(_mm512_sub_ps(_mm512_setzero_ps(), v))));
+    return _mm512_div_ps(v, _mm512_add_ps(_mm512_set1_ps(1.0f), e));
 }
 
 /* The channels in blocks of 64, each kept in registers over all pixels. max(0, NaN) is NaN. */
@@ -96,23 +92,6 @@ void ldm_affine_avx512(const float *x, size_t x_pitch, float *y, size_t y_pitch,
             _mm512_mask_storeu_ps(y + j, m, v);
         }
     }
-}
-
-/* 2^x for x <= 0 within 2 ulp: 2^n times a polynomial of degree 6 for the rest in [-1/2, 1/2],
- * fitted to the relative error (2e-9). Cheaper than exp16, for arguments of which only differences
- * matter. */
-static __m512 power2(__m512 x)
-{
-    const __m512 n = _mm512_roundscale_ps(x, 0x08), f = _mm512_sub_ps(x, n);
-    __m512 p = _mm512_set1_ps(0x1.41d334p-13f);
-
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.5f456ap-10f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.3b2dbcp-7f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.c6aed4p-5f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.ebfbdap-3f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.62e430p-1f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, n);
 }
 
 float ldm_softmax_avx512(float *row, size_t n, float scale)
