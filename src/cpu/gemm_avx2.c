@@ -8,10 +8,13 @@ typedef __m256 vec;
 typedef __m256i mask;
 
 #define WIDTH 8
+#define MAX_ROWS 6
 #define NR 16
 #define ZERO _mm256_setzero_ps()
 #define LOAD(p) _mm256_load_ps(p)
 #define STORE(p, v) _mm256_store_ps(p, v)
+#define LOAD_ANY(p) _mm256_loadu_ps(p)
+#define FETCH_TO_WRITE(p) _mm_prefetch((const char *)(p), _MM_HINT_ET0)
 #define STORE_ANY(p, v) _mm256_storeu_ps(p, v)
 #define BROADCAST(p) _mm256_broadcast_ss(p)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
@@ -29,24 +32,29 @@ TILE(4)
 TILE(5)
 TILE(6)
 
+#define OF_ROWS(kind, nv)                                                                          \
+    {                                                                                              \
+        kind##_1x##nv, kind##_2x##nv, kind##_3x##nv, kind##_4x##nv, kind##_5x##nv, kind##_6x##nv   \
+    }
+#define OF_PANELS(kind)                                                                            \
+    {                                                                                              \
+        OF_ROWS(kind, 1), OF_ROWS(kind, 2)                                                         \
+    }
+
 void ldm_tile_avx2(const ldm_tile *t, int mr)
 {
-    static void (*const tiles[2][6])(const ldm_tile *) = {
-        {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1},
-        {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2},
-    };
+    static void (*const tiles[2][MAX_ROWS])(const ldm_tile *) = OF_PANELS(tile);
 
     tiles[t->out.cols > WIDTH][mr - 1](t);
 }
 
 void ldm_strip_avx2(const ldm_strip *t)
 {
-    static strip_fn *const strips[2][2][6] = {
-        {{keep_1x1, keep_2x1, keep_3x1, keep_4x1, keep_5x1, keep_6x1},
-         {keep_1x2, keep_2x2, keep_3x2, keep_4x2, keep_5x2, keep_6x2}},
-        {{last_1x1, last_2x1, last_3x1, last_4x1, last_5x1, last_6x1},
-         {last_1x2, last_2x2, last_3x2, last_4x2, last_5x2, last_6x2}},
+    static const strip_kernels kernels = {
+        .keep = OF_PANELS(keep),
+        .write = OF_PANELS(write),
+        .finish = OF_PANELS(finish),
     };
 
-    run_strip(t, strips[t->out.last][t->out.cols > WIDTH], 6);
+    run_strip(t, &kernels);
 }

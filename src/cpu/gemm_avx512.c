@@ -11,10 +11,13 @@ typedef __m512 vec;
 typedef __mmask16 mask;
 
 #define WIDTH 16
+#define MAX_ROWS 10
 #define NR 32
 #define ZERO _mm512_setzero_ps()
 #define LOAD(p) _mm512_load_ps(p)
 #define STORE(p, v) _mm512_store_ps(p, v)
+#define LOAD_ANY(p) _mm512_loadu_ps(p)
+#define FETCH_TO_WRITE(p) _mm_prefetch((const char *)(p), _MM_HINT_ET0)
 #define STORE_ANY(p, v) _mm512_storeu_ps(p, v)
 #define BROADCAST(p) _mm512_set1_ps(*(p))
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
@@ -35,30 +38,30 @@ TILE(8)
 TILE(9)
 TILE(10)
 
+#define OF_ROWS(kind, nv)                                                                          \
+    {                                                                                              \
+        kind##_1x##nv, kind##_2x##nv, kind##_3x##nv, kind##_4x##nv, kind##_5x##nv, kind##_6x##nv,  \
+            kind##_7x##nv, kind##_8x##nv, kind##_9x##nv, kind##_10x##nv                            \
+    }
+#define OF_PANELS(kind)                                                                            \
+    {                                                                                              \
+        OF_ROWS(kind, 1), OF_ROWS(kind, 2)                                                         \
+    }
+
 void ldm_tile_avx512(const ldm_tile *t, int mr)
 {
-    static void (*const tiles[2][10])(const ldm_tile *) = {
-        {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1,
-         tile_10x1},
-        {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2,
-         tile_10x2},
-    };
+    static void (*const tiles[2][MAX_ROWS])(const ldm_tile *) = OF_PANELS(tile);
 
     tiles[t->out.cols > WIDTH][mr - 1](t);
 }
 
 void ldm_strip_avx512(const ldm_strip *t)
 {
-    static strip_fn *const strips[2][2][10] = {
-        {{keep_1x1, keep_2x1, keep_3x1, keep_4x1, keep_5x1, keep_6x1, keep_7x1, keep_8x1, keep_9x1,
-          keep_10x1},
-         {keep_1x2, keep_2x2, keep_3x2, keep_4x2, keep_5x2, keep_6x2, keep_7x2, keep_8x2, keep_9x2,
-          keep_10x2}},
-        {{last_1x1, last_2x1, last_3x1, last_4x1, last_5x1, last_6x1, last_7x1, last_8x1, last_9x1,
-          last_10x1},
-         {last_1x2, last_2x2, last_3x2, last_4x2, last_5x2, last_6x2, last_7x2, last_8x2, last_9x2,
-          last_10x2}},
+    static const strip_kernels kernels = {
+        .keep = OF_PANELS(keep),
+        .write = OF_PANELS(write),
+        .finish = OF_PANELS(finish),
     };
 
-    run_strip(t, strips[t->out.last][t->out.cols > WIDTH], 10);
+    run_strip(t, &kernels);
 }
