@@ -178,6 +178,8 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     out->as_is = winograd_algorithm(out->algorithm);
     if (out->algorithm == LDM_CONV_WINOGRAD4)
         out->slabs = ldm_wino_slabs(k, d);
+    out->normalises =
+        winograd_algorithm(out->algorithm) && ldm_wino_normalises(k, out->algorithm, d, threads);
     out->packed_floats = (size_t)(d->kernel * d->kernel) * (size_t)d->cin *
                          (out->as_is ? (size_t)d->cout : (size_t)k->nr * (size_t)out->pack_tasks);
     out->scratch_floats = winograd_algorithm(out->algorithm)

@@ -28,6 +28,8 @@ static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
 
 /* The slabs of which F(4,3) writes moments: rows of tiles, unless they are too long. */
 ldm_slabs ldm_wino_slabs(const ldm_kernels *k, const ldm_conv_desc *d);
+/* Whether it takes inputs before they are normalised. */
+bool ldm_wino_normalises(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d, int threads);
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
                                int threads);
 void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,

@@ -28,8 +28,8 @@ static __m512 power2(__m512 x)
     return _mm512_scalef_ps(p, x);
 }
 
-/* The product's rounding is |v| 2^-24 of the exponential, which is small where v is large, or leaves
- * little of v. */
+/* The product's rounding is |v| 2^-24 of the exponential, which is small where v is large, or
+ * leaves little of v. */
 static __m512 silu16(__m512 v)
 {
     const __m512 e = power2(_mm512_mul_ps(v, _mm512_set1_ps(-0x1.715476p+0f)));

@@ -1,7 +1,7 @@
 /* GroupNorm, with the scale and shift of use_scale_shift_norm and SiLU behind it. Three steps: the
  * moments of slabs of pixels, where the convolution that wrote them has not told them already;
  * their combination in a fixed order into one factor and one offset per channel; y = x * factor +
- * offset. The slabs depend on the shape alone. */
+ * offset, which may be left to the convolution behind it. The slabs depend on the shape alone. */
 #include <math.h>
 
 #include "cpu/ops.h"
@@ -260,10 +260,12 @@ void ldm_cpu_norm(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_norm_
         job.parts[i].own = job.parts[i].moments.data ? NULL : own;
         own += own_floats(&job, &job.parts[i]);
     }
-    job.factor = own;
+    job.factor = a->affine ? a->affine : own;
     find_moments(&job, ctx);
     job.tasks = groups < 2 * threads ? groups : 2 * threads;
     ldm_pool_run(ctx->pool, job.n * job.tasks, combine_task, &job);
+    if (a->affine)
+        return;
     job.tasks = ldm_ceil_div(job.pixels * job.c, TASK_FLOATS);
     job.tasks = job.tasks < job.pixels ? job.tasks : job.pixels;
     ldm_pool_run(ctx->pool, job.n * job.tasks, affine_task, &job);

@@ -46,6 +46,8 @@ typedef struct wino_job {
     size_t parts, rest_parts;      /* units of a panel, and of each panel from `whole` on */
     size_t whole;
     size_t threads;
+    float *lines; /* [MAX_SIDE][out_w][line_pitch]: rows of inputs, normalised; NULL: as they are */
+    size_t line_pitch, line_stride;
     float *v; /* [chunk][input][tile][chunk_len], of one block */
     float *worker_scratch;
     size_t v_stride, m_stride, u_stride, worker_floats;
@@ -89,6 +91,8 @@ static wino_job make_job(const ldm_kernels *k, int algorithm, const ldm_conv_des
     j.m_stride = UNIT_TILES * nr + MATRIX_PAD;
     j.u_stride = j.chunk_len * nr + MATRIX_PAD;
     j.worker_floats = j.matrices * (j.m_stride + j.u_stride) + (CHUNK_STEP * TAPS + 3) * nr;
+    j.line_pitch = ldm_round_up(j.cin, CHUNK_STEP);
+    j.line_stride = (size_t)d->in_w * j.line_pitch + MATRIX_PAD;
     return j;
 }
 
@@ -110,6 +114,23 @@ static bool may_own(const wino_job *j, size_t threads)
     return threads * own_floats(j) <= OWN_FLOATS;
 }
 
+/* Tiles enough for blocks of its own for each worker. */
+static bool are_own(const wino_job *j, size_t tiles, size_t threads)
+{
+    return tiles >= threads * UNIT_TILES && may_own(j, threads);
+}
+
+/* Where each worker has whole rows of tiles of its own, it normalises each row of inputs once, but
+ * for those where blocks meet. Elsewhere rows would be normalised again for each few tiles, which
+ * takes longer than writing them and reading them back. */
+bool ldm_wino_normalises(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d, int threads)
+{
+    const wino_job j = make_job(k, algorithm, d);
+
+    return !d->upsample && j.tiles_x <= UNIT_TILES &&
+           are_own(&j, j.tiles_x * j.tiles_y, (size_t)threads);
+}
+
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
                                int threads)
 {
@@ -119,6 +140,8 @@ size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_co
 
     if (may_own(&j, workers) && v < own)
         v = own;
+    if (ldm_wino_normalises(k, algorithm, d, threads))
+        v += workers * MAX_SIDE * j.line_stride;
     return ldm_conv_zero_floats(d) + workers * j.worker_floats + v;
 }
 
@@ -138,6 +161,12 @@ static size_t chunk_at(const wino_job *j, size_t c)
     return j->cin - c < j->chunk_len ? j->cin - c : j->chunk_len;
 }
 
+/* Where row y of a sample's inputs is while it is normalised. */
+static float *line_at(const wino_job *j, int y)
+{
+    return j->lines + (size_t)(y % MAX_SIDE) * j->line_stride;
+}
+
 static void input_tile(const wino_job *j, size_t tile)
 {
     const ldm_conv_desc *d = j->desc;
@@ -145,6 +174,7 @@ static void input_tile(const wino_job *j, size_t tile)
     const bool small = ldm_wino_reads_small(d);
     const int up = d->upsample && !small ? 1 : 0, h = d->in_h << up, w = d->in_w << up;
     const int in = j->wino->in;
+    const size_t pitch = j->lines ? j->line_pitch : x->pitch;
     const float *pixels[MAX_SIDE * MAX_SIDE], *base;
     float *v = j->v + (tile - j->first) * j->chunk_len;
     size_t sample, c, i;
@@ -156,14 +186,15 @@ static void input_tile(const wino_job *j, size_t tile)
     base = x->data + sample * (size_t)x->h * (size_t)x->w * x->pitch;
     for (row = 0; row < in; row++) {
         const int iy = top + row;
+        const float *line = NULL;
 
+        if (iy >= 0 && iy < h)
+            line = j->lines ? line_at(j, iy) : base + (size_t)(iy >> up) * (size_t)x->w * x->pitch;
         for (col = 0; col < in; col++) {
             const int ix = left + col;
-            const bool inside = iy >= 0 && iy < h && ix >= 0 && ix < w;
 
             pixels[row * in + col] =
-                inside ? base + ((size_t)(iy >> up) * (size_t)x->w + (size_t)(ix >> up)) * x->pitch
-                       : j->zeros;
+                line && ix >= 0 && ix < w ? line + (size_t)(ix >> up) * pitch : j->zeros;
         }
     }
     for (c = 0;; c += j->chunk_len, v += j->inputs * j->v_stride) {
@@ -383,17 +414,49 @@ static size_t split_tiles(const wino_job *j, size_t total, size_t n, size_t i)
 
 /* ---- a block for each worker ---- */
 
+static void normalise_row(const wino_job *j, size_t sample, int y)
+{
+    const ldm_view *x = &j->args->x;
+    const size_t w = (size_t)x->w, row = sample * (size_t)x->h + (size_t)y;
+    const float *factor = j->args->affine + sample * 2 * j->cin;
+
+    j->kernels->affine(x->data + row * w * x->pitch, x->pitch, line_at(j, y), j->line_pitch, w,
+                       j->cin, factor, factor + j->cin, j->args->silu);
+}
+
+/* The inputs of all tiles of a block; where they are normalised first, those are whole rows. */
+static void block_inputs(const wino_job *j)
+{
+    const ldm_conv_desc *d = j->desc;
+    size_t t, sample;
+    int oy, ox, top, end, next = 0; /* rows of inputs before `next` are normalised */
+
+    for (t = 0; t < j->count; t++) {
+        locate(j, j->first + t, &sample, &oy, &ox);
+        top = oy - d->pad_top;
+        if (j->lines && ox == 0) {
+            if (t == 0 || oy == 0)
+                next = top > 0 ? top : 0;
+            end = top + j->wino->in < d->in_h ? top + j->wino->in : d->in_h;
+            for (; next < end; next++)
+                normalise_row(j, sample, next);
+        }
+        input_tile(j, j->first + t);
+    }
+}
+
 /* With tiles enough, workers share nothing but the filters, and wait for nobody. */
 static void block_task(void *arg, size_t index, int worker)
 {
     wino_job j = *(const wino_job *)arg;
-    size_t panel, t;
+    size_t panel;
 
     j.first = split_tiles(&j, j.total, j.blocks, index);
     j.count = split_tiles(&j, j.total, j.blocks, index + 1) - j.first;
     j.v += (size_t)worker * own_floats(&j);
-    for (t = 0; t < j.count; t++)
-        input_tile(&j, j.first + t);
+    if (j.args->affine)
+        j.lines += (size_t)worker * MAX_SIDE * j.line_stride;
+    block_inputs(&j);
     for (panel = 0; panel < j.panels; panel++)
         unit(&j, panel, 0, j.count, worker);
 }
@@ -478,12 +541,14 @@ void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv
     j.worker_scratch = ctx->scratch + ldm_conv_zero_floats(&plan->desc);
     j.v = j.worker_scratch + j.threads * j.worker_floats;
     j.total = (size_t)a->x.n * j.tiles_x * j.tiles_y;
-    j.grain = a->moments ? j.tiles_x : 1;
-    if (j.total >= j.threads * UNIT_TILES && may_own(&j, j.threads)) {
+    j.grain = a->moments || a->affine ? j.tiles_x : 1;
+    if (are_own(&j, j.total, j.threads)) {
         j.blocks = ldm_round_up(ldm_ceil_div(j.total, UNIT_TILES / j.grain * j.grain), j.threads);
         if (j.blocks > j.total / j.grain)
             j.blocks = j.total / j.grain;
         j.v_stride = v_stride(&j, UNIT_TILES);
+        if (a->affine)
+            j.lines = j.v + j.threads * own_floats(&j);
         ldm_pool_run(ctx->pool, j.blocks, block_task, &j);
         return;
     }

@@ -73,6 +73,7 @@ typedef struct ldm_conv_plan {
     bool as_is;            /* packed they are what they were: conv may be given the weights */
     size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
     ldm_slabs slabs;       /* of the moments of y that conv can write; h 0: it can't */
+    bool normalises;       /* conv can be given x before it is normalised */
 } ldm_conv_plan;
 
 /* Threads and scratch memory of one run. */
@@ -92,6 +93,9 @@ typedef struct ldm_conv_args {
     ldm_view residual;   /* added to the result (same n, h, w, c as y); data NULL: none. May be y
                             itself (same data and pitch) */
     float *moments;      /* of y, in the plan's slabs: [n][slabs][2][cout]; NULL: not wanted */
+    const float *affine; /* x * factor + offset is convolved: [n][2][cin]; NULL: x as it is. Only if
+                            the plan normalises */
+    bool silu;           /* of that, v * sigmoid(v) */
 } ldm_conv_args;
 
 typedef struct ldm_norm_args {
@@ -105,6 +109,8 @@ typedef struct ldm_norm_args {
     const float *scale, *shift; /* [n][c], scale_stride floats apart: v * (1 + scale) + shift before
                                    the SiLU (use_scale_shift_norm); NULL: none */
     size_t scale_stride;
+    float *affine; /* each channel's factor and offset, for ldm_conv_args: [n][2][c]. y and silu are
+                      left to the convolution; NULL: y is written */
 } ldm_norm_args;
 
 /* softmax(scale * Q K^T) V per head, without the N x N matrix in memory. Head j of a pixel's q is

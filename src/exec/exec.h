@@ -5,8 +5,8 @@
  *                       \--(pack)--> weights  (for one graph part; serve every size)
  *
  * Fused: GroupNorm + scale/shift + SiLU, its statistics into the convolutions that write its input;
- * convolution + bias + timestep vector + residual; nearest upsampling into the convolution behind it;
- * concat into its producers (they write in place). */
+ * convolution + bias + timestep vector + residual; nearest upsampling into the convolution behind
+ * it; concat into its producers (they write in place). */
 #ifndef LDM_EXEC_EXEC_H
 #define LDM_EXEC_EXEC_H
 

@@ -131,6 +131,7 @@ static ldm_step *append(ldm_steps *out, ldm_step_kind kind, const ldm_node *n)
     s->x = n->in[0];
     s->y = n->out;
     s->residual = s->vector = s->k = s->v = s->extra_bias = s->parts[0] = s->parts[1] = -1;
+    s->affine = s->norm = -1;
     s->weight = n->weight;
     s->bias = n->bias;
     return s;
@@ -306,7 +307,8 @@ ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err)
     out->steps = ldm_calloc(2 * nodes, sizeof *out->steps);
     out->places = ldm_calloc(values, sizeof *out->places);
     out->moments = ldm_calloc(values, sizeof *out->moments);
-    out->buffers = ldm_calloc(2 * values, sizeof *out->buffers); /* a value's, and its moments' */
+    out->buffers =
+        ldm_calloc(3 * values, sizeof *out->buffers); /* of a value, its moments, its norm */
     if (!f.producer || !f.readers || !f.reader || !f.absorbed || !out->steps || !out->places ||
         !out->moments || !out->buffers)
         st = ldm_error_nomem(err, nodes * sizeof *out->steps, "a network's steps");
@@ -371,6 +373,32 @@ void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_
     s->moments[value].buffer =
         new_buffer(s, (v->h - 1) / slabs->h + 1, (v->w - 1) / slabs->w + 1, 2 * v->c);
     s->moments[value].slabs = *slabs;
+}
+
+static bool reads(const ldm_step *s, int value)
+{
+    return s->x == value || s->residual == value || s->vector == value || s->parts[0] == value ||
+           s->parts[1] == value ||
+           (s->kind == LDM_STEP_ATTENTION && (s->k == value || s->v == value));
+}
+
+void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i)
+{
+    const int value = s->steps[i].x;
+    int k, maker = -1;
+
+    if (value == g->output || value == g->feature || g->values[value].dump)
+        return;
+    for (k = 0; k < s->count; k++) {
+        if (s->steps[k].y == value)
+            maker = k;
+        if (k != i && reads(&s->steps[k], value))
+            return;
+    }
+    if (maker < 0 || s->steps[maker].kind != LDM_STEP_NORM || s->steps[i].residual == value)
+        return;
+    s->steps[maker].affine = new_buffer(s, 1, 1, 2 * g->values[value].c);
+    s->steps[i].norm = maker;
 }
 
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)

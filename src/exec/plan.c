@@ -55,8 +55,13 @@ static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
     for (i = 0; i < s->count; i++) {
         const ldm_step *t = &s->steps[i];
 
-        touch(lives, s, t->x, i);
-        touch(lives, s, t->y, i);
+        touch(lives, s, t->norm < 0 ? t->x : s->steps[t->norm].x, i);
+        if (t->norm >= 0)
+            use(lives, s->steps[t->norm].affine, i);
+        if (t->affine < 0)
+            touch(lives, s, t->y, i);
+        else
+            use(lives, t->affine, i);
         touch(lives, s, t->residual, i);
         touch(lives, s, t->vector, i);
         if (t->kind == LDM_STEP_ATTENTION) {

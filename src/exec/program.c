@@ -79,6 +79,8 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
             if (st)
                 return ldm_error_wrap(err, st, "%s", s->node->name);
             ldm_steps_place_moments(p->graph, &p->steps, i, &p->convs[i].slabs);
+            if (p->convs[i].normalises)
+                ldm_steps_take_norm(p->graph, &p->steps, i);
         }
         scratch = step_scratch(p, i);
         if (scratch > p->scratch_floats)
@@ -231,7 +233,7 @@ static double step_bytes(const ldm_program *p, int i)
 {
     const ldm_step *s = &p->steps.steps[i];
     const int values[] = {s->x,
-                          s->y,
+                          s->affine < 0 ? s->y : -1,
                           s->residual,
                           s->vector,
                           s->kind == LDM_STEP_ATTENTION ? s->k : -1,
@@ -255,6 +257,8 @@ static const char *step_name(const ldm_step *s)
 {
     if (s->kind == LDM_STEP_COPY)
         return "copy";
+    if (s->affine >= 0)
+        return "norm factors";
     return s->kind == LDM_STEP_NORM && s->silu ? "norm+silu" : ldm_op_name(s->node->op);
 }
 

@@ -33,11 +33,15 @@ ldm_view ldm_frame_view(const ldm_frame *f, int value)
     return view;
 }
 
+/* NULL for buffer -1, too. */
+static float *buffer_of(const ldm_frame *f, int buffer)
+{
+    return f->arena && buffer >= 0 ? f->arena + f->program->plan.offsets[buffer] : NULL;
+}
+
 static float *moments_of(const ldm_frame *f, int value)
 {
-    const int buffer = f->program->steps.moments[value].buffer;
-
-    return f->arena && buffer >= 0 ? f->arena + f->program->plan.offsets[buffer] : NULL;
+    return buffer_of(f, f->program->steps.moments[value].buffer);
 }
 
 ldm_norm_args ldm_frame_norm(const ldm_frame *f, const ldm_step *s)
@@ -48,6 +52,7 @@ ldm_norm_args ldm_frame_norm(const ldm_frame *f, const ldm_step *s)
         .groups = s->node->groups,
         .eps = (float)s->node->eps,
         .silu = s->silu,
+        .affine = buffer_of(f, s->affine),
     };
     int i;
 
@@ -177,6 +182,13 @@ static void run_conv(const ldm_frame *f, const ldm_exec_ctx *ctx, int i, const l
     }
     if (s->residual >= 0)
         a.residual = ldm_frame_view(f, s->residual);
+    if (s->norm >= 0) {
+        const ldm_step *norm = &p->steps.steps[s->norm];
+
+        a.x = ldm_frame_view(f, norm->x);
+        a.affine = buffer_of(f, norm->affine);
+        a.silu = norm->silu;
+    }
     p->backend->conv(p->backend, ctx, &p->convs[i], &a);
 }
 

@@ -29,6 +29,9 @@ typedef struct ldm_step {
                              linear layer that makes it); NORM: scale and shift; -1 for none */
     int k, v;             /* ATTENTION with separate inputs */
     int parts[2];         /* NORM: the values that make up x; -1 for none */
+    int affine;           /* NORM: the buffer of the factors and offsets that it makes instead of y;
+                             -1: it makes y */
+    int norm;             /* CONV: the step that makes them for it; -1 */
     bool silu;            /* NORM */
     bool upsample;        /* CONV: x is enlarged by 2 first */
     int weight, bias;     /* tensor numbers of the spec, -1 for none */
@@ -68,6 +71,10 @@ void ldm_steps_free(ldm_steps *s);
 /* Gives the moments of what step i writes a buffer, if a norm reads it; slabs: those that the
  * step's convolution can tell, h 0 for none. */
 void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_slabs *slabs);
+
+/* Lets step i, a CONV, take over from the norm before it what that does with each value, if the
+ * norm is there for it alone. */
+void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i);
 
 /* The convolution of a CONV step, for this graph's size. */
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);

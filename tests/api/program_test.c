@@ -512,25 +512,35 @@ static void read_marks(const marks *m, int v, int step)
     }
 }
 
-/* The buffer of a value's moments as a value of its own, behind all others. */
-static void moments_marks(marks *m, int v, int step, bool write)
+/* A buffer that is no value's, as a value of its own: `mark`. */
+static void buffer_marks(marks *m, int buffer, int mark, int step, bool write)
 {
     const ldm_buffer *b;
     size_t at, end;
-    int buffer;
 
-    if (v < 0 || m->s->moments[v].buffer < 0)
+    if (buffer < 0)
         return;
-    buffer = m->s->moments[v].buffer;
     b = &m->s->buffers[buffer];
     at = m->plan->offsets[buffer];
     end = at + (size_t)b->h * (size_t)b->w * (size_t)b->c;
     for (; at < end; at++) {
         if (write)
-            m->value[at] = m->g->value_count + v;
-        else if (m->value[at] != m->g->value_count + v)
-            fail_msg("step %d reads moments of value %d and finds value %d", step, v, m->value[at]);
+            m->value[at] = mark;
+        else if (m->value[at] != mark)
+            fail_msg("step %d reads buffer %d and finds value %d", step, buffer, m->value[at]);
     }
+}
+
+static void moments_marks(marks *m, int v, int step, bool write)
+{
+    if (v >= 0)
+        buffer_marks(m, m->s->moments[v].buffer, m->g->value_count + v, step, write);
+}
+
+/* What a norm hands to the convolution behind it; both with the norm's number. */
+static void affine_marks(marks *m, int norm, int step, bool write)
+{
+    buffer_marks(m, m->s->steps[norm].affine, 2 * m->g->value_count + norm, step, write);
 }
 
 static void check_plan(const ldm_graph *g)
@@ -542,8 +552,11 @@ static void check_plan(const ldm_graph *g)
 
     assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
     for (i = 0; i < s.count; i++) {
-        if (s.steps[i].kind == LDM_STEP_CONV)
-            ldm_steps_place_moments(g, &s, i, &(ldm_slabs){i % 3, 1 + i % 2}); /* h 0: no slabs */
+        if (s.steps[i].kind != LDM_STEP_CONV)
+            continue;
+        ldm_steps_place_moments(g, &s, i, &(ldm_slabs){i % 3, 1 + i % 2}); /* h 0: no slabs */
+        if (i % 4 < 2)
+            ldm_steps_take_norm(g, &s, i);
     }
     assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
     m.value = malloc(plan.floats * sizeof *m.value);
@@ -557,7 +570,9 @@ static void check_plan(const ldm_graph *g)
     for (i = 0; i < s.count; i++) {
         const ldm_step *t = &s.steps[i];
 
-        read_marks(&m, t->x, i);
+        read_marks(&m, t->norm < 0 ? t->x : s.steps[t->norm].x, i);
+        if (t->norm >= 0)
+            affine_marks(&m, t->norm, i, false);
         read_marks(&m, t->residual, i);
         read_marks(&m, t->vector, i);
         if (t->kind == LDM_STEP_ATTENTION) {
@@ -568,8 +583,10 @@ static void check_plan(const ldm_graph *g)
         moments_marks(&m, t->parts[1], i, false);
         if (t->kind == LDM_STEP_COPY)
             write_marks(&m, t->y, t->k, g->values[t->x].c, t->x);
-        else
+        else if (t->affine < 0)
             write_marks(&m, t->y, 0, g->values[t->y].c, t->y);
+        else
+            affine_marks(&m, i, i, true);
         if (t->kind == LDM_STEP_CONV)
             moments_marks(&m, t->y, i, true);
     }

@@ -11,6 +11,9 @@
 typedef struct conv_case {
     ldm_conv_desc d;
     guarded x, y, residual;
+    guarded raw; /* x before it was normalised; base NULL: it was not */
+    float *affine;
+    bool silu;
     float *weights, *bias;
     size_t bias_stride;
     bool in_place; /* the residual is y itself */
@@ -162,6 +165,12 @@ static void run(check *k, const ldm_backend *b, const conv_case *t, int threads,
     a.x.n = a.y.n = n;
     a.x.data += (size_t)first * in_plane * a.x.pitch;
     a.y.data += (size_t)first * out_plane * a.y.pitch;
+    if (t->raw.base && plan.normalises) {
+        a.x.data = view_pixel(&t->raw.v, first, 0, 0);
+        a.x.pitch = t->raw.v.pitch;
+        a.affine = t->affine + first * 2 * t->d.cin;
+        a.silu = t->silu;
+    }
     if (t->bias)
         a.bias = t->bias + (size_t)first * t->bias_stride;
     if (t->residual.base) {
@@ -210,20 +219,40 @@ static void make_bf16(check *k, conv_case *t, bool large)
     t->rounded = check_int(k, 0, 1);
 }
 
-static void make_case(check *k, conv_case *t, bool large)
+/* Normalises x as norm does for a convolution that cannot. */
+static void normalise(check *k, conv_case *t)
+{
+    const size_t plane = (size_t)t->d.in_h * (size_t)t->d.in_w, cin = (size_t)t->d.cin;
+    int i;
+
+    t->raw = t->x;
+    t->x = guarded_copy(&t->raw);
+    t->affine = check_array(k, 2 * cin * (size_t)t->x.v.n);
+    t->silu = check_int(k, 0, 1);
+    for (i = 0; i < t->x.v.n; i++) {
+        const float *factor = t->affine + (size_t)i * 2 * cin;
+
+        ldm_kernels_of(k->tested)->affine(view_pixel(&t->raw.v, i, 0, 0), t->raw.v.pitch,
+                                          view_pixel(&t->x.v, i, 0, 0), t->x.v.pitch, plane, cin,
+                                          factor, factor + cin, t->silu);
+    }
+}
+
+/* large: many channels; wide: many pixels, so that each worker has tiles of its own. */
+static void make_case(check *k, conv_case *t, bool large, bool wide)
 {
     ldm_conv_desc *d = &t->d;
-    const int n = check_int(k, 1, 3), most = large ? 600 : 70;
+    const int n = check_int(k, 1, 3), most = large ? 600 : wide ? 24 : 70;
     size_t rows;
 
     memset(t, 0, sizeof *t);
     d->cin = channels(k, most);
-    d->cout = channels(k, large ? 100 : 70);
+    d->cout = channels(k, large ? 100 : wide ? 40 : 70);
     d->kernel = check_int(k, 0, large ? 5 : 2) ? 3 : 1;
     d->stride = d->kernel == 3 && check_int(k, 0, large ? 5 : 2) == 0 ? 2 : 1;
     d->upsample = d->stride == 1 && check_int(k, 0, 3) == 0;
-    d->in_h = check_int(k, 1, large ? 7 : 19);
-    d->in_w = check_int(k, 1, large ? 11 : 21);
+    d->in_h = wide ? check_int(k, 30, 70) : check_int(k, 1, large ? 7 : 19);
+    d->in_w = wide ? check_int(k, 30, 70) : check_int(k, 1, large ? 11 : 21);
     d->pad_top = d->pad_left = d->kernel / 2;
     if (d->stride == 2 && check_int(k, 0, 1)) { /* the autoencoder pads only right and bottom */
         d->pad_top = d->pad_left = 0;
@@ -252,6 +281,8 @@ static void make_case(check *k, conv_case *t, bool large)
         for (i = 0; i < pixels; i++)
             round_bf16(t->x.v.data + i * t->x.v.pitch, (size_t)d->cin);
     }
+    if (check_int(k, 0, 1))
+        normalise(k, t);
     if (check_int(k, 0, 3)) {
         t->bias_stride = check_int(k, 0, 1) ? (size_t)(d->cout + check_int(k, 0, 5)) : 0;
         t->bias = check_array(k, (size_t)d->cout + (size_t)(n - 1) * t->bias_stride);
@@ -264,16 +295,20 @@ static void make_case(check *k, conv_case *t, bool large)
     }
     snprintf(t->text, sizeof t->text,
              "conv %d->%d k%d s%d pad %d%s %dx%d->%dx%d n %d bias %d/%zu residual %s "
-             "algorithm %d",
+             "algorithm %d%s",
              d->cin, d->cout, d->kernel, d->stride, d->pad_top, d->upsample ? " up" : "", d->in_h,
              d->in_w, d->out_h, d->out_w, n, t->bias != NULL, t->bias_stride,
-             t->residual.base ? t->in_place ? "in place" : "yes" : "no", t->algorithm);
+             t->residual.base ? t->in_place ? "in place" : "yes" : "no", t->algorithm,
+             t->raw.base ? " normalised" : "");
 }
 
 static void free_case(conv_case *t)
 {
     guarded_free(&t->x);
     guarded_free(&t->y);
+    if (t->raw.base)
+        guarded_free(&t->raw);
+    free(t->affine);
     if (t->residual.base)
         guarded_free(&t->residual);
     free(t->weights);
@@ -293,7 +328,7 @@ static double tolerance(const conv_case *t)
     return 8 * 0x1p-24 * (m / 3 + 2) * (t->precision == LDM_PRECISION_EXACT ? 1 : 16);
 }
 
-static void one_case(check *k, bool large)
+static void one_case(check *k, bool large, bool wide)
 {
     conv_case t;
     char what[sizeof t.text + 32];
@@ -301,7 +336,7 @@ static void one_case(check *k, bool large)
     ldm_slabs slabs = {0, 0};
     int threads, i;
 
-    make_case(k, &t, large);
+    make_case(k, &t, large, wide);
     memcpy(what, t.text, sizeof t.text);
     k->what = what;
     want = guarded_copy(&t.y);
@@ -352,5 +387,5 @@ void check_conv(check *k)
     int i;
 
     for (i = 0; i < k->rounds; i++)
-        one_case(k, i % 8 == 7);
+        one_case(k, i % 8 == 7, i % 8 == 3);
 }
