@@ -368,7 +368,7 @@ void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_
     const int value = s->steps[i].y;
     const ldm_value_spec *v = &g->values[value];
 
-    if (!slabs->h || !norm_reads(s, value))
+    if (!slabs->h || value == g->feature || !norm_reads(s, value))
         return;
     s->moments[value].buffer =
         new_buffer(s, (v->h - 1) / slabs->h + 1, (v->w - 1) / slabs->w + 1, 2 * v->c);

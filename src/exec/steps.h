@@ -69,7 +69,8 @@ ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err);
 void ldm_steps_free(ldm_steps *s);
 
 /* Gives the moments of what step i writes a buffer, if a norm reads it; slabs: those that the
- * step's convolution can tell, h 0 for none. */
+ * step's convolution can tell, h 0 for none. The graph's feature gets none: UNET_SHALLOW, which is
+ * given it, has no convolution that told them, and would round otherwise. */
 void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_slabs *slabs);
 
 /* Lets step i, a CONV, take over from the norm before it what that does with each value, if the
