@@ -127,31 +127,35 @@ static void find_moments(norm_job *job, const ldm_exec_ctx *ctx)
     }
 }
 
-/* Slabs of one sample into moments of each of its channels in [begin, end). What slabs tell is
- * added up by its distance from what the first one tells, so that nothing cancels. */
+/* Slabs of one sample into moments of each of its channels in [begin, end) that the part has. What
+ * slabs tell is added up by its distance from what the first one tells, so that nothing cancels. */
 static void combine_slabs(const norm_job *job, size_t sample, const part *p, size_t begin,
                           size_t end)
 {
-    const float *data = p->moments.data + sample * p->slabs * 2 * p->c - p->first;
-    double *mean = job->mean + sample * job->c, *deviation = job->deviation + sample * job->c;
+    const size_t from = begin > p->first ? begin - p->first : 0;
+    const size_t to = end < p->first ? 0 : end - p->first < p->c ? end - p->first : p->c;
+    double *mean = job->mean + sample * job->c + p->first;
+    double *deviation = job->deviation + sample * job->c + p->first;
+    const float *data;
     size_t slab, j, first;
 
-    begin = begin > p->first ? begin : p->first;
-    end = end < p->first + p->c ? end : p->first + p->c;
-    for (j = begin; j < end; j++)
+    if (from >= to)
+        return;
+    data = p->moments.data + sample * p->slabs * 2 * p->c;
+    for (j = from; j < to; j++)
         mean[j] = deviation[j] = 0.0;
     for (slab = 0; slab < p->slabs; slab++) {
         const double count = (double)slab_pixels(&job->args->x, &p->moments.slabs, slab, &first);
         const float *means = data + slab * 2 * p->c, *deviations = means + p->c;
 
-        for (j = begin; j < end; j++) {
+        for (j = from; j < to; j++) {
             const double d = (double)means[j] - data[j];
 
             mean[j] += count * d;
             deviation[j] += count * d * d + deviations[j];
         }
     }
-    for (j = begin; j < end; j++) {
+    for (j = from; j < to; j++) {
         const double d = mean[j] / (double)job->pixels;
 
         deviation[j] -= d * mean[j];
