@@ -180,8 +180,8 @@ class Run:
     def cold(self, n: int, keep: bool) -> None:
         say(f"cold start {n + 1} of {self.a.cold}")
         for peer in ["ldm"] + self.names():
+            time.sleep(SETTLE)  # before, not after: a system may take pages back that lie idle for a moment
             warm(self.a.onnx if peer in FROM_ONNX else Path(self.a.ckpt))
-            time.sleep(SETTLE)
             if peer == "ldm":
                 got = self.ldm.bench(3)
                 self.isa = got["isa"]

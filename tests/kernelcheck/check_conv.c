@@ -114,7 +114,7 @@ static void check_slab(check *k, const ldm_view *y, const ldm_view *m, const ldm
             far = fmax(far, fabs(distance));
         }
     }
-    within = 0x1p-24 * (count + 8) * 2;
+    within = 0x1p-24 * (16 + count / 16 + 8) * 2; /* 16 pixels are added up, then their sums */
     if (!(fabs(got[0] - mean) <= 0x1p-23 * fabs(mean) + within * far) ||
         !(fabs(got[m->c / 2] - deviation) <= within * count * far * far))
         check_fail(
