@@ -124,7 +124,7 @@ static void product(const attention_job *j, const float *a, size_t pitch, size_t
         .k = k,
         .b = b,
         .next = b + k * nr,
-        .pace = ldm_strip_pace(nr, ldm_ceil_div(rows, (size_t)j->kernels->mr)),
+        .pace = ldm_strip_pace(j->kernels, rows, nr),
         .out = {.first = true, .last = true, .y = y, .y_pitch = y_pitch, .cols = (int)columns},
     };
 

@@ -251,19 +251,13 @@ static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **r
     }
 }
 
-static size_t columns_of(const conv_job *job, size_t panel)
-{
-    const size_t nr = (size_t)job->kernels->nr, left = (size_t)job->desc->cout - panel * nr;
-
-    return left < nr ? left : nr;
-}
-
 /* Where the panel's outputs for the pixels from `pixel` on go. */
 static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, float *partial)
 {
     const ldm_conv_desc *d = job->desc;
     const ldm_conv_args *a = job->args;
-    const size_t column = panel * (size_t)job->kernels->nr;
+    const int nr = job->kernels->nr, left = d->cout - (int)panel * nr;
+    const size_t column = panel * (size_t)nr;
     const size_t sample = pixel / ((size_t)d->out_h * (size_t)d->out_w);
 
     return (ldm_tile_out){
@@ -273,7 +267,7 @@ static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, 
         .bias = a->bias ? a->bias + sample * a->bias_stride + column : NULL,
         .residual = a->residual.data ? a->residual.data + pixel * a->residual.pitch + column : NULL,
         .residual_pitch = a->residual.pitch,
-        .cols = (int)columns_of(job, panel),
+        .cols = left < nr ? left : nr,
     };
 }
 
@@ -327,7 +321,7 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
         .rows = count,
         .following = first,
         .next = job->args->packed + panel * nr * cin,
-        .pace = ldm_strip_pace(nr, ldm_ceil_div(count, (size_t)k->mr)),
+        .pace = ldm_strip_pace(k, count, nr),
         .out = outputs_of(job, panel, pixel, partial),
     };
     size_t c;

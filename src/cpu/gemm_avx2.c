@@ -36,10 +36,6 @@ TILE(6)
     {                                                                                              \
         kind##_1x##nv, kind##_2x##nv, kind##_3x##nv, kind##_4x##nv, kind##_5x##nv, kind##_6x##nv   \
     }
-#define OF_PANELS(kind)                                                                            \
-    {                                                                                              \
-        OF_ROWS(kind, 1), OF_ROWS(kind, 2)                                                         \
-    }
 
 void ldm_tile_avx2(const ldm_tile *t, int mr)
 {

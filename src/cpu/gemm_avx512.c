@@ -43,10 +43,6 @@ TILE(10)
         kind##_1x##nv, kind##_2x##nv, kind##_3x##nv, kind##_4x##nv, kind##_5x##nv, kind##_6x##nv,  \
             kind##_7x##nv, kind##_8x##nv, kind##_9x##nv, kind##_10x##nv                            \
     }
-#define OF_PANELS(kind)                                                                            \
-    {                                                                                              \
-        OF_ROWS(kind, 1), OF_ROWS(kind, 2)                                                         \
-    }
 
 void ldm_tile_avx512(const ldm_tile *t, int mr)
 {

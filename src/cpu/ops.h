@@ -87,15 +87,15 @@ static inline ldm_cut ldm_cut_of(size_t total, size_t most)
     return (ldm_cut){parts, total / parts, total % parts};
 }
 
-/* ldm_strip.pace with which a strip of so many tiles fetches n floats for each step of its k. */
-static inline size_t ldm_strip_pace(size_t n, size_t tiles)
-{
-    return ldm_ceil_div(n, tiles);
-}
-
 static inline size_t ldm_cut_part(const ldm_cut *c, size_t i)
 {
     return c->length + (i < c->longer);
+}
+
+/* ldm_strip.pace with which all tiles of a strip together fetch n floats for each step of its k. */
+static inline size_t ldm_strip_pace(const ldm_kernels *k, size_t rows, size_t n)
+{
+    return ldm_ceil_div(n, ldm_ceil_div(rows, (size_t)k->mr));
 }
 
 #endif

@@ -280,7 +280,7 @@ static void products(const wino_job *j, size_t begin, size_t end, size_t c, size
         .rows = end - begin,
         .k = n,
         .following = input_of(j, c / j->chunk_len, 0) + begin * j->chunk_len,
-        .pace = ldm_strip_pace(TAPS, ldm_ceil_div(end - begin, (size_t)k->mr)),
+        .pace = ldm_strip_pace(k, end - begin, TAPS),
         .out = {.first = c == 0, .cols = k->nr},
     };
     size_t i;

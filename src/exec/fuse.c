@@ -370,8 +370,7 @@ void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_
 
     if (!slabs->h || value == g->feature || !norm_reads(s, value))
         return;
-    s->moments[value].buffer =
-        new_buffer(s, (v->h - 1) / slabs->h + 1, (v->w - 1) / slabs->w + 1, 2 * v->c);
+    s->moments[value].buffer = new_buffer(s, (int)ldm_slab_count(slabs, v->h, v->w), 1, 2 * v->c);
     s->moments[value].slabs = *slabs;
 }
 
