@@ -10,7 +10,6 @@
 #include "base/checked.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define SMALL_PAGE ((size_t)4 << 10)
 
 /* The one mutable global of the library: a counter for tests that fail the n-th allocation. */
 static atomic_ulong alloc_calls;
@@ -99,15 +98,6 @@ void ldm_pages_free(void *p, size_t bytes)
         free(p);
     else
         munmap(p, bytes);
-}
-
-void ldm_pages_touch(void *p, size_t bytes)
-{
-    volatile unsigned char *at = p;
-    size_t i;
-
-    for (i = 0; i < bytes; i += SMALL_PAGE)
-        at[i] = 0;
 }
 
 bool ldm_grow(void *items, size_t *cap, size_t need, size_t elem_size)

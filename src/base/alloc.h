@@ -17,8 +17,6 @@ void ldm_free(void *p); /* NULL is fine */
  * gives them. Release with ldm_pages_free and the same size. NULL when there are none. */
 void *ldm_pages_alloc(size_t bytes);
 void ldm_pages_free(void *p, size_t bytes);
-/* Has the system provide the pages now rather than at the first write. */
-void ldm_pages_touch(void *p, size_t bytes);
 
 /* Makes room for `need` elements in a growing array, doubling: *items is reallocated, *cap updated.
  * Returns false when out of memory; the array stays as it was. */

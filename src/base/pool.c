@@ -27,12 +27,15 @@
 
 #define SPIN_ROUNDS 4000
 #define MAX_THREADS 4096
+#define HUGE_PAGE ((size_t)2 << 20)
+#define SMALL_PAGE ((size_t)4 << 10)
 
 typedef struct worker {
     ldm_pool *pool;
     pthread_t thread;
     int index;
-    _Atomic uint64_t ticket; /* of its share; job number << 32 | next index; odd numbers are closed */
+    _Atomic uint64_t
+        ticket; /* of its share; job number << 32 | next index; odd numbers are closed */
     char rest_of_lines[128]; /* no two tickets on one */
 } worker;
 
@@ -268,6 +271,29 @@ void ldm_pool_run(ldm_pool *p, size_t count, ldm_task_fn *fn, void *arg)
     while (atomic_load_explicit(&p->finished, memory_order_acquire) != count)
         pthread_cond_wait(&p->done, &p->lock);
     pthread_mutex_unlock(&p->lock);
+}
+
+typedef struct touch_job {
+    volatile unsigned char *pages;
+    size_t bytes;
+} touch_job;
+
+static void touch(void *arg, size_t index, int worker)
+{
+    const touch_job *j = arg;
+    const size_t end = (index + 1) * HUGE_PAGE < j->bytes ? (index + 1) * HUGE_PAGE : j->bytes;
+    size_t i;
+
+    (void)worker;
+    for (i = index * HUGE_PAGE; i < end; i += SMALL_PAGE)
+        j->pages[i] = 0;
+}
+
+void ldm_pool_touch(ldm_pool *p, void *pages, size_t bytes)
+{
+    touch_job j = {pages, bytes};
+
+    ldm_pool_run(p, (bytes + HUGE_PAGE - 1) / HUGE_PAGE, touch, &j);
 }
 
 int ldm_cpu_count(void)

@@ -134,7 +134,7 @@ ldm_status ldm_probe_bandwidth(ldm_pool *pool, double *bytes_per_s, ldm_error *e
     *bytes_per_s = 0;
     if (!block)
         return ldm_error_nomem(err, bytes, "measuring the memory");
-    ldm_pages_touch(block, bytes);
+    ldm_pool_touch(pool, block, bytes);
     for (i = 0; i < TRIES; i++) {
         begin = ldm_seconds();
         ldm_pool_run(pool, tasks, run_read, &j);

@@ -79,7 +79,7 @@ static ldm_status prepare(bench *b, ldm_error *err)
     b->image = ldm_calloc(channels * f * f * hw, sizeof *b->image);
     if (!b->x || !b->eps || !b->t || !b->image)
         return ldm_error_nomem(err, channels * f * f * hw * sizeof *b->image, "the benchmark");
-    ldm_pages_touch(b->arena, b->arena_floats * sizeof *b->arena); /* as a run does */
+    ldm_pool_touch(b->d.pool, b->arena, b->arena_floats * sizeof *b->arena); /* as a run does */
     ldm_rng_seed(&rng, 42);
     ldm_rng_randn(&rng, b->x, x);
     for (i = 0; i < n; i++)

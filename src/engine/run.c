@@ -191,7 +191,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
         (j->cache > 1 && (!r->shallow || !r->feature)) || (j->mask && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
-    ldm_pages_touch(r->arena, r->unet_bytes); /* not in the first step */
+    ldm_pool_touch(r->pool, r->arena, r->unet_bytes); /* not in the first step */
     return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f), &r->picture,
                               err);
 }
