@@ -1,7 +1,7 @@
 /* Direct convolution as an indirect matrix product. The rows of A are not gathered: a table of
  * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
  * where the tap lies outside. Stride, padding and upsampling are nothing but another table. With a
- * kernel of 1 the rows are the pixels as they lie, and no table is needed; the weights, too, stay
+ * kernel of 1 the rows are the pixels as they lie, and no table is needed; large weights, too, stay
  * as they lie in the checkpoint, and each task packs what it needs of them, which takes 3 to 9 % of
  * its time but no memory.
  *
@@ -16,6 +16,8 @@
 #include "base/error.h"
 #include "cpu/conv_impl.h"
 #include "cpu/onednn.h"
+
+#define LATE_FLOATS (640 << 10) /* 2.5 MB */
 
 typedef struct conv_job {
     const ldm_kernels *kernels;
@@ -44,10 +46,12 @@ static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
     return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
 }
 
-/* With a kernel of 1 the weights stay as they are. */
+/* Large weights of a kernel of 1 stay as they are: what is packed at load is memory of our own,
+ * whose first touch takes longer than all else on a machine that is short of it, and packing what
+ * is not large takes too much of an evaluation where many pixels' blocks each do it. */
 static bool packs_late(const ldm_conv_desc *d)
 {
-    return d->kernel == 1;
+    return d->kernel == 1 && (size_t)d->cin * (size_t)d->cout >= LATE_FLOATS;
 }
 
 /* Partial sums, then a chunk of a panel's weights, if they are packed late, then the pointer table.

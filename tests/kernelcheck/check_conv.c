@@ -23,6 +23,13 @@ typedef struct conv_case {
     char text[200];
 } conv_case;
 
+typedef enum case_kind {
+    SMALL,
+    MANY_CHANNELS,
+    MANY_PIXELS, /* so that each worker has tiles of its own */
+    LARGE_MATRIX /* kernel 1, with weights that are packed where they are used */
+} case_kind;
+
 /* in, summed in double over the whole window. */
 static void naive(const conv_case *t, ldm_view *y)
 {
@@ -238,10 +245,10 @@ static void normalise(check *k, conv_case *t)
     }
 }
 
-/* large: many channels; wide: many pixels, so that each worker has tiles of its own. */
-static void make_case(check *k, conv_case *t, bool large, bool wide)
+static void make_case(check *k, conv_case *t, case_kind kind)
 {
     ldm_conv_desc *d = &t->d;
+    const bool large = kind == MANY_CHANNELS || kind == LARGE_MATRIX, wide = kind == MANY_PIXELS;
     const int n = check_int(k, 1, 3), most = large ? 600 : wide ? 24 : 70;
     size_t rows;
 
@@ -249,6 +256,11 @@ static void make_case(check *k, conv_case *t, bool large, bool wide)
     d->cin = channels(k, most);
     d->cout = channels(k, large ? 100 : wide ? 40 : 70);
     d->kernel = check_int(k, 0, large ? 5 : 2) ? 3 : 1;
+    if (kind == LARGE_MATRIX) {
+        d->kernel = 1;
+        d->cin = check_int(k, 700, 900);
+        d->cout = check_int(k, 940, 1000);
+    }
     d->stride = d->kernel == 3 && check_int(k, 0, large ? 5 : 2) == 0 ? 2 : 1;
     d->upsample = d->stride == 1 && check_int(k, 0, 3) == 0;
     d->in_h = wide ? check_int(k, 30, 70) : check_int(k, 1, large ? 7 : 19);
@@ -328,7 +340,7 @@ static double tolerance(const conv_case *t)
     return 8 * 0x1p-24 * (m / 3 + 2) * (t->precision == LDM_PRECISION_EXACT ? 1 : 16);
 }
 
-static void one_case(check *k, bool large, bool wide)
+static void one_case(check *k, case_kind kind)
 {
     conv_case t;
     char what[sizeof t.text + 32];
@@ -336,7 +348,7 @@ static void one_case(check *k, bool large, bool wide)
     ldm_slabs slabs = {0, 0};
     int threads, i;
 
-    make_case(k, &t, large, wide);
+    make_case(k, &t, kind);
     memcpy(what, t.text, sizeof t.text);
     k->what = what;
     want = guarded_copy(&t.y);
@@ -384,8 +396,10 @@ static void one_case(check *k, bool large, bool wide)
 
 void check_conv(check *k)
 {
+    static const case_kind kinds[] = {SMALL, SMALL,        SMALL, MANY_PIXELS,
+                                      SMALL, LARGE_MATRIX, SMALL, MANY_CHANNELS};
     int i;
 
     for (i = 0; i < k->rounds; i++)
-        one_case(k, i % 8 == 7, i % 8 == 3);
+        one_case(k, kinds[i % 8]);
 }
