@@ -17,7 +17,7 @@
 #include "cpu/conv_impl.h"
 #include "cpu/onednn.h"
 
-#define LATE_FLOATS (640 << 10) /* 2.5 MB */
+#define LATE_FLOATS (1 << 20) /* 4 MB */
 
 typedef struct conv_job {
     const ldm_kernels *kernels;

@@ -258,8 +258,8 @@ static void make_case(check *k, conv_case *t, case_kind kind)
     d->kernel = check_int(k, 0, large ? 5 : 2) ? 3 : 1;
     if (kind == LARGE_MATRIX) {
         d->kernel = 1;
-        d->cin = check_int(k, 700, 900);
-        d->cout = check_int(k, 940, 1000);
+        d->cin = check_int(k, 1030, 1100);
+        d->cout = check_int(k, 1020, 1060);
     }
     d->stride = d->kernel == 3 && check_int(k, 0, large ? 5 : 2) == 0 ? 2 : 1;
     d->upsample = d->stride == 1 && check_int(k, 0, 3) == 0;
