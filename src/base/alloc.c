@@ -9,8 +9,6 @@
 
 #include "base/checked.h"
 
-#define HUGE_PAGE ((size_t)2 << 20)
-
 /* The one mutable global of the library: a counter for tests that fail the n-th allocation. */
 static atomic_ulong alloc_calls;
 static atomic_ulong alloc_fail;
@@ -74,7 +72,7 @@ void *ldm_pages_alloc(size_t bytes)
 
     if (must_fail())
         return NULL;
-    if (bytes < HUGE_PAGE) {
+    if (bytes < LDM_HUGE_PAGE) {
         /* Small blocks come from the heap, where sanitizers watch their ends. */
         if (posix_memalign(&p, 64, bytes ? bytes : 64))
             return NULL;
@@ -94,7 +92,7 @@ void ldm_pages_free(void *p, size_t bytes)
 {
     if (!p)
         return;
-    if (bytes < HUGE_PAGE)
+    if (bytes < LDM_HUGE_PAGE)
         free(p);
     else
         munmap(p, bytes);

@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes of memory that a system provides at a time: the larger where it can. */
+#define LDM_SMALL_PAGE ((size_t)4 << 10)
+#define LDM_HUGE_PAGE ((size_t)2 << 20)
+
 void *ldm_malloc(size_t bytes);
 void *ldm_calloc(size_t count, size_t size); /* zeroed */
 void *ldm_reallocarray(void *p, size_t count, size_t size); /* p stays valid on failure */

@@ -27,15 +27,12 @@
 
 #define SPIN_ROUNDS 4000
 #define MAX_THREADS 4096
-#define HUGE_PAGE ((size_t)2 << 20)
-#define SMALL_PAGE ((size_t)4 << 10)
 
 typedef struct worker {
     ldm_pool *pool;
     pthread_t thread;
     int index;
-    _Atomic uint64_t
-        ticket; /* of its share; job number << 32 | next index; odd numbers are closed */
+    _Atomic uint64_t ticket; /* of its share; job << 32 | next index; odd jobs are closed */
     char rest_of_lines[128]; /* no two tickets on one */
 } worker;
 
@@ -281,11 +278,12 @@ typedef struct touch_job {
 static void touch(void *arg, size_t index, int worker)
 {
     const touch_job *j = arg;
-    const size_t end = (index + 1) * HUGE_PAGE < j->bytes ? (index + 1) * HUGE_PAGE : j->bytes;
+    const size_t end =
+        (index + 1) * LDM_HUGE_PAGE < j->bytes ? (index + 1) * LDM_HUGE_PAGE : j->bytes;
     size_t i;
 
     (void)worker;
-    for (i = index * HUGE_PAGE; i < end; i += SMALL_PAGE)
+    for (i = index * LDM_HUGE_PAGE; i < end; i += LDM_SMALL_PAGE)
         j->pages[i] = 0;
 }
 
@@ -293,7 +291,7 @@ void ldm_pool_touch(ldm_pool *p, void *pages, size_t bytes)
 {
     touch_job j = {pages, bytes};
 
-    ldm_pool_run(p, (bytes + HUGE_PAGE - 1) / HUGE_PAGE, touch, &j);
+    ldm_pool_run(p, (bytes + LDM_HUGE_PAGE - 1) / LDM_HUGE_PAGE, touch, &j);
 }
 
 int ldm_cpu_count(void)

@@ -33,7 +33,6 @@ typedef struct conv_job {
     size_t panel_group;        /* panels per task */
     bool panel_major;          /* consecutive tasks share the panel, not the pixels */
     bool as_they_lie;          /* output pixel i is made of input pixel i alone */
-    bool as_is;                /* weights are packed where they are used */
 } conv_job;
 
 static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
@@ -54,15 +53,19 @@ static bool packs_late(const ldm_conv_desc *d)
     return d->kernel == 1 && (size_t)d->cin * (size_t)d->cout >= LATE_FLOATS;
 }
 
-/* Partial sums, then a chunk of a panel's weights, if they are packed late, then the pointer table.
- */
+/* A chunk of a panel's weights, where they are packed late. */
+static size_t late_floats(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return packs_late(d) ? chunk_length(k, d) * (size_t)k->nr : 0;
+}
+
+/* Partial sums, then weights that are packed late, then the pointer table. */
 static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 {
     size_t pixels = (size_t)k->block_pixels, taps = (size_t)(d->kernel * d->kernel);
     size_t pointers = pixels * taps * sizeof(float *) / sizeof(float);
-    size_t weights = packs_late(d) ? chunk_length(k, d) : 0;
 
-    return ldm_round_up((pixels + weights) * (size_t)k->nr + pointers, 16);
+    return ldm_round_up(pixels * (size_t)k->nr + late_floats(k, d) + pointers, 16);
 }
 
 /* Seconds that a convolution takes by each algorithm, up to a common factor, on two cores of a
@@ -266,13 +269,19 @@ static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **r
     }
 }
 
+static int columns_of(const conv_job *job, size_t panel)
+{
+    const int nr = job->kernels->nr, left = job->desc->cout - (int)panel * nr;
+
+    return left < nr ? left : nr;
+}
+
 /* Where the panel's outputs for the pixels from `pixel` on go. */
 static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, float *partial)
 {
     const ldm_conv_desc *d = job->desc;
     const ldm_conv_args *a = job->args;
-    const int nr = job->kernels->nr, left = d->cout - (int)panel * nr;
-    const size_t column = panel * (size_t)nr;
+    const size_t column = panel * (size_t)job->kernels->nr;
     const size_t sample = pixel / ((size_t)d->out_h * (size_t)d->out_w);
 
     return (ldm_tile_out){
@@ -282,7 +291,7 @@ static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, 
         .bias = a->bias ? a->bias + sample * a->bias_stride + column : NULL,
         .residual = a->residual.data ? a->residual.data + pixel * a->residual.pitch + column : NULL,
         .residual_pitch = a->residual.pitch,
-        .cols = left < nr ? left : nr,
+        .cols = columns_of(job, panel),
     };
 }
 
@@ -290,15 +299,14 @@ static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, 
 static const float *weights_of(const conv_job *job, size_t panel, size_t c, size_t n, float *buffer)
 {
     const ldm_kernels *k = job->kernels;
-    const ldm_conv_desc *d = job->desc;
-    const size_t cin = (size_t)d->cin, nr = (size_t)k->nr, left = (size_t)d->cout - panel * nr;
+    const size_t cin = (size_t)job->desc->cin, nr = (size_t)k->nr;
 
-    if (!job->as_is)
+    if (!packs_late(job->desc))
         return job->args->packed + (panel * cin + c) * job->taps * nr;
     k->pack(&(ldm_pack){
         .src = job->args->packed + panel * nr * cin + c,
         .src_stride = cin,
-        .rows = left < nr ? (int)left : k->nr,
+        .rows = columns_of(job, panel),
         .taps = 1,
         .cin = n,
         .chunk_len = n,
@@ -392,8 +400,7 @@ static void conv_task(void *arg, size_t index, int worker)
     const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
     float *partial = job->worker_scratch + (size_t)worker * job->worker_floats;
     float *buffer = partial + k->block_pixels * k->nr;
-    const float **rows =
-        (const float **)(void *)(buffer + (job->as_is ? job->chunk_len * (size_t)k->nr : 0));
+    const float **rows = (const float **)(void *)(buffer + late_floats(k, job->desc));
     size_t i, start, mr, panel, end;
 
     for (i = start = 0; i < tiles.parts && !job->as_they_lie; i++, start += mr) {
@@ -459,7 +466,6 @@ static void direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm
         .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,
         .as_they_lie = d->kernel == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
                        !d->upsample && d->in_h == d->out_h && d->in_w == d->out_w,
-        .as_is = plan->as_is,
     };
 
     memset(ctx->scratch, 0, ldm_conv_zero_floats(d) * sizeof(float));

@@ -116,7 +116,7 @@ static ldm_status copy_vector(const fill_job *j, int tensor, float *dst, bool ad
 /* Read from the disk, if need be, and into the page table: now, and not while a step runs. */
 static void touch(const float *p, size_t floats)
 {
-    const size_t page = 4096 / sizeof *p;
+    const size_t page = LDM_SMALL_PAGE / sizeof *p;
     const volatile float *at = p;
     size_t i;
 
