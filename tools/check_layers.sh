@@ -1,6 +1,7 @@
 #!/bin/sh
-# Holds the source against docs/ARCHITECTURE.md: a room includes only rooms to its left (tests beside
-# the code may reach further), the command line only include/ldm; no file is longer than 800 lines;
+# Holds the source against src/rooms.txt: a room includes only rooms of a lower level (tests beside
+# the code may reach further), a front end only include/ldm and base; no file is longer than 800 lines;
+# no two files of the code have the same name;
 # every header compiles alone, the public ones as C++ too where there is a C++ compiler.
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,13 +13,12 @@ bad=0
 awk '
 function fail(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; bad = 1 }
 BEGIN {
-    rank["base"] = 0
-    rank["config"] = rank["checkpoint"] = rank["image"] = rank["sample"] = rank["tokenize"] = 1
-    rank["spec"] = 2
-    rank["audit"] = rank["exec"] = 3
-    rank["cpu"] = 4
-    rank["engine"] = 5
-    rank["cli"] = 6
+    while ((getline line < "src/rooms.txt") > 0) {
+        if (line !~ /^[a-z]/) continue
+        split(line, column, / *[|] */)
+        rank[column[1]] = column[2]
+        kind[column[1]] = column[3]
+    }
 }
 FNR == 1 {
     split(FILENAME, part, "/")
@@ -33,18 +33,21 @@ room == "" { next }
     sub(/^[^<"]*[<"]/, "", name)
     sub(/[>"].*$/, "", name)
     quoted = $0 ~ /include[ \t]*"/
-    if (name == "ldm/ldm.h" && room != "engine" && room != "cli")
-        fail("only engine and cli include ldm/ldm.h")
+    if (name ~ /^ldm\// && name != "ldm/error.h" && kind[room] == "room")
+        fail(room " is below the public interface and must not include " name)
     if (!quoted || is_test || index(name, "/") == 0) next
     to = name
     sub(/\/.*/, "", to)
     if (to == room) next
     if (!(to in rank)) fail("\"" name "\" is in no room")
-    else if (room == "cli") fail("cli includes only ldm/*.h, not \"" name "\"")
+    else if (kind[room] == "front" && to != "base") fail(room " includes only ldm/*.h and base, not \"" name "\"")
     else if (rank[to] >= rank[room]) fail(room " must not include \"" name "\"")
 }
 END { exit bad }
 ' $sources || bad=1
+
+twice=$(echo "$sources" | grep -v '^include/' | sed 's|.*/||' | sort | uniq -d)
+[ -z "$twice" ] || { echo "more than one file is called:" $twice; bad=1; }
 
 cc=${CC:-cc}
 said=$(mktemp)

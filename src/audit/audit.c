@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 
 /* load_state_dict takes a one-element vector for a 0-d buffer (files from before PyTorch 0.4). */
-bool ldm_audit_same_shape(const ldm_tensor_spec *want, const ldm_tensor_info *have)
+bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *have)
 {
     int i;
 
@@ -23,12 +23,12 @@ bool ldm_audit_same_shape(const ldm_tensor_spec *want, const ldm_tensor_info *ha
     return true;
 }
 
-bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_spec *t)
+bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t)
 {
-    return a->priv->run_uses[t - a->spec->tensors];
+    return a->priv->run_uses[t - a->network->tensors];
 }
 
-const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_spec *t)
+const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t)
 {
     if (ldm_audit_run_uses(a, t))
         return NULL;
@@ -47,7 +47,7 @@ const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_spec *t)
     }
 }
 
-static bool has_shadows(const ldm_spec *s, const ldm_ckpt *ck)
+static bool has_shadows(const ldm_network *s, const ldm_ckpt *ck)
 {
     int i;
 
@@ -64,9 +64,9 @@ static bool has_shadows(const ldm_spec *s, const ldm_ckpt *ck)
 static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
 {
     ldm_effective *e = &a->effective;
-    bool shadows = has_shadows(a->spec, a->ckpt);
+    bool shadows = has_shadows(a->network, a->ckpt);
 
-    if (ema == 1 && !a->spec->diffusion.use_ema)
+    if (ema == 1 && !a->network->diffusion.use_ema)
         return ldm_error_set(
             err, LDM_ERR_USAGE,
             "--ema: the configuration says use_ema: false, so its model has no EMA "
@@ -77,14 +77,14 @@ static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
                              "leave it out to use the raw weights",
                              ldm_ckpt_path(a->ckpt));
     a->priv->ema_asked = ema;
-    e->ema = ema == 1 || (ema == -1 && a->spec->diffusion.use_ema && shadows);
+    e->ema = ema == 1 || (ema == -1 && a->network->diffusion.use_ema && shadows);
     if (ema == 1)
         e->ema_reason = "--ema was given";
     else if (ema == 0)
         e->ema_reason = "--no-ema was given";
     else if (e->ema)
         e->ema_reason = "use_ema is true and the file has model_ema.*";
-    else if (a->spec->diffusion.use_ema)
+    else if (a->network->diffusion.use_ema)
         e->ema_reason =
             "the file has no model_ema.* (the original would sample with random shadows)";
     else
@@ -96,12 +96,12 @@ static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
  * buffer counts too where nothing else gives the number: its true value cannot be computed. */
 static void mark_used(ldm_audit *a)
 {
-    const ldm_spec *s = a->spec;
-    const ldm_setting *scale = ldm_spec_setting(s, "scale_factor");
+    const ldm_network *s = a->network;
+    const ldm_setting *scale = ldm_network_setting(s, "scale_factor");
     int i;
 
     for (i = 0; i < s->tensor_count; i++) {
-        const ldm_tensor_spec *t = &s->tensors[i];
+        const ldm_tensor_decl *t = &s->tensors[i];
 
         if (t->component == LDM_COMPONENT_UNET && (t->used & LDM_USED_UNET))
             a->priv->run_uses[a->effective.ema && t->ema >= 0 ? t->ema : i] = true;
@@ -114,12 +114,12 @@ static void mark_used(ldm_audit *a)
 
 static void match(ldm_audit *a)
 {
-    const ldm_spec *s = a->spec;
+    const ldm_network *s = a->network;
     size_t i;
     int k;
 
     for (k = 0; k < s->tensor_count; k++) {
-        const ldm_tensor_spec *t = &s->tensors[k];
+        const ldm_tensor_decl *t = &s->tensors[k];
         const ldm_tensor_info *have = ldm_ckpt_find(a->ckpt, t->name);
 
         if (!have) {
@@ -139,7 +139,7 @@ static void match(ldm_audit *a)
     for (i = 0; i < a->checkpoint_keys; i++) {
         const ldm_tensor_info *t = ldm_ckpt_at(a->ckpt, i);
 
-        if (ldm_spec_find(s, t->name) < 0)
+        if (ldm_network_find(s, t->name) < 0)
             a->unexpected[a->unexpected_count++] = t;
     }
     a->initialised = a->policy.init_missing ? a->run_missing : 0;
@@ -188,7 +188,7 @@ static void recover_linear(ldm_schedule_check *c, const float *file, int n, doub
 
 static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
 {
-    const ldm_diffusion_config *d = &a->spec->diffusion;
+    const ldm_diffusion_config *d = &a->network->diffusion;
     const ldm_tensor_info *t = ldm_ckpt_find(a->ckpt, "alphas_cumprod");
     ldm_schedule_check *c = &a->priv->schedule;
     int n = d->timesteps, i;
@@ -240,7 +240,7 @@ static ldm_status read_scale(ldm_audit *a, ldm_error *err)
     float value;
     ldm_status st;
 
-    a->effective.scale_factor = a->spec->diffusion.scale_factor;
+    a->effective.scale_factor = a->network->diffusion.scale_factor;
     if (!t || t->numel != 1)
         return LDM_OK;
     st = ldm_ckpt_read_f32(a->ckpt, t, &value, err);
@@ -248,7 +248,7 @@ static ldm_status read_scale(ldm_audit *a, ldm_error *err)
         return st;
     a->priv->file_has_scale = true;
     a->priv->file_scale = value;
-    if (a->spec->diffusion.scale_by_std) {
+    if (a->network->diffusion.scale_by_std) {
         if (!isfinite(value) || value == 0)
             return ldm_error_set(err, LDM_ERR_NUMERIC,
                                  "%s: the buffer scale_factor holds %g; latents are divided by it, "
@@ -266,8 +266,8 @@ static ldm_status check_weights(const ldm_audit *a, ldm_error *err)
 {
     int k, d;
 
-    for (k = 0; k < a->spec->tensor_count; k++) {
-        const ldm_tensor_spec *t = &a->spec->tensors[k];
+    for (k = 0; k < a->network->tensor_count; k++) {
+        const ldm_tensor_decl *t = &a->network->tensors[k];
         const ldm_tensor_info *have = a->priv->run_uses[k] && t->component != LDM_COMPONENT_SCHEDULE
                                           ? ldm_ckpt_find(a->ckpt, t->name)
                                           : NULL;
@@ -296,7 +296,7 @@ static ldm_status check_weights(const ldm_audit *a, ldm_error *err)
 /* The lists, each as long as it can ever get. */
 static bool allocate(ldm_audit *a)
 {
-    size_t model = (size_t)a->spec->tensor_count, file = ldm_ckpt_count(a->ckpt);
+    size_t model = (size_t)a->network->tensor_count, file = ldm_ckpt_count(a->ckpt);
     ldm_arena *arena = a->priv->arena;
 
     a->model_keys = model;
@@ -308,7 +308,7 @@ static bool allocate(ldm_audit *a)
     return a->priv->run_uses && a->missing && a->mismatched && a->unexpected;
 }
 
-ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
+ldm_status ldm_audit_create(const ldm_network *network, const ldm_ckpt *ckpt, int ema,
                             const ldm_load_policy *policy, ldm_audit **out, ldm_error *err)
 {
     ldm_audit *a = ldm_calloc(1, sizeof *a);
@@ -323,11 +323,11 @@ ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
         ldm_audit_free(a);
         return ldm_error_nomem(err, sizeof *a, "the audit");
     }
-    a->spec = spec;
+    a->network = network;
     a->ckpt = ckpt;
     if (policy)
         a->policy = *policy;
-    a->effective.cross_attention = spec->unet.use_spatial_transformer;
+    a->effective.cross_attention = network->unet.use_spatial_transformer;
     if (!allocate(a)) {
         st = ldm_error_nomem(err, ldm_ckpt_count(ckpt) * sizeof(void *), "the lists of keys");
         goto fail;
@@ -365,7 +365,7 @@ void ldm_audit_free(ldm_audit *a)
 /* The first tensor at fault, in state_dict order, as "NAME is missing" or with both shapes. */
 static void first_fault(const ldm_audit *a, ldm_str *out)
 {
-    const ldm_tensor_spec *missing = NULL;
+    const ldm_tensor_decl *missing = NULL;
     const ldm_shape_mismatch *wrong = NULL;
     size_t i;
 
@@ -374,7 +374,7 @@ static void first_fault(const ldm_audit *a, ldm_str *out)
             missing = a->missing[i];
     }
     for (i = 0; i < a->mismatched_count && !wrong; i++) {
-        const ldm_tensor_spec *t = a->mismatched[i].expected;
+        const ldm_tensor_decl *t = a->mismatched[i].expected;
 
         if (ldm_audit_run_uses(a, t) || strcmp(t->name, "alphas_cumprod") == 0)
             wrong = &a->mismatched[i];

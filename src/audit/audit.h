@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "checkpoint/checkpoint.h"
 #include "config/config.h"
-#include "spec/spec.h"
+#include "network/network.h"
 
 /* Settings that no tensor's shape shows, as a run with this checkpoint will use them. A buffer in
  * the checkpoint goes before the YAML, the YAML before the default. */
@@ -36,16 +36,16 @@ typedef struct ldm_audit_given {
 } ldm_audit_given;
 
 typedef struct ldm_shape_mismatch {
-    const ldm_tensor_spec *expected;
+    const ldm_tensor_decl *expected;
     const ldm_tensor_info *found;
 } ldm_shape_mismatch;
 
 typedef struct ldm_audit {
-    const ldm_spec *spec;
+    const ldm_network *network;
     const ldm_ckpt *ckpt;
     ldm_effective effective;
 
-    const ldm_tensor_spec **missing; /* in state_dict order */
+    const ldm_tensor_decl **missing; /* in state_dict order */
     size_t missing_count;
     const ldm_tensor_info **unexpected; /* in file order */
     size_t unexpected_count;
@@ -70,8 +70,8 @@ typedef struct ldm_audit {
 /* LDM_ERR_MISMATCH, too, where a weight that a run reads is not of floating-point numbers, or one
  * element under many indices. ema: -1 auto (use_ema of the config, if the file has the shadows), 0
  * raw, 1 EMA (LDM_ERR_MISMATCH if the file has none, LDM_ERR_USAGE if the configuration says
- * use_ema: false). spec and ckpt must outlive the audit. */
-ldm_status ldm_audit_create(const ldm_spec *spec, const ldm_ckpt *ckpt, int ema,
+ * use_ema: false). network and ckpt must outlive the audit. */
+ldm_status ldm_audit_create(const ldm_network *network, const ldm_ckpt *ckpt, int ema,
                             const ldm_load_policy *policy, ldm_audit **out, ldm_error *err);
 void ldm_audit_free(ldm_audit *a); /* NULL is fine */
 
@@ -95,10 +95,11 @@ typedef struct ldm_inspect_report {
     bool json, all, keys, shapes, colour;
 } ldm_inspect_report;
 
-/* `ldm inspect` of a checkpoint, and of a configuration (spec NULL where it describes no model). */
+/* `ldm inspect` of a checkpoint, and of a configuration (network NULL where it describes no model).
+ */
 ldm_status ldm_inspect_checkpoint(const ldm_ckpt *ck, const ldm_inspect_report *r, ldm_str *out,
                                   ldm_error *err);
-ldm_status ldm_inspect_config(const ldm_config *cfg, const ldm_spec *spec,
+ldm_status ldm_inspect_config(const ldm_config *cfg, const ldm_network *network,
                               const ldm_inspect_report *r, ldm_str *out, ldm_error *err);
 
 #endif

@@ -66,9 +66,9 @@ static void keys_are_in_the_order_of_state_dict(void **state)
     int i;
 
     (void)state;
-    assert_int_equal(m.spec->tensor_count, json_array_size(keys));
-    for (i = 0; i < m.spec->tensor_count; i++)
-        assert_string_equal(m.spec->tensors[i].name,
+    assert_int_equal(m.network->tensor_count, json_array_size(keys));
+    for (i = 0; i < m.network->tensor_count; i++)
+        assert_string_equal(m.network->tensors[i].name,
                             json_string_value(json_array_get(keys, (size_t)i)));
     test_model_free(&m);
     json_decref(expected);
@@ -82,7 +82,7 @@ static json_t *check(const char *config, const char *ckpt)
     ldm_audit *a;
     json_t *j;
 
-    if (ldm_audit_create(m.spec, ck, -1, NULL, &a, &err))
+    if (ldm_audit_create(m.network, ck, -1, NULL, &a, &err))
         fail_msg("%s: %s", config, err.msg);
     assert_true(a->fits);
     j = test_check_json(a, false);
@@ -163,7 +163,7 @@ static void full_size_has_the_published_counts(void **state)
     json_t *j, *parts;
 
     (void)state;
-    assert_int_equal(ldm_inspect_config(m.cfg, m.spec, &r, &out, &err), LDM_OK);
+    assert_int_equal(ldm_inspect_config(m.cfg, m.network, &r, &out, &err), LDM_OK);
     j = json_loads(out.data, 0, NULL);
     parts = json_object_get(j, "components");
     assert_int_equal(json_integer_value(json_object_get(

@@ -61,7 +61,7 @@ static void same_file_matches_whole(void **state)
     (void)state;
     assert_true(b.a->fits);
     assert_true(b.a->effective.ema);
-    assert_int_equal(b.a->matching, b.asked.spec->tensor_count);
+    assert_int_equal(b.a->matching, b.asked.network->tensor_count);
     assert_int_equal(test_list_size(j, "missing"), 0);
     assert_int_equal(test_list_size(j, "unexpected"), 0);
     assert_int_equal(test_list_size(j, "shape_mismatch"), 0);
@@ -157,7 +157,7 @@ static void absent_ema_means_raw_weights(void **state)
     assert_string_equal(text_at(json_object_get(j, "components"), "model_ema", "status"),
                         "MISSING");
     json_decref(j);
-    assert_int_equal(ldm_audit_create(b.asked.spec, b.ck, 1, NULL, &a, &err), LDM_ERR_MISMATCH);
+    assert_int_equal(ldm_audit_create(b.asked.network, b.ck, 1, NULL, &a, &err), LDM_ERR_MISMATCH);
     assert_null(a);
     test_contains(err.msg, "no model_ema.* tensors");
     test_bench_free(&b);
@@ -186,7 +186,7 @@ static void ema_alone_is_enough_where_it_is_used(void **state)
     j = test_check_json(b.a, false);
     assert_false(b.a->fits);
     assert_string_equal(test_remedy(j, "ema_only"), "--set model.params.use_ema=true");
-    assert_int_equal(ldm_audit_create(b.asked.spec, b.ck, 1, NULL, &a, &err), LDM_ERR_USAGE);
+    assert_int_equal(ldm_audit_create(b.asked.network, b.ck, 1, NULL, &a, &err), LDM_ERR_USAGE);
     test_contains(err.msg, "model.params.use_ema=true");
     json_decref(j);
     test_bench_free(&b);
@@ -464,7 +464,7 @@ static void weights_are_floats(void **state)
 
     (void)state;
     assert_true(b.a->fits); /* the shadows are used */
-    assert_int_equal(ldm_audit_create(b.asked.spec, b.ck, 0, NULL, &a, &err), LDM_ERR_MISMATCH);
+    assert_int_equal(ldm_audit_create(b.asked.network, b.ck, 0, NULL, &a, &err), LDM_ERR_MISMATCH);
     assert_null(a);
     test_contains(err.msg, "'model.diffusion_model.out.2.bias' has elements of type u8");
     assert_true(err.offset > 0);
@@ -497,7 +497,7 @@ static ldm_status everything(const test_model *m, const ldm_ckpt *ck, ldm_error 
     ldm_inspect_report plain = {.all = true}, json = {.json = true}, shapes = {.shapes = true};
     ldm_str out = {.data = NULL};
     ldm_audit *a;
-    ldm_status st = ldm_audit_create(m->spec, ck, 0, NULL, &a, err);
+    ldm_status st = ldm_audit_create(m->network, ck, 0, NULL, &a, err);
 
     if (!st)
         st = ldm_audit_text(a, &r, &out, err);
@@ -510,11 +510,11 @@ static ldm_status everything(const test_model *m, const ldm_ckpt *ck, ldm_error 
     if (!st)
         st = ldm_inspect_checkpoint(ck, &json, &out, err);
     if (!st)
-        st = ldm_inspect_config(m->cfg, m->spec, &plain, &out, err);
+        st = ldm_inspect_config(m->cfg, m->network, &plain, &out, err);
     if (!st)
-        st = ldm_inspect_config(m->cfg, m->spec, &json, &out, err);
+        st = ldm_inspect_config(m->cfg, m->network, &json, &out, err);
     if (!st)
-        st = ldm_inspect_config(m->cfg, m->spec, &shapes, &out, err);
+        st = ldm_inspect_config(m->cfg, m->network, &shapes, &out, err);
     ldm_audit_free(a);
     ldm_str_free(&out);
     return st;

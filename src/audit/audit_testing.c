@@ -65,7 +65,7 @@ static void finish(test_model *m, const char *const *overrides)
         if (ldm_config_set(m->cfg, overrides[i], &err))
             fail_msg("%s", err.msg);
     }
-    if (ldm_spec_create(m->cfg, &m->spec, &err))
+    if (ldm_network_create(m->cfg, &m->network, &err))
         fail_msg("%s", err.msg);
 }
 
@@ -94,7 +94,7 @@ test_model test_model_load(const char *path, const char *const *overrides)
 
 void test_model_free(test_model *m)
 {
-    ldm_spec_free(m->spec);
+    ldm_network_free(m->network);
     ldm_config_free(m->cfg);
 }
 
@@ -119,7 +119,7 @@ static void put_tensor(writer *w, const char *name, int ndim, const int64_t *sha
     ldm_str_append(&w->data, (const char *)values, bytes);
 }
 
-static void fill_schedule(const ldm_spec *s, float *f32)
+static void fill_schedule(const ldm_network *s, float *f32)
 {
     size_t n = (size_t)s->diffusion.timesteps;
     double *betas = ldm_calloc(n, sizeof *betas), *f64 = ldm_calloc(n, sizeof *f64);
@@ -131,8 +131,8 @@ static void fill_schedule(const ldm_spec *s, float *f32)
     ldm_free(f64);
 }
 
-static void put_spec_tensor(writer *w, const ldm_spec *spec, const ldm_tensor_spec *t,
-                            const test_edit *e)
+static void put_network_tensor(writer *w, const ldm_network *network, const ldm_tensor_decl *t,
+                               const test_edit *e)
 {
     float *values = ldm_calloc((size_t)t->numel, sizeof *values);
     char buf[512];
@@ -145,14 +145,14 @@ static void put_spec_tensor(writer *w, const ldm_spec *spec, const ldm_tensor_sp
             values[i] = e->fill_value;
     }
     if (e->schedule && strcmp(t->name, "alphas_cumprod") == 0)
-        fill_schedule(spec, values);
+        fill_schedule(network, values);
     if (name)
         put_tensor(w, name, t->ndim, t->shape, values, t->numel,
                    e->as_bytes && !strcmp(t->name, e->as_bytes));
     ldm_free(values);
 }
 
-ldm_ckpt *test_ckpt_create(const ldm_spec *spec, const test_edit *edit, void **data)
+ldm_ckpt *test_ckpt_create(const ldm_network *network, const test_edit *edit, void **data)
 {
     static const test_edit none;
     static const float zeros[6];
@@ -165,8 +165,8 @@ ldm_ckpt *test_ckpt_create(const ldm_spec *spec, const test_edit *edit, void **d
     int i;
 
     ldm_str_puts(&w.header, "{");
-    for (i = 0; i < spec->tensor_count; i++)
-        put_spec_tensor(&w, spec, &spec->tensors[i], e);
+    for (i = 0; i < network->tensor_count; i++)
+        put_network_tensor(&w, network, &network->tensors[i], e);
     if (e->extra)
         put_tensor(&w, e->extra, 2, shape, zeros, 6, false);
     if (e->add_scale)
@@ -229,8 +229,8 @@ test_bench test_bench_create(const char *const *trained, const char *const *aske
 
     b.trained = test_model_create(test_yaml, trained);
     b.asked = test_model_create(test_yaml, asked);
-    b.ck = test_ckpt_create(b.trained.spec, edit, &b.data);
-    if (ldm_audit_create(b.asked.spec, b.ck, ema, NULL, &b.a, &err))
+    b.ck = test_ckpt_create(b.trained.network, edit, &b.data);
+    if (ldm_audit_create(b.asked.network, b.ck, ema, NULL, &b.a, &err))
         fail_msg("%s", err.msg);
     return b;
 }

@@ -1,4 +1,4 @@
-/* For the room's tests: a small configuration as text, and checkpoints made of a spec. */
+/* For the room's tests: a small configuration as text, and checkpoints made of a network. */
 #ifndef LDM_AUDIT_TESTING_H
 #define LDM_AUDIT_TESTING_H
 
@@ -6,10 +6,10 @@
 
 #include "audit/audit.h"
 
-/* A configuration with its spec; overrides are dot-list assignments, ended by NULL. */
+/* A configuration with its network; overrides are dot-list assignments, ended by NULL. */
 typedef struct test_model {
     ldm_config *cfg;
-    ldm_spec *spec;
+    ldm_network *network;
 } test_model;
 test_model test_model_create(const char *yaml, const char *const *overrides);
 test_model test_model_load(const char *path, const char *const *overrides);
@@ -17,7 +17,7 @@ void test_model_free(test_model *m);
 
 extern const char test_yaml[]; /* line numbers matter to the tests: see there */
 
-/* How a checkpoint differs from what the spec lists. All may be left zero. */
+/* How a checkpoint differs from what the network lists. All may be left zero. */
 typedef struct test_edit {
     /* New name (in buf of 512 bytes), the same, or NULL to leave the tensor out. */
     const char *(*rename)(const char *name, char *buf);
@@ -26,11 +26,11 @@ typedef struct test_edit {
     const char *fill_name; /* this tensor holds fill_value; all others zeros */
     float fill_value;
     const char *add_scale; /* a 0-d tensor of this name with fill_value */
-    bool schedule;         /* alphas_cumprod of the spec's own schedule */
+    bool schedule;         /* alphas_cumprod of the network's own schedule */
 } test_edit;
 
 /* A safetensors file in memory, opened; *data must be freed after closing. */
-ldm_ckpt *test_ckpt_create(const ldm_spec *spec, const test_edit *edit, void **data);
+ldm_ckpt *test_ckpt_create(const ldm_network *network, const test_edit *edit, void **data);
 
 /* Reports; asserted to succeed. */
 json_t *test_check_json(const ldm_audit *a, bool values);

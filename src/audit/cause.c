@@ -187,7 +187,7 @@ static void difference(probe *p, const char *path, const char *id, const char *p
                        const char *found, const char *wanted)
 {
     ldm_findings *f = p->f;
-    const ldm_setting *s = ldm_spec_setting(p->a->spec, path);
+    const ldm_setting *s = ldm_network_setting(p->a->network, path);
     ldm_origin none = {NULL, 0, 0};
     const char *origin = ldm_origin_short(f, s ? s->origin : none);
     const char *set = ldm_findings_text(f, "model.params.%s=%s", path, found);
@@ -256,7 +256,7 @@ static bool contains(const ldm_int_list *l, int v)
 static void attention_difference(probe *p)
 {
     const ldm_inferred *in = p->in;
-    const ldm_unet_config *u = &p->a->spec->unet;
+    const ldm_unet_config *u = &p->a->network->unet;
     ldm_int_list found = {0, {0}};
     bool same = true;
     int level;
@@ -278,7 +278,7 @@ static void unet_differences(probe *p)
 {
     static const char part[] = "UNet";
     const ldm_inferred *in = p->in;
-    const ldm_unet_config *u = &p->a->spec->unet;
+    const ldm_unet_config *u = &p->a->network->unet;
 
     if (!in->unet_prefix)
         return;
@@ -314,7 +314,7 @@ static void stage_differences(probe *p)
 {
     static const char part[] = "first stage";
     const ldm_inferred *in = p->in;
-    const ldm_vq_config *v = &p->a->spec->vq;
+    const ldm_vq_config *v = &p->a->network->vq;
 
     if (!in->stage_prefix)
         return;
@@ -353,7 +353,7 @@ static void timesteps(probe *p)
     if (t && p->a->priv->schedule.state == LDM_SCHEDULE_OTHER_LENGTH && t->ndim == 1 &&
         t->numel <= 100000)
         int_difference(p, "timesteps", "timesteps", "schedule", (int)t->numel,
-                       p->a->spec->diffusion.timesteps);
+                       p->a->network->diffusion.timesteps);
 }
 
 static void scale_missing(probe *p)
@@ -361,7 +361,7 @@ static void scale_missing(probe *p)
     size_t i;
 
     for (i = 0; i < p->a->missing_count; i++) {
-        const ldm_tensor_spec *t = p->a->missing[i];
+        const ldm_tensor_decl *t = p->a->missing[i];
 
         if (strcmp(t->name, "scale_factor") == 0 && ldm_audit_run_uses(p->a, t))
             report(p, "scale_factor",

@@ -41,7 +41,7 @@ static void add(ldm_findings *f, ldm_config_key key)
 
 void ldm_find_config_keys(const ldm_audit *a, ldm_findings *f)
 {
-    const ldm_spec *s = a->spec;
+    const ldm_network *s = a->network;
     size_t i;
 
     for (i = 0; i < s->unknown_count; i++) {

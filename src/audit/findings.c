@@ -95,10 +95,10 @@ static void find_sources(const ldm_audit *a, ldm_findings *f)
 
     for (i = 0; i < a->given.config_count; i++)
         add_source(f, a->given.configs[i]);
-    for (i = 0; i < a->spec->setting_count; i++)
-        add_source(f, a->spec->settings[i].origin.source);
-    for (i = 0; i < a->spec->unknown_count; i++)
-        add_source(f, a->spec->unknown[i].origin.source);
+    for (i = 0; i < a->network->setting_count; i++)
+        add_source(f, a->network->settings[i].origin.source);
+    for (i = 0; i < a->network->unknown_count; i++)
+        add_source(f, a->network->unknown[i].origin.source);
 }
 
 static void file_notes(const ldm_audit *a, ldm_findings *f)
@@ -210,7 +210,7 @@ static const char *fault_counts(const ldm_audit *a, ldm_findings *f)
 
 static void judge(const ldm_audit *a, ldm_findings *f)
 {
-    size_t unknown = a->spec->unknown_count, i, odd = 0;
+    size_t unknown = a->network->unknown_count, i, odd = 0;
 
     for (i = 0; i < a->unexpected_count; i++)
         odd += ldm_unexpected_reason(a->unexpected[i]->name) == NULL;

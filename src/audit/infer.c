@@ -7,7 +7,7 @@
 
 #include "audit/internal.h"
 
-enum { KEY_MAX = 256, MAX_BLOCKS = LDM_SPEC_MAX_LEVELS * 65 };
+enum { KEY_MAX = 256, MAX_BLOCKS = LDM_MAX_LEVELS * 65 };
 
 /* Looking names up below one component, whatever prefix the file gives it. */
 typedef struct scope {
@@ -54,7 +54,7 @@ static int dim(const ldm_tensor_info *t, int axis)
 
 static void append(ldm_int_list *l, int v)
 {
-    if (l->count < LDM_SPEC_MAX_LEVELS)
+    if (l->count < LDM_MAX_LEVELS)
         l->items[l->count++] = v;
 }
 
@@ -128,7 +128,7 @@ static void infer_unet(const scope *s, ldm_inferred *in)
     blocks = count_output_blocks(s, &ups, &in->resblock_updown);
     in->updown_known = ups > 0;
     in->cross_attention = cross;
-    if (!in->model_channels || !blocks || blocks % (ups + 1) || ups + 1 > LDM_SPEC_MAX_LEVELS)
+    if (!in->model_channels || !blocks || blocks % (ups + 1) || ups + 1 > LDM_MAX_LEVELS)
         return;
     in->num_res_blocks = blocks / (ups + 1) - 1;
     if (in->num_res_blocks < 1)
@@ -165,7 +165,7 @@ static void infer_stage(const scope *s, ldm_inferred *in)
         in->ch = dim(look(s, "decoder.conv_out.weight"), 1);
     if (!in->ch)
         return;
-    for (level = 0; level < LDM_SPEC_MAX_LEVELS; level++) {
+    for (level = 0; level < LDM_MAX_LEVELS; level++) {
         int c = dim(look(s, "decoder.up.%d.block.0.conv1.weight", level), 0);
 
         if (!c || c % in->ch)

@@ -10,7 +10,7 @@
 
 typedef struct page {
     const ldm_config *cfg;
-    const ldm_spec *s;
+    const ldm_network *s;
     const ldm_inspect_report *r;
     ldm_str *out;
     ldm_arena *arena;
@@ -124,13 +124,13 @@ typedef struct totals {
     uint64_t parameters;
 } totals;
 
-static totals count(const ldm_spec *s)
+static totals count(const ldm_network *s)
 {
     totals t = {.parameters = 0};
     int i;
 
     for (i = 0; i < s->tensor_count; i++) {
-        const ldm_tensor_spec *k = &s->tensors[i];
+        const ldm_tensor_decl *k = &s->tensors[i];
 
         ldm_tally_add(&t.component[k->component], k->numel, 4 * k->numel);
         if (k->component == LDM_COMPONENT_COND_STAGE &&
@@ -180,7 +180,7 @@ static const char *brief(page *p, ldm_origin o)
 }
 
 /* The file that every setting comes from; NULL where there are several. */
-static const char *only_file(const ldm_spec *s)
+static const char *only_file(const ldm_network *s)
 {
     const char *file = NULL;
     size_t i;
@@ -253,7 +253,7 @@ enum { TARGET_COUNT = sizeof target_paths / sizeof target_paths[0] };
 
 static void text_model(page *p)
 {
-    const ldm_spec *s = p->s;
+    const ldm_network *s = p->s;
     totals t = count(s);
     char n[32], bytes[16];
     int i;
@@ -377,13 +377,13 @@ static ldm_status overview(page *p, ldm_error *err)
     return LDM_OK;
 }
 
-ldm_status ldm_inspect_config(const ldm_config *cfg, const ldm_spec *spec,
+ldm_status ldm_inspect_config(const ldm_config *cfg, const ldm_network *network,
                               const ldm_inspect_report *r, ldm_str *out, ldm_error *err)
 {
-    page p = {.cfg = cfg, .s = spec, .r = r, .out = out};
+    page p = {.cfg = cfg, .s = network, .r = r, .out = out};
     ldm_status st;
 
-    if (!spec && (r->keys || r->shapes))
+    if (!network && (r->keys || r->shapes))
         return ldm_error_set(
             err, LDM_ERR_CONFIG,
             "the configuration describes no model (no `model:` section), so it has "

@@ -15,7 +15,7 @@ static char *inspect(const test_bench *b, bool config, ldm_inspect_report r)
 {
     ldm_str out = {.data = NULL};
     ldm_error err = {.msg = ""};
-    ldm_status st = config ? ldm_inspect_config(b->asked.cfg, b->asked.spec, &r, &out, &err)
+    ldm_status st = config ? ldm_inspect_config(b->asked.cfg, b->asked.network, &r, &out, &err)
                            : ldm_inspect_checkpoint(b->ck, &r, &out, &err);
 
     if (st)

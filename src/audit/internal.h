@@ -55,18 +55,18 @@ typedef struct ldm_schedule_check {
 
 struct ldm_audit_private {
     ldm_arena *arena;
-    bool *run_uses; /* [tensor_count] of the spec */
+    bool *run_uses; /* [tensor_count] of the network */
     int ema_asked;  /* as ldm_audit_create was told: -1, 0, 1 */
     ldm_schedule_check schedule;
     double file_scale; /* the file's scale_factor, also where it does not count */
     bool file_has_scale;
 };
 
-bool ldm_audit_same_shape(const ldm_tensor_spec *want, const ldm_tensor_info *have);
-/* May a run read this tensor of the spec? */
-bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_spec *t);
+bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *have);
+/* May a run read this tensor of the network? */
+bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t);
 /* Why a run can do without a tensor that is missing, one static line; NULL where it cannot. */
-const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_spec *t);
+const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t);
 
 /* ---- what the file's shapes say about its configuration (infer.c) ------------------------------
  */
@@ -226,7 +226,7 @@ const char *ldm_critical_key(size_t i);
 
 void ldm_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text);
 void ldm_heading(ldm_str *out, bool colour, const char *text);
-void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_spec *t);
+void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t);
 void ldm_put_shape_info(ldm_str *out, const ldm_tensor_info *t);
 /* `text` broken at blanks so that no line is longer than 100, later lines indented. */
 void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text);
@@ -242,7 +242,7 @@ void ldm_json_set(ldm_json *j, json_t *object, const char *key, json_t *value);
 void ldm_json_add(ldm_json *j, json_t *array, json_t *value);
 json_t *ldm_json_text(const char *s); /* NULL gives null; bytes that are not UTF-8 become '?' */
 json_t *ldm_json_real(double v);      /* null for what JSON cannot say */
-json_t *ldm_json_shape_spec(const ldm_tensor_spec *t);
+json_t *ldm_json_shape_spec(const ldm_tensor_decl *t);
 json_t *ldm_json_shape_info(const ldm_tensor_info *t);
 /* Writes and releases root. */
 ldm_status ldm_json_write(ldm_json *j, json_t *root, ldm_str *out, ldm_error *err);

@@ -44,7 +44,7 @@ json_t *ldm_json_real(double v)
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-json_t *ldm_json_shape_spec(const ldm_tensor_spec *t)
+json_t *ldm_json_shape_spec(const ldm_tensor_decl *t)
 {
     json_t *a = json_array();
     int i;

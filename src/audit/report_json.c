@@ -179,7 +179,7 @@ static json_t *critical(page *p)
 
     for (i = 0; i < ldm_critical_count(); i++) {
         const char *name = ldm_critical_key(i);
-        int n = ldm_spec_find(p->a->spec, name);
+        int n = ldm_network_find(p->a->network, name);
         const ldm_tensor_info *have = ldm_ckpt_find(p->a->ckpt, name);
         json_t *o;
 
@@ -188,7 +188,7 @@ static json_t *critical(page *p)
         o = json_object();
         ldm_json_set(p->j, o, "name", ldm_json_text(name));
         ldm_json_set(p->j, o, "expected",
-                     n < 0 ? json_null() : ldm_json_shape_spec(&p->a->spec->tensors[n]));
+                     n < 0 ? json_null() : ldm_json_shape_spec(&p->a->network->tensors[n]));
         ldm_json_set(p->j, o, "found", have ? ldm_json_shape_info(have) : json_null());
         ldm_json_set(p->j, o, "dtype",
                      have ? ldm_json_text(ldm_dtype_name(have->dtype)) : json_null());

@@ -134,14 +134,14 @@ static void totals(page *p)
 typedef struct item {
     const char *name, *reason;
     int group;
-    const ldm_tensor_spec *want;
+    const ldm_tensor_decl *want;
     const ldm_tensor_info *have;
 } item;
 typedef item (*item_at)(const ldm_audit *a, size_t i);
 
 static item missing_at(const ldm_audit *a, size_t i)
 {
-    const ldm_tensor_spec *t = a->missing[i];
+    const ldm_tensor_decl *t = a->missing[i];
 
     return (item){t->name, ldm_missing_reason(a, t), (int)t->component, t, NULL};
 }
@@ -270,8 +270,8 @@ static void critical(page *p)
     ldm_heading(p->out, p->r->colour, "Critical keys");
     for (i = 0; i < ldm_critical_count(); i++) {
         const char *name = ldm_critical_key(i);
-        int n = ldm_spec_find(p->a->spec, name);
-        const ldm_tensor_spec *want = n < 0 ? NULL : &p->a->spec->tensors[n];
+        int n = ldm_network_find(p->a->network, name);
+        const ldm_tensor_decl *want = n < 0 ? NULL : &p->a->network->tensors[n];
         const ldm_tensor_info *have = ldm_ckpt_find(p->a->ckpt, name);
 
         if (!want && !have)

@@ -15,7 +15,7 @@ typedef struct place {
 
 static place place_of(const ldm_audit *a, ldm_findings *f, const char *path)
 {
-    const ldm_setting *s = ldm_spec_setting(a->spec, path);
+    const ldm_setting *s = ldm_network_setting(a->network, path);
     ldm_origin o = s ? s->origin : (ldm_origin){NULL, 0, 0};
     place p = {ldm_origin_text(f->arena, o), ldm_origin_short(f, o)};
 
@@ -64,10 +64,10 @@ static void add_typed(ldm_findings *f, const char *name, ldm_value_type type, do
     r->note = note;
 }
 
-/* A value as the spec prints it, typed again for JSON. */
+/* A value as the network prints it, typed again for JSON. */
 static void add_setting(const ldm_audit *a, ldm_findings *f, const char *path, const char *name)
 {
-    const ldm_setting *s = ldm_spec_setting(a->spec, path);
+    const ldm_setting *s = ldm_network_setting(a->network, path);
     char *end;
     double v;
 
@@ -93,9 +93,9 @@ static void add_setting(const ldm_audit *a, ldm_findings *f, const char *path, c
 static void scale_notes(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_effective *e = &a->effective;
-    const ldm_setting *s = ldm_spec_setting(a->spec, "scale_factor");
-    bool given = s && s->origin.source, by_std = a->spec->diffusion.scale_by_std;
-    double config = a->spec->diffusion.scale_factor, file = a->priv->file_scale;
+    const ldm_setting *s = ldm_network_setting(a->network, "scale_factor");
+    bool given = s && s->origin.source, by_std = a->network->diffusion.scale_by_std;
+    double config = a->network->diffusion.scale_factor, file = a->priv->file_scale;
 
     if (e->scale_is_buffer) {
         if (given && config != e->scale_factor)
@@ -232,17 +232,17 @@ static const char *block_of(const ldm_graph *g, const ldm_node *n, ldm_findings 
 
 static ldm_status add_heads(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 {
-    const ldm_unet_config *u = &a->spec->unet;
+    const ldm_unet_config *u = &a->network->unet;
     int size = 1 << (u->channel_mult.count - 1), i; /* the smallest that every level divides */
     const char *decides = "unet_config.params.num_heads";
     ldm_graph *g;
-    ldm_status st = ldm_graph_create(a->spec, LDM_GRAPH_UNET, size, size, &g, err);
+    ldm_status st = ldm_graph_create(a->network, LDM_GRAPH_UNET, size, size, &g, err);
 
     if (st)
         return st;
     for (i = 0; i < g->node_count; i++) {
         const ldm_node *n = &g->nodes[i];
-        const ldm_value_spec *v = &g->values[n->out];
+        const ldm_graph_value *v = &g->values[n->out];
         ldm_heads *h;
 
         if (n->op != LDM_OP_ATTENTION)
@@ -271,9 +271,9 @@ static ldm_status add_heads(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 
 static void conditioning_row(const ldm_audit *a, ldm_findings *f)
 {
-    const ldm_diffusion_config *d = &a->spec->diffusion;
+    const ldm_diffusion_config *d = &a->network->diffusion;
     const char *key = d->conditioning_key;
-    const ldm_setting *s = ldm_spec_setting(a->spec, "conditioning_key");
+    const ldm_setting *s = ldm_network_setting(a->network, "conditioning_key");
     place origin = place_of(a, f, "conditioning_key");
     const char *note = NULL;
 
@@ -301,7 +301,7 @@ static void weights_row(const ldm_audit *a, ldm_findings *f)
                                              : place_of(a, f, "use_ema");
 
     add_typed(f, "weights", LDM_TYPE_TEXT, 0, e->ema ? "EMA" : "raw", origin, e->ema_reason);
-    if (!e->ema && a->priv->ema_asked == -1 && a->spec->diffusion.use_ema)
+    if (!e->ema && a->priv->ema_asked == -1 && a->network->diffusion.use_ema)
         ldm_findings_note(f, LDM_TONE_WARN,
                           "use_ema is true but the checkpoint has no model_ema.* tensors: the raw "
                           "weights are used. CompVis' sample script would use random ones here.");
@@ -309,7 +309,7 @@ static void weights_row(const ldm_audit *a, ldm_findings *f)
 
 static void shape_notes(const ldm_audit *a, ldm_findings *f)
 {
-    const ldm_spec *s = a->spec;
+    const ldm_network *s = a->network;
 
     if (s->diffusion.cond_stage == LDM_COND_STAGE_NONE &&
         s->diffusion.channels != s->unet.in_channels)
@@ -366,8 +366,8 @@ static void add_others(const ldm_audit *a, ldm_findings *f)
 {
     size_t i, k;
 
-    for (i = 0; i < a->spec->setting_count; i++) {
-        const ldm_setting *s = &a->spec->settings[i];
+    for (i = 0; i < a->network->setting_count; i++) {
+        const ldm_setting *s = &a->network->settings[i];
         const char *name = short_path(f, s->path), *last = strrchr(name, '.');
         bool shown = false;
 

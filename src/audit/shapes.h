@@ -2,7 +2,7 @@
 #ifndef LDM_AUDIT_SHAPES_H
 #define LDM_AUDIT_SHAPES_H
 
-#include "spec/spec.h"
+#include "network/network.h"
 
 /* All ints, so that two can be compared as bytes. */
 typedef struct ldm_layer_shape {

@@ -10,7 +10,7 @@ void ldm_tally_add(ldm_tally *t, uint64_t elements, uint64_t bytes)
     t->bytes += bytes;
 }
 
-static void add_matched(const ldm_audit *a, ldm_stats *s, int group, const ldm_tensor_spec *t)
+static void add_matched(const ldm_audit *a, ldm_stats *s, int group, const ldm_tensor_decl *t)
 {
     const ldm_tensor_info *have = ldm_ckpt_find(a->ckpt, t->name);
 
@@ -21,7 +21,7 @@ static void add_matched(const ldm_audit *a, ldm_stats *s, int group, const ldm_t
 /* With __is_first_stage__ the conditioner is the first stage under a second name. */
 static bool is_second_copy(const ldm_audit *a, const char *name)
 {
-    return a->spec->diffusion.cond_stage == LDM_COND_STAGE_FIRST_STAGE &&
+    return a->network->diffusion.cond_stage == LDM_COND_STAGE_FIRST_STAGE &&
            ldm_starts_with(name, "cond_stage_model.");
 }
 
@@ -31,8 +31,8 @@ void ldm_find_stats(const ldm_audit *a, ldm_findings *f)
     size_t i;
     int k;
 
-    for (k = 0; k < a->spec->tensor_count; k++) {
-        const ldm_tensor_spec *t = &a->spec->tensors[k];
+    for (k = 0; k < a->network->tensor_count; k++) {
+        const ldm_tensor_decl *t = &a->network->tensors[k];
 
         ldm_tally_add(&s->model[t->component], t->numel, 4 * t->numel);
         ldm_tally_add(&s->model_kind[ldm_key_kind_of(t->name)], t->numel, 4 * t->numel);

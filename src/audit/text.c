@@ -21,7 +21,7 @@ void ldm_heading(ldm_str *out, bool colour, const char *text)
     ldm_str_printf(out, colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
 }
 
-void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_spec *t)
+void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t)
 {
     int i;
 

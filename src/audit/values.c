@@ -74,7 +74,7 @@ ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_err
 
     for (i = 0; i < f->bad_count; i++) {
         b = &f->bad[i];
-        if (ldm_spec_find(a->spec, b->tensor->name) < 0)
+        if (ldm_network_find(a->network, b->tensor->name) < 0)
             continue;
         if (!n++)
             first = b;

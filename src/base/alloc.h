@@ -11,7 +11,7 @@
 #define LDM_HUGE_PAGE ((size_t)2 << 20)
 
 void *ldm_malloc(size_t bytes);
-void *ldm_calloc(size_t count, size_t size); /* zeroed */
+void *ldm_calloc(size_t count, size_t size);                /* zeroed */
 void *ldm_reallocarray(void *p, size_t count, size_t size); /* p stays valid on failure */
 char *ldm_strdup(const char *s);
 char *ldm_strndup(const char *s, size_t len);

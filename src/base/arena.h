@@ -1,5 +1,5 @@
-/* Memory that is freed all at once: what a parser builds. Blocks grow; nothing moves. In builds with
- * AddressSanitizer each object is a heap block of its own, so that an overrun is seen. */
+/* Memory that is freed all at once: what a parser builds. Blocks grow; nothing moves. In builds
+ * with AddressSanitizer each object is a heap block of its own, so that an overrun is seen. */
 #ifndef LDM_BASE_ARENA_H
 #define LDM_BASE_ARENA_H
 
@@ -22,7 +22,7 @@ char *ldm_arena_printf(ldm_arena *a, const char *fmt, ...)
 #endif
     ;
 
-uint64_t ldm_arena_used(const ldm_arena *a); /* bytes handed out */
+uint64_t ldm_arena_used(const ldm_arena *a);  /* bytes handed out */
 int ldm_arena_over_limit(const ldm_arena *a); /* nonzero if an allocation failed for the limit */
 
 #endif

@@ -95,8 +95,7 @@ void ldm_map_release(const ldm_map *m, uint64_t offset, uint64_t bytes)
     advise(m, offset, bytes, MADV_DONTNEED, 1);
 }
 
-ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *size,
-                         ldm_error *err)
+ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *size, ldm_error *err)
 {
     uint64_t file_size;
     ldm_status st;
@@ -167,8 +166,8 @@ ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)
     memcpy(out->tmp_path + len, suffix, sizeof suffix);
     fd = mkstemp(out->tmp_path);
     if (fd < 0) {
-        ldm_status st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
-                                      strerror(errno));
+        ldm_status st =
+            ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path, strerror(errno));
 
         ldm_free(out->tmp_path);
         out->tmp_path = NULL;
@@ -206,8 +205,8 @@ ldm_status ldm_outfile_commit(ldm_outfile *out, ldm_error *err)
     if (bad)
         st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", out->path, strerror(bad));
     else if (rename(out->tmp_path, out->path))
-        st = ldm_error_set(err, LDM_ERR_IO, "cannot rename onto %s: %s", out->path,
-                           strerror(errno));
+        st =
+            ldm_error_set(err, LDM_ERR_IO, "cannot rename onto %s: %s", out->path, strerror(errno));
     if (!st) {
         ldm_free(out->tmp_path);
         out->tmp_path = NULL;

@@ -25,12 +25,11 @@ void ldm_map_release(const ldm_map *m, uint64_t offset, uint64_t bytes);
 
 /* Reads a whole file of at most `limit` bytes into fresh memory (ldm_free it), NUL-terminated after
  * *size bytes. "-" is not special. */
-ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *size,
-                         ldm_error *err);
+ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *size, ldm_error *err);
 
-/* An output file under a temporary name in the same folder; commit brings it onto the disk and renames
- * it onto `path`, abort removes it. Nothing of it is ever seen under the final name before commit
- * succeeded. */
+/* An output file under a temporary name in the same folder; commit brings it onto the disk and
+ * renames it onto `path`, abort removes it. Nothing of it is ever seen under the final name before
+ * commit succeeded. */
 typedef struct ldm_outfile {
     FILE *stream; /* write here; NULL after commit or abort */
     char *path, *tmp_path;

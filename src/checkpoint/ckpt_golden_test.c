@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "checkpoint/testing.h"
+#include "checkpoint/ckpt_testing.h"
 
 static const char *golden(void)
 {

@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "checkpoint/pickle.h"
-#include "checkpoint/testing.h"
+#include "checkpoint/ckpt_testing.h"
 
 #define LIMIT ((uint64_t)32 << 20)
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "checkpoint/testing.h"
+#include "checkpoint/ckpt_testing.h"
 
 static bytes file(const char *header, size_t data_len)
 {

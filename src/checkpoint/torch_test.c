@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "checkpoint/testing.h"
+#include "checkpoint/ckpt_testing.h"
 
 static const float numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
 

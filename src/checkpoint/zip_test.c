@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "checkpoint/testing.h"
+#include "checkpoint/ckpt_testing.h"
 
 static const float weights[4] = {1, 2, 3, 4};
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
-#include "engine/json_text.h"
+#include "base/json_text.h"
 
 /* The value as JSON; NULL when out of memory or where it is a reference that leads nowhere. */
 static json_t *to_json(const ldm_value *v)

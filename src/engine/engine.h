@@ -16,7 +16,7 @@
 #include "engine/notes.h"
 #include "engine/profile.h"
 #include "exec/exec.h"
-#include "spec/spec.h"
+#include "network/network.h"
 
 enum { LDM_PART_COUNT = LDM_GRAPH_UNET_SHALLOW + 1 };
 
@@ -37,7 +37,7 @@ typedef struct ldm_hash {
 struct ldm_model {
     ldm_config *config;
     ldm_ckpt *ckpt;
-    ldm_spec *spec;
+    ldm_network *network;
     ldm_audit *audit;
     ldm_profile profile; /* the configuration's own `ldm:` section */
     ldm_cpu cpu;
@@ -70,7 +70,7 @@ typedef struct ldm_sources {
     ldm_config *config;
     ldm_profile profile; /* strings in config, rules in the arena given */
     ldm_ckpt *ckpt;      /* keys renamed as the profile says */
-    ldm_spec *spec;
+    ldm_network *network;
     ldm_audit *audit;
     const char *ckpt_path; /* in the arena, or the options' */
     bool is_default;       /* the shipped model */

@@ -13,7 +13,7 @@ ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per
 {
     /* The narrow layers of a small network run at another rate than wide ones: take its own width.
      */
-    const int own = m->spec->unet.model_channels;
+    const int own = m->network->unet.model_channels;
     const int c = own < MOST_CHANNELS ? own : MOST_CHANNELS;
     const ldm_conv_desc d = {.cin = c,
                              .cout = c,

@@ -21,7 +21,7 @@ typedef struct part_shape {
 
 static part_shape describe(const ldm_model *m, ldm_part part)
 {
-    const ldm_spec *s = m->spec;
+    const ldm_network *s = m->network;
     int z = s->vq.embed_dim, f = s->downsample;
 
     switch (part) {
@@ -177,7 +177,7 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
         return st;
     if (job->part == LDM_PART_UNET && (!isfinite(job->t) || job->t < 0))
         return ldm_error_set(err, LDM_ERR_USAGE, "t is %g, expected a timestep from 0 to %d",
-                             job->t, m->spec->diffusion.timesteps - 1);
+                             job->t, m->network->diffusion.timesteps - 1);
     if (job->dump_dir)
         st = ldm_make_dirs(job->dump_dir, err);
     if (!st)

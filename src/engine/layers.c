@@ -118,13 +118,13 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
         st = ldm_ckpt_rename(out->ckpt, out->profile.rename, out->profile.rename_count,
                              &out->renamed, err);
     if (!st)
-        st = ldm_spec_create(out->config, &out->spec, err);
+        st = ldm_network_create(out->config, &out->network, err);
     policy.strict = out->profile.strict;
     policy.init_missing = out->profile.init_missing;
     if (!st)
         st = keep_given(opt, texts, out->ckpt_path, &given, err);
     if (!st)
-        st = ldm_audit_create(out->spec, out->ckpt, (int)opt->ema, &policy, &out->audit, err);
+        st = ldm_audit_create(out->network, out->ckpt, (int)opt->ema, &policy, &out->audit, err);
     if (st)
         ldm_sources_close(out);
     else
@@ -135,7 +135,7 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
 void ldm_sources_close(ldm_sources *s)
 {
     ldm_audit_free(s->audit);
-    ldm_spec_free(s->spec);
+    ldm_network_free(s->network);
     ldm_ckpt_close(s->ckpt);
     ldm_config_free(s->config);
     memset(s, 0, sizeof *s);

@@ -82,8 +82,8 @@ static ldm_status note_precision(ldm_model *m, const ldm_model_options *opt, ldm
  * configuration may say something else, and then the user is shown all of them. */
 static ldm_status settle_shape(ldm_model *m, ldm_error *err)
 {
-    const ldm_spec *s = m->spec;
-    const ldm_setting *outer = ldm_spec_setting(s, "image_size");
+    const ldm_network *s = m->network;
+    const ldm_setting *outer = ldm_network_setting(s, "image_size");
     int from_first_stage = s->vq.resolution / s->downsample;
     int sizes[3] = {s->unet.image_size, s->unet.image_size, from_first_stage};
     static const char *const names[3] = {"unet_config.image_size", "image_size",
@@ -117,7 +117,7 @@ static const ldm_tensor_info *schedule_buffer(const ldm_model *m, const char *na
 /* What register_schedule would compute: in double, rounded to float at the end. */
 static ldm_status compute_schedule(ldm_model *m, ldm_error *err)
 {
-    const ldm_diffusion_config *d = &m->spec->diffusion;
+    const ldm_diffusion_config *d = &m->network->diffusion;
     size_t n = (size_t)d->timesteps, i;
     double *betas = ldm_reallocarray(NULL, 2 * n, sizeof *betas), *alphas;
 
@@ -136,7 +136,7 @@ static ldm_status compute_schedule(ldm_model *m, ldm_error *err)
 
 static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
 {
-    size_t n = (size_t)m->spec->diffusion.timesteps;
+    size_t n = (size_t)m->network->diffusion.timesteps;
     const ldm_tensor_info *alphas = m->audit->effective.alphas_cumprod;
     const ldm_tensor_info *root = schedule_buffer(m, "sqrt_alphas_cumprod", n);
     const ldm_tensor_info *rest = schedule_buffer(m, "sqrt_one_minus_alphas_cumprod", n);
@@ -183,7 +183,7 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     m->config = src.config;
     m->profile = src.profile;
     m->ckpt = src.ckpt;
-    m->spec = src.spec;
+    m->network = src.network;
     m->audit = src.audit;
     m->is_default = src.is_default;
     m->default_note = src.is_default ? src.profile.description : NULL;
@@ -210,8 +210,8 @@ static ldm_status note_warnings(ldm_model *m, ldm_error *err)
 
     for (i = 0; !st && i < ldm_ckpt_warning_count(m->ckpt); i++)
         st = ldm_notes_add(&m->notes, err, "%s", ldm_ckpt_warning(m->ckpt, i));
-    for (i = 0; !st && i < m->spec->unknown_count; i++) {
-        const ldm_unknown_key *u = &m->spec->unknown[i];
+    for (i = 0; !st && i < m->network->unknown_count; i++) {
+        const ldm_unknown_key *u = &m->network->unknown[i];
         char line[16] = ""; /* a --set has none */
 
         if (u->origin.line)
@@ -303,7 +303,7 @@ void ldm_model_close(ldm_model *m)
     ldm_free(m->alphas_cumprod);
     ldm_notes_free(&m->notes);
     ldm_audit_free(m->audit);
-    ldm_spec_free(m->spec);
+    ldm_network_free(m->network);
     ldm_ckpt_close(m->ckpt);
     ldm_config_free(m->config);
     ldm_arena_free(m->texts);
@@ -329,8 +329,8 @@ void ldm_model_get_info(const ldm_model *m, ldm_model_info *out)
     out->latent_w = m->latent_w;
     out->shape_ambiguous = m->shape_ambiguous;
     out->latent_candidates = m->latent_candidates;
-    out->downsample = m->spec->downsample;
-    out->timesteps = m->spec->diffusion.timesteps;
+    out->downsample = m->network->downsample;
+    out->timesteps = m->network->diffusion.timesteps;
     out->guidance_has_effect = m->audit->effective.cross_attention;
     out->load_seconds = m->load_seconds;
     pthread_mutex_lock(&locked->lock);
@@ -369,10 +369,10 @@ static ldm_graph_part weights_of(ldm_graph_part part)
 /* The size that a part's algorithms are chosen for, whatever size it is later run at. */
 static void nominal_size(const ldm_model *m, ldm_graph_part part, int *h, int *w)
 {
-    int multiple = 1 << (m->spec->unet.channel_mult.count - 1);
-    int latent = (m->spec->unet.image_size + multiple - 1) / multiple * multiple;
+    int multiple = 1 << (m->network->unet.channel_mult.count - 1);
+    int latent = (m->network->unet.image_size + multiple - 1) / multiple * multiple;
 
-    *h = *w = part == LDM_GRAPH_ENCODE ? latent * m->spec->downsample : latent;
+    *h = *w = part == LDM_GRAPH_ENCODE ? latent * m->network->downsample : latent;
 }
 
 static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_error *err)
@@ -383,10 +383,10 @@ static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_er
     int h, w;
 
     nominal_size(m, part, &h, &w);
-    st = ldm_graph_create(m->spec, part, h, w, &g, err);
+    st = ldm_graph_create(m->network, part, h, w, &g, err);
     if (st)
         return st;
-    st = ldm_weights_create(m->spec, g, m->backend, m->precision, &src, pool, &m->weights[part],
+    st = ldm_weights_create(m->network, g, m->backend, m->precision, &src, pool, &m->weights[part],
                             err);
     ldm_graph_free(g);
     if (!st)
@@ -421,7 +421,7 @@ ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int
     ldm_status st;
 
     *out = NULL;
-    st = ldm_graph_create(m->spec, part, h, w, &g, err);
+    st = ldm_graph_create(m->network, part, h, w, &g, err);
     if (st)
         return st;
     st = ldm_model_weights(m, part, pool, &weights, err);
@@ -445,14 +445,14 @@ ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, in
     int nominal_h, nominal_w;
 
     nominal_size(m, part, &nominal_h, &nominal_w);
-    st = ldm_graph_create(m->spec, weights_of(part), nominal_h, nominal_w, &g, err);
+    st = ldm_graph_create(m->network, weights_of(part), nominal_h, nominal_w, &g, err);
     if (st)
         return st;
-    st = ldm_weights_plan(m->spec, g, m->backend, m->precision, &weights, err);
+    st = ldm_weights_plan(m->network, g, m->backend, m->precision, &weights, err);
     ldm_graph_free(g);
     if (st)
         return st;
-    st = ldm_graph_create(m->spec, part, h, w, &g, err);
+    st = ldm_graph_create(m->network, part, h, w, &g, err);
     if (!st) {
         out->flop = ldm_graph_flop(g);
         st = ldm_program_create(g, weights, m->backend, m->precision, n, threads, &p, err);

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
-#include "engine/json_text.h"
+#include "base/json_text.h"
 
 static json_t *seed_json(uint64_t seed)
 {

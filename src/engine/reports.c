@@ -76,7 +76,7 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
                                ldm_error *err)
 {
     ldm_config *cfg = NULL;
-    ldm_spec *spec = NULL;
+    ldm_network *network = NULL;
     ldm_status st = ldm_config_create(&cfg, err);
 
     if (!st)
@@ -86,10 +86,10 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
                            path);
     /* A layer that describes no whole model is still a configuration to look at. */
     if (!st && ldm_value_find(ldm_config_root(cfg), "model.target"))
-        st = ldm_spec_create(cfg, &spec, err);
+        st = ldm_network_create(cfg, &network, err);
     if (!st)
-        st = ldm_inspect_config(cfg, spec, how, text, err);
-    ldm_spec_free(spec);
+        st = ldm_inspect_config(cfg, network, how, text, err);
+    ldm_network_free(network);
     ldm_config_free(cfg);
     return st;
 }

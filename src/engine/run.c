@@ -57,14 +57,14 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
             &r->notes, err,
             "%d steps asked, %d run: CompVis' spacing ends at timestep %d, which does not "
             "exist (the original raises IndexError there) and is left out",
-            j->steps, s->count, r->m->spec->diffusion.timesteps);
+            j->steps, s->count, r->m->network->diffusion.timesteps);
     else if (s->count != j->steps)
         st = ldm_notes_add(
             &r->notes, err,
             "%d steps asked, %d run: CompVis' spacing takes every %dth of %d timesteps; "
             "--timesteps leading, trailing or linspace run exactly as many as asked",
-            j->steps, s->count, r->m->spec->diffusion.timesteps / j->steps,
-            r->m->spec->diffusion.timesteps);
+            j->steps, s->count, r->m->network->diffusion.timesteps / j->steps,
+            r->m->network->diffusion.timesteps);
     if (!st && j->scale != 1.0 && !r->m->audit->effective.cross_attention)
         st = ldm_notes_add(
             &r->notes, err,
@@ -82,7 +82,7 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
             "alone, with the deeper features of the last whole one; the pictures differ from "
             "those without it",
             j->cache, r->info.eps_evaluations, s->count, r->info.shallow_evaluations);
-    if (!st && strcmp(r->m->spec->diffusion.parameterization, "x0") == 0)
+    if (!st && strcmp(r->m->network->diffusion.parameterization, "x0") == 0)
         st = ldm_notes_add(
             &r->notes, err,
             "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
@@ -96,7 +96,7 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
 static ldm_status measure_cache(ldm_run *r, ldm_estimate *shallow, ldm_error *err)
 {
     const ldm_job *j = &r->job;
-    const ldm_value_spec *feature;
+    const ldm_graph_value *feature;
     ldm_graph *g;
     ldm_status st;
 
@@ -106,8 +106,8 @@ static ldm_status measure_cache(ldm_run *r, ldm_estimate *shallow, ldm_error *er
     st = ldm_model_estimate(r->m, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, j->batch,
                             ldm_pool_threads(r->pool), shallow, err);
     if (!st)
-        st =
-            ldm_graph_create(r->m->spec, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, &g, err);
+        st = ldm_graph_create(r->m->network, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, &g,
+                              err);
     if (st)
         return st;
     feature = &g->values[g->inputs[2]];
@@ -164,7 +164,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     size_t n = (size_t)j->batch, batch_floats = n * r->chw;
-    int f = r->m->spec->downsample;
+    int f = r->m->network->downsample;
 
     r->arena = ldm_pages_alloc(r->arena_floats * sizeof *r->arena);
     r->x = ldm_reallocarray(NULL, batch_floats, sizeof *r->x);
@@ -184,9 +184,10 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         r->mask = ldm_reallocarray(NULL, batch_floats, sizeof *r->mask);
         r->x0 = ldm_reallocarray(NULL, batch_floats, sizeof *r->x0);
     }
-    r->image = ldm_reallocarray(
-        NULL, (size_t)r->m->spec->vq.out_ch * (size_t)(j->latent_h * f) * (size_t)(j->latent_w * f),
-        sizeof *r->image);
+    r->image = ldm_reallocarray(NULL,
+                                (size_t)r->m->network->vq.out_ch * (size_t)(j->latent_h * f) *
+                                    (size_t)(j->latent_w * f),
+                                sizeof *r->image);
     if (!r->arena || !r->x || !r->scratch || !r->times || !r->rngs || !r->failed || !r->errors ||
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
         (j->cache > 1 && (!r->shallow || !r->feature)) || (j->mask && (!r->mask || !r->x0)))
@@ -209,7 +210,7 @@ static void settle_batch(ldm_run *r)
 static ldm_status fill_info(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
-    int f = r->m->spec->downsample, i;
+    int f = r->m->network->downsample, i;
 
     r->order = ldm_reallocarray(NULL, (size_t)r->schedule.count, sizeof *r->order);
     if (!r->order)
@@ -280,7 +281,7 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     if (!st)
         st = ldm_pool_create(job->threads, &r->pool, err);
     if (!st)
-        st = ldm_ddim_schedule_create(m->alphas_cumprod, m->spec->diffusion.timesteps, spacing,
+        st = ldm_ddim_schedule_create(m->alphas_cumprod, m->network->diffusion.timesteps, spacing,
                                       r->job.steps, r->job.eta, &r->schedule, err);
     if (!st)
         st = ldm_job_check_noise(&r->job, r->schedule.count, err);

@@ -10,7 +10,7 @@ enum { MAX_SIDE = 4096, MAX_COUNT = 10000000, MAX_BATCH = 4096 };
 
 static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error *err)
 {
-    int limit = m->spec->diffusion.timesteps;
+    int limit = m->network->diffusion.timesteps;
 
     if (j->steps < 1 || j->steps > limit)
         return ldm_error_set(err, LDM_ERR_USAGE,
@@ -91,7 +91,7 @@ static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
 
 static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
-    int multiple = 1 << (m->spec->unet.channel_mult.count - 1);
+    int multiple = 1 << (m->network->unet.channel_mult.count - 1);
 
     if (j->x_t)
         return settle_x_t(m, j, err);
@@ -151,7 +151,7 @@ static ldm_status check_region(const ldm_job *j, ldm_error *err)
 /* Latents are the first stage's, and nothing but a latent goes into the network. */
 static ldm_status check_network(const ldm_model *m, ldm_error *err)
 {
-    const ldm_spec *s = m->spec;
+    const ldm_network *s = m->network;
 
     if (s->unet.in_channels != s->unet.out_channels)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,

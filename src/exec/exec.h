@@ -16,9 +16,9 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "exec/backend.h"
-#include "spec/spec.h"
+#include "network/network.h"
 
-/* Where weights come from. read: row-major f32 of the spec's tensor `tensor`, either borrowed
+/* Where weights come from. read: row-major f32 of the network's tensor `tensor`, either borrowed
  * (*owned NULL) or in fresh memory (*owned, handed back to done). Called from several threads at
  * once. lend: the same where it lies as f32 and stays as long as the weights made of it, else NULL;
  * may itself be NULL. */
@@ -34,15 +34,17 @@ typedef struct ldm_weights ldm_weights;
 /* Plans and packs all weights of one part, in parallel; what the source lends and the backend takes
  * as it is stays there. g: the part's graph at the size that algorithms are chosen for; it may be
  * freed afterwards. */
-ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
-                              ldm_precision precision, const ldm_weight_source *src, ldm_pool *pool,
-                              ldm_weights **out, ldm_error *err);
+ldm_status ldm_weights_create(const ldm_network *network, const ldm_graph *g,
+                              const ldm_backend *backend, ldm_precision precision,
+                              const ldm_weight_source *src, ldm_pool *pool, ldm_weights **out,
+                              ldm_error *err);
 void ldm_weights_free(ldm_weights *w);            /* NULL is fine */
 uint64_t ldm_weights_bytes(const ldm_weights *w); /* with those that are lent */
 /* The same without values: tells the bytes and gives programs their algorithms, so that they can be
  * measured, not run. */
-ldm_status ldm_weights_plan(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
-                            ldm_precision precision, ldm_weights **out, ldm_error *err);
+ldm_status ldm_weights_plan(const ldm_network *network, const ldm_graph *g,
+                            const ldm_backend *backend, ldm_precision precision, ldm_weights **out,
+                            ldm_error *err);
 
 typedef struct ldm_program ldm_program;
 

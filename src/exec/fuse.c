@@ -197,7 +197,7 @@ static int new_buffer(ldm_steps *out, int h, int w, int c)
 
 static int value_buffer(ldm_steps *out, const ldm_graph *g, int value)
 {
-    const ldm_value_spec *v = &g->values[value];
+    const ldm_graph_value *v = &g->values[value];
 
     return new_buffer(out, v->h, v->w, v->c);
 }
@@ -366,7 +366,7 @@ static bool norm_reads(const ldm_steps *s, int value)
 void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_slabs *slabs)
 {
     const int value = s->steps[i].y;
-    const ldm_value_spec *v = &g->values[value];
+    const ldm_graph_value *v = &g->values[value];
 
     if (!slabs->h || value == g->feature || !norm_reads(s, value))
         return;
@@ -402,7 +402,7 @@ void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i)
 
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
 {
-    const ldm_value_spec *in = &g->values[s->x], *out = &g->values[s->y];
+    const ldm_graph_value *in = &g->values[s->x], *out = &g->values[s->y];
     const ldm_node *n = s->node;
 
     *d = (ldm_conv_desc){

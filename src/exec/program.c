@@ -26,7 +26,7 @@ static size_t step_scratch(const ldm_program *p, int i)
         return p->backend->attention_scratch(p->backend, &a, p->threads);
     }
     if (s->kind == LDM_STEP_QUANTIZE || s->kind == LDM_STEP_INDEX) {
-        const ldm_value_spec *v = &p->graph->values[s->x];
+        const ldm_graph_value *v = &p->graph->values[s->x];
 
         return 2 * (size_t)p->n * (size_t)v->h * (size_t)v->w; /* indices are int64 */
     }
@@ -218,7 +218,7 @@ void ldm_view_to_nchw(const ldm_view *src, float *dst)
 
 static double step_flop(const ldm_program *p, const ldm_step *s)
 {
-    const ldm_value_spec *x = &p->graph->values[s->x], *y = &p->graph->values[s->y];
+    const ldm_graph_value *x = &p->graph->values[s->x], *y = &p->graph->values[s->y];
     double pixels = (double)p->n * y->h * y->w;
 
     if (s->kind == LDM_STEP_CONV)
@@ -243,7 +243,7 @@ static double step_bytes(const ldm_program *p, int i)
 
     for (k = 0; k < sizeof values / sizeof values[0]; k++) {
         if (values[k] >= 0) {
-            const ldm_value_spec *v = &p->graph->values[values[k]];
+            const ldm_graph_value *v = &p->graph->values[values[k]];
 
             floats += (double)p->n * v->h * v->w * v->c;
         }

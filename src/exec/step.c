@@ -21,7 +21,7 @@ static ldm_view time_view(const ldm_frame *f, int value)
 ldm_view ldm_frame_view(const ldm_frame *f, int value)
 {
     const ldm_program *p = f->program;
-    const ldm_value_spec *v = &p->graph->values[value];
+    const ldm_graph_value *v = &p->graph->values[value];
     const ldm_place *place = &p->steps.places[value];
     ldm_view view = {.n = p->n, .h = v->h, .w = v->w, .c = v->c};
 

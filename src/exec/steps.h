@@ -34,7 +34,7 @@ typedef struct ldm_step {
     int norm;             /* CONV: the step that makes them for it; -1 */
     bool silu;            /* NORM */
     bool upsample;        /* CONV: x is enlarged by 2 first */
-    int weight, bias;     /* tensor numbers of the spec, -1 for none */
+    int weight, bias;     /* tensor numbers of the network, -1 for none */
     int extra_bias;       /* CONV: a second bias tensor added to the first; -1 */
 } ldm_step;
 

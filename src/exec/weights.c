@@ -28,7 +28,7 @@ static size_t take(layout *l, size_t floats)
 }
 
 /* src: NULL: nothing is lent, since nothing will be read. */
-static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm_steps *steps,
+static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, const ldm_steps *steps,
                              const ldm_backend *backend, ldm_precision precision,
                              const ldm_weight_source *src, ldm_weights *w, ldm_error *err)
 {
@@ -38,7 +38,7 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
 
     for (i = 0; i < steps->count; i++) {
         const ldm_step *s = &steps->steps[i];
-        const ldm_value_spec *in = &g->values[s->x];
+        const ldm_graph_value *in = &g->values[s->x];
         ldm_slot *slot = &w->slots[i];
         ldm_conv_desc d;
 
@@ -67,8 +67,8 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
             break;
         case LDM_STEP_QUANTIZE:
         case LDM_STEP_INDEX:
-            slot->packed = take(&l, (size_t)spec->tensors[s->weight].numel);
-            slot->entries = (int)spec->tensors[s->weight].shape[0];
+            slot->packed = take(&l, (size_t)network->tensors[s->weight].numel);
+            slot->entries = (int)network->tensors[s->weight].shape[0];
             break;
         default:
             break;
@@ -83,7 +83,7 @@ static ldm_status plan_slots(const ldm_spec *spec, const ldm_graph *g, const ldm
 /* ---- filling --------------------------------------------------------------------------------- */
 
 typedef struct fill_job {
-    const ldm_spec *spec;
+    const ldm_network *network;
     const ldm_steps *steps;
     const ldm_backend *backend;
     const ldm_weight_source *src;
@@ -96,7 +96,7 @@ typedef struct fill_job {
 
 static ldm_status copy_vector(const fill_job *j, int tensor, float *dst, bool add, ldm_error *err)
 {
-    size_t i, n = (size_t)j->spec->tensors[tensor].numel;
+    size_t i, n = (size_t)j->network->tensors[tensor].numel;
     const float *data;
     float *owned;
     ldm_status st = j->src->read(j->src->ctx, tensor, &data, &owned, err);
@@ -190,14 +190,14 @@ static int by_numel(const void *a, const void *b)
     return x->step - y->step;
 }
 
-static int order_steps(const ldm_spec *spec, const ldm_steps *steps, int *order, sized *tmp)
+static int order_steps(const ldm_network *network, const ldm_steps *steps, int *order, sized *tmp)
 {
     int i, n = 0;
 
     for (i = 0; i < steps->count; i++) {
         if (steps->steps[i].weight >= 0) {
             tmp[n].step = i;
-            tmp[n++].numel = spec->tensors[steps->steps[i].weight].numel;
+            tmp[n++].numel = network->tensors[steps->steps[i].weight].numel;
         }
     }
     qsort(tmp, (size_t)n, sizeof *tmp, by_numel);
@@ -219,7 +219,7 @@ static ldm_status fill_all(fill_job *j, ldm_pool *pool, ldm_error *err)
     if (!tmp || !j->order || !j->errors || !j->statuses) {
         st = ldm_error_nomem(err, count * sizeof *tmp, "the list of weights");
     } else {
-        n = order_steps(j->spec, j->steps, j->order, tmp);
+        n = order_steps(j->network, j->steps, j->order, tmp);
         ldm_pool_run(pool, (size_t)n, fill, j);
         for (i = 0; i < threads && !st; i++) {
             st = j->statuses[i];
@@ -235,9 +235,10 @@ static ldm_status fill_all(fill_job *j, ldm_pool *pool, ldm_error *err)
 }
 
 /* Algorithms, layout and size; no block yet. */
-static ldm_status plan_weights(const ldm_spec *spec, const ldm_graph *g, const ldm_steps *steps,
-                               const ldm_backend *backend, ldm_precision precision,
-                               const ldm_weight_source *src, ldm_weights **out, ldm_error *err)
+static ldm_status plan_weights(const ldm_network *network, const ldm_graph *g,
+                               const ldm_steps *steps, const ldm_backend *backend,
+                               ldm_precision precision, const ldm_weight_source *src,
+                               ldm_weights **out, ldm_error *err)
 {
     ldm_weights *w = ldm_calloc(1, sizeof *w);
     ldm_status st;
@@ -248,7 +249,7 @@ static ldm_status plan_weights(const ldm_spec *spec, const ldm_graph *g, const l
     w->count = steps->count;
     w->slots = ldm_calloc((size_t)steps->count, sizeof *w->slots);
     if (w->slots)
-        st = plan_slots(spec, g, steps, backend, precision, src, w, err);
+        st = plan_slots(network, g, steps, backend, precision, src, w, err);
     else
         st = ldm_error_nomem(err, (size_t)steps->count * sizeof *w->slots, "the weights");
     if (st)
@@ -258,8 +259,9 @@ static ldm_status plan_weights(const ldm_spec *spec, const ldm_graph *g, const l
     return st;
 }
 
-ldm_status ldm_weights_plan(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
-                            ldm_precision precision, ldm_weights **out, ldm_error *err)
+ldm_status ldm_weights_plan(const ldm_network *network, const ldm_graph *g,
+                            const ldm_backend *backend, ldm_precision precision, ldm_weights **out,
+                            ldm_error *err)
 {
     ldm_steps steps;
     ldm_status st = ldm_steps_create(g, &steps, err);
@@ -267,16 +269,17 @@ ldm_status ldm_weights_plan(const ldm_spec *spec, const ldm_graph *g, const ldm_
     *out = NULL;
     if (st)
         return st;
-    st = plan_weights(spec, g, &steps, backend, precision, NULL, out, err);
+    st = plan_weights(network, g, &steps, backend, precision, NULL, out, err);
     ldm_steps_free(&steps);
     return st;
 }
 
-ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ldm_backend *backend,
-                              ldm_precision precision, const ldm_weight_source *src, ldm_pool *pool,
-                              ldm_weights **out, ldm_error *err)
+ldm_status ldm_weights_create(const ldm_network *network, const ldm_graph *g,
+                              const ldm_backend *backend, ldm_precision precision,
+                              const ldm_weight_source *src, ldm_pool *pool, ldm_weights **out,
+                              ldm_error *err)
 {
-    fill_job job = {.spec = spec, .backend = backend, .src = src};
+    fill_job job = {.network = network, .backend = backend, .src = src};
     ldm_weights *w = NULL;
     ldm_steps steps;
     ldm_status st;
@@ -285,7 +288,7 @@ ldm_status ldm_weights_create(const ldm_spec *spec, const ldm_graph *g, const ld
     st = ldm_steps_create(g, &steps, err);
     if (st)
         return st;
-    st = plan_weights(spec, g, &steps, backend, precision, src, &w, err);
+    st = plan_weights(network, g, &steps, backend, precision, src, &w, err);
     if (!st && w->floats) {
         w->block = ldm_pages_alloc(w->floats * sizeof *w->block);
         if (!w->block)

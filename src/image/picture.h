@@ -34,8 +34,8 @@ ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, 
                                ldm_picture *out, ldm_error *err);
 
 /* The text chunks of a PNG, before or after its pixels, as UTF-8: 1000 and 4 MB of them at most.
- * Pixels are not looked at, whole or damaged. *texts is one block to ldm_free (strings inside), NULL
- * without any. */
+ * Pixels are not looked at, whole or damaged. *texts is one block to ldm_free (strings inside),
+ * NULL without any. */
 ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err);
 ldm_status ldm_png_read_texts_memory(const void *data, size_t size, const char *name,
                                      ldm_text **texts, size_t *count, ldm_error *err);

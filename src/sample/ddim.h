@@ -37,7 +37,7 @@ typedef struct ldm_ddim_job {
     /* With mask, the model's buffers of these names, [train_steps] f32: q_sample noises x0 by them.
      */
     const float *sqrt_alphas_cumprod, *sqrt_one_minus_alphas_cumprod;
-    float *scratch;    /* 3 * n * chw floats, the caller's */
+    float *scratch; /* 3 * n * chw floats, the caller's */
 } ldm_ddim_job;
 
 /* Runs all steps from the largest timestep down. x: in the start noise, out the latent. NaN or

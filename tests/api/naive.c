@@ -11,21 +11,21 @@ typedef struct naive {
     float **values; /* [value_count][c * h * w] */
 } naive;
 
-static const ldm_value_spec *spec_of(const naive *x, int value)
+static const ldm_graph_value *spec_of(const naive *x, int value)
 {
     return &x->g->values[value];
 }
 
 static size_t numel_of(const naive *x, int value)
 {
-    const ldm_value_spec *v = spec_of(x, value);
+    const ldm_graph_value *v = spec_of(x, value);
 
     return (size_t)v->c * (size_t)v->h * (size_t)v->w;
 }
 
 static void conv(const naive *x, const ldm_node *n)
 {
-    const ldm_value_spec *a = spec_of(x, n->in[0]), *o = spec_of(x, n->out);
+    const ldm_graph_value *a = spec_of(x, n->in[0]), *o = spec_of(x, n->out);
     const float *in = x->values[n->in[0]], *w = x->weights[n->weight];
     float *out = x->values[n->out];
     int k = n->kernel, co, ci, y, xx, ky, kx;
@@ -56,7 +56,7 @@ static void conv(const naive *x, const ldm_node *n)
 
 static void norm(const naive *x, const ldm_node *n)
 {
-    const ldm_value_spec *a = spec_of(x, n->in[0]);
+    const ldm_graph_value *a = spec_of(x, n->in[0]);
     const float *in = x->values[n->in[0]], *gamma = x->weights[n->weight];
     const float *beta = x->weights[n->bias];
     float *out = x->values[n->out];
@@ -94,7 +94,7 @@ static size_t channel(const ldm_node *n, int c, int part, int head, int d)
 
 static void attention(const naive *x, const ldm_node *n)
 {
-    const ldm_value_spec *o = spec_of(x, n->out);
+    const ldm_graph_value *o = spec_of(x, n->out);
     const float *q = x->values[n->in[0]];
     const float *k = n->in[1] >= 0 ? x->values[n->in[1]] : q;
     const float *v = n->in[2] >= 0 ? x->values[n->in[2]] : q;
@@ -131,7 +131,7 @@ static void attention(const naive *x, const ldm_node *n)
 
 static void quantize(const naive *x, const ldm_node *n, int entries)
 {
-    const ldm_value_spec *a = spec_of(x, n->in[0]);
+    const ldm_graph_value *a = spec_of(x, n->in[0]);
     const float *z = x->values[n->in[0]], *e = x->weights[n->weight];
     float *out = x->values[n->out];
     size_t hw = (size_t)a->h * (size_t)a->w, i, c = (size_t)a->c, k;
@@ -161,7 +161,7 @@ static void quantize(const naive *x, const ldm_node *n, int entries)
 /* Operations that treat each value by itself or with a neighbour. */
 static void simple(const naive *x, const ldm_node *n)
 {
-    const ldm_value_spec *a = spec_of(x, n->in[0]), *o = spec_of(x, n->out);
+    const ldm_graph_value *a = spec_of(x, n->in[0]), *o = spec_of(x, n->out);
     const float *in = x->values[n->in[0]], *b = n->in[1] >= 0 ? x->values[n->in[1]] : NULL;
     float *out = x->values[n->out];
     size_t hw = (size_t)o->h * (size_t)o->w, count = numel_of(x, n->out), i;
@@ -216,7 +216,7 @@ static void embed(const naive *x, const ldm_node *n)
     }
 }
 
-float *naive_run(const ldm_spec *s, const ldm_graph *g, float *const *weights, const float *in,
+float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights, const float *in,
                  float t)
 {
     naive x = {g, weights, calloc((size_t)g->value_count, sizeof *x.values)};

@@ -3,11 +3,11 @@
 #ifndef LDM_TESTS_NAIVE_H
 #define LDM_TESTS_NAIVE_H
 
-#include "spec/spec.h"
+#include "network/network.h"
 
-/* weights: one array per tensor of the spec. in: [C][H][W]; t: the timestep. Returns the output
+/* weights: one array per tensor of the network. in: [C][H][W]; t: the timestep. Returns the output
  * [C'][H'][W'] in fresh memory (free). */
-float *naive_run(const ldm_spec *s, const ldm_graph *g, float *const *weights, const float *in,
+float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights, const float *in,
                  float t);
 
 #endif

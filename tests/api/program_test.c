@@ -19,8 +19,8 @@
 #include "exec/plan.h"
 #include "naive.h"
 #include "sample/rng.h"
-#include "spec/builder.h"
-#include "spec/testing.h"
+#include "network/builder.h"
+#include "network/network_testing.h"
 
 enum { NETWORKS = 24, MAX_BATCH = 3, AHEAD = 500 };
 
@@ -30,7 +30,7 @@ enum { NETWORKS = 24, MAX_BATCH = 3, AHEAD = 500 };
 
 typedef struct network {
     ldm_config *cfg;
-    ldm_spec *spec;
+    ldm_network *network;
     float **weights; /* [tensor_count] */
     char text[512];  /* its options, for messages */
 } network;
@@ -72,11 +72,11 @@ static void fill_weights(network *n)
     static ldm_rng rng;
     int i;
 
-    n->weights = calloc((size_t)n->spec->tensor_count, sizeof *n->weights);
+    n->weights = calloc((size_t)n->network->tensor_count, sizeof *n->weights);
     assert_non_null(n->weights);
     ldm_rng_seed(&rng, 1);
-    for (i = 0; i < n->spec->tensor_count; i++) {
-        const ldm_tensor_spec *t = &n->spec->tensors[i];
+    for (i = 0; i < n->network->tensor_count; i++) {
+        const ldm_tensor_decl *t = &n->network->tensors[i];
         float scale = t->fan_in ? 1 / sqrtf((float)t->fan_in) : 0.2f;
         uint64_t k;
 
@@ -125,7 +125,7 @@ static network make(uint32_t seed)
     set(&n, "%s.attn_type=%s", v, pick(&seed, 2) ? "vanilla" : "none");
     set(&n, "%s.resamp_with_conv=%s", v, yes_no(&seed));
     set(&n, "%s.tanh_out=%s", v, yes_no(&seed));
-    if (ldm_spec_create(n.cfg, &n.spec, &err))
+    if (ldm_network_create(n.cfg, &n.network, &err))
         fail_msg("%s: %s", n.text, err.msg);
     fill_weights(&n);
     return n;
@@ -135,10 +135,10 @@ static void unmake(network *n)
 {
     int i;
 
-    for (i = 0; i < n->spec->tensor_count; i++)
+    for (i = 0; i < n->network->tensor_count; i++)
         free(n->weights[i]);
     free(n->weights);
-    ldm_spec_free(n->spec);
+    ldm_network_free(n->network);
     ldm_config_free(n->cfg);
 }
 
@@ -153,7 +153,7 @@ static ldm_status read_weight(void *ctx, int tensor, const float **data, float *
     *data = n->weights[tensor];
     return *data ? LDM_OK
                  : ldm_error_set(err, LDM_ERR_MISMATCH, "%s is read and not listed as read",
-                                 n->spec->tensors[tensor].name);
+                                 n->network->tensors[tensor].name);
 }
 
 static void done_weight(void *ctx, int tensor, float *owned)
@@ -171,7 +171,7 @@ static const float *lend_weight(void *ctx, int tensor)
 
 static size_t numel(const ldm_graph *g, int value)
 {
-    const ldm_value_spec *v = &g->values[value];
+    const ldm_graph_value *v = &g->values[value];
 
     return (size_t)v->c * (size_t)v->h * (size_t)v->w;
 }
@@ -189,7 +189,7 @@ static float *execute(const network *net, ldm_graph *g, int n, int threads, cons
     size_t floats, i;
 
     assert_int_equal(ldm_pool_create(threads, &pool, NULL), LDM_OK);
-    if (ldm_weights_create(net->spec, g, b, precision, &src, pool, &weights, &err) ||
+    if (ldm_weights_create(net->network, g, b, precision, &src, pool, &weights, &err) ||
         ldm_program_create(g, weights, b, precision, n, threads, &p, &err))
         fail_msg("%s: %s", what, err.msg);
     floats = ldm_program_arena_floats(p);
@@ -237,8 +237,8 @@ static void check_part(const network *net, ldm_graph_part part, int h, int w, ui
     bar = precision == LDM_PRECISION_F32 ? F32_BAR : EXACT_BAR;
     ldm_cpu_detect(&cpu);
     assert_int_equal(ldm_cpu_cap(&cpu, isas[pick(&seed, 3)], NULL), LDM_OK);
-    assert_int_equal(ldm_graph_create(net->spec, part, h, w, &g, NULL), LDM_OK);
-    assert_int_equal(ldm_graph_create(net->spec, part, h, w, &again, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->network, part, h, w, &g, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->network, part, h, w, &again, NULL), LDM_OK);
     in_floats = numel(g, g->inputs[0]);
     out_floats = numel(g, g->output);
     in = malloc((size_t)n * in_floats * sizeof *in);
@@ -250,7 +250,8 @@ static void check_part(const network *net, ldm_graph_part part, int h, int w, ui
              net->text);
     out = execute(net, again, n, threads, ldm_cpu_backend(&cpu), precision, in, times, what);
     for (i = 0; i < n; i++) {
-        float *want = naive_run(net->spec, g, net->weights, in + (size_t)i * in_floats, times[i]);
+        float *want =
+            naive_run(net->network, g, net->weights, in + (size_t)i * in_floats, times[i]);
         double d;
 
         assert_non_null(want);
@@ -308,9 +309,10 @@ static ldm_weights *unet_weights(network *net, size at, const ldm_backend *b, ld
     ldm_weights *weights;
     ldm_graph *g;
 
-    assert_int_equal(ldm_graph_create(net->spec, LDM_GRAPH_UNET, at.h, at.w, &g, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->network, LDM_GRAPH_UNET, at.h, at.w, &g, NULL), LDM_OK);
     assert_int_equal(
-        ldm_weights_create(net->spec, g, b, LDM_PRECISION_F32, &src, pool, &weights, NULL), LDM_OK);
+        ldm_weights_create(net->network, g, b, LDM_PRECISION_F32, &src, pool, &weights, NULL),
+        LDM_OK);
     ldm_graph_free(g);
     return weights;
 }
@@ -330,7 +332,7 @@ static void run_part(const network *net, ldm_graph_part part, size at, int n,
     float *arena;
     size_t floats, i;
 
-    assert_int_equal(ldm_graph_create(net->spec, part, at.h, at.w, &g, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->network, part, at.h, at.w, &g, NULL), LDM_OK);
     if (ldm_program_create(g, weights, b, LDM_PRECISION_F32, n, ldm_pool_threads(pool), &p, &err))
         fail_msg("%s: %s", net->text, err.msg);
     assert_true(ldm_program_feature_floats(p) > 0);
@@ -374,8 +376,8 @@ static void the_outermost_blocks_continue_the_whole(void **state)
         const ldm_backend *b = ldm_cpu_backend(&cpu);
         const size at = size_of(seed);
         const size_t floats = (size_t)(at.h * at.w * MAX_BATCH);
-        size_t in_floats = (size_t)net.spec->unet.in_channels * floats;
-        size_t out_floats = (size_t)net.spec->unet.out_channels * floats;
+        size_t in_floats = (size_t)net.network->unet.in_channels * floats;
+        size_t out_floats = (size_t)net.network->unet.out_channels * floats;
         float *in = malloc(in_floats * sizeof *in), *feature = NULL;
         float *whole = malloc(out_floats * sizeof *whole), *shallow = malloc(out_floats * 4);
         ldm_pool *one, *three;
@@ -425,8 +427,8 @@ static void timesteps_ahead_change_nothing(void **state)
         const ldm_backend *b = ldm_cpu_backend(&cpu);
         const size at = size_of(seed);
         const size_t floats = (size_t)(at.h * at.w * MAX_BATCH);
-        size_t in_floats = (size_t)net.spec->unet.in_channels * floats;
-        size_t out_floats = (size_t)net.spec->unet.out_channels * floats;
+        size_t in_floats = (size_t)net.network->unet.in_channels * floats;
+        size_t out_floats = (size_t)net.network->unet.out_channels * floats;
         float *in = malloc(in_floats * sizeof *in), *feature = NULL;
         float *want = malloc(out_floats * sizeof *want), *out = malloc(out_floats * sizeof *out);
         ldm_pool *pool;
@@ -647,7 +649,7 @@ static void no_step_reads_what_was_overwritten(void **state)
         for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_UNET_SHALLOW; part++) {
             ldm_graph *g;
 
-            assert_int_equal(ldm_graph_create(net.spec, (ldm_graph_part)part, 4, 6, &g, NULL),
+            assert_int_equal(ldm_graph_create(net.network, (ldm_graph_part)part, 4, 6, &g, NULL),
                              LDM_OK);
             check_plan(g);
             check_batches(g);
@@ -668,8 +670,9 @@ static ldm_graph *tangle(const network *net, uint32_t seed)
     static const ldm_op unary[] = {LDM_OP_SILU, LDM_OP_UPSAMPLE, LDM_OP_AVG_POOL};
     ldm_graph *g = ldm_calloc(1, sizeof *g);
     ldm_error err = {.msg = ""};
-    ldm_builder b = {.spec = net->spec, .graph = g, .err = &err, .root = "first_stage_model"};
-    int c = net->spec->vq.ch * net->spec->vq.ch_mult.items[net->spec->vq.ch_mult.count - 1];
+    ldm_builder b = {.network = net->network, .graph = g, .err = &err, .root = "first_stage_model"};
+    int c =
+        net->network->vq.ch * net->network->vq.ch_mult.items[net->network->vq.ch_mult.count - 1];
 
     assert_non_null(g);
     g->arena = ldm_arena_create(0);
@@ -678,7 +681,7 @@ static ldm_graph *tangle(const network *net, uint32_t seed)
     g->inputs[1] = g->inputs[2] = g->feature = -1;
     while (g->node_count < KNOT_NODES && !b.st) {
         int x = pick(&seed, g->value_count), y = pick(&seed, g->value_count);
-        ldm_value_spec vx = g->values[x], vy = g->values[y];
+        ldm_graph_value vx = g->values[x], vy = g->values[y];
         bool alike = vx.h == vy.h && vx.w == vy.w;
         ldm_op op = unary[pick(&seed, 3)];
 
@@ -737,7 +740,7 @@ static void tangled_graphs_run_as_they_stand(void **state)
         out = execute(&net, tangle(&net, seed), 2, 2, ldm_cpu_backend(&cpu), LDM_PRECISION_EXACT,
                       in, times, what);
         for (i = 0; i < 2; i++) {
-            float *want = naive_run(net.spec, g, net.weights, in + (size_t)i * in_floats, 0);
+            float *want = naive_run(net.network, g, net.weights, in + (size_t)i * in_floats, 0);
 
             assert_non_null(want);
             if (!(distance(out + (size_t)i * floats, want, floats) < EXACT_BAR))
@@ -761,7 +764,7 @@ static void plans_reuse_memory(void **state)
     int i;
 
     (void)state;
-    assert_int_equal(ldm_graph_create(net.spec, LDM_GRAPH_DECODE, 16, 16, &g, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net.network, LDM_GRAPH_DECODE, 16, 16, &g, NULL), LDM_OK);
     assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
     assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
     for (i = 0; i < s.count; i++)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "checkpoint/testing.h"
+#include "checkpoint/ckpt_testing.h"
 
 #define TINY_CKPT "tests/data/tiny/model.ckpt"
 #define TINY_CONFIG "tests/data/tiny/config.yaml"

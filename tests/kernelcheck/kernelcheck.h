@@ -71,9 +71,8 @@ void check_elementwise(check *k);
 void check_vq(check *k);
 
 /* Times the kernels of one backend; shapes: a file as bench/shapes/ffhq.txt, NULL for the built-in
- * operations only; algorithm: for 3x3 with stride 1, or 3 for all layers that bf16 fits; -1 leaves it
- * to the backend. Returns the exit
- * status. */
+ * operations only; algorithm: for 3x3 with stride 1, or 3 for all layers that bf16 fits; -1 leaves
+ * it to the backend. Returns the exit status. */
 int bench_run(const ldm_backend *b, const char *shapes, int threads, double seconds,
               ldm_precision precision, int algorithm);
 

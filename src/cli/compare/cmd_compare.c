@@ -1,0 +1,363 @@
+/* ldm compare: two configurations of one checkpoint, side by side, by measurement. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/compare/compare.h"
+#include "cli/signals.h"
+
+static const char default_folder[] = "generated_outputs";
+static const char *const default_layers[2] = {"configs/study/approach1.yaml",
+                                              "configs/study/approach2.yaml"};
+
+static const ldm_opt rows[] = {
+    {.type = LDM_OPT_HEADING, .name = "What A and B are laid over"},
+    {.type = LDM_OPT_TEXT,
+     .name = "ckpt",
+     .arg = "FILE",
+     .field = offsetof(ldm_compare_opts, model.ckpt),
+     .help = "CompVis checkpoint; default: the shipped model"},
+    {.type = LDM_OPT_LIST,
+     .name = "config",
+     .arg = "FILE",
+     .field = offsetof(ldm_compare_opts, model.configs),
+     .help = "its YAML; repeatable"},
+    {.type = LDM_OPT_LIST,
+     .name = "set",
+     .arg = "KEY=VALUE",
+     .field = offsetof(ldm_compare_opts, model.sets),
+     .help = "change one value of both, e.g. ldm.sampling.steps=20;\n"
+             "repeatable"},
+    {.type = LDM_OPT_YES,
+     .name = "ema",
+     .field = offsetof(ldm_compare_opts, model.ema),
+     .help = "use the averaged (EMA) weights"},
+    {.type = LDM_OPT_NO,
+     .name = "no-ema",
+     .field = offsetof(ldm_compare_opts, model.ema),
+     .help = "use the raw weights"},
+    {.type = LDM_OPT_HEADING, .name = "Comparison"},
+    {.type = LDM_OPT_INT,
+     .letter = 'n',
+     .name = "count",
+     .arg = "N",
+     .min = 1,
+     .max = 100000,
+     .field = offsetof(ldm_compare_opts, count),
+     .help = "pictures of each; default 16"},
+    {.type = LDM_OPT_U64,
+     .name = "seed",
+     .arg = "N",
+     .field = offsetof(ldm_compare_opts, seed),
+     .help = "picture i has seed N + i on both sides; default 42"},
+    {.type = LDM_OPT_FLAG,
+     .name = "ablate",
+     .field = offsetof(ldm_compare_opts, ablate),
+     .help = "also B with each of A's differences alone"},
+    {.type = LDM_OPT_TEXT,
+     .name = "cascade",
+     .arg = "FILE.xml",
+     .field = offsetof(ldm_compare_opts, cascade),
+     .help = "face detector; default: where the package opencv-data\n"
+             "puts haarcascade_frontalface_alt2.xml"},
+    {.type = LDM_OPT_TEXT,
+     .name = "stats",
+     .arg = "FILE",
+     .field = offsetof(ldm_compare_opts, stats),
+     .help = "statistics for Frechet distances (ldm metrics\n"
+             "--write-stats); default: renders.stats beside the\n"
+             "checkpoint"},
+    {.type = LDM_OPT_HEADING, .name = "Output"},
+    {.type = LDM_OPT_TEXT,
+     .letter = 'o',
+     .name = "out",
+     .arg = "DIR",
+     .field = offsetof(ldm_compare_opts, out),
+     .help = "folder of the pictures and reports; default\n"
+             "generated_outputs"},
+    {.type = LDM_OPT_FLAG,
+     .name = "json",
+     .field = offsetof(ldm_compare_opts, json),
+     .help = "one JSON object on stdout in place of the tables"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quiet",
+     .field = offsetof(ldm_compare_opts, quiet),
+     .help = "no notes and no progress bar on stderr"},
+    {.type = LDM_OPT_HEADING, .name = "Machine"},
+    {.type = LDM_OPT_INT,
+     .name = "batch",
+     .arg = "N",
+     .min = 1,
+     .max = 1024,
+     .field = offsetof(ldm_compare_opts, batch),
+     .help = "pictures computed together; default: chosen"},
+    LDM_ROW_THREADS(ldm_compare_opts),
+    LDM_ROW_MAX_MEMORY(ldm_compare_opts),
+    LDM_ROW_PRECISION(ldm_compare_opts),
+};
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* "configs/study/approach1.yaml" -> "approach1" */
+static char *stem_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+
+    return ldm_cmp_format("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
+}
+
+static int name_layers(ldm_compare *c, int argc, char **argv)
+{
+    ldm_cmp_side *sides[2] = {&c->a, &c->b};
+    ldm_error err;
+    bool alike;
+
+    for (int i = 0; i < 2; i++) {
+        ldm_cmp_side *s = sides[i];
+
+        if (argc) {
+            s->layer = strdup(argv[i]);
+        } else {
+            char *path;
+            ldm_status st = ldm_shipped_path(default_layers[i], &path, &err);
+
+            if (st)
+                return ldm_cli_fail(c->cmd, st, &err);
+            s->layer = strdup(path);
+            ldm_release(path);
+        }
+        s->stem = s->layer ? stem_of(s->layer) : NULL;
+        if (!s->stem)
+            return ldm_cli_nomem(c->cmd);
+    }
+    alike = !strcmp(c->a.stem, c->b.stem); /* x/model.yaml and y/model.yaml */
+    for (int i = 0; i < 2; i++) {
+        ldm_cmp_side *s = sides[i];
+
+        if (alike) {
+            char *longer = ldm_cmp_format("%s_%c", s->stem, "ab"[i]);
+
+            free(s->stem);
+            s->stem = longer;
+        }
+        s->folder = s->stem ? ldm_cmp_format("%s%s_samples/", c->out, s->stem) : NULL;
+        if (!s->folder)
+            return ldm_cli_nomem(c->cmd);
+    }
+    return LDM_EXIT_OK;
+}
+
+/* published.json beside both layers holds what somebody measured before, under the layers' names.
+ */
+static int read_published(ldm_compare *c)
+{
+    const char *sa = strrchr(c->a.layer, '/'), *sb = strrchr(c->b.layer, '/');
+    size_t na = sa ? (size_t)(sa - c->a.layer) + 1 : 0, nb = sb ? (size_t)(sb - c->b.layer) + 1 : 0;
+    json_error_t jerr;
+    json_t *root;
+    char *path;
+    FILE *f;
+
+    if (na != nb || strncmp(c->a.layer, c->b.layer, na))
+        return LDM_EXIT_OK;
+    path = ldm_cmp_format("%.*spublished.json", (int)na, c->a.layer);
+    if (!path)
+        return ldm_cli_nomem(c->cmd);
+    f = fopen(path, "r");
+    root = f ? json_loadf(f, 0, &jerr) : NULL;
+    if (f)
+        fclose(f);
+    if (f && !root) {
+        ldm_cli_say(c->cmd, "%s:%d: %s", path, jerr.line, jerr.text);
+        free(path);
+        return LDM_EXIT_FAILED;
+    }
+    free(path);
+    c->study_a = json_incref(json_object_get(root, c->a.stem));
+    c->study_b = json_incref(json_object_get(root, c->b.stem));
+    json_decref(root);
+    if (!c->study_a || !c->study_b) {
+        json_decref(c->study_a);
+        json_decref(c->study_b);
+        c->study_a = c->study_b = NULL;
+    }
+    return LDM_EXIT_OK;
+}
+
+static int name_sides(ldm_compare *c, int argc, char **argv)
+{
+    int code = name_layers(c, argc, argv);
+    const char *a, *b;
+
+    if (!code)
+        code = read_published(c);
+    if (code)
+        return code;
+    a = json_string_value(json_object_get(c->study_a, "title"));
+    b = json_string_value(json_object_get(c->study_b, "title"));
+    c->a.title = strdup(a ? a : c->a.stem);
+    c->b.title = strdup(b ? b : c->b.stem);
+    return c->a.title && c->b.title ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
+}
+
+/* ---- order ----------------------------------------------------------------------------------- */
+
+static int find_difference(ldm_compare *c)
+{
+    const char **ca = NULL, **cb = NULL;
+    ldm_model_options a, b;
+    char *text = NULL;
+    ldm_error err;
+    ldm_status st;
+    int code = ldm_cmp_model_options(c, c->a.layer, &a, &ca);
+
+    if (!code)
+        code = ldm_cmp_model_options(c, c->b.layer, &b, &cb);
+    if (!code) {
+        st = ldm_config_difference(&a, &b, &text, &err);
+        code = st ? ldm_cli_fail(c->cmd, st, &err) : LDM_EXIT_OK;
+    }
+    if (!code) {
+        c->difference = json_loads(text, 0, NULL);
+        code = c->difference ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
+    }
+    ldm_release(text);
+    free(ca);
+    free(cb);
+    return code;
+}
+
+/* Under a temporary name first, so that a browser never shows half a report. */
+static int write_report(ldm_compare *c, const char *name, int html)
+{
+    char *path = ldm_cmp_format("%s%s", c->out, name);
+    char *tmp = ldm_cmp_format("%s.%s.tmp", c->out, name);
+    FILE *f = path && tmp ? fopen(tmp, "w") : NULL;
+    int code = LDM_EXIT_OK;
+
+    if (f) {
+        if (html)
+            code = ldm_cmp_write_html(c, f);
+        else
+            ldm_cmp_write_markdown(c, f);
+        if (ferror(f) | fclose(f))
+            code = LDM_EXIT_FAILED;
+        else if (!code && rename(tmp, path))
+            code = LDM_EXIT_FAILED;
+    }
+    if (!path || !tmp)
+        code = ldm_cli_nomem(c->cmd);
+    else if (!f || code)
+        ldm_cli_say(c->cmd, "cannot write %s: %s", path, strerror(errno));
+    if (f && code)
+        remove(tmp);
+    code = f ? code : LDM_EXIT_FAILED;
+    free(path);
+    free(tmp);
+    return code;
+}
+
+static int compare(ldm_compare *c, int argc, char **argv)
+{
+    int code = name_sides(c, argc, argv);
+
+    if (!code)
+        code = find_difference(c);
+    if (!code)
+        code = ldm_cmp_judge_open(c);
+    if (!code)
+        code = ldm_cmp_side_run(c, &c->a);
+    if (!code)
+        code = ldm_cmp_side_run(c, &c->b);
+    if (!code && c->o->ablate)
+        code = ldm_cmp_ablate(c);
+    if (!code)
+        code = ldm_cmp_judge_distances(c);
+    if (!code)
+        code = write_report(c, "report.html", 1);
+    if (!code)
+        code = write_report(c, "report.md", 0);
+    if (code)
+        return code;
+    if (c->o->json)
+        code = ldm_cmp_print_json(c);
+    else
+        ldm_cmp_print_text(c, stdout);
+    if (!code && c->a.sum.failed + c->b.sum.failed) {
+        ldm_cli_say(c->cmd, "%zu of %zu pictures failed", c->a.sum.failed + c->b.sum.failed,
+                    c->a.count + c->b.count);
+        code = LDM_EXIT_FAILED;
+    }
+    return code;
+}
+
+static void compare_free(ldm_compare *c)
+{
+    ldm_cmp_side_free(&c->a);
+    ldm_cmp_side_free(&c->b);
+    for (size_t i = 0; i < c->variant_count; i++) {
+        free(c->variants[i].name);
+        json_decref(c->variants[i].settings);
+        ldm_cmp_side_free(&c->variants[i].side);
+    }
+    free(c->variants);
+    json_decref(c->difference);
+    json_decref(c->study_a);
+    json_decref(c->study_b);
+    ldm_face_judge_close(c->judge);
+    free(c->judge_missing);
+    free(c->stats_file);
+    free(c->stats_missing);
+    free(c->out);
+}
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    ldm_compare_opts o = {.count = 16, .seed = 42};
+    ldm_compare c = {.cli = cli, .cmd = cmd, .o = &o};
+    ldm_parse parse;
+    int args, code;
+
+    ldm_model_opts_init(&o.model);
+    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
+    if (parse) {
+        code = ldm_parse_exit(parse);
+    } else if (argc - args == 1) {
+        code = ldm_cli_usage(cmd, "'%s' needs a second layer beside it", argv[args]);
+    } else {
+        const char *out = o.out ? o.out : default_folder;
+
+        c.out = ldm_cmp_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
+        ldm_bar_init(&c.bar);
+        ldm_signals_catch_interrupts();
+        if (o.quiet)
+            c.bar.on = false;
+        code = c.out ? compare(&c, argc - args, argv + args) : ldm_cli_nomem(cmd);
+    }
+    compare_free(&c);
+    ldm_model_opts_free(&o.model);
+    return code;
+}
+
+const ldm_command ldm_cmd_compare = {
+    .name = "compare",
+    .args = "[A.yaml B.yaml] [--ckpt FILE --config BASE.yaml] [options]",
+    .summary = "two configurations of a checkpoint, by measurement",
+    .about =
+        "Lays A and B over the same configuration, checks both against the checkpoint, samples\n"
+        "both with the same seeds, and measures: keys that match, times, contrast, brightness,\n"
+        "colours, and in how many pictures an independent detector finds a face. Without A and\n"
+        "B: the two approaches of the study. Prints the study's tables with what was measured\n"
+        "and writes DIR/A_samples, DIR/B_samples, DIR/report.html and DIR/report.md.",
+    .notes = "A layer's section ldm: says how it is sampled and what loading permits. --ablate\n"
+             "writes its layers and pictures to DIR/ablation.\n\n"
+             "  ldm compare\n"
+             "  ldm compare -n 64 --ablate\n"
+             "  ldm compare mine.yaml other.yaml --ckpt model.ckpt --config config.yaml -o out",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .min_args = 0,
+    .max_args = 2,
+    .run = run,
+};

@@ -1,0 +1,650 @@
+/* The work of ldm generate: opens the model, runs one job, writes every picture as soon as it is
+ * done, and keeps what the arrays and sheets at the end need. */
+#include "cli/generate/generate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/progress.h"
+#include "cli/signals.h"
+
+/* One `ldm generate` from the opened model to the last file. */
+typedef struct task {
+    const ldm_cli *cli;
+    const ldm_command *cmd;
+    ldm_generate_opts *o;
+    ldm_array x_t, noise, mask, x0;
+    ldm_output output;
+    const ldm_recipe *recipe;
+    ldm_model *model;
+    ldm_run *run;
+    ldm_model_info mi;
+    ldm_run_info ri;
+    ldm_bar bar;
+
+    /* What the arrays and the sheet at the end need; NULL where nothing asked for it. */
+    float *latents, *images; /* [count,C,H,W] and [count,3,h,w] */
+    uint8_t *rgb;            /* [count,h,w,3] */
+    bool *good;              /* [count]: in rgb */
+    json_t *pictures;        /* [{index, seed, file}], with --json */
+
+    bool *kept;             /* [count]: made by an earlier run (--resume) */
+    int kept_count, listed; /* of them, and how far they are in `pictures` */
+
+    int seen, failed, written; /* pictures of this run */
+    bool unwritable;           /* a picture could not be written: the rest cannot either */
+    double started, finished;
+} task;
+
+static int on_progress(void *ctx, const ldm_progress *p)
+{
+    task *t = ctx;
+
+    ldm_bar_update(&t->bar, p);
+    return ldm_signals_interrupted() != 0;
+}
+
+static bool on_skip(void *ctx, int index)
+{
+    const task *t = ctx;
+
+    return t->kept[index];
+}
+
+/* ---- before the first step ------------------------------------------------------------------- */
+
+static int read_array(const ldm_command *cmd, const char *option, const char *path, int ndim,
+                      const char *layout, ldm_array *out)
+{
+    ldm_error err;
+    ldm_status st;
+
+    if (!path)
+        return LDM_EXIT_OK;
+    st = ldm_array_read(path, out, &err);
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    if (out->ndim != ndim || !out->numel)
+        return ldm_cli_usage(cmd, "%s: %s has %d dimensions and %llu values, expected %s", option,
+                             path, out->ndim, (unsigned long long)out->numel, layout);
+    return LDM_EXIT_OK;
+}
+
+static int read_inputs(task *t)
+{
+    const ldm_generate_opts *o = t->o;
+    int code = read_array(t->cmd, "--x-t", o->x_t, 4, "[N,C,H,W]", &t->x_t);
+
+    if (!code)
+        code = read_array(t->cmd, "--noise", o->noise, 5, "[S,N,C,H,W]", &t->noise);
+    if (!code)
+        code = read_array(t->cmd, "--mask", o->mask, 4, "[1 or N,1 or C,H,W]", &t->mask);
+    if (!code)
+        code = read_array(t->cmd, "--x0", o->x0, 4, "[1 or N,C,H,W]", &t->x0);
+    if (code || !o->x_t)
+        return code;
+    if (o->count && (uint64_t)o->count != t->x_t.shape[0])
+        return ldm_cli_usage(t->cmd, "-n %d: %s holds start noise for %llu picture%s", o->count,
+                             o->x_t, (unsigned long long)t->x_t.shape[0],
+                             t->x_t.shape[0] == 1 ? "" : "s");
+    if (t->x_t.shape[0] > 1000000)
+        return ldm_cli_usage(t->cmd, "--x-t: %s holds %llu pictures; at most 1000000", o->x_t,
+                             (unsigned long long)t->x_t.shape[0]);
+    for (int i = 0; i < 3 && o->shape[0]; i++) {
+        if ((uint64_t)o->shape[i] != t->x_t.shape[i + 1])
+            return ldm_cli_usage(
+                t->cmd, "--shape %d,%d,%d: %s has shape [%llu,%llu,%llu,%llu]", o->shape[0],
+                o->shape[1], o->shape[2], o->x_t, (unsigned long long)t->x_t.shape[0],
+                (unsigned long long)t->x_t.shape[1], (unsigned long long)t->x_t.shape[2],
+                (unsigned long long)t->x_t.shape[3]);
+    }
+    return LDM_EXIT_OK;
+}
+
+/* A recipe is about one file; another one under the same name gives other pictures. */
+static int compare_hash(const task *t)
+{
+    const char *hex = NULL;
+    ldm_error err;
+    ldm_status st;
+
+    if (!t->recipe->sha256)
+        return LDM_EXIT_OK;
+    st = ldm_model_hash(t->model, &hex, &err);
+    if (st)
+        return ldm_cli_fail(t->cmd, st, &err);
+    if (!strcmp(hex, t->recipe->sha256))
+        return LDM_EXIT_OK;
+    ldm_cli_say(t->cmd, "%s%s was made with a checkpoint of SHA-256 %.12s..., %s has %.12s...%s",
+                t->o->model.ckpt != t->recipe->ckpt ? "warning: " : "", t->o->like,
+                t->recipe->sha256, t->mi.ckpt_path, hex,
+                t->o->model.ckpt != t->recipe->ckpt
+                    ? "; the pictures will differ"
+                    : "; name the right one with --ckpt, or this one to take it all the same");
+    return t->o->model.ckpt != t->recipe->ckpt ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
+}
+
+/* What neither the line nor a recipe said comes from the configuration's `ldm: sampling:` section,
+ * and what that leaves open from the library. */
+static void fill_defaults(const ldm_model *m, ldm_generate_opts *o)
+{
+    ldm_job job;
+
+    ldm_model_init_job(m, &job);
+    if (!o->steps)
+        o->steps = job.steps;
+    if (!o->timesteps)
+        o->timesteps = job.timesteps;
+    if (isnan(o->eta))
+        o->eta = job.eta;
+    if (isnan(o->temperature))
+        o->temperature = job.temperature;
+    if (isnan(o->scale))
+        o->scale = job.scale;
+    if (!o->cond)
+        o->cond = job.cond;
+    if (!o->cache)
+        o->cache = job.cache;
+}
+
+static int open_model(task *t)
+{
+    ldm_model_options mo;
+    ldm_error err;
+    ldm_status st;
+    int code;
+
+    ldm_model_opts_export(&t->o->model, t->cli, &mo);
+    mo.config_text = t->o->config_text;
+    mo.config_name = t->o->config_name;
+    mo.max_memory = ldm_fit_limit(t->o);
+    mo.dry_run = t->o->dry_run;
+    st = ldm_model_open(&mo, &t->model, &err);
+    if (st)
+        return ldm_fit_fail(t->cmd, t->o, st, &err);
+    ldm_model_get_info(t->model, &t->mi);
+    fill_defaults(t->model, t->o);
+    code = compare_hash(t);
+    if (code || t->o->quiet)
+        return code;
+    if (t->mi.is_default && t->mi.default_note && t->mi.default_note[0])
+        ldm_cli_say(t->cmd, "note: %s", t->mi.default_note);
+    for (size_t i = 0; i < ldm_model_note_count(t->model); i++)
+        ldm_cli_say(t->cmd, "note: %s", ldm_model_note(t->model, i));
+    if (t->mi.shape_ambiguous && !t->o->shape[0] && !t->o->x_t)
+        ldm_cli_say(t->cmd,
+                    "note: the config does not say one latent shape; candidates: %s; "
+                    "taking %d,%d,%d (--shape C,H,W chooses)",
+                    t->mi.latent_candidates, t->mi.latent_channels, t->mi.latent_h, t->mi.latent_w);
+    return LDM_EXIT_OK;
+}
+
+static void print_settings(const task *t)
+{
+    const ldm_generate_opts *o = t->o;
+
+    fprintf(stderr, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s\n",
+            t->mi.ckpt_path, t->mi.ckpt_format, t->mi.weights, t->mi.isa, t->mi.load_seconds);
+    fprintf(stderr, "sampler     DDIM, %d step%s (%s), eta %g, temperature %g\n", t->ri.steps_run,
+            t->ri.steps_run == 1 ? "" : "s", o->timesteps, o->eta, o->temperature);
+    fprintf(stderr, "guidance    scale %g, conditioning %s\n", o->scale, o->cond);
+    fprintf(stderr, "latent      %d,%d,%d  ->  picture %d x %d\n", t->ri.latent_c, t->ri.latent_h,
+            t->ri.latent_w, t->ri.image_w, t->ri.image_h);
+    fprintf(stderr, "pictures    %d from seed %llu, %d at a time, %d thread%s, %.0f MB\n",
+            t->ri.count, (unsigned long long)o->seed, t->ri.batch, t->ri.threads,
+            t->ri.threads == 1 ? "" : "s", (double)t->ri.memory_total / 1e6);
+}
+
+/* The library knows arrays by what they are for; the user knows them as files. */
+static int refuse_arrays(const task *t, const ldm_error *err)
+{
+    const ldm_generate_opts *o = t->o;
+    char line[2048];
+
+    snprintf(line, sizeof line, "%s; given:%s%s%s%s%s%s%s%s", err->msg, o->x_t ? " --x-t " : "",
+             o->x_t ? o->x_t : "", o->noise ? " --noise " : "", o->noise ? o->noise : "",
+             o->mask ? " --mask " : "", o->mask ? o->mask : "", o->x0 ? " --x0 " : "",
+             o->x0 ? o->x0 : "");
+    ldm_cli_say(t->cmd, "%s", line);
+    return LDM_EXIT_USAGE;
+}
+
+static int create_run(task *t)
+{
+    const ldm_generate_opts *o = t->o;
+    ldm_job job;
+    ldm_error err;
+    ldm_status st;
+
+    ldm_job_init(&job);
+    job.steps = o->steps;
+    job.timesteps = o->timesteps;
+    job.eta = o->eta;
+    job.temperature = o->temperature;
+    job.scale = o->scale;
+    job.cond = o->cond;
+    job.cache = o->cache;
+    job.seed = o->seed;
+    job.count = o->x_t ? (int)t->x_t.shape[0] : o->count ? o->count : 1;
+    job.batch = o->batch;
+    job.latent_c = o->shape[0];
+    job.latent_h = o->shape[1];
+    job.latent_w = o->shape[2];
+    job.quantize = o->quantize;
+    job.quantize_x0 = o->quantize_x0;
+    job.x_t = o->x_t ? &t->x_t : NULL;
+    job.noise = o->noise ? &t->noise : NULL;
+    job.mask = o->mask ? &t->mask : NULL;
+    job.x0 = o->x0 ? &t->x0 : NULL;
+    job.threads = o->model.threads;
+    job.max_memory = ldm_fit_limit(o);
+    job.progress = on_progress;
+    job.skip = on_skip;
+    job.ctx = t;
+    t->kept = calloc((size_t)job.count, sizeof *t->kept);
+    if (!t->kept)
+        return ldm_cli_nomem(t->cmd);
+    st = ldm_run_create(t->model, &job, &t->run, &err);
+    if (st == LDM_ERR_USAGE && (o->x_t || o->noise || o->mask))
+        return refuse_arrays(t, &err);
+    if (st)
+        return ldm_fit_fail(t->cmd, o, st, &err);
+    ldm_run_get_info(t->run, &t->ri);
+    if (o->quiet) {
+        t->bar.on = false;
+        return LDM_EXIT_OK;
+    }
+    for (size_t i = 0; i < ldm_run_note_count(t->run); i++)
+        ldm_cli_say(t->cmd, "note: %s", ldm_run_note(t->run, i));
+    print_settings(t);
+    return LDM_EXIT_OK;
+}
+
+/* Memory for what is written at the end. */
+static int keep_room(task *t)
+{
+    double n = t->ri.count, bytes = ldm_fit_results(t->o, &t->output, &t->ri);
+    double pixels = (double)t->ri.image_w * t->ri.image_h;
+    double latent = (double)t->ri.latent_c * t->ri.latent_h * t->ri.latent_w;
+    bool rgb = t->output.npz || t->output.grid;
+
+    if (bytes > (double)(SIZE_MAX / 4))
+        return ldm_cli_nomem(t->cmd);
+    t->good = calloc((size_t)t->ri.count, sizeof *t->good);
+    if (t->o->save_latent)
+        t->latents = malloc((size_t)(n * latent) * sizeof *t->latents);
+    if (t->o->save_image)
+        t->images = malloc((size_t)(n * 3 * pixels) * sizeof *t->images);
+    if (rgb)
+        t->rgb = calloc((size_t)n, (size_t)(3 * pixels));
+    if (!t->good || (t->o->save_latent && !t->latents) || (t->o->save_image && !t->images) ||
+        (rgb && !t->rgb))
+        return ldm_cli_nomem(t->cmd);
+    return LDM_EXIT_OK;
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+static void keep_floats(float *all, const float *one, size_t numel, int index)
+{
+    float *to = all ? all + (size_t)index * numel : NULL;
+
+    if (!to)
+        return;
+    for (size_t i = 0; i < numel; i++)
+        to[i] = one ? one[i] : NAN; /* a failed picture: its place stays recognisable */
+}
+
+static void keep(task *t, const ldm_result *r)
+{
+    size_t latent = (size_t)t->ri.latent_c * (size_t)t->ri.latent_h * (size_t)t->ri.latent_w;
+    size_t pixels = (size_t)t->ri.image_w * (size_t)t->ri.image_h;
+
+    keep_floats(t->latents, r->latent, latent, r->index);
+    keep_floats(t->images, r->image, 3 * pixels, r->index);
+    if (t->rgb && r->rgb)
+        memcpy(t->rgb + (size_t)r->index * 3 * pixels, r->rgb, 3 * pixels);
+    t->good[r->index] = r->status == LDM_OK;
+}
+
+static void list_picture(task *t, int index, const char *file, const char *message)
+{
+    json_t *p = json_object();
+
+    json_object_set_new(p, "index", json_integer(index));
+    json_object_set_new(p, "seed", ldm_cli_json_u64(t->o->seed + (uint64_t)index));
+    json_object_set_new(p, "file", file ? ldm_cli_json_text(file) : json_null());
+    json_object_set_new(p, "error", message ? ldm_cli_json_text(message) : json_null());
+    json_object_set_new(p, "kept", json_boolean(t->kept[index]));
+    json_array_append_new(t->pictures, p);
+}
+
+/* The kept pictures before `index`, so that the list stays in order. */
+static void list_kept(task *t, int index)
+{
+    for (; t->listed < index; t->listed++) {
+        char *name = t->kept[t->listed] ? ldm_output_name(&t->output, t->listed) : NULL;
+
+        if (name)
+            list_picture(t, t->listed, name, NULL);
+        free(name);
+    }
+}
+
+/* Says that a picture is done, or has failed. stdout names what this run made. */
+static void note_picture(task *t, int index, const char *file, const char *message)
+{
+    if (t->o->json) {
+        list_kept(t, index);
+        list_picture(t, index, file, message);
+    } else if (file) {
+        printf("%s\n", file);
+        fflush(stdout);
+    }
+}
+
+static int write_picture(task *t, const ldm_result *r)
+{
+    char *name = ldm_output_name(&t->output, r->index), *recipe = NULL, *full = NULL;
+    ldm_image im = {r->width, r->height, (uint8_t *)r->rgb}; /* only read */
+    ldm_error err;
+    ldm_status st;
+    int code = LDM_EXIT_OK;
+
+    if (!t->written)
+        code = ldm_output_make(t->cmd, &t->output);
+    if (!code)
+        code = ldm_resume_lock(t->cmd, t->o, &t->output);
+    if (code)
+        goto done;
+    st = ldm_run_recipe(t->run, r, &recipe, &err);
+    if (!st) {
+        full = ldm_recipe_complete(recipe, t->o, r->index);
+        if (!name || !full) {
+            code = ldm_cli_nomem(t->cmd);
+            goto done;
+        }
+        st = ldm_image_write(name, &im, full, &err);
+    }
+    ldm_bar_clear(&t->bar);
+    if (st) {
+        code = ldm_cli_fail(t->cmd, st, &err);
+        goto done;
+    }
+    note_picture(t, r->index, name, NULL);
+    t->written++;
+done:
+    t->unwritable = code != 0;
+    free(full);
+    ldm_release(recipe);
+    free(name);
+    return code;
+}
+
+/* All pictures, in order. An interrupt is no failure here: `interrupted` tells. */
+static int sample(task *t)
+{
+    ldm_result r;
+    ldm_error err;
+    ldm_status st;
+    bool have;
+    int code;
+
+    for (;;) {
+        st = ldm_run_next(t->run, &r, &have, &err);
+        if (st == LDM_ERR_CANCELLED)
+            break;
+        if (st) {
+            ldm_bar_clear(&t->bar);
+            return ldm_cli_fail(t->cmd, st, &err);
+        }
+        if (!have)
+            break;
+        keep(t, &r);
+        t->seen++;
+        if (r.status) {
+            t->failed++;
+            ldm_bar_clear(&t->bar);
+            ldm_cli_say(t->cmd, "picture %d (seed %llu): %s", r.index, (unsigned long long)r.seed,
+                        err.msg);
+            note_picture(t, r.index, NULL, err.msg);
+            continue;
+        }
+        code = write_picture(t, &r);
+        if (code)
+            return code;
+    }
+    ldm_bar_clear(&t->bar);
+    return LDM_EXIT_OK;
+}
+
+/* ---- after the last picture ------------------------------------------------------------------ */
+
+static ldm_status write_floats(const task *t, const char *path, float *data, int c, int h, int w,
+                               ldm_error *err)
+{
+    ldm_array a = {.ndim = 4,
+                   .shape = {(uint64_t)t->seen, (uint64_t)c, (uint64_t)h, (uint64_t)w},
+                   .data = data};
+
+    a.numel = a.shape[0] * a.shape[1] * a.shape[2] * a.shape[3];
+    return ldm_array_write(path, &a, err);
+}
+
+/* Places of the sheet: to the last picture that there is, made or kept. */
+static int places(const task *t)
+{
+    int n = t->ri.count;
+
+    while (n > t->seen && !t->good[n - 1])
+        n--;
+    return n;
+}
+
+/* The sheet shows every place (a failed picture is black), the .npz holds the good ones only. */
+static ldm_status write_sheets(const task *t, ldm_error *err)
+{
+    size_t bytes = (size_t)t->ri.image_w * (size_t)t->ri.image_h * 3, count = 0;
+    int n = places(t);
+    ldm_image *ims = calloc((size_t)n, sizeof *ims), grid = {0};
+    ldm_status st = LDM_OK;
+
+    if (!ims) {
+        memset(err, 0, sizeof *err);
+        return LDM_ERR_NOMEM;
+    }
+    if (t->output.grid) {
+        for (int i = 0; i < n; i++)
+            ims[i] = (ldm_image){t->ri.image_w, t->ri.image_h, t->rgb + (size_t)i * bytes};
+        st = ldm_image_grid(ims, (size_t)n, 0, &grid, err);
+        if (!st)
+            st = ldm_image_write(t->output.grid, &grid, NULL, err);
+        ldm_release(grid.rgb);
+    }
+    if (!st && t->output.npz) {
+        for (int i = 0; i < n; i++) {
+            if (t->good[i])
+                ims[count++] =
+                    (ldm_image){t->ri.image_w, t->ri.image_h, t->rgb + (size_t)i * bytes};
+        }
+        st = ldm_image_write_npz(t->output.npz, ims, count, err);
+    }
+    free(ims);
+    return st;
+}
+
+static int write_collections(task *t)
+{
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (t->unwritable || !(t->seen + t->kept_count))
+        return LDM_EXIT_OK;
+    if (t->latents)
+        st = write_floats(t, t->o->save_latent, t->latents, t->ri.latent_c, t->ri.latent_h,
+                          t->ri.latent_w, &err);
+    if (!st && t->images)
+        st = write_floats(t, t->o->save_image, t->images, 3, t->ri.image_h, t->ri.image_w, &err);
+    if (!st && t->rgb && t->written + t->kept_count)
+        st = write_sheets(t, &err);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static json_t *file_or_null(const char *path, bool written)
+{
+    return path && written ? ldm_cli_json_text(path) : json_null();
+}
+
+static int print_result(task *t)
+{
+    bool sheets = !t->unwritable && t->written + t->kept_count > 0;
+    json_t *root, *files, *seeds, *steps, *notes, *p;
+    size_t i;
+
+    if (!t->o->json) {
+        if (!t->o->quiet && t->written)
+            fprintf(stderr, "%d picture%s in %.1f s\n", t->written, t->written == 1 ? "" : "s",
+                    t->finished - t->started);
+        return LDM_EXIT_OK;
+    }
+    list_kept(t, t->ri.count);
+    root = json_object();
+    files = json_array();
+    seeds = json_array();
+    steps = json_array();
+    notes = json_array();
+    json_array_foreach(t->pictures, i, p)
+    {
+        if (json_is_string(json_object_get(p, "file")))
+            json_array_append(files, json_object_get(p, "file"));
+        json_array_append(seeds, json_object_get(p, "seed"));
+    }
+    for (i = 0; i < (size_t)t->ri.steps_run; i++)
+        json_array_append_new(steps, json_integer(t->ri.timesteps[i]));
+    for (i = 0; i < ldm_model_note_count(t->model); i++)
+        json_array_append_new(notes, ldm_cli_json_text(ldm_model_note(t->model, i)));
+    for (i = 0; i < ldm_run_note_count(t->run); i++)
+        json_array_append_new(notes, ldm_cli_json_text(ldm_run_note(t->run, i)));
+
+    json_object_set_new(root, "files", files);
+    json_object_set_new(root, "seeds", seeds);
+    json_object_set(root, "pictures", t->pictures);
+    json_object_set_new(root, "grid", file_or_null(t->output.grid, sheets));
+    json_object_set_new(root, "npz", file_or_null(t->output.npz, sheets));
+    json_object_set_new(root, "latent", file_or_null(t->o->save_latent, t->seen > 0));
+    json_object_set_new(root, "image", file_or_null(t->o->save_image, t->seen > 0));
+    json_object_set_new(root, "asked", json_integer(t->ri.count));
+    json_object_set_new(root, "kept", json_integer(t->kept_count));
+    json_object_set_new(root, "failed", json_integer(t->failed));
+    json_object_set_new(root, "interrupted", json_boolean(ldm_signals_interrupted() != 0));
+    json_object_set_new(root, "steps_asked", json_integer(t->ri.steps_asked));
+    json_object_set_new(root, "steps_run", json_integer(t->ri.steps_run));
+    json_object_set_new(root, "timesteps", steps);
+    json_object_set_new(root, "latent_shape",
+                        json_pack("[iii]", t->ri.latent_c, t->ri.latent_h, t->ri.latent_w));
+    json_object_set_new(root, "width", json_integer(t->ri.image_w));
+    json_object_set_new(root, "height", json_integer(t->ri.image_h));
+    json_object_set_new(root, "checkpoint", ldm_cli_json_text(t->mi.ckpt_path));
+    json_object_set_new(root, "default_model", json_boolean(t->mi.is_default));
+    json_object_set_new(root, "weights", ldm_cli_json_text(t->mi.weights));
+    json_object_set_new(root, "isa", ldm_cli_json_text(t->mi.isa));
+    json_object_set_new(root, "threads", json_integer(t->ri.threads));
+    json_object_set_new(root, "load_seconds", ldm_cli_json_real(t->mi.load_seconds));
+    json_object_set_new(root, "seconds", ldm_cli_json_real(t->finished - t->started));
+    json_object_set_new(root, "memory_bytes", ldm_cli_json_u64(t->ri.memory_total));
+    json_object_set_new(root, "notes", notes);
+    return ldm_cli_print_json(t->cmd, root);
+}
+
+/* Everything up to the first step. */
+static int prepare(task *t)
+{
+    int code =
+        ldm_output_plan(t->cmd, t->o, t->o->x_t ? (int)t->x_t.shape[0] : t->o->count, &t->output);
+
+    if (!code && t->o->resume)
+        code = ldm_resume_check(t->cmd, t->o, &t->output);
+    if (!code && !t->o->dry_run)
+        code = ldm_resume_lock(t->cmd, t->o, &t->output);
+    if (!code)
+        code = open_model(t);
+    if (!code)
+        code = create_run(t);
+    if (!code)
+        code = ldm_fit_check(t->cmd, t->o, &t->output, &t->ri);
+    if (!code && !t->o->dry_run)
+        code = keep_room(t);
+    if (code || !t->o->resume)
+        return code;
+    code =
+        ldm_resume_scan(t->cmd, t->o, &t->output, t->run, &t->ri, t->kept, t->rgb, &t->kept_count);
+    for (int i = 0; t->good && i < t->ri.count; i++)
+        t->good[i] = t->kept[i];
+    if (!code && !t->o->quiet && t->kept_count)
+        ldm_cli_say(t->cmd, "note: %d of %d pictures are there already and kept", t->kept_count,
+                    t->ri.count);
+    return code;
+}
+
+static int generate(task *t)
+{
+    int code = prepare(t), written, printed, signal;
+
+    if (code)
+        return code;
+    if (t->o->dry_run)
+        return ldm_fit_print(t->cmd, t->o, &t->output, &t->ri, t->kept_count);
+    if (t->o->json)
+        t->pictures = json_array();
+    t->started = ldm_cli_now();
+    code = sample(t);
+    t->finished = ldm_cli_now();
+    written = write_collections(t);
+    printed = print_result(t);
+    code = code ? code : written ? written : printed;
+    if (!code && t->failed) {
+        ldm_cli_say(t->cmd, "%d of %d pictures failed", t->failed, t->ri.count);
+        code = LDM_EXIT_FAILED;
+    }
+    signal = ldm_signals_interrupted();
+    if (signal) {
+        ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept",
+                    t->seen - t->failed + t->kept_count, t->ri.count);
+        code = LDM_EXIT_SIGNAL + signal;
+    }
+    return code;
+}
+
+static void task_free(task *t)
+{
+    ldm_run_free(t->run);
+    ldm_model_close(t->model);
+    ldm_array_free(&t->x_t);
+    ldm_array_free(&t->noise);
+    ldm_array_free(&t->mask);
+    ldm_array_free(&t->x0);
+    ldm_output_free(&t->output);
+    free(t->latents);
+    free(t->images);
+    free(t->rgb);
+    free(t->good);
+    free(t->kept);
+    json_decref(t->pictures);
+}
+
+int ldm_generate(const ldm_cli *cli, const ldm_command *cmd, ldm_generate_opts *o,
+                 const ldm_recipe *recipe)
+{
+    task t = {.cli = cli, .cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
+    int code;
+
+    ldm_bar_init(&t.bar);
+    ldm_signals_catch_interrupts();
+    code = read_inputs(&t);
+    if (!code)
+        code = generate(&t);
+    task_free(&t);
+    return code;
+}

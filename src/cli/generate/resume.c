@@ -1,0 +1,266 @@
+/* ldm generate --resume: which pictures of an earlier, broken run can stay; see generate.h. A
+ * picture is this run's if its recipe is the one that this run would write. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "cli/generate/generate.h"
+#include "cli/signals.h"
+
+int ldm_resume_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out)
+{
+    const char *array = o->x_t ? "--x-t" : o->noise ? "--noise" : o->mask ? "--mask" : NULL;
+
+    if (array)
+        return ldm_cli_usage(cmd,
+                             "--resume with %s: a picture's recipe does not hold the array, so "
+                             "nothing shows whether a kept picture was made with it",
+                             array);
+    if (o->save_latent || o->save_image)
+        return ldm_cli_usage(cmd,
+                             "--resume with %s: kept pictures are PNGs, the floating-point values "
+                             "of the earlier run are gone; make the run again without --resume",
+                             o->save_latent ? "--save-latent" : "--save-image");
+    if (!out->folder)
+        return ldm_cli_usage(cmd, "--resume goes on with a folder of pictures, '%s' is one picture",
+                             out->file);
+    return LDM_EXIT_OK;
+}
+
+/* ---- the folder ------------------------------------------------------------------------------ */
+
+int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)
+{
+    if (!out->folder || out->lock >= 0)
+        return LDM_EXIT_OK;
+    out->lock = open(out->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (out->lock < 0)
+        return LDM_EXIT_OK; /* not made yet, or not to be read; writing will tell */
+    /* flock() and not fcntl(): the latter cannot lock a folder. It ends with the process, however
+     * that ends; a file system without locks does without. */
+    if (!flock(out->lock, (o->resume ? LOCK_EX : LOCK_SH) | LOCK_NB) || errno != EWOULDBLOCK)
+        return LDM_EXIT_OK;
+    ldm_cli_say(cmd, "%s: another ldm generate is at work in this folder; wait for its end",
+                out->folder);
+    return LDM_EXIT_FAILED;
+}
+
+/* What the library calls a file before it is whole (".part-" and six letters behind the name that
+ * it will have), for one of the names that a folder of pictures has. */
+static bool is_leftover(const char *name)
+{
+    static const char mark[] = ".part-", letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS"
+                                                     "TUVWXYZ0123456789";
+    size_t len = strlen(name), tail = strlen(mark) + 6, stem, digits;
+
+    if (len <= tail || strncmp(name + len - tail, mark, strlen(mark)) ||
+        strspn(name + len - 6, letters) != 6)
+        return false;
+    stem = len - tail;
+    if (stem == strlen("grid.png") && !strncmp(name, "grid.png", stem))
+        return true;
+    if (stem == strlen("samples.npz") && !strncmp(name, "samples.npz", stem))
+        return true;
+    digits = strspn(name, "0123456789");
+    return digits >= 5 && stem == digits + 4 && !strncmp(name + digits, ".png", 4);
+}
+
+static int remove_leftovers(const ldm_command *cmd, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *e;
+    int code = LDM_EXIT_OK;
+
+    if (!dir) {
+        ldm_cli_say(cmd, "--resume: cannot read folder '%s': %s", folder, strerror(errno));
+        return LDM_EXIT_FAILED;
+    }
+    while (!code && (e = readdir(dir))) {
+        if (is_leftover(e->d_name) && unlinkat(dirfd(dir), e->d_name, 0)) {
+            ldm_cli_say(cmd, "--resume: cannot remove '%s%s' of the broken run: %s", folder,
+                        e->d_name, strerror(errno));
+            code = LDM_EXIT_FAILED;
+        }
+    }
+    closedir(dir);
+    return code;
+}
+
+/* ---- one picture ----------------------------------------------------------------------------- */
+
+/* One "is of another run" line; an exit code. */
+static int other_run(const ldm_command *cmd, const char *name, const char *what, const char *its,
+                     const char *ours)
+{
+    ldm_cli_say(cmd,
+                "--resume: %s is of another run (%s: %.200s there, %.200s here); give the options "
+                "that it was made with, or another folder",
+                name, what, its ? its : "absent", ours ? ours : "absent");
+    return LDM_EXIT_FAILED;
+}
+
+static int other_value(const ldm_command *cmd, const char *name, const char *key, const json_t *its,
+                       const json_t *ours)
+{
+    const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15);
+    char *a = ldm_cli_json_dump(its, flags), *b = ldm_cli_json_dump(ours, flags);
+    int code = other_run(cmd, name, key, a, b);
+
+    free(a);
+    free(b);
+    return code;
+}
+
+/* Two configurations as text: the first line that differs says more than all of both. */
+static int other_config(const ldm_command *cmd, const char *name, const char *its, const char *ours)
+{
+    char a[120], b[120], what[48];
+    int line = 1;
+
+    for (;;) {
+        size_t n = strcspn(its, "\n"), m = strcspn(ours, "\n");
+
+        if (n != m || strncmp(its, ours, n) || !its[n] || !ours[m]) {
+            snprintf(a, sizeof a, "\"%.*s\"", (int)(n < 100 ? n : 100), its);
+            snprintf(b, sizeof b, "\"%.*s\"", (int)(m < 100 ? m : 100), ours);
+            snprintf(what, sizeof what, "config, line %d", line);
+            return other_run(cmd, name, what, *its ? a : NULL, *ours ? b : NULL);
+        }
+        its += n + 1;
+        ours += m + 1;
+        line++;
+    }
+}
+
+/* What a recipe did not name before there was such a setting, and what it was then. */
+static bool was_implied(const char *key, const json_t *ours)
+{
+    return !strcmp(key, "cache") && json_integer_value(ours) == 1;
+}
+
+/* What makes no difference to the pixels: the version, names of files, how many were asked for. */
+static bool is_incidental(const char *key)
+{
+    return !strcmp(key, "ldm") || !strcmp(key, "files");
+}
+
+static int compare(const ldm_command *cmd, const char *name, json_t *its, json_t *ours)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(ours, key, value)
+    {
+        const json_t *other = json_object_get(its, key);
+
+        if (is_incidental(key) || (!other && was_implied(key, value)))
+            continue;
+        if (!strcmp(key, "checkpoint")) {
+            /* The same bytes under another name are the same model. */
+            value = json_object_get(value, "sha256");
+            other = json_object_get(other, "sha256");
+            if (!json_equal(value, other))
+                return other_value(cmd, name, "checkpoint's SHA-256", other, value);
+        } else if (!json_equal(value, other)) {
+            return !strcmp(key, "config") && json_is_string(value) && json_is_string(other)
+                       ? other_config(cmd, name, json_string_value(other), json_string_value(value))
+                       : other_value(cmd, name, key, other, value);
+        }
+    }
+    json_object_foreach(its, key, value)
+    {
+        if (!is_incidental(key) && !json_object_get(ours, key))
+            return other_value(cmd, name, key, value, NULL);
+    }
+    return LDM_EXIT_OK;
+}
+
+static int parse_recipe(const ldm_command *cmd, const char *name, const char *text, json_t **out)
+{
+    json_error_t jerr;
+
+    *out = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
+    if (json_is_object(*out))
+        return LDM_EXIT_OK;
+    ldm_cli_say(cmd, "--resume: the recipe in %s is damaged: %s", name,
+                *out ? "it is not a JSON object" : jerr.text);
+    return LDM_EXIT_FAILED;
+}
+
+static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, int index,
+                        uint64_t seed)
+{
+    const ldm_result r = {.index = index, .seed = seed};
+    char *its_text = NULL, *our_text = NULL;
+    json_t *its = NULL, *ours = NULL;
+    ldm_error err;
+    ldm_status st = ldm_image_read_recipe(name, &its_text, &err);
+    int code;
+
+    if (!st)
+        st = ldm_run_recipe(run, &r, &our_text, &err);
+    code = st ? ldm_cli_fail(cmd, st, &err) : parse_recipe(cmd, name, its_text, &its);
+    if (!code)
+        code = parse_recipe(cmd, "this run", our_text, &ours);
+    if (!code)
+        code = compare(cmd, name, its, ours);
+    json_decref(its);
+    json_decref(ours);
+    ldm_release(its_text);
+    ldm_release(our_text);
+    return code;
+}
+
+/* The pixels are read although only sheets need them: a kept picture has to be whole. */
+static int check_pixels(const ldm_command *cmd, const char *name, const ldm_run_info *ri,
+                        uint8_t *rgb)
+{
+    ldm_image im;
+    ldm_error err;
+    ldm_status st = ldm_image_read(name, &im, &err);
+    int code = LDM_EXIT_OK;
+
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    if (im.width != ri->image_w || im.height != ri->image_h) {
+        ldm_cli_say(cmd, "--resume: %s is %d x %d, its recipe makes %d x %d; move it away", name,
+                    im.width, im.height, ri->image_w, ri->image_h);
+        code = LDM_EXIT_FAILED;
+    } else if (rgb) {
+        memcpy(rgb, im.rgb, (size_t)im.width * (size_t)im.height * 3);
+    }
+    ldm_release(im.rgb);
+    return code;
+}
+
+int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
+                    ldm_run *run, const ldm_run_info *ri, bool *kept, uint8_t *rgb, int *count)
+{
+    size_t bytes = (size_t)ri->image_w * (size_t)ri->image_h * 3;
+    int code = LDM_EXIT_OK;
+
+    *count = 0;
+    if (access(out->folder, F_OK))
+        return LDM_EXIT_OK; /* nothing was made yet */
+    if (!o->dry_run)
+        code = remove_leftovers(cmd, out->folder);
+    for (int i = 0; !code && i < ri->count && !ldm_signals_interrupted(); i++) {
+        char *name = ldm_output_name(out, i);
+
+        if (!name)
+            return ldm_cli_nomem(cmd);
+        if (!access(name, F_OK)) {
+            code = check_recipe(cmd, run, name, i, o->seed + (uint64_t)i);
+            if (!code)
+                code = check_pixels(cmd, name, ri, rgb ? rgb + (size_t)i * bytes : NULL);
+            kept[i] = !code;
+            *count += kept[i];
+        }
+        free(name);
+    }
+    return code;
+}

@@ -1,0 +1,101 @@
+/* Inside the room: what `ldm bench` measured. bench.c times the parts of a model, bench_layers.c
+ * the operations of the UNet, bench_run.c whole pictures, bench_bf16.c bf16 beside f32,
+ * bench_shapes.c the kernels alone; bench_report.c writes it down. */
+#ifndef LDM_MEASURE_BENCH_H
+#define LDM_MEASURE_BENCH_H
+
+#include "base/str.h"
+#include "engine/engine.h"
+
+/* Median, least and greatest of a few values. */
+typedef struct ldm_spread {
+    double median, low, high;
+} ldm_spread;
+
+/* v is sorted. n above 0. */
+ldm_spread ldm_spread_of(double *v, int n);
+
+/* One operation of the UNet. Strings are the program's. */
+typedef struct ldm_layer_time {
+    const char *name, *op, *algorithm;
+    int kernel, cin, c, h, w;
+    double flop, bytes; /* that it computes, and must move: see ldm_step_info */
+    double seconds;     /* smallest seen */
+} ldm_layer_time;
+
+/* One convolution of a file of shapes. */
+typedef struct ldm_shape_time {
+    ldm_conv_desc desc;
+    int count;
+    const char *algorithm; /* static */
+    double flop, bytes, seconds;
+} ldm_shape_time;
+
+/* Precision bf16 beside f32: values of pairs on the same inputs; ratios are f32's time over bf16's.
+ */
+typedef struct ldm_bench_f32 {
+    bool measured;
+    ldm_spread eps_error, eps_ratio; /* error: relative L2 */
+    double eps_s, bf16_eps_s;        /* medians */
+    uint64_t weight_bytes;           /* of the UNet in f32 */
+    int steps, seeds;                /* run, of the pictures */
+    ldm_spread latent_error, psnr;
+} ldm_bench_f32;
+
+typedef struct ldm_bench_data {
+    const ldm_bench_options *o;
+    const ldm_model *m; /* with shapes: only cpu, backend and precision are set */
+    ldm_pool *pool;
+    int batch, rounds;
+
+    /* Of a model. */
+    int h, w; /* latent */
+    double ready, first, decode_s;
+    double encode_s; /* negative: the checkpoint has no encoder, see no_encoder */
+    ldm_spread eps;
+    uint64_t peak; /* resident bytes after loading, evaluations and decodes */
+    ldm_error no_encoder;
+    ldm_layer_time *layers;
+    int layer_count;
+
+    /* Of whole pictures, one at a time; with o->steps or o->cache. */
+    int steps_asked, steps_run, whole_steps; /* whole_steps: of steps_run, with the cache */
+    double eta;
+    int seeds;
+    uint64_t first_seed;
+    ldm_spread picture_s, step_s; /* without cache */
+    ldm_spread cached_picture_s, cached_step_s, picture_ratio, step_ratio, latent_error, psnr;
+
+    ldm_bench_f32 f32; /* at precision bf16 */
+
+    /* Of the kernels alone; with o->shapes. */
+    ldm_shape_time *shapes;
+    int shape_count;
+
+    double peak_flops, bandwidth; /* a second, with o->machine */
+} ldm_bench_data;
+
+/* bench_layers.c: times every operation of `unet` in `rounds` evaluations. */
+ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *arena,
+                            const float *x, const float *t, float *eps, ldm_error *err);
+/* Arithmetic of an operation, that of the simple ones counted too: per value 7 for a norm (mean,
+ * variance, normalising), 4 for a SiLU, 1 for a sum, 0 for what only moves values. */
+double ldm_layer_flop(const ldm_step_info *info);
+
+/* bench_run.c: whole pictures, and the same with the cache in turn. */
+ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);
+
+double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other);
+
+/* bench_bf16.c: opens the same model in f32 and sets b->f32. */
+ldm_status ldm_bench_bf16(ldm_bench_data *b, const ldm_model_options *opt, ldm_error *err);
+/* |got - want| / |want| */
+double ldm_relative_l2(const float *got, const float *want, size_t n);
+
+/* bench_shapes.c */
+ldm_status ldm_bench_shapes(ldm_bench_data *b, ldm_error *err);
+
+/* bench_report.c. Either may be NULL. */
+ldm_status ldm_bench_report(const ldm_bench_data *b, char **text, char **json, ldm_error *err);
+
+#endif

@@ -1,0 +1,204 @@
+/* What bf16 costs in exactness and gains in time: the same model a second time in f32, both in turn
+ * on the same inputs, so that a drift of the machine meets both alike. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "measure/bench.h"
+#include "sample/rng.h"
+
+double ldm_relative_l2(const float *got, const float *want, size_t n)
+{
+    double diff = 0, norm = 0;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        const double e = want[i], d = got[i] - e;
+
+        diff += d * d;
+        norm += e * e;
+    }
+    return norm > 0 ? sqrt(diff / norm) : diff > 0 ? INFINITY : 0;
+}
+
+/* One of the two models at work on eps. */
+typedef struct side {
+    const ldm_model *m;
+    ldm_program *unet;
+    float *eps;
+    double seconds;
+} side;
+
+static ldm_status evaluate(const ldm_bench_data *b, side *s, float *arena, const float *x,
+                           const float *t, ldm_error *err)
+{
+    const double begin = ldm_seconds();
+    ldm_status st = ldm_program_run(s->unet, b->pool, arena, x, t, s->eps, NULL, err);
+
+    s->seconds = ldm_seconds() - begin;
+    return st;
+}
+
+/* Normal noise at timesteps spread over the schedule, another at each round. values: [4][rounds].
+ */
+static ldm_status compare_eps(ldm_bench_data *b, side *bf16, side *f32, float *arena, float *x,
+                              float *t, size_t in, size_t out, double *values, ldm_error *err)
+{
+    const int timesteps = b->m->network->diffusion.timesteps, n = b->rounds;
+    ldm_status st = LDM_OK;
+    ldm_rng rng;
+    int i, k;
+
+    ldm_rng_seed(&rng, 42);
+    for (i = -1; !st && i < n; i++) { /* the first warms up */
+        ldm_rng_randn(&rng, x, in);
+        for (k = 0; k < b->batch; k++)
+            t[k] = (float)(timesteps * (2 * ((i + 1) % 5) + 1) / 10);
+        st = evaluate(b, f32, arena, x, t, err);
+        if (!st)
+            st = evaluate(b, bf16, arena, x, t, err);
+        if (i < 0)
+            continue;
+        values[i] = ldm_relative_l2(bf16->eps, f32->eps, out);
+        values[n + i] = f32->seconds / bf16->seconds;
+        values[2 * n + i] = f32->seconds;
+        values[3 * n + i] = bf16->seconds;
+    }
+    if (st)
+        return st;
+    b->f32.eps_error = ldm_spread_of(values, n);
+    b->f32.eps_ratio = ldm_spread_of(values + n, n);
+    b->f32.eps_s = ldm_spread_of(values + 2 * n, n).median;
+    b->f32.bf16_eps_s = ldm_spread_of(values + 3 * n, n).median;
+    return LDM_OK;
+}
+
+static ldm_status measure_eps(ldm_bench_data *b, const ldm_model *f32, ldm_error *err)
+{
+    const size_t hw = (size_t)b->batch * (size_t)b->h * (size_t)b->w;
+    const size_t in = hw * (size_t)b->m->network->unet.in_channels;
+    const size_t out = hw * (size_t)b->m->network->unet.out_channels;
+    side sides[2] = {{.m = b->m}, {.m = f32}};
+    float *arena = NULL, *x = ldm_reallocarray(NULL, in, sizeof *x);
+    float *t = ldm_reallocarray(NULL, (size_t)b->batch, sizeof *t);
+    double *values = ldm_calloc((size_t)b->rounds, 4 * sizeof *values);
+    size_t floats = 0;
+    ldm_status st = LDM_OK;
+    bool memory = x && t && values;
+    int i;
+
+    for (i = 0; !st && i < 2; i++) {
+        sides[i].eps = ldm_reallocarray(NULL, out, sizeof *sides[i].eps);
+        memory = memory && sides[i].eps;
+        st = ldm_model_program(sides[i].m, LDM_GRAPH_UNET, b->h, b->w, b->batch, b->pool,
+                               &sides[i].unet, err);
+        if (!st && ldm_program_arena_floats(sides[i].unet) > floats)
+            floats = ldm_program_arena_floats(sides[i].unet);
+    }
+    if (!st) {
+        arena = ldm_pages_alloc(floats * sizeof *arena);
+        if (arena && memory)
+            st = compare_eps(b, &sides[0], &sides[1], arena, x, t, in, out, values, err);
+        else
+            st = ldm_error_nomem(err, floats * sizeof *arena, "the benchmark");
+    }
+    for (i = 0; i < 2; i++) {
+        ldm_program_free(sides[i].unet);
+        ldm_free(sides[i].eps);
+    }
+    ldm_pages_free(arena, floats * sizeof *arena);
+    ldm_free(x);
+    ldm_free(t);
+    ldm_free(values);
+    return st;
+}
+
+static ldm_status begin_run(ldm_bench_data *b, const ldm_model *m, ldm_run **run, ldm_error *err)
+{
+    ldm_run_info info;
+    ldm_status st;
+    ldm_job job;
+
+    ldm_model_init_job(m, &job);
+    if (b->o->steps)
+        job.steps = b->o->steps;
+    if (b->o->eta >= 0)
+        job.eta = b->o->eta;
+    job.batch = 1;
+    job.count = b->f32.seeds;
+    job.latent_c = m->latent_c;
+    job.latent_h = b->h;
+    job.latent_w = b->w;
+    job.threads = b->o->threads;
+    st = ldm_run_create(m, &job, run, err);
+    if (st)
+        return st;
+    ldm_run_get_info(*run, &info);
+    b->f32.steps = info.steps_run;
+    return LDM_OK;
+}
+
+static ldm_status next_picture(ldm_run *run, ldm_result *res, ldm_error *err)
+{
+    ldm_error why = {.msg = ""};
+    bool have;
+    ldm_status st = ldm_run_next(run, res, &have, &why);
+
+    if (!st)
+        st = res->status;
+    if (st && err)
+        *err = why;
+    return st;
+}
+
+static ldm_status measure_pictures(ldm_bench_data *b, const ldm_model *f32, ldm_error *err)
+{
+    const size_t chw = (size_t)b->m->latent_c * (size_t)b->h * (size_t)b->w;
+    const int n = b->f32.seeds = b->o->seeds ? b->o->seeds : 1;
+    double *values = ldm_calloc((size_t)n, 2 * sizeof *values);
+    ldm_run *ours = NULL, *exact = NULL;
+    ldm_result a, e;
+    ldm_status st = values ? begin_run(b, b->m, &ours, err)
+                           : ldm_error_nomem(err, (size_t)n * 2 * sizeof *values, "the benchmark");
+    int i;
+
+    if (!st)
+        st = begin_run(b, f32, &exact, err);
+    for (i = 0; !st && i < n; i++) {
+        st = next_picture(exact, &e, err);
+        if (!st)
+            st = next_picture(ours, &a, err);
+        if (st)
+            break;
+        values[i] = ldm_relative_l2(a.latent, e.latent, chw);
+        values[n + i] = ldm_bench_psnr(&e, &a);
+    }
+    if (!st) {
+        b->f32.latent_error = ldm_spread_of(values, n);
+        b->f32.psnr = ldm_spread_of(values + n, n);
+    }
+    ldm_run_free(ours);
+    ldm_run_free(exact);
+    ldm_free(values);
+    return st;
+}
+
+ldm_status ldm_bench_bf16(ldm_bench_data *b, const ldm_model_options *opt, ldm_error *err)
+{
+    ldm_model_options same = *opt;
+    ldm_model *f32;
+    ldm_status st;
+
+    same.precision = "f32";
+    st = ldm_model_open(&same, &f32, err);
+    if (st)
+        return st;
+    b->f32.weight_bytes = ldm_weights_bytes(f32->weights[LDM_GRAPH_UNET]);
+    st = measure_eps(b, f32, err);
+    if (!st)
+        st = measure_pictures(b, f32, err);
+    b->f32.measured = !st;
+    ldm_model_close(f32);
+    return st;
+}

@@ -1,0 +1,72 @@
+/* Times of the UNet's operations, told by an observer between them. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "measure/bench.h"
+
+typedef struct stopwatch {
+    ldm_bench_data *b;
+    double last;
+} stopwatch;
+
+double ldm_layer_flop(const ldm_step_info *info)
+{
+    const ldm_view *y = &info->y;
+    const double values = (double)y->n * y->h * y->w * y->c;
+
+    if (info->flop > 0)
+        return info->flop;
+    if (!strncmp(info->op, "norm", 4))
+        return values * (strcmp(info->op, "norm") ? 11 : 7);
+    if (!strcmp(info->op, "silu"))
+        return 4 * values;
+    if (!strncmp(info->op, "add", 3))
+        return values;
+    return 0;
+}
+
+static ldm_status see_layer(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    stopwatch *s = ctx;
+    double took = ldm_seconds() - s->last;
+    ldm_layer_time *l;
+
+    if (!s->b->layers) {
+        s->b->layers = ldm_calloc((size_t)info->count, sizeof *s->b->layers);
+        if (!s->b->layers)
+            return ldm_error_nomem(err, (size_t)info->count * sizeof *l, "the benchmark");
+        s->b->layer_count = info->count;
+    }
+    l = &s->b->layers[info->index];
+    if (l->name && l->seconds < took)
+        took = l->seconds;
+    *l = (ldm_layer_time){.name = info->name,
+                          .op = info->op,
+                          .algorithm = info->algorithm,
+                          .kernel = info->kernel,
+                          .cin = info->cin,
+                          .c = info->y.c,
+                          .h = info->y.h,
+                          .w = info->y.w,
+                          .flop = ldm_layer_flop(info),
+                          .bytes = info->bytes,
+                          .seconds = took};
+    s->last = ldm_seconds();
+    return LDM_OK;
+}
+
+ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *arena,
+                            const float *x, const float *t, float *eps, ldm_error *err)
+{
+    stopwatch s = {.b = b};
+    ldm_observer obs = {&s, see_layer};
+    ldm_status st = LDM_OK;
+    int i;
+
+    for (i = 0; !st && i < b->rounds; i++) {
+        s.last = ldm_seconds();
+        st = ldm_program_run(unet, b->pool, arena, x, t, eps, &obs, err);
+    }
+    return st;
+}

@@ -1,0 +1,156 @@
+/* Whole pictures: how long one takes, and what --cache costs in exactness and saves in time. Both
+ * runs are there at once and make their pictures in turn, so that a drift of the machine meets both
+ * alike. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "measure/bench.h"
+
+enum { CACHE_SEEDS = 4 };
+
+/* One run of a few pictures, and when the one at work began and ended its steps. */
+typedef struct pictures {
+    ldm_run *run;
+    ldm_result result;
+    double begin, end; /* of the steps */
+    double *picture_s, *step_s;
+    int steps;
+} pictures;
+
+static int watch(void *ctx, const ldm_progress *p)
+{
+    pictures *r = ctx;
+
+    if (!strcmp(p->stage, "sampling") && p->step == 0)
+        r->begin = ldm_seconds();
+    else if (!strcmp(p->stage, "sampling") && p->step == p->step_count)
+        r->end = ldm_seconds();
+    return 0;
+}
+
+static ldm_status make_one(pictures *r, int i, ldm_error *err)
+{
+    double begin = ldm_seconds();
+    bool have;
+    ldm_error why = {.msg = ""};
+    ldm_status st = ldm_run_next(r->run, &r->result, &have, &why);
+
+    if (!st)
+        st = r->result.status;
+    if (st) {
+        if (err)
+            *err = why;
+        return st;
+    }
+    r->picture_s[i] = ldm_seconds() - begin;
+    r->step_s[i] = (r->end - r->begin) / r->steps;
+    return LDM_OK;
+}
+
+/* In dB over all bytes of the two pictures; infinite where they are the same. */
+double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other)
+{
+    size_t n = (size_t)exact->width * (size_t)exact->height * 3, i;
+    double sum = 0;
+
+    for (i = 0; i < n; i++) {
+        double d = (double)exact->rgb[i] - other->rgb[i];
+
+        sum += d * d;
+    }
+    return 10 * log10(255.0 * 255.0 * (double)n / sum);
+}
+
+static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error *err)
+{
+    ldm_run_info info;
+    ldm_status st;
+    ldm_job job;
+
+    ldm_model_init_job(b->m, &job);
+    if (b->o->steps)
+        job.steps = b->o->steps;
+    if (b->o->eta >= 0)
+        job.eta = b->o->eta;
+    job.cache = cache;
+    job.batch = 1;
+    job.count = b->seeds;
+    job.latent_c = b->m->latent_c;
+    job.latent_h = b->h;
+    job.latent_w = b->w;
+    job.threads = b->o->threads;
+    job.progress = watch;
+    job.ctx = r;
+    st = ldm_run_create(b->m, &job, &r->run, err);
+    if (st)
+        return st;
+    ldm_run_get_info(r->run, &info);
+    r->steps = info.steps_run;
+    b->steps_asked = info.steps_asked;
+    b->steps_run = info.steps_run;
+    b->whole_steps = (int)info.eps_evaluations;
+    b->eta = job.eta;
+    b->first_seed = job.seed;
+    return LDM_OK;
+}
+
+static ldm_status compare(ldm_bench_data *b, pictures *exact, pictures *cached, double *values,
+                          ldm_error *err)
+{
+    const size_t chw = (size_t)b->m->latent_c * (size_t)b->h * (size_t)b->w;
+    const int n = b->seeds;
+    ldm_status st = LDM_OK;
+    int i;
+
+    for (i = 0; !st && i < n; i++) {
+        st = make_one(exact, i, err);
+        if (!st && cached->run)
+            st = make_one(cached, i, err);
+        if (st || !cached->run)
+            continue;
+        values[i] = ldm_relative_l2(cached->result.latent, exact->result.latent, chw);
+        values[n + i] = ldm_bench_psnr(&exact->result, &cached->result);
+        values[2 * n + i] = exact->step_s[i] / cached->step_s[i];
+        values[3 * n + i] = exact->picture_s[i] / cached->picture_s[i];
+    }
+    if (st)
+        return st;
+    b->picture_s = ldm_spread_of(exact->picture_s, n);
+    b->step_s = ldm_spread_of(exact->step_s, n);
+    if (!cached->run)
+        return LDM_OK;
+    b->latent_error = ldm_spread_of(values, n);
+    b->psnr = ldm_spread_of(values + n, n);
+    b->step_ratio = ldm_spread_of(values + 2 * n, n);
+    b->picture_ratio = ldm_spread_of(values + 3 * n, n);
+    b->cached_picture_s = ldm_spread_of(cached->picture_s, n);
+    b->cached_step_s = ldm_spread_of(cached->step_s, n);
+    return LDM_OK;
+}
+
+ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err)
+{
+    pictures exact = {0}, cached = {0};
+    double *values;
+    ldm_status st;
+
+    b->seeds = b->o->seeds ? b->o->seeds : b->o->cache > 1 ? CACHE_SEEDS : 1;
+    values = ldm_calloc((size_t)b->seeds, 8 * sizeof *values);
+    if (!values)
+        return ldm_error_nomem(err, (size_t)b->seeds * 8 * sizeof *values, "the benchmark");
+    exact.picture_s = values + 4 * b->seeds;
+    exact.step_s = values + 5 * b->seeds;
+    cached.picture_s = values + 6 * b->seeds;
+    cached.step_s = values + 7 * b->seeds;
+    st = begin_run(b, 1, &exact, err);
+    if (!st && b->o->cache > 1)
+        st = begin_run(b, b->o->cache, &cached, err);
+    if (!st)
+        st = compare(b, &exact, &cached, values, err);
+    ldm_run_free(exact.run);
+    ldm_run_free(cached.run);
+    ldm_free(values);
+    return st;
+}

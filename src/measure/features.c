@@ -1,0 +1,298 @@
+/* Features of pictures from the first stage's encoder, and their statistics: what a Frechet
+ * distance is computed from. */
+#include <stdio.h>
+#include <string.h>
+
+#include <nettle/sha2.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "image/gaussian.h"
+
+struct ldm_features {
+    const ldm_model *model;
+    size_t dim;
+    char network[65]; /* SHA-256 of the encoder's weights */
+
+    ldm_pool *pool;
+    ldm_program *program; /* for the size below; made anew when another one comes */
+    float *arena;
+    size_t arena_floats;
+    float *in, *out;
+    int width, height;
+
+    double *values; /* where the observer writes; the caller's */
+    size_t filled;
+};
+
+struct ldm_stats {
+    ldm_gaussian *g;
+    double *work;
+};
+
+/* ---- the network's name ---------------------------------------------------------------------- */
+
+/* Names and values of the encoder's tensors as they are run, so that f16 and f32 files of the same
+ * values count as the same network. */
+static ldm_status name_network(const ldm_model *m, char hex[65], ldm_error *err)
+{
+    static const char prefix[] = "first_stage_model.encoder.", version[] = "ldm-features 1";
+    ldm_weight_source src = ldm_model_source(m);
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx ctx;
+    int i;
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, sizeof version, (const uint8_t *)version);
+    for (i = 0; i < m->network->tensor_count; i++) {
+        const ldm_tensor_decl *t = &m->network->tensors[i];
+        const float *data;
+        float *owned;
+        ldm_status st;
+
+        if (strncmp(t->name, prefix, sizeof prefix - 1))
+            continue;
+        st = src.read(src.ctx, i, &data, &owned, err);
+        if (st)
+            return st;
+        sha256_update(&ctx, strlen(t->name) + 1, (const uint8_t *)t->name);
+        sha256_update(&ctx, (size_t)t->numel * sizeof *data, (const uint8_t *)data);
+        src.done(src.ctx, i, owned);
+    }
+    sha256_digest(&ctx, sizeof digest, digest);
+    for (i = 0; i < SHA256_DIGEST_SIZE; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return LDM_OK;
+}
+
+/* ---- features -------------------------------------------------------------------------------- */
+
+static size_t count_features(const ldm_vq_config *v)
+{
+    int channels = v->ch, i;
+
+    for (i = 0; i < v->ch_mult.count; i++)
+        channels += v->ch * v->ch_mult.items[i];
+    return (size_t)(channels + v->ch * v->ch_mult.items[v->ch_mult.count - 1]); /* and mid */
+}
+
+ldm_status ldm_features_open(const ldm_model *m, int threads, ldm_features **out, ldm_error *err)
+{
+    ldm_features *f = ldm_calloc(1, sizeof *f);
+    ldm_status st;
+
+    *out = NULL;
+    if (!f)
+        return ldm_error_nomem(err, sizeof *f, "features");
+    f->model = m;
+    f->dim = count_features(&m->network->vq);
+    st = ldm_pool_create(threads, &f->pool, err);
+    if (!st)
+        st = name_network(m, f->network, err);
+    if (st)
+        ldm_features_close(f);
+    else
+        *out = f;
+    return st;
+}
+
+static void drop_program(ldm_features *f)
+{
+    ldm_program_free(f->program);
+    ldm_pages_free(f->arena, f->arena_floats * sizeof *f->arena);
+    ldm_free(f->in);
+    ldm_free(f->out);
+    f->program = NULL;
+    f->arena = NULL;
+    f->in = f->out = NULL;
+    f->width = f->height = 0;
+}
+
+void ldm_features_close(ldm_features *f)
+{
+    if (!f)
+        return;
+    drop_program(f);
+    ldm_pool_free(f->pool);
+    ldm_free(f);
+}
+
+size_t ldm_features_dim(const ldm_features *f)
+{
+    return f->dim;
+}
+
+static ldm_status make_program(ldm_features *f, int width, int height, ldm_error *err)
+{
+    const ldm_network *s = f->model->network;
+    int down = s->downsample;
+    size_t pixels = (size_t)width * (size_t)height;
+    ldm_status st;
+
+    if (width == f->width && height == f->height)
+        return LDM_OK;
+    drop_program(f);
+    if (s->vq.in_channels != 3)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "the first stage takes %d channels; features are made of 3 (RGB)",
+                             s->vq.in_channels);
+    if (width < 1 || height < 1 || width % down || height % down)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "a picture of %d x %d has no features here: this first stage takes "
+                             "multiples of %d",
+                             width, height, down);
+    st = ldm_model_program(f->model, LDM_GRAPH_ENCODE, height, width, 1, f->pool, &f->program, err);
+    if (st)
+        return st;
+    f->arena_floats = ldm_program_arena_floats(f->program);
+    f->arena = ldm_pages_alloc(f->arena_floats * sizeof *f->arena);
+    f->in = ldm_reallocarray(NULL, 3 * pixels, sizeof *f->in);
+    f->out = ldm_reallocarray(NULL, (size_t)s->vq.embed_dim * pixels / (size_t)(down * down),
+                              sizeof *f->out);
+    if (!f->arena || !f->in || !f->out) {
+        drop_program(f);
+        return ldm_error_nomem(err, f->arena_floats * sizeof *f->arena, "features");
+    }
+    f->width = width;
+    f->height = height;
+    return LDM_OK;
+}
+
+/* Bytes to -1..1 as the original's datasets scale them: (x / 127.5 - 1), rounded to float once. */
+static void scale_picture(const ldm_image *im, float *planes)
+{
+    size_t pixels = (size_t)im->width * (size_t)im->height, i;
+    int c;
+
+    for (c = 0; c < 3; c++) {
+        for (i = 0; i < pixels; i++)
+            planes[(size_t)c * pixels + i] = (float)(im->rgb[3 * i + (size_t)c] / 127.5 - 1.0);
+    }
+}
+
+static bool is_level(const char *dump)
+{
+    return dump && (!strcmp(dump, "encoder_conv_in") || !strcmp(dump, "encoder_mid") ||
+                    !strncmp(dump, "encoder_down_", 13));
+}
+
+static ldm_status pool_level(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    ldm_features *f = ctx;
+    const ldm_view *v = &info->y;
+    size_t positions = (size_t)v->h * (size_t)v->w, i;
+    double *to = f->values + f->filled;
+    int c;
+
+    if (!is_level(info->dump))
+        return LDM_OK;
+    if (f->filled + (size_t)v->c > f->dim)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED, "%s: more features than the %zu expected",
+                             info->dump, f->dim);
+    memset(to, 0, (size_t)v->c * sizeof *to);
+    for (i = 0; i < positions; i++) {
+        for (c = 0; c < v->c; c++)
+            to[c] += v->data[i * v->pitch + (size_t)c];
+    }
+    for (c = 0; c < v->c; c++)
+        to[c] /= (double)positions;
+    f->filled += (size_t)v->c;
+    return LDM_OK;
+}
+
+ldm_status ldm_features_compute(ldm_features *f, const ldm_image *im, double *values,
+                                ldm_error *err)
+{
+    ldm_observer obs = {f, pool_level};
+    ldm_status st = make_program(f, im->width, im->height, err);
+
+    if (st)
+        return st;
+    scale_picture(im, f->in);
+    f->values = values;
+    f->filled = 0;
+    st = ldm_program_run(f->program, f->pool, f->arena, f->in, NULL, f->out, &obs, err);
+    f->values = NULL;
+    if (!st && f->filled != f->dim)
+        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED, "%zu features, expected %zu", f->filled,
+                           f->dim);
+    return st;
+}
+
+/* ---- statistics ------------------------------------------------------------------------------ */
+
+static ldm_status wrap(ldm_gaussian *g, ldm_stats **out, ldm_error *err)
+{
+    ldm_stats *s = ldm_calloc(1, sizeof *s);
+
+    if (s) {
+        s->g = g;
+        s->work = ldm_reallocarray(NULL, g->dim, sizeof *s->work);
+    }
+    if (!s || !s->work) {
+        ldm_free(s);
+        ldm_gaussian_free(g);
+        return ldm_error_nomem(err, sizeof *s, "statistics");
+    }
+    *out = s;
+    return LDM_OK;
+}
+
+ldm_status ldm_stats_create(const ldm_features *f, ldm_stats **out, ldm_error *err)
+{
+    ldm_gaussian *g;
+    ldm_status st;
+
+    *out = NULL;
+    st = ldm_gaussian_create(f->dim, &g, err);
+    if (st)
+        return st;
+    memcpy(g->network, f->network, sizeof g->network);
+    return wrap(g, out, err);
+}
+
+ldm_status ldm_stats_read(const char *path, ldm_stats **out, ldm_error *err)
+{
+    ldm_gaussian *g;
+    ldm_status st;
+
+    *out = NULL;
+    st = ldm_gaussian_read(path, &g, err);
+    return st ? st : wrap(g, out, err);
+}
+
+void ldm_stats_free(ldm_stats *s)
+{
+    if (!s)
+        return;
+    ldm_gaussian_free(s->g);
+    ldm_free(s->work);
+    ldm_free(s);
+}
+
+ldm_status ldm_stats_add(ldm_stats *s, const double *values, ldm_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < s->g->dim; i++) {
+        if (!(values[i] - values[i] == 0)) /* NaN or infinity would spoil all that came before */
+            return ldm_error_set(err, LDM_ERR_NUMERIC, "feature %zu is NaN or infinite", i);
+    }
+    ldm_gaussian_add(s->g, values, s->work);
+    return LDM_OK;
+}
+
+uint64_t ldm_stats_count(const ldm_stats *s)
+{
+    return s->g->count;
+}
+
+ldm_status ldm_stats_write(const char *path, const ldm_stats *s, ldm_error *err)
+{
+    return ldm_gaussian_write(path, s->g, err);
+}
+
+ldm_status ldm_stats_distance(const ldm_stats *a, const ldm_stats *b, double *out, ldm_error *err)
+{
+    return ldm_gaussian_distance(a->g, b->g, out, err);
+}

@@ -1,0 +1,318 @@
+/* VQModelInterface (ldm/models/autoencoder.py) and its Encoder and Decoder
+ * (ldm/modules/diffusionmodules/model.py). */
+#include <stdio.h>
+#include <string.h>
+
+#include "network/builder.h"
+
+enum { PATH_MAX_LEN = 128, JOIN_MAX_LEN = 192, MAX_CHANNELS = 1 << 15 };
+
+static const double NORM_EPS = 1e-6;
+
+static const char *join(char *buf, const char *path, const char *leaf)
+{
+    snprintf(buf, JOIN_MAX_LEN, "%s.%s", path, leaf);
+    return buf;
+}
+
+static int norm_silu(ldm_builder *b, const char *path, int x, int c)
+{
+    return ldm_b_unary(b, LDM_OP_SILU, ldm_b_norm(b, path, x, c, NORM_EPS), c);
+}
+
+/* ResnetBlock with temb_channels 0. */
+static int resnet_block(ldm_builder *b, const char *path, int x, int cin, int cout)
+{
+    char buf[JOIN_MAX_LEN];
+    int h;
+
+    h = norm_silu(b, join(buf, path, "norm1"), x, cin);
+    h = ldm_b_conv(b, join(buf, path, "conv1"), h, cin, cout, 3);
+    h = norm_silu(b, join(buf, path, "norm2"), h, cout);
+    h = ldm_b_conv(b, join(buf, path, "conv2"), h, cout, cout, 3);
+    if (cin != cout)
+        x = ldm_b_conv(b, join(buf, path, "nin_shortcut"), x, cin, cout, 1);
+    return ldm_b_add(b, x, h, cout);
+}
+
+/* make_attn: AttnBlock, one head over all channels; nn.Identity with attn_type none. */
+static int attn_block(ldm_builder *b, const ldm_vq_config *v, const char *path, int x, int c)
+{
+    char buf[JOIN_MAX_LEN];
+    int h, q, k, val;
+
+    if (strcmp(v->attn_type, "none") == 0)
+        return x;
+    h = ldm_b_norm(b, join(buf, path, "norm"), x, c, NORM_EPS);
+    q = ldm_b_conv(b, join(buf, path, "q"), h, c, c, 1);
+    k = ldm_b_conv(b, join(buf, path, "k"), h, c, c, 1);
+    val = ldm_b_conv(b, join(buf, path, "v"), h, c, c, 1);
+    h = ldm_b_attention(b, q, k, val, c, 1);
+    h = ldm_b_conv(b, join(buf, path, "proj_out"), h, c, c, 1);
+    return ldm_b_add(b, x, h, c);
+}
+
+static bool attends(const ldm_vq_config *v, int resolution)
+{
+    int i;
+
+    for (i = 0; i < v->attn_resolutions.count; i++) {
+        if (v->attn_resolutions.items[i] == resolution)
+            return true;
+    }
+    return false;
+}
+
+/* One level of either half: `count` ResnetBlocks, each with its attention. In state_dict() all
+ * blocks stand before all attentions, which is why a declaring walk goes over the level twice. */
+static int level_blocks(ldm_builder *b, const ldm_vq_config *v, const char *level, int x, int cin,
+                        int cout, int count, int resolution)
+{
+    char path[PATH_MAX_LEN];
+    bool attn = attends(v, resolution), declaring = !b->graph;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s.block.%d", level, i);
+        x = resnet_block(b, path, x, i ? cout : cin, cout);
+        if (attn && !declaring) {
+            snprintf(path, sizeof path, "%s.attn.%d", level, i);
+            x = attn_block(b, v, path, x, cout);
+        }
+    }
+    for (i = 0; attn && declaring && i < count; i++) {
+        snprintf(path, sizeof path, "%s.attn.%d", level, i);
+        attn_block(b, v, path, x, cout);
+    }
+    return x;
+}
+
+static int mid(ldm_builder *b, const ldm_vq_config *v, const char *half, int x, int c)
+{
+    char path[PATH_MAX_LEN];
+
+    snprintf(path, sizeof path, "%s.mid.block_1", half);
+    x = resnet_block(b, path, x, c, c);
+    snprintf(path, sizeof path, "%s.mid.attn_1", half);
+    x = attn_block(b, v, path, x, c);
+    snprintf(path, sizeof path, "%s.mid.block_2", half);
+    return resnet_block(b, path, x, c, c);
+}
+
+static int level_channels(const ldm_vq_config *v, int level)
+{
+    return v->ch * v->ch_mult.items[level];
+}
+
+static int encoder(ldm_builder *b, const ldm_vq_config *v, int x)
+{
+    char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
+    int levels = v->ch_mult.count, level, c = v->ch, resolution = v->resolution;
+
+    x = ldm_b_conv(b, "encoder.conv_in", x, v->in_channels, c, 3);
+    ldm_b_dump(b, x, "encoder_conv_in");
+    for (level = 0; level < levels; level++) {
+        snprintf(path, sizeof path, "encoder.down.%d", level);
+        x = level_blocks(b, v, path, x, c, level_channels(v, level), v->num_res_blocks, resolution);
+        c = level_channels(v, level);
+        if (level != levels - 1) {
+            x = v->resamp_with_conv
+                    ? ldm_b_conv_down(b, join(buf, path, "downsample.conv"), x, c, c, false)
+                    : ldm_b_unary(b, LDM_OP_AVG_POOL, x, c);
+            resolution /= 2;
+        }
+        ldm_b_dump(b, x, "encoder_down_%d", level);
+    }
+    x = mid(b, v, "encoder", x, c);
+    ldm_b_dump(b, x, "encoder_mid");
+    x = norm_silu(b, "encoder.norm_out", x, c);
+    x = ldm_b_conv(b, "encoder.conv_out", x, c, v->double_z ? 2 * v->z_channels : v->z_channels, 3);
+    ldm_b_dump(b, x, "encoder_out");
+    return x;
+}
+
+static int decoder_level(ldm_builder *b, const ldm_vq_config *v, int level, int x)
+{
+    char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
+    int levels = v->ch_mult.count, c = level_channels(v, level);
+    int cin = level_channels(v, level < levels - 1 ? level + 1 : level);
+    /* Counted up from the coarsest level, as in the original: no multiple, not the encoder's. */
+    int resolution = (v->resolution >> (levels - 1)) << (levels - 1 - level);
+
+    snprintf(path, sizeof path, "decoder.up.%d", level);
+    x = level_blocks(b, v, path, x, cin, c, v->num_res_blocks + 1, resolution);
+    if (level) {
+        x = ldm_b_unary(b, LDM_OP_UPSAMPLE, x, c);
+        if (v->resamp_with_conv)
+            x = ldm_b_conv(b, join(buf, path, "upsample.conv"), x, c, c, 3);
+    }
+    ldm_b_dump(b, x, "decoder_up_%d", level);
+    return x;
+}
+
+static int decoder(ldm_builder *b, const ldm_vq_config *v, int x)
+{
+    int levels = v->ch_mult.count, c = level_channels(v, levels - 1), i;
+
+    x = ldm_b_conv(b, "decoder.conv_in", x, v->z_channels, c, 3);
+    ldm_b_dump(b, x, "decoder_conv_in");
+    x = mid(b, v, "decoder", x, c);
+    ldm_b_dump(b, x, "decoder_mid");
+    /* Run from the coarsest level; listed from the finest (the original inserts at the front). */
+    for (i = 0; i < levels; i++)
+        x = decoder_level(b, v, b->graph ? levels - 1 - i : i, x);
+    if (v->give_pre_end)
+        return x;
+    c = level_channels(v, 0);
+    x = norm_silu(b, "decoder.norm_out", x, c);
+    x = ldm_b_conv(b, "decoder.conv_out", x, c, v->out_ch, 3);
+    if (v->tanh_out)
+        x = ldm_b_unary(b, LDM_OP_TANH, x, v->out_ch);
+    ldm_b_dump(b, x, "decoder_out");
+    return x;
+}
+
+static void begin(ldm_builder *b, unsigned used)
+{
+    b->root = b->component == LDM_COMPONENT_COND_STAGE ? "cond_stage_model" : "first_stage_model";
+    b->used = b->component == LDM_COMPONENT_COND_STAGE ? 0 : used;
+}
+
+static int quant_conv(ldm_builder *b, const ldm_vq_config *v, int x)
+{
+    return ldm_b_conv(b, "quant_conv", x, v->z_channels, v->embed_dim, 1);
+}
+
+static int post_quant_conv(ldm_builder *b, const ldm_vq_config *v, int x)
+{
+    return ldm_b_conv(b, "post_quant_conv", x, v->embed_dim, v->z_channels, 1);
+}
+
+int ldm_build_vq_encoder(ldm_builder *b, const ldm_vq_config *v, int image)
+{
+    int x;
+
+    b->component = LDM_COMPONENT_FIRST_STAGE;
+    begin(b, LDM_USED_ENCODE);
+    x = quant_conv(b, v, encoder(b, v, image));
+    ldm_b_dump(b, x, "prequant");
+    return x;
+}
+
+int ldm_build_vq_quantize(ldm_builder *b, const ldm_vq_config *v, int z, bool index)
+{
+    b->component = LDM_COMPONENT_FIRST_STAGE;
+    begin(b, LDM_USED_QUANTIZE);
+    return ldm_b_quantize(b, "quantize.embedding", z, v->embed_dim, v->n_embed, index);
+}
+
+int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z)
+{
+    b->component = LDM_COMPONENT_FIRST_STAGE;
+    begin(b, LDM_USED_DECODE);
+    return decoder(b, v, post_quant_conv(b, v, z));
+}
+
+/* LitEma of the first stage itself: one shadow a parameter, names without dots. */
+static void declare_own_ema(ldm_builder *b, int first)
+{
+    char name[256];
+    int i, end = b->network->tensor_count;
+    size_t root = strlen(b->root) + 1;
+
+    ldm_b_tensor(b, "model_ema.decay", LDM_INIT_ZEROS, 0, 0, NULL);
+    ldm_b_tensor(b, "model_ema.num_updates", LDM_INIT_ZEROS, 0, 0, NULL);
+    for (i = first; i < end && !b->st; i++) {
+        const ldm_tensor_decl *t = &b->network->tensors[i];
+        char *p = name + snprintf(name, sizeof name, "model_ema.");
+        const char *s;
+
+        if (strcmp(t->name + root, "colorize") == 0)
+            continue;
+        for (s = t->name + root; *s && p < name + sizeof name - 1; s++) {
+            if (*s != '.')
+                *p++ = *s;
+        }
+        *p = '\0';
+        ldm_b_tensor(b, name, LDM_INIT_ZEROS, 0, t->ndim, t->shape);
+    }
+}
+
+void ldm_declare_vq(ldm_builder *b, const ldm_vq_config *v)
+{
+    int first = b->network->tensor_count;
+
+    begin(b, 0);
+    if (v->colorize_nlabels > 0) {
+        int64_t shape[4] = {3, v->colorize_nlabels, 1, 1};
+
+        ldm_b_tensor(b, "colorize", LDM_INIT_ZEROS, 0, 4, shape);
+    }
+    begin(b, LDM_USED_ENCODE);
+    encoder(b, v, 0);
+    begin(b, LDM_USED_DECODE);
+    decoder(b, v, 0);
+    begin(b, LDM_USED_QUANTIZE);
+    ldm_b_quantize(b, "quantize.embedding", 0, v->embed_dim, v->n_embed, false);
+    begin(b, LDM_USED_ENCODE);
+    quant_conv(b, v, 0);
+    begin(b, LDM_USED_DECODE);
+    post_quant_conv(b, v, 0);
+    begin(b, 0);
+    if (v->use_ema)
+        declare_own_ema(b, first);
+}
+
+static ldm_status bad(const ldm_value *at, ldm_error *err, const char *name, const char *what,
+                      int found)
+{
+    const ldm_value *v = ldm_value_find(at, name);
+
+    return ldm_value_error(v ? v : at, err, "%s is %d, expected %s", name, found, what);
+}
+
+ldm_status ldm_vq_validate(const ldm_vq_config *v, const ldm_value *at, ldm_error *err)
+{
+    int i;
+
+    if (v->embed_dim < 1 || v->embed_dim > 4096)
+        return bad(at, err, "embed_dim", "1 to 4096", v->embed_dim);
+    if (v->n_embed < 1 || v->n_embed > 1 << 22)
+        return bad(at, err, "n_embed", "1 to 4194304", v->n_embed);
+    if (v->ch < 1 || v->ch > MAX_CHANNELS || v->ch % 32)
+        return bad(at, err, "ddconfig.ch", "a multiple of 32 (GroupNorm has 32 groups)", v->ch);
+    if (v->out_ch < 1 || v->out_ch > 4096)
+        return bad(at, err, "ddconfig.out_ch", "1 to 4096", v->out_ch);
+    if (v->in_channels < 1 || v->in_channels > 4096)
+        return bad(at, err, "ddconfig.in_channels", "1 to 4096", v->in_channels);
+    if (v->z_channels < 1 || v->z_channels > 4096)
+        return bad(at, err, "ddconfig.z_channels", "1 to 4096", v->z_channels);
+    if (v->resolution < 1 || v->resolution > 1 << 16)
+        return bad(at, err, "ddconfig.resolution", "1 to 65536", v->resolution);
+    if (v->num_res_blocks < 1 || v->num_res_blocks > 64)
+        return bad(at, err, "ddconfig.num_res_blocks", "1 to 64", v->num_res_blocks);
+    if (v->colorize_nlabels > 4096)
+        return bad(at, err, "colorize_nlabels", "at most 4096", v->colorize_nlabels);
+    if (!v->ch_mult.count)
+        return ldm_value_error(at, err, "ddconfig.ch_mult is empty, expected one number a level");
+    for (i = 0; i < v->ch_mult.count; i++) {
+        int m = v->ch_mult.items[i];
+
+        if (m < 1 || m > MAX_CHANNELS / v->ch)
+            return bad(at, err, "ddconfig.ch_mult", "positive multipliers below 32768 channels", m);
+    }
+    if (v->give_pre_end) {
+        ldm_value_error(at, err,
+                        "ddconfig.give_pre_end is true: the decoder would end before its "
+                        "picture; set it to false");
+        return LDM_ERR_CONFIG;
+    }
+    if (v->use_linear_attn || (strcmp(v->attn_type, "vanilla") && strcmp(v->attn_type, "none"))) {
+        ldm_value_error(at, err, "ddconfig.attn_type is %s, expected vanilla or none",
+                        v->use_linear_attn ? "linear (use_linear_attn)" : v->attn_type);
+        if (err)
+            err->code = LDM_ERR_UNSUPPORTED;
+        return LDM_ERR_UNSUPPORTED;
+    }
+    return LDM_OK;
+}

@@ -1,0 +1,307 @@
+/* Layers and operations that the networks are made of; see builder.h. */
+#include "network/builder.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { GROUPS = 32, NAME_MAX_LEN = 256 };
+
+static bool failed(ldm_builder *b)
+{
+    return b->st != LDM_OK;
+}
+
+static void fail_nomem(ldm_builder *b)
+{
+    b->st = ldm_error_nomem(b->err, 0, "the network's description");
+}
+
+int ldm_b_value(ldm_builder *b, int c, int h, int w)
+{
+    ldm_graph *g = b->graph;
+    ldm_graph_value *v;
+
+    if (!g || failed(b))
+        return 0;
+    if (!ldm_grow(&g->values, &b->value_cap, (size_t)g->value_count + 1, sizeof *g->values)) {
+        fail_nomem(b);
+        return 0;
+    }
+    v = &g->values[g->value_count];
+    memset(v, 0, sizeof *v);
+    v->c = c;
+    v->h = h;
+    v->w = w;
+    return g->value_count++;
+}
+
+int ldm_b_height(const ldm_builder *b, int value)
+{
+    return b->graph && b->graph->value_count ? b->graph->values[value].h : 1;
+}
+
+int ldm_b_width(const ldm_builder *b, int value)
+{
+    return b->graph && b->graph->value_count ? b->graph->values[value].w : 1;
+}
+
+void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...)
+{
+    char text[NAME_MAX_LEN];
+    va_list ap;
+
+    if (!b->graph || failed(b))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    b->graph->values[value].dump = ldm_arena_strdup(b->graph->arena, text);
+    if (!b->graph->values[value].dump)
+        fail_nomem(b);
+}
+
+int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, int ndim,
+                 const int64_t *shape)
+{
+    char name[NAME_MAX_LEN];
+    ldm_tensor_decl t;
+    int i, found;
+
+    if (failed(b))
+        return -1;
+    snprintf(name, sizeof name, "%s.%s", b->root, path);
+    found = ldm_network_find(b->network, name);
+    if (found >= 0)
+        return found;
+    memset(&t, 0, sizeof t);
+    t.name = ldm_arena_strdup(b->network->priv->arena, name);
+    t.ndim = ndim;
+    t.numel = 1;
+    for (i = 0; i < ndim; i++) {
+        t.shape[i] = shape[i];
+        t.numel *= (uint64_t)shape[i];
+    }
+    t.component = b->component;
+    t.used = b->used;
+    t.ema = -1;
+    t.init = init;
+    t.fan_in = fan_in;
+    if (b->graph) {
+        b->st = ldm_error_set(b->err, LDM_ERR_UNSUPPORTED,
+                              "%s is in the graph and not in the list of tensors", name);
+        return -1;
+    }
+    found = t.name ? ldm_network_add(b->network, &t) : -1;
+    if (found < 0)
+        fail_nomem(b);
+    return found;
+}
+
+/* Appends a node with one output of the given shape. */
+static ldm_node *add_node(ldm_builder *b, ldm_op op, const char *path, int c, int h, int w)
+{
+    ldm_graph *g = b->graph;
+    ldm_node *n;
+    int out;
+
+    if (!g || failed(b))
+        return NULL;
+    out = ldm_b_value(b, c, h, w);
+    if (failed(b))
+        return NULL;
+    if (!ldm_grow(&g->nodes, &b->node_cap, (size_t)g->node_count + 1, sizeof *g->nodes)) {
+        fail_nomem(b);
+        return NULL;
+    }
+    n = &g->nodes[g->node_count++];
+    memset(n, 0, sizeof *n);
+    n->op = op;
+    n->name = ldm_arena_strdup(g->arena, path);
+    n->in[0] = n->in[1] = n->in[2] = -1;
+    n->weight = n->bias = -1;
+    n->out = out;
+    if (!n->name)
+        fail_nomem(b);
+    return n;
+}
+
+static int weight(ldm_builder *b, const char *path, const char *leaf, ldm_init init, int fan_in,
+                  int ndim, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+{
+    char name[NAME_MAX_LEN];
+    int64_t shape[4] = {d0, d1, d2, d3};
+
+    snprintf(name, sizeof name, "%s.%s", path, leaf);
+    return ldm_b_tensor(b, name, init, fan_in, ndim, shape);
+}
+
+static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
+                int stride, int pad)
+{
+    int fan_in = cin * kernel * kernel;
+    int w = weight(b, path, "weight", LDM_INIT_UNIFORM, fan_in, ndim, cout, cin, kernel, kernel);
+    int bias = weight(b, path, "bias", LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0);
+    int h = ldm_b_height(b, x), wd = ldm_b_width(b, x);
+    ldm_node *n;
+
+    b->last_weight = w;
+    b->last_bias = bias;
+    /* Stride 2 halves even sizes in both paddings; graphs are made of even sizes there. */
+    n = add_node(b, ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout, h / stride, wd / stride);
+    if (!n)
+        return 0;
+    n->in[0] = x;
+    n->weight = w;
+    n->bias = bias;
+    n->kernel = kernel;
+    n->stride = stride;
+    n->pad_top = n->pad_left = pad;
+    return n->out;
+}
+
+void ldm_b_zero(ldm_builder *b)
+{
+    if (b->graph || failed(b))
+        return;
+    b->network->tensors[b->last_weight].init = LDM_INIT_ZEROS;
+    b->network->tensors[b->last_bias].init = LDM_INIT_ZEROS;
+}
+
+int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
+{
+    return conv(b, path, x, cin, cout, kernel, 4, 1, kernel / 2);
+}
+
+int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all)
+{
+    return conv(b, path, x, c, cout, 3, 4, 2, pad_all ? 1 : 0);
+}
+
+int ldm_b_conv1d(ldm_builder *b, const char *path, int x, int cin, int cout)
+{
+    return conv(b, path, x, cin, cout, 1, 3, 1, 0);
+}
+
+int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout)
+{
+    return conv(b, path, x, cin, cout, 1, 2, 1, 0);
+}
+
+int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps)
+{
+    int w = weight(b, path, "weight", LDM_INIT_ONES, 0, 1, c, 0, 0, 0);
+    int bias = weight(b, path, "bias", LDM_INIT_ZEROS, 0, 1, c, 0, 0, 0);
+    ldm_node *n = add_node(b, LDM_OP_NORM, path, c, ldm_b_height(b, x), ldm_b_width(b, x));
+
+    if (!n)
+        return 0;
+    n->in[0] = x;
+    n->weight = w;
+    n->bias = bias;
+    n->groups = GROUPS;
+    n->eps = eps;
+    return n->out;
+}
+
+int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c)
+{
+    int h = ldm_b_height(b, x), w = ldm_b_width(b, x);
+    ldm_node *n;
+
+    if (op == LDM_OP_UPSAMPLE) {
+        h *= 2;
+        w *= 2;
+    } else if (op == LDM_OP_AVG_POOL) {
+        h /= 2;
+        w /= 2;
+    }
+    n = add_node(b, op, ldm_op_name(op), c, h, w);
+    if (!n)
+        return 0;
+    n->in[0] = x;
+    return n->out;
+}
+
+static int binary(ldm_builder *b, ldm_op op, int x, int y, int c)
+{
+    ldm_node *n = add_node(b, op, ldm_op_name(op), c, ldm_b_height(b, x), ldm_b_width(b, x));
+
+    if (!n)
+        return 0;
+    n->in[0] = x;
+    n->in[1] = y;
+    return n->out;
+}
+
+int ldm_b_add(ldm_builder *b, int x, int y, int c)
+{
+    return binary(b, LDM_OP_ADD, x, y, c);
+}
+
+int ldm_b_add_vector(ldm_builder *b, int x, int v, int c)
+{
+    return binary(b, LDM_OP_ADD_VECTOR, x, v, c);
+}
+
+int ldm_b_scale_shift(ldm_builder *b, int x, int v, int c)
+{
+    return binary(b, LDM_OP_SCALE_SHIFT, x, v, c);
+}
+
+int ldm_b_concat(ldm_builder *b, int x, int cx, int y, int cy)
+{
+    return binary(b, LDM_OP_CONCAT, x, y, cx + cy);
+}
+
+int ldm_b_timestep_embed(ldm_builder *b, int t, int c)
+{
+    ldm_node *n = add_node(b, LDM_OP_TIMESTEP_EMBED, "timestep_embedding", c, 1, 1);
+
+    if (!n)
+        return 0;
+    n->in[0] = t;
+    return n->out;
+}
+
+int ldm_b_attention_qkv(ldm_builder *b, int qkv, int c, int heads, bool heads_first)
+{
+    ldm_node *n =
+        add_node(b, LDM_OP_ATTENTION, "attention", c, ldm_b_height(b, qkv), ldm_b_width(b, qkv));
+
+    if (!n)
+        return 0;
+    n->in[0] = qkv;
+    n->heads = heads;
+    n->head_dim = c / heads;
+    n->heads_first = heads_first;
+    return n->out;
+}
+
+int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads)
+{
+    int out = ldm_b_attention_qkv(b, q, c, heads, false);
+
+    if (b->graph && !failed(b)) {
+        ldm_node *n = &b->graph->nodes[b->graph->node_count - 1];
+
+        n->in[1] = k;
+        n->in[2] = v;
+    }
+    return out;
+}
+
+int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, bool index)
+{
+    int w = weight(b, path, "weight", LDM_INIT_CODEBOOK, 0, 2, entries, c, 0, 0);
+    ldm_node *n = add_node(b, index ? LDM_OP_QUANTIZE_INDEX : LDM_OP_QUANTIZE, path, index ? 1 : c,
+                           ldm_b_height(b, x), ldm_b_width(b, x));
+
+    if (!n)
+        return 0;
+    n->in[0] = x;
+    n->weight = w;
+    return n->out;
+}

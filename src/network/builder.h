@@ -1,0 +1,73 @@
+/* Building the description: functions that stand for CompVis' modules. Each registers its tensors,
+ * in the order of state_dict(), and appends its nodes.
+ *
+ * Two uses of the same functions: `declare` (b->graph NULL) walks a network to list its tensors;
+ * `emit` (b->graph set) walks it to write a graph, and then every tensor must be known already. So
+ * there is no second list. Errors stick: after the first one every call does nothing, and the
+ * caller looks at b->st once, at the end. Values are numbers; in `declare` they are all 0. */
+#ifndef LDM_NETWORK_BUILDER_H
+#define LDM_NETWORK_BUILDER_H
+
+#include "network/private.h"
+
+typedef struct ldm_builder {
+    ldm_network *network;
+    ldm_graph *graph; /* NULL: declare only */
+    const char *root; /* "model.diffusion_model": prefix of every tensor name */
+    ldm_component component;
+    unsigned used; /* LDM_USED_* bits for tensors declared now */
+    ldm_status st;
+    ldm_error *err;
+    size_t node_cap, value_cap;
+    int last_weight, last_bias; /* of the last layer with weights */
+} ldm_builder;
+
+/* A value of this shape; a graph input, or internal use. */
+int ldm_b_value(ldm_builder *b, int c, int h, int w);
+/* Height and width of a value; 1 in `declare`. */
+int ldm_b_height(const ldm_builder *b, int value);
+int ldm_b_width(const ldm_builder *b, int value);
+/* Names a value for `ldm eval --dump`. */
+void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...) LDM_PRINTF(3, 4);
+
+/* A tensor below b->root, found or (in `declare`) added. Returns its number. */
+int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, int ndim,
+                 const int64_t *shape);
+
+/* Layers. path: the module ("input_blocks.1.0.in_layers.2"); weight and bias are path.weight and
+ * path.bias. Each returns the output value. */
+int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel);
+/* stride 2: with pad 1 on all sides (UNet), or right and bottom only (first stage). */
+int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all);
+int ldm_b_conv1d(ldm_builder *b, const char *path, int x, int cin, int cout); /* [out, in, 1] */
+/* The last layer's weights start as zeros (the original's zero_module). */
+void ldm_b_zero(ldm_builder *b);
+int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout);
+int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps); /* 32 groups */
+
+/* Operations without weights. */
+int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c); /* SILU, TANH, UPSAMPLE, AVG_POOL */
+int ldm_b_add(ldm_builder *b, int x, int y, int c);
+int ldm_b_add_vector(ldm_builder *b, int x, int v, int c);
+int ldm_b_scale_shift(ldm_builder *b, int x, int v, int c);
+int ldm_b_concat(ldm_builder *b, int x, int cx, int y, int cy);
+int ldm_b_timestep_embed(ldm_builder *b, int t, int c);
+int ldm_b_attention_qkv(ldm_builder *b, int qkv, int c, int heads, bool heads_first);
+int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads);
+int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, bool index);
+
+/* The networks (unet.c, autoencoder.c). Each sets the builder's root itself. */
+/* *feature: the value that enters the outermost output blocks: computed, or with `shallow` made as
+ * an input in the place of everything that leads to it. */
+int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t, bool shallow,
+                   int *feature);
+int ldm_build_vq_encoder(ldm_builder *b, const ldm_vq_config *v, int image);
+int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z);
+int ldm_build_vq_quantize(ldm_builder *b, const ldm_vq_config *v, int z, bool index);
+void ldm_declare_vq(ldm_builder *b, const ldm_vq_config *v);
+
+/* What a UNet configuration must obey, checked before it is built. */
+ldm_status ldm_unet_validate(const ldm_unet_config *u, const ldm_value *at, ldm_error *err);
+ldm_status ldm_vq_validate(const ldm_vq_config *v, const ldm_value *at, ldm_error *err);
+
+#endif

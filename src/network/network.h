@@ -1,0 +1,237 @@
+/* The one description of a network, read by everybody: audit compares it with a checkpoint, exec
+ * runs it, estimate counts it. From a merged configuration it gives
+ *   - the settings: every constructor parameter with its value and where that came from;
+ *   - the tensors: the names and shapes of CompVis' own state_dict(), in its order;
+ *   - graphs: flat lists of nodes (what to compute) for one part of the network at one size. */
+#ifndef LDM_NETWORK_NETWORK_H
+#define LDM_NETWORK_NETWORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "sample/schedule.h"
+
+enum { LDM_MAX_LEVELS = 16 };
+
+typedef struct ldm_int_list {
+    int count;
+    int items[LDM_MAX_LEVELS];
+} ldm_int_list;
+
+/* ---- configurations, as the constructors take them ------------------------------------------- */
+
+/* ldm.modules.diffusionmodules.openaimodel.UNetModel */
+typedef struct ldm_unet_config {
+    int image_size, in_channels, model_channels, out_channels, num_res_blocks;
+    ldm_int_list attention_resolutions, channel_mult;
+    bool conv_resample, use_scale_shift_norm, resblock_updown, use_new_attention_order;
+    bool use_spatial_transformer, legacy;
+    int dims, num_classes, num_heads, num_head_channels, num_heads_upsample; /* -1: not set */
+    int context_dim, n_embed;                                                /* -1: not set */
+} ldm_unet_config;
+
+/* ldm.models.autoencoder.VQModelInterface and its Encoder / Decoder (ddconfig) */
+typedef struct ldm_vq_config {
+    int embed_dim, n_embed;
+    int ch, out_ch, in_channels, z_channels, resolution, num_res_blocks;
+    ldm_int_list ch_mult, attn_resolutions;
+    bool double_z, resamp_with_conv, tanh_out, give_pre_end, use_linear_attn;
+    const char *attn_type; /* "vanilla" or "none" */
+    bool use_ema;          /* of the first stage itself: LitEma keys in its state_dict */
+    int colorize_nlabels;
+} ldm_vq_config;
+
+typedef enum ldm_cond_stage {
+    LDM_COND_STAGE_NONE,       /* __is_unconditional__ */
+    LDM_COND_STAGE_FIRST_STAGE /* __is_first_stage__: first stage keys appear twice */
+} ldm_cond_stage;
+
+/* ldm.models.diffusion.ddpm.LatentDiffusion */
+typedef struct ldm_diffusion_config {
+    int timesteps, image_size, channels;
+    ldm_beta_schedule beta_schedule;
+    double linear_start, linear_end, cosine_s;
+    double scale_factor; /* the YAML's or the default's; a buffer in the file goes before it */
+    bool scale_by_std, use_ema, concat_mode, learn_logvar;
+    const char *parameterization; /* "eps" or "x0" */
+    const char *conditioning_key; /* effective: NULL, "concat", "crossattn", "hybrid", "adm" */
+    ldm_cond_stage cond_stage;
+} ldm_diffusion_config;
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+typedef enum ldm_effect {
+    LDM_EFFECT_SHAPE,    /* decides names or shapes of tensors */
+    LDM_EFFECT_SILENT,   /* changes the numbers, and no tensor shows it */
+    LDM_EFFECT_TRAINING, /* of training or logging only */
+    LDM_EFFECT_NONE      /* has no effect with these other settings: `reason` says why */
+} ldm_effect;
+
+typedef struct ldm_setting {
+    const char *path;  /* "model.params.unet_config.params.num_heads" */
+    const char *name;  /* last part */
+    const char *value; /* effective value as text */
+    ldm_origin origin; /* source NULL: the constructor's default */
+    ldm_effect effect;
+    const char *reason; /* why it has no effect here, else NULL */
+} ldm_setting;
+
+/* A key of the YAML below `model: params:` that no constructor takes (the original raises
+ * TypeError), or one elsewhere that --set gives and nothing reads. */
+typedef struct ldm_unknown_key {
+    const char *path;
+    ldm_origin origin;
+    const char *suggestion; /* a known name that is spelled alike, or NULL */
+} ldm_unknown_key;
+
+/* ---- tensors --------------------------------------------------------------------------------- */
+
+typedef enum ldm_component {
+    LDM_COMPONENT_SCHEDULE, /* twelve buffers, scale_factor, logvar */
+    LDM_COMPONENT_UNET,
+    LDM_COMPONENT_EMA,
+    LDM_COMPONENT_FIRST_STAGE,
+    LDM_COMPONENT_COND_STAGE,
+    LDM_COMPONENT_COUNT
+} ldm_component;
+const char *ldm_component_prefix(ldm_component c); /* "model.diffusion_model", "model_ema", ... */
+
+/* Bits: which parts of the network read a tensor. */
+enum { LDM_USED_UNET = 1, LDM_USED_ENCODE = 2, LDM_USED_DECODE = 4, LDM_USED_QUANTIZE = 8 };
+
+/* The buffers that register_schedule leaves in a checkpoint, each [timesteps]. */
+enum { LDM_SCHEDULE_BUFFERS = 12 };
+extern const char *const ldm_schedule_buffers[LDM_SCHEDULE_BUFFERS];
+
+/* What a constructor puts into a tensor before anything is loaded. */
+typedef enum ldm_init {
+    LDM_INIT_UNIFORM, /* PyTorch's Conv and Linear: U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) */
+    LDM_INIT_ONES,    /* GroupNorm's weight */
+    LDM_INIT_ZEROS,   /* GroupNorm's bias; the original's zero_module */
+    LDM_INIT_CODEBOOK /* VectorQuantizer2: U(-1 / entries, 1 / entries) */
+} ldm_init;
+
+typedef struct ldm_tensor_decl {
+    const char *name; /* full key of state_dict() */
+    int ndim;
+    int64_t shape[4];
+    uint64_t numel;
+    ldm_component component;
+    unsigned used; /* LDM_USED_* bits; 0: stored but never read in sampling */
+    int ema;       /* UNet tensors: index of the shadow in tensors, -1 where there is none */
+    ldm_init init;
+    int fan_in; /* of a weight or its bias, for LDM_INIT_UNIFORM */
+} ldm_tensor_decl;
+
+/* ---- graphs ---------------------------------------------------------------------------------- */
+
+typedef enum ldm_op {
+    LDM_OP_CONV,   /* y = W * x + b; kernel 1 or 3 */
+    LDM_OP_LINEAR, /* on values of 1 x 1 pixels */
+    LDM_OP_NORM,   /* GroupNorm */
+    LDM_OP_SILU,
+    LDM_OP_TANH,
+    LDM_OP_ADD,            /* in0 + in1 */
+    LDM_OP_ADD_VECTOR,     /* in0 + in1[channel] at every pixel */
+    LDM_OP_SCALE_SHIFT,    /* in0 * (1 + s) + t; in1 is [s, t] per channel */
+    LDM_OP_CONCAT,         /* channels of in0, then of in1 */
+    LDM_OP_UPSAMPLE,       /* nearest, 2x */
+    LDM_OP_AVG_POOL,       /* 2x2 mean */
+    LDM_OP_ATTENTION,      /* in0: qkv; or in0, in1, in2: q, k, v */
+    LDM_OP_TIMESTEP_EMBED, /* in0: t (1 channel) -> [cos, sin] */
+    LDM_OP_QUANTIZE,       /* nearest codebook entry e: z + (e - z) */
+    LDM_OP_QUANTIZE_INDEX  /* its number, as a float */
+} ldm_op;
+const char *ldm_op_name(ldm_op op);
+
+typedef struct ldm_graph_value {
+    int c, h, w;
+    const char *dump; /* "input_blocks_00": what `ldm eval --dump` calls it; NULL: not dumped */
+} ldm_graph_value;
+
+typedef struct ldm_node {
+    ldm_op op;
+    const char *name; /* module path inside its component, "input_blocks.1.0.in_layers.2" */
+    int in[3];        /* value numbers, -1 for none */
+    int out;
+    int weight, bias;                      /* tensor numbers in the network, -1 for none */
+    int kernel, stride, pad_top, pad_left; /* CONV */
+    int groups;                            /* NORM */
+    double eps;                            /* NORM */
+    int heads, head_dim;                   /* ATTENTION */
+    bool heads_first; /* in0 holds per head q, k, v (legacy order); false: all q, all k, all v */
+} ldm_node;
+
+/* A graph at one size. Everything is in its arena; nodes are in order of execution. */
+typedef struct ldm_graph {
+    ldm_node *nodes;
+    int node_count;
+    ldm_graph_value *values;
+    int value_count;
+    int inputs[3]; /* UNet: x, t and, UNET_SHALLOW, the feature; -1 for none */
+    int feature;   /* UNET: the value that UNET_SHALLOW takes for its feature; else -1 */
+    int output;
+    ldm_arena *arena;
+} ldm_graph;
+
+typedef enum ldm_graph_part {
+    LDM_GRAPH_UNET,        /* x [c,h,w], t [1,1,1] -> eps */
+    LDM_GRAPH_ENCODE,      /* image -> pre-quantised latent (encoder, quant_conv) */
+    LDM_GRAPH_DECODE,      /* latent without scale factor -> image (post_quant_conv, decoder); what
+                              goes through the codebook goes through QUANTIZE first */
+    LDM_GRAPH_QUANTIZE,    /* latent without scale factor -> its codebook entries */
+    LDM_GRAPH_INDICES,     /* the same -> their numbers, as floats */
+    LDM_GRAPH_UNET_SHALLOW /* x, t, a feature [c,h,w] -> eps, by the outermost blocks alone: the
+                              feature stands for what the whole UNet's deeper output blocks hand to
+                              the last LDM_SHALLOW_BLOCKS ones. From "DeepCache: Accelerating
+                              Diffusion Models for Free" (Ma, Fang, Wang 2023, arXiv 2312.00858),
+                              section 3.2. Its nodes and tensors are among UNET's. */
+} ldm_graph_part;
+
+/* Input blocks, and as many output blocks, that UNET_SHALLOW evaluates: 1 is the paper's first skip
+ * branch (input_blocks.0 and the last output block). */
+enum { LDM_SHALLOW_BLOCKS = 1 };
+
+/* ---- the description ------------------------------------------------------------------------- */
+
+typedef struct ldm_network {
+    ldm_diffusion_config diffusion;
+    ldm_unet_config unet;
+    ldm_vq_config vq;
+
+    ldm_setting *settings;
+    size_t setting_count;
+    ldm_unknown_key *unknown;
+    size_t unknown_count;
+
+    ldm_tensor_decl *tensors; /* in the order of state_dict() */
+    int tensor_count;
+
+    int downsample; /* picture pixels per latent pixel along one axis */
+
+    struct ldm_network_private *priv;
+} ldm_network;
+
+/* Reads the configuration. cfg must outlive the network. Errors give file:line:column. */
+ldm_status ldm_network_create(const ldm_config *cfg, ldm_network **out, ldm_error *err);
+void ldm_network_free(ldm_network *s); /* NULL is fine */
+
+int ldm_network_find(const ldm_network *s, const char *name); /* tensor number or -1 */
+const ldm_setting *ldm_network_setting(const ldm_network *s,
+                                       const char *path); /* below model.params */
+
+/* The graph of one part. h, w: size of the latent (UNET, DECODE, QUANTIZE, INDICES) or of the
+ * picture (ENCODE). LDM_ERR_USAGE where the network cannot take that size (says which multiple it
+ * needs). */
+ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, int w,
+                            ldm_graph **out, ldm_error *err);
+void ldm_graph_free(ldm_graph *g); /* NULL is fine */
+
+/* Multiply-adds counted as two operations, per sample. */
+double ldm_graph_flop(const ldm_graph *g);
+
+#endif
