@@ -275,14 +275,14 @@ typedef struct touch_job {
     size_t bytes;
 } touch_job;
 
-static void touch(void *arg, size_t index, int worker)
+static void touch(void *arg, size_t index, int thread)
 {
     const touch_job *j = arg;
     const size_t end =
         (index + 1) * LDM_HUGE_PAGE < j->bytes ? (index + 1) * LDM_HUGE_PAGE : j->bytes;
     size_t i;
 
-    (void)worker;
+    (void)thread;
     for (i = index * LDM_HUGE_PAGE; i < end; i += LDM_SMALL_PAGE)
         j->pages[i] = 0;
 }
