@@ -131,18 +131,21 @@ static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluatio
                           const float *in, size_t in_floats, float *out, const ldm_observer *obs,
                           ldm_error *err)
 {
-    float t = (float)job->t;
+    const float t = (float)job->t;
+    ldm_execution run = {.inputs = {{"x", in}, {"t", &t}}, .out = out, .observer = obs};
     ldm_status st = LDM_OK;
 
     if (job->part == LDM_PART_DECODE) {
+        const ldm_execution quantize = {.inputs = {{"x", e->z}}, .out = e->z};
+
         ldm_model_unscale(m, in, e->z, in_floats);
-        in = e->z;
+        run.inputs[0].data = e->z;
         if (e->quantize)
-            st = ldm_program_run(e->quantize, e->pool, e->arena, e->z, NULL, e->z, NULL, err);
+            st = ldm_program_run(e->quantize, e->pool, e->arena, &quantize, err);
     }
     if (st)
         return st;
-    return ldm_program_run(e->program, e->pool, e->arena, in, &t, out, obs, err);
+    return ldm_program_run(e->program, e->pool, e->arena, &run, err);
 }
 
 static void shape_output(const ldm_eval_job *job, const part_shape *p, ldm_array *out)

@@ -110,7 +110,7 @@ static ldm_status measure_cache(ldm_run *r, ldm_estimate *shallow, ldm_error *er
                               err);
     if (st)
         return st;
-    feature = &g->values[g->inputs[2]];
+    feature = &g->values[ldm_graph_input(g, "feature")];
     r->feature_floats = (size_t)feature->c * (size_t)feature->h * (size_t)feature->w;
     ldm_graph_free(g);
     return LDM_OK;

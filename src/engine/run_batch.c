@@ -62,7 +62,11 @@ static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm
     ldm_program *unet = whole ? r->unet[r->active_n] : r->shallow[r->active_n];
     ldm_times *times = whole ? r->unet_times : r->shallow_times;
     ldm_observer obs = {&t, find_bad_step};
-    ldm_unet_run run = {.in = x, .t = r->times, .feature = r->feature, .out = eps};
+    ldm_execution run = {
+        .inputs = {{"x", x}, {"t", r->times}, {"feature", r->feature}},
+        .feature = whole ? r->feature : NULL,
+        .out = eps,
+    };
     ldm_status st;
     int i;
 
@@ -71,13 +75,13 @@ static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm
         r->times[i] = (float)t;
     run.row = row_of(r, times, unet, t);
     run.times = run.row < 0 ? NULL : times;
-    st = ldm_program_run_unet(unet, r->pool, r->arena, &run, err);
+    st = ldm_program_run(unet, r->pool, r->arena, &run, err);
     if (st || all_finite(eps, (size_t)r->active_n * r->chw))
         return st;
     /* Once more with a look at every step: slow, and only for the message. */
     run.times = NULL;
     run.observer = &obs;
-    st = ldm_program_run_unet(unet, r->pool, r->arena, &run, err);
+    st = ldm_program_run(unet, r->pool, r->arena, &run, err);
     return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %d", t);
 }
 
@@ -112,10 +116,10 @@ static ldm_status noise_callback(void *ctx, int step, bool mask_noise, float *no
 static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
 {
     ldm_run *r = ctx;
+    const ldm_execution run = {.inputs = {{"x", pred_x0}}, .out = pred_x0};
 
     /* The input is copied before anything is written: in place is fine. */
-    return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, pred_x0, NULL, pred_x0,
-                           NULL, err);
+    return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, &run, err);
 }
 
 static int report(const ldm_run *r, int step, int t, const char *stage)
@@ -297,6 +301,8 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
 {
     const ldm_observer obs = {r, ask_to_go_on};
     float *z = r->scratch;
+    const ldm_execution quantize = {.inputs = {{"x", z}}, .out = z};
+    const ldm_execution decode = {.inputs = {{"x", z}}, .out = r->image, .observer = &obs};
     ldm_status st;
 
     r->active = r->used;
@@ -308,12 +314,12 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
     if (r->job.quantize) {
         st = program(r, LDM_GRAPH_QUANTIZE, 1, &r->quantize, err);
         if (!st)
-            st = ldm_program_run(r->quantize, r->pool, r->arena, z, NULL, z, NULL, err);
+            st = ldm_program_run(r->quantize, r->pool, r->arena, &quantize, err);
     }
     if (!st)
         st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
     if (!st)
-        st = ldm_program_run(r->decode, r->pool, r->arena, z, NULL, r->image, &obs, err);
+        st = ldm_program_run(r->decode, r->pool, r->arena, &decode, err);
     if (!st && !all_finite(r->image, 3 * (size_t)r->info.image_h * (size_t)r->info.image_w))
         st = ldm_error_set(err, LDM_ERR_NUMERIC,
                            "the decoded picture has NaN or infinite values, its latent has none; "

@@ -76,30 +76,33 @@ typedef struct ldm_observer {
     ldm_status (*after)(void *ctx, const ldm_step_info *info, ldm_error *err); /* failure stops */
 } ldm_observer;
 
-/* Executes: in [n][C][H][W] f32, t [n] (UNet; else NULL), out [n][C'][H'][W']. arena: 64-byte
- * aligned, ldm_program_arena_floats floats, the caller's, reusable by any program. obs may be NULL.
- */
-ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
-                           const float *t, float *out, const ldm_observer *obs, ldm_error *err);
-
 typedef struct ldm_times ldm_times;
 
-/* An evaluation of a UNet. feature: what UNET hands out and UNET_SHALLOW takes,
- * [ldm_program_feature_floats], in an order of its own; one program's for the other of the same
- * size and n; NULL: not wanted (UNET only). times: t is row `row` of it for all samples, and what
- * follows from t alone is not computed again, nor shown to the observer; NULL: .t says. */
-typedef struct ldm_unet_run {
-    const float *in; /* [n][C][H][W] */
-    const float *t;  /* [n] */
-    const ldm_times *times;
-    int row;
-    float *feature;
-    float *out; /* [n][C'][H'][W'] */
-    const ldm_observer *observer;
-} ldm_unet_run;
+/* The array of one input, which the graph names. */
+typedef struct ldm_named_array {
+    const char *name;
+    const float *data; /* [n][c][h][w], or [n][h][w][c] for an input with channels_last */
+} ldm_named_array;
 
-ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena,
-                                const ldm_unet_run *run, ldm_error *err);
+/* One execution of a program. All arrays are the caller's. */
+typedef struct ldm_execution {
+    /* In any order, up to the first name that is NULL. The graph's inputs must be among them; an
+     * array whose name the graph does not take is not read. */
+    ldm_named_array inputs[LDM_MAX_INPUTS];
+    float *out;     /* [n][C'][H'][W']; may be an input's array */
+    float *feature; /* UNET: takes what UNET_SHALLOW of the same size and n is given as "feature",
+                       [ldm_program_feature_floats]; NULL: not wanted */
+    const ldm_times *times; /* "t" is row `row` of these for all samples; what follows from t alone
+                               is not computed again, nor shown to the observer. NULL: t is among
+                               the inputs */
+    int row;
+    const ldm_observer *observer; /* NULL: none */
+} ldm_execution;
+
+/* arena: 64-byte aligned, ldm_program_arena_floats floats, the caller's, reusable by any program.
+ * LDM_ERR_USAGE if an input is missing; else only the observer's errors. */
+ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
+                           const ldm_execution *e, ldm_error *err);
 size_t ldm_program_feature_floats(const ldm_program *p); /* 0: there is none */
 
 /* What of a UNET (or UNET_SHALLOW) follows from the timestep alone, the MLPs of its embedding: rows

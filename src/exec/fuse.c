@@ -320,10 +320,10 @@ ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err)
         st = fuse_nodes(&f, err);
     }
     /* Everything that a step writes or the graph is given, and that no concat placed. */
-    for (i = 0; !st && i < 3; i++) {
-        int v = g->inputs[i];
+    for (i = 0; !st && i < g->input_count; i++) {
+        int v = g->inputs[i].value;
 
-        if (v >= 0 && out->places[v].buffer < 0)
+        if (out->places[v].buffer < 0)
             out->places[v].buffer = value_buffer(out, g, v);
     }
     for (i = 0; !st && i < out->count; i++) {

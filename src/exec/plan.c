@@ -50,8 +50,8 @@ static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
         lives[i].first = INT_MAX;
         lives[i].last = INT_MIN;
     }
-    for (i = 0; i < 3; i++)
-        touch(lives, s, g->inputs[i], -1);
+    for (i = 0; i < g->input_count; i++)
+        touch(lives, s, g->inputs[i].value, -1);
     for (i = 0; i < s->count; i++) {
         const ldm_step *t = &s->steps[i];
 

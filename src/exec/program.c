@@ -1,4 +1,6 @@
 /* A program: fused steps with their places in memory, for one size, batch and number of threads. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "exec/program.h"
@@ -95,13 +97,14 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
 static ldm_status find_times(ldm_program *p, ldm_error *err)
 {
     const ldm_graph *g = p->graph;
+    const int t = ldm_graph_input(g, "t");
     int i, k;
 
     for (i = 0; i < g->value_count; i++)
         p->time_offsets[i] = LDM_NO_TIME;
-    if (g->inputs[1] < 0)
+    if (t < 0)
         return LDM_OK;
-    p->time_offsets[g->inputs[1]] = 0;
+    p->time_offsets[t] = 0;
     p->time_floats = align_floats(1);
     for (i = 0; i < p->steps.count; i++) {
         const ldm_step *s = &p->steps.steps[i];
@@ -286,7 +289,9 @@ static ldm_status observe(const ldm_frame *f, const ldm_observer *obs, int i, ld
 /* The value that is the feature of this program: taken, or handed out; -1: none. */
 static int feature_value(const ldm_program *p)
 {
-    return p->graph->inputs[2] >= 0 ? p->graph->inputs[2] : p->graph->feature;
+    const int taken = ldm_graph_input(p->graph, "feature");
+
+    return taken >= 0 ? taken : p->graph->feature;
 }
 
 size_t ldm_program_feature_floats(const ldm_program *p)
@@ -301,18 +306,58 @@ size_t ldm_program_feature_floats(const ldm_program *p)
     return (size_t)v.n * (size_t)v.h * (size_t)v.w * (size_t)v.c;
 }
 
-/* Between the feature's place among the activations and the caller's dense NHWC array. */
-static void move_feature(const ldm_frame *f, const ldm_exec_ctx *ctx, float *feature)
+/* The view of a dense array [n][h][w][c] that holds what `inside` holds. */
+static ldm_view dense(const ldm_view *inside, const float *data)
+{
+    ldm_view v = *inside;
+
+    v.data = (float *)(uintptr_t)data; /* only written where the caller's is writable */
+    v.pitch = (size_t)v.c;
+    return v;
+}
+
+static const float *array_of(const ldm_execution *e, const char *name)
+{
+    int i;
+
+    for (i = 0; i < LDM_MAX_INPUTS && e->inputs[i].name; i++) {
+        if (!strcmp(e->inputs[i].name, name))
+            return e->inputs[i].data;
+    }
+    return NULL;
+}
+
+/* Copies the caller's arrays to their places among the activations. */
+static ldm_status take_inputs(const ldm_frame *f, const ldm_exec_ctx *ctx, const ldm_execution *e,
+                              ldm_error *err)
 {
     const ldm_program *p = f->program;
-    ldm_view inside = ldm_frame_view(f, feature_value(p)), outside = inside;
+    const ldm_graph *g = p->graph;
+    int i;
 
-    outside.data = feature;
-    outside.pitch = (size_t)outside.c;
-    if (p->graph->inputs[2] >= 0)
-        p->backend->copy(p->backend, ctx, &outside, &inside);
-    else
-        p->backend->copy(p->backend, ctx, &inside, &outside);
+    for (i = 0; i < g->input_count; i++) {
+        const ldm_input *in = &g->inputs[i];
+        const float *data = array_of(e, in->name);
+        ldm_view inside = ldm_frame_view(f, in->value), outside = dense(&inside, data);
+
+        if (f->times && p->time_offsets[in->value] != LDM_NO_TIME)
+            continue; /* it is there */
+        if (!data)
+            return ldm_error_set(err, LDM_ERR_USAGE, "the network's input \"%s\" is not given",
+                                 in->name);
+        if (in->channels_last)
+            p->backend->copy(p->backend, ctx, &outside, &inside);
+        else
+            ldm_view_from_nchw(data, &inside);
+    }
+    return LDM_OK;
+}
+
+static void hand_out(const ldm_frame *f, const ldm_exec_ctx *ctx, int value, float *to)
+{
+    const ldm_view inside = ldm_frame_view(f, value), outside = dense(&inside, to);
+
+    f->program->backend->copy(f->program->backend, ctx, &inside, &outside);
 }
 
 static ldm_exec_ctx context(const ldm_program *p, ldm_pool *pool, float *arena)
@@ -325,47 +370,31 @@ static ldm_exec_ctx context(const ldm_program *p, ldm_pool *pool, float *arena)
     };
 }
 
-ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena, const float *in,
-                           const float *t, float *out, const ldm_observer *obs, ldm_error *err)
-{
-    const ldm_unet_run run = {.in = in, .t = t, .out = out, .observer = obs};
-
-    return ldm_program_run_unet(p, pool, arena, &run, err);
-}
-
-ldm_status ldm_program_run_unet(const ldm_program *p, ldm_pool *pool, float *arena,
-                                const ldm_unet_run *run, ldm_error *err)
+ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
+                           const ldm_execution *e, ldm_error *err)
 {
     const ldm_graph *g = p->graph;
-    const ldm_frame f = {.program = p, .arena = arena, .times = run->times, .row = run->row};
+    const ldm_frame f = {.program = p, .arena = arena, .times = e->times, .row = e->row};
     const ldm_exec_ctx ctx = context(p, pool, arena);
-    ldm_view view = ldm_frame_view(&f, g->inputs[0]);
+    ldm_status st = take_inputs(&f, &ctx, e, err);
+    ldm_view view;
     int i;
 
-    ldm_view_from_nchw(run->in, &view);
-    if (g->inputs[1] >= 0 && !run->times) {
-        view = ldm_frame_view(&f, g->inputs[1]);
-        ldm_view_from_nchw(run->t, &view);
-    }
-    if (g->inputs[2] >= 0)
-        move_feature(&f, &ctx, run->feature);
-    for (i = 0; i < p->steps.count; i++) {
+    for (i = 0; !st && i < p->steps.count; i++) {
         const ldm_step *s = &p->steps.steps[i];
 
-        if (run->times && of_time(p, s))
+        if (e->times && of_time(p, s))
             continue;
         ldm_frame_run(&f, &ctx, i);
-        if (run->feature && s->y == g->feature)
-            move_feature(&f, &ctx, run->feature); /* before its place is used again */
-        if (run->observer) {
-            ldm_status st = observe(&f, run->observer, i, err);
-
-            if (st)
-                return st;
-        }
+        if (e->feature && s->y == g->feature)
+            hand_out(&f, &ctx, g->feature, e->feature); /* before its place is used again */
+        if (e->observer)
+            st = observe(&f, e->observer, i, err);
     }
+    if (st)
+        return st;
     view = ldm_frame_view(&f, g->output);
-    ldm_view_to_nchw(&view, run->out);
+    ldm_view_to_nchw(&view, e->out);
     return LDM_OK;
 }
 

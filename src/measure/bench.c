@@ -91,13 +91,14 @@ static ldm_status prepare(bench *b, ldm_error *err)
 static ldm_status time_program(bench *b, const ldm_program *p, const float *in, const float *t,
                                float *out, double *times, int rounds, ldm_error *err)
 {
+    const ldm_execution run = {.inputs = {{"x", in}, {"t", t}}, .out = out};
     ldm_status st = LDM_OK;
     int i;
 
     for (i = 0; !st && i < rounds; i++) {
         double begin = ldm_seconds();
 
-        st = ldm_program_run(p, b->d.pool, b->arena, in, t, out, NULL, err);
+        st = ldm_program_run(p, b->d.pool, b->arena, &run, err);
         times[i] = ldm_seconds() - begin;
     }
     return st;

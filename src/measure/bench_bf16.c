@@ -33,8 +33,9 @@ typedef struct side {
 static ldm_status evaluate(const ldm_bench_data *b, side *s, float *arena, const float *x,
                            const float *t, ldm_error *err)
 {
+    const ldm_execution run = {.inputs = {{"x", x}, {"t", t}}, .out = s->eps};
     const double begin = ldm_seconds();
-    ldm_status st = ldm_program_run(s->unet, b->pool, arena, x, t, s->eps, NULL, err);
+    ldm_status st = ldm_program_run(s->unet, b->pool, arena, &run, err);
 
     s->seconds = ldm_seconds() - begin;
     return st;

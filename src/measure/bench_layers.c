@@ -60,13 +60,14 @@ ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *a
                             const float *x, const float *t, float *eps, ldm_error *err)
 {
     stopwatch s = {.b = b};
-    ldm_observer obs = {&s, see_layer};
+    const ldm_observer obs = {&s, see_layer};
+    const ldm_execution run = {.inputs = {{"x", x}, {"t", t}}, .out = eps, .observer = &obs};
     ldm_status st = LDM_OK;
     int i;
 
     for (i = 0; !st && i < b->rounds; i++) {
         s.last = ldm_seconds();
-        st = ldm_program_run(unet, b->pool, arena, x, t, eps, &obs, err);
+        st = ldm_program_run(unet, b->pool, arena, &run, err);
     }
     return st;
 }

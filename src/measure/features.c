@@ -205,13 +205,16 @@ ldm_status ldm_features_compute(ldm_features *f, const ldm_image *im, double *va
 {
     ldm_observer obs = {f, pool_level};
     ldm_status st = make_program(f, im->width, im->height, err);
+    ldm_execution run = {.observer = &obs};
 
     if (st)
         return st;
     scale_picture(im, f->in);
+    run.inputs[0] = (ldm_named_array){"x", f->in};
+    run.out = f->out;
     f->values = values;
     f->filled = 0;
-    st = ldm_program_run(f->program, f->pool, f->arena, f->in, NULL, f->out, &obs, err);
+    st = ldm_program_run(f->program, f->pool, f->arena, &run, err);
     f->values = NULL;
     if (!st && f->filled != f->dim)
         st = ldm_error_set(err, LDM_ERR_UNSUPPORTED, "%zu features, expected %zu", f->filled,

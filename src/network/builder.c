@@ -19,7 +19,7 @@ static void fail_nomem(ldm_builder *b)
     b->st = ldm_error_nomem(b->err, 0, "the network's description");
 }
 
-int ldm_b_value(ldm_builder *b, int c, int h, int w)
+static int add_value(ldm_builder *b, int c, int h, int w)
 {
     ldm_graph *g = b->graph;
     ldm_graph_value *v;
@@ -36,6 +36,23 @@ int ldm_b_value(ldm_builder *b, int c, int h, int w)
     v->h = h;
     v->w = w;
     return g->value_count++;
+}
+
+int ldm_b_input(ldm_builder *b, ldm_input in, int c, int h, int w)
+{
+    ldm_graph *g = b->graph;
+
+    in.value = add_value(b, c, h, w);
+    if (!g || failed(b))
+        return 0;
+    if (g->input_count == LDM_MAX_INPUTS) {
+        b->st = ldm_error_set(b->err, LDM_ERR_LIMIT, "%s: a graph takes at most %d inputs", in.name,
+                              LDM_MAX_INPUTS);
+        return 0;
+    }
+    g->values[in.value].depends = in.depends;
+    g->inputs[g->input_count++] = in;
+    return in.value;
 }
 
 int ldm_b_height(const ldm_builder *b, int value)
@@ -109,7 +126,7 @@ static ldm_node *add_node(ldm_builder *b, ldm_op op, const char *path, int c, in
 
     if (!g || failed(b))
         return NULL;
-    out = ldm_b_value(b, c, h, w);
+    out = add_value(b, c, h, w);
     if (failed(b))
         return NULL;
     if (!ldm_grow(&g->nodes, &b->node_cap, (size_t)g->node_count + 1, sizeof *g->nodes)) {
@@ -126,6 +143,15 @@ static ldm_node *add_node(ldm_builder *b, ldm_op op, const char *path, int c, in
     if (!n->name)
         fail_nomem(b);
     return n;
+}
+
+/* Input number `slot` of a node; the node's output depends on all that this value depends on. */
+static void connect(const ldm_builder *b, ldm_node *n, int slot, int value)
+{
+    ldm_graph_value *values = b->graph->values;
+
+    n->in[slot] = value;
+    values[n->out].depends |= values[value].depends;
 }
 
 static int weight(ldm_builder *b, const char *path, const char *leaf, ldm_init init, int fan_in,
@@ -153,7 +179,7 @@ static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int 
     n = add_node(b, ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout, h / stride, wd / stride);
     if (!n)
         return 0;
-    n->in[0] = x;
+    connect(b, n, 0, x);
     n->weight = w;
     n->bias = bias;
     n->kernel = kernel;
@@ -198,7 +224,7 @@ int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps)
 
     if (!n)
         return 0;
-    n->in[0] = x;
+    connect(b, n, 0, x);
     n->weight = w;
     n->bias = bias;
     n->groups = GROUPS;
@@ -221,7 +247,7 @@ int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c)
     n = add_node(b, op, ldm_op_name(op), c, h, w);
     if (!n)
         return 0;
-    n->in[0] = x;
+    connect(b, n, 0, x);
     return n->out;
 }
 
@@ -231,8 +257,8 @@ static int binary(ldm_builder *b, ldm_op op, int x, int y, int c)
 
     if (!n)
         return 0;
-    n->in[0] = x;
-    n->in[1] = y;
+    connect(b, n, 0, x);
+    connect(b, n, 1, y);
     return n->out;
 }
 
@@ -262,7 +288,7 @@ int ldm_b_timestep_embed(ldm_builder *b, int t, int c)
 
     if (!n)
         return 0;
-    n->in[0] = t;
+    connect(b, n, 0, t);
     return n->out;
 }
 
@@ -273,7 +299,7 @@ int ldm_b_attention_qkv(ldm_builder *b, int qkv, int c, int heads, bool heads_fi
 
     if (!n)
         return 0;
-    n->in[0] = qkv;
+    connect(b, n, 0, qkv);
     n->heads = heads;
     n->head_dim = c / heads;
     n->heads_first = heads_first;
@@ -287,8 +313,8 @@ int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads)
     if (b->graph && !failed(b)) {
         ldm_node *n = &b->graph->nodes[b->graph->node_count - 1];
 
-        n->in[1] = k;
-        n->in[2] = v;
+        connect(b, n, 1, k);
+        connect(b, n, 2, v);
     }
     return out;
 }
@@ -301,7 +327,7 @@ int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, 
 
     if (!n)
         return 0;
-    n->in[0] = x;
+    connect(b, n, 0, x);
     n->weight = w;
     return n->out;
 }

@@ -22,8 +22,9 @@ typedef struct ldm_builder {
     int last_weight, last_bias; /* of the last layer with weights */
 } ldm_builder;
 
-/* A value of this shape; a graph input, or internal use. */
-int ldm_b_value(ldm_builder *b, int c, int h, int w);
+/* An input of the graph, of this shape. `in` says its name, what it depends on and its layout; its
+ * value number is set here. Returns that number. */
+int ldm_b_input(ldm_builder *b, ldm_input in, int c, int h, int w);
 /* Height and width of a value; 1 in `declare`. */
 int ldm_b_height(const ldm_builder *b, int value);
 int ldm_b_width(const ldm_builder *b, int value);

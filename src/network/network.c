@@ -302,37 +302,39 @@ static ldm_status check_size(const ldm_network *s, ldm_graph_part part, int h, i
     return LDM_OK;
 }
 
+static const ldm_input PICTURE = {.name = "x", .depends = LDM_DEPENDS_X};
+
 static int build_unet(ldm_builder *b, bool shallow, int h, int w, ldm_graph *g)
 {
     const ldm_unet_config *u = &b->network->unet;
+    const ldm_input time = {.name = "t", .depends = LDM_DEPENDS_TIME};
+    int x = ldm_b_input(b, PICTURE, u->in_channels, h, w), t = ldm_b_input(b, time, 1, 1, 1);
+    int feature, out = ldm_build_unet(b, u, x, t, shallow, &feature);
 
-    g->inputs[0] = ldm_b_value(b, u->in_channels, h, w);
-    g->inputs[1] = ldm_b_value(b, 1, 1, 1);
-    return ldm_build_unet(b, u, g->inputs[0], g->inputs[1], shallow,
-                          shallow ? &g->inputs[2] : &g->feature);
+    if (!shallow)
+        g->feature = feature;
+    return out;
 }
 
 static int build(ldm_builder *b, ldm_graph_part part, int h, int w, ldm_graph *g)
 {
     const ldm_network *s = b->network;
 
-    g->inputs[1] = g->inputs[2] = g->feature = -1;
+    g->feature = -1;
     switch (part) {
     case LDM_GRAPH_UNET:
     case LDM_GRAPH_UNET_SHALLOW:
         return build_unet(b, part == LDM_GRAPH_UNET_SHALLOW, h, w, g);
     case LDM_GRAPH_ENCODE:
-        g->inputs[0] = ldm_b_value(b, s->vq.in_channels, h, w);
-        return ldm_build_vq_encoder(b, &s->vq, g->inputs[0]);
+        return ldm_build_vq_encoder(b, &s->vq, ldm_b_input(b, PICTURE, s->vq.in_channels, h, w));
     case LDM_GRAPH_DECODE:
-        g->inputs[0] = ldm_b_value(b, s->vq.embed_dim, h, w);
-        return ldm_build_vq_decoder(b, &s->vq, g->inputs[0]);
+        return ldm_build_vq_decoder(b, &s->vq, ldm_b_input(b, PICTURE, s->vq.embed_dim, h, w));
     case LDM_GRAPH_QUANTIZE:
     case LDM_GRAPH_INDICES:
         break;
     }
-    g->inputs[0] = ldm_b_value(b, s->vq.embed_dim, h, w);
-    return ldm_build_vq_quantize(b, &s->vq, g->inputs[0], part == LDM_GRAPH_INDICES);
+    return ldm_build_vq_quantize(b, &s->vq, ldm_b_input(b, PICTURE, s->vq.embed_dim, h, w),
+                                 part == LDM_GRAPH_INDICES);
 }
 
 ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, int w,
@@ -373,6 +375,17 @@ void ldm_graph_free(ldm_graph *g)
     ldm_free(g->nodes);
     ldm_free(g->values);
     ldm_free(g);
+}
+
+int ldm_graph_input(const ldm_graph *g, const char *name)
+{
+    int i;
+
+    for (i = 0; i < g->input_count; i++) {
+        if (!strcmp(g->inputs[i].name, name))
+            return g->inputs[i].value;
+    }
+    return -1;
 }
 
 double ldm_graph_flop(const ldm_graph *g)

@@ -148,8 +148,17 @@ typedef enum ldm_op {
 } ldm_op;
 const char *ldm_op_name(ldm_op op);
 
+/* What a value follows from: the bits of the inputs that lead to it. A value without a bit is a
+ * constant of the network. */
+enum {
+    LDM_DEPENDS_X = 1,    /* the latent or the picture: another one at each evaluation */
+    LDM_DEPENDS_TIME = 2, /* the timestep: the same for all samples of an evaluation in sampling */
+    LDM_DEPENDS_COND = 4  /* what the picture is conditioned on: the same for a whole run */
+};
+
 typedef struct ldm_graph_value {
     int c, h, w;
+    unsigned depends; /* LDM_DEPENDS_* bits */
     const char *dump; /* "input_blocks_00": what `ldm eval --dump` calls it; NULL: not dumped */
 } ldm_graph_value;
 
@@ -166,14 +175,26 @@ typedef struct ldm_node {
     bool heads_first; /* in0 holds per head q, k, v (legacy order); false: all q, all k, all v */
 } ldm_node;
 
+/* What a graph is given. Names: "x" the latent or picture, "t" the timestep [1,1,1], "feature" what
+ * UNET_SHALLOW continues from. */
+typedef struct ldm_input {
+    const char *name; /* static */
+    int value;
+    unsigned depends;   /* LDM_DEPENDS_* bits */
+    bool channels_last; /* its array is [n][h][w][c]; false: [n][c][h][w] */
+} ldm_input;
+
+enum { LDM_MAX_INPUTS = 8 };
+
 /* A graph at one size. Everything is in its arena; nodes are in order of execution. */
 typedef struct ldm_graph {
     ldm_node *nodes;
     int node_count;
     ldm_graph_value *values;
     int value_count;
-    int inputs[3]; /* UNet: x, t and, UNET_SHALLOW, the feature; -1 for none */
-    int feature;   /* UNET: the value that UNET_SHALLOW takes for its feature; else -1 */
+    ldm_input inputs[LDM_MAX_INPUTS];
+    int input_count;
+    int feature; /* UNET: the value that UNET_SHALLOW takes for its feature; else -1 */
     int output;
     ldm_arena *arena;
 } ldm_graph;
@@ -230,6 +251,9 @@ const ldm_setting *ldm_network_setting(const ldm_network *s,
 ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, int w,
                             ldm_graph **out, ldm_error *err);
 void ldm_graph_free(ldm_graph *g); /* NULL is fine */
+
+/* The value of the input with this name; -1 if the graph takes none. */
+int ldm_graph_input(const ldm_graph *g, const char *name);
 
 /* Multiply-adds counted as two operations, per sample. */
 double ldm_graph_flop(const ldm_graph *g);

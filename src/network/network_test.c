@@ -371,7 +371,8 @@ static void attention_order_reaches_the_graph(void **state)
 
 /* ---- graphs ---------------------------------------------------------------------------------- */
 
-/* Nodes are in order of execution, each value has one writer, and no tensor is read that is not
+/* Nodes are in order of execution, each value has one writer and depends on what its inputs depend
+ * on, and no tensor is read that is not
  * listed as read by this part. */
 static void check_graph(const ldm_network *s, const ldm_graph *g, unsigned used)
 {
@@ -379,15 +380,17 @@ static void check_graph(const ldm_network *s, const ldm_graph *g, unsigned used)
     int i, k;
 
     assert_non_null(written);
-    for (i = 0; i < 3; i++) {
-        if (g->inputs[i] >= 0)
-            written[g->inputs[i]] = true;
-    }
+    for (i = 0; i < g->input_count; i++)
+        written[g->inputs[i].value] = true;
     for (i = 0; i < g->node_count; i++) {
         const ldm_node *n = &g->nodes[i];
+        unsigned depends = 0;
 
-        for (k = 0; k < 3; k++)
-            assert_true(n->in[k] < 0 || written[n->in[k]]);
+        for (k = 0; k < 3 && n->in[k] >= 0; k++) {
+            assert_true(written[n->in[k]]);
+            depends |= g->values[n->in[k]].depends;
+        }
+        assert_int_equal(g->values[n->out].depends, depends);
         assert_false(written[n->out]);
         written[n->out] = true;
         assert_true(n->weight < 0 || (s->tensors[n->weight].used & used));
@@ -396,6 +399,30 @@ static void check_graph(const ldm_network *s, const ldm_graph *g, unsigned used)
     assert_true(written[g->output]);
     assert_true(g->feature < 0 || written[g->feature]);
     ldm_free(written);
+}
+
+/* In a UNet the layers of the embedding, and no others, follow from the timestep alone. */
+static void the_embedding_depends_on_the_timestep_alone(void **state)
+{
+    described d = describe(NULL);
+    ldm_graph *g = graph(d.network, LDM_GRAPH_UNET, 8, 12);
+    int i, found = 0;
+
+    (void)state;
+    assert_int_equal(g->values[ldm_graph_input(g, "t")].depends, LDM_DEPENDS_TIME);
+    assert_int_equal(g->values[ldm_graph_input(g, "x")].depends, LDM_DEPENDS_X);
+    assert_int_equal(g->values[g->output].depends, LDM_DEPENDS_X | LDM_DEPENDS_TIME);
+    for (i = 0; i < g->node_count; i++) {
+        const ldm_node *n = &g->nodes[i];
+        const bool named = strstr(n->name, "time_embed.") || strstr(n->name, "emb_layers.");
+
+        if (n->weight >= 0)
+            assert_int_equal(g->values[n->out].depends == LDM_DEPENDS_TIME, named);
+        found += named;
+    }
+    assert_true(found > 2);
+    ldm_graph_free(g);
+    done(&d);
 }
 
 /* The outermost blocks are nodes of the whole UNet, in its order, from the first convolution and
@@ -410,11 +437,11 @@ static void the_shallow_graph_is_part_of_the_whole(void **state)
     int i, k = 0, input_blocks = 0;
 
     (void)state;
-    assert_true(whole->feature >= 0 && part->inputs[2] >= 0);
-    assert_int_equal(whole->inputs[2], -1);
+    assert_true(whole->feature >= 0 && ldm_graph_input(part, "feature") >= 0);
+    assert_int_equal(ldm_graph_input(whole, "feature"), -1);
     assert_int_equal(part->feature, -1);
     handed = &whole->values[whole->feature];
-    taken = &part->values[part->inputs[2]];
+    taken = &part->values[ldm_graph_input(part, "feature")];
     assert_int_equal(handed->c, taken->c);
     assert_int_equal(handed->h, taken->h);
     assert_int_equal(handed->w, taken->w);
@@ -583,6 +610,7 @@ int main(void)
         cmocka_unit_test(heads_are_counted_as_the_constructor_does),
         cmocka_unit_test(attention_order_reaches_the_graph),
         cmocka_unit_test(graphs_are_sound),
+        cmocka_unit_test(the_embedding_depends_on_the_timestep_alone),
         cmocka_unit_test(the_shallow_graph_is_part_of_the_whole),
         cmocka_unit_test(sizes_that_do_not_fit_are_refused),
         cmocka_unit_test(settings_say_what_they_change),

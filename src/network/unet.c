@@ -14,6 +14,12 @@ enum {
 
 static const double NORM_EPS = 1e-5;
 
+static const ldm_input FEATURE = {
+    .name = "feature",
+    .depends = LDM_DEPENDS_X | LDM_DEPENDS_TIME | LDM_DEPENDS_COND,
+    .channels_last = true,
+};
+
 /* What ResBlock.__init__ calls up and down. */
 typedef enum resample { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN } resample;
 
@@ -224,7 +230,8 @@ static int output_blocks(walk *k, int h, skip_stack *skips, int ch, int ds)
                 int skip = skips->value[skips->count];
 
                 if (k->shallow)
-                    h = ldm_b_value(k->b, ch, ldm_b_height(k->b, skip), ldm_b_width(k->b, skip));
+                    h = ldm_b_input(k->b, FEATURE, ch, ldm_b_height(k->b, skip),
+                                    ldm_b_width(k->b, skip));
                 k->feature = h;
             }
             h = ldm_b_concat(k->b, h, ch, skips->value[skips->count], ich);

@@ -230,9 +230,11 @@ float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights
         if (!x.values[i])
             abort();
     }
-    memcpy(x.values[g->inputs[0]], in, numel_of(&x, g->inputs[0]) * sizeof *in);
-    if (g->inputs[1] >= 0)
-        x.values[g->inputs[1]][0] = t;
+    i = ldm_graph_input(g, "x");
+    memcpy(x.values[i], in, numel_of(&x, i) * sizeof *in);
+    i = ldm_graph_input(g, "t");
+    if (i >= 0)
+        x.values[i][0] = t;
     for (i = 0; i < g->node_count; i++) {
         const ldm_node *n = &g->nodes[i];
 

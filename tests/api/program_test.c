@@ -181,6 +181,7 @@ static float *execute(const network *net, ldm_graph *g, int n, int threads, cons
                       ldm_precision precision, const float *in, const float *t, const char *what)
 {
     ldm_weight_source src = {(void *)(uintptr_t)net, read_weight, done_weight, lend_weight};
+    ldm_execution run = {.inputs = {{"x", in}, {"t", t}}};
     ldm_error err = {.msg = ""};
     ldm_weights *weights = NULL;
     ldm_program *p = NULL;
@@ -198,7 +199,8 @@ static float *execute(const network *net, ldm_graph *g, int n, int threads, cons
     assert_true(arena && out);
     for (i = 0; i < floats; i++)
         arena[i] = NAN;
-    if (ldm_program_run(p, pool, arena, in, t, out, NULL, &err))
+    run.out = out;
+    if (ldm_program_run(p, pool, arena, &run, &err))
         fail_msg("%s: %s", what, err.msg);
     ldm_pages_free(arena, floats * sizeof *arena);
     ldm_program_free(p);
@@ -239,7 +241,7 @@ static void check_part(const network *net, ldm_graph_part part, int h, int w, ui
     assert_int_equal(ldm_cpu_cap(&cpu, isas[pick(&seed, 3)], NULL), LDM_OK);
     assert_int_equal(ldm_graph_create(net->network, part, h, w, &g, NULL), LDM_OK);
     assert_int_equal(ldm_graph_create(net->network, part, h, w, &again, NULL), LDM_OK);
-    in_floats = numel(g, g->inputs[0]);
+    in_floats = numel(g, ldm_graph_input(g, "x"));
     out_floats = numel(g, g->output);
     in = malloc((size_t)n * in_floats * sizeof *in);
     assert_non_null(in);
@@ -324,7 +326,7 @@ static void run_part(const network *net, ldm_graph_part part, size at, int n,
                      const float *in, const float *t, float **feature, float *out)
 {
     static const int prepared[] = {999, AHEAD, 7, 3};
-    ldm_unet_run run = {.in = in, .t = t, .out = out};
+    ldm_execution run = {.inputs = {{"x", in}, {"t", t}}, .out = out};
     ldm_error err = {.msg = ""};
     ldm_times *times = NULL;
     ldm_program *p = NULL;
@@ -352,8 +354,11 @@ static void run_part(const network *net, ldm_graph_part part, size at, int n,
         for (i = 0; i < floats; i++)
             arena[i] = NAN;
     }
-    run.feature = *feature;
-    assert_int_equal(ldm_program_run_unet(p, pool, arena, &run, &err), LDM_OK);
+    if (part == LDM_GRAPH_UNET)
+        run.feature = *feature;
+    else
+        run.inputs[2] = (ldm_named_array){"feature", *feature};
+    assert_int_equal(ldm_program_run(p, pool, arena, &run, &err), LDM_OK);
     ldm_times_free(times);
     ldm_pages_free(arena, floats * sizeof *arena);
     ldm_program_free(p);
@@ -584,9 +589,10 @@ static void check_plan(const ldm_graph *g)
     m.channel = malloc(plan.floats * sizeof *m.channel);
     assert_true(m.value && m.channel);
     memset(m.value, 0xff, plan.floats * sizeof *m.value);
-    for (i = 0; i < 3; i++) {
-        if (g->inputs[i] >= 0)
-            write_marks(&m, g->inputs[i], 0, g->values[g->inputs[i]].c, g->inputs[i]);
+    for (i = 0; i < g->input_count; i++) {
+        int v = g->inputs[i].value;
+
+        write_marks(&m, v, 0, g->values[v].c, v);
     }
     for (i = 0; i < s.count; i++) {
         const ldm_step *t = &s.steps[i];
@@ -677,8 +683,8 @@ static ldm_graph *tangle(const network *net, uint32_t seed)
     assert_non_null(g);
     g->arena = ldm_arena_create(0);
     assert_non_null(g->arena);
-    g->inputs[0] = ldm_b_value(&b, c, 4, 4);
-    g->inputs[1] = g->inputs[2] = g->feature = -1;
+    ldm_b_input(&b, (ldm_input){.name = "x", .depends = LDM_DEPENDS_X}, c, 4, 4);
+    g->feature = -1;
     while (g->node_count < KNOT_NODES && !b.st) {
         int x = pick(&seed, g->value_count), y = pick(&seed, g->value_count);
         ldm_graph_value vx = g->values[x], vy = g->values[y];
@@ -730,7 +736,7 @@ static void tangled_graphs_run_as_they_stand(void **state)
     ldm_rng_randn(&rng, in, sizeof in / sizeof in[0]);
     for (seed = 1; seed <= KNOTS; seed++) {
         ldm_graph *g = tangle(&net, seed);
-        size_t floats = numel(g, g->output), in_floats = numel(g, g->inputs[0]);
+        size_t floats = numel(g, g->output), in_floats = numel(g, ldm_graph_input(g, "x"));
         char what[32];
         float *out;
 
