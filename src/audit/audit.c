@@ -150,7 +150,8 @@ static void match(ldm_audit *a)
 
 static bool dtype_is_float(ldm_dtype d)
 {
-    return d == LDM_DTYPE_F64 || d == LDM_DTYPE_F32 || d == LDM_DTYPE_F16 || d == LDM_DTYPE_BF16;
+    return d == LDM_DTYPE_F64 || d == LDM_DTYPE_F32 || d == LDM_DTYPE_F16 ||
+           d == LDM_DTYPE_BF16 || d == LDM_DTYPE_F8_E4M3 || d == LDM_DTYPE_F8_E5M2;
 }
 
 /* Relative error that rounding to the file's dtype may leave. */

@@ -10,8 +10,9 @@
 static const struct {
     const char *name;
     size_t bytes;
+    bool readable;
 } dtypes[LDM_DTYPE_COUNT] = {
-#define ROW(id, name, bytes) {name, bytes},
+#define ROW(id, name, bytes, readable) {name, bytes, readable},
     LDM_DTYPE_LIST(ROW)
 #undef ROW
 };
@@ -24,6 +25,11 @@ const char *ldm_dtype_name(ldm_dtype d)
 size_t ldm_dtype_size(ldm_dtype d)
 {
     return (size_t)d < LDM_DTYPE_COUNT ? dtypes[d].bytes : 0;
+}
+
+bool ldm_dtype_readable(ldm_dtype d)
+{
+    return (size_t)d < LDM_DTYPE_COUNT && dtypes[d].readable;
 }
 
 #define MB ((uint64_t)1 << 20)
@@ -135,6 +141,7 @@ void ldm_ckpt_close(ldm_ckpt *ck)
     ldm_arena_free(ck->scratch);
     ldm_arena_free(ck->keep);
     ldm_free(ck->metas);
+    ldm_free(ck->skipped);
     ldm_free((void *)ck->warnings);
     ldm_free((void *)(uintptr_t)ck->src.name);
     ldm_free(ck);
@@ -202,6 +209,18 @@ ldm_ckpt_global ldm_ckpt_global_at(const ldm_ckpt *ck, size_t i)
     const ldm_ckpt_global none = {"", 0, false};
 
     return i < ck->global_count ? ck->globals[i] : none;
+}
+
+size_t ldm_ckpt_skipped_count(const ldm_ckpt *ck)
+{
+    return ck->skipped_count;
+}
+
+ldm_ckpt_skipped ldm_ckpt_skipped_at(const ldm_ckpt *ck, size_t i)
+{
+    const ldm_ckpt_skipped none = {"", ""};
+
+    return i < ck->skipped_count ? ck->skipped[i] : none;
 }
 
 size_t ldm_ckpt_warning_count(const ldm_ckpt *ck)

@@ -15,28 +15,42 @@ typedef struct ldm_ckpt ldm_ckpt;
 /* Far beyond what a checkpoint has; a report of so many is still small. */
 enum { LDM_MAX_DIMS = 8, LDM_MAX_TENSORS = 20000 };
 
-/* name, bytes per element */
+/* name, bytes per element, whether ldm computes with such values (ldm_ckpt_read_f32). Tensors of
+ * the other types are listed with their shapes; only a run that needs one is refused. OTHER is a
+ * type of a safetensors file that this table does not know, whose element size is unknown, too. */
 #define LDM_DTYPE_LIST(X)                                                                          \
-    X(F64, "f64", 8)                                                                               \
-    X(F32, "f32", 4)                                                                               \
-    X(F16, "f16", 2)                                                                               \
-    X(BF16, "bf16", 2)                                                                             \
-    X(I64, "i64", 8)                                                                               \
-    X(I32, "i32", 4)                                                                               \
-    X(I16, "i16", 2)                                                                               \
-    X(I8, "i8", 1)                                                                                 \
-    X(U8, "u8", 1)                                                                                 \
-    X(BOOL, "bool", 1)
+    X(F64, "f64", 8, true)                                                                         \
+    X(F32, "f32", 4, true)                                                                         \
+    X(F16, "f16", 2, true)                                                                         \
+    X(BF16, "bf16", 2, true)                                                                       \
+    X(I64, "i64", 8, true)                                                                         \
+    X(I32, "i32", 4, true)                                                                         \
+    X(I16, "i16", 2, true)                                                                         \
+    X(I8, "i8", 1, true)                                                                           \
+    X(U64, "u64", 8, true)                                                                         \
+    X(U32, "u32", 4, true)                                                                         \
+    X(U16, "u16", 2, true)                                                                         \
+    X(U8, "u8", 1, true)                                                                           \
+    X(BOOL, "bool", 1, true)                                                                       \
+    X(F8_E4M3, "float8_e4m3fn", 1, true)                                                           \
+    X(F8_E5M2, "float8_e5m2", 1, true)                                                             \
+    X(C64, "complex64", 8, false)                                                                  \
+    X(C128, "complex128", 16, false)                                                               \
+    X(QI8, "quantised i8", 1, false)                                                               \
+    X(QU8, "quantised u8", 1, false)                                                               \
+    X(QI32, "quantised i32", 4, false)                                                             \
+    X(OTHER, "another type", 0, false)
 
 typedef enum ldm_dtype {
-#define LDM_DTYPE_ENUM(id, name, bytes) LDM_DTYPE_##id,
+#define LDM_DTYPE_ENUM(id, name, bytes, readable) LDM_DTYPE_##id,
     LDM_DTYPE_LIST(LDM_DTYPE_ENUM)
 #undef LDM_DTYPE_ENUM
         LDM_DTYPE_COUNT
 } ldm_dtype;
 
 const char *ldm_dtype_name(ldm_dtype d);
-size_t ldm_dtype_size(ldm_dtype d);
+size_t ldm_dtype_size(ldm_dtype d);   /* 0 for OTHER */
+bool ldm_dtype_readable(ldm_dtype d); /* false: ldm_ckpt_read_f32 refuses tensors of it */
 
 /* One tensor. Already checked: the strided view fits its storage, and the storage the file. */
 typedef struct ldm_tensor_info {
@@ -48,6 +62,7 @@ typedef struct ldm_tensor_info {
     uint64_t numel;
     uint64_t offset_elems;   /* of element 0 in its storage */
     bool contiguous;         /* row-major without gaps */
+    bool negated;            /* torch's negation bit: the values are minus the stored numbers */
     const char *storage;     /* storage key in the file ("0"), "" in safetensors */
     uint64_t storage_offset; /* byte offset of the storage in the file; of the compressed data
                                 if the zip entry is deflated */
@@ -70,7 +85,8 @@ const char *ldm_ckpt_path(const ldm_ckpt *ck);
 /* "PyTorch zip", "PyTorch legacy" or "safetensors" */
 const char *ldm_ckpt_format(const ldm_ckpt *ck);
 uint64_t ldm_ckpt_file_bytes(const ldm_ckpt *ck);
-/* Path of the state dict inside the pickled object: "state_dict", or "" for a bare one. */
+/* Path of the state dict inside the pickled object: "state_dict", "" for a bare one, or where else
+ * the only dictionary of tensors lies ("model"). */
 const char *ldm_ckpt_state_dict_path(const ldm_ckpt *ck);
 
 /* Tensors of the state dict in file order. find is a binary search; NULL where there is none. */
@@ -78,8 +94,18 @@ size_t ldm_ckpt_count(const ldm_ckpt *ck);
 const ldm_tensor_info *ldm_ckpt_at(const ldm_ckpt *ck, size_t i);
 const ldm_tensor_info *ldm_ckpt_find(const ldm_ckpt *ck, const char *name);
 
+/* Keys of the state dict that are no tensors which ldm reads, and what they are ("an object of
+ * _io.BytesIO, no tensor; nothing was executed"). */
+typedef struct ldm_ckpt_skipped {
+    const char *name, *what;
+} ldm_ckpt_skipped;
+size_t ldm_ckpt_skipped_count(const ldm_ckpt *ck);
+ldm_ckpt_skipped ldm_ckpt_skipped_at(const ldm_ckpt *ck,
+                                     size_t i); /* empty strings after the last */
+
 /* Copies a tensor, widened or narrowed to f32, row-major, into dst (numel floats, the caller's).
- * Thread-safe. f16/bf16/f64/integers convert with round to nearest even. */
+ * Thread-safe. f16/bf16/float8 are exact, f64 and integers round to nearest even.
+ * LDM_ERR_UNSUPPORTED names the tensor where its type is not readable. */
 ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float *dst,
                              ldm_error *err);
 
@@ -90,8 +116,8 @@ ldm_status ldm_ckpt_check_sums(const ldm_ckpt *ck, ldm_error *err);
 /* What that has to work through: elements, and the bytes of a storage that it has to inflate. */
 uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t);
 
-/* The tensor's bytes in the mapping if it is contiguous and stored uncompressed, else NULL.
- * NOT necessarily aligned: torch aligns to 64 inside newer files only. */
+/* The tensor's bytes in the mapping if it is contiguous, stored uncompressed and not negated, else
+ * NULL. NOT necessarily aligned: torch aligns to 64 inside newer files only. */
 const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t);
 
 /* Read-ahead, and giving back the process' pages of a tensor after use (see ldm_map_release). */

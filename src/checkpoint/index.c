@@ -45,10 +45,18 @@ static bool is_contiguous(const ldm_tensor_info *t)
     return true;
 }
 
+/* Elements that the storage has room for; of a type of unknown size, any number. */
+static uint64_t capacity_of(const ldm_tensor_info *t)
+{
+    const size_t size = ldm_dtype_size(t->dtype);
+
+    return size ? t->storage_bytes / size : UINT64_MAX;
+}
+
 ldm_status ldm_index_check(ldm_tensor_info *t, const char *what, const ldm_source *src,
                            uint64_t pos, ldm_error *err)
 {
-    const uint64_t capacity = t->storage_bytes / ldm_dtype_size(t->dtype);
+    const uint64_t capacity = capacity_of(t);
     uint64_t numel = 1, last = t->offset_elems, span;
     bool empty = false;
     int d;
@@ -118,11 +126,18 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     if (st)
         return st;
     /* A stride of 0 repeats elements; so often as to make more of them than there are is a bomb. */
-    if (t->info.numel > t->info.storage_bytes / ldm_dtype_size(t->info.dtype))
+    if (t->info.numel > capacity_of(&t->info))
         return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
                                 "tensor '%.120s' has %llu elements, its storage only %llu", copy,
-                                ldm_ull(t->info.numel),
-                                ldm_ull(t->info.storage_bytes / ldm_dtype_size(t->info.dtype)));
+                                ldm_ull(t->info.numel), ldm_ull(capacity_of(&t->info)));
+    if (!ldm_dtype_readable(t->info.dtype)) {
+        st = ldm_index_warn(ck, NULL,
+                            "key '%.120s' holds numbers of %s, which ldm does not compute with; "
+                            "this matters only to a run that needs the tensor",
+                            copy, ldm_dtype_name(t->info.dtype));
+        if (st)
+            return ldm_index_no_room(ck, src->base + pos, "warnings", err);
+    }
     t->pos = src->base + pos;
     t->info.name = copy;
     t->info.storage = ldm_arena_strdup(ck->keep, t->info.storage);
@@ -133,6 +148,21 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     ck->by_name[ck->tensor_count].index = ck->tensor_count;
     ck->tensor_count++;
     return LDM_OK;
+}
+
+ldm_status ldm_index_skip(ldm_ckpt *ck, const char *name, const char *what, ldm_error *err)
+{
+    ldm_ckpt_skipped *s;
+
+    if (!ldm_grow(&ck->skipped, &ck->skipped_cap, ck->skipped_count + 1, sizeof *ck->skipped))
+        return ldm_error_nomem(err, sizeof *s, "skipped keys");
+    s = &ck->skipped[ck->skipped_count];
+    s->name = ldm_arena_strdup(ck->keep, name);
+    s->what = ldm_arena_strdup(ck->keep, what);
+    if (!s->name || !s->what)
+        return ldm_index_no_room(ck, 0, "skipped keys", err);
+    ck->skipped_count++;
+    return ldm_index_warn(ck, err, "state dict key '%s' is %s: skipped", name, what);
 }
 
 ldm_status ldm_index_finish(ldm_ckpt *ck, ldm_error *err)

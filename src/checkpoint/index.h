@@ -45,6 +45,8 @@ struct ldm_ckpt {
     size_t meta_count, meta_cap;
     ldm_ckpt_global *globals;
     size_t global_count;
+    ldm_ckpt_skipped *skipped;
+    size_t skipped_count, skipped_cap;
     const char **warnings;
     size_t warning_count, warning_cap;
 };
@@ -69,6 +71,10 @@ ldm_status ldm_index_check(ldm_tensor_info *t, const char *what, const ldm_sourc
 /* Row-major strides of t's shape, where the format stores none. */
 ldm_status ldm_index_dense(ldm_tensor_info *t, const char *what, const ldm_source *src,
                            uint64_t pos, ldm_error *err);
+
+/* A key of the state dict that is no tensor which ldm reads: recorded, with a warning; strings are
+ * copied. */
+ldm_status ldm_index_skip(ldm_ckpt *ck, const char *name, const char *what, ldm_error *err);
 
 /* After the last tensor: sorts the names; two equal ones are an error. */
 ldm_status ldm_index_finish(ldm_ckpt *ck, ldm_error *err);

@@ -1,7 +1,7 @@
 /* The pickle machine; see pickle.h. The opcodes are those of Python's Lib/pickletools.py. Marks,
  * stack and memo are arrays on the heap: no input makes this code recurse. The first failure sticks
  * in `st`; after it every helper returns at once, so that the opcodes read straight. */
-#include "checkpoint/pickle.h"
+#include "checkpoint/pickle_machine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,239 +12,63 @@
 enum {
     MAX_PROTOCOL = 5,
     MAX_GLOBAL_NAME = 1000,
-    MAX_INT_BYTES = 128, /* of a LONG: torch's magic number has 10 */
-    MAX_DEPTH = 1000     /* Python's own pickler ends there, by its limit on recursion */
+    MAX_INT_BYTES = 128 /* of a LONG: torch's magic number has 10 */
 };
 
-typedef struct machine {
-    const ldm_source *src;
-    ldm_arena *arena;
-    ldm_pickle *out;
-    ldm_error *err;
-    ldm_status st;
-    uint64_t limit;
-    uint64_t pos;    /* of the next byte */
-    uint64_t op_pos; /* of the opcode at work */
-    int op;
-    ldm_pk **stack;
-    size_t depth, stack_cap;
-    size_t *marks; /* stack depths */
-    size_t mark_count, mark_cap;
-    ldm_pk **memo;     /* NULL: not set */
-    size_t memo_count; /* allocated */
-    size_t memo_next;  /* entries set: MEMOIZE takes this index */
-    ldm_pk **last_persid;
-    ldm_pk *by_name[LDM_PICKLE_MAX_GLOBALS]; /* the globals, sorted */
-} machine;
-
-#define FAIL(m, status, ...)                                                                       \
-    ((m)->st ? (m)->st                                                                             \
-             : ((m)->st = ldm_source_error((m)->src, (m)->err, status, (m)->op_pos, __VA_ARGS__)))
-
-static void fail_limit(machine *m)
+static void push_kind(ldm_pkm *m, ldm_pk_kind kind)
 {
-    FAIL(m, LDM_ERR_LIMIT, "the pickle asks for more than %llu MB of memory",
-         ldm_ull(m->limit >> 20));
+    ldm_pkm_push(m, ldm_pkm_make(m, kind));
 }
 
-static void *alloc(machine *m, size_t count, size_t size)
+static void push_bool(ldm_pkm *m, bool b)
 {
-    void *p;
-
-    if (m->st)
-        return NULL;
-    p = ldm_arena_alloc(m->arena, count, size);
-    if (!p && ldm_arena_over_limit(m->arena))
-        fail_limit(m);
-    else if (!p)
-        FAIL(m, LDM_ERR_NOMEM, "out of memory for the pickle");
-    return p;
-}
-
-/* Grows one of the machine's own arrays, which count against the limit like the arena. */
-static bool grow(machine *m, void *items, size_t *cap, size_t need)
-{
-    const size_t each = sizeof(void *); /* marks are as large */
-    uint64_t total;
-
-    if (m->st)
-        return false;
-    if (need <= *cap)
-        return true;
-    total = ldm_arena_used(m->arena) +
-            each * (uint64_t)(m->stack_cap + m->mark_cap + m->memo_count - *cap);
-    if (ldm_add_u64(total, 2 * each * (uint64_t)need, &total) || total > m->limit) {
-        fail_limit(m);
-        return false;
-    }
-    if (!ldm_grow(items, cap, need, each)) {
-        FAIL(m, LDM_ERR_NOMEM, "out of memory for the pickle");
-        return false;
-    }
-    return true;
-}
-
-static const unsigned char *take(machine *m, uint64_t n)
-{
-    const unsigned char *p;
-
-    if (m->st)
-        return NULL;
-    if (n > m->src->size - m->pos) {
-        FAIL(m, LDM_ERR_FORMAT,
-             "pickle opcode 0x%02x needs %llu bytes more, %llu are left: the file is cut off or "
-             "damaged",
-             (unsigned)m->op, ldm_ull(n), ldm_ull(m->src->size - m->pos));
-        return NULL;
-    }
-    p = m->src->data + m->pos;
-    m->pos += n;
-    return p;
-}
-
-/* A line of protocol 0, without its newline. */
-static const char *take_line(machine *m, size_t *len)
-{
-    const unsigned char *p, *end;
-
-    if (m->st)
-        return NULL;
-    p = m->src->data + m->pos;
-    end = m->pos < m->src->size ? memchr(p, '\n', (size_t)(m->src->size - m->pos)) : NULL;
-    if (!end) {
-        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x: no end of line", (unsigned)m->op);
-        return NULL;
-    }
-    *len = (size_t)(end - p);
-    m->pos += *len + 1;
-    return (const char *)p;
-}
-
-/* A length or index of 1, 4 or 8 bytes. */
-static uint64_t take_uint(machine *m, unsigned bytes)
-{
-    const unsigned char *p = take(m, bytes);
-
-    if (!p)
-        return 0;
-    return bytes == 1 ? p[0] : bytes == 2 ? ldm_le16(p) : bytes == 4 ? ldm_le32(p) : ldm_le64(p);
-}
-
-static void push(machine *m, ldm_pk *v)
-{
-    if (!v || !grow(m, &m->stack, &m->stack_cap, m->depth + 1))
-        return;
-    m->stack[m->depth++] = v;
-}
-
-static size_t stack_floor(const machine *m)
-{
-    return m->mark_count ? m->marks[m->mark_count - 1] : 0;
-}
-
-static ldm_pk *pop(machine *m)
-{
-    if (m->st)
-        return NULL;
-    if (m->depth <= stack_floor(m)) {
-        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x finds the stack empty", (unsigned)m->op);
-        return NULL;
-    }
-    return m->stack[--m->depth];
-}
-
-static ldm_pk *top(machine *m)
-{
-    ldm_pk *v = pop(m);
-
-    if (v)
-        m->depth++;
-    return v;
-}
-
-/* Drops the last mark; *items, *count are what stood above it, still in the stack's memory. */
-static bool pop_mark(machine *m, ldm_pk ***items, size_t *count)
-{
-    size_t mark;
-
-    if (m->st)
-        return false;
-    if (!m->mark_count) {
-        FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x finds no mark", (unsigned)m->op);
-        return false;
-    }
-    mark = m->marks[--m->mark_count];
-    *items = m->stack ? m->stack + mark : NULL;
-    *count = m->depth - mark;
-    m->depth = mark;
-    return true;
-}
-
-static ldm_pk *make(machine *m, ldm_pk_kind kind)
-{
-    ldm_pk *v = alloc(m, 1, sizeof *v);
-
-    if (v) {
-        v->kind = kind;
-        v->pos = m->op_pos;
-    }
-    return v;
-}
-
-static void push_kind(machine *m, ldm_pk_kind kind)
-{
-    push(m, make(m, kind));
-}
-
-static void push_bool(machine *m, bool b)
-{
-    ldm_pk *v = make(m, LDM_PK_BOOL);
+    ldm_pk *v = ldm_pkm_make(m, LDM_PK_BOOL);
 
     if (v)
         v->u.boolean = b;
-    push(m, v);
+    ldm_pkm_push(m, v);
 }
 
-static void push_int(machine *m, int64_t i)
+static void push_int(ldm_pkm *m, int64_t i)
 {
-    ldm_pk *v = make(m, LDM_PK_INT);
+    ldm_pk *v = ldm_pkm_make(m, LDM_PK_INT);
 
     if (v)
         v->u.integer = i;
-    push(m, v);
+    ldm_pkm_push(m, v);
 }
 
-static void push_float(machine *m, double f)
+static void push_float(ldm_pkm *m, double f)
 {
-    ldm_pk *v = make(m, LDM_PK_FLOAT);
+    ldm_pk *v = ldm_pkm_make(m, LDM_PK_FLOAT);
 
     if (v)
         v->u.real = f;
-    push(m, v);
+    ldm_pkm_push(m, v);
 }
 
-static void push_text(machine *m, ldm_pk_kind kind, const void *data, size_t len)
+static void push_text(ldm_pkm *m, ldm_pk_kind kind, const void *data, size_t len)
 {
-    ldm_pk *v = data ? make(m, kind) : NULL;
+    ldm_pk *v = data ? ldm_pkm_make(m, kind) : NULL;
 
     if (v) {
         v->u.text.data = data;
         v->u.text.len = len;
     }
-    push(m, v);
+    ldm_pkm_push(m, v);
 }
 
-static void push_counted(machine *m, ldm_pk_kind kind, unsigned length_bytes)
+static void push_counted(ldm_pkm *m, ldm_pk_kind kind, unsigned length_bytes)
 {
-    uint64_t len = take_uint(m, length_bytes);
+    uint64_t len = ldm_pkm_take_uint(m, length_bytes);
 
-    push_text(m, kind, take(m, len), (size_t)len);
+    push_text(m, kind, ldm_pkm_take(m, len), (size_t)len);
 }
 
 /* Two's complement, little-endian, any length. */
-static void push_long(machine *m, uint64_t len)
+static void push_long(ldm_pkm *m, uint64_t len)
 {
-    const unsigned char *p = take(m, len);
+    const unsigned char *p = ldm_pkm_take(m, len);
     char *text;
     size_t i;
 
@@ -263,25 +87,25 @@ static void push_long(machine *m, uint64_t len)
         push_int(m, (int64_t)v);
         return;
     }
-    text = alloc(m, (size_t)len + 2, 2);
+    text = ldm_pkm_alloc(m, (size_t)len + 2, 2);
     if (text)
         push_text(m, LDM_PK_BIGINT, text, ldm_pickle_hex(p, (size_t)len, text));
 }
 
-static void push_number_line(machine *m)
+static void push_number_line(ldm_pkm *m)
 {
     size_t len = 0;
-    const char *line = take_line(m, &len);
-    ldm_pk *v = line ? make(m, LDM_PK_INT) : NULL;
+    const char *line = ldm_pkm_take_line(m, &len);
+    ldm_pk *v = line ? ldm_pkm_make(m, LDM_PK_INT) : NULL;
 
     if (v && !ldm_pickle_number(m->op, line, len, v))
         FAIL(m, LDM_ERR_FORMAT, "'%.*s' is no number", (int)(len < 40 ? len : 40), line);
-    push(m, v);
+    ldm_pkm_push(m, v);
 }
 
-static void push_binfloat(machine *m)
+static void push_binfloat(ldm_pkm *m)
 {
-    const unsigned char *p = take(m, 8);
+    const unsigned char *p = ldm_pkm_take(m, 8);
     uint64_t bits = 0;
     double f;
     int i;
@@ -294,11 +118,11 @@ static void push_binfloat(machine *m)
     push_float(m, f);
 }
 
-static void push_text_line(machine *m)
+static void push_text_line(ldm_pkm *m)
 {
     size_t len = 0, n;
-    const char *line = take_line(m, &len);
-    char *dst = line ? alloc(m, len, 2) : NULL;
+    const char *line = ldm_pkm_take_line(m, &len);
+    char *dst = line ? ldm_pkm_alloc(m, len, 2) : NULL;
 
     if (!dst)
         return;
@@ -310,55 +134,29 @@ static void push_text_line(machine *m)
         push_text(m, LDM_PK_STR, dst, n);
 }
 
-/* v goes into outer. What is put into v afterwards is not seen, nor does a pickler write so. */
-static void nest(machine *m, ldm_pk *outer, const ldm_pk *v)
+/* A RUN among keys and values hides which is which: the pairs before it are kept. */
+static size_t pairs_before_run(ldm_pk **items, size_t count)
 {
-    if (v != outer && v->depth == MAX_DEPTH)
-        FAIL(m, LDM_ERR_LIMIT, "values nested more than %d deep", MAX_DEPTH);
-    else if (v != outer && v->depth >= outer->depth)
-        outer->depth = v->depth + 1;
+    return count && items[count - 1]->kind == LDM_PK_RUN ? (count - 1) / 2 * 2 : count;
 }
 
-static bool seq_append(machine *m, ldm_pk *v, ldm_pk **items, size_t count)
+static void push_seq(ldm_pkm *m, ldm_pk_kind kind, ldm_pk **items, size_t count)
 {
-    size_t need, cap = v->u.seq.cap, i;
-    ldm_pk **bigger;
+    ldm_pk *v = ldm_pkm_make(m, kind);
 
-    for (i = 0; i < count && !m->st; i++)
-        nest(m, v, items[i]);
-    if (m->st || !count)
-        return !m->st;
-    need = v->u.seq.count + count; /* both are bounded by the stream's length */
-    if (need > cap) {
-        cap = need > 2 * cap ? need : 2 * cap;
-        bigger = alloc(m, cap, sizeof *bigger);
-        if (!bigger)
-            return false;
-        if (v->u.seq.count)
-            memcpy(bigger, v->u.seq.items, v->u.seq.count * sizeof *bigger);
-        v->u.seq.items = bigger;
-        v->u.seq.cap = cap;
-    }
-    memcpy(v->u.seq.items + v->u.seq.count, items, count * sizeof *items);
-    v->u.seq.count = need;
-    return true;
-}
-
-static void push_seq(machine *m, ldm_pk_kind kind, ldm_pk **items, size_t count)
-{
-    ldm_pk *v = make(m, kind);
-
+    if (kind == LDM_PK_DICT)
+        count = pairs_before_run(items, count);
     if (v && kind == LDM_PK_DICT && count % 2)
         FAIL(m, LDM_ERR_FORMAT, "a dictionary of %zu items, expected pairs", count);
-    else if (v && seq_append(m, v, items, count))
-        push(m, v);
+    else if (v && ldm_pkm_append(m, v, items, count))
+        ldm_pkm_push(m, v);
 }
 
-static void push_tuple_n(machine *m, size_t n)
+static void push_tuple_n(ldm_pkm *m, size_t n)
 {
     if (m->st)
         return;
-    if (m->depth - stack_floor(m) < n) {
+    if (m->depth - ldm_pkm_floor(m) < n) {
         FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x finds too few values", (unsigned)m->op);
         return;
     }
@@ -366,19 +164,19 @@ static void push_tuple_n(machine *m, size_t n)
     push_seq(m, LDM_PK_TUPLE, m->stack ? m->stack + m->depth : NULL, n);
 }
 
-static void push_from_mark(machine *m, ldm_pk_kind kind)
+static void push_from_mark(ldm_pkm *m, ldm_pk_kind kind)
 {
     ldm_pk **items;
     size_t count;
 
-    if (pop_mark(m, &items, &count))
+    if (ldm_pkm_pop_mark(m, &items, &count))
         push_seq(m, kind, items, count);
 }
 
 /* Puts items into the container on top. What an opaque object would be given is dropped. */
-static void add_to_top(machine *m, ldm_pk_kind kind, ldm_pk **items, size_t count)
+static void add_to_top(ldm_pkm *m, ldm_pk_kind kind, ldm_pk **items, size_t count)
 {
-    ldm_pk *v = top(m);
+    ldm_pk *v = ldm_pkm_top(m);
 
     if (!v)
         return;
@@ -387,34 +185,34 @@ static void add_to_top(machine *m, ldm_pk_kind kind, ldm_pk **items, size_t coun
     if (v->kind != kind)
         FAIL(m, LDM_ERR_FORMAT, "pickle opcode 0x%02x adds to %s, expected %s", (unsigned)m->op,
              ldm_pk_kind_name(v->kind), ldm_pk_kind_name(kind));
-    else if (kind == LDM_PK_DICT && count % 2)
+    else if (kind == LDM_PK_DICT && (count = pairs_before_run(items, count)) % 2)
         FAIL(m, LDM_ERR_FORMAT, "%zu items for a dictionary, expected pairs", count);
-    else
-        seq_append(m, v, items, count);
+    else if (!ldm_pkm_drop_numbers(m, v, items, count))
+        ldm_pkm_append(m, v, items, count);
 }
 
-static void add_from_mark(machine *m, ldm_pk_kind kind)
+static void add_from_mark(ldm_pkm *m, ldm_pk_kind kind)
 {
     ldm_pk **items;
     size_t count;
 
-    if (pop_mark(m, &items, &count))
+    if (ldm_pkm_pop_mark(m, &items, &count))
         add_to_top(m, kind, items, count);
 }
 
-static void add_one(machine *m, ldm_pk_kind kind)
+static void add_one(ldm_pkm *m, ldm_pk_kind kind)
 {
     ldm_pk *items[2] = {NULL, NULL};
 
-    items[1] = pop(m);
-    items[0] = kind == LDM_PK_DICT ? pop(m) : items[1];
+    items[1] = ldm_pkm_pop(m);
+    items[0] = kind == LDM_PK_DICT ? ldm_pkm_pop(m) : items[1];
     if (items[0])
         add_to_top(m, kind, items, kind == LDM_PK_DICT ? 2 : 1);
 }
 
-static void memo_put(machine *m, uint64_t index)
+static void memo_put(ldm_pkm *m, uint64_t index)
 {
-    ldm_pk *v = top(m);
+    ldm_pk *v = ldm_pkm_top(m);
     size_t old = m->memo_count;
 
     if (!v)
@@ -426,28 +224,29 @@ static void memo_put(machine *m, uint64_t index)
         return;
     }
     if (index >= old) {
-        if (!grow(m, &m->memo, &m->memo_count, (size_t)index + 1))
+        if (!ldm_pkm_grow(m, &m->memo, &m->memo_count, (size_t)index + 1))
             return;
         memset(m->memo + old, 0, (m->memo_count - old) * sizeof *m->memo);
     }
     m->memo_next += !m->memo[index];
     m->memo[index] = v;
+    v->shared = true;
 }
 
-static void memo_get(machine *m, uint64_t index)
+static void memo_get(ldm_pkm *m, uint64_t index)
 {
     if (m->st)
         return;
     if (index >= m->memo_count || !m->memo[index])
         FAIL(m, LDM_ERR_FORMAT, "memo entry %llu is used before it is set", ldm_ull(index));
     else
-        push(m, m->memo[index]);
+        ldm_pkm_push(m, m->memo[index]);
 }
 
-static uint64_t memo_index_line(machine *m)
+static uint64_t memo_index_line(ldm_pkm *m)
 {
     size_t len = 0;
-    const char *line = take_line(m, &len);
+    const char *line = ldm_pkm_take_line(m, &len);
     uint64_t v = 0;
 
     if (line && !ldm_pickle_index(line, len, &v))
@@ -457,7 +256,7 @@ static uint64_t memo_index_line(machine *m)
 
 /* Equal names share one value, so that a file cannot make many of few; and they are found by
  * halving, so that no choice of names makes the search slow. */
-static ldm_pk *intern_global(machine *m, const char *name)
+static ldm_pk *intern_global(ldm_pkm *m, const char *name)
 {
     size_t count = m->out->global_count, low = 0, high = count;
     ldm_pk *v;
@@ -478,7 +277,7 @@ static ldm_pk *intern_global(machine *m, const char *name)
              LDM_PICKLE_MAX_GLOBALS);
         return NULL;
     }
-    v = make(m, LDM_PK_GLOBAL);
+    v = ldm_pkm_make(m, LDM_PK_GLOBAL);
     if (!v)
         return NULL;
     v->u.global.name = ldm_arena_strdup(m->arena, name);
@@ -494,7 +293,7 @@ static ldm_pk *intern_global(machine *m, const char *name)
     return v;
 }
 
-static ldm_pk *make_global(machine *m, const char *module, size_t module_len, const char *name,
+static ldm_pk *make_global(ldm_pkm *m, const char *module, size_t module_len, const char *name,
                            size_t name_len)
 {
     char full[MAX_GLOBAL_NAME + 2];
@@ -512,18 +311,18 @@ static ldm_pk *make_global(machine *m, const char *module, size_t module_len, co
     return intern_global(m, full);
 }
 
-static ldm_pk *take_global_lines(machine *m)
+static ldm_pk *take_global_lines(ldm_pkm *m)
 {
     size_t module_len = 0, name_len = 0;
-    const char *module = take_line(m, &module_len);
-    const char *name = take_line(m, &name_len);
+    const char *module = ldm_pkm_take_line(m, &module_len);
+    const char *name = ldm_pkm_take_line(m, &name_len);
 
     return name ? make_global(m, module, module_len, name, name_len) : NULL;
 }
 
-static void stack_global(machine *m)
+static void stack_global(ldm_pkm *m)
 {
-    ldm_pk *name = pop(m), *module = pop(m);
+    ldm_pk *name = ldm_pkm_pop(m), *module = ldm_pkm_pop(m);
 
     if (!module)
         return;
@@ -531,15 +330,15 @@ static void stack_global(machine *m)
         FAIL(m, LDM_ERR_FORMAT, "a global named by %s and %s, expected strings",
              ldm_pk_kind_name(module->kind), ldm_pk_kind_name(name->kind));
     else
-        push(m, make_global(m, module->u.text.data, module->u.text.len, name->u.text.data,
-                            name->u.text.len));
+        ldm_pkm_push(m, make_global(m, module->u.text.data, module->u.text.len, name->u.text.data,
+                                    name->u.text.len));
 }
 
 /* Extension codes stand for names that the writer's process registered; Python refuses them, too.
  */
-static void extension(machine *m, unsigned bytes)
+static void extension(ldm_pkm *m, unsigned bytes)
 {
-    uint64_t code = take_uint(m, bytes);
+    uint64_t code = ldm_pkm_take_uint(m, bytes);
 
     FAIL(m, LDM_ERR_UNSUPPORTED,
          "extension code %llu, a name that only the program knew which wrote this; save it again "
@@ -549,9 +348,9 @@ static void extension(machine *m, unsigned bytes)
 
 /* OrderedDict() and OrderedDict([[key, value], ...]), as Python 3 and 2 write it; a defaultdict's
  * factory is no pair and falls away. */
-static void push_dict_call(machine *m, const ldm_pk *args)
+static void push_dict_call(ldm_pkm *m, const ldm_pk *args)
 {
-    ldm_pk *dict = make(m, LDM_PK_DICT);
+    ldm_pk *dict = ldm_pkm_make(m, LDM_PK_DICT);
     size_t i, k;
 
     if (!dict)
@@ -570,14 +369,14 @@ static void push_dict_call(machine *m, const ldm_pk *args)
                      ldm_pk_kind_name(pair->kind));
                 return;
             }
-            if (!seq_append(m, dict, pair->u.seq.items, 2))
+            if (!ldm_pkm_append(m, dict, pair->u.seq.items, 2))
                 return;
         }
     }
-    push(m, dict);
+    ldm_pkm_push(m, dict);
 }
 
-static void push_call(machine *m, ldm_pk *callee, ldm_pk *args)
+static void push_call(ldm_pkm *m, ldm_pk *callee, ldm_pk *args)
 {
     ldm_pk *v;
 
@@ -588,35 +387,35 @@ static void push_call(machine *m, ldm_pk *callee, ldm_pk *args)
         push_dict_call(m, args);
         return;
     }
-    v = make(m, LDM_PK_OBJECT);
+    v = ldm_pkm_make(m, LDM_PK_OBJECT);
     if (v) {
-        nest(m, v, callee);
-        nest(m, v, args);
+        ldm_pkm_nest(m, v, callee);
+        ldm_pkm_nest(m, v, args);
         v->u.object.callee = callee;
         v->u.object.args = args;
     }
-    push(m, v);
+    ldm_pkm_push(m, v);
 }
 
 /* NEWOBJ_EX has keyword arguments on top; they fall away. */
-static void reduce(machine *m, bool keywords)
+static void reduce(ldm_pkm *m, bool keywords)
 {
-    ldm_pk *args = pop(m), *callee;
+    ldm_pk *args = ldm_pkm_pop(m), *callee;
 
     if (keywords)
-        args = pop(m);
-    callee = pop(m);
+        args = ldm_pkm_pop(m);
+    callee = ldm_pkm_pop(m);
     push_call(m, callee, args);
 }
 
 /* INST names its class on two lines, OBJ has it below the arguments; both take them from a mark. */
-static void instance(machine *m, bool named)
+static void instance(ldm_pkm *m, bool named)
 {
     ldm_pk *cls = named ? take_global_lines(m) : NULL, *args;
     ldm_pk **items;
     size_t count;
 
-    if (!pop_mark(m, &items, &count))
+    if (!ldm_pkm_pop_mark(m, &items, &count))
         return;
     if (!named) {
         if (!count) {
@@ -628,15 +427,15 @@ static void instance(machine *m, bool named)
         count--;
     }
     push_seq(m, LDM_PK_TUPLE, items, count);
-    args = pop(m);
+    args = ldm_pkm_pop(m);
     push_call(m, cls, args);
 }
 
 /* State goes to an object's __setstate__ or __dict__: for data (OrderedDict's _metadata) it is
  * without meaning, for an opaque object it stays unread. */
-static void build(machine *m)
+static void build(ldm_pkm *m)
 {
-    ldm_pk *state = pop(m), *v = top(m);
+    ldm_pk *state = ldm_pkm_pop(m), *v = ldm_pkm_top(m);
 
     if (!state || !v)
         return;
@@ -644,69 +443,78 @@ static void build(machine *m)
         FAIL(m, LDM_ERR_FORMAT, "a pickle gives attributes to %s", ldm_pk_kind_name(v->kind));
 }
 
-static void push_persid(machine *m, ldm_pk *id)
+static void push_persid(ldm_pkm *m, ldm_pk *id)
 {
-    ldm_pk *v = id ? make(m, LDM_PK_PERSID) : NULL;
+    ldm_pk *v = id ? ldm_pkm_make(m, LDM_PK_PERSID) : NULL;
 
     if (!v)
         return;
-    nest(m, v, id);
+    ldm_pkm_nest(m, v, id);
     v->u.persid.id = id;
     v->u.persid.storage = SIZE_MAX;
     *m->last_persid = v;
     m->last_persid = &v->u.persid.next;
-    push(m, v);
+    ldm_pkm_push(m, v);
 }
 
-static void push_persid_line(machine *m)
+static void push_persid_line(ldm_pkm *m)
 {
     size_t len = 0;
-    const char *line = take_line(m, &len);
+    const char *line = ldm_pkm_take_line(m, &len);
 
     push_text(m, LDM_PK_STR, line, len);
-    push_persid(m, pop(m));
+    push_persid(m, ldm_pkm_pop(m));
 }
 
-static void protocol(machine *m)
+static void protocol(ldm_pkm *m)
 {
-    uint64_t version = take_uint(m, 1);
+    uint64_t version = ldm_pkm_take_uint(m, 1);
 
     if (!m->st && version > MAX_PROTOCOL)
         FAIL(m, LDM_ERR_UNSUPPORTED, "pickle protocol %llu, expected 0 to %d", ldm_ull(version),
              MAX_PROTOCOL);
 }
 
-static void frame(machine *m)
+static void frame(ldm_pkm *m)
 {
-    uint64_t len = take_uint(m, 8);
+    uint64_t len = ldm_pkm_take_uint(m, 8);
 
     if (!m->st && len > m->src->size - m->pos)
         FAIL(m, LDM_ERR_FORMAT, "a pickle frame of %llu bytes, %llu are left", ldm_ull(len),
              ldm_ull(m->src->size - m->pos));
 }
 
-static void push_mark(machine *m)
+static void push_mark(ldm_pkm *m)
 {
-    if (grow(m, &m->marks, &m->mark_cap, m->mark_count + 1))
+    if (ldm_pkm_grow(m, &m->marks, &m->mark_cap, m->mark_count + 1))
         m->marks[m->mark_count++] = m->depth;
 }
 
 /* POP on a fresh mark removes the mark. */
-static void pop_any(machine *m)
+static void pop_any(ldm_pkm *m)
 {
     if (m->mark_count && m->marks[m->mark_count - 1] == m->depth)
         m->mark_count--;
     else
-        pop(m);
+        ldm_pkm_pop(m);
 }
 
-static void stop(machine *m)
+static void duplicate(ldm_pkm *m)
 {
-    m->out->root = pop(m);
+    ldm_pk *v = ldm_pkm_top(m);
+
+    if (v)
+        v->shared = true;
+    ldm_pkm_push(m, v);
+}
+
+static void stop(ldm_pkm *m)
+{
+    m->out->root = ldm_pkm_pop(m);
     m->out->end = m->pos;
 }
 
-static void step(machine *m)
+static void step(ldm_pkm *m)
 {
     ldm_pk **items;
     size_t count;
@@ -717,17 +525,17 @@ static void step(machine *m)
     case 0x95: frame(m); break;
     case '(': push_mark(m); break;
     case '0': pop_any(m); break;
-    case '1': pop_mark(m, &items, &count); break;
-    case '2': push(m, top(m)); break;
+    case '1': ldm_pkm_pop_mark(m, &items, &count); break;
+    case '2': duplicate(m); break;
     case 'N': push_kind(m, LDM_PK_NONE); break;
     case 0x88: push_bool(m, true); break;
     case 0x89: push_bool(m, false); break;
     case 'I': case 'L': case 'F': push_number_line(m); break;
-    case 'J': push_int(m, (int32_t)take_uint(m, 4)); break;
-    case 'K': push_int(m, (int64_t)take_uint(m, 1)); break;
-    case 'M': push_int(m, (int64_t)take_uint(m, 2)); break;
-    case 0x8a: push_long(m, take_uint(m, 1)); break;
-    case 0x8b: push_long(m, take_uint(m, 4)); break;
+    case 'J': push_int(m, (int32_t)ldm_pkm_take_uint(m, 4)); break;
+    case 'K': push_int(m, (int64_t)ldm_pkm_take_uint(m, 1)); break;
+    case 'M': push_int(m, (int64_t)ldm_pkm_take_uint(m, 2)); break;
+    case 0x8a: push_long(m, ldm_pkm_take_uint(m, 1)); break;
+    case 0x8b: push_long(m, ldm_pkm_take_uint(m, 4)); break;
     case 'G': push_binfloat(m); break;
     case 'S': case 'V': push_text_line(m); break;
     case 'X': case 'T': push_counted(m, LDM_PK_STR, 4); break;
@@ -752,13 +560,13 @@ static void step(machine *m)
     case 'u': add_from_mark(m, LDM_PK_DICT); break;
     case 0x90: add_from_mark(m, LDM_PK_SET); break;
     case 'p': memo_put(m, memo_index_line(m)); break;
-    case 'q': memo_put(m, take_uint(m, 1)); break;
-    case 'r': memo_put(m, take_uint(m, 4)); break;
+    case 'q': memo_put(m, ldm_pkm_take_uint(m, 1)); break;
+    case 'r': memo_put(m, ldm_pkm_take_uint(m, 4)); break;
     case 0x94: memo_put(m, m->memo_next); break;
     case 'g': memo_get(m, memo_index_line(m)); break;
-    case 'h': memo_get(m, take_uint(m, 1)); break;
-    case 'j': memo_get(m, take_uint(m, 4)); break;
-    case 'c': push(m, take_global_lines(m)); break;
+    case 'h': memo_get(m, ldm_pkm_take_uint(m, 1)); break;
+    case 'j': memo_get(m, ldm_pkm_take_uint(m, 4)); break;
+    case 'c': ldm_pkm_push(m, take_global_lines(m)); break;
     case 0x93: stack_global(m); break;
     case 0x82: case 0x83: case 0x84: extension(m, 1u << (m->op - 0x82)); break;
     case 'R': case 0x81: case 0x92: reduce(m, m->op == 0x92); break; /* NEWOBJ: as REDUCE */
@@ -766,7 +574,7 @@ static void step(machine *m)
     case 'o': instance(m, false); break;
     case 'b': build(m); break;
     case 'P': push_persid_line(m); break;
-    case 'Q': push_persid(m, pop(m)); break;
+    case 'Q': push_persid(m, ldm_pkm_pop(m)); break;
     case '.': stop(m); break;
     case 0x97: FAIL(m, LDM_ERR_UNSUPPORTED, "a pickle with out-of-band buffers"); break;
     /* clang-format on */
@@ -779,7 +587,7 @@ static void step(machine *m)
 ldm_status ldm_pickle_read(const ldm_source *src, uint64_t start, ldm_arena *arena, uint64_t limit,
                            ldm_pickle *out, ldm_error *err)
 {
-    machine m = {.src = src, .arena = arena, .out = out, .err = err, .limit = limit, .pos = start};
+    ldm_pkm m = {.src = src, .arena = arena, .out = out, .err = err, .limit = limit, .pos = start};
 
     memset(out, 0, sizeof *out);
     m.last_persid = &out->persids;
@@ -791,6 +599,13 @@ ldm_status ldm_pickle_read(const ldm_source *src, uint64_t start, ldm_arena *are
             break;
         }
         m.op = src->data[m.pos++];
+        if (!ldm_pkm_number_bytes(src, m.op_pos)) {
+            m.numbers = 0;
+        } else {
+            if (ldm_pkm_skip_numbers(&m))
+                continue;
+            m.numbers++;
+        }
         step(&m);
     }
     ldm_free(m.stack);

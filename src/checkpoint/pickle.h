@@ -30,7 +30,8 @@ typedef enum ldm_pk_kind {
     LDM_PK_DICT,
     LDM_PK_GLOBAL,
     LDM_PK_OBJECT,
-    LDM_PK_PERSID
+    LDM_PK_PERSID,
+    LDM_PK_RUN /* so many numbers of a long sequence, of which none is kept: a training's history */
 } ldm_pk_kind;
 
 /* What ldm makes of a global. */
@@ -38,27 +39,36 @@ typedef enum ldm_global_role {
     LDM_GLOBAL_DATA, /* harmless and without meaning here */
     LDM_GLOBAL_DICT, /* makes a dictionary */
     LDM_GLOBAL_STORAGE,
-    LDM_GLOBAL_TENSOR,      /* torch._utils._rebuild_tensor and _v2 */
-    LDM_GLOBAL_PARAMETER,   /* wraps a tensor: first argument */
-    LDM_GLOBAL_OTHER_TENSOR /* sparse, quantized, ...: known, but ldm cannot read it */
+    LDM_GLOBAL_TENSOR,       /* torch._utils._rebuild_tensor and _v2 */
+    LDM_GLOBAL_TENSOR_V3,    /* the same with the type of its elements beside an untyped storage */
+    LDM_GLOBAL_QTENSOR,      /* the same with a quantiser */
+    LDM_GLOBAL_PARAMETER,    /* wraps a tensor: first argument */
+    LDM_GLOBAL_TYPED,        /* wraps a call: (function, class, arguments, attributes) */
+    LDM_GLOBAL_TENSOR_CLASS, /* a class that TYPED may name without meaning more than a dense tensor
+                              */
+    LDM_GLOBAL_DTYPE,        /* torch.float32, ... */
+    LDM_GLOBAL_OTHER_TENSOR  /* sparse, nested, ...: known, but ldm cannot read it */
 } ldm_global_role;
 
 typedef struct ldm_global_row {
     const char *name;
     ldm_global_role role;
-    int dtype;           /* of a storage; -1: none that ldm reads */
+    int dtype;           /* of a storage or DTYPE; -1: none */
     unsigned elem_bytes; /* of a storage */
 } ldm_global_row;
 
 typedef struct ldm_pk ldm_pk;
 struct ldm_pk {
     ldm_pk_kind kind;
+    bool shared;  /* the memo or a second place on the stack refers to it */
     int depth;    /* of what it held when it was put into another value; bounded */
     uint64_t pos; /* of its opcode in the stream */
     union {
         bool boolean;
         int64_t integer;
         double real;
+        uint64_t run;  /* how many values a RUN stands for */
+        ldm_pk *spare; /* the next one that the reader may use again */
         struct {
             const char *data; /* not NUL-terminated */
             size_t len;
@@ -98,7 +108,8 @@ typedef struct ldm_pickle {
 ldm_status ldm_pickle_read(const ldm_source *src, uint64_t start, ldm_arena *arena, uint64_t limit,
                            ldm_pickle *out, ldm_error *err);
 
-/* The row of a global that ldm knows, or NULL. */
+/* The row of a global that ldm knows, or NULL. Names of modules that hold plain data (numpy,
+ * pathlib, ...) share rows of the role DATA: what they make is skipped where no run needs it. */
 const ldm_global_row *ldm_global_lookup(const char *name);
 
 const char *ldm_pk_kind_name(ldm_pk_kind kind); /* "a tuple" */

@@ -17,14 +17,18 @@ static const ldm_global_row rows[] = {
     {"torch._utils._rebuild_tensor_v2", LDM_GLOBAL_TENSOR, -1, 0},
     {"torch._utils._rebuild_parameter", LDM_GLOBAL_PARAMETER, -1, 0},
     {"torch._utils._rebuild_parameter_with_state", LDM_GLOBAL_PARAMETER, -1, 0},
-    {"torch._utils._rebuild_tensor_v3", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_tensor_v3", LDM_GLOBAL_TENSOR_V3, -1, 0},
     {"torch._utils._rebuild_sparse_tensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
     {"torch._utils._rebuild_sparse_csr_tensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
     {"torch._utils._rebuild_nested_tensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
-    {"torch._utils._rebuild_qtensor", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._utils._rebuild_qtensor", LDM_GLOBAL_QTENSOR, -1, 0},
     {"torch._utils._rebuild_meta_tensor_no_storage", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
     {"torch._utils._rebuild_device_tensor_from_numpy", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
-    {"torch._tensor._rebuild_from_type_v2", LDM_GLOBAL_OTHER_TENSOR, -1, 0},
+    {"torch._tensor._rebuild_from_type_v2", LDM_GLOBAL_TYPED, -1, 0},
+    {"torch.Tensor", LDM_GLOBAL_TENSOR_CLASS, -1, 0},
+    {"torch._tensor.Tensor", LDM_GLOBAL_TENSOR_CLASS, -1, 0},
+    {"torch.nn.parameter.Parameter", LDM_GLOBAL_TENSOR_CLASS, -1, 0},
+    {"torch.nn.parameter.Buffer", LDM_GLOBAL_TENSOR_CLASS, -1, 0},
     {"torch.DoubleStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_F64, 8},
     {"torch.FloatStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_F32, 4},
     {"torch.HalfStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_F16, 2},
@@ -35,23 +39,59 @@ static const ldm_global_row rows[] = {
     {"torch.CharStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_I8, 1},
     {"torch.ByteStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_U8, 1},
     {"torch.BoolStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_BOOL, 1},
-    {"torch.ComplexFloatStorage", LDM_GLOBAL_STORAGE, -1, 8},
-    {"torch.ComplexDoubleStorage", LDM_GLOBAL_STORAGE, -1, 16},
-    {"torch.QInt8Storage", LDM_GLOBAL_STORAGE, -1, 1},
-    {"torch.QUInt8Storage", LDM_GLOBAL_STORAGE, -1, 1},
-    {"torch.QInt32Storage", LDM_GLOBAL_STORAGE, -1, 4},
+    {"torch.ComplexFloatStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_C64, 8},
+    {"torch.ComplexDoubleStorage", LDM_GLOBAL_STORAGE, LDM_DTYPE_C128, 16},
+    {"torch.QInt8Storage", LDM_GLOBAL_STORAGE, LDM_DTYPE_QI8, 1},
+    {"torch.QUInt8Storage", LDM_GLOBAL_STORAGE, LDM_DTYPE_QU8, 1},
+    {"torch.QInt32Storage", LDM_GLOBAL_STORAGE, LDM_DTYPE_QI32, 4},
     {"torch.storage.UntypedStorage", LDM_GLOBAL_STORAGE, -1, 1},
     {"torch.Size", LDM_GLOBAL_DATA, -1, 0},
     {"torch.device", LDM_GLOBAL_DATA, -1, 0},
-    {"torch.float64", LDM_GLOBAL_DATA, -1, 0},
-    {"torch.float32", LDM_GLOBAL_DATA, -1, 0},
-    {"torch.float16", LDM_GLOBAL_DATA, -1, 0},
-    {"torch.bfloat16", LDM_GLOBAL_DATA, -1, 0},
-    {"torch.int64", LDM_GLOBAL_DATA, -1, 0},
-    {"torch.int32", LDM_GLOBAL_DATA, -1, 0},
+    {"torch.float64", LDM_GLOBAL_DTYPE, LDM_DTYPE_F64, 8},
+    {"torch.float32", LDM_GLOBAL_DTYPE, LDM_DTYPE_F32, 4},
+    {"torch.float16", LDM_GLOBAL_DTYPE, LDM_DTYPE_F16, 2},
+    {"torch.bfloat16", LDM_GLOBAL_DTYPE, LDM_DTYPE_BF16, 2},
+    {"torch.int64", LDM_GLOBAL_DTYPE, LDM_DTYPE_I64, 8},
+    {"torch.int32", LDM_GLOBAL_DTYPE, LDM_DTYPE_I32, 4},
+    {"torch.uint64", LDM_GLOBAL_DTYPE, LDM_DTYPE_U64, 8},
+    {"torch.uint32", LDM_GLOBAL_DTYPE, LDM_DTYPE_U32, 4},
+    {"torch.uint16", LDM_GLOBAL_DTYPE, LDM_DTYPE_U16, 2},
+    {"torch.float8_e4m3fn", LDM_GLOBAL_DTYPE, LDM_DTYPE_F8_E4M3, 1},
+    {"torch.float8_e5m2", LDM_GLOBAL_DTYPE, LDM_DTYPE_F8_E5M2, 1},
     {"builtins.set", LDM_GLOBAL_DATA, -1, 0},
     {"__builtin__.set", LDM_GLOBAL_DATA, -1, 0},
     {"_codecs.encode", LDM_GLOBAL_DATA, -1, 0},
+    {"_io.BytesIO", LDM_GLOBAL_DATA, -1, 0},
+    {"_io.StringIO", LDM_GLOBAL_DATA, -1, 0},
+    {"builtins.bytearray", LDM_GLOBAL_DATA, -1, 0},
+    {"builtins.complex", LDM_GLOBAL_DATA, -1, 0},
+    {"builtins.frozenset", LDM_GLOBAL_DATA, -1, 0},
+    {"builtins.range", LDM_GLOBAL_DATA, -1, 0},
+    {"builtins.slice", LDM_GLOBAL_DATA, -1, 0},
+    {"collections.deque", LDM_GLOBAL_DATA, -1, 0},
+    {"collections.Counter", LDM_GLOBAL_DATA, -1, 0},
+    {"copyreg._reconstructor", LDM_GLOBAL_DATA, -1, 0},
+    {"copy_reg._reconstructor", LDM_GLOBAL_DATA, -1, 0},
+    {"argparse.Namespace", LDM_GLOBAL_DATA, -1, 0},
+    {"types.SimpleNamespace", LDM_GLOBAL_DATA, -1, 0},
+    {"uuid.UUID", LDM_GLOBAL_DATA, -1, 0},
+    {"decimal.Decimal", LDM_GLOBAL_DATA, -1, 0},
+    {"fractions.Fraction", LDM_GLOBAL_DATA, -1, 0},
+};
+
+/* What numpy pickles its scalars, arrays, types and random states by, and dates and paths. */
+static const ldm_global_row families[] = {
+    {"numpy.core.multiarray.", LDM_GLOBAL_DATA, -1, 0},
+    {"numpy._core.multiarray.", LDM_GLOBAL_DATA, -1, 0},
+    {"numpy.core.numeric.", LDM_GLOBAL_DATA, -1, 0},
+    {"numpy._core.numeric.", LDM_GLOBAL_DATA, -1, 0},
+    {"numpy.random.", LDM_GLOBAL_DATA, -1, 0},
+    {"numpy.dtypes.", LDM_GLOBAL_DATA, -1, 0},
+    {"numpy.dtype", LDM_GLOBAL_DATA, -1, 0},
+    {"numpy.ndarray", LDM_GLOBAL_DATA, -1, 0},
+    {"datetime.", LDM_GLOBAL_DATA, -1, 0},
+    {"pathlib.", LDM_GLOBAL_DATA, -1, 0},
+    {"omegaconf.", LDM_GLOBAL_DATA, -1, 0},
 };
 
 const ldm_global_row *ldm_global_lookup(const char *name)
@@ -62,14 +102,19 @@ const ldm_global_row *ldm_global_lookup(const char *name)
         if (!strcmp(rows[i].name, name))
             return &rows[i];
     }
+    for (i = 0; i < sizeof families / sizeof families[0]; i++) {
+        if (!strncmp(families[i].name, name, strlen(families[i].name)))
+            return &families[i];
+    }
     return NULL;
 }
 
 const char *ldm_pk_kind_name(ldm_pk_kind kind)
 {
     static const char *const names[] = {
-        "None",    "a bool", "an integer", "a huge integer", "a float", "a string",  "bytes",
-        "a tuple", "a list", "a set",      "a dictionary",   "a class", "an object", "a storage",
+        "None",         "a bool",  "an integer", "a huge integer", "a float",
+        "a string",     "bytes",   "a tuple",    "a list",         "a set",
+        "a dictionary", "a class", "an object",  "a storage",      "numbers",
     };
 
     return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "a value";

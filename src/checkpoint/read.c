@@ -70,6 +70,14 @@ static void gather(const ldm_tensor_info *t, const unsigned char *first, float *
     }
 }
 
+static void negate(float *v, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        v[i] = -v[i];
+}
+
 static ldm_status inflate(const ldm_ckpt *ck, const ldm_tensor *t, unsigned char **out,
                           ldm_error *err)
 {
@@ -100,6 +108,11 @@ ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float
     unsigned char *inflated = NULL;
     ldm_status st;
 
+    if (!ldm_dtype_readable(t->dtype))
+        return ldm_source_error(&ck->src, err, LDM_ERR_UNSUPPORTED, t->storage_offset,
+                                "tensor '%.120s' holds numbers of %s, which ldm does not compute "
+                                "with; convert it to float32 or float16 and save the file again",
+                                t->name, ldm_dtype_name(t->dtype));
     if (!t->numel)
         return LDM_OK;
     if (as_tensor(t)->packed_bytes) {
@@ -113,6 +126,8 @@ ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float
         ldm_convert_f32(t->dtype, base, 1, (size_t)t->numel, dst);
     else
         gather(t, base, dst);
+    if (t->negated)
+        negate(dst, (size_t)t->numel);
     ldm_free(inflated);
     return LDM_OK;
 }
@@ -139,7 +154,7 @@ uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t)
 
 const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t)
 {
-    if (!t->contiguous || as_tensor(t)->packed_bytes || !ck->src.data)
+    if (!t->contiguous || t->negated || as_tensor(t)->packed_bytes || !ck->src.data)
         return NULL;
     return ck->src.data + t->storage_offset + t->offset_elems * ldm_dtype_size(t->dtype);
 }

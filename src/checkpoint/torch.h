@@ -27,6 +27,12 @@ typedef struct ldm_torch {
     ldm_name *by_key; /* sorted, one per storage */
 } ldm_torch;
 
+/* A pickled text as a printable C string for messages, or what a value of another kind is. */
+typedef struct ldm_shown {
+    char text[120];
+} ldm_shown;
+const char *ldm_torch_show(const ldm_pk *v, ldm_shown *s);
+
 /* Reads the persistent ids. Two that name one storage must agree. */
 ldm_status ldm_torch_storages(ldm_torch *t, ldm_error *err);
 

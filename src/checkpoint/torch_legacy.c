@@ -13,6 +13,12 @@ static ldm_status check_magic(const ldm_source *src, const ldm_pk *v, ldm_error 
     if (v->kind == LDM_PK_BIGINT && v->u.text.len == sizeof MAGIC_TEXT - 1 &&
         !memcmp(v->u.text.data, MAGIC_TEXT, sizeof MAGIC_TEXT - 1))
         return LDM_OK;
+    if (v->kind == LDM_PK_DICT)
+        return ldm_source_error(
+            src, err, LDM_ERR_FORMAT, v->pos,
+            "a pickled dictionary without tensors' bytes, expected torch's magic number: it "
+            "looks like the data.pkl out of an unpacked checkpoint; give the file "
+            "as it was before it was unpacked");
     return ldm_source_error(src, err, LDM_ERR_FORMAT, v->pos,
                             "a pickle that begins with %s, expected torch's magic number "
                             "%s: not written by torch.save",

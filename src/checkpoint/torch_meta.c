@@ -47,7 +47,7 @@ static void format_float(double f, char *dst, size_t cap)
 static bool is_scalar(const ldm_pk *v)
 {
     return v->kind == LDM_PK_NONE || v->kind == LDM_PK_BOOL || v->kind == LDM_PK_INT ||
-           v->kind == LDM_PK_FLOAT;
+           v->kind == LDM_PK_FLOAT || v->kind == LDM_PK_RUN;
 }
 
 static bool is_container(const ldm_pk *v)
@@ -94,6 +94,9 @@ static void format_scalar(const ldm_pk *v, char *dst, size_t cap)
         break;
     case LDM_PK_FLOAT:
         format_float(v->u.real, dst, cap);
+        break;
+    case LDM_PK_RUN:
+        snprintf(dst, cap, "<%llu more>", ldm_ull(v->u.run));
         break;
     case LDM_PK_STR:
     case LDM_PK_BIGINT:

@@ -30,6 +30,46 @@ static bool looks_like_pickle(const char *name, const char *leaf)
     return !strcasecmp(slash ? slash + 1 : name, leaf);
 }
 
+static bool ends_in(const char *name, const char *ending)
+{
+    const size_t n = strlen(name), m = strlen(ending);
+
+    return n >= m && !strcasecmp(name + n - m, ending);
+}
+
+/* What a zip file without a main pickle is: an archive with a checkpoint inside, what torch.save
+ * leaves when it fails (its own records, version and byteorder, without the pickle), or something
+ * else. */
+static ldm_status no_pickle(const ldm_ckpt *ck, const ldm_zip *zip, ldm_error *err)
+{
+    static const char *const endings[] = {".ckpt", ".safetensors", ".pth", ".pt", ".bin"};
+    bool records = false;
+    size_t i, k;
+
+    for (i = 0; i < zip->count; i++) {
+        const char *name = zip->entries[i].name;
+
+        records = records || ends_in(name, "/.data/serialization_id") || ends_in(name, "/version");
+        for (k = 0; k < sizeof endings / sizeof endings[0]; k++) {
+            if (ends_in(name, endings[k]))
+                return ldm_source_error(&ck->src, err, LDM_ERR_FORMAT, 0,
+                                        "a zip archive with the checkpoint '%.120s' inside: unpack "
+                                        "it and give that file",
+                                        name);
+        }
+    }
+    if (records)
+        return ldm_source_error(
+            &ck->src, err, LDM_ERR_FORMAT, 0,
+            "written by torch.save, which broke off: the file holds torch's own "
+            "records and no data.pkl, so the weights never got into it (an "
+            "object that cannot be pickled ends a save so); save it again");
+    return ldm_source_error(&ck->src, err, LDM_ERR_FORMAT, 0,
+                            "a zip file of %zu entries without data.pkl, expected one written by "
+                            "torch.save",
+                            zip->count);
+}
+
 /* The only entry "X/data.pkl" (or "data.pkl"); *top gets "X/". None beside it may be taken for it.
  */
 static ldm_status find_pickle(const ldm_ckpt *ck, const ldm_zip *zip, const ldm_zip_entry **out,
@@ -56,10 +96,7 @@ static ldm_status find_pickle(const ldm_ckpt *ck, const ldm_zip *zip, const ldm_
             *out = e;
     }
     if (!*out)
-        return ldm_source_error(&ck->src, err, LDM_ERR_FORMAT, 0,
-                                "a zip file of %zu entries without data.pkl, expected one written "
-                                "by torch.save",
-                                zip->count);
+        return no_pickle(ck, zip, err);
     *top = ldm_arena_strndup(ck->scratch, (*out)->name, strlen((*out)->name) - leaf_len);
     return *top ? LDM_OK : ldm_index_no_room(ck, (*out)->header_offset, "entry names", err);
 }
