@@ -38,6 +38,7 @@ void ldm_config_free(ldm_config *cfg)
         ldm_free(cfg->sources[i]);
     ldm_free(cfg->sources);
     ldm_arena_free(cfg->arena);
+    ldm_arena_free(cfg->resolved_arena);
     ldm_free(cfg);
 }
 
@@ -74,10 +75,7 @@ static ldm_status lay_over(ldm_config *cfg, const char *name, const ldm_value *l
         ldm_arena_free(b.arena);
         return st;
     }
-    ldm_arena_free(cfg->arena);
-    cfg->arena = b.arena;
-    cfg->root = root;
-    return LDM_OK;
+    return ldm_config_replace(cfg, name, b.arena, root, err);
 }
 
 ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *text, size_t size,
@@ -132,5 +130,5 @@ const char *ldm_config_file(const ldm_config *cfg)
 
 const ldm_value *ldm_config_root(const ldm_config *cfg)
 {
-    return cfg->root;
+    return cfg->resolved ? cfg->resolved : cfg->root;
 }

@@ -60,9 +60,9 @@ const char *ldm_config_file(const ldm_config *cfg);
 /* The value at a dotted path below `v`, NULL where there is none (or v is NULL). */
 const ldm_value *ldm_value_find(const ldm_value *v, const char *path);
 
-/* A text that is one reference, ${a.b.c}, reads as the scalar at that path of the whole config,
- * here and in the accessors below. Every other interpolation, and the text ???, is a
- * LDM_VALUE_STRING that no accessor reads: an error then, and only then. */
+/* A text that is one reference, ${a.b.c}, reads as the value at that path of the whole config, here
+ * and in the accessors below. Every other interpolation, and the text ???, is a LDM_VALUE_STRING
+ * that no accessor reads: an error then, and only then. */
 ldm_value_kind ldm_value_get_kind(const ldm_value *v);
 const char *ldm_value_kind_name(ldm_value_kind kind); /* "a number", "a list", ... for messages */
 ldm_origin ldm_value_origin(const ldm_value *v);

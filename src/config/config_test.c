@@ -15,57 +15,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "config/config.h"
-
-static ldm_config *new_config(void)
-{
-    ldm_config *cfg = NULL;
-
-    assert_int_equal(ldm_config_create(&cfg, NULL), LDM_OK);
-    return cfg;
-}
-
-static ldm_status lay(ldm_config *cfg, const char *text, ldm_error *err)
-{
-    return ldm_config_load_text(cfg, "t.yaml", text, strlen(text), err);
-}
-
-static ldm_config *from(const char *text)
-{
-    ldm_config *cfg = new_config();
-    ldm_error err = {.msg = ""};
-
-    if (lay(cfg, text, &err))
-        fail_msg("%s", err.msg);
-    return cfg;
-}
-
-static const ldm_value *at(const ldm_config *cfg, const char *path)
-{
-    const ldm_value *v = ldm_value_find(ldm_config_root(cfg), path);
-
-    if (!v)
-        fail_msg("no %s", path);
-    return v;
-}
-
-static void assert_emits(const ldm_config *cfg, const char *expected)
-{
-    ldm_str s = {NULL};
-
-    ldm_config_emit(cfg, &s);
-    assert_false(s.failed);
-    assert_string_equal(s.data, expected);
-    ldm_str_free(&s);
-}
-
-static void set_ok(ldm_config *cfg, const char *assignment)
-{
-    ldm_error err = {.msg = ""};
-
-    if (ldm_config_set(cfg, assignment, &err))
-        fail_msg("%s", err.msg);
-}
+#include "config/config_testing.h"
 
 /* The expectations come from OmegaConf 2.1.1 with PyYAML 6.0. */
 static void plain_scalars_are_typed_as_omegaconf_does(void **state)
@@ -413,43 +363,6 @@ static void malformed_text_is_refused_at_its_place(void **state)
     ldm_config_free(cfg);
 }
 
-static void references_resolve_when_read(void **state)
-{
-    ldm_config *cfg = from("size: 64\n"
-                           "a: {ref: \"${size}\", twice: '${a.ref}', item: '${l.1}'}\n"
-                           "l: [1, 2.5]\n"
-                           "bad: [\"${oc.env:HOME}\", 'x${size}', '${gone}', '${a}', '${', '${}', "
-                           "'${x', '${..size}']\n"
-                           "loop: ${pool}\npool: ${loop}\nmust: ???\n");
-    const ldm_value *bad = at(cfg, "bad");
-    ldm_error err;
-    int64_t n = 0;
-    double d = 0;
-    const char *s;
-    size_t i;
-
-    (void)state;
-    assert_int_equal(ldm_value_get_kind(at(cfg, "a.twice")), LDM_VALUE_INT);
-    assert_int_equal(ldm_value_int(at(cfg, "a.twice"), &n, &err), LDM_OK);
-    assert_int_equal(n, 64);
-    assert_int_equal(ldm_value_double(at(cfg, "a.item"), &d, &err), LDM_OK);
-    assert_true(d == 2.5);
-    for (i = 0; i < ldm_value_count(bad); i++) {
-        assert_int_equal(ldm_value_get_kind(ldm_value_at(bad, i)), LDM_VALUE_STRING);
-        assert_int_equal(ldm_value_string(ldm_value_at(bad, i), &s, &err), LDM_ERR_CONFIG);
-        assert_int_equal(err.line, 4);
-    }
-    assert_int_equal(i, 8);
-    assert_int_equal(ldm_value_string(at(cfg, "loop"), &s, &err), LDM_ERR_CONFIG);
-    assert_non_null(strstr(err.msg, "t.yaml:5:7: loop: \"${pool}\" refers to itself"));
-    assert_int_equal(ldm_value_int(at(cfg, "must"), &n, &err), LDM_ERR_CONFIG);
-    assert_non_null(strstr(err.msg, "must be given"));
-    set_ok(cfg, "size=7"); /* a reference looks at the whole, later layers included */
-    assert_int_equal(ldm_value_int(at(cfg, "a.ref"), &n, &err), LDM_OK);
-    assert_int_equal(n, 7);
-    ldm_config_free(cfg);
-}
-
 /* Emits, reads back, emits: both texts and trees are the same. */
 static void assert_round_trip(const ldm_config *cfg)
 {
@@ -778,7 +691,6 @@ int main(void)
         cmocka_unit_test(wrong_assignments_are_refused),
         cmocka_unit_test(tabs_may_part_keys_from_values),
         cmocka_unit_test(malformed_text_is_refused_at_its_place),
-        cmocka_unit_test(references_resolve_when_read),
         cmocka_unit_test(text_that_is_written_reads_back),
         cmocka_unit_test(styles_of_the_wild),
         cmocka_unit_test(hostile_text_ends_in_an_error),

@@ -97,8 +97,10 @@ ldm_status ldm_tree_merge(ldm_builder *b, const ldm_value *base, const ldm_value
                           const char *key, const char *parent_path, int depth, ldm_value **out,
                           ldm_error *err)
 {
+    const ldm_value *target =
+        base && b->references ? ldm_reference_target(b->references, base) : NULL;
     const bool both = base && over && base->kind == LDM_VALUE_MAP && over->kind == LDM_VALUE_MAP;
-    const ldm_value *first = both || !over ? base : over;
+    const ldm_value *first = both || !over ? (target ? target : base) : over;
     const bool container = first->kind == LDM_VALUE_MAP || first->kind == LDM_VALUE_LIST;
     size_t count = container ? first->u.list.count : 0, i;
     ldm_value *v = NULL;

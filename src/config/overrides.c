@@ -148,9 +148,7 @@ ldm_status ldm_config_set(ldm_config *cfg, const char *text, ldm_error *err)
     st = assign(&b, &as, 0, cfg->root, "", "", 0, &root, err);
     if (st)
         goto done;
-    ldm_arena_free(cfg->arena);
-    cfg->arena = b.arena;
-    cfg->root = root;
+    st = ldm_config_replace(cfg, as.name, b.arena, root, err);
     b.arena = NULL;
 done:
     ldm_free(as.parts);

@@ -42,8 +42,11 @@ struct ldm_value {
 
 struct ldm_config {
     ldm_arena *arena; /* of root and all below it */
-    ldm_value *root;
-    char **sources; /* names that origins point at; they outlive the arenas */
+    ldm_value *root;  /* as it was written */
+    ldm_arena *resolved_arena;
+    ldm_value *resolved; /* with copies in the place of references to maps and lists; NULL: there
+                            are none, and root is what the accessors see */
+    char **sources;      /* names that origins point at; they outlive the arenas */
     size_t source_count, source_cap;
 };
 
@@ -92,6 +95,9 @@ typedef struct ldm_builder {
     const ldm_config *cfg;
     const char *name; /* of the layer, for messages */
     size_t values;
+    const ldm_value
+        *references; /* root in which texts that refer to maps and lists are looked up, and
+                        copies take their place; NULL: texts are copied as they are */
 } ldm_builder;
 
 /* A copy of `base` with `over` laid over it, either of which may be NULL, but not both. */
@@ -103,5 +109,15 @@ ldm_status ldm_tree_merge(ldm_builder *b, const ldm_value *base, const ldm_value
  * yet but room for `count`. */
 ldm_status ldm_tree_node(ldm_builder *b, const ldm_value *like, size_t count, const char *key,
                          const char *parent_path, int depth, ldm_value **out, ldm_error *err);
+
+/* reference.c. The path in a text that is one reference, ${a.b.c}; false: it is none. */
+bool ldm_reference_path(const char *text, char *path, size_t cap);
+/* The map or list below root that the text v refers to, by way of other references if need be;
+ * NULL: none. */
+const ldm_value *ldm_reference_target(const ldm_value *root, const ldm_value *v);
+/* Makes root, in its arena, the config's tree, and resolves it. Takes the arena over, also on
+ * failure, when the config stays as it was. */
+ldm_status ldm_config_replace(ldm_config *cfg, const char *name, ldm_arena *arena, ldm_value *root,
+                              ldm_error *err);
 
 #endif

@@ -78,31 +78,24 @@ static const ldm_value *resolve(const ldm_value *v, const char **why)
     int hops;
 
     for (hops = 0; hops < MAX_REFERENCES; hops++) {
-        const char *text = v->u.text, *open;
         char path[512];
-        size_t len;
 
         if (v->kind != LDM_VALUE_STRING)
             return v;
-        if (!strcmp(text, "???")) {
+        if (!strcmp(v->u.text, "???")) {
             *why = "is ???, a value that must be given; set it with --set or in a later file";
             return NULL;
         }
-        open = strstr(text, "${");
-        if (!open)
+        if (!strstr(v->u.text, "${"))
             return v;
-        len = strlen(text);
-        *why = "holds an interpolation that is not understood; only a whole ${a.b.c} is: write the "
-               "value itself";
-        if (open != text || text[len - 1] != '}' || len - 3 >= sizeof path ||
-            strcspn(text + 2, "${}:'\" ") != len - 3 || len == 3 || text[2] == '.')
+        if (!ldm_reference_path(v->u.text, path, sizeof path)) {
+            *why = "holds an interpolation that is not understood; only a whole ${a.b.c} is: write "
+                   "the value itself";
             return NULL;
-        memcpy(path, text + 2, len - 3);
-        path[len - 3] = '\0';
-        v = ldm_value_find(v->cfg->root, path);
-        if (!v || v->kind == LDM_VALUE_MAP || v->kind == LDM_VALUE_LIST) {
-            *why = "refers to a value that is not there, or is a map or a list; write the value "
-                   "itself";
+        }
+        v = ldm_value_find(ldm_config_root(v->cfg), path);
+        if (!v) {
+            *why = "refers to a value that is not there; write the value itself";
             return NULL;
         }
     }
