@@ -62,7 +62,7 @@ struct ldm_model {
     pthread_mutex_t lock; /* guards weights */
     ldm_weights
         *weights[LDM_PART_COUNT]; /* packed at first use; UNet at open; by weights_of(part) */
-    ldm_hash hash;
+    ldm_hash *hash;               /* has a state of its own, whoever may write the model */
 };
 
 /* What a model is judged by, opened from the options: model.c and reports.c begin with it. */
@@ -113,8 +113,9 @@ ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, in
 ldm_weight_source ldm_model_source(const ldm_model *m);
 
 /* hash.c */
+ldm_hash *ldm_hash_create(void); /* of no file yet; NULL: no memory */
+void ldm_hash_free(ldm_hash *h); /* NULL is fine */
 ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err);
-void ldm_hash_close(ldm_hash *h);
 /* LDM_ERR_IO if the file was changed since it was opened. */
 ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err);
 void ldm_hash_start(ldm_hash *h); /* begins in the background; once */

@@ -199,7 +199,7 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
                          out->data + i * out_floats, job->dump_dir && i == 0 ? &obs : NULL, err);
     }
     if (!st)
-        st = ldm_hash_unchanged(&m->hash, err);
+        st = ldm_hash_unchanged(m->hash, err);
     finish(&e);
     if (st)
         ldm_array_free(out);

@@ -129,16 +129,24 @@ ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err)
     return h->status;
 }
 
-void ldm_hash_close(ldm_hash *h)
+ldm_hash *ldm_hash_create(void)
 {
-    if (h->fd < 0)
-        return;
-    if (h->running)
-        pthread_join(h->thread, NULL);
-    close(h->fd);
-    pthread_cond_destroy(&h->done);
-    pthread_mutex_destroy(&h->lock);
-    ldm_free(h->path);
-    h->path = NULL;
-    h->fd = -1;
+    ldm_hash *h = ldm_calloc(1, sizeof *h);
+
+    if (h)
+        h->fd = -1;
+    return h;
+}
+
+void ldm_hash_free(ldm_hash *h)
+{
+    if (h && h->fd >= 0) {
+        if (h->running)
+            pthread_join(h->thread, NULL);
+        close(h->fd);
+        pthread_cond_destroy(&h->done);
+        pthread_mutex_destroy(&h->lock);
+        ldm_free(h->path);
+    }
+    ldm_free(h);
 }

@@ -189,7 +189,7 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     m->default_note = src.is_default ? src.profile.description : NULL;
     st = ldm_audit_verdict(m->audit, err);
     if (!st)
-        st = ldm_hash_open(&m->hash, src.ckpt_path, err);
+        st = ldm_hash_open(m->hash, src.ckpt_path, err);
     if (!st && src.profile.rename_count)
         st = ldm_notes_add(&m->notes, err,
                            "%zu of %zu keys of the checkpoint are renamed by ldm.load.rename",
@@ -256,10 +256,10 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
     *out = NULL;
     if (!m)
         return ldm_error_nomem(err, sizeof *m, "the model");
-    m->hash.fd = -1;
     pthread_mutex_init(&m->lock, NULL);
+    m->hash = ldm_hash_create();
     m->texts = m->notes.texts = ldm_arena_create(0);
-    st = m->texts ? LDM_OK : ldm_error_nomem(err, 0, "the model");
+    st = m->hash && m->texts ? LDM_OK : ldm_error_nomem(err, 0, "the model");
     if (!st)
         st = ldm_model_choose_backend(m, opt, err);
     if (!st)
@@ -297,7 +297,7 @@ void ldm_model_close(ldm_model *m)
 
     if (!m)
         return;
-    ldm_hash_close(&m->hash);
+    ldm_hash_free(m->hash);
     for (i = 0; i < LDM_PART_COUNT; i++)
         ldm_weights_free(m->weights[i]);
     ldm_free(m->alphas_cumprod);
@@ -353,10 +353,9 @@ const char *ldm_model_note(const ldm_model *m, size_t i)
 
 ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err)
 {
-    ldm_model *owner = (ldm_model *)(uintptr_t)m;
-    ldm_status st = ldm_hash_wait(&owner->hash, err);
+    ldm_status st = ldm_hash_wait(m->hash, err);
 
-    *hex = st ? NULL : m->hash.hex;
+    *hex = st ? NULL : m->hash->hex;
     return st;
 }
 
@@ -390,7 +389,7 @@ static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_er
                             err);
     ldm_graph_free(g);
     if (!st)
-        st = ldm_hash_unchanged(&m->hash, err);
+        st = ldm_hash_unchanged(m->hash, err);
     if (st) {
         ldm_weights_free(m->weights[part]); /* not for the next one who asks */
         m->weights[part] = NULL;

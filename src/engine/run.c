@@ -1,5 +1,6 @@
-/* One job on a model: seeds, noise, batches, DDIM, decoding. Everything a step needs is allocated
- * when the run is created. */
+/* One job on a model: what it needs, what it will take, and one picture after the other. Latents
+ * and activations are allocated when the run is created; the programs of a batch size when the
+ * first batch of that size is sampled (run_batch.c). No step allocates. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,22 +50,13 @@ void ldm_model_init_job(const ldm_model *m, ldm_job *job)
 static ldm_status write_notes(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
-    const ldm_ddim_schedule *s = &r->schedule;
+    const ldm_sampler_plan *p = &r->plan;
+    const int whole_steps = (p->count + j->cache - 1) / j->cache;
     ldm_status st = LDM_OK;
+    int i;
 
-    if (s->dropped)
-        st = ldm_notes_add(
-            &r->notes, err,
-            "%d steps asked, %d run: CompVis' spacing ends at timestep %d, which does not "
-            "exist (the original raises IndexError there) and is left out",
-            j->steps, s->count, r->m->network->diffusion.timesteps);
-    else if (s->count != j->steps)
-        st = ldm_notes_add(
-            &r->notes, err,
-            "%d steps asked, %d run: CompVis' spacing takes every %dth of %d timesteps; "
-            "--timesteps leading, trailing or linspace run exactly as many as asked",
-            j->steps, s->count, r->m->network->diffusion.timesteps / j->steps,
-            r->m->network->diffusion.timesteps);
+    for (i = 0; !st && i < p->note_count; i++)
+        st = ldm_notes_add(&r->notes, err, "%s", p->notes[i]);
     if (!st && j->scale != 1.0 && !r->m->audit->effective.cross_attention)
         st = ldm_notes_add(
             &r->notes, err,
@@ -78,15 +70,10 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
     if (!st && j->cache > 1)
         st = ldm_notes_add(
             &r->notes, err,
-            "cache %d: %g of %d steps evaluate the whole network, %g its outermost blocks "
+            "cache %d: %d of %d steps evaluate the whole network, %d its outermost blocks "
             "alone, with the deeper features of the last whole one; the pictures differ from "
             "those without it",
-            j->cache, r->info.eps_evaluations, s->count, r->info.shallow_evaluations);
-    if (!st && strcmp(r->m->network->diffusion.parameterization, "x0") == 0)
-        st = ldm_notes_add(
-            &r->notes, err,
-            "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
-            "sampler does");
+            j->cache, whole_steps, p->count, p->count - whole_steps);
     return st;
 }
 
@@ -114,6 +101,15 @@ static ldm_status measure_cache(ldm_run *r, ldm_estimate *shallow, ldm_error *er
     r->feature_floats = (size_t)feature->c * (size_t)feature->h * (size_t)feature->w;
     ldm_graph_free(g);
     return LDM_OK;
+}
+
+/* Floats of a picture that lie in the run's arrays from step to step: x, the sampler's latents, the
+ * known region, the kept features. */
+static uint64_t floats_of_picture(const ldm_run *r)
+{
+    size_t latents = 1 + ldm_sampler_scratch_latents(r->plan.sampler) + (r->job.mask ? 2 : 0);
+
+    return (uint64_t)latents * r->chw + r->feature_floats;
 }
 
 static ldm_status check_memory(ldm_run *r, ldm_error *err)
@@ -147,9 +143,8 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     r->arena_floats = (size_t)(arena / sizeof(float));
     r->unet_bytes = (size_t)unet.arena_bytes;
     r->info.memory_weights = unet.weight_bytes + decode.weight_bytes + quantize.weight_bytes;
-    r->info.memory_activations =
-        arena + LDM_RUN_TIMES * (unet.time_bytes + shallow.time_bytes) +
-        (uint64_t)j->batch * (8 * r->chw + r->feature_floats) * sizeof(float);
+    r->info.memory_activations = arena + LDM_RUN_TIMES * (unet.time_bytes + shallow.time_bytes) +
+                                 (uint64_t)j->batch * floats_of_picture(r) * sizeof(float);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
         return ldm_error_set(err, LDM_ERR_LIMIT,
@@ -168,8 +163,9 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
 
     r->arena = ldm_pages_alloc(r->arena_floats * sizeof *r->arena);
     r->x = ldm_reallocarray(NULL, batch_floats, sizeof *r->x);
-    r->scratch = ldm_reallocarray(NULL, 3 * batch_floats, sizeof *r->scratch);
-    r->times = ldm_reallocarray(NULL, n, sizeof *r->times);
+    r->scratch = ldm_reallocarray(NULL, ldm_sampler_scratch_latents(r->plan.sampler) * batch_floats,
+                                  sizeof *r->scratch);
+    r->t = ldm_reallocarray(NULL, n, sizeof *r->t);
     r->rngs = ldm_reallocarray(NULL, n, sizeof *r->rngs);
     r->unet = ldm_calloc(n + 1, sizeof *r->unet);
     r->quantize_x0 = ldm_calloc(n + 1, sizeof *r->quantize_x0);
@@ -188,7 +184,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
                                 (size_t)r->m->network->vq.out_ch * (size_t)(j->latent_h * f) *
                                     (size_t)(j->latent_w * f),
                                 sizeof *r->image);
-    if (!r->arena || !r->x || !r->scratch || !r->times || !r->rngs || !r->failed || !r->errors ||
+    if (!r->arena || !r->x || !r->scratch || !r->t || !r->rngs || !r->failed || !r->errors ||
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
         (j->cache > 1 && (!r->shallow || !r->feature)) || (j->mask && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
@@ -210,15 +206,21 @@ static void settle_batch(ldm_run *r)
 static ldm_status fill_info(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
+    const ldm_sampler_plan *p = &r->plan;
     int f = r->m->network->downsample, i;
 
-    r->order = ldm_reallocarray(NULL, (size_t)r->schedule.count, sizeof *r->order);
+    r->order = ldm_reallocarray(NULL, (size_t)p->count, sizeof *r->order);
     if (!r->order)
         return ldm_error_nomem(err, 0, "the timesteps");
-    for (i = 0; i < r->schedule.count; i++)
-        r->order[i] = r->schedule.timesteps[r->schedule.count - 1 - i];
+    for (i = 0; i < p->count; i++) {
+        r->order[i] = (int)lrint(p->steps[i].t);
+        if (i % j->cache == 0)
+            r->info.eps_evaluations += p->steps[i].evaluations;
+        else
+            r->info.shallow_evaluations += p->steps[i].evaluations;
+    }
     r->info.steps_asked = j->steps;
-    r->info.steps_run = r->schedule.count;
+    r->info.steps_run = p->count;
     r->info.timesteps = r->order;
     r->info.count = j->count;
     r->info.batch = j->batch;
@@ -228,9 +230,7 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     r->info.image_h = j->latent_h * f;
     r->info.image_w = j->latent_w * f;
     r->info.threads = ldm_pool_threads(r->pool);
-    r->info.eps_evaluations = (r->schedule.count + j->cache - 1) / j->cache;
-    r->info.shallow_evaluations = r->schedule.count - r->info.eps_evaluations;
-    r->info.noise_used = j->eta > 0 || j->mask;
+    r->info.noise_used = p->adds_noise || j->mask;
     return LDM_OK;
 }
 
@@ -261,6 +261,35 @@ static ldm_status copy_strings(ldm_run *r, ldm_error *err)
     return j->timesteps && j->cond ? LDM_OK : ldm_error_nomem(err, 0, "the run");
 }
 
+static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
+{
+    const ldm_model *m = r->m;
+    const ldm_job *j = &r->job;
+    const ldm_diffusion diffusion = {
+        .train_steps = m->network->diffusion.timesteps,
+        .alphas_cumprod = m->alphas_cumprod,
+        .sqrt_alphas_cumprod = m->sqrt_alphas_cumprod,
+        .sqrt_one_minus_alphas_cumprod = m->sqrt_one_minus_alphas_cumprod,
+        .prediction = strcmp(m->network->diffusion.parameterization, "x0") ? LDM_PREDICTS_EPS
+                                                                           : LDM_PREDICTS_X0,
+    };
+    const ldm_sampling sampling = {
+        .steps = j->steps,
+        .spacing = spacing,
+        .eta = j->eta,
+        .temperature = j->temperature,
+        .mask = j->mask != NULL,
+        .quantize_x0 = j->quantize_x0,
+    };
+
+    return ldm_sampler_plan_create(ldm_sampler_at(0), &diffusion, &sampling, &r->plan, err);
+}
+
+int ldm_run_draws(const ldm_run *r)
+{
+    return r->plan.draws + (r->job.mask ? r->plan.count : 0);
+}
+
 ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)
 {
     ldm_run *r = ldm_calloc(1, sizeof *r);
@@ -281,10 +310,9 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     if (!st)
         st = ldm_pool_create(job->threads, &r->pool, err);
     if (!st)
-        st = ldm_ddim_schedule_create(m->alphas_cumprod, m->network->diffusion.timesteps, spacing,
-                                      r->job.steps, r->job.eta, &r->schedule, err);
+        st = make_plan(r, spacing, err);
     if (!st)
-        st = ldm_job_check_noise(&r->job, r->schedule.count, err);
+        st = ldm_job_check_noise(&r->job, r->plan.count, ldm_run_draws(r), err);
     if (!st)
         st = fill_info(r, err);
     if (!st)
@@ -324,7 +352,7 @@ void ldm_run_free(ldm_run *r)
     ldm_free(r->feature);
     ldm_free(r->x);
     ldm_free(r->scratch);
-    ldm_free(r->times);
+    ldm_free(r->t);
     ldm_times_free(r->unet_times);
     ldm_times_free(r->shallow_times);
     ldm_free(r->mask);
@@ -334,7 +362,7 @@ void ldm_run_free(ldm_run *r)
     ldm_free(r->errors);
     ldm_free(r->image);
     ldm_picture_free(&r->picture);
-    ldm_ddim_schedule_free(&r->schedule);
+    ldm_sampler_plan_free(&r->plan);
     ldm_free(r->order);
     ldm_notes_free(&r->notes);
     ldm_arena_free(r->texts);
@@ -392,7 +420,7 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
         out->status = st;
     }
     /* Weights may lie in the file: one that was written to explains any result, a NaN as well. */
-    st = ldm_hash_unchanged(&r->m->hash, err);
+    st = ldm_hash_unchanged(r->m->hash, err);
     if (st) {
         memset(out, 0, sizeof *out);
         return st;

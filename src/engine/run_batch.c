@@ -1,5 +1,5 @@
-/* Sampling and decoding: the callbacks that DDIM calls, batches, and one picture after the other.
- */
+/* Sampling and decoding: the callbacks that a sampler calls, batches, and one picture after the
+ * other. */
 #include <math.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static bool all_finite(const float *v, size_t n)
 /* An observer that stops at the first step whose output is not finite. */
 static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
-    const int *t = ctx;
+    const double *t = ctx;
     const ldm_view *y = &info->y;
     size_t pixels = (size_t)y->n * (size_t)y->h * (size_t)y->w, i;
 
@@ -30,74 +30,75 @@ static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error 
         if (!all_finite(y->data + i * y->pitch, (size_t)y->c))
             return ldm_error_set(
                 err, LDM_ERR_NUMERIC,
-                "eps is not finite at timestep %d: NaN or infinity first appears in "
+                "eps is not finite at timestep %g: NaN or infinity first appears in "
                 "%s (%s); `ldm check --values` looks for such weights",
                 *t, info->name, info->op);
     }
     return LDM_OK;
 }
 
-/* The row of t in `times`. Where it has none, its rows become those of t and of what the schedule
- * has behind it; -1 if t is not of the schedule. */
-static int row_of(const ldm_run *r, ldm_times *times, const ldm_program *p, int t)
+/* The row of t in `times`. Where it has none, its rows become those of t and of the plan's
+ * evaluations after it; -1 if t is not of the plan. */
+static int row_of(const ldm_run *r, ldm_times *times, const ldm_program *p, double t)
 {
+    const ldm_sampler_plan *plan = &r->plan;
     int row = ldm_times_row(times, t), i;
 
-    for (i = 0; row < 0 && i < r->schedule.count; i++) {
-        if (r->order[i] == t) {
-            ldm_times_fill(times, p, r->pool, r->arena, r->order + i, r->schedule.count - i);
+    for (i = 0; row < 0 && i < plan->evaluations; i++) {
+        if ((float)plan->times[i] == (float)t) {
+            ldm_times_fill(times, p, r->pool, r->arena, plan->times + i, plan->evaluations - i);
             row = 0;
         }
     }
     return row;
 }
 
-/* The network of this evaluation: with job.cache the whole one first and every cache-th time, in
- * between its outermost blocks, with the feature that the last whole one left. The evaluations are
- * counted from the pictures' first step on, so no picture's depend on another's. */
-static ldm_status eps_callback(void *ctx, const float *x, int t, float *eps, ldm_error *err)
+/* The network of this evaluation: with job.cache the whole one in the first and every cache-th
+ * step, in between its outermost blocks, with the feature that the last whole one left. Steps are
+ * counted from the pictures' first one on, so no picture's depend on another's; a step that
+ * evaluates twice (Heun) does so with the same network. */
+static ldm_status predict_callback(void *ctx, int step, const float *x, double t, float *out,
+                                   ldm_error *err)
 {
     ldm_run *r = ctx;
-    bool whole = r->evaluation % r->job.cache == 0;
+    bool whole = step % r->job.cache == 0;
     ldm_program *unet = whole ? r->unet[r->active_n] : r->shallow[r->active_n];
     ldm_times *times = whole ? r->unet_times : r->shallow_times;
     ldm_observer obs = {&t, find_bad_step};
     ldm_execution run = {
-        .inputs = {{"x", x}, {"t", r->times}, {"feature", r->feature}},
+        .inputs = {{"x", x}, {"t", r->t}, {"feature", r->feature}},
         .feature = whole ? r->feature : NULL,
-        .out = eps,
+        .out = out,
     };
     ldm_status st;
     int i;
 
-    r->evaluation++;
     for (i = 0; i < r->active_n; i++)
-        r->times[i] = (float)t;
+        r->t[i] = (float)t;
     run.row = row_of(r, times, unet, t);
     run.times = run.row < 0 ? NULL : times;
     st = ldm_program_run(unet, r->pool, r->arena, &run, err);
-    if (st || all_finite(eps, (size_t)r->active_n * r->chw))
+    if (st || all_finite(out, (size_t)r->active_n * r->chw))
         return st;
     /* Once more with a look at every step: slow, and only for the message. */
     run.times = NULL;
     run.observer = &obs;
     st = ldm_program_run(unet, r->pool, r->arena, &run, err);
-    return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %d", t);
+    return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %g", t);
 }
 
-/* The user's noise comes in the order drawn: with a mask q_sample's and the step's own take turns,
- * unless there is one entry a step, which then is q_sample's (eta 0 uses no other). */
-static const float *given_noise(const ldm_run *r, int step, bool mask_noise, int picture)
+/* The user's noise comes in the order drawn: with a mask q_sample's before each step's own, unless
+ * there is one entry a step, which then is q_sample's (with eta 0 no other counts). */
+static const float *given_noise(const ldm_run *r, ldm_draw draw, int picture)
 {
     const ldm_array *a = r->job.noise;
-    size_t draw = (size_t)step;
+    bool all = a->shape[0] == (uint64_t)ldm_run_draws(r);
+    size_t entry = (size_t)(all ? draw.number : draw.step);
 
-    if (r->job.mask && a->shape[0] == 2 * (uint64_t)r->schedule.count)
-        draw = 2 * (size_t)step + !mask_noise;
-    return a->data + (draw * (size_t)a->shape[1] + (size_t)picture) * r->chw;
+    return a->data + (entry * (size_t)a->shape[1] + (size_t)picture) * r->chw;
 }
 
-static ldm_status noise_callback(void *ctx, int step, bool mask_noise, float *noise, ldm_error *err)
+static ldm_status noise_callback(void *ctx, ldm_draw draw, float *noise, ldm_error *err)
 {
     ldm_run *r = ctx;
     int i;
@@ -105,8 +106,7 @@ static ldm_status noise_callback(void *ctx, int step, bool mask_noise, float *no
     (void)err;
     for (i = 0; i < r->active_n; i++, noise += r->chw) {
         if (r->job.noise)
-            memcpy(noise, given_noise(r, step, mask_noise, r->pictures[r->active + i]),
-                   r->chw * sizeof *noise);
+            memcpy(noise, given_noise(r, draw, r->pictures[r->active + i]), r->chw * sizeof *noise);
         else
             ldm_rng_randn(&r->rngs[r->active + i], noise, r->chw);
     }
@@ -122,12 +122,12 @@ static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
     return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, &run, err);
 }
 
-static int report(const ldm_run *r, int step, int t, const char *stage)
+static int report(const ldm_run *r, int step, double t, const char *stage)
 {
     ldm_progress p = {
         .step = step,
-        .step_count = r->schedule.count,
-        .timestep = t,
+        .step_count = r->plan.count,
+        .timestep = (int)lrint(t),
         .first_image = r->pictures[r->active],
         .images_in_batch = r->active_n,
         .image_count = r->job.count,
@@ -137,16 +137,16 @@ static int report(const ldm_run *r, int step, int t, const char *stage)
     return r->job.progress ? r->job.progress(r->job.ctx, &p) : 0;
 }
 
-static int progress_callback(void *ctx, int step, int count, int t, const float *x,
+static int progress_callback(void *ctx, int step, int count, double t, const float *x,
                              const float *pred_x0)
 {
-    ldm_run *r = ctx;
+    const ldm_run *r = ctx;
 
     (void)count;
     (void)x;
     (void)pred_x0;
     if (step == 0)
-        ldm_hash_start((ldm_hash *)(uintptr_t)&r->m->hash); /* off the path to the first step */
+        ldm_hash_start(r->m->hash); /* off the path to the first step */
     return report(r, step + 1, t, "sampling");
 }
 
@@ -187,31 +187,10 @@ static void begin_picture(ldm_run *r, int slot)
     }
 }
 
-/* Runs DDIM on n pictures of the batch from slot `first`. */
-static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
+/* The programs that sample n pictures; those of an n that was sampled before are kept. */
+static ldm_status make_programs(ldm_run *r, int n, ldm_error *err)
 {
-    const ldm_ddim_model model = {
-        .ctx = r,
-        .eps = eps_callback,
-        .noise = noise_callback,
-        .quantize = r->job.quantize_x0 ? quantize_callback : NULL,
-        .progress = progress_callback,
-    };
-    size_t at = (size_t)first * r->chw;
-    const ldm_ddim_job job = {
-        .schedule = &r->schedule,
-        .n = (size_t)n,
-        .chw = r->chw,
-        .temperature = r->job.temperature,
-        .quantize_x0 = r->job.quantize_x0,
-        .mask = r->mask ? r->mask + at : NULL,
-        .x0 = r->x0 ? r->x0 + at : NULL,
-        .sqrt_alphas_cumprod = r->m->sqrt_alphas_cumprod,
-        .sqrt_one_minus_alphas_cumprod = r->m->sqrt_one_minus_alphas_cumprod,
-        .scratch = r->scratch,
-    };
     ldm_status st = program(r, LDM_GRAPH_UNET, n, &r->unet[n], err);
-    int i;
 
     if (!st && !r->unet_times)
         st = ldm_times_create(r->unet[n], LDM_RUN_TIMES, &r->unet_times, err);
@@ -221,16 +200,40 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
         st = ldm_times_create(r->shallow[n], LDM_RUN_TIMES, &r->shallow_times, err);
     if (!st && r->job.quantize_x0)
         st = program(r, LDM_GRAPH_QUANTIZE, n, &r->quantize_x0[n], err);
+    return st;
+}
+
+/* Runs the sampler on n pictures of the batch from slot `first`. */
+static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
+{
+    const ldm_denoiser model = {
+        .ctx = r,
+        .predict = predict_callback,
+        .noise = noise_callback,
+        .quantize = r->job.quantize_x0 ? quantize_callback : NULL,
+        .progress = progress_callback,
+    };
+    size_t at = (size_t)first * r->chw;
+    const ldm_sampler_job job = {
+        .plan = &r->plan,
+        .n = (size_t)n,
+        .chw = r->chw,
+        .mask = r->mask ? r->mask + at : NULL,
+        .x0 = r->x0 ? r->x0 + at : NULL,
+        .scratch = r->scratch,
+    };
+    ldm_status st = make_programs(r, n, err);
+    int i;
+
     if (st)
         return st;
     r->active = first;
     r->active_n = n;
-    r->evaluation = 0;
     for (i = first; i < first + n; i++)
         begin_picture(r, i);
-    if (report(r, 0, r->order[0], "sampling"))
+    if (report(r, 0, r->plan.steps[0].t, "sampling"))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped before step 1");
-    return ldm_ddim_run(&job, &model, r->x + at, err);
+    return ldm_sampler_execute(&job, &model, r->x + at, err);
 }
 
 /* A batch in which something became NaN: each picture alone, so that only the bad ones fail. A
@@ -278,7 +281,7 @@ ldm_status ldm_run_sample(ldm_run *r, ldm_error *err)
         r->in_batch = n;
         return LDM_OK;
     }
-    r->next = first; /* who asks again gets this batch, from its first step */
+    r->next = first; /* the next call begins this batch again, with its first step */
     if (err)
         *err = local;
     return st;
@@ -290,7 +293,7 @@ static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *
     const ldm_run *r = ctx;
 
     (void)info;
-    if (report(r, r->schedule.count, 0, "decoding"))
+    if (report(r, r->plan.count, 0, "decoding"))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped while picture %d was decoded",
                              r->pictures[r->active]);
     return LDM_OK;

@@ -188,27 +188,31 @@ ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing
     return st;
 }
 
-ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, ldm_error *err)
+ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, int draws, ldm_error *err)
 {
     const ldm_array *a = j->noise;
-    uint64_t steps = (uint64_t)steps_run;
-    char expected[128];
+    bool masked = j->mask != NULL;
+    char entries[64], expected[160];
 
     if (!a)
         return LDM_OK;
-    snprintf(expected, sizeof expected, "[%d%s,%d,%d,%d,%d] (one entry a step really run)",
-             steps_run, j->mask ? " or twice that" : "", j->count, j->latent_c, j->latent_h,
-             j->latent_w);
-    if (a->ndim != 5 || (a->shape[0] != steps && !(j->mask && a->shape[0] == 2 * steps)) ||
+    if (masked)
+        snprintf(entries, sizeof entries, "%d or %d", draws, steps_run);
+    else
+        snprintf(entries, sizeof entries, "%d", draws);
+    snprintf(expected, sizeof expected, "[%s,%d,%d,%d,%d] (one entry a draw; %d steps run)",
+             entries, j->count, j->latent_c, j->latent_h, j->latent_w, steps_run);
+    if (a->ndim != 5 ||
+        (a->shape[0] != (uint64_t)draws && !(masked && a->shape[0] == (uint64_t)steps_run)) ||
         a->shape[1] != (uint64_t)j->count || a->shape[2] != (uint64_t)j->latent_c ||
         a->shape[3] != (uint64_t)j->latent_h || a->shape[4] != (uint64_t)j->latent_w)
         return wrong_shape(a, "the noise", expected, err);
-    if (j->mask && a->shape[0] == steps && j->eta > 0)
+    if (masked && a->shape[0] != (uint64_t)draws && j->eta > 0)
         return ldm_error_set(
             err, LDM_ERR_USAGE,
             "the noise has one entry a step; with a mask and eta > 0 two are drawn "
             "(q_sample's, then the step's own), so %d are expected",
-            2 * steps_run);
+            draws);
     return check_finite(a, "the noise", err);
 }
 

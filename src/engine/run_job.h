@@ -3,14 +3,15 @@
 #define LDM_ENGINE_RUN_JOB_H
 
 #include "engine/engine.h"
-#include "sample/schedule.h"
+#include "sample/spacing.h"
 
 /* Checks every value against the model and fills in what is open: count and shape from the arrays
  * or the configuration. */
 ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing, ldm_error *err);
 
-/* The noise array against the number of steps really run. */
-ldm_status ldm_job_check_noise(const ldm_job *job, int steps_run, ldm_error *err);
+/* The noise array against what a picture of these steps draws (ldm_run_draws). With a mask and eta
+ * 0 one entry a step will do: q_sample's. */
+ldm_status ldm_job_check_noise(const ldm_job *job, int steps_run, int draws, ldm_error *err);
 
 /* out = 1 / scale_factor * z in float32; may be in place. */
 void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count);

@@ -4,15 +4,15 @@
 
 #include "engine/run_job.h"
 #include "image/picture.h"
-#include "sample/ddim.h"
 #include "sample/rng.h"
+#include "sample/sampler.h"
 
 struct ldm_run {
     const ldm_model *m;
     ldm_job job; /* settled: count, batch, shape are final */
     ldm_pool *pool;
-    ldm_ddim_schedule schedule;
-    int *order; /* timesteps as sampled, largest first */
+    ldm_sampler_plan plan;
+    int *order; /* [plan.count]: timestep at which each step begins, rounded, for ldm_run_info */
     size_t chw;
 
     ldm_program **unet;             /* [batch + 1], by batch size; made when first needed */
@@ -26,12 +26,13 @@ struct ldm_run {
 
     float *feature;        /* [batch] of the last whole evaluation, with job.cache above 1 */
     size_t feature_floats; /* of one picture */
-    int evaluation;        /* number of the next one, of the pictures that are being sampled */
 
-    float *x, *scratch, *times; /* [batch][chw], 3 x [batch][chw], [batch] */
-    float *mask, *x0;           /* [batch][chw], expanded for the batch; NULL without a mask */
-    ldm_rng *rngs;              /* [batch] */
-    float *image;               /* [3][h][w] */
+    float *x;         /* [batch][chw] */
+    float *scratch;   /* [ldm_sampler_scratch_latents][batch][chw] */
+    float *t;         /* [batch]: the timestep of an evaluation, once for each picture */
+    float *mask, *x0; /* [batch][chw], expanded for the batch; NULL without a mask */
+    ldm_rng *rngs;    /* [batch] */
+    float *image;     /* [3][h][w] */
     ldm_picture picture;
 
     int *pictures;      /* [batch]: numbers of the pictures that x holds */
@@ -50,6 +51,10 @@ struct ldm_run {
 
 /* Timesteps whose embedding is computed at once: so many read each of its weights once. */
 #define LDM_RUN_TIMES 32
+
+/* Calls for noise in sampling a picture: the sampler's own, and with a mask one before each step.
+ */
+int ldm_run_draws(const ldm_run *r);
 
 /* Samples the next batch of pictures that are not skipped; in_batch is 0 when none is left. */
 ldm_status ldm_run_sample(ldm_run *r, ldm_error *err);

@@ -111,9 +111,9 @@ size_t ldm_program_feature_floats(const ldm_program *p); /* 0: there is none */
 ldm_status ldm_times_create(const ldm_program *p, int capacity, ldm_times **out, ldm_error *err);
 void ldm_times_free(ldm_times *x); /* NULL is fine */
 /* Rows for t[0], t[1], ... up to count or the capacity; arena as for a run. */
-void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *arena, const int *t,
-                    int count);
-int ldm_times_row(const ldm_times *x, int t);         /* -1: it has none */
+void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *arena,
+                    const double *t, int count);
+int ldm_times_row(const ldm_times *x, double t);      /* -1: it has none */
 size_t ldm_program_time_floats(const ldm_program *p); /* of a row */
 
 /* NHWC view <-> NCHW array. */

@@ -434,8 +434,8 @@ void ldm_times_free(ldm_times *x)
     ldm_free(x);
 }
 
-void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *arena, const int *t,
-                    int count)
+void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *arena,
+                    const double *t, int count)
 {
     const ldm_frame f = {.program = p, .arena = arena, .times = x, .row = -1};
     const ldm_exec_ctx ctx = context(p, pool, arena);
@@ -450,7 +450,7 @@ void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *a
     }
 }
 
-int ldm_times_row(const ldm_times *x, int t)
+int ldm_times_row(const ldm_times *x, double t)
 {
     int i;
 

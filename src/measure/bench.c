@@ -233,7 +233,7 @@ ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *o, c
                      char **json, ldm_error *err)
 {
     bench b = {.d = {.o = o}};
-    ldm_model *m = NULL, kernels = {.hash = {.fd = -1}};
+    ldm_model *m = NULL, kernels = {0};
     ldm_status st = check_options(o, err);
 
     if (text)

@@ -1,154 +1,158 @@
-/* The DDIM loop of CompVis' DDIMSampler (ddim_sampling and p_sample_ddim). All coefficients are
- * rounded to f32 first and every product, sum and root is an f32 operation of its own, in the order
- * of the original: that is what keeps 50 steps within rounding of it.
+/* DDIM (Song et al. 2020, eq. 12) as CompVis' DDIMSampler computes it (ddim_sampling and
+ * p_sample_ddim of ldm/models/diffusion/ddim.py). All coefficients are rounded to f32 first and
+ * every product, sum and root is an f32 operation of its own, in the order of the original: that is
+ * what keeps 50 steps within rounding of it.
  *
- * Random numbers: with a mask each step draws q_sample's noise first; every step draws its own
- * noise, also where sigma is 0 and nothing is added, because the original does, and so the
- * generator stands at the same place afterwards.
- *
- * Another sampler (PLMS, DPM-Solver) is another file with its own run function over the same
- * ldm_ddim_model callbacks; what it would share is update() below, as PLMS' only difference from
- * DDIM is the eps that it hands in. */
-#include "sample/ddim.h"
-
+ * Random numbers: every step draws its own noise, also where sigma is 0 and nothing is added,
+ * because the original does, and so the generator stands at the same place afterwards. */
 #include <math.h>
 
-typedef struct step_coefs {
-    float sqrt_a, sqrt_one_minus_a; /* of the current timestep */
-    float sqrt_a_prev, dir;         /* dir: sqrt(1 - a_prev - sigma^2) */
-    float sigma, temperature;
-} step_coefs;
+#include "sample/sampler_row.h"
 
-static ldm_status step_coefficients(const ldm_ddim_schedule *s, int index, double temperature,
-                                    step_coefs *c, ldm_error *err)
+/* CompVis' sigma, eta * sqrt((1 - prev) / (1 - a) * (1 - a / prev)), with the precision it really
+ * has there: `a` is a float32 tensor and `prev` a NumPy array, so that 1 - a and its reciprocal are
+ * rounded to f32 and the rest is f64. An array of one element counts as a scalar for PyTorch, and
+ * then a / prev is rounded too. */
+static double compvis_sigma(float a, double prev, double eta, int count)
 {
-    const float a_prev = (float)s->alphas_prev[index];
-    const float sigma = (float)s->sigmas[index];
-    const float dir2 = 1.0f - a_prev - sigma * sigma;
+    float reciprocal = 1.0f / (1.0f - a);
+    double ratio = count == 1 ? (double)(a / (float)prev) : a / prev;
 
-    if (dir2 < 0)
-        return ldm_error_set(err, LDM_ERR_RANGE,
-                             "eta is too large: at t = %d sigma^2 = %g exceeds 1 - alpha_prev = "
-                             "%g; take an eta of at most 1",
-                             s->timesteps[index], (double)(sigma * sigma), (double)(1.0f - a_prev));
-    c->sqrt_a = sqrtf((float)s->alphas[index]);
-    c->sqrt_one_minus_a = (float)s->sqrt_one_minus_alphas[index];
-    c->sqrt_a_prev = sqrtf(a_prev);
-    c->dir = sqrtf(dir2);
-    c->sigma = sigma;
-    c->temperature = (float)temperature;
-    return LDM_OK;
+    if (eta == 0 || ratio >= 1)
+        return 0; /* a repeated timestep; the test also keeps 0 * infinity out where a is 1 */
+    return eta * sqrt((1 - prev) * (double)reciprocal * (1 - ratio));
 }
 
-/* x_0 as the network's eps sees it: Song et al. 2020, eq. 12, first term. */
-static void predict_x0(const step_coefs *c, const float *x, const float *eps, size_t count,
-                       float *pred_x0)
+/* Squared factor of eps in the next x: 1 - alpha_next - sigma^2. */
+static float direction2(const ldm_sampler_step *s)
 {
-    size_t i;
+    const float sigma = (float)s->noise;
 
-    for (i = 0; i < count; i++)
-        pred_x0[i] = (x[i] - c->sqrt_one_minus_a * eps[i]) / c->sqrt_a;
+    return 1.0f - (float)s->alpha_next - sigma * sigma;
 }
 
-/* x of the previous timestep: pred_x0 scaled, the direction back to x, fresh noise. */
-static void update(const step_coefs *c, const float *pred_x0, const float *eps, const float *noise,
-                   size_t count, float *x)
+static ldm_status plan_step(const ldm_diffusion *d, const ldm_timesteps *times, int index,
+                            const ldm_sampling *set, ldm_sampler_step *s, ldm_error *err)
 {
-    size_t i;
+    /* DDIM calls the clean data alpha 1; CompVis takes alphas_cumprod[0], its last index, there. */
+    const bool compvis = set->spacing == LDM_SPACING_COMPVIS || set->spacing == LDM_SPACING_QUAD;
+    const float a = d->alphas_cumprod[times->t[index]];
 
-    for (i = 0; i < count; i++)
-        x[i] = c->sqrt_a_prev * pred_x0[i] + c->dir * eps[i] + c->sigma * noise[i] * c->temperature;
-}
-
-/* Where mask is 1, x becomes q_sample(x0, t): x0 noised to timestep t, as the training saw it. */
-static void keep_known_region(const ldm_ddim_job *job, int t, const float *noise, size_t count,
-                              float *x)
-{
-    const float sqrt_a = job->sqrt_alphas_cumprod[t];
-    const float sqrt_one_minus_a = job->sqrt_one_minus_alphas_cumprod[t];
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        float noised = sqrt_a * job->x0[i] + sqrt_one_minus_a * noise[i];
-
-        x[i] = noised * job->mask[i] + (1.0f - job->mask[i]) * x[i];
-    }
-}
-
-static ldm_status check_finite(const float *v, size_t count, const char *what, int step, int steps,
-                               int t, ldm_error *err)
-{
-    size_t i;
-
-    for (i = 0; i < count; i++)
-        if (!isfinite(v[i]))
-            return ldm_error_set(
-                err, LDM_ERR_NUMERIC,
-                "step %d of %d (t = %d): %s holds %s at element %zu, expected "
-                "finite numbers; check the weights (ldm check) and the start noise",
-                step + 1, steps, t, what, isnan(v[i]) ? "NaN" : "infinity", i);
-    return LDM_OK;
-}
-
-static ldm_status check_job(const ldm_ddim_job *job, const ldm_ddim_model *model, ldm_error *err)
-{
-    if (job->quantize_x0 && !model->quantize)
+    s->t = times->t[index];
+    s->evaluations = 1;
+    s->alpha = a;
+    s->alpha_next = index     ? (double)d->alphas_cumprod[times->t[index - 1]]
+                    : compvis ? (double)d->alphas_cumprod[0]
+                              : 1.0;
+    s->noise = compvis_sigma(a, s->alpha_next, set->eta, times->count);
+    ldm_sampler_known_at(d, times->t[index], s);
+    if (direction2(s) < 0)
         return ldm_error_set(err, LDM_ERR_USAGE,
-                             "quantize_x0 needs a first stage with a codebook; this one has none");
-    if (job->mask && (!job->x0 || !job->sqrt_alphas_cumprod || !job->sqrt_one_minus_alphas_cumprod))
-        return ldm_error_set(err, LDM_ERR_USAGE, "a mask needs x0, the latent that it keeps");
+                             "eta is too large: at t = %g sigma^2 = %g exceeds 1 - alpha_prev = "
+                             "%g; take an eta of at most 1",
+                             s->t, s->noise * s->noise, 1 - s->alpha_next);
     return LDM_OK;
 }
 
-ldm_status ldm_ddim_run(const ldm_ddim_job *job, const ldm_ddim_model *model, float *x,
-                        ldm_error *err)
+static void note_count(const ldm_diffusion *d, const ldm_timesteps *times, ldm_sampler_plan *p)
 {
-    const ldm_ddim_schedule *s = job->schedule;
-    const size_t count = job->n * job->chw;
-    float *eps = job->scratch, *noise = eps + count, *pred_x0 = noise + count;
-    ldm_status st = check_job(job, model, err);
-    step_coefs c = {0};
-    int step;
+    const int asked = p->settings.steps;
 
-    for (step = 0; !st && step < s->count; step++) {
-        const int index = s->count - 1 - step, t = s->timesteps[index];
+    if (times->dropped)
+        ldm_sampler_note(
+            p,
+            "%d steps asked, %d run: CompVis' spacing ends at timestep %d, which does not "
+            "exist (the original raises IndexError there) and is left out",
+            asked, times->count, d->train_steps);
+    else if (times->count != asked)
+        ldm_sampler_note(
+            p,
+            "%d steps asked, %d run: CompVis' spacing takes every %dth of %d timesteps; "
+            "--timesteps leading, trailing or linspace run exactly as many as asked",
+            asked, times->count, d->train_steps / asked, d->train_steps);
+    if (d->prediction == LDM_PREDICTS_X0)
+        ldm_sampler_note(
+            p, "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
+               "sampler does");
+}
 
-        st = step_coefficients(s, index, job->temperature, &c, err);
-        if (st)
-            break;
-        if (job->mask) {
-            st = model->noise(model->ctx, step, true, noise, err);
-            if (st)
-                break;
-            keep_known_region(job, t, noise, count, x);
-        }
-        st = model->eps(model->ctx, x, t, eps, err);
-        if (!st)
-            st = check_finite(eps, count, "the network's output", step, s->count, t, err);
-        if (st)
-            break;
-        predict_x0(&c, x, eps, count, pred_x0);
-        if (job->quantize_x0)
-            st = model->quantize(model->ctx, pred_x0, err);
-        if (!st)
-            st = model->noise(model->ctx, step, false, noise, err);
-        if (st)
-            break;
-        update(&c, pred_x0, eps, noise, count, x);
-        st = check_finite(x, count, "the latent", step, s->count, t, err);
-        if (!st && model->progress && model->progress(model->ctx, step, s->count, t, x, pred_x0))
-            st = ldm_error_set(err, LDM_ERR_CANCELLED, "stopped after step %d of %d (t = %d)",
-                               step + 1, s->count, t);
+static ldm_status plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_sampler_plan *p,
+                       ldm_error *err)
+{
+    ldm_timesteps times;
+    ldm_status st = ldm_timesteps_create(set->spacing, d->train_steps, set->steps, &times, err);
+    int i;
+
+    if (!st)
+        st = ldm_sampler_plan_steps(p, times.count, times.count, err);
+    for (i = 0; !st && i < p->count; i++) {
+        st = plan_step(d, &times, p->count - 1 - i, set, &p->steps[i], err);
+        p->times[i] = p->steps[i].t;
+        p->adds_noise = p->adds_noise || p->steps[i].noise > 0;
     }
+    if (!st)
+        note_count(d, &times, p);
+    p->draws = p->count;
+    ldm_timesteps_free(&times);
     return st;
 }
 
-void ldm_guidance_mix(const float *e_uncond, const float *e_cond, double scale, size_t count,
-                      float *out)
+/* x_0 as the network's eps sees it: Song et al. 2020, eq. 12, first term. */
+static void predict_x0(const ldm_sampler_step *s, const float *x, const float *eps, size_t count,
+                       float *pred_x0)
 {
-    const float s = (float)scale;
+    const float sqrt_a = sqrtf((float)s->alpha);
+    const float sqrt_one_minus_a = sqrtf(1.0f - (float)s->alpha);
     size_t i;
 
     for (i = 0; i < count; i++)
-        out[i] = e_uncond[i] + s * (e_cond[i] - e_uncond[i]);
+        pred_x0[i] = (x[i] - sqrt_one_minus_a * eps[i]) / sqrt_a;
 }
+
+/* x of the next timestep: pred_x0 scaled, the direction back to x, fresh noise. */
+static void update(const ldm_sampler_step *s, double temperature_f64, const float *pred_x0,
+                   const float *eps, const float *noise, size_t count, float *x)
+{
+    const float sqrt_a_prev = sqrtf((float)s->alpha_next), dir = sqrtf(direction2(s));
+    const float sigma = (float)s->noise, temperature = (float)temperature_f64;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        x[i] = sqrt_a_prev * pred_x0[i] + dir * eps[i] + sigma * noise[i] * temperature;
+}
+
+static ldm_status step(ldm_sampler_run *r, ldm_error *err)
+{
+    const ldm_sampler_step *s = &r->plan->steps[r->index];
+    float *eps = r->work;
+    ldm_status st = ldm_sampler_predict(r, r->x, s->t, eps, err);
+
+    if (st)
+        return st;
+    predict_x0(s, r->x, eps, r->count, r->pred_x0);
+    st = ldm_sampler_quantize(r, err);
+    if (!st)
+        st = ldm_sampler_draw(r, err);
+    if (!st)
+        update(s, r->plan->settings.temperature, r->pred_x0, eps, r->noise, r->count, r->x);
+    return st;
+}
+
+static const char *const aliases[] = {"DDIMScheduler", NULL};
+
+const ldm_sampler ldm_sampler_ddim = {
+    .name = "ddim",
+    .aliases = aliases,
+    .summary = "CompVis' default; eta 0 is deterministic, eta 1 adds DDPM's noise",
+    .evaluations_per_step = 1,
+    .takes_eta = true,
+    .takes_temperature = true,
+    .takes_mask = true,
+    .takes_quantize_x0 = true,
+    .spacings = LDM_SPACING_BIT(LDM_SPACING_COMPVIS) | LDM_SPACING_BIT(LDM_SPACING_QUAD) |
+                LDM_SPACING_BIT(LDM_SPACING_LEADING) | LDM_SPACING_BIT(LDM_SPACING_TRAILING) |
+                LDM_SPACING_BIT(LDM_SPACING_LINSPACE),
+    .latents = 1, /* eps */
+    .plan = plan,
+    .step = step,
+};

@@ -325,7 +325,7 @@ static void run_part(const network *net, ldm_graph_part part, size at, int n,
                      const ldm_weights *weights, const ldm_backend *b, ldm_pool *pool,
                      const float *in, const float *t, float **feature, float *out)
 {
-    static const int prepared[] = {999, AHEAD, 7, 3};
+    static const double prepared[] = {999, AHEAD, 7, 3};
     ldm_execution run = {.inputs = {{"x", in}, {"t", t}}, .out = out};
     ldm_error err = {.msg = ""};
     ldm_times *times = NULL;

@@ -1,0 +1,337 @@
+/* The table of samplers, checks of what is asked of one, plans, and the loop; see sampler.h. */
+#include "sample/sampler.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "sample/sampler_row.h"
+
+static const ldm_sampler *const samplers[] = {
+    &ldm_sampler_ddim,
+};
+
+#define COUNT_OF(a) (sizeof(a) / sizeof *(a))
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static char folded(char c)
+{
+    return c == '_' || c == '-' ? ' ' : (char)tolower((unsigned char)c);
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    while (*a && folded(*a) == folded(*b))
+        a++, b++;
+    return !*a && !*b;
+}
+
+static bool has_name(const ldm_sampler *s, const char *name)
+{
+    size_t i;
+
+    if (same_name(s->name, name))
+        return true;
+    for (i = 0; s->aliases[i]; i++) {
+        if (same_name(s->aliases[i], name))
+            return true;
+    }
+    return false;
+}
+
+const ldm_sampler *ldm_sampler_find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(samplers); i++) {
+        if (has_name(samplers[i], name))
+            return samplers[i];
+    }
+    return NULL;
+}
+
+const ldm_sampler *ldm_sampler_at(size_t i)
+{
+    return i < COUNT_OF(samplers) ? samplers[i] : NULL;
+}
+
+/* ---- what is asked --------------------------------------------------------------------------- */
+
+static bool takes_eta(const ldm_sampler *s)
+{
+    return s->takes_eta;
+}
+
+static bool takes_temperature(const ldm_sampler *s)
+{
+    return s->takes_temperature;
+}
+
+static bool takes_mask(const ldm_sampler *s)
+{
+    return s->takes_mask;
+}
+
+static bool takes_quantize_x0(const ldm_sampler *s)
+{
+    return s->takes_quantize_x0;
+}
+
+/* "sampler plms takes no eta; ddim does", with every sampler that does. */
+static ldm_status refuse(const ldm_sampler *sampler, const char *what,
+                         bool (*takes)(const ldm_sampler *), ldm_error *err)
+{
+    char names[256] = "";
+    size_t used = 0, i;
+
+    for (i = 0; i < COUNT_OF(samplers) && used < sizeof names; i++) {
+        if (takes(samplers[i]))
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "",
+                                     samplers[i]->name);
+    }
+    return ldm_error_set(err, LDM_ERR_USAGE, "sampler %s takes no %s; samplers that do: %s",
+                         sampler->name, what, names);
+}
+
+static ldm_status check_spacing(const ldm_sampler *sampler, ldm_spacing spacing, ldm_error *err)
+{
+    char names[128] = "";
+    size_t used = 0;
+    int s;
+
+    if (sampler->spacings & LDM_SPACING_BIT(spacing))
+        return LDM_OK;
+    for (s = LDM_SPACING_COMPVIS; s <= LDM_SPACING_LINSPACE; s++) {
+        if (sampler->spacings & LDM_SPACING_BIT(s) && used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "",
+                                     ldm_spacing_name((ldm_spacing)s));
+    }
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "sampler %s does not run with timestep spacing %s, expected one of: %s",
+                         sampler->name, ldm_spacing_name(spacing), names);
+}
+
+ldm_status ldm_sampler_check(const ldm_sampler *sampler, const ldm_sampling *s, ldm_error *err)
+{
+    if (!(s->eta >= 0) || !isfinite(s->eta))
+        return ldm_error_set(err, LDM_ERR_USAGE, "eta is %g, expected 0 or more (0: deterministic)",
+                             s->eta);
+    if (!(s->temperature >= 0) || !isfinite(s->temperature))
+        return ldm_error_set(err, LDM_ERR_USAGE, "temperature is %g, expected 0 or more",
+                             s->temperature);
+    if (s->eta > 0 && !sampler->takes_eta)
+        return refuse(sampler, "eta", takes_eta, err);
+    if (fabs(s->temperature - 1) > 0 && !sampler->takes_temperature)
+        return refuse(sampler, "temperature", takes_temperature, err);
+    if (s->mask && !sampler->takes_mask)
+        return refuse(sampler, "mask", takes_mask, err);
+    if (s->quantize_x0 && !sampler->takes_quantize_x0)
+        return refuse(sampler, "quantize_x0", takes_quantize_x0, err);
+    return check_spacing(sampler, s->spacing, err);
+}
+
+/* ---- plans ----------------------------------------------------------------------------------- */
+
+static ldm_status check_diffusion(const ldm_diffusion *d, ldm_error *err)
+{
+    int i;
+
+    for (i = 0; i < d->train_steps; i++) {
+        if (!(d->alphas_cumprod[i] > 0 && d->alphas_cumprod[i] <= 1))
+            return ldm_error_set(err, LDM_ERR_RANGE,
+                                 "alphas_cumprod[%d] is %g, expected a value above 0 and at most "
+                                 "1: the noise schedule is broken",
+                                 i, (double)d->alphas_cumprod[i]);
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_sampler_plan_create(const ldm_sampler *sampler, const ldm_diffusion *d,
+                                   const ldm_sampling *s, ldm_sampler_plan *out, ldm_error *err)
+{
+    ldm_status st = ldm_sampler_check(sampler, s, err);
+
+    *out = (ldm_sampler_plan){.sampler = sampler, .settings = *s};
+    if (!st)
+        st = check_diffusion(d, err);
+    if (!st)
+        st = sampler->plan(d, s, out, err);
+    if (st)
+        ldm_sampler_plan_free(out);
+    return st;
+}
+
+void ldm_sampler_plan_free(ldm_sampler_plan *p)
+{
+    ldm_free(p->steps);
+    ldm_free(p->times);
+    ldm_free(p->own);
+    memset(p, 0, sizeof *p);
+}
+
+ldm_status ldm_sampler_plan_steps(ldm_sampler_plan *p, int count, int evaluations, ldm_error *err)
+{
+    p->steps = ldm_calloc((size_t)count, sizeof *p->steps);
+    p->times = ldm_calloc((size_t)evaluations, sizeof *p->times);
+    if (!p->steps || !p->times)
+        return ldm_error_nomem(err, (size_t)count * sizeof *p->steps, "the steps of a run");
+    p->count = count;
+    p->evaluations = evaluations;
+    return LDM_OK;
+}
+
+void ldm_sampler_known_at(const ldm_diffusion *d, int t, ldm_sampler_step *step)
+{
+    const float a = d->alphas_cumprod[t];
+
+    step->known_x0 = d->sqrt_alphas_cumprod ? d->sqrt_alphas_cumprod[t] : sqrtf(a);
+    step->known_noise =
+        d->sqrt_one_minus_alphas_cumprod ? d->sqrt_one_minus_alphas_cumprod[t] : sqrtf(1.0f - a);
+}
+
+void ldm_sampler_note(ldm_sampler_plan *p, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (p->note_count == LDM_SAMPLER_NOTES)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(p->notes[p->note_count++], LDM_SAMPLER_NOTE_BYTES, fmt, ap);
+    va_end(ap);
+}
+
+/* ---- what a step calls ----------------------------------------------------------------------- */
+
+static int run_steps(const ldm_sampler_run *r)
+{
+    return r->plan->count - r->job->start;
+}
+
+static double step_time(const ldm_sampler_run *r)
+{
+    return r->plan->steps[r->index].t;
+}
+
+static ldm_status check_finite(const ldm_sampler_run *r, const float *v, const char *what, double t,
+                               ldm_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < r->count; i++) {
+        if (!isfinite(v[i]))
+            return ldm_error_set(
+                err, LDM_ERR_NUMERIC,
+                "step %d of %d (t = %g): %s holds %s at element %zu, expected "
+                "finite numbers; check the weights (ldm check) and the start noise",
+                r->done + 1, run_steps(r), t, what, isnan(v[i]) ? "NaN" : "infinity", i);
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_sampler_predict(ldm_sampler_run *r, const float *x, double t, float *out,
+                               ldm_error *err)
+{
+    ldm_status st = r->model->predict(r->model->ctx, r->done, x, t, out, err);
+
+    return st ? st : check_finite(r, out, "the network's output", t, err);
+}
+
+static ldm_status draw(ldm_sampler_run *r, bool mask, ldm_error *err)
+{
+    const ldm_draw d = {.number = r->draws++, .step = r->done, .mask = mask};
+
+    return r->model->noise(r->model->ctx, d, r->noise, err);
+}
+
+ldm_status ldm_sampler_draw(ldm_sampler_run *r, ldm_error *err)
+{
+    return draw(r, false, err);
+}
+
+ldm_status ldm_sampler_quantize(ldm_sampler_run *r, ldm_error *err)
+{
+    if (!r->plan->settings.quantize_x0)
+        return LDM_OK;
+    return r->model->quantize(r->model->ctx, r->pred_x0, err);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+size_t ldm_sampler_scratch_latents(const ldm_sampler *sampler)
+{
+    return 2 + (size_t)sampler->latents; /* noise and pred_x0 are the loop's */
+}
+
+/* Where mask is 1, x becomes q_sample(x0, t): x0 noised to timestep t, as the training saw it. */
+static ldm_status keep_known_region(ldm_sampler_run *r, ldm_error *err)
+{
+    const ldm_sampler_step *s = &r->plan->steps[r->index];
+    const float *mask = r->job->mask, *x0 = r->job->x0;
+    ldm_status st = draw(r, true, err);
+    size_t i;
+
+    for (i = 0; !st && i < r->count; i++) {
+        float noised = s->known_x0 * x0[i] + s->known_noise * r->noise[i];
+
+        r->x[i] = noised * mask[i] + (1.0f - mask[i]) * r->x[i];
+    }
+    return st;
+}
+
+static ldm_status one_step(ldm_sampler_run *r, ldm_error *err)
+{
+    const ldm_denoiser *m = r->model;
+    ldm_status st = r->job->mask ? keep_known_region(r, err) : LDM_OK;
+
+    if (!st)
+        st = r->plan->sampler->step(r, err);
+    if (!st)
+        st = check_finite(r, r->x, "the latent", step_time(r), err);
+    if (!st && m->progress &&
+        m->progress(m->ctx, r->done, run_steps(r), step_time(r), r->x, r->pred_x0))
+        st = ldm_error_set(err, LDM_ERR_CANCELLED, "stopped after step %d of %d (t = %g)",
+                           r->done + 1, run_steps(r), step_time(r));
+    return st;
+}
+
+static ldm_status check_job(const ldm_sampler_job *job, const ldm_denoiser *model, ldm_error *err)
+{
+    if (job->plan->settings.quantize_x0 && !model->quantize)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "quantize_x0 needs a first stage with a codebook; this one has none");
+    if (job->mask && !job->plan->settings.mask)
+        return ldm_error_set(err, LDM_ERR_USAGE, "this run was planned without a mask");
+    if (job->mask && !job->x0)
+        return ldm_error_set(err, LDM_ERR_USAGE, "a mask needs x0, the latent that it keeps");
+    if (job->start < 0 || job->start >= job->plan->count)
+        return ldm_error_set(err, LDM_ERR_USAGE, "start step %d of a run of %d steps", job->start,
+                             job->plan->count);
+    return LDM_OK;
+}
+
+ldm_status ldm_sampler_execute(const ldm_sampler_job *job, const ldm_denoiser *model, float *x,
+                               ldm_error *err)
+{
+    const size_t count = job->n * job->chw;
+    ldm_status st = check_job(job, model, err);
+    ldm_sampler_run r = {
+        .job = job,
+        .plan = job->plan,
+        .model = model,
+        .count = count,
+        .x = x,
+        .noise = job->scratch,
+        .pred_x0 = job->scratch + count,
+        .work = job->scratch + 2 * count,
+    };
+
+    for (r.index = job->start; !st && r.index < job->plan->count; r.index++) {
+        r.done = r.index - job->start;
+        st = one_step(&r, err);
+    }
+    return st;
+}

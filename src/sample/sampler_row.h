@@ -1,0 +1,38 @@
+/* Inside the room: what the file of a sampler needs beside sampler.h, and the rows themselves. */
+#ifndef LDM_SAMPLE_SAMPLER_ROW_H
+#define LDM_SAMPLE_SAMPLER_ROW_H
+
+#include "sample/sampler.h"
+
+/* One row a sampler; sampler.c lists them. */
+extern const ldm_sampler ldm_sampler_ddim;
+
+/* What a step works on. The loop sets everything; a step changes x, pred_x0, noise and work. */
+struct ldm_sampler_run {
+    const ldm_sampler_job *job;
+    const ldm_sampler_plan *plan;
+    const ldm_denoiser *model;
+    size_t count; /* n * chw: floats of each array below */
+    int index;    /* of this step in the plan */
+    int done;     /* steps of this run before it: 0 where a multistep method has no history */
+    int draws;    /* so far */
+    float *x, *pred_x0, *noise;
+    float *work; /* [sampler->latents][n][chw]; undefined in the first step, then kept */
+};
+
+/* The network's output for x at t, checked for NaN and infinity. */
+ldm_status ldm_sampler_predict(ldm_sampler_run *r, const float *x, double t, float *out,
+                               ldm_error *err);
+/* The step's next own noise, into r->noise. */
+ldm_status ldm_sampler_draw(ldm_sampler_run *r, ldm_error *err);
+/* r->pred_x0 through the codebook where the user wants that; else nothing. */
+ldm_status ldm_sampler_quantize(ldm_sampler_run *r, ldm_error *err);
+
+/* Zeroed steps[count] and times[evaluations]. */
+ldm_status ldm_sampler_plan_steps(ldm_sampler_plan *p, int count, int evaluations, ldm_error *err);
+/* known_x0 and known_noise of a step at the integer timestep t. */
+void ldm_sampler_known_at(const ldm_diffusion *d, int t, ldm_sampler_step *step);
+/* A remark; the plan has room for LDM_SAMPLER_NOTES of them. */
+void ldm_sampler_note(ldm_sampler_plan *p, const char *fmt, ...) LDM_PRINTF(2, 3);
+
+#endif
