@@ -461,7 +461,7 @@ ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, in
     if (!st) {
         out->weight_bytes = ldm_weights_bytes(weights);
         out->arena_bytes = (uint64_t)ldm_program_arena_floats(p) * sizeof(float);
-        out->time_bytes = (uint64_t)ldm_program_time_floats(p) * sizeof(float);
+        out->time_bytes = (uint64_t)ldm_program_kept_floats(p, LDM_DEPENDS_TIME) * sizeof(float);
     }
     ldm_program_free(p);
     ldm_weights_free(weights);

@@ -353,8 +353,8 @@ void ldm_run_free(ldm_run *r)
     ldm_free(r->x);
     ldm_free(r->scratch);
     ldm_free(r->t);
-    ldm_times_free(r->unet_times);
-    ldm_times_free(r->shallow_times);
+    ldm_kept_free(r->unet_times);
+    ldm_kept_free(r->shallow_times);
     ldm_free(r->mask);
     ldm_free(r->x0);
     ldm_free(r->rngs);

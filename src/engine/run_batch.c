@@ -38,19 +38,29 @@ static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error 
 }
 
 /* The row of t in `times`. Where it has none, its rows become those of t and of the plan's
- * evaluations after it; -1 if t is not of the plan. */
-static int row_of(const ldm_run *r, ldm_times *times, const ldm_program *p, double t)
+ * evaluations after it. *row is -1 if t is not of the plan. */
+static ldm_status row_of(const ldm_run *r, ldm_kept *times, const ldm_program *p, double t,
+                         int *row, ldm_error *err)
 {
     const ldm_sampler_plan *plan = &r->plan;
-    int row = ldm_times_row(times, t), i;
+    float next[LDM_RUN_TIMES];
+    const ldm_named_array inputs[LDM_MAX_INPUTS] = {{"t", next}};
+    ldm_status st;
+    int i = 0, n = 0;
 
-    for (i = 0; row < 0 && i < plan->evaluations; i++) {
-        if ((float)plan->times[i] == (float)t) {
-            ldm_times_fill(times, p, r->pool, r->arena, plan->times + i, plan->evaluations - i);
-            row = 0;
-        }
-    }
-    return row;
+    *row = ldm_kept_row(times, t);
+    if (*row >= 0)
+        return LDM_OK;
+    while (i < plan->evaluations && (float)plan->times[i] != (float)t)
+        i++;
+    for (; i < plan->evaluations && n < LDM_RUN_TIMES; i++)
+        next[n++] = (float)plan->times[i];
+    if (!n)
+        return LDM_OK;
+    st = ldm_kept_fill(times, p, r->pool, r->arena, inputs, n, err);
+    if (!st)
+        *row = 0;
+    return st;
 }
 
 /* The network of this evaluation: with job.cache the whole one in the first and every cache-th
@@ -63,7 +73,7 @@ static ldm_status predict_callback(void *ctx, int step, const float *x, double t
     ldm_run *r = ctx;
     bool whole = step % r->job.cache == 0;
     ldm_program *unet = whole ? r->unet[r->active_n] : r->shallow[r->active_n];
-    ldm_times *times = whole ? r->unet_times : r->shallow_times;
+    ldm_kept *times = whole ? r->unet_times : r->shallow_times;
     ldm_observer obs = {&t, find_bad_step};
     ldm_execution run = {
         .inputs = {{"x", x}, {"t", r->t}, {"feature", r->feature}},
@@ -75,13 +85,15 @@ static ldm_status predict_callback(void *ctx, int step, const float *x, double t
 
     for (i = 0; i < r->active_n; i++)
         r->t[i] = (float)t;
-    run.row = row_of(r, times, unet, t);
-    run.times = run.row < 0 ? NULL : times;
+    st = row_of(r, times, unet, t, &run.time.row, err);
+    if (st)
+        return st;
+    run.time.kept = run.time.row < 0 ? NULL : times;
     st = ldm_program_run(unet, r->pool, r->arena, &run, err);
     if (st || all_finite(out, (size_t)r->active_n * r->chw))
         return st;
     /* Once more with a look at every step: slow, and only for the message. */
-    run.times = NULL;
+    run.time.kept = NULL;
     run.observer = &obs;
     st = ldm_program_run(unet, r->pool, r->arena, &run, err);
     return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %g", t);
@@ -193,11 +205,12 @@ static ldm_status make_programs(ldm_run *r, int n, ldm_error *err)
     ldm_status st = program(r, LDM_GRAPH_UNET, n, &r->unet[n], err);
 
     if (!st && !r->unet_times)
-        st = ldm_times_create(r->unet[n], LDM_RUN_TIMES, &r->unet_times, err);
+        st = ldm_kept_create(r->unet[n], LDM_DEPENDS_TIME, LDM_RUN_TIMES, &r->unet_times, err);
     if (!st && r->job.cache > 1)
         st = program(r, LDM_GRAPH_UNET_SHALLOW, n, &r->shallow[n], err);
     if (!st && r->job.cache > 1 && !r->shallow_times)
-        st = ldm_times_create(r->shallow[n], LDM_RUN_TIMES, &r->shallow_times, err);
+        st =
+            ldm_kept_create(r->shallow[n], LDM_DEPENDS_TIME, LDM_RUN_TIMES, &r->shallow_times, err);
     if (!st && r->job.quantize_x0)
         st = program(r, LDM_GRAPH_QUANTIZE, n, &r->quantize_x0[n], err);
     return st;

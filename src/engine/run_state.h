@@ -19,8 +19,8 @@ struct ldm_run {
     ldm_program **shallow;          /* likewise; with job.cache above 1 */
     ldm_program **quantize_x0;      /* likewise */
     ldm_program *quantize, *decode; /* of 1 */
-    ldm_times *unet_times;          /* of the programs above; made with the first */
-    ldm_times *shallow_times;
+    ldm_kept *unet_times;           /* of the programs above; made with the first */
+    ldm_kept *shallow_times;
     float *arena;
     size_t arena_floats, unet_bytes; /* of which a step of the UNet uses unet_bytes */
 

@@ -66,7 +66,8 @@ typedef struct ldm_step_info {
     const char *algorithm; /* of a convolution; else "" */
     const char *dump;      /* name of the value for dumps; NULL: none */
     ldm_view y;
-    double flop;     /* of this step, for the whole batch; 0: it is no convolution or attention */
+    double flop;     /* of this step, for the whole batch; besides convolutions and attentions per
+                        value 7 for a norm, 4 for a SiLU, 1 for a sum; 0 for what only moves values */
     double bytes;    /* that it must read and write: inputs, output, weights as they are packed */
     int kernel, cin; /* of a convolution; else 0 */
 } ldm_step_info;
@@ -76,13 +77,20 @@ typedef struct ldm_observer {
     ldm_status (*after)(void *ctx, const ldm_step_info *info, ldm_error *err); /* failure stops */
 } ldm_observer;
 
-typedef struct ldm_times ldm_times;
-
 /* The array of one input, which the graph names. */
 typedef struct ldm_named_array {
     const char *name;
     const float *data; /* [n][c][h][w], or [n][h][w][c] for an input with channels_last */
 } ldm_named_array;
+
+/* Values that an execution takes from elsewhere instead of computing them again. */
+typedef struct ldm_kept ldm_kept;
+
+/* Of timesteps: row `row` serves all samples. Of the conditioning: sample i takes row `row` + i. */
+typedef struct ldm_kept_rows {
+    const ldm_kept *kept; /* NULL: none */
+    int row;
+} ldm_kept_rows;
 
 /* One execution of a program. All arrays are the caller's. */
 typedef struct ldm_execution {
@@ -92,29 +100,41 @@ typedef struct ldm_execution {
     float *out;     /* [n][C'][H'][W']; may be an input's array */
     float *feature; /* UNET: takes what UNET_SHALLOW of the same size and n is given as "feature",
                        [ldm_program_feature_floats]; NULL: not wanted */
-    const ldm_times *times; /* "t" is row `row` of these for all samples; what follows from t alone
-                               is not computed again, nor shown to the observer. NULL: t is among
-                               the inputs */
-    int row;
+    ldm_kept_rows time; /* .kept NULL: nothing of the timestep is kept, "t" is among the inputs */
+    ldm_kept_rows cond; /* likewise for the conditioning and its inputs */
     const ldm_observer *observer; /* NULL: none */
 } ldm_execution;
 
 /* arena: 64-byte aligned, ldm_program_arena_floats floats, the caller's, reusable by any program.
- * LDM_ERR_USAGE if an input is missing; else only the observer's errors. */
+ * LDM_ERR_USAGE if an input is missing or kept rows are another part's; else only the observer's
+ * errors. What is kept is not shown to the observer. */
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
                            const ldm_execution *e, ldm_error *err);
 size_t ldm_program_feature_floats(const ldm_program *p); /* 0: there is none */
 
-/* What of a UNET (or UNET_SHALLOW) follows from the timestep alone, the MLPs of its embedding: rows
- * for many timesteps, computed at once, so that their weights are read once for all. They serve all
- * programs of the same graph part. */
-ldm_status ldm_times_create(const ldm_program *p, int capacity, ldm_times **out, ldm_error *err);
-void ldm_times_free(ldm_times *x); /* NULL is fine */
-/* Rows for t[0], t[1], ... up to count or the capacity; arena as for a run. */
-void ldm_times_fill(ldm_times *x, const ldm_program *p, ldm_pool *pool, float *arena,
-                    const double *t, int count);
-int ldm_times_row(const ldm_times *x, double t);      /* -1: it has none */
-size_t ldm_program_time_floats(const ldm_program *p); /* of a row */
+/* What follows from the timestep alone (the MLPs of its embedding), or from the conditioning alone
+ * (cross-attention's K and V), in rows. Results are the same with and without them, to the last
+ * bit.
+ *
+ *   depends LDM_DEPENDS_TIME: a row is what one timestep leads to. Many are computed at once, so
+ *     that the weights are read once for all. They serve all programs of the same graph part, of
+ *     any n and size.
+ *   depends LDM_DEPENDS_COND: a row is what the conditioning of one sample leads to. They serve all
+ *     programs of the same graph part and size, of any n up to the number of rows.
+ *
+ * The caller owns them, and they hold no reference to the program. Executions only read them. */
+ldm_status ldm_kept_create(const ldm_program *p, unsigned depends, int rows, ldm_kept **out,
+                           ldm_error *err);
+void ldm_kept_free(ldm_kept *k); /* NULL is fine */
+/* Computes rows 0 to count - 1. inputs: as for an execution, those of this kind, with `count`
+ * samples; count: up to the number of rows for timesteps, the program's n for the conditioning.
+ * arena: as for a run. On failure no row is filled. */
+ldm_status ldm_kept_fill(ldm_kept *k, const ldm_program *p, ldm_pool *pool, float *arena,
+                         const ldm_named_array *inputs, int count, ldm_error *err);
+/* The row of timestep t, as a float; -1: there is none. */
+int ldm_kept_row(const ldm_kept *k, double t);
+/* Floats of a row. */
+size_t ldm_program_kept_floats(const ldm_program *p, unsigned depends);
 
 /* NHWC view <-> NCHW array. */
 void ldm_view_from_nchw(const float *src, const ldm_view *dst);

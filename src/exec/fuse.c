@@ -49,6 +49,15 @@ static const ldm_node *sole_reader(const fuser *f, int value, ldm_op op)
     return n->op == op ? n : NULL;
 }
 
+/* Whether the result of s may be replaced by what n makes of it. What can be kept between
+ * executions is not mixed with what is computed at each. */
+static bool may_absorb(const fuser *f, const ldm_step *s, const ldm_node *n)
+{
+    const unsigned alone = ldm_value_alone(&f->g->values[s->y]);
+
+    return !alone || alone == ldm_value_alone(&f->g->values[n->out]);
+}
+
 static void absorb(fuser *f, const ldm_node *n, ldm_step *s)
 {
     f->absorbed[n - f->g->nodes] = true;
@@ -68,7 +77,7 @@ static void fuse_norm(fuser *f, ldm_step *s, const ldm_node *self)
     s->parts[0] = s->x;
     if (p >= 0 && f->g->nodes[p].op == LDM_OP_CONCAT)
         memcpy(s->parts, f->g->nodes[p].in, sizeof s->parts);
-    if (n && n->in[0] == s->y && computed_before(f, n->in[1], self)) {
+    if (n && n->in[0] == s->y && computed_before(f, n->in[1], self) && may_absorb(f, s, n)) {
         s->vector = n->in[1];
         absorb(f, n, s);
     }
@@ -100,7 +109,7 @@ static void fuse_conv(fuser *f, ldm_step *s, const ldm_node *self)
     const ldm_node *n = sole_reader(f, s->y, LDM_OP_ADD_VECTOR);
     int other;
 
-    if (n && n->in[0] == s->y) {
+    if (n && n->in[0] == s->y && may_absorb(f, s, n)) {
         ldm_step *maker = vector_maker(f, n->in[1]);
 
         if (maker) {
@@ -112,7 +121,7 @@ static void fuse_conv(fuser *f, ldm_step *s, const ldm_node *self)
         }
     }
     n = sole_reader(f, s->y, LDM_OP_ADD);
-    if (n && n->in[0] != n->in[1]) {
+    if (n && n->in[0] != n->in[1] && may_absorb(f, s, n)) {
         other = n->in[0] == s->y ? n->in[1] : n->in[0];
         if (computed_before(f, other, self)) {
             s->residual = other;
@@ -202,6 +211,16 @@ static int value_buffer(ldm_steps *out, const ldm_graph *g, int value)
     return new_buffer(out, v->h, v->w, v->c);
 }
 
+/* Whether a part of a concat may be written where the concat is. What is kept between executions
+ * has a place of its own, outside of the activations. */
+static bool shares_place(const ldm_graph *g, int part, int concat)
+{
+    const unsigned alone = ldm_value_alone(&g->values[part]);
+
+    return !alone ||
+           (alone == LDM_DEPENDS_COND && ldm_value_alone(&g->values[concat]) == LDM_DEPENDS_COND);
+}
+
 /* Gives the concat's two inputs their places in its buffer. An input that has a place already (it
  * is part of another concat) is copied. */
 static void place_concats(fuser *f)
@@ -220,7 +239,7 @@ static void place_concats(fuser *f)
         for (j = 0; j < 2; j++) {
             ldm_place *p = &f->out->places[n->in[j]];
 
-            if (p->buffer < 0 && n->in[0] != n->in[1]) {
+            if (p->buffer < 0 && n->in[0] != n->in[1] && shares_place(g, n->in[j], n->out)) {
                 p->buffer = f->out->places[n->out].buffer;
                 p->offset = f->out->places[n->out].offset + offset;
             }
@@ -257,7 +276,7 @@ static ldm_status fuse_nodes(fuser *f, ldm_error *err)
                 if (!placed_inside(f, n->in[j], n, offset)) {
                     s = append(f->out, LDM_STEP_COPY, n);
                     s->x = n->in[j];
-                    s->k = offset; /* first channel of the copy inside y */
+                    s->channel = offset;
                 }
                 offset += g->values[n->in[j]].c;
             }
@@ -368,17 +387,22 @@ void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_
     const int value = s->steps[i].y;
     const ldm_graph_value *v = &g->values[value];
 
-    if (!slabs->h || value == g->feature || !norm_reads(s, value))
+    if (!slabs->h || value == g->feature || ldm_value_alone(v) || !norm_reads(s, value))
         return;
     s->moments[value].buffer = new_buffer(s, (int)ldm_slab_count(slabs, v->h, v->w), 1, 2 * v->c);
     s->moments[value].slabs = *slabs;
 }
 
-static bool reads(const ldm_step *s, int value)
+/* Whether the convolution of step s is the only node that reads `value`, and reads it once. */
+static bool alone_reads(const ldm_graph *g, const ldm_step *s, int value)
 {
-    return s->x == value || s->residual == value || s->vector == value || s->parts[0] == value ||
-           s->parts[1] == value ||
-           (s->kind == LDM_STEP_ATTENTION && (s->k == value || s->v == value));
+    int i, k, readers = 0;
+
+    for (i = 0; i < g->node_count; i++) {
+        for (k = 0; k < 3; k++)
+            readers += g->nodes[i].in[k] == value;
+    }
+    return readers == 1 && s->node->in[0] == value;
 }
 
 void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i)
@@ -386,18 +410,38 @@ void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i)
     const int value = s->steps[i].x;
     int k, maker = -1;
 
-    if (value == g->output || value == g->feature || g->values[value].dump)
+    if (value == g->output || value == g->feature || g->values[value].dump ||
+        !alone_reads(g, &s->steps[i], value))
         return;
     for (k = 0; k < s->count; k++) {
         if (s->steps[k].y == value)
             maker = k;
-        if (k != i && reads(&s->steps[k], value))
-            return;
     }
-    if (maker < 0 || s->steps[maker].kind != LDM_STEP_NORM || s->steps[i].residual == value)
+    if (maker < 0 || s->steps[maker].kind != LDM_STEP_NORM)
         return;
     s->steps[maker].affine = new_buffer(s, 1, 1, 2 * g->values[value].c);
     s->steps[i].norm = maker;
+}
+
+unsigned ldm_value_alone(const ldm_graph_value *v)
+{
+    if (v->depends == LDM_DEPENDS_TIME)
+        return LDM_DEPENDS_TIME;
+    return v->depends & ~(unsigned)LDM_DEPENDS_COND ? 0 : LDM_DEPENDS_COND;
+}
+
+int ldm_steps_reads(const ldm_steps *s, int i, int values[LDM_STEP_READS])
+{
+    const ldm_step *t = &s->steps[i];
+    const int all[LDM_STEP_READS] = {t->norm < 0 ? t->x : s->steps[t->norm].x, t->residual,
+                                     t->vector, t->k, t->v};
+    int k, n = 0;
+
+    for (k = 0; k < LDM_STEP_READS; k++) {
+        if (all[k] >= 0)
+            values[n++] = all[k];
+    }
+    return n;
 }
 
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)

@@ -43,7 +43,7 @@ static void touch_moments(life *lives, const ldm_steps *s, int value, int step)
 
 static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
 {
-    int i;
+    int values[LDM_STEP_READS], i, k;
 
     for (i = 0; i < s->buffer_count; i++) {
         lives[i].buffer = i;
@@ -54,20 +54,16 @@ static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
         touch(lives, s, g->inputs[i].value, -1);
     for (i = 0; i < s->count; i++) {
         const ldm_step *t = &s->steps[i];
+        const int reads = ldm_steps_reads(s, i, values);
 
-        touch(lives, s, t->norm < 0 ? t->x : s->steps[t->norm].x, i);
+        for (k = 0; k < reads; k++)
+            touch(lives, s, values[k], i);
         if (t->norm >= 0)
             use(lives, s->steps[t->norm].affine, i);
         if (t->affine < 0)
             touch(lives, s, t->y, i);
         else
             use(lives, t->affine, i);
-        touch(lives, s, t->residual, i);
-        touch(lives, s, t->vector, i);
-        if (t->kind == LDM_STEP_ATTENTION) {
-            touch(lives, s, t->k, i);
-            touch(lives, s, t->v, i);
-        }
         touch_moments(lives, s, t->y, i);
         touch_moments(lives, s, t->parts[0], i);
         touch_moments(lives, s, t->parts[1], i);

@@ -3,33 +3,32 @@
 
 #include "exec/program.h"
 
-static ldm_view time_view(const ldm_frame *f, int value)
-{
-    const ldm_times *t = f->times;
-    ldm_view view = {.n = f->program->n, .h = 1, .w = 1, .c = f->program->graph->values[value].c};
-
-    view.data = t->rows + f->program->time_offsets[value];
-    if (f->row < 0) {
-        view.n = t->count;
-        view.pitch = t->floats;
-    } else {
-        view.data += (size_t)f->row * t->floats; /* pitch 0: the same for all samples */
-    }
-    return view;
-}
-
 ldm_view ldm_frame_view(const ldm_frame *f, int value)
 {
     const ldm_program *p = f->program;
     const ldm_graph_value *v = &p->graph->values[value];
+    const ldm_keeping *k = &p->keeping[value];
     const ldm_place *place = &p->steps.places[value];
     ldm_view view = {.n = p->n, .h = v->h, .w = v->w, .c = v->c};
 
-    if (f->times && p->time_offsets[value] != LDM_NO_TIME)
-        return time_view(f, value);
+    if (f->filling && k->alone == LDM_DEPENDS_TIME)
+        return ldm_kept_view(p, f->filling, value, 0, f->filling->count);
+    if (f->cond.kept && k->alone == LDM_DEPENDS_COND && k->stored)
+        return ldm_kept_view(p, f->cond.kept, value, f->cond.row, p->n);
     view.pitch = (size_t)p->steps.buffers[place->buffer].c;
     if (f->arena)
         view.data = f->arena + p->plan.offsets[place->buffer] + place->offset;
+    return view;
+}
+
+ldm_view ldm_frame_vector(const ldm_frame *f, int value)
+{
+    ldm_view view;
+
+    if (!f->time.kept || f->program->keeping[value].alone != LDM_DEPENDS_TIME)
+        return ldm_frame_view(f, value);
+    view = ldm_kept_view(f->program, f->time.kept, value, f->time.row, f->program->n);
+    view.pitch = 0;
     return view;
 }
 
@@ -64,7 +63,7 @@ ldm_norm_args ldm_frame_norm(const ldm_frame *f, const ldm_step *s)
         };
     }
     if (s->vector >= 0) {
-        ldm_view v = ldm_frame_view(f, s->vector);
+        ldm_view v = ldm_frame_vector(f, s->vector);
 
         a.scale = v.data;
         a.shift = v.data ? v.data + a.x.c : NULL;
@@ -173,7 +172,7 @@ static void run_conv(const ldm_frame *f, const ldm_exec_ctx *ctx, int i, const l
     };
 
     if (s->vector >= 0) {
-        ldm_view v = ldm_frame_view(f, s->vector);
+        ldm_view v = ldm_frame_vector(f, s->vector);
 
         a.bias = v.data;
         a.bias_stride = v.pitch;
@@ -224,11 +223,11 @@ void ldm_frame_run(const ldm_frame *f, const ldm_exec_ctx *ctx, int i)
         b->add(b, ctx, &x, &r, &y);
         break;
     case LDM_STEP_ADD_VECTOR:
-        r = ldm_frame_view(f, s->vector);
+        r = ldm_frame_vector(f, s->vector);
         b->add_vector(b, ctx, &x, r.data, r.pitch, &y);
         break;
     case LDM_STEP_COPY:
-        y.data += s->k; /* the part of a concat that was not written in place */
+        y.data += s->channel; /* the part of a concat that was not written in place */
         y.c = x.c;
         b->copy(b, ctx, &x, &y);
         break;

@@ -27,7 +27,8 @@ typedef struct ldm_step {
     int residual;         /* CONV, ADD: value added; -1 for none */
     int vector;           /* CONV: per-sample bias (the convolution's own bias is folded into the
                              linear layer that makes it); NORM: scale and shift; -1 for none */
-    int k, v;             /* ATTENTION with separate inputs */
+    int k, v;             /* ATTENTION with separate inputs; -1 for none */
+    int channel;          /* COPY: the first channel of y that it writes */
     int parts[2];         /* NORM: the values that make up x; -1 for none */
     int affine;           /* NORM: the buffer of the factors and offsets that it makes instead of y;
                              -1: it makes y */
@@ -68,13 +69,23 @@ typedef struct ldm_steps {
 ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err);
 void ldm_steps_free(ldm_steps *s);
 
+/* Whether a value follows from the timestep alone (LDM_DEPENDS_TIME) or from the conditioning alone
+ * (LDM_DEPENDS_COND; also from nothing, like a constant of the network); 0: it takes more. */
+unsigned ldm_value_alone(const ldm_graph_value *v);
+
+/* The values that step i reads; at most LDM_STEP_READS. Returns how many. A convolution that took a
+ * norm over reads what the norm would have read. */
+enum { LDM_STEP_READS = 5 };
+int ldm_steps_reads(const ldm_steps *s, int i, int values[LDM_STEP_READS]);
+
 /* Gives the moments of what step i writes a buffer, if a norm reads it; slabs: those that the
  * step's convolution can tell, h 0 for none. The graph's feature gets none: UNET_SHALLOW, which is
- * given it, has no convolution that told them, and would round otherwise. */
+ * given it, has no convolution that told them, and would round otherwise. A value that can be kept
+ * between executions gets none either: the moments are not kept. */
 void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_slabs *slabs);
 
-/* Lets step i, a CONV, take over from the norm before it what that does with each value, if the
- * norm is there for it alone. */
+/* Lets step i, a CONV, take over from the norm before it what that does with each value, if nothing
+ * else reads the norm's result. */
 void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i);
 
 /* The convolution of a CONV step, for this graph's size. */

@@ -78,9 +78,6 @@ typedef struct ldm_bench_data {
 /* bench_layers.c: times every operation of `unet` in `rounds` evaluations. */
 ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *arena,
                             const float *x, const float *t, float *eps, ldm_error *err);
-/* Arithmetic of an operation, that of the simple ones counted too: per value 7 for a norm (mean,
- * variance, normalising), 4 for a SiLU, 1 for a sum, 0 for what only moves values. */
-double ldm_layer_flop(const ldm_step_info *info);
 
 /* bench_run.c: whole pictures, and the same with the cache in turn. */
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);

@@ -1,6 +1,4 @@
 /* Times of the UNet's operations, told by an observer between them. */
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "measure/bench.h"
@@ -9,22 +7,6 @@ typedef struct stopwatch {
     ldm_bench_data *b;
     double last;
 } stopwatch;
-
-double ldm_layer_flop(const ldm_step_info *info)
-{
-    const ldm_view *y = &info->y;
-    const double values = (double)y->n * y->h * y->w * y->c;
-
-    if (info->flop > 0)
-        return info->flop;
-    if (!strncmp(info->op, "norm", 4))
-        return values * (strcmp(info->op, "norm") ? 11 : 7);
-    if (!strcmp(info->op, "silu"))
-        return 4 * values;
-    if (!strncmp(info->op, "add", 3))
-        return values;
-    return 0;
-}
 
 static ldm_status see_layer(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
@@ -49,7 +31,7 @@ static ldm_status see_layer(void *ctx, const ldm_step_info *info, ldm_error *err
                           .c = info->y.c,
                           .h = info->y.h,
                           .w = info->y.w,
-                          .flop = ldm_layer_flop(info),
+                          .flop = info->flop,
                           .bytes = info->bytes,
                           .seconds = took};
     s->last = ldm_seconds();

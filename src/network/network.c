@@ -387,21 +387,3 @@ int ldm_graph_input(const ldm_graph *g, const char *name)
     }
     return -1;
 }
-
-double ldm_graph_flop(const ldm_graph *g)
-{
-    double flop = 0;
-    int i;
-
-    for (i = 0; i < g->node_count; i++) {
-        const ldm_node *n = &g->nodes[i];
-        const ldm_graph_value *in = &g->values[n->in[0]], *out = &g->values[n->out];
-        double pixels = (double)out->h * out->w;
-
-        if (n->op == LDM_OP_CONV || n->op == LDM_OP_LINEAR)
-            flop += 2.0 * pixels * out->c * in->c * n->kernel * n->kernel;
-        else if (n->op == LDM_OP_ATTENTION)
-            flop += 4.0 * pixels * pixels * out->c;
-    }
-    return flop;
-}

@@ -95,33 +95,34 @@ static size_t channel(const ldm_node *n, int c, int part, int head, int d)
 static void attention(const naive *x, const ldm_node *n)
 {
     const ldm_graph_value *o = spec_of(x, n->out);
+    const ldm_graph_value *other = spec_of(x, n->in[n->in[1] >= 0]);
     const float *q = x->values[n->in[0]];
     const float *k = n->in[1] >= 0 ? x->values[n->in[1]] : q;
     const float *v = n->in[2] >= 0 ? x->values[n->in[2]] : q;
     float *out = x->values[n->out];
-    size_t hw = (size_t)o->h * (size_t)o->w, i, j;
-    double *p = malloc(hw * sizeof *p);
+    size_t hw = (size_t)o->h * (size_t)o->w, keys = (size_t)other->h * (size_t)other->w, i, j;
+    double *p = malloc(keys * sizeof *p);
     int head, d;
 
     for (head = 0; p && head < n->heads; head++) {
         for (i = 0; i < hw; i++) {
             double top = -1e300, sum = 0;
 
-            for (j = 0; j < hw; j++) {
+            for (j = 0; j < keys; j++) {
                 p[j] = 0;
                 for (d = 0; d < n->head_dim; d++)
                     p[j] += (double)q[channel(n, o->c, 0, head, d) * hw + i] *
-                            k[channel(n, o->c, 1, head, d) * hw + j];
+                            k[channel(n, o->c, 1, head, d) * keys + j];
                 p[j] /= sqrt(n->head_dim);
                 top = p[j] > top ? p[j] : top;
             }
-            for (j = 0; j < hw; j++)
+            for (j = 0; j < keys; j++)
                 sum += p[j] = exp(p[j] - top);
             for (d = 0; d < n->head_dim; d++) {
                 double y = 0;
 
-                for (j = 0; j < hw; j++)
-                    y += p[j] / sum * v[channel(n, o->c, 2, head, d) * hw + j];
+                for (j = 0; j < keys; j++)
+                    y += p[j] / sum * v[channel(n, o->c, 2, head, d) * keys + j];
                 out[(size_t)(head * n->head_dim + d) * hw + i] = (float)y;
             }
         }
@@ -216,8 +217,21 @@ static void embed(const naive *x, const ldm_node *n)
     }
 }
 
-float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights, const float *in,
-                 float t)
+/* Copies one sample of an input's array to its value, [c][h][w]. */
+static void take(const naive *x, const ldm_input *in, const float *data, int sample)
+{
+    const ldm_graph_value *v = spec_of(x, in->value);
+    const size_t pixels = (size_t)v->h * (size_t)v->w, c = (size_t)v->c, numel = c * pixels;
+    float *to = x->values[in->value];
+    size_t i;
+
+    data += (size_t)sample * numel;
+    for (i = 0; i < numel; i++)
+        to[i] = in->channels_last ? data[i % pixels * c + i / pixels] : data[i];
+}
+
+float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights,
+                 const ldm_named_array *inputs, int sample)
 {
     naive x = {g, weights, calloc((size_t)g->value_count, sizeof *x.values)};
     float *out;
@@ -230,11 +244,13 @@ float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights
         if (!x.values[i])
             abort();
     }
-    i = ldm_graph_input(g, "x");
-    memcpy(x.values[i], in, numel_of(&x, i) * sizeof *in);
-    i = ldm_graph_input(g, "t");
-    if (i >= 0)
-        x.values[i][0] = t;
+    for (i = 0; i < g->input_count; i++) {
+        const ldm_named_array *a = inputs;
+
+        while (strcmp(a->name, g->inputs[i].name))
+            a++;
+        take(&x, &g->inputs[i], a->data, sample);
+    }
     for (i = 0; i < g->node_count; i++) {
         const ldm_node *n = &g->nodes[i];
 

@@ -3,11 +3,11 @@
 #ifndef LDM_TESTS_NAIVE_H
 #define LDM_TESTS_NAIVE_H
 
-#include "network/network.h"
+#include "exec/exec.h"
 
-/* weights: one array per tensor of the network. in: [C][H][W]; t: the timestep. Returns the output
- * [C'][H'][W'] in fresh memory (free). */
-float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights, const float *in,
-                 float t);
+/* weights: one array per tensor of the network. inputs: as of ldm_execution, of which sample number
+ * `sample` is computed. Returns the output [C'][H'][W'] in fresh memory (free). */
+float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights,
+                 const ldm_named_array *inputs, int sample);
 
 #endif
