@@ -1,4 +1,4 @@
-/* The algorithms of a convolution, as conv.c (which chooses) and winograd.c share them. */
+/* What conv.c, which chooses an algorithm, and the algorithms share. */
 #ifndef LDM_CPU_CONV_IMPL_H
 #define LDM_CPU_CONV_IMPL_H
 
@@ -26,7 +26,15 @@ static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
     return d->upsample && d->pad_top == 1 && d->pad_left == 1;
 }
 
-/* The slabs of which F(4,3) writes moments: rows of tiles, unless they are too long. */
+/* direct.c. Whether weights stay in the checkpoint's layout and are packed where they are used. */
+bool ldm_direct_packs_late(const ldm_conv_desc *d);
+size_t ldm_direct_scratch_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads);
+void ldm_direct_pack(const ldm_kernels *k, const ldm_conv_desc *d, const float *weights,
+                     float *packed, int task);
+void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                     const ldm_conv_args *a);
+
+/* winograd.c. The slabs of which F(4,3) writes moments: rows of tiles, unless they are too long. */
 ldm_slabs ldm_wino_slabs(const ldm_kernels *k, const ldm_conv_desc *d);
 /* Whether it takes inputs before they are normalised. */
 bool ldm_wino_normalises(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d, int threads);

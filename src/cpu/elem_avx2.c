@@ -1,11 +1,12 @@
-/* Statistics, SiLU, softmax, sums and nearest codebook entries with AVX2 and FMA; elem_ref.c says
- * what they mean. Tails are masked, so that every element goes through the same instructions. */
+/* elem.inc with AVX2 and FMA. */
 #include "cpu/kernels.h"
 
 #include <immintrin.h>
 #include <math.h>
 
-#define VQ_MAX_C 256
+typedef __m256 vec;
+typedef __m256i mask;
+typedef __m256 flags;
 
 static __m256i lanes(size_t n)
 {
@@ -37,67 +38,11 @@ static __m256 exp8(__m256 x)
     return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
 }
 
-static __m256 silu8(__m256 v)
+static __m256 silu(__m256 v)
 {
     const __m256 one = _mm256_set1_ps(1.0f);
 
     return _mm256_div_ps(v, _mm256_add_ps(one, exp8(_mm256_sub_ps(_mm256_setzero_ps(), v))));
-}
-
-/* The channels in blocks of 32, each kept in registers over all pixels. max(0, NaN) is NaN. */
-void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
-                      float *deviation)
-{
-    const __m256 share = _mm256_set1_ps(1.0f / (float)pixels), zero = _mm256_setzero_ps();
-    size_t j, p;
-    int v;
-
-    for (j = 0; j < c; j += 32) {
-        __m256 first[4], sum[4], square[4];
-        __m256i m[4];
-
-        for (v = 0; v < 4; v++) {
-            const size_t at = j + 8 * (size_t)v;
-
-            m[v] = lanes(at < c ? c - at : 0);
-            first[v] = _mm256_maskload_ps(x + at, m[v]);
-            sum[v] = square[v] = zero;
-        }
-        for (p = 1; p < pixels; p++) {
-            for (v = 0; v < 4; v++) {
-                const float *at = x + p * pitch + j + 8 * v;
-                const __m256 d = _mm256_sub_ps(_mm256_maskload_ps(at, m[v]), first[v]);
-
-                sum[v] = _mm256_add_ps(sum[v], d);
-                square[v] = _mm256_fmadd_ps(d, d, square[v]);
-            }
-        }
-        for (v = 0; v < 4; v++) {
-            const __m256 mid = _mm256_mul_ps(sum[v], share);
-            const __m256 rest = _mm256_fnmadd_ps(sum[v], mid, square[v]);
-
-            _mm256_maskstore_ps(mean + j + 8 * v, m[v], _mm256_add_ps(first[v], mid));
-            _mm256_maskstore_ps(deviation + j + 8 * v, m[v], _mm256_max_ps(zero, rest));
-        }
-    }
-}
-
-void ldm_affine_avx2(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
-                     size_t c, const float *a, const float *b, bool silu)
-{
-    size_t p, j;
-
-    for (p = 0; p < pixels; p++, x += x_pitch, y += y_pitch) {
-        for (j = 0; j < c; j += 8) {
-            const __m256i m = lanes(c - j);
-            __m256 v = _mm256_maskload_ps(x + j, m);
-
-            v = _mm256_fmadd_ps(v, _mm256_maskload_ps(a + j, m), _mm256_maskload_ps(b + j, m));
-            if (silu)
-                v = silu8(v);
-            _mm256_maskstore_ps(y + j, m, v);
-        }
-    }
 }
 
 static float reduce(__m256 v, bool max)
@@ -130,136 +75,29 @@ static __m256 power2(__m256 x)
     return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
 }
 
-float ldm_softmax_avx2(float *row, size_t n, float scale)
-{
-    const __m256 low = _mm256_set1_ps(-INFINITY), factor = _mm256_set1_ps(scale * 0x1.715476p+0f);
-    __m256 max[4] = {low, low, low, low}, sum = _mm256_setzero_ps(), offset;
-    size_t i, j;
-
-    for (i = 0; i + 32 <= n; i += 32) {
-        for (j = 0; j < 4; j++)
-            max[j] = _mm256_max_ps(max[j], _mm256_loadu_ps(row + i + 8 * j));
-    }
-    for (; i < n; i += 8) {
-        const __m256i m = lanes(n - i);
-        __m256 v = _mm256_maskload_ps(row + i, m);
-
-        max[0] = _mm256_max_ps(max[0], _mm256_blendv_ps(low, v, _mm256_castsi256_ps(m)));
-    }
-    max[0] = _mm256_max_ps(_mm256_max_ps(max[0], max[1]), _mm256_max_ps(max[2], max[3]));
-    /* The error of this product is the same for the whole row: it cancels in the division. */
-    offset = _mm256_mul_ps(_mm256_set1_ps(reduce(max[0], true)), factor);
-    for (i = 0; i + 8 <= n; i += 8) {
-        __m256 v = power2(_mm256_fmsub_ps(_mm256_loadu_ps(row + i), factor, offset));
-
-        _mm256_storeu_ps(row + i, v);
-        sum = _mm256_add_ps(sum, v);
-    }
-    if (i < n) {
-        const __m256i m = lanes(n - i);
-        __m256 v = _mm256_fmsub_ps(_mm256_maskload_ps(row + i, m), factor, offset);
-
-        v = _mm256_and_ps(power2(v), _mm256_castsi256_ps(m));
-        _mm256_maskstore_ps(row + i, m, v);
-        sum = _mm256_add_ps(sum, v);
-    }
-    return reduce(sum, false);
-}
-
-void ldm_silu_avx2(const float *x, float *y, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i += 8) {
-        const __m256i m = lanes(n - i);
-
-        _mm256_maskstore_ps(y + i, m, silu8(_mm256_maskload_ps(x + i, m)));
-    }
-}
-
-void ldm_add_avx2(const float *a, const float *b, float *y, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i += 8) {
-        const __m256i m = lanes(n - i);
-
-        _mm256_maskstore_ps(
-            y + i, m, _mm256_add_ps(_mm256_maskload_ps(a + i, m), _mm256_maskload_ps(b + i, m)));
-    }
-}
-
-void ldm_multiply_avx2(float *y, size_t n, float s)
-{
-    size_t i;
-
-    for (i = 0; i < n; i += 8) {
-        const __m256i m = lanes(n - i);
-
-        _mm256_maskstore_ps(y + i, m,
-                            _mm256_mul_ps(_mm256_maskload_ps(y + i, m), _mm256_set1_ps(s)));
-    }
-}
-
-void ldm_mean4_avx2(const float *a, const float *b, const float *c, const float *d, float *y,
-                    size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i += 8) {
-        const __m256i m = lanes(n - i);
-        __m256 v = _mm256_add_ps(_mm256_maskload_ps(a + i, m), _mm256_maskload_ps(b + i, m));
-
-        v = _mm256_add_ps(v, _mm256_maskload_ps(c + i, m));
-        v = _mm256_add_ps(v, _mm256_maskload_ps(d + i, m));
-        _mm256_maskstore_ps(y + i, m, _mm256_mul_ps(v, _mm256_set1_ps(0.25f)));
-    }
-}
-
-/* Eight pixels side by side; see ldm_vq_avx512. */
-void ldm_vq_avx2(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
-                 int entries, int64_t *indices)
-{
-    _Alignas(32) float zt[VQ_MAX_C * 8];
-    size_t p, k;
-    int i, j;
-
-    if (c > VQ_MAX_C) { /* no model has such a code; not worth a kernel */
-        ldm_vq_ref(z, pitch, pixels, c, codebook, entries, indices);
-        return;
-    }
-    for (p = 0; p < pixels; p += 8) {
-        const int count = pixels - p < 8 ? (int)(pixels - p) : 8;
-        __m256 zz = _mm256_setzero_ps(), best = zz, at = zz;
-        _Alignas(32) int32_t result[8];
-        const float *e = codebook;
-
-        for (k = 0; k < c; k++) {
-            __m256 v;
-
-            for (i = 0; i < 8; i++)
-                zt[k * 8 + (size_t)i] = i < count ? z[(p + (size_t)i) * pitch + k] : 0.0f;
-            v = _mm256_load_ps(zt + k * 8);
-            zz = _mm256_add_ps(zz, _mm256_mul_ps(v, v));
-        }
-        for (j = 0; j < entries; j++, e += c) {
-            __m256 ee = _mm256_setzero_ps(), ze = ee, d, less;
-
-            for (k = 0; k < c; k++) {
-                __m256 ev = _mm256_broadcast_ss(e + k);
-
-                ee = _mm256_add_ps(ee, _mm256_mul_ps(ev, ev));
-                ze = _mm256_add_ps(ze, _mm256_mul_ps(_mm256_load_ps(zt + k * 8), ev));
-            }
-            d = _mm256_sub_ps(_mm256_add_ps(zz, ee), _mm256_mul_ps(_mm256_set1_ps(2.0f), ze));
-            less = _mm256_cmp_ps(d, best, _CMP_LT_OQ);
-            if (j == 0)
-                less = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
-            best = _mm256_blendv_ps(best, d, less);
-            at = _mm256_blendv_ps(at, _mm256_castsi256_ps(_mm256_set1_epi32(j)), less);
-        }
-        _mm256_store_si256((__m256i *)(void *)result, _mm256_castps_si256(at));
-        for (i = 0; i < count; i++)
-            indices[p + (size_t)i] = result[i];
-    }
-}
+#define WIDTH 8
+#define LANES(n) lanes(n)
+#define LOAD(p) _mm256_loadu_ps(p)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define LOAD_MASK(p, m) _mm256_maskload_ps(p, m)
+#define LOAD_OR(v, p, m) _mm256_blendv_ps(v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m))
+#define STORE_MASK(p, m, v) _mm256_maskstore_ps(p, m, v)
+#define SET(x) _mm256_set1_ps(x)
+#define ZERO _mm256_setzero_ps()
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define SUB(a, b) _mm256_sub_ps(a, b)
+#define MUL(a, b) _mm256_mul_ps(a, b)
+#define MAX(a, b) _mm256_max_ps(a, b)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define FMSUB(a, b, c) _mm256_fmsub_ps(a, b, c)
+#define FNMADD(a, b, c) _mm256_fnmadd_ps(a, b, c)
+#define KEEP(v, m) _mm256_and_ps(v, _mm256_castsi256_ps(m))
+#define LARGEST(v) reduce(v, true)
+#define SUM(v) reduce(v, false)
+#define LESS(a, b) _mm256_cmp_ps(a, b, _CMP_LT_OQ)
+#define EVERY _mm256_castsi256_ps(_mm256_set1_epi32(-1))
+#define CHOOSE(a, b, f) _mm256_blendv_ps(a, b, f)
+#define SET_BITS(j) _mm256_castsi256_ps(_mm256_set1_epi32(j))
+#define STORE_BITS(p, v) _mm256_store_si256((__m256i *)(void *)(p), _mm256_castps_si256(v))
+#define NAME(kernel) ldm_##kernel##_avx2
+#include "cpu/elem.inc"

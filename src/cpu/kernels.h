@@ -157,69 +157,37 @@ extern const ldm_kernels ldm_kernels_avx2;
 extern const ldm_kernels ldm_kernels_avx512;
 #endif
 
+/* The kernels of those tables, one file per concern and instruction set. */
 #define LDM_WINO_TRANSFORMS(size, isa)                                                             \
     void ldm_wino_input##size##_##isa(const float *const *pixels, size_t c, float *v,              \
                                       size_t v_stride);                                            \
     void ldm_wino_output##size##_##isa(const float *m, size_t m_stride, const ldm_wino_out *o);    \
     void ldm_wino_filter##size##_##isa(const float *g, size_t channels, size_t nr, float *u,       \
                                        size_t u_stride);
-#define LDM_WINO_KERNELS(isa)                                                                      \
+#define LDM_DECLARE_KERNELS(isa)                                                                   \
+    void ldm_tile_##isa(const ldm_tile *t, int mr);                                                \
+    void ldm_strip_##isa(const ldm_strip *t);                                                      \
+    void ldm_pack_##isa(const ldm_pack *p);                                                        \
+    void ldm_moments_##isa(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,     \
+                           float *deviation);                                                      \
+    void ldm_affine_##isa(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels, \
+                          size_t c, const float *a, const float *b, bool silu);                    \
+    float ldm_softmax_##isa(float *row, size_t n, float scale);                                    \
+    void ldm_silu_##isa(const float *x, float *y, size_t n);                                       \
+    void ldm_add_##isa(const float *a, const float *b, float *y, size_t n);                        \
+    void ldm_multiply_##isa(float *y, size_t n, float s);                                          \
+    void ldm_mean4_##isa(const float *a, const float *b, const float *c, const float *d, float *y, \
+                         size_t n);                                                                \
+    void ldm_vq_##isa(const float *z, size_t pitch, size_t pixels, size_t c,                       \
+                      const float *codebook, int entries, int64_t *indices);                       \
     LDM_WINO_TRANSFORMS(2, isa)                                                                    \
     LDM_WINO_TRANSFORMS(4, isa)                                                                    \
     LDM_WINO_TRANSFORMS(_up2, isa)                                                                 \
     LDM_WINO_TRANSFORMS(_up4, isa)
 
-/* The pieces of those tables, one file per concern and instruction set. */
-void ldm_tile_ref(const ldm_tile *t, int mr);
-void ldm_strip_ref(const ldm_strip *t);
-void ldm_pack_ref(const ldm_pack *p);
-void ldm_moments_ref(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
-                     float *deviation);
-void ldm_affine_ref(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
-                    size_t c, const float *a, const float *b, bool silu);
-float ldm_softmax_ref(float *row, size_t n, float scale);
-void ldm_silu_ref(const float *x, float *y, size_t n);
-void ldm_add_ref(const float *a, const float *b, float *y, size_t n);
-void ldm_multiply_ref(float *y, size_t n, float s);
-void ldm_mean4_ref(const float *a, const float *b, const float *c, const float *d, float *y,
-                   size_t n);
-void ldm_vq_ref(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
-                int entries, int64_t *indices);
-LDM_WINO_KERNELS(ref)
-
-void ldm_tile_avx2(const ldm_tile *t, int mr);
-void ldm_strip_avx2(const ldm_strip *t);
-void ldm_pack_avx2(const ldm_pack *p);
-void ldm_moments_avx2(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
-                      float *deviation);
-void ldm_affine_avx2(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
-                     size_t c, const float *a, const float *b, bool silu);
-float ldm_softmax_avx2(float *row, size_t n, float scale);
-void ldm_silu_avx2(const float *x, float *y, size_t n);
-void ldm_add_avx2(const float *a, const float *b, float *y, size_t n);
-void ldm_multiply_avx2(float *y, size_t n, float s);
-void ldm_mean4_avx2(const float *a, const float *b, const float *c, const float *d, float *y,
-                    size_t n);
-void ldm_vq_avx2(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
-                 int entries, int64_t *indices);
-LDM_WINO_KERNELS(avx2)
-
-void ldm_tile_avx512(const ldm_tile *t, int mr);
-void ldm_strip_avx512(const ldm_strip *t);
-void ldm_pack_avx512(const ldm_pack *p);
-void ldm_moments_avx512(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
-                        float *deviation);
-void ldm_affine_avx512(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels,
-                       size_t c, const float *a, const float *b, bool silu);
-float ldm_softmax_avx512(float *row, size_t n, float scale);
-void ldm_silu_avx512(const float *x, float *y, size_t n);
-void ldm_add_avx512(const float *a, const float *b, float *y, size_t n);
-void ldm_multiply_avx512(float *y, size_t n, float s);
-void ldm_mean4_avx512(const float *a, const float *b, const float *c, const float *d, float *y,
-                      size_t n);
-void ldm_vq_avx512(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
-                   int entries, int64_t *indices);
-LDM_WINO_KERNELS(avx512)
+LDM_DECLARE_KERNELS(ref)
+LDM_DECLARE_KERNELS(avx2)
+LDM_DECLARE_KERNELS(avx512)
 void ldm_wino_few_avx512(const ldm_wino_few *f);
 
 #endif

@@ -26,6 +26,7 @@
 #define FILTER_FLOATS (72 << 10) /* so do 288 KB of transformed filters */
 #define BLOCK_FLOATS (512 << 10) /* 2 MB of transformed inputs at a time */
 #define OWN_FLOATS (16 << 20)    /* or at most 64 MB where each worker has a block of its own */
+#define TASKS_A_WORKER 16        /* with so many, it doesn't matter if one has one more */
 #define MATRIX_PAD 80 /* floats between matrices: keeps them out of one set of the cache */
 
 typedef struct wino_job {
@@ -485,7 +486,11 @@ static size_t gcd(size_t a, size_t b)
 }
 
 /* Panels are handed out whole, or in as many parts as keep a worker's products in its cache. Where
- * they don't go round, the last few are cut finer: their filters are transformed more than once. */
+ * the panels are no multiple of the workers, the last few are cut finer, though their filters are
+ * then transformed once for each part.
+ *
+ * Example: 7 panels, 64 tiles, 2 workers. 7 units would leave one worker idle for the time of the
+ * last. So 6 panels stay whole and the seventh is cut into 2 parts of 32 tiles: 8 units. */
 static size_t split_units(wino_job *j)
 {
     const size_t rest = j->panels % j->threads, grains = j->count / j->grain;
@@ -494,7 +499,7 @@ static size_t split_units(wino_job *j)
     j->parts = j->rest_parts = ldm_ceil_div(grains, UNIT_TILES / j->grain);
     j->whole = j->panels;
     units = j->panels * j->parts;
-    if (rest && units % j->threads && units < 16 * j->threads) {
+    if (rest && units % j->threads && units < TASKS_A_WORKER * j->threads) {
         j->whole -= rest;
         j->rest_parts *= j->threads / gcd(rest, j->threads);
         if (j->rest_parts > grains)
@@ -503,8 +508,13 @@ static size_t split_units(wino_job *j)
     return j->whole * j->parts + (j->panels - j->whole) * j->rest_parts;
 }
 
-/* Where the pool's shares are equal, each begins with its whole panels and ends with its part of
- * the rest. */
+/* The pool gives each worker a run of numbers. Where the runs are equal, each begins with whole
+ * panels and ends with parts of the rest, so that all workers do the same.
+ *
+ * The example of split_units: worker 0 has the numbers 0 to 3, worker 1 has 4 to 7. A share is 4
+ * units, of which the head is 3 whole panels. Numbers 0, 1, 2 are panels 0, 1, 2, number 3 is the
+ * first part of panel 6; numbers 4, 5, 6 are panels 3, 4, 5, number 7 the second part of panel 6.
+ */
 static void unit_task(void *arg, size_t index, int worker)
 {
     const wino_job *j = arg;
@@ -558,7 +568,8 @@ void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv
     for (i = 0; i < j.blocks; i++) {
         j.first = split_tiles(&j, j.total, j.blocks, i);
         j.count = split_tiles(&j, j.total, j.blocks, i + 1) - j.first;
-        j.tasks = j.count < 16 * j.threads ? j.count : 16 * j.threads;
+        j.tasks = TASKS_A_WORKER * j.threads;
+        j.tasks = j.count < j.tasks ? j.count : j.tasks;
         ldm_pool_run(ctx->pool, j.tasks, input_task, &j);
         ldm_pool_run(ctx->pool, split_units(&j), unit_task, &j);
     }

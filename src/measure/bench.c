@@ -20,19 +20,6 @@ typedef struct bench {
     size_t arena_floats;
 } bench;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-ldm_spread ldm_spread_of(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return (ldm_spread){n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]), v[0], v[n - 1]};
-}
-
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;

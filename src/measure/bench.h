@@ -1,19 +1,24 @@
 /* Inside the room: what `ldm bench` measured. bench.c times the parts of a model, bench_layers.c
  * the operations of the UNet, bench_run.c whole pictures, bench_bf16.c bf16 beside f32,
- * bench_shapes.c the kernels alone; bench_report.c writes it down. */
+ * bench_shapes.c the kernels alone; bench_stat.c has the statistics, bench_report.c writes them
+ * down. */
 #ifndef LDM_MEASURE_BENCH_H
 #define LDM_MEASURE_BENCH_H
 
 #include "base/str.h"
 #include "engine/engine.h"
 
-/* Median, least and greatest of a few values. */
+/* bench_stat.c. Median, least and greatest of a few values. */
 typedef struct ldm_spread {
     double median, low, high;
 } ldm_spread;
 
-/* v is sorted. n above 0. */
+/* Sorts v; n is at least 1. */
 ldm_spread ldm_spread_of(double *v, int n);
+/* |got - want| / |want| */
+double ldm_relative_l2(const float *got, const float *want, size_t n);
+/* PSNR in dB over all bytes of two pictures of one size; infinite where they are the same. */
+double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other);
 
 /* One operation of the UNet. Strings are the program's. */
 typedef struct ldm_layer_time {
@@ -82,12 +87,8 @@ ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *a
 /* bench_run.c: whole pictures, and the same with the cache in turn. */
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);
 
-double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other);
-
 /* bench_bf16.c: opens the same model in f32 and sets b->f32. */
 ldm_status ldm_bench_bf16(ldm_bench_data *b, const ldm_model_options *opt, ldm_error *err);
-/* |got - want| / |want| */
-double ldm_relative_l2(const float *got, const float *want, size_t n);
 
 /* bench_shapes.c */
 ldm_status ldm_bench_shapes(ldm_bench_data *b, ldm_error *err);

@@ -8,20 +8,6 @@
 #include "measure/bench.h"
 #include "sample/rng.h"
 
-double ldm_relative_l2(const float *got, const float *want, size_t n)
-{
-    double diff = 0, norm = 0;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        const double e = want[i], d = got[i] - e;
-
-        diff += d * d;
-        norm += e * e;
-    }
-    return norm > 0 ? sqrt(diff / norm) : diff > 0 ? INFINITY : 0;
-}
-
 /* One of the two models at work on eps. */
 typedef struct side {
     const ldm_model *m;

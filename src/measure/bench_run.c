@@ -49,20 +49,6 @@ static ldm_status make_one(pictures *r, int i, ldm_error *err)
     return LDM_OK;
 }
 
-/* In dB over all bytes of the two pictures; infinite where they are the same. */
-double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other)
-{
-    size_t n = (size_t)exact->width * (size_t)exact->height * 3, i;
-    double sum = 0;
-
-    for (i = 0; i < n; i++) {
-        double d = (double)exact->rgb[i] - other->rgb[i];
-
-        sum += d * d;
-    }
-    return 10 * log10(255.0 * 255.0 * (double)n / sum);
-}
-
 static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error *err)
 {
     ldm_run_info info;

@@ -1,0 +1,345 @@
+/* Direct convolution as an indirect matrix product. The rows of A are not gathered: a table of
+ * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
+ * where the tap lies outside. Stride, padding and upsampling are nothing but another table. With a
+ * kernel of 1 the rows are the pixels as they lie, and no table is needed; large weights, too, stay
+ * as they lie in the checkpoint, and each task packs what it needs of them, which takes 3 to 9 % of
+ * its time but no memory.
+ *
+ * A task is a block of pixels by one panel of nr output channels. It walks the panel in segments
+ * that stay in the first-level cache, and for each segment all tiles of the block; the sums in
+ * between wait in scratch. The input channels are cut into chunks, outermost, so that the slice of
+ * the input which all taps share stays in the second-level cache. Per output the order of terms is
+ * chunk, tap, channel: the same for every split. */
+#include <string.h>
+
+#include "cpu/conv_impl.h"
+
+#define LATE_FLOATS (1 << 20) /* 4 MB */
+
+typedef struct conv_job {
+    const ldm_kernels *kernels;
+    const ldm_conv_desc *desc;
+    const ldm_conv_args *args;
+    const float *zeros;
+    float *worker_scratch;
+    size_t worker_floats;
+
+    size_t taps, chunks, chunk_len, panels;
+    size_t units, unit_pixels; /* runs of output pixels that share a bias */
+    size_t blocks;             /* of pixels, per unit */
+    size_t panel_group;        /* panels per task */
+    bool panel_major;          /* consecutive tasks share the panel, not the pixels */
+    bool as_they_lie;          /* output pixel i is made of input pixel i alone */
+} conv_job;
+
+static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_ceil_div((size_t)d->cin, (size_t)k->chunk);
+}
+
+static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
+}
+
+/* Large weights of a kernel of 1 stay as they are: what is packed at load is memory of our own,
+ * whose first touch takes longer than all else on a machine that is short of it, and packing what
+ * is not large takes too much of an evaluation where many pixels' blocks each do it. */
+bool ldm_direct_packs_late(const ldm_conv_desc *d)
+{
+    return d->kernel == 1 && (size_t)d->cin * (size_t)d->cout >= LATE_FLOATS;
+}
+
+/* A chunk of a panel's weights, where they are packed late. */
+static size_t late_floats(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_direct_packs_late(d) ? chunk_length(k, d) * (size_t)k->nr : 0;
+}
+
+/* Partial sums, then weights that are packed late, then the pointer table. */
+static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    size_t pixels = (size_t)k->block_pixels, taps = (size_t)(d->kernel * d->kernel);
+    size_t pointers = pixels * taps * sizeof(float *) / sizeof(float);
+
+    return ldm_round_up(pixels * (size_t)k->nr + late_floats(k, d) + pointers, 16);
+}
+
+size_t ldm_direct_scratch_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads)
+{
+    return ldm_conv_zero_floats(d) + (size_t)threads * worker_floats(k, d);
+}
+
+void ldm_direct_pack(const ldm_kernels *k, const ldm_conv_desc *d, const float *weights,
+                     float *packed, int task)
+{
+    const size_t row = (size_t)(d->kernel * d->kernel) * (size_t)d->cin;
+    const int left = d->cout - task * k->nr;
+    const ldm_pack p = {
+        .src = weights + (size_t)task * (size_t)k->nr * row,
+        .src_stride = row,
+        .rows = left < k->nr ? left : k->nr,
+        .taps = d->kernel * d->kernel,
+        .cin = (size_t)d->cin,
+        .chunk_len = chunk_length(k, d),
+        .dst = packed + (size_t)task * (size_t)k->nr * row,
+        .stream = true,
+    };
+
+    k->pack(&p);
+}
+
+/* rows[tap * mr + i] for the mr output pixels from `pixel` (counted over all samples). */
+static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **rows)
+{
+    const ldm_conv_desc *d = job->desc;
+    const ldm_view *x = &job->args->x;
+    const size_t out_w = (size_t)d->out_w, plane = (size_t)d->out_h * out_w;
+    const int up = d->upsample ? 1 : 0, h = d->in_h << up, w = d->in_w << up;
+    int sample = (int)(pixel / plane);
+    int oy = (int)(pixel % plane / out_w), ox = (int)(pixel % out_w);
+    int i, ky, kx;
+
+    for (i = 0; i < mr; i++) {
+        const float *base = x->data + (size_t)sample * (size_t)x->h * (size_t)x->w * x->pitch;
+        const float **at = rows + i;
+
+        for (ky = 0; ky < d->kernel; ky++) {
+            const int iy = oy * d->stride + ky - d->pad_top;
+            const bool inside = iy >= 0 && iy < h;
+            const float *line = base + (inside ? (size_t)(iy >> up) * (size_t)x->w * x->pitch : 0);
+
+            for (kx = 0; kx < d->kernel; kx++, at += mr) {
+                const int ix = ox * d->stride + kx - d->pad_left;
+
+                *at =
+                    inside && ix >= 0 && ix < w ? line + (size_t)(ix >> up) * x->pitch : job->zeros;
+            }
+        }
+        if (++ox == d->out_w) {
+            ox = 0;
+            if (++oy == d->out_h) {
+                oy = 0;
+                sample++;
+            }
+        }
+    }
+}
+
+static int columns_of(const conv_job *job, size_t panel)
+{
+    const int nr = job->kernels->nr, left = job->desc->cout - (int)panel * nr;
+
+    return left < nr ? left : nr;
+}
+
+/* Where the panel's outputs for the pixels from `pixel` on go. */
+static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, float *partial)
+{
+    const ldm_conv_desc *d = job->desc;
+    const ldm_conv_args *a = job->args;
+    const size_t column = panel * (size_t)job->kernels->nr;
+    const size_t sample = pixel / ((size_t)d->out_h * (size_t)d->out_w);
+
+    return (ldm_tile_out){
+        .partial = partial,
+        .y = a->y.data + pixel * a->y.pitch + column,
+        .y_pitch = a->y.pitch,
+        .bias = a->bias ? a->bias + sample * a->bias_stride + column : NULL,
+        .residual = a->residual.data ? a->residual.data + pixel * a->residual.pitch + column : NULL,
+        .residual_pitch = a->residual.pitch,
+        .cols = columns_of(job, panel),
+    };
+}
+
+/* The n input channels from c on of a panel's weights; buffer: for where they are packed late. */
+static const float *weights_of(const conv_job *job, size_t panel, size_t c, size_t n, float *buffer)
+{
+    const ldm_kernels *k = job->kernels;
+    const size_t cin = (size_t)job->desc->cin, nr = (size_t)k->nr;
+
+    if (!ldm_direct_packs_late(job->desc))
+        return job->args->packed + (panel * cin + c) * job->taps * nr;
+    k->pack(&(ldm_pack){
+        .src = job->args->packed + panel * nr * cin + c,
+        .src_stride = cin,
+        .rows = columns_of(job, panel),
+        .taps = 1,
+        .cin = n,
+        .chunk_len = n,
+        .dst = buffer,
+    });
+    return buffer;
+}
+
+/* One panel over the `count` pixels from `pixel`, which share the bias; rows: their table. */
+static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t count,
+                      const float *const *rows, float *partial, float *buffer)
+{
+    const ldm_kernels *k = job->kernels;
+    const size_t nr = (size_t)k->nr, cin = (size_t)job->desc->cin;
+    const ldm_tile_out out = outputs_of(job, panel, pixel, partial);
+    const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
+    const size_t seg_taps = job->chunks > 1 || cin * 2 > (size_t)k->chunk ? 1
+                            : (size_t)k->chunk / cin < job->taps          ? (size_t)k->chunk / cin
+                                                                          : job->taps;
+    size_t chunk, tap, i, start, mr, ahead, pace;
+    ldm_tile t = {.out = out};
+
+    for (chunk = 0; chunk < job->chunks; chunk++) {
+        t.row_offset = chunk * job->chunk_len;
+        t.k = cin - t.row_offset < job->chunk_len ? cin - t.row_offset : job->chunk_len;
+        t.b = weights_of(job, panel, t.row_offset, t.k, buffer);
+        for (tap = 0; tap < job->taps; tap += seg_taps) {
+            t.taps = (int)(job->taps - tap < seg_taps ? job->taps - tap : seg_taps);
+            t.out.first = chunk == 0 && tap == 0;
+            t.out.last = chunk + 1 == job->chunks && tap + seg_taps >= job->taps;
+            ahead = (size_t)t.taps * t.k * nr;
+            pace = ahead / tiles.parts;
+            for (i = start = 0; i < tiles.parts; i++, start += mr) {
+                mr = ldm_cut_part(&tiles, i);
+                t.rows = rows + start * job->taps + tap * mr;
+                t.next = t.b + ahead + pace * i;
+                t.ahead = (ptrdiff_t)(mr * (size_t)job->desc->stride * job->args->x.pitch);
+                t.out.partial = out.partial + start * nr;
+                t.out.y = out.y + start * out.y_pitch;
+                t.out.residual = out.residual ? out.residual + start * out.residual_pitch : NULL;
+                k->tile(&t, (int)mr);
+            }
+            t.b += ahead;
+        }
+    }
+}
+
+/* The same without a table. While a panel is multiplied the next one is fetched, of which each
+ * chunk has a share: as it lies it is one piece of memory. */
+static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial,
+                      float *buffer)
+{
+    const ldm_kernels *k = job->kernels;
+    const ldm_view *x = &job->args->x;
+    const size_t nr = (size_t)k->nr, cin = (size_t)job->desc->cin;
+    const float *first = x->data + pixel * x->pitch;
+    ldm_strip s = {
+        .a_stride = x->pitch,
+        .rows = count,
+        .following = first,
+        .next = job->args->packed + (panel + 1) * nr * cin,
+        .pace = ldm_strip_pace(k, count, nr),
+        .out = outputs_of(job, panel, pixel, partial),
+    };
+    size_t c;
+
+    for (c = 0; c < cin; c += s.k) {
+        s.k = cin - c < job->chunk_len ? cin - c : job->chunk_len;
+        s.out.first = c == 0;
+        s.out.last = c + s.k == cin;
+        s.a = s.following;
+        s.following = s.out.last ? first : s.a + s.k;
+        s.b = weights_of(job, panel, c, s.k, buffer);
+        k->strip(&s);
+        s.next += s.k * nr;
+    }
+}
+
+static void conv_task(void *arg, size_t index, int worker)
+{
+    const conv_job *job = arg;
+    const ldm_kernels *k = job->kernels;
+    const size_t groups = ldm_ceil_div(job->panels, job->panel_group);
+    const size_t parts = job->units * job->blocks;
+    const size_t part = job->panel_major ? index % parts : index / groups;
+    const size_t group = job->panel_major ? index / parts : index % groups;
+    const size_t unit = part / job->blocks, block = part % job->blocks;
+    const size_t begin = ldm_split(job->unit_pixels, job->blocks, block);
+    const size_t count = ldm_split(job->unit_pixels, job->blocks, block + 1) - begin;
+    const size_t pixel = unit * job->unit_pixels + begin;
+    const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
+    float *partial = job->worker_scratch + (size_t)worker * job->worker_floats;
+    float *buffer = partial + k->block_pixels * k->nr;
+    const float **rows = (const float **)(void *)(buffer + late_floats(k, job->desc));
+    size_t i, start, mr, panel, end;
+
+    for (i = start = 0; i < tiles.parts && !job->as_they_lie; i++, start += mr) {
+        mr = ldm_cut_part(&tiles, i);
+        fill_rows(job, pixel + start, (int)mr, rows + start * job->taps);
+    }
+    panel = group * job->panel_group;
+    end = panel + job->panel_group < job->panels ? panel + job->panel_group : job->panels;
+    for (; panel < end; panel++) {
+        if (job->as_they_lie)
+            run_strip(job, panel, pixel, count, partial, buffer);
+        else
+            run_panel(job, panel, pixel, count, rows, partial, buffer);
+    }
+}
+
+/* A task is a block of pixels by a group of panels. Pixels are cut into blocks until there are
+ * tasks enough that all workers end at about the same time: MANY_TASKS a worker, or FEW_TASKS if
+ * every worker gets as many. Where there are more than GROUPED_TASKS a worker, a task takes several
+ * panels, and its pixels' table of rows is made once for them.
+ *
+ * Examples with AVX-512 (panels of 32 channels, blocks of at most 384 pixels) and 2 workers:
+ *   16x16 pixels, 64 channels: 1 block x 2 panels are 2 tasks. 2, 3, 4 blocks give 4, 6, 8 tasks; 8
+ *     are 4 a worker, so the 256 pixels are cut into 4 blocks of 64.
+ *   256x256 pixels, 128 channels: 171 blocks x 4 panels are 684 tasks. 684 / 64 is 10, there are 4
+ *     panels, so a task takes all of them: 171 tasks. */
+enum { FEW_TASKS = 4, MANY_TASKS = 16, GROUPED_TASKS = 32 };
+
+static void split_work(conv_job *job, int threads)
+{
+    const size_t workers = (size_t)threads, min_block = 2 * (size_t)job->kernels->mr;
+    const size_t most = ldm_ceil_div(job->unit_pixels, min_block);
+    size_t tasks, parts, input, weights, block = (size_t)job->kernels->block_pixels;
+
+    job->blocks = ldm_ceil_div(job->unit_pixels, block);
+    if (workers > 1) {
+        while (job->blocks < most) {
+            tasks = job->units * job->blocks * job->panels;
+            if (tasks >= MANY_TASKS * workers ||
+                (tasks >= FEW_TASKS * workers && tasks % workers == 0))
+                break;
+            job->blocks++;
+        }
+    }
+    /* What is read again: the weights for each block, or the input for each panel. */
+    parts = job->units * job->blocks;
+    input = (size_t)job->args->x.n * (size_t)job->desc->in_h * (size_t)job->desc->in_w;
+    weights = job->taps * (size_t)job->desc->cout;
+    job->panel_major = weights * parts > input * job->panels;
+    tasks = job->units * job->blocks * job->panels;
+    job->panel_group = 1;
+    if (!job->panel_major && tasks > GROUPED_TASKS * workers) {
+        const size_t group = tasks / (GROUPED_TASKS * workers);
+
+        job->panel_group = group < job->panels ? group : job->panels;
+    }
+}
+
+void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
+                     const ldm_conv_args *a)
+{
+    const ldm_conv_desc *d = &plan->desc;
+    const size_t plane = (size_t)d->out_h * (size_t)d->out_w, n = (size_t)a->x.n;
+    conv_job job = {
+        .kernels = k,
+        .desc = d,
+        .args = a,
+        .zeros = ctx->scratch,
+        .worker_scratch = ctx->scratch + ldm_conv_zero_floats(d),
+        .worker_floats = worker_floats(k, d),
+        .taps = (size_t)(d->kernel * d->kernel),
+        .chunks = chunk_count(k, d),
+        .chunk_len = chunk_length(k, d),
+        .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),
+        .units = a->bias && a->bias_stride ? n : 1,
+        .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,
+        .as_they_lie = d->kernel == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
+                       !d->upsample && d->in_h == d->out_h && d->in_w == d->out_w,
+    };
+
+    memset(ctx->scratch, 0, ldm_conv_zero_floats(d) * sizeof(float));
+    split_work(&job, ctx->threads);
+    ldm_pool_run(ctx->pool, job.units * job.blocks * ldm_ceil_div(job.panels, job.panel_group),
+                 conv_task, &job);
+}

@@ -1,0 +1,45 @@
+/* Statistics of measurements: spread, distance of arrays, distance of pictures. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "measure/bench.h"
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+ldm_spread ldm_spread_of(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return (ldm_spread){n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]), v[0], v[n - 1]};
+}
+
+double ldm_relative_l2(const float *got, const float *want, size_t n)
+{
+    double diff = 0, norm = 0;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        const double e = want[i], d = got[i] - e;
+
+        diff += d * d;
+        norm += e * e;
+    }
+    return norm > 0 ? sqrt(diff / norm) : diff > 0 ? INFINITY : 0;
+}
+
+double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other)
+{
+    size_t n = (size_t)exact->width * (size_t)exact->height * 3, i;
+    double sum = 0;
+
+    for (i = 0; i < n; i++) {
+        double d = (double)exact->rgb[i] - other->rgb[i];
+
+        sum += d * d;
+    }
+    return 10 * log10(255.0 * 255.0 * (double)n / sum);
+}
