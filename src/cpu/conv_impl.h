@@ -19,8 +19,8 @@ static inline size_t ldm_conv_zero_floats(const ldm_conv_desc *d)
     return ldm_round_up((size_t)d->cin, 16);
 }
 
-/* Whether Winograd takes its input as it is before the convolution enlarges it: wherever tiles
- * begin between two pairs of equal inputs. */
+/* Whether Winograd reads the input before the convolution enlarges it: it can where each tile
+ * begins between two pairs of equal pixels. */
 static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
 {
     return d->upsample && d->pad_top == 1 && d->pad_left == 1;
@@ -36,7 +36,7 @@ void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_co
 
 /* winograd.c. The slabs of which F(4,3) writes moments: rows of tiles, unless they are too long. */
 ldm_slabs ldm_wino_slabs(const ldm_kernels *k, const ldm_conv_desc *d);
-/* Whether it takes inputs before they are normalised. */
+/* Whether Winograd normalises its input itself. */
 bool ldm_wino_normalises(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d, int threads);
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
                                int threads);

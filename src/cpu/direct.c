@@ -1,15 +1,15 @@
 /* Direct convolution as an indirect matrix product. The rows of A are not gathered: a table of
  * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
- * where the tap lies outside. Stride, padding and upsampling are nothing but another table. With a
- * kernel of 1 the rows are the pixels as they lie, and no table is needed; large weights, too, stay
- * as they lie in the checkpoint, and each task packs what it needs of them, which takes 3 to 9 % of
- * its time but no memory.
+ * where the tap lies outside. Stride, padding and upsampling only change the table. With a kernel
+ * of 1 the rows are the pixels themselves and no table is needed. Large weights of a kernel of 1
+ * are not packed at load: each task packs what it needs of them, which takes 3 to 9 % of its time
+ * but no memory.
  *
- * A task is a block of pixels by one panel of nr output channels. It walks the panel in segments
- * that stay in the first-level cache, and for each segment all tiles of the block; the sums in
- * between wait in scratch. The input channels are cut into chunks, outermost, so that the slice of
- * the input which all taps share stays in the second-level cache. Per output the order of terms is
- * chunk, tap, channel: the same for every split. */
+ * A task is a block of pixels by one panel of nr output channels. It goes through the panel in
+ * segments that stay in the first-level cache, and through all tiles of the block for each segment;
+ * the sums wait in scratch from one segment to the next. The outermost loop goes over chunks of
+ * input channels, so that the part of the input which all taps share stays in the second-level
+ * cache. Per output the order of terms is chunk, tap, channel, whatever the split. */
 #include <string.h>
 
 #include "cpu/conv_impl.h"
@@ -42,9 +42,10 @@ static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
     return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
 }
 
-/* Large weights of a kernel of 1 stay as they are: what is packed at load is memory of our own,
- * whose first touch takes longer than all else on a machine that is short of it, and packing what
- * is not large takes too much of an evaluation where many pixels' blocks each do it. */
+/* Large weights of a kernel of 1 are packed where they are used. Packed at load they would be
+ * memory of our own, whose first touch takes longer than all else on a machine that is short of
+ * memory. Small ones are packed at load: each block of pixels packs again, which would take too
+ * much of an evaluation. */
 bool ldm_direct_packs_late(const ldm_conv_desc *d)
 {
     return d->kernel == 1 && (size_t)d->cin * (size_t)d->cout >= LATE_FLOATS;
@@ -133,7 +134,7 @@ static int columns_of(const conv_job *job, size_t panel)
     return left < nr ? left : nr;
 }
 
-/* Where the panel's outputs for the pixels from `pixel` on go. */
+/* Where the panel's outputs go for the pixels that begin at `pixel`. */
 static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, float *partial)
 {
     const ldm_conv_desc *d = job->desc;
@@ -152,7 +153,8 @@ static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, 
     };
 }
 
-/* The n input channels from c on of a panel's weights; buffer: for where they are packed late. */
+/* The weights of n input channels of a panel, from channel c on. buffer: where they go if they are
+ * packed late. */
 static const float *weights_of(const conv_job *job, size_t panel, size_t c, size_t n, float *buffer)
 {
     const ldm_kernels *k = job->kernels;
@@ -172,7 +174,8 @@ static const float *weights_of(const conv_job *job, size_t panel, size_t c, size
     return buffer;
 }
 
-/* One panel over the `count` pixels from `pixel`, which share the bias; rows: their table. */
+/* One panel for `count` pixels from `pixel` on, which share the bias. rows: their table of
+ * pointers. */
 static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t count,
                       const float *const *rows, float *partial, float *buffer)
 {
@@ -211,8 +214,8 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
     }
 }
 
-/* The same without a table. While a panel is multiplied the next one is fetched, of which each
- * chunk has a share: as it lies it is one piece of memory. */
+/* The same without a table of rows. While one panel is multiplied, the next is fetched from memory,
+ * where it is one piece: each chunk fetches its share. */
 static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial,
                       float *buffer)
 {

@@ -1,4 +1,5 @@
-/* The tables of kernels and the backends made of them; nothing else in ldm knows which exist. */
+/* The tables of kernels, and the backends made of them. No other file of ldm knows which
+ * instruction sets there are. */
 #include "cpu/cpu.h"
 
 #include <stdio.h>
@@ -72,8 +73,8 @@ BACKEND(avx2, avx2, "avx2", NULL, 0);
 KERNELS(avx512, 10, 32, 256, 384, ldm_wino_few_avx512);
 BACKEND(avx512, avx512, "avx512", NULL, 0);
 #if defined(LDM_ONEDNN)
-/* What two processors reach beside f32: VDPBF16PS does twice the work (Zen 5), a tile product 16
- * times, of which memory leaves about half. */
+/* How much faster than f32 two processors are: VDPBF16PS does twice the work (Zen 5). A tile
+ * product of AMX does 16 times the work, but waits for memory half of the time. */
 BACKEND(avx512_bf16, avx512, "avx512", &ldm_onednn_conv, 2.4);
 BACKEND(avx512_amx, avx512, "avx512", &ldm_onednn_conv, 8);
 #endif

@@ -14,8 +14,8 @@ static __m256i lanes(size_t n)
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-/* exp as in elem_avx512.c; 2^n is made in the exponent field, so the argument is held where it is a
- * normal number: below -87.3 the result is 2^-126, above 88.3 it is 2^127. NaN stays. */
+/* exp by a polynomial and 2^n. 2^n is made in the exponent field, so x is limited to where it is a
+ * normal number: below -87.3 the result is 2^-126, above 88.3 it is 2^127. A NaN stays one. */
 static __m256 exp8(__m256 x)
 {
     __m256 n, r, p;
@@ -57,7 +57,7 @@ static float reduce(__m256 v, bool max)
     return r;
 }
 
-/* 2^x for x <= 0 as in elem_avx512.c; below -126 the result is 2^-126. */
+/* 2^x for x <= 0; below -126 the result is 2^-126. */
 static __m256 power2(__m256 x)
 {
     const __m256 at = _mm256_max_ps(_mm256_set1_ps(-126.0f), x);

@@ -13,8 +13,8 @@ static __mmask16 lanes(size_t n)
     return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1);
 }
 
-/* 2^x: 2^floor(x) times a polynomial of degree 6 for the rest in [0, 1], fitted to the relative
- * error (2e-9); within 2 ulp. Overflow, underflow and NaN come out of it as they should. */
+/* 2^x: 2^floor(x) times a polynomial of degree 6 in the rest, from 0 to 1, fitted for the least
+ * relative error (2e-9). Within 2 ulp. Overflow, underflow and NaN need no special case. */
 static __m512 power2(__m512 x)
 {
     const __m512 f = _mm512_reduce_ps(x, 0x09); /* x - floor(x) */
@@ -29,8 +29,8 @@ static __m512 power2(__m512 x)
     return _mm512_scalef_ps(p, x);
 }
 
-/* The product's rounding is |v| 2^-24 of the exponential, which is small where v is large, or
- * leaves little of v. */
+/* The exponential's relative error is |v| 2^-24 from the rounded product. Where |v| is large the
+ * exponential is either negligible beside 1 or makes the result nearly 0. */
 static __m512 silu(__m512 v)
 {
     const __m512 e = power2(_mm512_mul_ps(v, _mm512_set1_ps(-0x1.715476p+0f)));

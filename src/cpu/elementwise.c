@@ -1,5 +1,5 @@
-/* Operations without a sum over neighbours or channels, besides the nearest codebook entry: each
- * task takes a run of output pixels. Dense views are worked on as one long row. */
+/* Elementwise operations, resizing and the nearest codebook entry. A task takes a run of output
+ * pixels; views without gaps are worked on as one long row. */
 #include <string.h>
 
 #include "cpu/ops.h"

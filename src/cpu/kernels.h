@@ -1,7 +1,6 @@
-/* The inner loops of the cpu room, one table per instruction set. The drivers (conv.c,
+/* The inner loops of the cpu room, one table per instruction set. The drivers (direct.c,
  * winograd.c, norm.c, attention.c, elementwise.c) hold all the geometry and never test an
- * instruction set;
- * *_ref.c says what each kernel means.
+ * instruction set; *_ref.c says what each kernel means.
  *
  * A kernel may differ between instruction sets in the last bits (fused multiply-add, lanes of a
  * sum), but within one set the result for one output never depends on the tile it was computed in.
@@ -38,9 +37,9 @@ typedef struct ldm_tile {
     int taps;
     size_t k;
     const float *b;    /* [taps][k][nr], 64-byte aligned */
-    const float *next; /* what will be read as b soon: fetched on the way, taps * k / 2 rows of nr.
-                          Any address: it is only a hint */
-    ptrdiff_t ahead;   /* floats from a row to one that is read soon, likewise fetched */
+    const float *next; /* what is read as b after this. taps * k / 2 rows of nr are fetched from
+                          there. Only a hint: any address */
+    ptrdiff_t ahead;   /* floats from a row to the one that the next tile reads, fetched likewise */
     ldm_tile_out out;
 } ldm_tile;
 
@@ -49,12 +48,12 @@ typedef struct ldm_tile {
 typedef struct ldm_strip {
     const float *a;
     size_t a_stride, rows, k;
-    const float *following; /* as many rows that are read after these, fetched on the way (while a
-                               tile is multiplied, the rows of the next are); any address. NULL: no
-                               rows are fetched, they are in the cache */
+    const float *following; /* the rows that are read after these, as many: they are fetched
+                               while tiles are multiplied. Any address. NULL: they are in the
+                               cache already */
     const float *b;         /* [k][nr], 64-byte aligned */
-    const float *next;      /* what will be read as b soon, likewise fetched: `pace` floats a step
-                               of k of each tile; any address */
+    const float *next;      /* what is read as b after this, fetched likewise: `pace` floats a
+                               step of k of each tile; any address */
     size_t pace;
     ldm_tile_out out;
 } ldm_strip;
@@ -80,21 +79,25 @@ typedef struct ldm_wino_out {
     const float *bias, *residual;
     size_t residual_row, residual_pitch;
     int rows, cols, columns;
-    float *sums; /* [3][sums_stride]: a first pixel, and the sums of the distances from it and of
-                    their squares, to which this tile adds its own. NULL: not wanted */
+    float *sums; /* [3][sums_stride] for each channel: the first pixel, the sum of the
+                    differences from it, and the sum of their squares. This tile adds its own.
+                    NULL: not wanted */
     size_t sums_stride;
     bool start; /* this tile is the first */
 } ldm_wino_out;
 
-/* The three transforms of F(out x out, 3x3): in * in pixels to as many transformed inputs v,
- * filters to side * side matrices u, as many products m to out * out pixels. v, u and m number row
- * by row, each `stride` floats behind the one before. Usually in = side = out + 2 and m = v u, each
- * with its own. The transforms for an input that the convolution enlarges by 2 (up2, up4) take the
- * pixels before that; where side > in, two of the products share an input (see winograd_tile.inc).
- */
+/* The three transforms of F(out x out, 3x3):
+ *   input: in * in pixels to as many transformed values v;
+ *   filter: 3x3 filters to side * side matrices u;
+ *   output: side * side products m to out * out pixels.
+ * v, u and m are numbered row by row, with `stride` floats between neighbours. Usually in = side =
+ * out + 2, and product number i is u number i times v number i. The transforms for an input that
+ * the convolution enlarges by 2 (up2, up4) take the pixels before that; where side > in, two of the
+ * products share an input (see winograd_tile.inc). */
 typedef struct ldm_wino {
     int out, in, side;
-    /* pixels: [in * in] rows of c floats; up to 15 floats behind c are written. */
+    /* pixels: [in * in] rows of c floats. Of each v up to 15 floats after the first c are written.
+     */
     void (*input)(const float *const *pixels, size_t c, float *v, size_t v_stride);
     void (*output)(const float *m, size_t m_stride, const ldm_wino_out *o);
     /* g: [channels][9][nr]; each u: [channels][nr]. nr: the kernels' own; both aligned to 64. */
@@ -113,8 +116,8 @@ typedef struct ldm_wino_few {
     bool first;
     float *m; /* [36], m_stride apart, of [LDM_WINO_FEW][nr], 64-byte aligned */
     size_t m_stride;
-    const float *next; /* filters that come next, fetched on the way: nr rows, next_row apart. Any
-                          address: it is only a hint */
+    const float *next; /* the filters that come next, fetched on the way: nr rows, next_row
+                          apart. Only a hint: any address */
     size_t next_row;
 } ldm_wino_few;
 
@@ -127,8 +130,8 @@ typedef struct ldm_kernels {
     void (*strip)(const ldm_strip *t);
     void (*pack)(const ldm_pack *p);
 
-    /* mean[c] over the pixels of x, deviation[c] = sum over pixels of (x - mean)^2, by the
-     * distances from the first pixel: for a few pixels. */
+    /* mean[c] over the pixels of x and deviation[c] = sum over pixels of (x - mean)^2, computed
+     * from the distances from the first pixel. For a few pixels. */
     void (*moments)(const float *x, size_t pitch, size_t pixels, size_t c, float *mean,
                     float *deviation);
     /* y = x * a[c] + b[c], then y * sigmoid(y) if silu. */

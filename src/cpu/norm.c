@@ -1,7 +1,7 @@
-/* GroupNorm, with the scale and shift of use_scale_shift_norm and SiLU behind it. Three steps: the
- * moments of slabs of pixels, where the convolution that wrote them has not told them already;
- * their combination in a fixed order into one factor and one offset per channel; y = x * factor +
- * offset, which may be left to the convolution behind it. The slabs depend on the shape alone. */
+/* GroupNorm, with the scale and shift of use_scale_shift_norm and the SiLU that follows. Three
+ * steps: the moments of slabs of pixels, unless the convolution that wrote x has computed them;
+ * from these, in a fixed order, one factor and one offset for each channel; y = x * factor +
+ * offset, which may be left to the next convolution. The slabs depend on the shape alone. */
 #include <math.h>
 
 #include "cpu/ops.h"
@@ -27,7 +27,8 @@ typedef struct norm_job {
     float *factor;            /* [n][2][c], with the offsets */
 } norm_job;
 
-/* Whole rows of small pictures, parts of a row of large ones: pixels that lie together. */
+/* The slabs that norm itself uses: whole rows of small pictures, parts of a row of large ones, so
+ * that the pixels of a slab are neighbours in memory. */
 static ldm_slabs slabs_of(const ldm_view *x)
 {
     if (x->w >= LDM_CPU_SLAB)
@@ -127,8 +128,9 @@ static void find_moments(norm_job *job, const ldm_exec_ctx *ctx)
     }
 }
 
-/* Slabs of one sample into moments of each of its channels in [begin, end) that the part has. What
- * slabs tell is added up by its distance from what the first one tells, so that nothing cancels. */
+/* Combines the slabs of one sample into moments of each of its channels in [begin, end) that the
+ * part has. Sums are taken over each slab's difference from the first slab, and not over the means
+ * themselves, so that large means do not cancel. */
 static void combine_slabs(const norm_job *job, size_t sample, const part *p, size_t begin,
                           size_t end)
 {
@@ -164,7 +166,7 @@ static void combine_slabs(const norm_job *job, size_t sample, const part *p, siz
 }
 
 /* Mean and variance of a group, from its channels; from its pixels where squares were too large for
- * a float, as behind damaged or half-precision weights. */
+ * a float, which damaged or half-precision weights can cause. */
 static void group_moments(const norm_job *job, size_t sample, size_t begin, size_t end,
                           double *out_mean, double *out_var)
 {

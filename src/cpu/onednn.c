@@ -1,20 +1,21 @@
-/* Convolution in bf16 with f32 sums: the only file that knows oneDNN. A convolution is made a
- * matrix product: for a block of output pixels the input pixels under all taps are rounded to bf16
- * side by side (a row of A is a pixel, its columns are tap by tap the input channels), and oneDNN
- * multiplies that by a panel of 64 output channels. What comes out is f32 and gets bias and
- * residual in f32.
+/* Convolution in bf16 with f32 sums: the only file that knows oneDNN. A convolution becomes a
+ * matrix product. For a block of output pixels, the input pixels under all taps are rounded to bf16
+ * and gathered: a row of A is an output pixel, its columns are the input channels tap by tap.
+ * oneDNN multiplies that by a panel of 64 output channels. The result is f32, to which bias and
+ * residual are added in f32.
  *
- * Why the matrix product and not oneDNN's convolution: its layout of the weights depends on nothing
- * but the panel, so that weights packed once serve every size, batch and number of threads; stride,
- * padding and upsampling are a matter of the gathering; and the same code is taken with AVX512_BF16
- * and with AMX. oneDNN chooses between these by itself, and tests what the processor grants.
+ * Why not oneDNN's convolution: the layout of a matrix product's weights depends on nothing but the
+ * panel, so that weights packed once serve every size, batch and number of threads. Stride, padding
+ * and upsampling are handled in the gathering. The same code serves AVX512_BF16 and AMX; oneDNN
+ * chooses between these by itself and tests what the processor grants.
  *
- * Threads: the run's own team computes, each worker calls oneDNN for its own block, single-threaded
- * (omp_set_num_threads(1) while it is in there). A second team under OpenMP would spin for
- * milliseconds after each product on the processors that the first one wants.
+ * Threads: the run's own threads compute. Each worker calls oneDNN for its own block, which then
+ * runs single-threaded (omp_set_num_threads(1) during the call). A second team of threads under
+ * OpenMP would spin for milliseconds after each product, on the processors that the first team
+ * needs.
  *
- * Nothing is kept between calls: what oneDNN generated stays in its own cache of primitives, where
- * a call finds it in some microseconds. */
+ * Nothing is kept between calls: oneDNN has its own cache of what it generated, where a call finds
+ * it within microseconds. */
 #include "cpu/onednn.h"
 
 #include <math.h>
@@ -58,7 +59,8 @@ static geometry geometry_of(const ldm_conv_desc *d)
 
 /* ---- oneDNN's objects ------------------------------------------------------------------------ */
 
-/* Until leave_onednn, oneDNN computes in the calling thread alone. Returns what to give back. */
+/* Makes oneDNN compute in the calling thread alone until leave_onednn. Returns what leave_onednn
+ * takes. */
 static int enter_onednn(void)
 {
 #if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
@@ -171,7 +173,7 @@ static size_t scratch_bytes(const products *p)
 /* ---- planning and packing -------------------------------------------------------------------- */
 
 /* Narrow layers (the network's two ends) and linear layers of one pixel are a thousandth of the
- * work and keep their precision. Odd channels would make pairs of values straddle two taps. */
+ * work and stay in f32. An odd number of channels would make pairs of values straddle two taps. */
 static bool fits(const ldm_conv_desc *d)
 {
     return d->cin >= 32 && d->cin % 2 == 0 && d->cout >= 16 &&
@@ -435,7 +437,7 @@ static void run_conv(const ldm_exec_ctx *ctx, const ldm_conv_plan *plan, const l
     const int had = enter_onednn();
     products p;
 
-    /* A failure leaves products of NULL: multiply then writes NaN. */
+    /* After a failure the products are NULL; multiply then writes NaN. */
     products_create(&j.g, &p);
     leave_onednn(had);
     j.products = &p;

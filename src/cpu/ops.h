@@ -6,7 +6,7 @@
 #include "cpu/kernels.h"
 #include "exec/backend.h"
 
-/* The backend that a caller sees, and the kernels behind it. */
+/* A backend, and the kernels that it is made of. */
 typedef struct ldm_bf16_conv ldm_bf16_conv; /* onednn.h */
 
 typedef struct ldm_cpu_backend_impl {
@@ -54,7 +54,8 @@ void ldm_cpu_add_vector(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm
 void ldm_cpu_vq_nearest(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *z,
                         const float *codebook, int entries, int64_t *indices);
 
-/* Pixels of a slab whose moments are found as they lie (Winograd's slabs are its tiles). */
+/* Pixels of a slab whose moments are computed by norm itself (Winograd's slabs are rows of its
+ * tiles). */
 #define LDM_CPU_SLAB 16
 
 /* Small arithmetic the drivers share. */

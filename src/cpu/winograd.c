@@ -1,20 +1,20 @@
 /* Winograd convolution, 3x3 with stride 1: F(2x2, 3x3) and F(4x4, 3x3). The output is cut into
- * tiles of 2x2 or 4x4; the (out + 2)^2 inputs of a tile and the filters are transformed, which
- * turns the convolution into 16 or 36 independent matrix products over the channels, with 2.25 or 4
- * times fewer multiplications; a last transform gives the outputs. Behind nearest upsampling it is
- * 9 or 25 products, 4 or 5.76 times fewer.
+ * tiles of 2x2 or 4x4 pixels. The (out + 2)^2 inputs of a tile and the filters are transformed,
+ * which turns the convolution into 16 or 36 independent matrix products over the channels, with
+ * 2.25 or 4 times fewer multiplications; a last transform gives the outputs. Where the convolution
+ * enlarges its input by 2 first, there are 9 or 25 products, 4 or 5.76 times fewer.
  *
- * The filters stay as they lie in the checkpoint, and are transposed and transformed where they are
- * used, a chunk of channels at a time, into a buffer that stays in the second-level cache.
- * Transformed once at load they would take 1.8 or 4 times the memory, and where a layer has few
- * tiles, reading that at each evaluation would cost more than the transform.
+ * The filters stay in the checkpoint's mapping. They are transposed and transformed where they are
+ * used, a chunk of channels at a time, into a buffer that stays in the second-level cache. If they
+ * were transformed at load, they would take 1.8 or 4 times the memory, and in a layer with few
+ * tiles, reading them at each evaluation would cost more than the transform.
  *
- * A block of tiles at a time goes through two steps: the inputs are transformed; then a unit, one
- * panel of output channels for some of the tiles, has its filters transformed, the products made
- * and the outputs written. Where there are tiles enough each worker has blocks of its own, else the
- * steps of one block are split among them. Padding and upsampling are folded into the first through
- * a table of pointers, as in conv.c; bias and residual into the last. Per output the order of terms
- * depends on the shape alone. */
+ * Tiles are worked on in blocks, in two steps. First the block's inputs are transformed. Then come
+ * its units: a unit is one panel of output channels for some of the tiles. It transforms its
+ * filters, computes the products and writes the outputs. With enough tiles each worker has blocks
+ * of its own; otherwise the workers share the steps of one block. The first step handles padding
+ * and upsampling by a table of pointers, as in direct.c; the last adds bias and residual. The order
+ * of an output's terms depends on the shape alone. */
 #include <string.h>
 
 #include "cpu/conv_impl.h"
@@ -25,7 +25,7 @@
 #define UNIT_TILES 128           /* their products of a panel stay in the second-level cache */
 #define FILTER_FLOATS (72 << 10) /* so do 288 KB of transformed filters */
 #define BLOCK_FLOATS (512 << 10) /* 2 MB of transformed inputs at a time */
-#define OWN_FLOATS (16 << 20)    /* or at most 64 MB where each worker has a block of its own */
+#define OWN_FLOATS (16 << 20)    /* or 64 MB for all workers, if each has a block of its own */
 #define TASKS_A_WORKER 16        /* with so many, it doesn't matter if one has one more */
 #define MATRIX_PAD 80 /* floats between matrices: keeps them out of one set of the cache */
 
@@ -121,9 +121,10 @@ static bool are_own(const wino_job *j, size_t tiles, size_t threads)
     return tiles >= threads * UNIT_TILES && may_own(j, threads);
 }
 
-/* Where each worker has whole rows of tiles of its own, it normalises each row of inputs once, but
- * for those where blocks meet. Elsewhere rows would be normalised again for each few tiles, which
- * takes longer than writing them and reading them back. */
+/* Whether inputs are normalised here: only where each worker has whole rows of tiles of its own. It
+ * then normalises each row of inputs once, except where blocks meet. Elsewhere rows would be
+ * normalised again for every few tiles, which takes longer than writing them once and reading them
+ * back. */
 bool ldm_wino_normalises(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d, int threads)
 {
     const wino_job j = make_job(k, algorithm, d);
@@ -209,8 +210,8 @@ static void input_tile(const wino_job *j, size_t tile)
     }
 }
 
-/* The transformed input that a matrix multiplies. Where there are more products than inputs, the
- * third and the fourth of a row or column take the same. */
+/* The transformed input of product number `matrix`. Where there are more products than inputs, the
+ * third and the fourth product of a row or column share one. */
 static const float *input_of(const wino_job *j, size_t chunk, size_t matrix)
 {
     const size_t side = (size_t)j->wino->side, in = (size_t)j->wino->in;
@@ -270,8 +271,9 @@ static void transform_filters(const wino_job *j, const filters *f, float *g, flo
     }
 }
 
-/* All matrices with the tiles [begin, end): their sums over the channels before c are in m. u: the
- * filters for the n channels from c. Each matrix fetches a row of the filters that come next. */
+/* All products for the tiles [begin, end) over n channels from c on, added to m unless c is 0. u:
+ * the transformed filters of these channels. While a product is computed, a row of the next filters
+ * is fetched. */
 static void products(const wino_job *j, size_t begin, size_t end, size_t c, size_t n,
                      const float *u, float *m, const filters *next)
 {
@@ -297,7 +299,8 @@ static void products(const wino_job *j, size_t begin, size_t end, size_t c, size
     }
 }
 
-/* The same with the transform of the filters, where few tiles share it; g: room for them all. */
+/* The same, with the filters transformed in registers, for few tiles. g: room for all n channels of
+ * the packed filters. */
 static void few_products(const wino_job *j, size_t begin, size_t tiles, size_t c,
                          const filters *now, float *g, float *m, const filters *next)
 {
@@ -425,7 +428,8 @@ static void normalise_row(const wino_job *j, size_t sample, int y)
                        j->cin, factor, factor + j->cin, j->args->silu);
 }
 
-/* The inputs of all tiles of a block; where they are normalised first, those are whole rows. */
+/* Transforms the inputs of all tiles of a block. Where they are normalised first, the block is
+ * whole rows of tiles. */
 static void block_inputs(const wino_job *j)
 {
     const ldm_conv_desc *d = j->desc;
@@ -446,7 +450,7 @@ static void block_inputs(const wino_job *j)
     }
 }
 
-/* With tiles enough, workers share nothing but the filters, and wait for nobody. */
+/* With enough tiles the workers share only the filters, and none waits for another. */
 static void block_task(void *arg, size_t index, int worker)
 {
     wino_job j = *(const wino_job *)arg;

@@ -35,7 +35,8 @@ static __mmask16 lanes(int n)
     EACH_TILE(DO, 0)                                                                               \
     EACH_TILE(DO, 1) EACH_TILE(DO, 2) EACH_TILE(DO, 3) EACH_TILE(DO, 4) EACH_TILE(DO, 5)
 
-/* A column of the taps to its value in `row`; of filter6 no more is left than that takes. */
+/* One column of the taps, transformed to its value in `row`. After inlining only that value's part
+ * of filter6 is left. */
 static inline __attribute__((always_inline)) vec filter6_row(const float *g, const int row)
 {
     const vec taps[3] = {LOAD(g), LOAD(g + 3 * NR), LOAD(g + 6 * NR)};
@@ -53,7 +54,8 @@ static inline __attribute__((always_inline)) vec filter6_row(const float *g, con
     at = m + (size_t)(col)*f->m_stride + (tile)*NR;                                                \
     STORE(at, f->first ? s##col##tile : ADD(LOAD(at), s##col##tile));
 
-/* One row of matrices by half a panel; next: three rows of the filters that come next. */
+/* One row of matrices for half a panel. next: three rows of the filters that come next, which are
+ * fetched. */
 static inline __attribute__((always_inline)) void few_row(const ldm_wino_few *f, size_t half,
                                                           const int row, const float *next)
 {

@@ -1,13 +1,14 @@
-/* What exec asks of the hardware: a table of operations on views. `cpu` implements it; a GPU would
- * behind the same table. exec plans with it and never tests an instruction set.
+/* What exec asks of the hardware: a table of operations on views. `cpu` implements it; a GPU
+ * backend would implement the same table. exec plans with it and never tests an instruction set.
  *
- * Layout: activations are f32, NHWC, with a free pixel pitch, so that a concat is written in place
- * by its producers. Weights come in CompVis' layout (OIHW) and are packed once at load, or stay.
+ * Layout: activations are f32, NHWC, with any pixel pitch, so that the producers of a concat write
+ * into it directly. Weights come in CompVis' layout (OIHW). They are packed once at load, or stay
+ * where they are.
  *
  * Determinism: for one backend (one instruction set) and one precision, the result for a sample
  * does not depend on the number of threads, on the batch it is in, or on its place there. So work
- * may be split over anything, but the order in which one output's terms are added up may not depend
- * on n or on the number of workers. */
+ * may be split in any way, but the order in which one output's terms are added may not depend on n
+ * or on the number of workers. */
 #ifndef LDM_EXEC_BACKEND_H
 #define LDM_EXEC_BACKEND_H
 
@@ -70,10 +71,11 @@ typedef struct ldm_conv_plan {
     const char *name;      /* "direct", "winograd4", ...; static */
     size_t packed_floats;  /* size of the packed weights */
     int pack_tasks;        /* independent parts that packing may be split into */
-    bool as_is;            /* packed they are what they were: conv may be given the weights */
+    bool as_is;            /* packing would copy the weights unchanged: conv may be given them as
+                              they lie in the file */
     size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
-    ldm_slabs slabs;       /* of the moments of y that conv can write; h 0: it can't */
-    bool normalises;       /* conv can be given x before it is normalised */
+    ldm_slabs slabs;       /* of the moments of y that conv can write; h 0: it writes none */
+    bool normalises;       /* conv can normalise x itself (ldm_conv_args.affine) */
 } ldm_conv_plan;
 
 /* Threads and scratch memory of one run. */
@@ -86,22 +88,22 @@ typedef struct ldm_exec_ctx {
 
 typedef struct ldm_conv_args {
     ldm_view x, y;
-    const float *packed; /* from conv_pack, 64-byte aligned; or, if the plan's are as_is, weights as
-                            conv_pack takes them */
+    const float *packed; /* from conv_pack, 64-byte aligned; or, where the plan says as_is, the
+                            weights as conv_pack takes them */
     const float *bias;   /* [cout], or one row per sample bias_stride floats apart; NULL: none */
     size_t bias_stride;  /* 0: the same bias for all samples */
     ldm_view residual;   /* added to the result (same n, h, w, c as y); data NULL: none. May be y
                             itself (same data and pitch) */
     float *moments;      /* of y, in the plan's slabs: [n][slabs][2][cout]; NULL: not wanted */
-    const float *affine; /* x * factor + offset is convolved: [n][2][cin]; NULL: x as it is. Only if
-                            the plan normalises */
-    bool silu;           /* of that, v * sigmoid(v) */
+    const float *affine; /* x * factor + offset is convolved: [n][2][cin]; NULL: x itself. Only
+                            if the plan normalises */
+    bool silu;           /* SiLU of x * factor + offset before it is convolved */
 } ldm_conv_args;
 
 typedef struct ldm_norm_args {
-    ldm_view x, y;        /* y may be x */
-    ldm_moments known[2]; /* of the first channels of x and of the rest; c 0: of none, data NULL:
-                             norm finds them */
+    ldm_view x, y;             /* y may be x */
+    ldm_moments known[2];      /* moments of the first channels of x, and of the rest; c 0: no such
+                                  channels; data NULL: norm computes them */
     const float *gamma, *beta; /* [c] */
     int groups;
     float eps;

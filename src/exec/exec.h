@@ -4,9 +4,9 @@
  *   graph --(fuse)--> steps --(plan)--> program (for one size, batch and number of threads)
  *                       \--(pack)--> weights  (for one graph part; serve every size)
  *
- * Fused: GroupNorm + scale/shift + SiLU, its statistics into the convolutions that write its input;
- * convolution + bias + timestep vector + residual; nearest upsampling into the convolution behind
- * it; concat into its producers (they write in place). */
+ * Fused: GroupNorm + scale/shift + SiLU, with the statistics computed by the convolutions that
+ * write the norm's input; convolution + bias + timestep vector + residual; nearest upsampling with
+ * the convolution that follows; concat (its producers write in place). */
 #ifndef LDM_EXEC_EXEC_H
 #define LDM_EXEC_EXEC_H
 
@@ -18,10 +18,11 @@
 #include "exec/backend.h"
 #include "network/network.h"
 
-/* Where weights come from. read: row-major f32 of the network's tensor `tensor`, either borrowed
- * (*owned NULL) or in fresh memory (*owned, handed back to done). Called from several threads at
- * once. lend: the same where it lies as f32 and stays as long as the weights made of it, else NULL;
- * may itself be NULL. */
+/* Where weights come from.
+ * read: row-major f32 of the network's tensor `tensor`, either borrowed (*owned NULL) or in fresh
+ * memory (*owned, which is handed back to done). It is called from several threads at once.
+ * lend: the same tensor where it lies as f32, if it stays there as long as the weights made of it;
+ * else NULL. lend itself may be NULL. */
 typedef struct ldm_weight_source {
     void *ctx;
     ldm_status (*read)(void *ctx, int tensor, const float **data, float **owned, ldm_error *err);
@@ -31,17 +32,17 @@ typedef struct ldm_weight_source {
 
 typedef struct ldm_weights ldm_weights;
 
-/* Plans and packs all weights of one part, in parallel; what the source lends and the backend takes
- * as it is stays there. g: the part's graph at the size that algorithms are chosen for; it may be
- * freed afterwards. */
+/* Plans and packs all weights of one part, in parallel. What the source lends and the backend uses
+ * unchanged is not copied. g: the part's graph at the size that algorithms are chosen for; it may
+ * be freed afterwards. */
 ldm_status ldm_weights_create(const ldm_network *network, const ldm_graph *g,
                               const ldm_backend *backend, ldm_precision precision,
                               const ldm_weight_source *src, ldm_pool *pool, ldm_weights **out,
                               ldm_error *err);
 void ldm_weights_free(ldm_weights *w);            /* NULL is fine */
 uint64_t ldm_weights_bytes(const ldm_weights *w); /* with those that are lent */
-/* The same without values: tells the bytes and gives programs their algorithms, so that they can be
- * measured, not run. */
+/* The same without values. The number of bytes is right, and programs over these weights can be
+ * measured, but not run. */
 ldm_status ldm_weights_plan(const ldm_network *network, const ldm_graph *g,
                             const ldm_backend *backend, ldm_precision precision, ldm_weights **out,
                             ldm_error *err);
@@ -58,7 +59,7 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
 void ldm_program_free(ldm_program *p);                 /* NULL is fine */
 size_t ldm_program_arena_floats(const ldm_program *p); /* activations and scratch */
 
-/* What an observer is told after each step. */
+/* What an observer learns after each step. */
 typedef struct ldm_step_info {
     int index, count;
     const char *name;      /* module path */

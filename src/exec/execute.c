@@ -1,5 +1,5 @@
-/* Execution of a program: inputs to their places, its steps in order, the output and what an
- * observer is told. */
+/* Execution of a program: inputs to their places, its steps in order, the output, and the report to
+ * an observer. */
 #include <string.h>
 
 #include "exec/program.h"
@@ -60,7 +60,8 @@ static double step_flop(const ldm_program *p, const ldm_step *s)
     }
 }
 
-/* Each float once: what a step moves if the caches hold all that it needs twice. */
+/* Bytes that a step moves if each float is read or written once, as it is where the caches hold all
+ * that the step needs twice. */
 static double step_bytes(const ldm_program *p, int i)
 {
     const ldm_step *s = &p->steps.steps[i];
@@ -109,7 +110,7 @@ static ldm_status observe(const ldm_frame *f, const ldm_observer *obs, int i, ld
     return obs->after(obs->ctx, &info, err);
 }
 
-/* The value that is the feature of this program: taken, or handed out; -1: none. */
+/* The feature of this program: the value that it takes, or hands out; -1: none. */
 static int feature_value(const ldm_program *p)
 {
     const int taken = ldm_graph_input(p->graph, "feature");

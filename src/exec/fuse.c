@@ -1,6 +1,6 @@
 /* From nodes to steps: each step is one call of the backend. A node is absorbed into the step
- * before it when that step is the only reader's source, so no result changes its meaning; concats
- * disappear by letting both inputs write into one buffer. */
+ * before it if it is the only reader of that step's result, so that no other node misses it.
+ * Concats disappear: both inputs are written into one buffer. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -113,7 +113,8 @@ static void fuse_conv(fuser *f, ldm_step *s, const ldm_node *self)
         ldm_step *maker = vector_maker(f, n->in[1]);
 
         if (maker) {
-            /* The vector becomes the convolution's bias, its own bias part of the vector. */
+            /* The vector becomes the convolution's bias; the convolution's own bias is added to the
+             * vector where that is made. */
             maker->extra_bias = s->bias;
             s->bias = -1;
             s->vector = n->in[1];
@@ -146,8 +147,9 @@ static ldm_step *append(ldm_steps *out, ldm_step_kind kind, const ldm_node *n)
     return s;
 }
 
-/* The timestep's linear layer stands behind the convolution whose result it is added to; it needs
- * nothing of it, and goes first so that the convolution can add it on its way out. */
+/* In the graph the timestep's linear layer comes after the convolution whose result it is added to.
+ * It needs nothing of that convolution, so it is computed first, and the convolution adds it to its
+ * outputs as it writes them. */
 static void hoist_vector(fuser *f, const ldm_node *conv)
 {
     const ldm_node *n = sole_reader(f, conv->out, LDM_OP_ADD_VECTOR);
@@ -338,7 +340,7 @@ ldm_status ldm_steps_create(const ldm_graph *g, ldm_steps *out, ldm_error *err)
         place_concats(&f);
         st = fuse_nodes(&f, err);
     }
-    /* Everything that a step writes or the graph is given, and that no concat placed. */
+    /* Places for inputs and for what steps write, where no concat has given them one. */
     for (i = 0; !st && i < g->input_count; i++) {
         int v = g->inputs[i].value;
 

@@ -8,8 +8,9 @@
 typedef struct ldm_keeping {
     unsigned alone;  /* LDM_DEPENDS_TIME or _COND: it follows from that alone and is computed with
                         the rows of that kind; 0: it is computed at each execution */
-    bool stored;     /* it has a place in the rows. All values of TIME have one; of COND those that
-                        something outside of COND reads, the others only lead to them */
+    bool stored;     /* it has a place in the rows. All values of TIME have one; of COND only
+                        those that steps outside of COND read, since the others only lead to
+                        these */
     size_t offset;   /* of one row's, in floats, if stored */
     bool as_picture; /* TIME: read as more than a vector, so that each sample needs a copy */
     int complete;    /* the step after which it is complete; -1: it is an input */

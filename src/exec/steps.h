@@ -30,9 +30,9 @@ typedef struct ldm_step {
     int k, v;             /* ATTENTION with separate inputs; -1 for none */
     int channel;          /* COPY: the first channel of y that it writes */
     int parts[2];         /* NORM: the values that make up x; -1 for none */
-    int affine;           /* NORM: the buffer of the factors and offsets that it makes instead of y;
-                             -1: it makes y */
-    int norm;             /* CONV: the step that makes them for it; -1 */
+    int affine;           /* NORM: the buffer for factors and offsets, if a convolution applies
+                             them; -1: the norm writes y */
+    int norm;             /* CONV: the norm whose factors and offsets it applies to x; -1: none */
     bool silu;            /* NORM */
     bool upsample;        /* CONV: x is enlarged by 2 first */
     int weight, bias;     /* tensor numbers of the network, -1 for none */
@@ -78,25 +78,26 @@ unsigned ldm_value_alone(const ldm_graph_value *v);
 enum { LDM_STEP_READS = 5 };
 int ldm_steps_reads(const ldm_steps *s, int i, int values[LDM_STEP_READS]);
 
-/* Gives the moments of what step i writes a buffer, if a norm reads it; slabs: those that the
- * step's convolution can tell, h 0 for none. The graph's feature gets none: UNET_SHALLOW, which is
- * given it, has no convolution that told them, and would round otherwise. A value that can be kept
- * between executions gets none either: the moments are not kept. */
+/* Gives the moments of step i's result a buffer if a norm reads that result. slabs: those in which
+ * the step's convolution can write moments, h 0 for none. The graph's feature gets none:
+ * UNET_SHALLOW receives it as an input, without moments, and must round as the whole UNet does. A
+ * value that can be kept between executions gets none either, since the moments are not kept. */
 void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_slabs *slabs);
 
-/* Lets step i, a CONV, take over from the norm before it what that does with each value, if nothing
- * else reads the norm's result. */
+/* Lets step i, a CONV, do what the norm before it does with each value, if nothing else reads the
+ * norm's result. The norm then computes only factors and offsets. */
 void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i);
 
 /* The convolution of a CONV step, for this graph's size. */
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);
 
-/* One weight slot a step: what weights.c made of it. The tensors say which step it belongs to in a
- * program of another graph over the same weights (UNET_SHALLOW). */
+/* What weights.c made of the weights of one step. The tensors identify the step in a program of
+ * another graph over the same weights (UNET_SHALLOW). */
 typedef struct ldm_slot {
     int weight, bias_tensor, extra_bias; /* as the step's; weight -1: the step has none */
     ldm_conv_plan plan;                  /* CONV */
-    const float *lent;                   /* CONV: the weights, in the place of .packed; or NULL */
+    const float *lent;                   /* CONV: the weights where the source lends them; NULL:
+                                            they are in the block, at .packed */
     size_t packed, bias, gamma, beta;    /* offsets into the block, in floats */
     bool has_bias;
     int entries; /* QUANTIZE, INDEX: of the codebook */

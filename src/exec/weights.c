@@ -1,6 +1,7 @@
-/* Weights of one part: those that the backend takes as they are stay in the checkpoint's mapping,
- * where it can lend them; the others are packed into one block, planned from the fused steps. In
- * parallel, largest tensors first so that the threads end together. */
+/* Weights of one part. Those that the backend uses unchanged stay in the checkpoint's mapping, if
+ * the source can lend them. The others are packed into one block, whose layout follows from the
+ * fused steps. Packing runs in parallel, the largest tensors first, so that the threads end
+ * together. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static size_t take(layout *l, size_t floats)
     return at;
 }
 
-/* src: NULL: nothing is lent, since nothing will be read. */
+/* src: NULL while only sizes are planned: nothing is lent. */
 static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, const ldm_steps *steps,
                              const ldm_backend *backend, ldm_precision precision,
                              const ldm_weight_source *src, ldm_weights *w, ldm_error *err)
@@ -113,7 +114,8 @@ static ldm_status copy_vector(const fill_job *j, int tensor, float *dst, bool ad
     return LDM_OK;
 }
 
-/* Read from the disk, if need be, and into the page table: now, and not while a step runs. */
+/* Reads a page of the mapping from the disk, if need be, and maps it now, so that no step waits for
+ * it. */
 static void touch(const float *p, size_t floats)
 {
     const size_t page = LDM_SMALL_PAGE / sizeof *p;
@@ -234,7 +236,7 @@ static ldm_status fill_all(fill_job *j, ldm_pool *pool, ldm_error *err)
     return st;
 }
 
-/* Algorithms, layout and size; no block yet. */
+/* Chooses algorithms and lays the block out, without allocating it. */
 static ldm_status plan_weights(const ldm_network *network, const ldm_graph *g,
                                const ldm_steps *steps, const ldm_backend *backend,
                                ldm_precision precision, const ldm_weight_source *src,

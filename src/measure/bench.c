@@ -1,7 +1,6 @@
 /* Timing of loading, eps evaluations, decoding and encoding, in one process, as `ldm bench` reports
  * it. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 

@@ -1,6 +1,5 @@
 /* What bf16 costs in exactness and gains in time: the same model a second time in f32, both in turn
  * on the same inputs, so that a drift of the machine meets both alike. */
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"

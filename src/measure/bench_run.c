@@ -1,7 +1,6 @@
 /* Whole pictures: how long one takes, and what --cache costs in exactness and saves in time. Both
  * runs are there at once and make their pictures in turn, so that a drift of the machine meets both
  * alike. */
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
