@@ -4,8 +4,8 @@
 set -eu
 
 packages='cmake ninja-build pkg-config
-    libfyaml-dev libjansson-dev libspng-dev libdeflate-dev nettle-dev libexpat1-dev libcmocka-dev
-    opencv-data'
+    libfyaml-dev libjansson-dev libspng-dev libturbojpeg0-dev libdeflate-dev nettle-dev
+    libexpat1-dev libcmocka-dev opencv-data'
 
 if [ "${1:-}" = --list ]; then
     echo $packages

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "image/pixels.h"
 
 typedef struct ldm_picture {
     uint32_t width, height;
@@ -27,11 +28,32 @@ typedef struct ldm_text {
 ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,
                          size_t text_count, ldm_error *err);
 
-/* Reads a PNG of any kind as RGB (grey is copied to three channels, alpha dropped). At most
- * max_pixels pixels (0: 64 million). */
+/* Reads a PNG of any kind as RGB (grey is copied to three channels, alpha dropped; orientation is
+ * not looked at). At most max_pixels pixels (0: 64 million). */
 ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out, ldm_error *err);
 ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, uint64_t max_pixels,
                                ldm_picture *out, ldm_error *err);
+
+/* The same for 1 to 4 channels (else LDM_ERR_USAGE), 8 bits each: grey, grey and alpha, RGB, RGBA.
+ */
+ldm_status ldm_png_write_pixels(const char *path, const ldm_pixels *p, const ldm_text *texts,
+                                size_t text_count, ldm_error *err);
+
+/* Reads a PNG with the channels that it holds, upright: what ldm_pixels_read (pixels.h) gives with
+ * channels 0. Orientation is that of an eXIf chunk. The decoder needs up to 4 bytes a pixel; a
+ * file's size and that of its pixels are held against each other before memory is taken. */
+ldm_status ldm_png_read_pixels_memory(const void *data, size_t size, const char *name,
+                                      uint64_t max_pixels, ldm_pixels *out, ldm_error *err);
+
+/* Reads a PNG or JPEG of any kind as RGB, upright, by ldm_pixels_read (pixels.h), which says what
+ * becomes of grey and alpha and which errors there are. */
+ldm_status ldm_picture_read(const char *path, uint64_t max_pixels, ldm_picture *out,
+                            ldm_error *err);
+
+/* The texts of a PNG, as ldm_png_read_texts, or the comments of a JPEG, as ldm_jpeg_read_texts
+ * (jpeg.h). */
+ldm_status ldm_picture_read_texts(const char *path, ldm_text **texts, size_t *count,
+                                  ldm_error *err);
 
 /* The text chunks of a PNG, before or after its pixels, as UTF-8: 1000 and 4 MB of them at most.
  * Pixels are not looked at, whole or damaged. *texts is one block to ldm_free (strings inside),

@@ -10,7 +10,9 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "image/exif.h"
 #include "image/picture.h"
+#include "image/text.h"
 
 enum { KEY_MAX = 79 }; /* the PNG specification's limit */
 
@@ -53,30 +55,9 @@ static bool is_ascii(const char *s)
     return true;
 }
 
-/* Bytes of the UTF-8 sequence at s (RFC 3629), 0 if it is not one. */
-static int utf8_length(const unsigned char *s)
-{
-    int len, i;
-
-    if (s[0] < 0x80)
-        return 1;
-    len = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
-          : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-          : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-                                         : 0;
-    for (i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80) /* a NUL ends here too */
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0; /* overlong, a surrogate, beyond U+10FFFF */
-    return len;
-}
-
 static ldm_status check_text(const char *path, const ldm_text *t, ldm_error *err)
 {
-    const unsigned char *s = (const unsigned char *)t->value;
-    size_t len = strlen(t->key), i;
+    size_t len = strlen(t->key), i, at;
     bool good = len >= 1 && len <= KEY_MAX && t->key[0] != ' ' && t->key[len - 1] != ' ';
 
     for (i = 0; i < len && good; i++)
@@ -85,14 +66,8 @@ static ldm_status check_text(const char *path, const ldm_text *t, ldm_error *err
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "%s: '%.80s' is no PNG text key, expected 1 to %d ASCII characters",
                              path, t->key, KEY_MAX);
-    while (*s) {
-        int n = utf8_length(s);
-
-        if (!n)
-            return ldm_error_at(err, LDM_ERR_USAGE, (uint64_t)(s - (const unsigned char *)t->value),
-                                "%s: the text '%s' is not UTF-8", path, t->key);
-        s += n;
-    }
+    if (!ldm_text_is_utf8(t->value, &at))
+        return ldm_error_at(err, LDM_ERR_USAGE, at, "%s: the text '%s' is not UTF-8", path, t->key);
     return LDM_OK;
 }
 
@@ -132,13 +107,17 @@ static ldm_status set_texts(spng_ctx *ctx, const char *path, const ldm_text *tex
     return code ? png_error(err, code, "write", path) : LDM_OK;
 }
 
-static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_picture *p,
+static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_pixels *p,
                          const ldm_text *texts, size_t text_count, FILE *stream, ldm_error *err)
 {
-    struct spng_ihdr ihdr = {.width = p->width,
-                             .height = p->height,
-                             .bit_depth = 8,
-                             .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+    static const uint8_t types[5] = {
+        [1] = SPNG_COLOR_TYPE_GRAYSCALE,
+        [2] = SPNG_COLOR_TYPE_GRAYSCALE_ALPHA,
+        [3] = SPNG_COLOR_TYPE_TRUECOLOR,
+        [4] = SPNG_COLOR_TYPE_TRUECOLOR_ALPHA,
+    };
+    struct spng_ihdr ihdr = {
+        .width = p->width, .height = p->height, .bit_depth = 8, .color_type = types[p->channels]};
     struct spng_text *block;
     int code = spng_set_png_file(ctx, stream);
     ldm_status st;
@@ -150,8 +129,8 @@ static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_picture *p,
     st = set_texts(ctx, path, texts, text_count, &block, err);
     if (!st) {
         errno = 0;
-        code = spng_encode_image(ctx, p->rgb, (size_t)p->width * p->height * 3, SPNG_FMT_PNG,
-                                 SPNG_ENCODE_FINALIZE);
+        code = spng_encode_image(ctx, p->data, (size_t)p->width * p->height * p->channels,
+                                 SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
         if (code && ferror(stream)) /* libspng knows no reason, the system does */
             st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
                                strerror(errno ? errno : EIO));
@@ -162,13 +141,17 @@ static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_picture *p,
     return st;
 }
 
-ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,
-                         size_t text_count, ldm_error *err)
+ldm_status ldm_png_write_pixels(const char *path, const ldm_pixels *p, const ldm_text *texts,
+                                size_t text_count, ldm_error *err)
 {
     ldm_outfile out;
     spng_ctx *ctx;
-    ldm_status st = ldm_outfile_open(path, &out, err);
+    ldm_status st;
 
+    if (!p->channels || p->channels > 4)
+        return ldm_error_set(err, LDM_ERR_USAGE, "%s: a picture of %u channels, expected 1 to 4",
+                             path, p->channels);
+    st = ldm_outfile_open(path, &out, err);
     if (st)
         return st;
     ctx = new_context(SPNG_CTX_ENCODER);
@@ -180,6 +163,14 @@ ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text 
         return st;
     }
     return ldm_outfile_commit(&out, err);
+}
+
+ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,
+                         size_t text_count, ldm_error *err)
+{
+    const ldm_pixels pixels = {p->width, p->height, 3, p->rgb};
+
+    return ldm_png_write_pixels(path, &pixels, texts, text_count, err);
 }
 
 /* ---- reading ---- */
@@ -239,38 +230,45 @@ static ldm_status open_decoder(const void *data, size_t size, const char *name, 
     return st;
 }
 
-static ldm_status decode(spng_ctx *ctx, const struct spng_ihdr *ihdr, const char *name,
-                         ldm_picture *out, ldm_error *err)
+static ldm_status create_named(const struct spng_ihdr *ihdr, const char *name, unsigned channels,
+                               ldm_pixels *out, ldm_error *err)
 {
-    ldm_status st = ldm_picture_create(ihdr->width, ihdr->height, out, err);
-    int code;
+    ldm_status st = ldm_pixels_create(ihdr->width, ihdr->height, channels, out, err);
 
-    if (st)
-        return ldm_error_wrap(err, st, "%s", name);
-    code =
-        spng_decode_image(ctx, out->rgb, (size_t)ihdr->width * ihdr->height * 3, SPNG_FMT_RGB8, 0);
-    /* libspng stops at the last pixel; read on to IEND, so that a cut file is an error and the text
+    return st ? ldm_error_wrap(err, st, "%s", name) : LDM_OK;
+}
+
+/* Into out, which has the pixels and the channels, 3 or 4, that fmt says. */
+static ldm_status decode(spng_ctx *ctx, const char *name, int fmt, int flags, ldm_pixels *out,
+                         ldm_error *err)
+{
+    const size_t bytes = (size_t)out->width * out->height * out->channels;
+    int code = spng_decode_image(ctx, out->data, bytes, fmt, flags);
+
+    /* libspng stops at the last pixel; read on to IEND, so that a cut file is an error and the
      * chunks behind the pixels are seen. */
     if (!code)
         code = spng_decode_chunks(ctx);
-    if (!code)
-        return LDM_OK;
-    ldm_picture_free(out);
-    return png_error(err, code, "read", name);
+    return code ? png_error(err, code, "read", name) : LDM_OK;
 }
 
 ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, uint64_t max_pixels,
                                ldm_picture *out, ldm_error *err)
 {
+    ldm_pixels p = {0};
     struct spng_ihdr ihdr;
     spng_ctx *ctx;
     ldm_status st;
 
-    memset(out, 0, sizeof *out);
     st = open_decoder(data, size, name, max_pixels, &ctx, &ihdr, err);
     if (!st)
-        st = decode(ctx, &ihdr, name, out, err);
+        st = create_named(&ihdr, name, 3, &p, err);
+    if (!st)
+        st = decode(ctx, name, SPNG_FMT_RGB8, 0, &p, err);
     spng_ctx_free(ctx);
+    if (st)
+        ldm_pixels_free(&p);
+    *out = (ldm_picture){p.width, p.height, p.data};
     return st;
 }
 
@@ -288,28 +286,88 @@ ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out,
     return st;
 }
 
-/* tEXt and zTXt are Latin-1, whose characters above 0x7f take two bytes in UTF-8; iTXt is UTF-8. */
+/* Whether pixels may be transparent: by an alpha channel, or by a tRNS chunk, which gives palette
+ * entries their alpha, or names one grey or colour that is transparent. */
+static ldm_status has_alpha(spng_ctx *ctx, const struct spng_ihdr *ihdr, const char *name,
+                            bool *alpha, ldm_error *err)
+{
+    struct spng_trns trns;
+    int code;
+
+    *alpha = ihdr->color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ||
+             ihdr->color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA;
+    if (*alpha)
+        return LDM_OK;
+    code = spng_get_trns(ctx, &trns);
+    *alpha = !code;
+    return code && code != SPNG_ECHUNKAVAIL ? png_error(err, code, "read", name) : LDM_OK;
+}
+
+/* Of three equal channels the first, and alpha if there is one; in place. */
+static void keep_grey(ldm_pixels *p)
+{
+    const size_t pixels = (size_t)p->width * p->height;
+    const unsigned from = p->channels, to = from - 2;
+    size_t i;
+
+    for (i = 0; i < pixels; i++) {
+        p->data[i * to] = p->data[i * from];
+        if (to == 2)
+            p->data[i * to + 1] = p->data[i * from + 3];
+    }
+    p->channels = to;
+}
+
+/* The channels that the file holds. libspng gives any file as RGB or RGBA, but not any as grey;
+ * grey is then the first of three equal channels. */
+static ldm_status decode_as_held(spng_ctx *ctx, const struct spng_ihdr *ihdr, const char *name,
+                                 ldm_pixels *out, ldm_error *err)
+{
+    const bool grey = ihdr->color_type == SPNG_COLOR_TYPE_GRAYSCALE ||
+                      ihdr->color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
+    struct spng_exif exif;
+    ldm_status st;
+    bool alpha;
+
+    st = has_alpha(ctx, ihdr, name, &alpha, err);
+    if (!st)
+        st = create_named(ihdr, name, alpha ? 4 : 3, out, err);
+    if (!st)
+        st = decode(ctx, name, alpha ? SPNG_FMT_RGBA8 : SPNG_FMT_RGB8, SPNG_DECODE_TRNS, out, err);
+    if (!st && grey)
+        keep_grey(out);
+    if (!st && !spng_get_exif(ctx, &exif))
+        st = ldm_pixels_orient(out, ldm_exif_orientation(exif.data, exif.length), err);
+    return st;
+}
+
+ldm_status ldm_png_read_pixels_memory(const void *data, size_t size, const char *name,
+                                      uint64_t max_pixels, ldm_pixels *out, ldm_error *err)
+{
+    struct spng_ihdr ihdr;
+    spng_ctx *ctx;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    st = open_decoder(data, size, name, max_pixels, &ctx, &ihdr, err);
+    if (!st)
+        st = decode_as_held(ctx, &ihdr, name, out, err);
+    spng_ctx_free(ctx);
+    if (st)
+        ldm_pixels_free(out);
+    return st;
+}
+
+/* tEXt and zTXt are Latin-1; iTXt is UTF-8. Returns the bytes with the NUL; out may be NULL. */
 static size_t put_text(const struct spng_text *t, char *out)
 {
-    const bool latin1 = t->type != SPNG_ITXT;
-    size_t len = 0, i;
-
-    for (i = 0; i < t->length; i++) {
-        unsigned char c = (unsigned char)t->text[i];
-
-        if (latin1 && c >= 0x80) {
-            if (out)
-                out[len] = (char)(0xc0 | c >> 6);
-            len++;
-            c = 0x80 | (c & 0x3f);
-        }
-        if (out)
-            out[len] = (char)c;
-        len++;
+    if (t->type != SPNG_ITXT)
+        return ldm_text_from_latin1(t->text, t->length, out);
+    if (out) {
+        memcpy(out, t->text, t->length);
+        out[t->length] = '\0';
     }
-    if (out)
-        out[len] = '\0';
-    return len + 1;
+    return t->length + 1;
 }
 
 /* One block: the array, then all strings. */
