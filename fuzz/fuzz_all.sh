@@ -7,7 +7,7 @@ set -eu
 build=$1 seconds=$2
 shift 2
 here=$(dirname "$0")
-[ $# -gt 0 ] || set -- spec pickle zip legacy safetensors yaml overrides npy png haar
+[ $# -gt 0 ] || set -- spec pickle zip legacy safetensors yaml overrides npy png jpeg haar
 mkdir -p "$build/found" "$build/log"
 code=0
 for what in "$@"; do
