@@ -14,7 +14,7 @@ for what in "$@"; do
     max_len=16384
     case $what in
     overrides | npy) max_len=2048 ;;
-    spec | png) max_len=6000 ;;
+    spec | png | jpeg) max_len=6000 ;;
     esac
     dict=
     [ ! -f "$here/dict/$what.dict" ] || dict=-dict=$here/dict/$what.dict

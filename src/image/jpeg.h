@@ -19,7 +19,7 @@
  *
  * Before memory for pixels is taken, the size is held against max_pixels (0: 64 million), else
  * LDM_ERR_LIMIT, and against the file's own: a file of n bytes has at most 8 n coded blocks of 8 x
- * 8 samples, else LDM_ERR_FORMAT. The decoder needs up to 9 bytes a pixel, the result included. A
+ * 8 samples, else LDM_ERR_FORMAT. The decoder needs up to 12 bytes a pixel, the result included. A
  * file without its end marker, and one for whose samples the decoder has so much as a warning, is
  * LDM_ERR_FORMAT; what follows the end marker is ignored, and so are stray bytes just before it.
  * After an error *out is zeroed. */
