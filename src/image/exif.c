@@ -65,7 +65,7 @@ int ldm_exif_orientation(const void *data, size_t size)
     if (memcmp(t.data, t.big_endian ? "MM" : "II", 2) != 0 || get16(&t, 2) != TIFF_MAGIC)
         return 0;
     at = get32(&t, 4);
-    if (at < HEADER_BYTES || at > size - 2)
+    if (at > size - 2)
         return 0;
     count = get16(&t, at);
     at += 2;

@@ -104,7 +104,8 @@ static void test_pillow_12(void **state)
     compare_with("resize_12", LDM_RESIZE_ROWS_FIRST, 40);
 }
 
-/* Where Pillow 13 begins with columns; the list holds such cases only. */
+/* Where the height shrinks more than the width; in most of the cases Pillow 13 begins with columns.
+ */
 static void test_pillow_13(void **state)
 {
     (void)state;
@@ -149,6 +150,23 @@ static void test_properties(void **state)
         assert_memory_equal(q.data + n * 9, p.data + ((n + 2) * p.width + 1) * 3, 9);
     ldm_pixels_free(&q);
     ldm_pixels_free(&p);
+}
+
+/* Seven from two: the middle of the fourth lies on the border, and PIL's running sum just before
+ * it. */
+static void test_nearest_sum(void **state)
+{
+    ldm_pixels p = make(2, 1, 1, 10), q;
+
+    (void)state;
+    p.data[1] = 20;
+    assert_int_equal(ldm_resize(&p, NULL,
+                                (ldm_resize_how){LDM_RESAMPLE_NEAREST, LDM_RESIZE_ROWS_FIRST}, 7, 1,
+                                &q, NULL),
+                     LDM_OK);
+    assert_memory_equal(q.data, "\x0a\x0a\x0a\x0a\x14\x14\x14", 7);
+    ldm_pixels_free(&p);
+    ldm_pixels_free(&q);
 }
 
 /* What is transparent has no say in the colours: a red pixel beside invisible green stays red. */
@@ -272,10 +290,10 @@ static void test_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pillow_12),  cmocka_unit_test(test_pillow_13),
-        cmocka_unit_test(test_properties), cmocka_unit_test(test_alpha),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_pillow_12),     cmocka_unit_test(test_pillow_13),
+        cmocka_unit_test(test_properties),    cmocka_unit_test(test_alpha),
+        cmocka_unit_test(test_nearest_sum),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
