@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "image/exif.h"
 #include "image/jpeg_segments.h"
-#include "image/text.h"
+#include "image/picture_text.h"
 
 enum {
     COMMENT_SEGMENT = 65533, /* bytes: a length of 65,535 counts itself */

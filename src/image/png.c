@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "image/exif.h"
 #include "image/picture.h"
-#include "image/text.h"
+#include "image/picture_text.h"
 
 enum { KEY_MAX = 79 }; /* the PNG specification's limit */
 

@@ -1,5 +1,5 @@
 /* UTF-8 and Latin-1 of text chunks and comments. */
-#include "image/text.h"
+#include "image/picture_text.h"
 
 /* Bytes of the UTF-8 sequence at s (RFC 3629), 0 if it is not one. */
 static int utf8_length(const unsigned char *s)

@@ -1,6 +1,6 @@
 /* Text in picture files: UTF-8 or Latin-1. Private to this room. */
-#ifndef LDM_IMAGE_TEXT_H
-#define LDM_IMAGE_TEXT_H
+#ifndef LDM_IMAGE_PICTURE_TEXT_H
+#define LDM_IMAGE_PICTURE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
