@@ -15,8 +15,25 @@
 #include "base/file.h"
 #include "image/exif.h"
 
-static const char out_path[] = "/tmp/ldm-jpeg-test.jpg";
 static const char data_folder[] = "tests/data/pictures";
+
+static char folder[64], out_path[80];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/ldm-jpeg-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(out_path, sizeof out_path, "%s/a.jpg", folder);
+    return 0;
+}
+
+static int drop_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder); /* fails if a test, or a temporary name, left a file */
+}
 
 /* A smooth picture: slopes and a wave. */
 static ldm_pixels wave(uint32_t width, uint32_t height, unsigned channels)
@@ -565,5 +582,5 @@ int main(void)
         cmocka_unit_test(test_out_of_memory),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

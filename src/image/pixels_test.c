@@ -15,7 +15,24 @@
 #include "image/picture.h"
 
 static const char data_folder[] = "tests/data/pictures";
-static const char out_path[] = "/tmp/ldm-pixels-test.png";
+
+static char folder[64], out_path[80];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/ldm-pixels-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(out_path, sizeof out_path, "%s/a.png", folder);
+    return 0;
+}
+
+static int drop_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder); /* fails if a test, or a temporary name, left a file */
+}
 
 static ldm_pixels pattern(uint32_t width, uint32_t height, unsigned channels)
 {
@@ -279,5 +296,5 @@ int main(void)
         cmocka_unit_test(test_out_of_memory),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
