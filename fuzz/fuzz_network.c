@@ -49,8 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ldm_network_create(cfg, &s, &err))
         goto done;
     for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_INDICES; part++) {
-        int levels = part == LDM_GRAPH_UNET ? s->unet.channel_mult.count : s->vq.ch_mult.count;
-        int side = levels <= 6 ? 1 << levels : 8; /* small, and a multiple of what it must be */
+        int multiple =
+            part == LDM_GRAPH_UNET ? 1 << (s->unet.channel_mult.count - 1) : s->first_stage.factor;
+        int side = multiple <= 32 ? 2 * multiple : 8; /* small, and a multiple of what it must be */
 
         if (!ldm_graph_create(s, (ldm_graph_part)part, side, side, &g, &err))
             estimate(s, g);

@@ -81,6 +81,8 @@ typedef struct ldm_model_info {
     bool shape_ambiguous; /* config does not say one shape: latent_candidates lists them */
     const char *latent_candidates;
     int downsample;           /* picture pixels per latent pixel (4 for f4) */
+    bool codebook;            /* the first stage quantises latents (VQ) */
+    bool posterior;           /* its encoder gives the moments of latents (KL) */
     int timesteps;            /* of training (1000) */
     bool guidance_has_effect; /* false where conditional and unconditional eps are the same */
     uint64_t weight_bytes;    /* of the packed weights */
@@ -196,6 +198,7 @@ typedef struct ldm_run_info {
     const int *timesteps; /* [steps_run], in the order sampled (largest first) */
     int count, batch;
     int latent_c, latent_h, latent_w, image_h, image_w;
+    int image_c; /* channels of a picture: 3 RGB, 1 grey; others have no RGB form */
     int threads;
     bool noise_used; /* eta > 0 or a mask: random numbers are drawn in the steps */
     uint64_t memory_weights, memory_activations, memory_total; /* bytes */
@@ -215,9 +218,10 @@ typedef struct ldm_result {
     int index; /* 0 .. count - 1 */
     uint64_t seed;
     const float *latent; /* [C,H,W] */
-    const float *image;  /* [3,height,width], -1..1, not clamped */
-    const uint8_t *rgb;  /* [height,width,3] */
-    int width, height;
+    const float *image;  /* [channels,height,width], -1..1, not clamped */
+    const uint8_t *rgb;  /* [height,width,3]; grey as three equal channels; NULL where a picture has
+                            other channels than 1 or 3 */
+    int channels, width, height;
     ldm_status status; /* LDM_ERR_NUMERIC: this picture failed (message in err of ldm_run_next);
                           the pointers are NULL, the others go on */
 } ldm_result;
@@ -240,18 +244,30 @@ LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json
 
 typedef enum ldm_part {
     LDM_PART_UNET,   /* in: x [N,C,H,W], t; out: eps */
-    LDM_PART_ENCODE, /* in: image [N,3,h,w] in -1..1; out: pre-quantised latent (no scale factor) */
+    LDM_PART_ENCODE, /* in: image [N,channels,h,w] in -1..1; out: latent before quantisation, or
+                        what ldm_encode_output asks for (no scale factor) */
     LDM_PART_DECODE, /* in: z [N,C,H,W] with the scale factor; out: image */
     LDM_PART_QUANTIZE, /* in: latent without scale factor; out: what goes to post_quant_conv */
     LDM_PART_INDICES   /* the same; out: codebook indices [N,H,W] */
 } ldm_part;
+
+/* What ENCODE gives where the first stage's encoder gives moments (AutoencoderKL). */
+typedef enum ldm_encode_output {
+    LDM_ENCODE_PLAIN,  /* the encoder's output: moments [N,2C,H,W], means, then log variances; of a
+                          first stage without them the latent */
+    LDM_ENCODE_MEAN,   /* means [N,C,H,W] */
+    LDM_ENCODE_SAMPLE  /* means + standard deviations * noise; log variances count as -30 to 20 */
+} ldm_encode_output;
 
 typedef struct ldm_eval_job {
     ldm_part part;
     const ldm_array *in;
     const ldm_array *context; /* passed to the network as CompVis would; may be NULL */
     double t;                 /* timestep, for the UNet */
-    bool quantize;            /* decode: through the codebook */
+    bool quantize;            /* decode: through the codebook, if there is one */
+    ldm_encode_output encode; /* encode; LDM_ERR_USAGE for MEAN and SAMPLE without a posterior */
+    const ldm_array *noise;   /* SAMPLE: [N,C,H,W]; NULL: of the seeds */
+    uint64_t seed;            /* SAMPLE: sample i has seed + i */
     int threads;
     const char *dump_dir; /* every block's output as .npy ("input_blocks_00.npy", ...); or NULL */
 } ldm_eval_job;

@@ -97,7 +97,7 @@ static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
 static void mark_used(ldm_audit *a)
 {
     const ldm_network *s = a->network;
-    const ldm_setting *scale = ldm_network_setting(s, "scale_factor");
+    const ldm_param *scale = ldm_network_param(s, "scale_factor");
     int i;
 
     for (i = 0; i < s->tensor_count; i++) {

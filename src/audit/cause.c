@@ -187,7 +187,7 @@ static void difference(probe *p, const char *path, const char *id, const char *p
                        const char *found, const char *wanted)
 {
     ldm_findings *f = p->f;
-    const ldm_setting *s = ldm_network_setting(p->a->network, path);
+    const ldm_param *s = ldm_network_param(p->a->network, path);
     ldm_origin none = {NULL, 0, 0};
     const char *origin = ldm_origin_short(f, s ? s->origin : none);
     const char *set = ldm_findings_text(f, "model.params.%s=%s", path, found);
@@ -310,36 +310,84 @@ static void unet_differences(probe *p)
 #undef PATH
 }
 
+/* Of the first stage, whose configuration this room does not know: the file's value is held against
+ * the text of a parameter. Parameters that this first stage does not have are left out. */
+static void text_difference(probe *p, const char *path, const char *id, const char *found)
+{
+    const ldm_param *wanted = ldm_network_param(p->a->network, path);
+
+    if (wanted && strcmp(wanted->value, found))
+        difference(p, path, id, "first stage", found, wanted->value);
+}
+
+static void stage_int(probe *p, const char *path, const char *id, int found)
+{
+    if (found > 0)
+        text_difference(p, path, id, ldm_findings_text(p->f, "%d", found));
+}
+
+/* Parameters are printed with blanks: "[1, 2, 4]". */
+static void stage_list(probe *p, const char *path, const char *id, const ldm_int_list *found)
+{
+    const ldm_param *wanted = ldm_network_param(p->a->network, path);
+    ldm_str spaced = {0};
+    int i;
+
+    if (!wanted || !found->count)
+        return;
+    for (i = 0; i < found->count; i++)
+        ldm_str_printf(&spaced, "%s%d", i ? ", " : "[", found->items[i]);
+    ldm_str_puts(&spaced, "]");
+    p->f->failed |= spaced.failed;
+    if (!spaced.failed && strcmp(spaced.data, wanted->value))
+        difference(p, path, id, "first stage", list_text(p, found), wanted->value);
+    ldm_str_free(&spaced);
+}
+
+/* Two kinds of first stage: with a codebook, or with a posterior. */
+static bool other_kind(probe *p)
+{
+    const ldm_first_stage *f = &p->a->network->first_stage;
+    const ldm_inferred *in = p->in;
+    const char *kind =
+        in->codebook    ? "has a codebook (quantize.embedding): it is a VQModel"
+        : in->posterior ? "has no codebook and gives moments (quant_conv): it is an AutoencoderKL"
+        : in->embed_dim ? "has no codebook (quantize.embedding)"
+                        : NULL;
+
+    if (!kind || (in->codebook == f->codebook && (in->codebook || in->posterior == f->posterior)))
+        return false;
+    report(p, in->codebook ? "vq_first_stage" : "kl_first_stage",
+           ldm_findings_text(p->f,
+                             "the checkpoint's first stage %s, and this configuration "
+                             "describes a %s",
+                             kind, f->target),
+           "use the YAML that was published with this checkpoint", NULL);
+    return true;
+}
+
 static void stage_differences(probe *p)
 {
-    static const char part[] = "first stage";
     const ldm_inferred *in = p->in;
-    const ldm_vq_config *v = &p->a->network->vq;
+    const ldm_param *attention;
 
     if (!in->stage_prefix)
         return;
-    if (!in->codebook && in->embed_dim)
-        report(p, "kl_first_stage",
-               "the checkpoint's first stage has no codebook (quantize.embedding): it is an "
-               "AutoencoderKL, and this configuration describes a VQModelInterface",
-               "use the YAML that was published with this checkpoint", NULL);
 #define PATH(name) "first_stage_config.params." name
-    if (in->codebook) {
-        int_difference(p, PATH("n_embed"), "n_embed", part, in->n_embed, v->n_embed);
-        int_difference(p, PATH("embed_dim"), "embed_dim", part, in->embed_dim, v->embed_dim);
+    attention = ldm_network_param(p->a->network, PATH("ddconfig.attn_type"));
+    if (!other_kind(p)) {
+        stage_int(p, PATH("n_embed"), "n_embed", in->n_embed);
+        stage_int(p, PATH("embed_dim"), "embed_dim", in->embed_dim);
     }
-    int_difference(p, PATH("ddconfig.ch"), "ch", part, in->ch, v->ch);
-    int_difference(p, PATH("ddconfig.z_channels"), "z_channels", part, in->z_channels,
-                   v->z_channels);
-    int_difference(p, PATH("ddconfig.in_channels"), "stage_in_channels", part,
-                   in->stage_in_channels, v->in_channels);
-    int_difference(p, PATH("ddconfig.out_ch"), "out_ch", part, in->out_ch, v->out_ch);
-    int_difference(p, PATH("ddconfig.num_res_blocks"), "stage_num_res_blocks", part,
-                   in->stage_res_blocks, v->num_res_blocks);
-    list_difference(p, PATH("ddconfig.ch_mult"), "ch_mult", part, &in->ch_mult, &v->ch_mult);
-    if (in->ch && v->attn_type && in->mid_attention != (strcmp(v->attn_type, "none") != 0))
-        difference(p, PATH("ddconfig.attn_type"), "attn_type", part,
-                   in->mid_attention ? "vanilla" : "none", v->attn_type);
+    stage_int(p, PATH("ddconfig.ch"), "ch", in->ch);
+    stage_int(p, PATH("ddconfig.z_channels"), "z_channels", in->z_channels);
+    stage_int(p, PATH("ddconfig.in_channels"), "stage_in_channels", in->stage_in_channels);
+    stage_int(p, PATH("ddconfig.out_ch"), "out_ch", in->out_ch);
+    stage_int(p, PATH("ddconfig.num_res_blocks"), "stage_num_res_blocks", in->stage_res_blocks);
+    stage_list(p, PATH("ddconfig.ch_mult"), "ch_mult", &in->ch_mult);
+    if (in->ch && attention && in->mid_attention != (strcmp(attention->value, "none") != 0))
+        difference(p, PATH("ddconfig.attn_type"), "attn_type", "first stage",
+                   in->mid_attention ? "vanilla" : "none", attention->value);
 #undef PATH
 }
 

@@ -53,8 +53,8 @@ void ldm_find_config_keys(const ldm_audit *a, ldm_findings *f)
                                           : "nothing reads it",
                                 u->suggestion});
     }
-    for (i = 0; i < s->setting_count; i++) {
-        const ldm_setting *k = &s->settings[i];
+    for (i = 0; i < s->param_count; i++) {
+        const ldm_param *k = &s->params[i];
 
         if (k->origin.source && k->effect == LDM_EFFECT_NONE)
             add(f, (ldm_config_key){k->path, k->origin, LDM_KEY_NO_EFFECT, k->reason, NULL});

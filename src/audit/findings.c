@@ -95,8 +95,8 @@ static void find_sources(const ldm_audit *a, ldm_findings *f)
 
     for (i = 0; i < a->given.config_count; i++)
         add_source(f, a->given.configs[i]);
-    for (i = 0; i < a->network->setting_count; i++)
-        add_source(f, a->network->settings[i].origin.source);
+    for (i = 0; i < a->network->param_count; i++)
+        add_source(f, a->network->params[i].origin.source);
     for (i = 0; i < a->network->unknown_count; i++)
         add_source(f, a->network->unknown[i].origin.source);
 }

@@ -133,10 +133,7 @@ static totals count(const ldm_network *s)
         const ldm_tensor_decl *k = &s->tensors[i];
 
         ldm_tally_add(&t.component[k->component], k->numel, 4 * k->numel);
-        if (k->component == LDM_COMPONENT_COND_STAGE &&
-            s->diffusion.cond_stage == LDM_COND_STAGE_FIRST_STAGE)
-            continue; /* the first stage's tensors under a second name */
-        if (ldm_key_is_parameter(k->name))
+        if (ldm_key_is_parameter(k->name) && !ldm_network_is_copy(s, k->name))
             t.parameters += k->numel;
     }
     return t;
@@ -185,10 +182,10 @@ static const char *only_file(const ldm_network *s)
     const char *file = NULL;
     size_t i;
 
-    for (i = 0; i < s->setting_count; i++) {
-        const char *source = s->settings[i].origin.source;
+    for (i = 0; i < s->param_count; i++) {
+        const char *source = s->params[i].origin.source;
 
-        if (!source || s->settings[i].origin.line <= 0)
+        if (!source || s->params[i].origin.line <= 0)
             continue;
         if (file && strcmp(file, source))
             return NULL;
@@ -204,8 +201,8 @@ static void text_settings(page *p)
 
     ldm_heading(p->out, p->r->colour,
                 "Settings (silent: changes the numbers, and no tensor's shape shows it)");
-    for (i = 0; i < p->s->setting_count; i++) {
-        const ldm_setting *k = &p->s->settings[i];
+    for (i = 0; i < p->s->param_count; i++) {
+        const ldm_param *k = &p->s->params[i];
         const char *path = k->path;
 
         if (ldm_starts_with(path, prefix))
@@ -273,8 +270,8 @@ static void text_model(page *p)
     }
     ldm_str_printf(p->out, "  latent %d x %d x %d, pictures of %d x %d pixels\n",
                    s->diffusion.channels, s->diffusion.image_size, s->diffusion.image_size,
-                   s->diffusion.image_size * s->downsample,
-                   s->diffusion.image_size * s->downsample);
+                   s->diffusion.image_size * s->first_stage.factor,
+                   s->diffusion.image_size * s->first_stage.factor);
     ldm_heading(p->out, p->r->colour, "Keys and parameters");
     ldm_str_printf(p->out, "  %-24s %8s %18s %10s\n", "", "keys", "numbers", "as f32");
     for (i = 0; i < LDM_COMPONENT_COUNT; i++) {
@@ -300,8 +297,8 @@ static json_t *settings_json(page *p)
     json_t *all = json_object();
     size_t i;
 
-    for (i = 0; i < p->s->setting_count; i++) {
-        const ldm_setting *k = &p->s->settings[i];
+    for (i = 0; i < p->s->param_count; i++) {
+        const ldm_param *k = &p->s->params[i];
         json_t *o = json_object();
 
         ldm_json_set(&p->j, o, "value", typed(k->value));
@@ -343,7 +340,7 @@ static json_t *model_json(page *p)
     ldm_json_set(&p->j, root, "model_keys", json_integer(p->s->tensor_count));
     ldm_json_set(&p->j, root, "parameters", json_integer((json_int_t)t.parameters));
     ldm_json_set(&p->j, root, "components", parts);
-    ldm_json_set(&p->j, root, "downsample", json_integer(p->s->downsample));
+    ldm_json_set(&p->j, root, "downsample", json_integer(p->s->first_stage.factor));
     ldm_json_set(&p->j, root, "settings", settings_json(p));
     ldm_json_set(&p->j, root, "unknown", unknown);
     return root;

@@ -80,8 +80,8 @@ typedef struct ldm_inferred {
     ldm_int_list attention; /* downsampling factors that attend */
     bool attention_known, cross_attention, resblock_updown, scale_shift, updown_known;
 
-    const char *stage_prefix; /* "first_stage_model."; NULL: no first stage */
-    bool codebook, mid_attention;
+    const char *stage_prefix;                /* "first_stage_model."; NULL: no first stage */
+    bool codebook, posterior, mid_attention; /* posterior: quant_conv gives moments */
     int ch, out_ch, stage_in_channels, z_channels, embed_dim, n_embed, stage_res_blocks;
     ldm_int_list ch_mult;
 
@@ -148,14 +148,14 @@ typedef struct ldm_tally {
     uint64_t tensors, elements, bytes;
 } ldm_tally;
 
-typedef struct ldm_stats {
+typedef struct ldm_report_counts {
     ldm_tally model[LDM_GROUP_COUNT], file[LDM_GROUP_COUNT]; /* bytes: as f32 for the model */
     ldm_tally matched[LDM_GROUP_COUNT];
     ldm_tally kind[LDM_KIND_COUNT], dtype[LDM_DTYPE_COUNT]; /* of the file */
     ldm_tally model_kind[LDM_KIND_COUNT];
     ldm_tally model_total, file_total;
     uint64_t model_parameters, file_parameters; /* without buffers, shadows and second copies */
-} ldm_stats;
+} ldm_report_counts;
 
 /* NaN and infinity in the weights (--values). */
 typedef struct ldm_bad_values {
@@ -167,7 +167,7 @@ typedef struct ldm_bad_values {
 typedef struct ldm_findings {
     ldm_arena *arena;
     ldm_inferred inferred;
-    ldm_stats stats;
+    ldm_report_counts stats;
     ldm_cause *causes;
     size_t cause_count, cause_cap;
     ldm_row *rows;

@@ -33,7 +33,7 @@ static const char *group_status(const page *p, int group)
 
 static json_t *components(page *p)
 {
-    const ldm_stats *s = &p->f->stats;
+    const ldm_report_counts *s = &p->f->stats;
     json_t *all = json_object();
     int g;
 
@@ -51,7 +51,7 @@ static json_t *components(page *p)
 
 static json_t *distribution(page *p)
 {
-    const ldm_stats *s = &p->f->stats;
+    const ldm_report_counts *s = &p->f->stats;
     json_t *kinds = json_object(), *dtypes = json_object(), *o = json_object();
     int k;
 
@@ -260,7 +260,7 @@ static json_t *checkpoint(page *p)
 static json_t *build(page *p)
 {
     const ldm_audit *a = p->a;
-    const ldm_stats *s = &p->f->stats;
+    const ldm_report_counts *s = &p->f->stats;
     json_t *root = json_object(), *sources = json_array();
     size_t i;
 

@@ -45,7 +45,7 @@ static void header(page *p)
 
 static void component(page *p, int group)
 {
-    const ldm_stats *s = &p->f->stats;
+    const ldm_report_counts *s = &p->f->stats;
     const ldm_tally *want = &s->model[group], *have = &s->file[group], *same = &s->matched[group];
     char n[32], bytes[16], text[64];
     const char *word = "FOUND";
@@ -98,7 +98,7 @@ static double percent(size_t part, size_t whole)
 static void totals(page *p)
 {
     const ldm_audit *a = p->a;
-    const ldm_stats *s = &p->f->stats;
+    const ldm_report_counts *s = &p->f->stats;
     char x[32], y[32], bytes[16];
     int k;
 

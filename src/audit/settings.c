@@ -15,7 +15,7 @@ typedef struct place {
 
 static place place_of(const ldm_audit *a, ldm_findings *f, const char *path)
 {
-    const ldm_setting *s = ldm_network_setting(a->network, path);
+    const ldm_param *s = ldm_network_param(a->network, path);
     ldm_origin o = s ? s->origin : (ldm_origin){NULL, 0, 0};
     place p = {ldm_origin_text(f->arena, o), ldm_origin_short(f, o)};
 
@@ -67,7 +67,7 @@ static void add_typed(ldm_findings *f, const char *name, ldm_value_type type, do
 /* A value as the network prints it, typed again for JSON. */
 static void add_setting(const ldm_audit *a, ldm_findings *f, const char *path, const char *name)
 {
-    const ldm_setting *s = ldm_network_setting(a->network, path);
+    const ldm_param *s = ldm_network_param(a->network, path);
     char *end;
     double v;
 
@@ -93,7 +93,7 @@ static void add_setting(const ldm_audit *a, ldm_findings *f, const char *path, c
 static void scale_notes(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_effective *e = &a->effective;
-    const ldm_setting *s = ldm_network_setting(a->network, "scale_factor");
+    const ldm_param *s = ldm_network_param(a->network, "scale_factor");
     bool given = s && s->origin.source, by_std = a->network->diffusion.scale_by_std;
     double config = a->network->diffusion.scale_factor, file = a->priv->file_scale;
 
@@ -130,7 +130,12 @@ static void scale_notes(const ldm_audit *a, ldm_findings *f)
                     ? " The two differ: the file was trained with the buffer's; try "
                       "--set model.params.scale_by_std=true"
                     : ""));
-    else if (!by_std && config != 1.0)
+    else if (!by_std && config == 1.0 && a->network->first_stage.posterior)
+        ldm_findings_note(
+            f, LDM_TONE_WARN,
+            "scale_factor is 1, which is unusual for a KL first stage: the published KL models "
+            "use 0.18215 or, with scale_by_std: true, the buffer in the file.");
+    else if (!by_std && config != 1.0 && a->network->first_stage.codebook)
         ldm_findings_note(
             f, LDM_TONE_WARN,
             ldm_findings_text(
@@ -271,13 +276,12 @@ static ldm_status add_heads(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 
 static void conditioning_row(const ldm_audit *a, ldm_findings *f)
 {
-    const ldm_diffusion_config *d = &a->network->diffusion;
-    const char *key = d->conditioning_key;
-    const ldm_setting *s = ldm_network_setting(a->network, "conditioning_key");
+    const char *key = a->network->diffusion.conditioning_key;
+    const ldm_param *s = ldm_network_param(a->network, "conditioning_key");
     place origin = place_of(a, f, "conditioning_key");
     const char *note = NULL;
 
-    if (d->cond_stage == LDM_COND_STAGE_NONE) {
+    if (!a->network->conditioner_count) {
         origin = place_of(a, f, "cond_stage_config");
         note = s && s->origin.source && strcmp(s->value, "null")
                    ? ldm_findings_text(f, "the %s of %s is overruled by __is_unconditional__",
@@ -311,8 +315,7 @@ static void shape_notes(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_network *s = a->network;
 
-    if (s->diffusion.cond_stage == LDM_COND_STAGE_NONE &&
-        s->diffusion.channels != s->unet.in_channels)
+    if (!s->conditioner_count && s->diffusion.channels != s->unet.in_channels)
         ldm_findings_note(f, LDM_TONE_BAD,
                           ldm_findings_text(f,
                                             "channels is %d (%s), but the UNet reads %d "
@@ -320,20 +323,20 @@ static void shape_notes(const ldm_audit *a, ldm_findings *f)
                                             s->diffusion.channels, origin_of(a, f, "channels"),
                                             s->unet.in_channels,
                                             origin_of(a, f, "unet_config.params.in_channels")));
-    if (s->vq.embed_dim != s->unet.out_channels)
+    if (s->first_stage.latent_channels != s->unet.out_channels)
         ldm_findings_note(
             f, LDM_TONE_BAD,
             ldm_findings_text(f,
                               "The UNet writes %d channels (out_channels, %s), but the first stage "
                               "decodes %d (embed_dim, %s): they must be equal.",
                               s->unet.out_channels,
-                              origin_of(a, f, "unet_config.params.out_channels"), s->vq.embed_dim,
+                              origin_of(a, f, "unet_config.params.out_channels"),
+                              s->first_stage.latent_channels,
                               origin_of(a, f, "first_stage_config.params.embed_dim")));
-    if (s->vq.double_z)
+    if (s->first_stage.no_encode)
         ldm_findings_note(f, LDM_TONE_WARN,
-                          "ddconfig.double_z is true (its default): the encoder gives twice the "
-                          "z_channels that quant_conv takes. Sampling works; encoding a picture "
-                          "fails, in the original as well.");
+                          ldm_findings_text(f, "%s, in the original as well. Sampling works.",
+                                            s->first_stage.no_encode));
     if (strcmp(s->diffusion.parameterization, "x0") == 0)
         ldm_findings_note(
             f, LDM_TONE_WARN,
@@ -366,8 +369,8 @@ static void add_others(const ldm_audit *a, ldm_findings *f)
 {
     size_t i, k;
 
-    for (i = 0; i < a->network->setting_count; i++) {
-        const ldm_setting *s = &a->network->settings[i];
+    for (i = 0; i < a->network->param_count; i++) {
+        const ldm_param *s = &a->network->params[i];
         const char *name = short_path(f, s->path), *last = strrchr(name, '.');
         bool shown = false;
 

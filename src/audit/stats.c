@@ -10,7 +10,8 @@ void ldm_tally_add(ldm_tally *t, uint64_t elements, uint64_t bytes)
     t->bytes += bytes;
 }
 
-static void add_matched(const ldm_audit *a, ldm_stats *s, int group, const ldm_tensor_decl *t)
+static void add_matched(const ldm_audit *a, ldm_report_counts *s, int group,
+                        const ldm_tensor_decl *t)
 {
     const ldm_tensor_info *have = ldm_ckpt_find(a->ckpt, t->name);
 
@@ -18,16 +19,9 @@ static void add_matched(const ldm_audit *a, ldm_stats *s, int group, const ldm_t
         ldm_tally_add(&s->matched[group], t->numel, have->numel * ldm_dtype_size(have->dtype));
 }
 
-/* With __is_first_stage__ the conditioner is the first stage under a second name. */
-static bool is_second_copy(const ldm_audit *a, const char *name)
-{
-    return a->network->diffusion.cond_stage == LDM_COND_STAGE_FIRST_STAGE &&
-           ldm_starts_with(name, "cond_stage_model.");
-}
-
 void ldm_find_stats(const ldm_audit *a, ldm_findings *f)
 {
-    ldm_stats *s = &f->stats;
+    ldm_report_counts *s = &f->stats;
     size_t i;
     int k;
 
@@ -37,7 +31,7 @@ void ldm_find_stats(const ldm_audit *a, ldm_findings *f)
         ldm_tally_add(&s->model[t->component], t->numel, 4 * t->numel);
         ldm_tally_add(&s->model_kind[ldm_key_kind_of(t->name)], t->numel, 4 * t->numel);
         ldm_tally_add(&s->model_total, t->numel, 4 * t->numel);
-        if (ldm_key_is_parameter(t->name) && !is_second_copy(a, t->name))
+        if (ldm_key_is_parameter(t->name) && !ldm_network_is_copy(a->network, t->name))
             s->model_parameters += t->numel;
         add_matched(a, s, (int)t->component, t);
     }
@@ -49,7 +43,7 @@ void ldm_find_stats(const ldm_audit *a, ldm_findings *f)
         ldm_tally_add(&s->kind[ldm_key_kind_of(t->name)], t->numel, bytes);
         ldm_tally_add(&s->dtype[t->dtype], t->numel, bytes);
         ldm_tally_add(&s->file_total, t->numel, bytes);
-        if (ldm_key_is_parameter(t->name) && !is_second_copy(a, t->name))
+        if (ldm_key_is_parameter(t->name) && !ldm_network_is_copy(a->network, t->name))
             s->file_parameters += t->numel;
     }
 }

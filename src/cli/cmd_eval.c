@@ -10,9 +10,10 @@
 
 typedef struct options {
     ldm_model_opts model;
-    const char *part, *in, *context, *out, *dump;
+    const char *part, *in, *context, *noise, *out, *dump;
     double t;
-    bool quantize, json;
+    uint64_t seed;
+    bool quantize, mean, sample, json;
 } options;
 
 static const ldm_opt rows[] = {
@@ -44,6 +45,24 @@ static const ldm_opt rows[] = {
      .name = "no-quantize",
      .field = offsetof(options, quantize),
      .help = "decode: without the codebook"},
+    {.type = LDM_OPT_FLAG,
+     .name = "mean",
+     .field = offsetof(options, mean),
+     .help = "encode with a KL first stage: the mean, not the moments"},
+    {.type = LDM_OPT_FLAG,
+     .name = "sample",
+     .field = offsetof(options, sample),
+     .help = "encode with a KL first stage: a sample, not the moments"},
+    {.type = LDM_OPT_TEXT,
+     .name = "noise",
+     .arg = "FILE.npy",
+     .field = offsetof(options, noise),
+     .help = "the sample's noise, [N,C,H,W] (implies --sample)"},
+    {.type = LDM_OPT_U64,
+     .name = "seed",
+     .arg = "N",
+     .field = offsetof(options, seed),
+     .help = "of the sample's noise: sample i has seed N + i; default 42"},
     {.type = LDM_OPT_TEXT,
      .letter = 'o',
      .name = "out",
@@ -165,11 +184,22 @@ static ldm_status write_output(const options *o, ldm_part part, const ldm_array 
     return st;
 }
 
+/* An option without effect is said to have none. */
+static void note_codebook(const ldm_command *cmd, const options *o, const ldm_model *model)
+{
+    ldm_model_info info;
+
+    ldm_model_get_info(model, &info);
+    if (!o->quantize && !info.codebook)
+        ldm_cli_say(cmd, "note: --no-quantize has no effect: this model's first stage has no "
+                         "codebook");
+}
+
 static int evaluate(const ldm_cli *cli, const ldm_command *cmd, const options *o)
 {
     ldm_eval_job job = {
         .t = o->t, .quantize = o->quantize, .threads = o->model.threads, .dump_dir = o->dump};
-    ldm_array in = {0}, context = {0}, out = {0};
+    ldm_array in = {0}, context = {0}, noise = {0}, out = {0};
     ldm_model *model = NULL;
     ldm_status st = LDM_OK;
     ldm_error err;
@@ -182,6 +212,8 @@ static int evaluate(const ldm_cli *cli, const ldm_command *cmd, const options *o
     st = ldm_array_read(o->in, &in, &err);
     if (!st && o->context)
         st = ldm_array_read(o->context, &context, &err);
+    if (!st && o->noise)
+        st = ldm_array_read(o->noise, &noise, &err);
     if (st) {
         code = ldm_cli_fail(cmd, st, &err);
         goto done;
@@ -191,6 +223,12 @@ static int evaluate(const ldm_cli *cli, const ldm_command *cmd, const options *o
         goto done;
     job.in = &in;
     job.context = o->context ? &context : NULL;
+    job.encode = o->mean                 ? LDM_ENCODE_MEAN
+                 : o->sample || o->noise ? LDM_ENCODE_SAMPLE
+                                         : LDM_ENCODE_PLAIN;
+    job.noise = o->noise ? &noise : NULL;
+    job.seed = o->seed;
+    note_codebook(cmd, o, model);
     st = ldm_eval(model, &job, &out, &err);
     if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
         ldm_cli_say(cmd, "%s: %s", o->in, err.msg);
@@ -203,6 +241,7 @@ static int evaluate(const ldm_cli *cli, const ldm_command *cmd, const options *o
 done:
     ldm_array_free(&out);
     ldm_array_free(&context);
+    ldm_array_free(&noise);
     ldm_array_free(&in);
     ldm_model_close(model);
     return code;
@@ -210,7 +249,7 @@ done:
 
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
-    options o = {.t = -1, .quantize = true};
+    options o = {.t = -1, .quantize = true, .seed = 42};
     ldm_parse parse;
     int args, code;
 
@@ -228,6 +267,14 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         code = ldm_cli_usage(cmd, "--t is missing: the timestep for the UNet");
     else if (strcmp(o.part, "unet") && o.context)
         code = ldm_cli_usage(cmd, "--context belongs to --part unet; %s takes none", o.part);
+    else if (strcmp(o.part, "encode") && (o.mean || o.sample || o.noise))
+        code = ldm_cli_usage(cmd, "--%s belongs to --part encode",
+                             o.mean     ? "mean"
+                             : o.sample ? "sample"
+                                        : "noise");
+    else if (o.mean && (o.sample || o.noise))
+        code =
+            ldm_cli_usage(cmd, "--mean and --%s exclude each other", o.sample ? "sample" : "noise");
     else
         code = evaluate(cli, cmd, &o);
     ldm_model_opts_free(&o.model);
@@ -242,7 +289,9 @@ const ldm_command ldm_cmd_eval = {
              "against another implementation.",
     .notes = "What goes in and out, all float32 and NCHW:\n"
              "  unet      noisy latent [N,C,H,W] and --t     eps [N,C,H,W]\n"
-             "  encode    picture [N,3,h,w] in -1..1         latent before quantisation\n"
+             "  encode    picture [N,C,h,w] in -1..1         latent before quantisation; of a KL\n"
+             "                                               first stage the moments [N,2C,H,W],\n"
+             "                                               or what --mean or --sample asks for\n"
              "  decode    latent with the scale factor       picture, not clamped\n"
              "  quantize  latent without the scale factor    what goes to post_quant_conv\n"
              "  indices   the same                           codebook indices, int64 [N,H,W]\n\n"

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "engine/engine.h"
+#include "engine/posterior.h"
 #include "engine/run_job.h"
 #include "image/npy.h"
 
@@ -19,18 +19,21 @@ typedef struct part_shape {
     int up, down;    /* output side = input side * up / down */
 } part_shape;
 
-static part_shape describe(const ldm_model *m, ldm_part part)
+static part_shape describe(const ldm_model *m, const ldm_eval_job *job)
 {
     const ldm_network *s = m->network;
-    int z = s->vq.embed_dim, f = s->downsample;
+    const ldm_first_stage *fs = &s->first_stage;
+    int z = fs->latent_channels, f = fs->factor;
 
-    switch (part) {
+    switch (job->part) {
     case LDM_PART_UNET:
         break;
     case LDM_PART_ENCODE:
-        return (part_shape){"encode", LDM_GRAPH_ENCODE, s->vq.in_channels, z, 1, f};
+        return (part_shape){
+            "encode", LDM_GRAPH_ENCODE, fs->in_channels, job->encode ? z : fs->encoded_channels, 1,
+            f};
     case LDM_PART_DECODE:
-        return (part_shape){"decode", LDM_GRAPH_DECODE, z, s->vq.out_ch, f, 1};
+        return (part_shape){"decode", LDM_GRAPH_DECODE, z, fs->out_channels, f, 1};
     case LDM_PART_QUANTIZE:
         return (part_shape){"quantize", LDM_GRAPH_QUANTIZE, z, z, 1, 1};
     case LDM_PART_INDICES:
@@ -91,7 +94,8 @@ typedef struct evaluation {
     ldm_program *quantize, *program; /* quantize: in front of a decode, or NULL */
     float *arena;
     size_t arena_floats;
-    float *z; /* one sample, for decode */
+    float *z;       /* one sample, for decode */
+    float *moments; /* of one sample, for encode; or NULL */
 } evaluation;
 
 static void finish(evaluation *e)
@@ -100,6 +104,7 @@ static void finish(evaluation *e)
     ldm_program_free(e->program);
     ldm_pages_free(e->arena, e->arena_floats * sizeof *e->arena);
     ldm_free(e->z);
+    ldm_free(e->moments);
     ldm_pool_free(e->pool);
 }
 
@@ -112,7 +117,7 @@ static ldm_status prepare(const ldm_model *m, const ldm_eval_job *job, const par
 
     if (!st)
         st = ldm_model_program(m, p->graph, h, w, 1, e->pool, &e->program, err);
-    if (!st && job->part == LDM_PART_DECODE && job->quantize)
+    if (!st && job->part == LDM_PART_DECODE && job->quantize && m->network->first_stage.codebook)
         st = ldm_model_program(m, LDM_GRAPH_QUANTIZE, h, w, 1, e->pool, &e->quantize, err);
     if (st)
         return st;
@@ -122,17 +127,26 @@ static ldm_status prepare(const ldm_model *m, const ldm_eval_job *job, const par
         e->arena_floats = more;
     e->arena = ldm_pages_alloc(e->arena_floats * sizeof *e->arena);
     e->z = ldm_reallocarray(NULL, (size_t)p->in_c * (size_t)h * (size_t)w, sizeof *e->z);
-    if (!e->arena || !e->z)
+    if (job->part == LDM_PART_ENCODE && job->encode)
+        e->moments = ldm_reallocarray(
+            NULL, 2 * (size_t)p->out_c * (size_t)h * (size_t)w / (size_t)(p->down * p->down),
+            sizeof *e->moments);
+    if (!e->arena || !e->z || (job->part == LDM_PART_ENCODE && job->encode && !e->moments))
         return ldm_error_nomem(err, e->arena_floats * sizeof *e->arena, "the activations");
     return LDM_OK;
 }
 
-static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluation *e,
-                          const float *in, size_t in_floats, float *out, const ldm_observer *obs,
-                          ldm_error *err)
+/* Sample number i: its input and output. */
+static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluation *e, uint64_t i,
+                          ldm_array *all, const ldm_observer *obs, ldm_error *err)
 {
-    const float t = (float)job->t;
-    ldm_execution run = {.inputs = {{"x", in}, {"t", &t}}, .out = out, .observer = obs};
+    size_t in_floats = (size_t)(job->in->numel / job->in->shape[0]);
+    size_t out_floats = (size_t)(all->numel / all->shape[0]);
+    const float *in = job->in->data + i * in_floats, t = (float)job->t;
+    float *out = all->data + i * out_floats;
+    ldm_execution run = {.inputs = {{"x", in}, {"t", &t}},
+                         .out = e->moments ? e->moments : out,
+                         .observer = obs};
     ldm_status st = LDM_OK;
 
     if (job->part == LDM_PART_DECODE) {
@@ -143,9 +157,11 @@ static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluatio
         if (e->quantize)
             st = ldm_program_run(e->quantize, e->pool, e->arena, &quantize, err);
     }
-    if (st)
-        return st;
-    return ldm_program_run(e->program, e->pool, e->arena, &run, err);
+    if (!st)
+        st = ldm_program_run(e->program, e->pool, e->arena, &run, err);
+    if (!st && e->moments)
+        ldm_posterior_take(job, i, e->moments, out_floats, out);
+    return st;
 }
 
 static void shape_output(const ldm_eval_job *job, const part_shape *p, ldm_array *out)
@@ -169,35 +185,31 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
     ldm_observer obs = {(void *)(uintptr_t)job->dump_dir, dump};
     evaluation e = {0};
     part_shape p;
-    size_t in_floats, out_floats;
     uint64_t i;
     ldm_status st;
 
     memset(out, 0, sizeof *out);
-    p = describe(m, job->part);
+    p = describe(m, job);
     st = check_input(job->in, &p, err);
     if (st)
         return st;
     if (job->part == LDM_PART_UNET && (!isfinite(job->t) || job->t < 0))
         return ldm_error_set(err, LDM_ERR_USAGE, "t is %g, expected a timestep from 0 to %d",
                              job->t, m->network->diffusion.timesteps - 1);
-    if (job->dump_dir)
+    shape_output(job, &p, out);
+    if (job->part == LDM_PART_ENCODE)
+        st = ldm_posterior_check(m, job, out, err);
+    if (!st && job->dump_dir)
         st = ldm_make_dirs(job->dump_dir, err);
     if (!st)
         st = prepare(m, job, &p, &e, err);
     if (!st) {
-        shape_output(job, &p, out);
         out->data = ldm_reallocarray(NULL, (size_t)out->numel, sizeof *out->data);
         if (!out->data)
             st = ldm_error_nomem(err, out->numel * sizeof *out->data, "the output");
     }
-    if (!st) {
-        in_floats = (size_t)(job->in->numel / job->in->shape[0]);
-        out_floats = (size_t)(out->numel / out->shape[0]);
-        for (i = 0; !st && i < out->shape[0]; i++)
-            st = run_one(m, job, &e, job->in->data + i * in_floats, in_floats,
-                         out->data + i * out_floats, job->dump_dir && i == 0 ? &obs : NULL, err);
-    }
+    for (i = 0; !st && i < out->shape[0]; i++)
+        st = run_one(m, job, &e, i, out, job->dump_dir && i == 0 ? &obs : NULL, err);
     if (!st)
         st = ldm_hash_unchanged(m->hash, err);
     finish(&e);

@@ -83,9 +83,10 @@ static ldm_status note_precision(ldm_model *m, const ldm_model_options *opt, ldm
 static ldm_status settle_shape(ldm_model *m, ldm_error *err)
 {
     const ldm_network *s = m->network;
-    const ldm_setting *outer = ldm_network_setting(s, "image_size");
-    int from_first_stage = s->vq.resolution / s->downsample;
-    int sizes[3] = {s->unet.image_size, s->unet.image_size, from_first_stage};
+    const ldm_param *outer = ldm_network_param(s, "image_size");
+    const ldm_first_stage *f = &s->first_stage;
+    int sizes[3] = {s->unet.image_size, s->unet.image_size,
+                    f->resolution ? f->resolution / f->factor : s->unet.image_size};
     static const char *const names[3] = {"unet_config.image_size", "image_size",
                                          "ddconfig.resolution / downsampling"};
     ldm_str text = {0};
@@ -329,7 +330,9 @@ void ldm_model_get_info(const ldm_model *m, ldm_model_info *out)
     out->latent_w = m->latent_w;
     out->shape_ambiguous = m->shape_ambiguous;
     out->latent_candidates = m->latent_candidates;
-    out->downsample = m->network->downsample;
+    out->downsample = m->network->first_stage.factor;
+    out->codebook = m->network->first_stage.codebook;
+    out->posterior = m->network->first_stage.posterior;
     out->timesteps = m->network->diffusion.timesteps;
     out->guidance_has_effect = m->audit->effective.cross_attention;
     out->load_seconds = m->load_seconds;
@@ -371,7 +374,7 @@ static void nominal_size(const ldm_model *m, ldm_graph_part part, int *h, int *w
     int multiple = 1 << (m->network->unet.channel_mult.count - 1);
     int latent = (m->network->unet.image_size + multiple - 1) / multiple * multiple;
 
-    *h = *w = part == LDM_GRAPH_ENCODE ? latent * m->network->downsample : latent;
+    *h = *w = part == LDM_GRAPH_ENCODE ? latent * m->network->first_stage.factor : latent;
 }
 
 static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_error *err)

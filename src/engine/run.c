@@ -67,6 +67,9 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
         st = ldm_notes_add(
             &r->notes, err,
             "conditioning with %s has no effect: this network has no cross-attention", j->cond);
+    if (!st && !j->quantize && !r->m->network->first_stage.codebook)
+        st = ldm_notes_add(&r->notes, err,
+                           "no-quantize has no effect: this model's first stage has no codebook");
     if (!st && j->cache > 1)
         st = ldm_notes_add(
             &r->notes, err,
@@ -116,7 +119,7 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_model *m = r->m;
-    ldm_estimate unet, shallow, decode, quantize;
+    ldm_estimate unet, shallow, decode, quantize = {0};
     uint64_t arena;
     char need[16], have[16];
     ldm_status st;
@@ -125,7 +128,7 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     st = ldm_model_estimate(m, LDM_GRAPH_UNET, h, w, j->batch, threads, &unet, err);
     if (!st)
         st = ldm_model_estimate(m, LDM_GRAPH_DECODE, h, w, 1, threads, &decode, err);
-    if (!st)
+    if (!st && m->network->first_stage.codebook)
         st = ldm_model_estimate(m, LDM_GRAPH_QUANTIZE, h, w, j->quantize_x0 ? j->batch : 1, threads,
                                 &quantize, err);
     if (!st)
@@ -159,7 +162,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     size_t n = (size_t)j->batch, batch_floats = n * r->chw;
-    int f = r->m->network->downsample;
+    int f = r->m->network->first_stage.factor, c = r->m->network->first_stage.out_channels;
 
     r->arena = ldm_pages_alloc(r->arena_floats * sizeof *r->arena);
     r->x = ldm_reallocarray(NULL, batch_floats, sizeof *r->x);
@@ -180,10 +183,10 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         r->mask = ldm_reallocarray(NULL, batch_floats, sizeof *r->mask);
         r->x0 = ldm_reallocarray(NULL, batch_floats, sizeof *r->x0);
     }
-    r->image = ldm_reallocarray(NULL,
-                                (size_t)r->m->network->vq.out_ch * (size_t)(j->latent_h * f) *
-                                    (size_t)(j->latent_w * f),
-                                sizeof *r->image);
+    /* A grey picture is shown as three equal planes. */
+    r->image = ldm_reallocarray(
+        NULL, (size_t)(c == 1 ? 3 : c) * (size_t)(j->latent_h * f) * (size_t)(j->latent_w * f),
+        sizeof *r->image);
     if (!r->arena || !r->x || !r->scratch || !r->t || !r->rngs || !r->failed || !r->errors ||
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
         (j->cache > 1 && (!r->shallow || !r->feature)) || (j->mask && (!r->mask || !r->x0)))
@@ -207,7 +210,7 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_sampler_plan *p = &r->plan;
-    int f = r->m->network->downsample, i;
+    int f = r->m->network->first_stage.factor, i;
 
     r->order = ldm_reallocarray(NULL, (size_t)p->count, sizeof *r->order);
     if (!r->order)
@@ -227,6 +230,7 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     r->info.latent_c = j->latent_c;
     r->info.latent_h = j->latent_h;
     r->info.latent_w = j->latent_w;
+    r->info.image_c = r->m->network->first_stage.out_channels;
     r->info.image_h = j->latent_h * f;
     r->info.image_w = j->latent_w * f;
     r->info.threads = ldm_pool_threads(r->pool);
@@ -385,6 +389,21 @@ const char *ldm_run_note(const ldm_run *r, size_t i)
     return ldm_notes_at(&r->notes, i);
 }
 
+/* The picture in r->image as RGB: grey as three equal channels; NULL for other numbers of them. */
+static const uint8_t *show(ldm_run *r)
+{
+    size_t pixels = (size_t)r->info.image_h * (size_t)r->info.image_w;
+
+    if (r->info.image_c == 1) {
+        memcpy(r->image + pixels, r->image, pixels * sizeof *r->image);
+        memcpy(r->image + 2 * pixels, r->image, pixels * sizeof *r->image);
+    } else if (r->info.image_c != 3) {
+        return NULL;
+    }
+    ldm_picture_from_planes(r->image, &r->picture);
+    return r->picture.rgb;
+}
+
 ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
 {
     const float *latent;
@@ -405,6 +424,7 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
     latent = r->x + (size_t)i * r->chw;
     out->index = r->pictures[i];
     out->seed = r->job.seed + (uint64_t)out->index;
+    out->channels = r->info.image_c;
     out->width = r->info.image_w;
     out->height = r->info.image_h;
     out->status = r->failed[i];
@@ -426,10 +446,9 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
         return st;
     }
     if (!out->status) {
-        ldm_picture_from_planes(r->image, &r->picture);
         out->latent = latent;
         out->image = r->image;
-        out->rgb = r->picture.rgb;
+        out->rgb = show(r);
     }
     r->used++;
     *have = true;

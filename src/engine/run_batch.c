@@ -327,7 +327,7 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
     if (st)
         return st;
     ldm_model_unscale(r->m, latent, z, r->chw);
-    if (r->job.quantize) {
+    if (r->job.quantize && r->m->network->first_stage.codebook) {
         st = program(r, LDM_GRAPH_QUANTIZE, 1, &r->quantize, err);
         if (!st)
             st = ldm_program_run(r->quantize, r->pool, r->arena, &quantize, err);
@@ -336,7 +336,8 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
         st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
     if (!st)
         st = ldm_program_run(r->decode, r->pool, r->arena, &decode, err);
-    if (!st && !all_finite(r->image, 3 * (size_t)r->info.image_h * (size_t)r->info.image_w))
+    if (!st && !all_finite(r->image, (size_t)r->info.image_c * (size_t)r->info.image_h *
+                                         (size_t)r->info.image_w))
         st = ldm_error_set(err, LDM_ERR_NUMERIC,
                            "the decoded picture has NaN or infinite values, its latent has none; "
                            "`ldm check --values` looks for such weights in the first stage");

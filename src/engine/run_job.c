@@ -34,6 +34,11 @@ static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error 
                              "cache is %d, expected 1 (every step evaluates the whole network) to "
                              "%d",
                              j->cache, limit);
+    if (j->quantize_x0 && !m->network->first_stage.codebook)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "quantize-x0: this model's first stage (%.120s) has no codebook to "
+                             "quantise with; leave it out",
+                             m->network->first_stage.target);
     if (j->batch < 0 || j->batch > MAX_BATCH)
         return ldm_error_set(err, LDM_ERR_USAGE, "batch is %d, expected 1 to %d (0: chosen)",
                              j->batch, MAX_BATCH);
@@ -160,16 +165,11 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
                              s->unet.in_channels, s->unet.out_channels,
                              s->diffusion.conditioning_key ? s->diffusion.conditioning_key
                                                            : "none configured");
-    if (s->unet.out_channels != s->vq.embed_dim)
+    if (s->unet.out_channels != s->first_stage.latent_channels)
         return ldm_error_set(err, LDM_ERR_CONFIG,
                              "the UNet's latents have %d channels (out_channels) and the first "
                              "stage's %d (embed_dim)",
-                             s->unet.out_channels, s->vq.embed_dim);
-    if (s->vq.out_ch != 3)
-        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                             "the first stage's pictures have %d channels (out_ch), and ldm writes "
-                             "pictures of 3",
-                             s->vq.out_ch);
+                             s->unet.out_channels, s->first_stage.latent_channels);
     return LDM_OK;
 }
 

@@ -43,10 +43,11 @@ static ldm_status reserve(bench *b, const ldm_program *p, ldm_error *err)
 static ldm_status prepare(bench *b, ldm_error *err)
 {
     const ldm_network *s = b->d.m->network;
-    const size_t f = (size_t)s->downsample, n = (size_t)b->d.batch;
+    const size_t f = (size_t)s->first_stage.factor, n = (size_t)b->d.batch;
     const size_t hw = (size_t)b->d.h * (size_t)b->d.w;
     size_t x = n * (size_t)s->unet.in_channels * hw, i;
-    size_t channels = larger((size_t)s->vq.out_ch, (size_t)s->vq.in_channels);
+    size_t channels =
+        larger((size_t)s->first_stage.out_channels, (size_t)s->first_stage.in_channels);
     ldm_rng rng;
     ldm_status st = ldm_model_program(b->d.m, LDM_GRAPH_UNET, b->d.h, b->d.w, b->d.batch, b->d.pool,
                                       &b->unet, err);
@@ -55,11 +56,12 @@ static ldm_status prepare(bench *b, ldm_error *err)
         st = reserve(b, b->unet, err);
     if (st)
         return st;
-    x = larger(x, (size_t)s->vq.embed_dim * hw); /* the decoder reads it, too */
+    x = larger(x, (size_t)s->first_stage.latent_channels * hw); /* the decoder reads it, too */
     b->x = ldm_reallocarray(NULL, x, sizeof *b->x);
-    /* The encoder's output is a latent as well. */
+    /* The encoder's output is a latent, or the moments of one. */
     b->eps = ldm_reallocarray(
-        NULL, larger(n * (size_t)s->unet.out_channels, (size_t)s->vq.embed_dim) * hw,
+        NULL,
+        larger(n * (size_t)s->unet.out_channels, (size_t)s->first_stage.encoded_channels) * hw,
         sizeof *b->eps);
     b->t = ldm_reallocarray(NULL, n, sizeof *b->t);
     b->image = ldm_calloc(channels * f * f * hw, sizeof *b->image);
@@ -124,13 +126,13 @@ static ldm_status time_decode(bench *b, ldm_error *err)
 /* Sampling needs no encoder: a checkpoint may have none, and that is no failure here. */
 static ldm_status time_encode(bench *b, ldm_error *err)
 {
-    const int f = b->d.m->network->downsample;
+    const int f = b->d.m->network->first_stage.factor;
     double times[PART_ROUNDS];
     ldm_error why;
     ldm_status st = ldm_model_program(b->d.m, LDM_GRAPH_ENCODE, f * b->d.h, f * b->d.w, 1,
                                       b->d.pool, &b->encode, &why);
 
-    if (st == LDM_ERR_MISMATCH) {
+    if (st == LDM_ERR_MISMATCH || b->d.m->network->first_stage.no_encode) {
         b->d.encode_s = -1;
         b->d.no_encoder = why;
         return LDM_OK;

@@ -67,13 +67,36 @@ static ldm_status name_network(const ldm_model *m, char hex[65], ldm_error *err)
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-static size_t count_features(const ldm_vq_config *v)
+static bool is_level(const char *dump)
 {
-    int channels = v->ch, i;
+    return dump && (!strcmp(dump, "encoder_conv_in") || !strcmp(dump, "encoder_mid") ||
+                    !strncmp(dump, "encoder_down_", 13));
+}
 
-    for (i = 0; i < v->ch_mult.count; i++)
-        channels += v->ch * v->ch_mult.items[i];
-    return (size_t)(channels + v->ch * v->ch_mult.items[v->ch_mult.count - 1]); /* and mid */
+/* The channels of all levels, from the encoder's graph at its smallest size. */
+static ldm_status count_features(const ldm_network *s, size_t *dim, ldm_error *err)
+{
+    const ldm_first_stage *f = &s->first_stage;
+    ldm_graph *g;
+    ldm_status st = ldm_graph_create(s, LDM_GRAPH_ENCODE, f->factor, f->factor, &g, err);
+    int i;
+
+    if (st)
+        return st;
+    *dim = 0;
+    for (i = 0; i < g->value_count; i++)
+        *dim += is_level(g->values[i].dump) ? (size_t)g->values[i].c : 0;
+    ldm_graph_free(g);
+    if (!*dim)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "the first stage (%.120s) has no encoder, so it gives no features",
+                             f->target);
+    if (f->in_channels != 1 && f->in_channels != 3)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "the first stage takes pictures of %d channels; features are made of "
+                             "1 (grey) or 3 (RGB)",
+                             f->in_channels);
+    return LDM_OK;
 }
 
 ldm_status ldm_features_open(const ldm_model *m, int threads, ldm_features **out, ldm_error *err)
@@ -85,8 +108,9 @@ ldm_status ldm_features_open(const ldm_model *m, int threads, ldm_features **out
     if (!f)
         return ldm_error_nomem(err, sizeof *f, "features");
     f->model = m;
-    f->dim = count_features(&m->network->vq);
-    st = ldm_pool_create(threads, &f->pool, err);
+    st = count_features(m->network, &f->dim, err);
+    if (!st)
+        st = ldm_pool_create(threads, &f->pool, err);
     if (!st)
         st = name_network(m, f->network, err);
     if (st)
@@ -125,17 +149,13 @@ size_t ldm_features_dim(const ldm_features *f)
 static ldm_status make_program(ldm_features *f, int width, int height, ldm_error *err)
 {
     const ldm_network *s = f->model->network;
-    int down = s->downsample;
+    int down = s->first_stage.factor;
     size_t pixels = (size_t)width * (size_t)height;
     ldm_status st;
 
     if (width == f->width && height == f->height)
         return LDM_OK;
     drop_program(f);
-    if (s->vq.in_channels != 3)
-        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                             "the first stage takes %d channels; features are made of 3 (RGB)",
-                             s->vq.in_channels);
     if (width < 1 || height < 1 || width % down || height % down)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "a picture of %d x %d has no features here: this first stage takes "
@@ -146,9 +166,10 @@ static ldm_status make_program(ldm_features *f, int width, int height, ldm_error
         return st;
     f->arena_floats = ldm_program_arena_floats(f->program);
     f->arena = ldm_pages_alloc(f->arena_floats * sizeof *f->arena);
-    f->in = ldm_reallocarray(NULL, 3 * pixels, sizeof *f->in);
-    f->out = ldm_reallocarray(NULL, (size_t)s->vq.embed_dim * pixels / (size_t)(down * down),
-                              sizeof *f->out);
+    f->in = ldm_reallocarray(NULL, (size_t)s->first_stage.in_channels * pixels, sizeof *f->in);
+    f->out = ldm_reallocarray(
+        NULL, (size_t)s->first_stage.encoded_channels * pixels / (size_t)(down * down),
+        sizeof *f->out);
     if (!f->arena || !f->in || !f->out) {
         drop_program(f);
         return ldm_error_nomem(err, f->arena_floats * sizeof *f->arena, "features");
@@ -158,22 +179,33 @@ static ldm_status make_program(ldm_features *f, int width, int height, ldm_error
     return LDM_OK;
 }
 
+/* A grey encoder takes grey pictures only: what a colour becomes is the user's choice. */
+static ldm_status check_grey(const ldm_image *im, ldm_error *err)
+{
+    size_t pixels = (size_t)im->width * (size_t)im->height, i;
+
+    for (i = 0; i < pixels; i++) {
+        const uint8_t *p = im->rgb + 3 * i;
+
+        if (p[0] != p[1] || p[0] != p[2])
+            return ldm_error_set(err, LDM_ERR_USAGE,
+                                 "the picture has colours (pixel %zu is %d,%d,%d), and this first "
+                                 "stage takes grey ones; convert it to grey first",
+                                 i, p[0], p[1], p[2]);
+    }
+    return LDM_OK;
+}
+
 /* Bytes to -1..1 as the original's datasets scale them: (x / 127.5 - 1), rounded to float once. */
-static void scale_picture(const ldm_image *im, float *planes)
+static void scale_picture(const ldm_image *im, int channels, float *planes)
 {
     size_t pixels = (size_t)im->width * (size_t)im->height, i;
     int c;
 
-    for (c = 0; c < 3; c++) {
+    for (c = 0; c < channels; c++) {
         for (i = 0; i < pixels; i++)
             planes[(size_t)c * pixels + i] = (float)(im->rgb[3 * i + (size_t)c] / 127.5 - 1.0);
     }
-}
-
-static bool is_level(const char *dump)
-{
-    return dump && (!strcmp(dump, "encoder_conv_in") || !strcmp(dump, "encoder_mid") ||
-                    !strncmp(dump, "encoder_down_", 13));
 }
 
 static ldm_status pool_level(void *ctx, const ldm_step_info *info, ldm_error *err)
@@ -204,12 +236,15 @@ ldm_status ldm_features_compute(ldm_features *f, const ldm_image *im, double *va
                                 ldm_error *err)
 {
     ldm_observer obs = {f, pool_level};
+    const int channels = f->model->network->first_stage.in_channels;
     ldm_status st = make_program(f, im->width, im->height, err);
     ldm_execution run = {.observer = &obs};
 
+    if (!st && channels == 1)
+        st = check_grey(im, err);
     if (st)
         return st;
-    scale_picture(im, f->in);
+    scale_picture(im, channels, f->in);
     run.inputs[0] = (ldm_named_array){"x", f->in};
     run.out = f->out;
     f->values = values;

@@ -1,9 +1,8 @@
-/* VQModelInterface (ldm/models/autoencoder.py) and its Encoder and Decoder
- * (ldm/modules/diffusionmodules/model.py). */
+/* Encoder and Decoder (ldm/modules/diffusionmodules/model.py). */
+#include "network/autoencoder.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "network/builder.h"
 
 enum { PATH_MAX_LEN = 128, JOIN_MAX_LEN = 192, MAX_CHANNELS = 1 << 15 };
 
@@ -36,7 +35,8 @@ static int resnet_block(ldm_builder *b, const char *path, int x, int cin, int co
 }
 
 /* make_attn: AttnBlock, one head over all channels; nn.Identity with attn_type none. */
-static int attn_block(ldm_builder *b, const ldm_vq_config *v, const char *path, int x, int c)
+static int attn_block(ldm_builder *b, const ldm_autoencoder_config *v, const char *path, int x,
+                      int c)
 {
     char buf[JOIN_MAX_LEN];
     int h, q, k, val;
@@ -52,7 +52,7 @@ static int attn_block(ldm_builder *b, const ldm_vq_config *v, const char *path, 
     return ldm_b_add(b, x, h, c);
 }
 
-static bool attends(const ldm_vq_config *v, int resolution)
+static bool attends(const ldm_autoencoder_config *v, int resolution)
 {
     int i;
 
@@ -65,8 +65,8 @@ static bool attends(const ldm_vq_config *v, int resolution)
 
 /* One level of either half: `count` ResnetBlocks, each with its attention. In state_dict() all
  * blocks stand before all attentions, which is why a declaring walk goes over the level twice. */
-static int level_blocks(ldm_builder *b, const ldm_vq_config *v, const char *level, int x, int cin,
-                        int cout, int count, int resolution)
+static int level_blocks(ldm_builder *b, const ldm_autoencoder_config *v, const char *level, int x,
+                        int cin, int cout, int count, int resolution)
 {
     char path[PATH_MAX_LEN];
     bool attn = attends(v, resolution), declaring = !b->graph;
@@ -87,7 +87,7 @@ static int level_blocks(ldm_builder *b, const ldm_vq_config *v, const char *leve
     return x;
 }
 
-static int mid(ldm_builder *b, const ldm_vq_config *v, const char *half, int x, int c)
+static int mid(ldm_builder *b, const ldm_autoencoder_config *v, const char *half, int x, int c)
 {
     char path[PATH_MAX_LEN];
 
@@ -99,12 +99,12 @@ static int mid(ldm_builder *b, const ldm_vq_config *v, const char *half, int x, 
     return resnet_block(b, path, x, c, c);
 }
 
-static int level_channels(const ldm_vq_config *v, int level)
+static int level_channels(const ldm_autoencoder_config *v, int level)
 {
     return v->ch * v->ch_mult.items[level];
 }
 
-static int encoder(ldm_builder *b, const ldm_vq_config *v, int x)
+int ldm_autoencoder_encode(ldm_builder *b, const ldm_autoencoder_config *v, int x)
 {
     char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
     int levels = v->ch_mult.count, level, c = v->ch, resolution = v->resolution;
@@ -131,7 +131,7 @@ static int encoder(ldm_builder *b, const ldm_vq_config *v, int x)
     return x;
 }
 
-static int decoder_level(ldm_builder *b, const ldm_vq_config *v, int level, int x)
+static int decoder_level(ldm_builder *b, const ldm_autoencoder_config *v, int level, int x)
 {
     char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
     int levels = v->ch_mult.count, c = level_channels(v, level);
@@ -150,7 +150,7 @@ static int decoder_level(ldm_builder *b, const ldm_vq_config *v, int level, int 
     return x;
 }
 
-static int decoder(ldm_builder *b, const ldm_vq_config *v, int x)
+int ldm_autoencoder_decode(ldm_builder *b, const ldm_autoencoder_config *v, int x)
 {
     int levels = v->ch_mult.count, c = level_channels(v, levels - 1), i;
 
@@ -172,134 +172,55 @@ static int decoder(ldm_builder *b, const ldm_vq_config *v, int x)
     return x;
 }
 
-static void begin(ldm_builder *b, unsigned used)
-{
-    b->root = b->component == LDM_COMPONENT_COND_STAGE ? "cond_stage_model" : "first_stage_model";
-    b->used = b->component == LDM_COMPONENT_COND_STAGE ? 0 : used;
-}
+/* ---- parameters ------------------------------------------------------------------------------ */
 
-static int quant_conv(ldm_builder *b, const ldm_vq_config *v, int x)
-{
-    return ldm_b_conv(b, "quant_conv", x, v->z_channels, v->embed_dim, 1);
-}
+#define SHAPE LDM_EFFECT_SHAPE
+#define SILENT LDM_EFFECT_SILENT
+#define A(field) offsetof(ldm_autoencoder_config, field)
+static const ldm_param_row rows[] = {
+    {"ch", LDM_PARAM_INT, A(ch), SHAPE, true},
+    {"out_ch", LDM_PARAM_INT, A(out_ch), SHAPE, true},
+    {"ch_mult", LDM_PARAM_INTS, A(ch_mult), SHAPE, false},
+    {"num_res_blocks", LDM_PARAM_INT, A(num_res_blocks), SHAPE, true},
+    {"attn_resolutions", LDM_PARAM_INTS, A(attn_resolutions), SHAPE, true},
+    {"resamp_with_conv", LDM_PARAM_BOOL, A(resamp_with_conv), SHAPE, false},
+    {"in_channels", LDM_PARAM_INT, A(in_channels), SHAPE, true},
+    {"resolution", LDM_PARAM_INT, A(resolution), SHAPE, true},
+    {"z_channels", LDM_PARAM_INT, A(z_channels), SHAPE, true},
+    {"double_z", LDM_PARAM_BOOL, A(double_z), SHAPE, false},
+    {"give_pre_end", LDM_PARAM_BOOL, A(give_pre_end), SILENT, false},
+    {"tanh_out", LDM_PARAM_BOOL, A(tanh_out), SILENT, false},
+    {"use_linear_attn", LDM_PARAM_BOOL, A(use_linear_attn), SHAPE, false},
+    {"attn_type", LDM_PARAM_STRING, A(attn_type), SHAPE, false},
+    LDM_PARAM_SKIP("dropout"),
+};
+#undef A
 
-static int post_quant_conv(ldm_builder *b, const ldm_vq_config *v, int x)
-{
-    return ldm_b_conv(b, "post_quant_conv", x, v->embed_dim, v->z_channels, 1);
-}
-
-int ldm_build_vq_encoder(ldm_builder *b, const ldm_vq_config *v, int image)
-{
-    int x;
-
-    b->component = LDM_COMPONENT_FIRST_STAGE;
-    begin(b, LDM_USED_ENCODE);
-    x = quant_conv(b, v, encoder(b, v, image));
-    ldm_b_dump(b, x, "prequant");
-    return x;
-}
-
-int ldm_build_vq_quantize(ldm_builder *b, const ldm_vq_config *v, int z, bool index)
-{
-    b->component = LDM_COMPONENT_FIRST_STAGE;
-    begin(b, LDM_USED_QUANTIZE);
-    return ldm_b_quantize(b, "quantize.embedding", z, v->embed_dim, v->n_embed, index);
-}
-
-int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z)
-{
-    b->component = LDM_COMPONENT_FIRST_STAGE;
-    begin(b, LDM_USED_DECODE);
-    return decoder(b, v, post_quant_conv(b, v, z));
-}
-
-/* LitEma of the first stage itself: one shadow a parameter, names without dots. */
-static void declare_own_ema(ldm_builder *b, int first)
-{
-    char name[256];
-    int i, end = b->network->tensor_count;
-    size_t root = strlen(b->root) + 1;
-
-    ldm_b_tensor(b, "model_ema.decay", LDM_INIT_ZEROS, 0, 0, NULL);
-    ldm_b_tensor(b, "model_ema.num_updates", LDM_INIT_ZEROS, 0, 0, NULL);
-    for (i = first; i < end && !b->st; i++) {
-        const ldm_tensor_decl *t = &b->network->tensors[i];
-        char *p = name + snprintf(name, sizeof name, "model_ema.");
-        const char *s;
-
-        if (strcmp(t->name + root, "colorize") == 0)
-            continue;
-        for (s = t->name + root; *s && p < name + sizeof name - 1; s++) {
-            if (*s != '.')
-                *p++ = *s;
-        }
-        *p = '\0';
-        ldm_b_tensor(b, name, LDM_INIT_ZEROS, 0, t->ndim, t->shape);
-    }
-}
-
-void ldm_declare_vq(ldm_builder *b, const ldm_vq_config *v)
-{
-    int first = b->network->tensor_count;
-
-    begin(b, 0);
-    if (v->colorize_nlabels > 0) {
-        int64_t shape[4] = {3, v->colorize_nlabels, 1, 1};
-
-        ldm_b_tensor(b, "colorize", LDM_INIT_ZEROS, 0, 4, shape);
-    }
-    begin(b, LDM_USED_ENCODE);
-    encoder(b, v, 0);
-    begin(b, LDM_USED_DECODE);
-    decoder(b, v, 0);
-    begin(b, LDM_USED_QUANTIZE);
-    ldm_b_quantize(b, "quantize.embedding", 0, v->embed_dim, v->n_embed, false);
-    begin(b, LDM_USED_ENCODE);
-    quant_conv(b, v, 0);
-    begin(b, LDM_USED_DECODE);
-    post_quant_conv(b, v, 0);
-    begin(b, 0);
-    if (v->use_ema)
-        declare_own_ema(b, first);
-}
-
-static ldm_status bad(const ldm_value *at, ldm_error *err, const char *name, const char *what,
-                      int found)
-{
-    const ldm_value *v = ldm_value_find(at, name);
-
-    return ldm_value_error(v ? v : at, err, "%s is %d, expected %s", name, found, what);
-}
-
-ldm_status ldm_vq_validate(const ldm_vq_config *v, const ldm_value *at, ldm_error *err)
+static ldm_status validate(const ldm_autoencoder_config *v, const ldm_value *at, ldm_error *err)
 {
     int i;
 
-    if (v->embed_dim < 1 || v->embed_dim > 4096)
-        return bad(at, err, "embed_dim", "1 to 4096", v->embed_dim);
-    if (v->n_embed < 1 || v->n_embed > 1 << 22)
-        return bad(at, err, "n_embed", "1 to 4194304", v->n_embed);
     if (v->ch < 1 || v->ch > MAX_CHANNELS || v->ch % 32)
-        return bad(at, err, "ddconfig.ch", "a multiple of 32 (GroupNorm has 32 groups)", v->ch);
+        return ldm_params_bad(at, err, "ddconfig.ch", "a multiple of 32 (GroupNorm has 32 groups)",
+                              v->ch);
     if (v->out_ch < 1 || v->out_ch > 4096)
-        return bad(at, err, "ddconfig.out_ch", "1 to 4096", v->out_ch);
+        return ldm_params_bad(at, err, "ddconfig.out_ch", "1 to 4096", v->out_ch);
     if (v->in_channels < 1 || v->in_channels > 4096)
-        return bad(at, err, "ddconfig.in_channels", "1 to 4096", v->in_channels);
+        return ldm_params_bad(at, err, "ddconfig.in_channels", "1 to 4096", v->in_channels);
     if (v->z_channels < 1 || v->z_channels > 4096)
-        return bad(at, err, "ddconfig.z_channels", "1 to 4096", v->z_channels);
+        return ldm_params_bad(at, err, "ddconfig.z_channels", "1 to 4096", v->z_channels);
     if (v->resolution < 1 || v->resolution > 1 << 16)
-        return bad(at, err, "ddconfig.resolution", "1 to 65536", v->resolution);
+        return ldm_params_bad(at, err, "ddconfig.resolution", "1 to 65536", v->resolution);
     if (v->num_res_blocks < 1 || v->num_res_blocks > 64)
-        return bad(at, err, "ddconfig.num_res_blocks", "1 to 64", v->num_res_blocks);
-    if (v->colorize_nlabels > 4096)
-        return bad(at, err, "colorize_nlabels", "at most 4096", v->colorize_nlabels);
+        return ldm_params_bad(at, err, "ddconfig.num_res_blocks", "1 to 64", v->num_res_blocks);
     if (!v->ch_mult.count)
         return ldm_value_error(at, err, "ddconfig.ch_mult is empty, expected one number a level");
     for (i = 0; i < v->ch_mult.count; i++) {
         int m = v->ch_mult.items[i];
 
         if (m < 1 || m > MAX_CHANNELS / v->ch)
-            return bad(at, err, "ddconfig.ch_mult", "positive multipliers below 32768 channels", m);
+            return ldm_params_bad(at, err, "ddconfig.ch_mult",
+                                  "positive multipliers below 32768 channels", m);
     }
     if (v->give_pre_end) {
         ldm_value_error(at, err,
@@ -315,4 +236,34 @@ ldm_status ldm_vq_validate(const ldm_vq_config *v, const ldm_value *at, ldm_erro
         return LDM_ERR_UNSUPPORTED;
     }
     return LDM_OK;
+}
+
+ldm_status ldm_autoencoder_read(ldm_param_reader *r, const ldm_module *m, ldm_autoencoder_config *v)
+{
+    static const ldm_param_table table = LDM_PARAM_TABLE(rows);
+    const ldm_value *dd = ldm_value_find(m->params, "ddconfig");
+    const char *path = ldm_arena_printf(r->network->priv->arena, "%s.ddconfig", m->path);
+    ldm_status st;
+
+    if (!path)
+        return ldm_error_nomem(r->err, 0, "the network's description");
+    *v = (ldm_autoencoder_config){
+        .ch_mult = {4, {1, 2, 4, 8}},
+        .double_z = true,
+        .resamp_with_conv = true,
+        .attn_type = "vanilla",
+    };
+    st = ldm_params_read(r, dd, dd, path, &table, v);
+    if (!st && !v->attn_type)
+        st = ldm_value_error(ldm_value_find(dd, "attn_type"), r->err,
+                             "is null, expected vanilla or none");
+    return st ? st : validate(v, m->params, r->err);
+}
+
+void ldm_autoencoder_describe(const ldm_autoencoder_config *v, ldm_first_stage *f)
+{
+    f->in_channels = v->in_channels;
+    f->out_channels = v->out_ch;
+    f->resolution = v->resolution;
+    f->factor = 1 << (v->ch_mult.count - 1);
 }

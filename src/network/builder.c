@@ -19,6 +19,18 @@ static void fail_nomem(ldm_builder *b)
     b->st = ldm_error_nomem(b->err, 0, "the network's description");
 }
 
+void ldm_b_begin(ldm_builder *b, ldm_component c)
+{
+    b->component = c;
+    b->root = ldm_component_prefix(c);
+    b->used_mask = ~0u;
+}
+
+void ldm_b_use(ldm_builder *b, unsigned used)
+{
+    b->used = used;
+}
+
 static int add_value(ldm_builder *b, int c, int h, int w)
 {
     ldm_graph *g = b->graph;
@@ -55,6 +67,13 @@ int ldm_b_input(ldm_builder *b, ldm_input in, int c, int h, int w)
     return in.value;
 }
 
+int ldm_b_input_x(ldm_builder *b, int c, int h, int w)
+{
+    const ldm_input x = {.name = "x", .depends = LDM_DEPENDS_X};
+
+    return ldm_b_input(b, x, c, h, w);
+}
+
 int ldm_b_height(const ldm_builder *b, int value)
 {
     return b->graph && b->graph->value_count ? b->graph->values[value].h : 1;
@@ -80,6 +99,23 @@ void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...)
         fail_nomem(b);
 }
 
+int ldm_b_declare(ldm_builder *b, const ldm_tensor_decl *t)
+{
+    int number;
+
+    if (failed(b))
+        return -1;
+    if (!b->declared) {
+        b->st = ldm_error_set(b->err, LDM_ERR_UNSUPPORTED,
+                              "%s is in the graph and not in the list of tensors", t->name);
+        return -1;
+    }
+    number = t->name ? ldm_network_add(b->declared, t) : -1;
+    if (number < 0)
+        fail_nomem(b);
+    return number;
+}
+
 int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, int ndim,
                  const int64_t *shape)
 {
@@ -94,7 +130,7 @@ int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, in
     if (found >= 0)
         return found;
     memset(&t, 0, sizeof t);
-    t.name = ldm_arena_strdup(b->network->priv->arena, name);
+    t.name = b->declared ? ldm_arena_strdup(b->network->priv->arena, name) : name;
     t.ndim = ndim;
     t.numel = 1;
     for (i = 0; i < ndim; i++) {
@@ -102,19 +138,19 @@ int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, in
         t.numel *= (uint64_t)shape[i];
     }
     t.component = b->component;
-    t.used = b->used;
+    t.used = b->used & b->used_mask;
     t.ema = -1;
     t.init = init;
     t.fan_in = fan_in;
-    if (b->graph) {
-        b->st = ldm_error_set(b->err, LDM_ERR_UNSUPPORTED,
-                              "%s is in the graph and not in the list of tensors", name);
-        return -1;
-    }
-    found = t.name ? ldm_network_add(b->network, &t) : -1;
-    if (found < 0)
-        fail_nomem(b);
-    return found;
+    return ldm_b_declare(b, &t);
+}
+
+void ldm_b_colorize(ldm_builder *b, int labels)
+{
+    const int64_t shape[4] = {3, labels, 1, 1};
+
+    if (labels > 0)
+        ldm_b_tensor(b, "colorize", LDM_INIT_ZEROS, 0, 4, shape);
 }
 
 /* Appends a node with one output of the given shape. */
@@ -190,10 +226,10 @@ static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int 
 
 void ldm_b_zero(ldm_builder *b)
 {
-    if (b->graph || failed(b))
+    if (!b->declared || failed(b))
         return;
-    b->network->tensors[b->last_weight].init = LDM_INIT_ZEROS;
-    b->network->tensors[b->last_bias].init = LDM_INIT_ZEROS;
+    b->declared->tensors[b->last_weight].init = LDM_INIT_ZEROS;
+    b->declared->tensors[b->last_bias].init = LDM_INIT_ZEROS;
 }
 
 int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)

@@ -11,20 +11,30 @@
 #include "network/private.h"
 
 typedef struct ldm_builder {
-    ldm_network *network;
+    const ldm_network *network;
+    ldm_network
+        *declared;    /* the same network where tensors are declared; NULL where a graph is built */
     ldm_graph *graph; /* NULL: declare only */
     const char *root; /* "model.diffusion_model": prefix of every tensor name */
     ldm_component component;
-    unsigned used; /* LDM_USED_* bits for tensors declared now */
+    unsigned used,
+        used_mask; /* LDM_USED_* bits for tensors declared now, and which of them count */
     ldm_status st;
     ldm_error *err;
     size_t node_cap, value_cap;
     int last_weight, last_bias; /* of the last layer with weights */
 } ldm_builder;
 
+/* Begins a component: its prefix becomes the root, all bits of use count. */
+void ldm_b_begin(ldm_builder *b, ldm_component c);
+/* Which graphs read the tensors that follow: LDM_USED_* bits. */
+void ldm_b_use(ldm_builder *b, unsigned used);
+
 /* An input of the graph, of this shape. `in` says its name, what it depends on and its layout; its
  * value number is set here. Returns that number. */
 int ldm_b_input(ldm_builder *b, ldm_input in, int c, int h, int w);
+/* The input "x" of this shape: a latent or a picture. */
+int ldm_b_input_x(ldm_builder *b, int c, int h, int w);
 /* Height and width of a value; 1 in `declare`. */
 int ldm_b_height(const ldm_builder *b, int value);
 int ldm_b_width(const ldm_builder *b, int value);
@@ -34,6 +44,11 @@ void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...) LDM_PRINTF(3, 4
 /* A tensor below b->root, found or (in `declare`) added. Returns its number. */
 int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, int ndim,
                  const int64_t *shape);
+
+/* Adds a tensor by its whole name, in `declare` only. Returns its number, -1 on failure. */
+int ldm_b_declare(ldm_builder *b, const ldm_tensor_decl *t);
+/* The buffer `colorize` [3, labels, 1, 1] of an autoencoder of segmentations; none below 1. */
+void ldm_b_colorize(ldm_builder *b, int labels);
 
 /* Layers. path: the module ("input_blocks.1.0.in_layers.2"); weight and bias are path.weight and
  * path.bias. Each returns the output value. */
@@ -56,19 +71,5 @@ int ldm_b_timestep_embed(ldm_builder *b, int t, int c);
 int ldm_b_attention_qkv(ldm_builder *b, int qkv, int c, int heads, bool heads_first);
 int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads);
 int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, bool index);
-
-/* The networks (unet.c, autoencoder.c). Each sets the builder's root itself. */
-/* *feature: the value that enters the outermost output blocks: computed, or with `shallow` made as
- * an input in the place of everything that leads to it. */
-int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t, bool shallow,
-                   int *feature);
-int ldm_build_vq_encoder(ldm_builder *b, const ldm_vq_config *v, int image);
-int ldm_build_vq_decoder(ldm_builder *b, const ldm_vq_config *v, int z);
-int ldm_build_vq_quantize(ldm_builder *b, const ldm_vq_config *v, int z, bool index);
-void ldm_declare_vq(ldm_builder *b, const ldm_vq_config *v);
-
-/* What a UNet configuration must obey, checked before it is built. */
-ldm_status ldm_unet_validate(const ldm_unet_config *u, const ldm_value *at, ldm_error *err);
-ldm_status ldm_vq_validate(const ldm_vq_config *v, const ldm_value *at, ldm_error *err);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "network/builder.h"
+#include "network/registry.h"
 
 const char *ldm_component_prefix(ldm_component c)
 {
@@ -125,102 +125,66 @@ int ldm_network_find(const ldm_network *s, const char *name)
     return -1;
 }
 
-const ldm_setting *ldm_network_setting(const ldm_network *s, const char *path)
+const ldm_param *ldm_network_param(const ldm_network *s, const char *path)
 {
     static const char prefix[] = "model.params.";
     size_t i;
 
-    for (i = 0; i < s->setting_count; i++) {
-        const char *p = s->settings[i].path;
+    for (i = 0; i < s->param_count; i++) {
+        const char *p = s->params[i].path;
 
         if (strncmp(p, prefix, sizeof prefix - 1) == 0 && strcmp(p + sizeof prefix - 1, path) == 0)
-            return &s->settings[i];
+            return &s->params[i];
     }
     return NULL;
 }
 
-static void add_plain(ldm_builder *b, const char *name, int ndim, int64_t size)
+ldm_conditioner *ldm_network_add_conditioner(ldm_network *s)
 {
-    ldm_tensor_decl t = {
-        .name = name, .ndim = ndim, .numel = 1, .ema = -1, .component = b->component};
+    ldm_conditioner *c;
 
-    if (b->st)
-        return;
-    if (ndim) {
-        t.shape[0] = size;
-        t.numel = (uint64_t)size;
-    }
-    if (ldm_network_add(b->network, &t) < 0)
-        b->st = ldm_error_nomem(b->err, 0, "the network's description");
+    if (!ldm_grow(&s->conditioners, &s->priv->conditioner_cap, (size_t)s->conditioner_count + 1,
+                  sizeof *s->conditioners))
+        return NULL;
+    c = &s->conditioners[s->conditioner_count++];
+    memset(c, 0, sizeof *c);
+    return c;
 }
 
-/* register_schedule, and scale_factor with scale_by_std (ldm/models/diffusion/ddpm.py). */
-static void declare_schedule(ldm_builder *b)
+bool ldm_network_is_copy(const ldm_network *s, const char *name)
 {
-    const ldm_diffusion_config *d = &b->network->diffusion;
-    size_t i;
+    int i;
 
-    b->component = LDM_COMPONENT_SCHEDULE;
-    if (d->learn_logvar)
-        add_plain(b, "logvar", 1, d->timesteps);
-    for (i = 0; i < LDM_SCHEDULE_BUFFERS; i++)
-        add_plain(b, ldm_schedule_buffers[i], 1, d->timesteps);
-    if (d->scale_by_std)
-        add_plain(b, "scale_factor", 0, 1);
+    for (i = 0; i < s->conditioner_count; i++) {
+        if (s->conditioners[i].is_first_stage)
+            return strncmp(name, "cond_stage_model.", 17) == 0;
+    }
+    return false;
 }
 
-/* LitEma (ldm/modules/ema.py): a shadow of each UNet parameter, its name inside `model` without
- * dots. */
-static void declare_ema(ldm_builder *b, int first, int end)
+/* The model's own part reads all others; its tensors are those of the whole. */
+static ldm_status describe(ldm_network *s, const ldm_config *cfg, ldm_error *err)
 {
-    static const char drop[] = "model.", prefix[] = "model_ema.";
-    ldm_arena *arena = b->network->priv->arena;
-    int i, shadow;
+    const ldm_value *root = ldm_config_root(cfg), *model = ldm_value_find(root, "model");
+    ldm_param_reader r = {s, err};
+    ldm_builder b = {.network = s, .declared = s, .used_mask = ~0u, .err = err};
+    const ldm_network_part *part;
+    ldm_module m;
+    ldm_status st;
 
-    b->component = LDM_COMPONENT_EMA;
-    add_plain(b, "model_ema.decay", 0, 1);
-    add_plain(b, "model_ema.num_updates", 0, 1);
-    for (i = first; i < end && !b->st; i++) {
-        ldm_tensor_decl t = b->network->tensors[i];
-        const char *from = t.name + sizeof drop - 1;
-        char *name = ldm_arena_alloc(arena, strlen(t.name) + sizeof prefix, 1), *to;
-
-        if (!name) {
-            b->st = ldm_error_nomem(b->err, 0, "the network's description");
-            return;
-        }
-        memcpy(name, prefix, sizeof prefix - 1);
-        for (to = name + sizeof prefix - 1; *from; from++) {
-            if (*from != '.')
-                *to++ = *from;
-        }
-        t.name = name;
-        t.component = LDM_COMPONENT_EMA;
-        t.used = 0;
-        shadow = ldm_network_add(b->network, &t); /* may move the list */
-        if (shadow < 0)
-            b->st = ldm_error_nomem(b->err, 0, "the network's description");
-        b->network->tensors[i].ema = shadow;
-    }
-}
-
-static ldm_status declare_all(ldm_network *s, ldm_error *err)
-{
-    ldm_builder b = {.network = s, .err = err};
-    int first, end, feature;
-
-    declare_schedule(&b);
-    first = s->tensor_count;
-    ldm_build_unet(&b, &s->unet, 0, 0, false, &feature);
-    end = s->tensor_count;
-    if (s->diffusion.use_ema)
-        declare_ema(&b, first, end);
-    b.component = LDM_COMPONENT_FIRST_STAGE;
-    ldm_declare_vq(&b, &s->vq);
-    if (s->diffusion.cond_stage == LDM_COND_STAGE_FIRST_STAGE) {
-        b.component = LDM_COMPONENT_COND_STAGE;
-        ldm_declare_vq(&b, &s->vq);
-    }
+    if (!model)
+        return ldm_error_set(err, LDM_ERR_CONFIG,
+                             "%s: the configuration has no `model:` section; a CompVis YAML begins "
+                             "with one",
+                             ldm_config_file(cfg));
+    st = ldm_part_open(&r, LDM_ROLE_MODEL, model, "model", &m, &part);
+    if (!st)
+        st = part->read(&r, &m);
+    if (!st)
+        st = ldm_params_find_strays(&r, root, model);
+    if (st)
+        return st;
+    part->declare(&b, &s->diffusion);
     return b.st;
 }
 
@@ -239,11 +203,7 @@ ldm_status ldm_network_create(const ldm_config *cfg, ldm_network **out, ldm_erro
         ldm_network_free(s);
         return ldm_error_nomem(err, sizeof *s->priv, "the network's description");
     }
-    st = ldm_network_read_params(s, cfg, err);
-    if (!st) {
-        s->downsample = 1 << (s->vq.ch_mult.count - 1);
-        st = declare_all(s, err);
-    }
+    st = describe(s, cfg, err);
     if (st) {
         ldm_network_free(s);
         return st;
@@ -261,7 +221,8 @@ void ldm_network_free(ldm_network *s)
         ldm_free(s->priv->buckets);
     }
     ldm_free(s->priv);
-    ldm_free(s->settings);
+    ldm_free(s->conditioners);
+    ldm_free(s->params);
     ldm_free(s->unknown);
     ldm_free(s->tensors);
     ldm_free(s);
@@ -274,91 +235,86 @@ static bool is_unet(ldm_graph_part part)
     return part == LDM_GRAPH_UNET || part == LDM_GRAPH_UNET_SHALLOW;
 }
 
+static int log2_of(int power)
+{
+    int n = 0;
+
+    while (power > 1 << n)
+        n++;
+    return n;
+}
+
+static ldm_status check_part(const ldm_network *s, ldm_graph_part part, ldm_error *err)
+{
+    const ldm_first_stage *f = &s->first_stage;
+
+    if (part == LDM_GRAPH_ENCODE && f->no_encode)
+        return ldm_error_set(err, LDM_ERR_CONFIG, "%s", f->no_encode);
+    if ((part == LDM_GRAPH_QUANTIZE || part == LDM_GRAPH_INDICES) && !f->codebook)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this model's first stage (%.120s) has no codebook: there is nothing "
+                             "to quantise with",
+                             f->target);
+    return LDM_OK;
+}
+
 static ldm_status check_size(const ldm_network *s, ldm_graph_part part, int h, int w,
                              ldm_error *err)
 {
     const char *what = part == LDM_GRAPH_ENCODE ? "picture" : "latent";
     int multiple = 1, limit = part == LDM_GRAPH_ENCODE ? 1 << 15 : 1 << 12;
 
-    /* The original builds such an encoder and fails when it is used; sampling needs none. */
-    if (part == LDM_GRAPH_ENCODE && s->vq.double_z)
-        return ldm_error_set(err, LDM_ERR_CONFIG,
-                             "ddconfig.double_z is true (its default): the encoder gives twice the "
-                             "z_channels that quant_conv takes, so this first stage cannot encode");
     if (is_unet(part))
         multiple = 1 << (s->unet.channel_mult.count - 1);
     else if (part == LDM_GRAPH_ENCODE)
-        multiple = s->downsample;
+        multiple = s->first_stage.factor;
     if (h < 1 || w < 1 || h > limit || w > limit)
         return ldm_error_set(err, LDM_ERR_USAGE, "%s of %d x %d pixels: expected 1 to %d a side",
                              what, h, w, limit);
     if (h % multiple || w % multiple)
-        return ldm_error_set(
-            err, LDM_ERR_USAGE,
-            "%s of %d x %d pixels: this network halves it %d times, so both sides "
-            "must be multiples of %d",
-            what, h, w, is_unet(part) ? s->unet.channel_mult.count - 1 : s->vq.ch_mult.count - 1,
-            multiple);
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%s of %d x %d pixels: this network halves it %d times, so both sides "
+                             "must be multiples of %d",
+                             what, h, w, log2_of(multiple), multiple);
     return LDM_OK;
 }
 
-static const ldm_input PICTURE = {.name = "x", .depends = LDM_DEPENDS_X};
-
-static int build_unet(ldm_builder *b, bool shallow, int h, int w, ldm_graph *g)
-{
-    const ldm_unet_config *u = &b->network->unet;
-    const ldm_input time = {.name = "t", .depends = LDM_DEPENDS_TIME};
-    int x = ldm_b_input(b, PICTURE, u->in_channels, h, w), t = ldm_b_input(b, time, 1, 1, 1);
-    int feature, out = ldm_build_unet(b, u, x, t, shallow, &feature);
-
-    if (!shallow)
-        g->feature = feature;
-    return out;
-}
-
-static int build(ldm_builder *b, ldm_graph_part part, int h, int w, ldm_graph *g)
+static int build(ldm_builder *b, ldm_graph_part part, int h, int w)
 {
     const ldm_network *s = b->network;
 
-    g->feature = -1;
-    switch (part) {
-    case LDM_GRAPH_UNET:
-    case LDM_GRAPH_UNET_SHALLOW:
-        return build_unet(b, part == LDM_GRAPH_UNET_SHALLOW, h, w, g);
-    case LDM_GRAPH_ENCODE:
-        return ldm_build_vq_encoder(b, &s->vq, ldm_b_input(b, PICTURE, s->vq.in_channels, h, w));
-    case LDM_GRAPH_DECODE:
-        return ldm_build_vq_decoder(b, &s->vq, ldm_b_input(b, PICTURE, s->vq.embed_dim, h, w));
-    case LDM_GRAPH_QUANTIZE:
-    case LDM_GRAPH_INDICES:
-        break;
+    if (is_unet(part)) {
+        ldm_b_begin(b, LDM_COMPONENT_UNET);
+        return s->priv->unet->build(b, &s->unet, part, h, w);
     }
-    return ldm_build_vq_quantize(b, &s->vq, ldm_b_input(b, PICTURE, s->vq.embed_dim, h, w),
-                                 part == LDM_GRAPH_INDICES);
+    ldm_b_begin(b, LDM_COMPONENT_FIRST_STAGE);
+    return s->first_stage.part->build(b, s->first_stage.config, part, h, w);
 }
 
 ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, int w,
                             ldm_graph **out, ldm_error *err)
 {
-    /* A graph only looks tensors up: the network stays as it is. */
-    ldm_builder b = {.network = (ldm_network *)(uintptr_t)s, .err = err};
+    ldm_builder b = {.network = s, .err = err};
     ldm_graph *g;
     ldm_status st;
 
     *out = NULL;
-    st = check_size(s, part, h, w, err);
+    st = check_part(s, part, err);
+    if (!st)
+        st = check_size(s, part, h, w, err);
     if (st)
         return st;
     g = ldm_calloc(1, sizeof *g);
     if (!g)
         return ldm_error_nomem(err, sizeof *g, "a graph");
+    g->feature = -1;
     g->arena = ldm_arena_create(0);
     if (!g->arena) {
         ldm_graph_free(g);
         return ldm_error_nomem(err, 0, "a graph");
     }
     b.graph = g;
-    g->output = build(&b, part, h, w, g);
+    g->output = build(&b, part, h, w);
     if (b.st) {
         ldm_graph_free(g);
         return b.st;

@@ -34,35 +34,62 @@ typedef struct ldm_unet_config {
     int context_dim, n_embed;                                                /* -1: not set */
 } ldm_unet_config;
 
-/* ldm.models.autoencoder.VQModelInterface and its Encoder / Decoder (ddconfig) */
-typedef struct ldm_vq_config {
-    int embed_dim, n_embed;
-    int ch, out_ch, in_channels, z_channels, resolution, num_res_blocks;
-    ldm_int_list ch_mult, attn_resolutions;
-    bool double_z, resamp_with_conv, tanh_out, give_pre_end, use_linear_attn;
-    const char *attn_type; /* "vanilla" or "none" */
-    bool use_ema;          /* of the first stage itself: LitEma keys in its state_dict */
-    int colorize_nlabels;
-} ldm_vq_config;
-
-typedef enum ldm_cond_stage {
-    LDM_COND_STAGE_NONE,       /* __is_unconditional__ */
-    LDM_COND_STAGE_FIRST_STAGE /* __is_first_stage__: first stage keys appear twice */
-} ldm_cond_stage;
-
 /* ldm.models.diffusion.ddpm.LatentDiffusion */
 typedef struct ldm_diffusion_config {
     int timesteps, image_size, channels;
     ldm_beta_schedule beta_schedule;
     double linear_start, linear_end, cosine_s;
-    double scale_factor; /* the YAML's or the default's; a buffer in the file goes before it */
+    double scale_factor; /* the YAML's or the default's; a buffer in the file takes precedence */
     bool scale_by_std, use_ema, concat_mode, learn_logvar;
     const char *parameterization; /* "eps" or "x0" */
     const char *conditioning_key; /* effective: NULL, "concat", "crossattn", "hybrid", "adm" */
-    ldm_cond_stage cond_stage;
 } ldm_diffusion_config;
 
-/* ---- settings -------------------------------------------------------------------------------- */
+/* ---- parts: what the rest of the program sees of them ---------------------------------------- */
+
+struct ldm_network_part; /* part.h; of this room alone */
+
+/* What turns pictures into latents and back. A latent here is without the scale factor. */
+typedef struct ldm_first_stage {
+    const char *target;   /* of the configuration: "ldm.models.autoencoder.AutoencoderKL" */
+    int in_channels;      /* of the picture that ENCODE takes */
+    int out_channels;     /* of the picture that DECODE gives */
+    int latent_channels;  /* of a latent: what DECODE and QUANTIZE take */
+    int encoded_channels; /* of what ENCODE gives: latent_channels, with a posterior twice as many
+                           */
+    int factor;           /* picture pixels per latent pixel along one axis */
+    int resolution;       /* side of the pictures that it was configured for; 0: not said */
+    bool codebook;        /* QUANTIZE and INDICES exist */
+    bool posterior;       /* ENCODE gives moments: latent_channels means, then as many log variances
+                             of a diagonal Gaussian; a latent is a sample of it */
+    const char *no_encode; /* NULL: it can encode; else why not, one static sentence */
+
+    const struct ldm_network_part *part; /* these two are read inside the room only */
+    const void *config;
+} ldm_first_stage;
+
+/* What a conditioner takes from the user. */
+typedef enum ldm_cond_takes {
+    LDM_COND_TAKES_NOTHING,
+    LDM_COND_TAKES_PICTURE /* a picture of the first stage's size */
+} ldm_cond_takes;
+
+/* A network that turns what the user gives into what the UNet reads beside the noisy latent. What
+ * it does not give is 0. */
+typedef struct ldm_conditioner {
+    const char *target;
+    ldm_cond_takes takes;
+    int context_tokens, context_width; /* for cross-attention */
+    int channels;                      /* to be concatenated with the latent */
+    int vector;                        /* values that are added to the time embedding */
+    bool is_first_stage;               /* its tensors are the first stage's under a second name */
+
+    const struct ldm_network_part *part; /* these two are read inside the room only */
+    const void *config;
+} ldm_conditioner;
+
+/* ---- constructor parameters -------------------------------------------------------------------
+ */
 
 typedef enum ldm_effect {
     LDM_EFFECT_SHAPE,    /* decides names or shapes of tensors */
@@ -71,14 +98,14 @@ typedef enum ldm_effect {
     LDM_EFFECT_NONE      /* has no effect with these other settings: `reason` says why */
 } ldm_effect;
 
-typedef struct ldm_setting {
+typedef struct ldm_param {
     const char *path;  /* "model.params.unet_config.params.num_heads" */
     const char *name;  /* last part */
     const char *value; /* effective value as text */
     ldm_origin origin; /* source NULL: the constructor's default */
     ldm_effect effect;
     const char *reason; /* why it has no effect here, else NULL */
-} ldm_setting;
+} ldm_param;
 
 /* A key of the YAML below `model: params:` that no constructor takes (the original raises
  * TypeError), or one elsewhere that --set gives and nothing reads. */
@@ -201,7 +228,8 @@ typedef struct ldm_graph {
 
 typedef enum ldm_graph_part {
     LDM_GRAPH_UNET,        /* x [c,h,w], t [1,1,1] -> eps */
-    LDM_GRAPH_ENCODE,      /* image -> pre-quantised latent (encoder, quant_conv) */
+    LDM_GRAPH_ENCODE,      /* picture -> latent before quantisation, or the moments of a latent
+                              (encoder, quant_conv) */
     LDM_GRAPH_DECODE,      /* latent without scale factor -> image (post_quant_conv, decoder); what
                               goes through the codebook goes through QUANTIZE first */
     LDM_GRAPH_QUANTIZE,    /* latent without scale factor -> its codebook entries */
@@ -222,17 +250,17 @@ enum { LDM_SHALLOW_BLOCKS = 1 };
 typedef struct ldm_network {
     ldm_diffusion_config diffusion;
     ldm_unet_config unet;
-    ldm_vq_config vq;
+    ldm_first_stage first_stage;
+    ldm_conditioner *conditioners; /* conditioner_count of them; none: unconditional */
+    int conditioner_count;
 
-    ldm_setting *settings;
-    size_t setting_count;
+    ldm_param *params;
+    size_t param_count;
     ldm_unknown_key *unknown;
     size_t unknown_count;
 
     ldm_tensor_decl *tensors; /* in the order of state_dict() */
     int tensor_count;
-
-    int downsample; /* picture pixels per latent pixel along one axis */
 
     struct ldm_network_private *priv;
 } ldm_network;
@@ -242,12 +270,16 @@ ldm_status ldm_network_create(const ldm_config *cfg, ldm_network **out, ldm_erro
 void ldm_network_free(ldm_network *s); /* NULL is fine */
 
 int ldm_network_find(const ldm_network *s, const char *name); /* tensor number or -1 */
-const ldm_setting *ldm_network_setting(const ldm_network *s,
-                                       const char *path); /* below model.params */
+const ldm_param *ldm_network_param(const ldm_network *s, const char *path); /* below model.params */
+
+/* True for a tensor that is the first stage's under a second name: it is stored twice and counted
+ * once. */
+bool ldm_network_is_copy(const ldm_network *s, const char *name);
 
 /* The graph of one part. h, w: size of the latent (UNET, DECODE, QUANTIZE, INDICES) or of the
  * picture (ENCODE). LDM_ERR_USAGE where the network cannot take that size (says which multiple it
- * needs). */
+ * needs), or has no codebook for QUANTIZE and INDICES. LDM_ERR_CONFIG where the first stage cannot
+ * encode. */
 ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, int w,
                             ldm_graph **out, ldm_error *err);
 void ldm_graph_free(ldm_graph *g); /* NULL is fine */
@@ -255,9 +287,7 @@ void ldm_graph_free(ldm_graph *g); /* NULL is fine */
 /* The value of the input with this name; -1 if the graph takes none. */
 int ldm_graph_input(const ldm_graph *g, const char *name);
 
-/* Arithmetic of one sample (flop.c); a multiply-add is two operations. A graph's is that of its
- * convolutions, linear layers and attentions: all else is small beside them. */
-double ldm_graph_flop(const ldm_graph *g);
+odouble ldm_graph_flop(const ldm_graph *g);
 /* pixels: of the output. Without the bias. */
 double ldm_flop_conv(double pixels, int cin, int cout, int kernel);
 /* channels: of all heads together. Q K^T and P V, without the softmax. */

@@ -138,7 +138,7 @@ static void the_full_model_has_the_published_sizes(void **state)
         assert_int_equal(numel[LDM_COMPONENT_UNET], 274056163);
         assert_int_equal(numel[LDM_COMPONENT_FIRST_STAGE], 55322782);
         assert_int_equal(numel[LDM_COMPONENT_EMA], k ? 0 : 274056165);
-        assert_int_equal(s->downsample, 4);
+        assert_int_equal(s->first_stage.factor, 4);
         assert_int_equal(s->unknown_count, 0);
         ldm_network_free(s);
         ldm_config_free(cfg);
@@ -526,7 +526,7 @@ static void sizes_that_do_not_fit_are_refused(void **state)
 static void expect_effect(const ldm_network *s, const char *path, ldm_effect effect,
                           const char *reason)
 {
-    const ldm_setting *set = ldm_network_setting(s, path);
+    const ldm_param *set = ldm_network_param(s, path);
 
     if (!set)
         fail_msg("no setting %s", path);
@@ -540,7 +540,7 @@ static void settings_say_what_they_change(void **state)
 {
     described d = DESCRIBE(UNET "num_head_channels=32", "model.params.conditioning_key=crossattn",
                            "model.params.monitor=val/loss");
-    const ldm_setting *set;
+    const ldm_param *set;
 
     (void)state;
     expect_effect(d.network, "unet_config.params.num_heads", LDM_EFFECT_NONE, "num_head_channels");
@@ -551,16 +551,16 @@ static void settings_say_what_they_change(void **state)
     expect_effect(d.network, "scale_factor", LDM_EFFECT_SILENT, NULL);
     expect_effect(d.network, "unet_config.params.model_channels", LDM_EFFECT_SHAPE, NULL);
     expect_effect(d.network, "monitor", LDM_EFFECT_TRAINING, "training");
-    set = ldm_network_setting(d.network, "scale_factor");
+    set = ldm_network_param(d.network, "scale_factor");
     assert_string_equal(set->value, "0.5");
     assert_string_equal(set->origin.source, "t.yaml");
     assert_int_equal(set->origin.line, 7);
-    set = ldm_network_setting(d.network, "linear_end");
+    set = ldm_network_param(d.network, "linear_end");
     assert_string_equal(set->value, "0.02");
     assert_null(set->origin.source); /* the constructor's default */
-    set = ldm_network_setting(d.network, "unet_config.params.channel_mult");
+    set = ldm_network_param(d.network, "unet_config.params.channel_mult");
     assert_string_equal(set->value, "[1, 2, 3]");
-    assert_null(ldm_network_setting(d.network, "no_such"));
+    assert_null(ldm_network_param(d.network, "no_such"));
     done(&d);
 
     d = DESCRIBE("model.params.beta_schedule=cosine", UNET "legacy=false");

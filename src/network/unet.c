@@ -1,9 +1,10 @@
 /* UNetModel (ldm/modules/diffusionmodules/openaimodel.py), without the spatial transformer: the
  * constructor's rules for channels and heads, and forward(). Module numbers follow the original's
  * nn.Sequential, since they are the names in a checkpoint. */
+#include <stddef.h>
 #include <stdio.h>
 
-#include "network/builder.h"
+#include "network/registry.h"
 
 enum {
     PATH_MAX_LEN = 128,
@@ -253,16 +254,16 @@ static int output_blocks(walk *k, int h, skip_stack *skips, int ch, int ds)
     return h;
 }
 
-int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t, bool shallow,
+/* forward(). *feature: the value that enters the outermost output blocks: computed, or with
+ * `shallow` made as an input in the place of everything that leads to it. */
+static int forward(ldm_builder *b, const ldm_unet_config *u, int x, int t, bool shallow,
                    int *feature)
 {
     walk k = {.b = b, .u = u, .emb_dim = 4 * u->model_channels, .shallow = shallow, .feature = -1};
     skip_stack skips = {.count = 0};
     int h, e, ch, ds;
 
-    b->root = "model.diffusion_model";
-    b->component = LDM_COMPONENT_UNET;
-    b->used = LDM_USED_UNET;
+    ldm_b_use(b, LDM_USED_UNET);
     e = ldm_b_timestep_embed(b, t, u->model_channels);
     e = ldm_b_linear(b, "time_embed.0", e, u->model_channels, k.emb_dim);
     e = ldm_b_unary(b, LDM_OP_SILU, e, k.emb_dim);
@@ -290,66 +291,104 @@ int ldm_build_unet(ldm_builder *b, const ldm_unet_config *u, int x, int t, bool 
     return h;
 }
 
-static ldm_status bad(const ldm_value *at, ldm_error *err, const char *name, const char *what,
-                      int found)
+static void declare(ldm_builder *b, const void *config)
 {
-    const ldm_value *v = ldm_value_find(at, name);
+    int feature;
 
-    if (v)
-        return ldm_value_error(v, err, "is %d, expected %s", found, what);
-    return ldm_value_error(at, err, "%s is %d, expected %s", name, found, what);
+    forward(b, config, 0, 0, false, &feature);
 }
 
-static ldm_status unsupported(const ldm_value *at, ldm_error *err, const char *name,
-                              const char *what)
+static int build(ldm_builder *b, const void *config, ldm_graph_part part, int h, int w)
 {
-    const ldm_value *v = ldm_value_find(at, name);
+    const ldm_input time = {.name = "t", .depends = LDM_DEPENDS_TIME};
+    const ldm_unet_config *u = config;
+    bool shallow = part == LDM_GRAPH_UNET_SHALLOW;
+    int x = ldm_b_input_x(b, u->in_channels, h, w), t = ldm_b_input(b, time, 1, 1, 1);
+    int feature, out = forward(b, u, x, t, shallow, &feature);
 
-    ldm_value_error(v ? v : at, err, "%s", what);
-    return err ? (err->code = LDM_ERR_UNSUPPORTED) : LDM_ERR_UNSUPPORTED;
+    if (!shallow)
+        b->graph->feature = feature;
+    return out;
 }
 
-ldm_status ldm_unet_validate(const ldm_unet_config *u, const ldm_value *at, ldm_error *err)
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+#define SHAPE LDM_EFFECT_SHAPE
+#define SILENT LDM_EFFECT_SILENT
+#define U(field) offsetof(ldm_unet_config, field)
+static const ldm_param_row rows[] = {
+    {"image_size", LDM_PARAM_INT, U(image_size), SILENT, true},
+    {"in_channels", LDM_PARAM_INT, U(in_channels), SHAPE, true},
+    {"model_channels", LDM_PARAM_INT, U(model_channels), SHAPE, true},
+    {"out_channels", LDM_PARAM_INT, U(out_channels), SHAPE, true},
+    {"num_res_blocks", LDM_PARAM_INT, U(num_res_blocks), SHAPE, true},
+    {"attention_resolutions", LDM_PARAM_INTS, U(attention_resolutions), SHAPE, true},
+    {"channel_mult", LDM_PARAM_INTS, U(channel_mult), SHAPE, false},
+    {"conv_resample", LDM_PARAM_BOOL, U(conv_resample), SHAPE, false},
+    {"dims", LDM_PARAM_INT, U(dims), SHAPE, false},
+    {"num_classes", LDM_PARAM_INT, U(num_classes), SHAPE, false},
+    {"num_heads", LDM_PARAM_INT, U(num_heads), SILENT, false},
+    {"num_head_channels", LDM_PARAM_INT, U(num_head_channels), SILENT, false},
+    {"num_heads_upsample", LDM_PARAM_INT, U(num_heads_upsample), SILENT, false},
+    {"use_scale_shift_norm", LDM_PARAM_BOOL, U(use_scale_shift_norm), SHAPE, false},
+    {"resblock_updown", LDM_PARAM_BOOL, U(resblock_updown), SHAPE, false},
+    {"use_new_attention_order", LDM_PARAM_BOOL, U(use_new_attention_order), SILENT, false},
+    {"use_spatial_transformer", LDM_PARAM_BOOL, U(use_spatial_transformer), SHAPE, false},
+    {"context_dim", LDM_PARAM_INT, U(context_dim), SHAPE, false},
+    {"n_embed", LDM_PARAM_INT, U(n_embed), SHAPE, false},
+    {"legacy", LDM_PARAM_BOOL, U(legacy), SILENT, false},
+    LDM_PARAM_SKIP("dropout"),
+    LDM_PARAM_SKIP("use_checkpoint"),
+    LDM_PARAM_SKIP("use_fp16"),
+    LDM_PARAM_SKIP("transformer_depth"),
+};
+#undef U
+
+static ldm_status validate(const ldm_unet_config *u, const ldm_value *at, ldm_error *err)
 {
     int i;
 
     if (u->dims != 2)
-        return bad(at, err, "dims", "2 (ldm computes pictures)", u->dims);
+        return ldm_params_bad(at, err, "dims", "2 (ldm computes pictures)", u->dims);
     if (u->use_spatial_transformer)
-        return unsupported(at, err, "use_spatial_transformer",
-                           "is true: ldm has no spatial transformer (cross-attention) yet");
+        return ldm_params_unsupported(
+            at, err, "use_spatial_transformer",
+            "is true: of UNets ldm computes those without spatial transformers (cross-attention)");
     if (u->context_dim != -1)
-        return bad(at, err, "context_dim",
-                   "null: the original demands use_spatial_transformer with it", u->context_dim);
+        return ldm_params_bad(at, err, "context_dim",
+                              "null: the original demands use_spatial_transformer with it",
+                              u->context_dim);
     if (u->num_classes != -1)
-        return unsupported(at, err, "num_classes",
-                           "is set: ldm has no class-embedding UNet (label_emb) yet");
+        return ldm_params_unsupported(at, err, "num_classes",
+                                      "is set: of UNets ldm computes those without class embedding "
+                                      "(label_emb); null leaves it out");
     if (u->n_embed != -1)
-        return unsupported(at, err, "n_embed",
-                           "is set: ldm has no codebook-predicting UNet (id_predictor) yet");
+        return ldm_params_unsupported(at, err, "n_embed",
+                                      "is set: of UNets ldm computes those that give eps, not "
+                                      "codebook entries (id_predictor); null leaves it out");
     if (u->num_heads == -1 && u->num_head_channels == -1)
         return ldm_value_error(at, err,
                                "neither num_heads nor num_head_channels is set; the original "
                                "demands one: its checkpoint was trained with it");
     if (u->num_heads != -1 && u->num_heads < 1)
-        return bad(at, err, "num_heads", "at least 1 (or -1 for unset)", u->num_heads);
+        return ldm_params_bad(at, err, "num_heads", "at least 1 (or -1 for unset)", u->num_heads);
     if (u->num_head_channels != -1 && u->num_head_channels < 1)
-        return bad(at, err, "num_head_channels", "at least 1 (or -1 for unset)",
-                   u->num_head_channels);
+        return ldm_params_bad(at, err, "num_head_channels", "at least 1 (or -1 for unset)",
+                              u->num_head_channels);
     if (u->num_heads_upsample != -1 && u->num_heads_upsample < 1)
-        return bad(at, err, "num_heads_upsample", "at least 1 (or -1 for unset)",
-                   u->num_heads_upsample);
+        return ldm_params_bad(at, err, "num_heads_upsample", "at least 1 (or -1 for unset)",
+                              u->num_heads_upsample);
     if (u->model_channels < 1 || u->model_channels > MAX_CHANNELS || u->model_channels % 32)
-        return bad(at, err, "model_channels", "a multiple of 32 (GroupNorm has 32 groups)",
-                   u->model_channels);
+        return ldm_params_bad(at, err, "model_channels",
+                              "a multiple of 32 (GroupNorm has 32 groups)", u->model_channels);
     if (u->in_channels < 1 || u->in_channels > MAX_CHANNELS)
-        return bad(at, err, "in_channels", "1 to 32768", u->in_channels);
+        return ldm_params_bad(at, err, "in_channels", "1 to 32768", u->in_channels);
     if (u->out_channels < 1 || u->out_channels > MAX_CHANNELS)
-        return bad(at, err, "out_channels", "1 to 32768", u->out_channels);
+        return ldm_params_bad(at, err, "out_channels", "1 to 32768", u->out_channels);
     if (u->num_res_blocks < 1 || u->num_res_blocks > 64)
-        return bad(at, err, "num_res_blocks", "1 to 64", u->num_res_blocks);
+        return ldm_params_bad(at, err, "num_res_blocks", "1 to 64", u->num_res_blocks);
     if (u->image_size < 1 || u->image_size > 4096)
-        return bad(at, err, "image_size", "1 to 4096", u->image_size);
+        return ldm_params_bad(at, err, "image_size", "1 to 4096", u->image_size);
     if (!u->channel_mult.count)
         return ldm_value_error(at, err,
                                "channel_mult is an empty list, expected one number a level");
@@ -357,11 +396,55 @@ ldm_status ldm_unet_validate(const ldm_unet_config *u, const ldm_value *at, ldm_
         int m = u->channel_mult.items[i];
 
         if (m < 1 || m > MAX_CHANNELS / u->model_channels)
-            return bad(at, err, "channel_mult", "positive multipliers below 32768 channels", m);
+            return ldm_params_bad(at, err, "channel_mult",
+                                  "positive multipliers below 32768 channels", m);
     }
     if (u->channel_mult.items[0] != 1)
-        return bad(at, err, "channel_mult",
-                   "to begin with 1: the original's output layer takes model_channels",
-                   u->channel_mult.items[0]);
+        return ldm_params_bad(at, err, "channel_mult",
+                              "to begin with 1: the original's output layer takes model_channels",
+                              u->channel_mult.items[0]);
     return LDM_OK;
 }
+
+static void mark_effects(ldm_network *s)
+{
+    const ldm_unet_config *u = &s->unet;
+
+    if (u->num_head_channels != -1) {
+        ldm_params_mark(s, "model.params.unet_config.params.num_heads",
+                        "num_head_channels is set and wins");
+        ldm_params_mark(s, "model.params.unet_config.params.num_heads_upsample",
+                        "num_head_channels is set and wins");
+    } else if (!u->legacy) {
+        ldm_params_mark(s, "model.params.unet_config.params.num_heads_upsample",
+                        "with legacy: false every block takes num_heads");
+    }
+}
+
+static ldm_status read(ldm_param_reader *r, const ldm_module *m)
+{
+    static const ldm_param_table table = LDM_PARAM_TABLE(rows);
+    ldm_unet_config *u = &r->network->unet;
+    ldm_status st;
+
+    *u = (ldm_unet_config){
+        .channel_mult = {4, {1, 2, 4, 8}},
+        .conv_resample = true,
+        .legacy = true,
+        .dims = 2,
+        .num_classes = -1,
+        .num_heads = -1,
+        .num_head_channels = -1,
+        .num_heads_upsample = -1,
+        .context_dim = -1,
+        .n_embed = -1,
+    };
+    st = ldm_params_read(r, m->at, m->params, m->path, &table, u);
+    if (!st)
+        st = validate(u, m->params, r->err);
+    if (!st)
+        mark_effects(r->network);
+    return st;
+}
+
+const ldm_network_part ldm_part_unet = {LDM_ROLE_UNET, read, declare, build};

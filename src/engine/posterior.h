@@ -1,0 +1,18 @@
+/* Inside the room: latents from the moments that a first stage's encoder gives (AutoencoderKL). */
+#ifndef LDM_ENGINE_POSTERIOR_H
+#define LDM_ENGINE_POSTERIOR_H
+
+#include "engine/engine.h"
+
+/* z = mean + exp(0.5 * logvar) * noise in float32, logvar clamped to -30..20; noise NULL: the mean.
+ * moments: [2][chw], means, then log variances. noise may be z. */
+void ldm_posterior_latent(const float *moments, size_t chw, const float *noise, float *z);
+
+/* Can the job have what it asks of the encoder? out: the shape of its output. LDM_ERR_USAGE. */
+ldm_status ldm_posterior_check(const ldm_model *m, const ldm_eval_job *job, const ldm_array *out,
+                               ldm_error *err);
+/* The mean, or a sample with the job's noise or seed, of one sample's moments. */
+void ldm_posterior_take(const ldm_eval_job *job, uint64_t sample, const float *moments, size_t chw,
+                        float *z);
+
+#endif
