@@ -245,7 +245,7 @@ LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json
 typedef enum ldm_part {
     LDM_PART_UNET,   /* in: x [N,C,H,W], t; out: eps */
     LDM_PART_ENCODE, /* in: image [N,channels,h,w] in -1..1; out: latent before quantisation, or
-                        what ldm_encode_output asks for (no scale factor) */
+                        what ldm_encode_output asks for */
     LDM_PART_DECODE, /* in: z [N,C,H,W] with the scale factor; out: image */
     LDM_PART_QUANTIZE, /* in: latent without scale factor; out: what goes to post_quant_conv */
     LDM_PART_INDICES   /* the same; out: codebook indices [N,H,W] */
@@ -253,10 +253,11 @@ typedef enum ldm_part {
 
 /* What ENCODE gives where the first stage's encoder gives moments (AutoencoderKL). */
 typedef enum ldm_encode_output {
-    LDM_ENCODE_PLAIN,  /* the encoder's output: moments [N,2C,H,W], means, then log variances; of a
+    LDM_ENCODE_PLAIN, /* the encoder's output, without the scale factor: moments [N,2C,H,W], means, then log variances; of a
                           first stage without them the latent */
-    LDM_ENCODE_MEAN,   /* means [N,C,H,W] */
-    LDM_ENCODE_SAMPLE  /* means + standard deviations * noise; log variances count as -30 to 20 */
+    /* The next two are latents [N,C,H,W] with the scale factor, as the UNet and DECODE take them. */
+    LDM_ENCODE_MEAN,  /* the means */
+    LDM_ENCODE_SAMPLE /* means + standard deviations * noise; log variances count as -30 to 20 */
 } ldm_encode_output;
 
 typedef struct ldm_eval_job {

@@ -48,11 +48,13 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_FLAG,
      .name = "mean",
      .field = offsetof(options, mean),
-     .help = "encode with a KL first stage: the mean, not the moments"},
+     .help = "encode with a KL first stage: the latent at the mean,\nwith the scale factor, not "
+             "the moments"},
     {.type = LDM_OPT_FLAG,
      .name = "sample",
      .field = offsetof(options, sample),
-     .help = "encode with a KL first stage: a sample, not the moments"},
+     .help =
+         "encode with a KL first stage: a sampled latent, with the\nscale factor, not the moments"},
     {.type = LDM_OPT_TEXT,
      .name = "noise",
      .arg = "FILE.npy",

@@ -160,7 +160,7 @@ static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluatio
     if (!st)
         st = ldm_program_run(e->program, e->pool, e->arena, &run, err);
     if (!st && e->moments)
-        ldm_posterior_take(job, i, e->moments, out_floats, out);
+        ldm_posterior_take(m, job, i, e->moments, out_floats, out);
     return st;
 }
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "engine/run_job.h"
 #include "sample/rng.h"
 
 /* The original clamps log variances to these. */
@@ -55,8 +56,8 @@ ldm_status ldm_posterior_check(const ldm_model *m, const ldm_eval_job *job, cons
     return LDM_OK;
 }
 
-void ldm_posterior_take(const ldm_eval_job *job, uint64_t sample, const float *moments, size_t chw,
-                        float *z)
+void ldm_posterior_take(const ldm_model *m, const ldm_eval_job *job, uint64_t sample,
+                        const float *moments, size_t chw, float *z)
 {
     ldm_rng rng;
 
@@ -69,4 +70,5 @@ void ldm_posterior_take(const ldm_eval_job *job, uint64_t sample, const float *m
         ldm_rng_randn(&rng, z, chw);
         ldm_posterior_latent(moments, chw, z, z);
     }
+    ldm_model_scale(m, z, z, chw);
 }

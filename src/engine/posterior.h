@@ -11,8 +11,9 @@ void ldm_posterior_latent(const float *moments, size_t chw, const float *noise, 
 /* Can the job have what it asks of the encoder? out: the shape of its output. LDM_ERR_USAGE. */
 ldm_status ldm_posterior_check(const ldm_model *m, const ldm_eval_job *job, const ldm_array *out,
                                ldm_error *err);
-/* The mean, or a sample with the job's noise or seed, of one sample's moments. */
-void ldm_posterior_take(const ldm_eval_job *job, uint64_t sample, const float *moments, size_t chw,
-                        float *z);
+/* The mean, or a sample with the job's noise or seed, of one sample's moments, times the scale
+ * factor: what the UNet and decode take. */
+void ldm_posterior_take(const ldm_model *m, const ldm_eval_job *job, uint64_t sample,
+                        const float *moments, size_t chw, float *z);
 
 #endif

@@ -227,3 +227,12 @@ void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t co
     for (i = 0; i < count; i++)
         out[i] = inverse * z[i];
 }
+
+void ldm_model_scale(const ldm_model *m, const float *z, float *out, size_t count)
+{
+    float scale = (float)m->scale_factor;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        out[i] = scale * z[i];
+}

@@ -39,7 +39,7 @@ static void declare_ema(ldm_builder *b, int first, int end)
 {
     static const char drop[] = "model.", prefix[] = "model_ema.";
     ldm_arena *arena = b->network->priv->arena;
-    int i;
+    int i, shadow;
 
     b->component = LDM_COMPONENT_EMA;
     add_plain(b, "model_ema.decay", 0, 1);
@@ -61,7 +61,8 @@ static void declare_ema(ldm_builder *b, int first, int end)
         t.name = name;
         t.component = LDM_COMPONENT_EMA;
         t.used = 0;
-        b->declared->tensors[i].ema = ldm_b_declare(b, &t);
+        shadow = ldm_b_declare(b, &t); /* may move the list */
+        b->declared->tensors[i].ema = shadow;
     }
 }
 

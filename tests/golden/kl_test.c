@@ -1,0 +1,199 @@
+/* Parity with the original code on a KL first stage (uncond-kl8: lsun_churches' topology): eps and
+ * blocks of a UNet with resblock_updown, scale-shift norm and attention at every level, sampling,
+ * decoding by the file's scale_factor buffer, encoding to moments and to a sample of them. */
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "golden.h"
+
+enum { PATH_LEN = 1024, BLOCKS = 14 };
+
+static ldm_array eval(const ldm_model *m, const ldm_eval_job *job)
+{
+    ldm_error err = {.msg = ""};
+    ldm_array out;
+
+    if (ldm_eval(m, job, &out, &err))
+        fail_msg("%s", err.msg);
+    return out;
+}
+
+/* Every file of act/ is dumped under its name and near the reference. */
+static void blocks(const ldm_model *m, const char *folder, const golden_variant *v)
+{
+    char dir[] = "/tmp/ldm_kl_XXXXXX", act[PATH_LEN + 8], path[PATH_LEN];
+    ldm_array x = golden_load(folder, "x_T.npy"), out;
+    ldm_eval_job job = {.part = LDM_PART_UNET, .in = &x, .t = 500, .dump_dir = dir};
+    struct dirent *e;
+    int count = 0;
+    DIR *d;
+
+    assert_non_null(mkdtemp(dir));
+    out = eval(m, &job);
+    snprintf(act, sizeof act, "%s/act", folder);
+    d = opendir(act);
+    assert_non_null(d);
+    while ((e = readdir(d))) {
+        ldm_array want, got;
+
+        if (!strstr(e->d_name, ".npy"))
+            continue;
+        want = golden_load(act, "%s", e->d_name);
+        got = golden_load(dir, "%s", e->d_name);
+        assert_int_equal(got.ndim, want.ndim);
+        assert_memory_equal(got.shape, want.shape, sizeof *got.shape * (size_t)got.ndim);
+        golden_near(e->d_name, got.data, want.data, want.numel, v->eps);
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        assert_int_equal(unlink(path), 0);
+        ldm_array_free(&want);
+        ldm_array_free(&got);
+        count++;
+    }
+    closedir(d);
+    assert_int_equal(count, BLOCKS);
+    assert_int_equal(rmdir(dir), 0); /* nothing else was dumped */
+    ldm_array_free(&x);
+    ldm_array_free(&out);
+}
+
+/* Moments; the mean and a sample carry the scale factor. */
+static void encode(const ldm_model *m, const char *folder, double scale, const golden_variant *v)
+{
+    ldm_array in = golden_load(folder, "encode_input.npy"), out;
+    ldm_array moments = golden_load(folder, "encode_moments.npy");
+    ldm_array mean = golden_load(folder, "encode_mean.npy");
+    ldm_array noise = golden_load(folder, "encode_sample_noise.npy");
+    ldm_array sample = golden_load(folder, "encode_sample_z.npy");
+    ldm_eval_job job = {.part = LDM_PART_ENCODE, .in = &in};
+    uint64_t i;
+
+    out = eval(m, &job);
+    assert_int_equal(out.numel, moments.numel);
+    golden_near("encode_moments", out.data, moments.data, moments.numel, v->eps);
+    ldm_array_free(&out);
+    job.encode = LDM_ENCODE_MEAN;
+    out = eval(m, &job);
+    assert_int_equal(out.numel, mean.numel);
+    for (i = 0; i < mean.numel; i++)
+        mean.data[i] *= (float)scale;
+    golden_near("encode_mean", out.data, mean.data, mean.numel, v->eps);
+    ldm_array_free(&out);
+    job.encode = LDM_ENCODE_SAMPLE;
+    job.noise = &noise;
+    out = eval(m, &job);
+    assert_int_equal(out.numel, sample.numel);
+    golden_near("encode_sample_z", out.data, sample.data, sample.numel, v->eps);
+    ldm_array_free(&out);
+    ldm_array_free(&in);
+    ldm_array_free(&moments);
+    ldm_array_free(&mean);
+    ldm_array_free(&noise);
+    ldm_array_free(&sample);
+}
+
+static void sample(const ldm_model *m, const char *folder, const char *name, double eta,
+                   const ldm_array *noise, const golden_variant *v)
+{
+    ldm_array z;
+    ldm_job job;
+
+    ldm_job_init(&job);
+    job.steps = 20;
+    job.eta = eta;
+    job.noise = noise;
+    z = golden_sample(m, folder, name, job, 1.0, v->latent);
+    ldm_array_free(&z);
+}
+
+static void uncond_kl8(void **state)
+{
+    const golden_variant *v = *state;
+    char folder[PATH_LEN];
+    ldm_model *raw, *ema;
+    ldm_array noise;
+
+    snprintf(folder, sizeof folder, "%s", golden_folder("uncond-kl8"));
+    raw = golden_open(folder, "model.ckpt", folder, LDM_NO, v);
+    ema = golden_open(folder, "model.ckpt", folder, LDM_YES, v);
+    golden_eps(raw, folder, "x_T", "eps_raw", v->eps);
+    golden_eps(ema, folder, "x_T", "eps_ema", v->eps);
+    blocks(raw, folder, v);
+    encode(ema, folder, 0.2276611328125, v); /* the buffer, as float16 holds it */
+    golden_decode(ema, folder, "ddim20", 1.0);
+    if (v->runs > 0) {
+        sample(ema, folder, "ddim20", 0, NULL, v);
+        noise = golden_load(folder, "ddim20_eta05_noise.npy");
+        sample(ema, folder, "ddim20_eta05", 0.5, &noise, v);
+        ldm_array_free(&noise);
+    }
+    golden_report(v, "uncond-kl8");
+    ldm_model_close(raw);
+    ldm_model_close(ema);
+}
+
+/* Without noise a sample is drawn from its seed; what a codebook has and a posterior has not is
+ * refused. */
+static void what_a_posterior_gives(void **state)
+{
+    const char *folder = golden_folder("uncond-kl8");
+    ldm_model *m = golden_open(folder, "model.ckpt", folder, LDM_YES, *state);
+    ldm_array in = golden_load(folder, "encode_input.npy"), a, b, c;
+    ldm_eval_job job = {.part = LDM_PART_ENCODE, .in = &in, .encode = LDM_ENCODE_SAMPLE, .seed = 7};
+    ldm_error err = {.msg = ""};
+    ldm_model_info info;
+    ldm_job run_job;
+    ldm_run *run;
+
+    a = eval(m, &job);
+    b = eval(m, &job);
+    job.seed = 8;
+    c = eval(m, &job);
+    assert_memory_equal(a.data, b.data, a.numel * sizeof *a.data);
+    assert_true(golden_distance(a.data, c.data, a.numel) > 1e-3);
+    ldm_array_free(&b);
+    ldm_array_free(&c);
+    job.noise = &in; /* of another shape */
+    assert_int_equal(ldm_eval(m, &job, &b, &err), LDM_ERR_USAGE);
+    assert_non_null(strstr(err.msg, "expected [1,4,8,8]"));
+    job = (ldm_eval_job){.part = LDM_PART_QUANTIZE, .in = &a};
+    assert_int_equal(ldm_eval(m, &job, &b, &err), LDM_ERR_USAGE);
+    assert_non_null(strstr(err.msg, "has no codebook"));
+    ldm_job_init(&run_job);
+    run_job.quantize_x0 = true;
+    assert_int_equal(ldm_run_create(m, &run_job, &run, &err), LDM_ERR_USAGE);
+    assert_non_null(strstr(err.msg, "has no codebook"));
+    ldm_job_init(&run_job);
+    run_job.quantize = false;
+    assert_int_equal(ldm_run_create(m, &run_job, &run, &err), LDM_OK);
+    assert_int_equal(ldm_run_note_count(run), 1);
+    assert_non_null(strstr(ldm_run_note(run, 0), "no-quantize has no effect"));
+    ldm_run_free(run);
+    ldm_model_get_info(m, &info);
+    assert_true(info.posterior && !info.codebook && info.downsample == 8);
+    ldm_array_free(&a);
+    ldm_array_free(&in);
+    ldm_model_close(m);
+}
+
+int main(void)
+{
+    static struct CMUnitTest tests[GOLDEN_VARIANTS + 1];
+    int k;
+
+    for (k = 0; k < GOLDEN_VARIANTS; k++)
+        tests[k] = (struct CMUnitTest){golden_variants[k].name, uncond_kl8, NULL, NULL,
+                                       (void *)(uintptr_t)&golden_variants[k]};
+    tests[k] = (struct CMUnitTest){"what a posterior gives", what_a_posterior_gives, NULL, NULL,
+                                   (void *)(uintptr_t)&golden_variants[0]};
+    return cmocka_run_group_tests_name("kl", tests, NULL, NULL);
+}
