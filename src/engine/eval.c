@@ -142,7 +142,8 @@ static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluatio
 {
     size_t in_floats = (size_t)(job->in->numel / job->in->shape[0]);
     size_t out_floats = (size_t)(all->numel / all->shape[0]);
-    const float *in = job->in->data + i * in_floats, t = (float)job->t;
+    const float *in = job->in->data + i * in_floats;
+    const float t = (float)job->t;
     float *out = all->data + i * out_floats;
     ldm_execution run = {.inputs = {{"x", in}, {"t", &t}},
                          .out = e->moments ? e->moments : out,
