@@ -28,7 +28,7 @@ bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t)
     return a->priv->run_uses[t - a->network->tensors];
 }
 
-const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t)
+const char *ldm_audit_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t)
 {
     if (ldm_audit_run_uses(a, t))
         return NULL;
@@ -150,8 +150,8 @@ static void match(ldm_audit *a)
 
 static bool dtype_is_float(ldm_dtype d)
 {
-    return d == LDM_DTYPE_F64 || d == LDM_DTYPE_F32 || d == LDM_DTYPE_F16 ||
-           d == LDM_DTYPE_BF16 || d == LDM_DTYPE_F8_E4M3 || d == LDM_DTYPE_F8_E5M2;
+    return d == LDM_DTYPE_F64 || d == LDM_DTYPE_F32 || d == LDM_DTYPE_F16 || d == LDM_DTYPE_BF16 ||
+           d == LDM_DTYPE_F8_E4M3 || d == LDM_DTYPE_F8_E5M2;
 }
 
 /* Relative error that rounding to the file's dtype may leave. */
@@ -361,66 +361,4 @@ void ldm_audit_free(ldm_audit *a)
         ldm_arena_free(a->priv->arena);
     ldm_free(a->priv);
     ldm_free(a);
-}
-
-/* The first tensor at fault, in state_dict order, as "NAME is missing" or with both shapes. */
-static void first_fault(const ldm_audit *a, ldm_str *out)
-{
-    const ldm_tensor_decl *missing = NULL;
-    const ldm_shape_mismatch *wrong = NULL;
-    size_t i;
-
-    for (i = 0; i < a->missing_count && !missing; i++) {
-        if (ldm_audit_run_uses(a, a->missing[i]))
-            missing = a->missing[i];
-    }
-    for (i = 0; i < a->mismatched_count && !wrong; i++) {
-        const ldm_tensor_decl *t = a->mismatched[i].expected;
-
-        if (ldm_audit_run_uses(a, t) || strcmp(t->name, "alphas_cumprod") == 0)
-            wrong = &a->mismatched[i];
-    }
-    if (wrong && (!missing || wrong->expected < missing)) {
-        ldm_str_printf(out, "%s has shape ", wrong->expected->name);
-        ldm_put_shape_info(out, wrong->found);
-        ldm_str_puts(out, ", the configuration expects ");
-        ldm_put_shape_spec(out, wrong->expected);
-    } else if (missing) {
-        ldm_str_printf(out, "%s is missing, expected with shape ", missing->name);
-        ldm_put_shape_spec(out, missing);
-    }
-}
-
-ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
-{
-    size_t others = a->run_missing + a->run_mismatched;
-    ldm_str fault = {0};
-    ldm_findings f;
-    ldm_status st;
-
-    if (a->fits)
-        return LDM_OK;
-    st = ldm_findings_create(a, false, &f, err);
-    if (!st) {
-        first_fault(a, &fault);
-        if (!others)
-            ldm_str_printf(&fault,
-                           "%zu keys are missing, %zu unexpected and %zu have another shape, "
-                           "and ldm.load.strict is true",
-                           a->missing_count, a->unexpected_count, a->mismatched_count);
-        if (others > 1)
-            ldm_str_printf(&fault, " (and %zu more tensors that a run reads do not fit)",
-                           others - 1);
-        if (fault.failed)
-            st = ldm_error_nomem(err, 0, "a message");
-        else if (f.cause_count)
-            st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s: %s", ldm_ckpt_path(a->ckpt),
-                               fault.data, f.causes[0].finding, f.next_step);
-        else
-            st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s", ldm_ckpt_path(a->ckpt),
-                               fault.data, f.next_step);
-    }
-    ldm_str_free(&fault);
-    ldm_findings_free(&f);
-    return st;
 }

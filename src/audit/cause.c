@@ -67,7 +67,7 @@ static size_t would_match(const probe *p, const char *drop, const char *put)
     for (i = 0; i < p->a->missing_count; i++) {
         const char *key = p->a->missing[i]->name;
 
-        if (!ldm_starts_with(key, drop))
+        if (!ldm_audit_starts_with(key, drop))
             continue;
         if ((size_t)snprintf(name, sizeof name, "%s%s", put, key + strlen(drop)) < sizeof name &&
             ldm_ckpt_find(p->a->ckpt, name))
@@ -83,7 +83,7 @@ static void wrong_prefix(probe *p, const char *found, const char *wanted, const 
     ldm_findings *f = p->f;
     size_t n;
 
-    if (!found || strcmp(found, wanted) == 0 || ldm_starts_with(found, "model_ema."))
+    if (!found || strcmp(found, wanted) == 0 || ldm_audit_starts_with(found, "model_ema."))
         return;
     n = would_match(p, wanted, found);
     if (n == 0)
@@ -95,7 +95,7 @@ static void wrong_prefix(probe *p, const char *found, const char *wanted, const 
                                  "'%s'",
                                  what, n, wanted),
                "use the whole latent diffusion checkpoint, which holds UNet and first stage", NULL);
-    } else if (ldm_ends_with(found, wanted)) {
+    } else if (ldm_audit_ends_with(found, wanted)) {
         int extra = (int)(strlen(found) - strlen(wanted));
 
         report(p, "extra_prefix",
@@ -189,7 +189,7 @@ static void difference(probe *p, const char *path, const char *id, const char *p
     ldm_findings *f = p->f;
     const ldm_param *s = ldm_network_param(p->a->network, path);
     ldm_origin none = {NULL, 0, 0};
-    const char *origin = ldm_origin_short(f, s ? s->origin : none);
+    const char *origin = ldm_audit_origin_short(f, s ? s->origin : none);
     const char *set = ldm_findings_text(f, "model.params.%s=%s", path, found);
 
     report(p, id,
@@ -444,7 +444,7 @@ static void (*const detectors[])(probe *) = {
     stage_differences, timesteps,      scale_missing, ema_partial,     damaged,
 };
 
-void ldm_find_causes(const ldm_audit *a, ldm_findings *f)
+void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
 {
     probe p = {a, f, &f->inferred};
     size_t i;

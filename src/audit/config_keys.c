@@ -5,7 +5,7 @@
 #include "audit/internal.h"
 #include "base/alloc.h"
 
-const char *ldm_key_status_text(ldm_key_status s)
+const char *ldm_audit_key_status_text(ldm_key_status s)
 {
     switch (s) {
     case LDM_KEY_UNKNOWN:
@@ -39,7 +39,7 @@ static void add(ldm_findings *f, ldm_config_key key)
     f->keys[i] = key;
 }
 
-void ldm_find_config_keys(const ldm_audit *a, ldm_findings *f)
+void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_network *s = a->network;
     size_t i;

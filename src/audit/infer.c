@@ -74,7 +74,7 @@ static ldm_status find_prefix(const ldm_ckpt *ck, ldm_arena *arena, const char *
     for (i = 0; i < ldm_ckpt_count(ck); i++) {
         const char *name = ldm_ckpt_at(ck, i)->name;
 
-        if (ldm_ends_with(name, tail) && !ldm_starts_with(name, "model_ema.")) {
+        if (ldm_audit_ends_with(name, tail) && !ldm_audit_starts_with(name, "model_ema.")) {
             *out = ldm_arena_strndup(arena, name, strlen(name) - strlen(tail));
             return *out ? LDM_OK : ldm_error_nomem(err, strlen(name), "a name");
         }
@@ -179,7 +179,7 @@ static void infer_stage(const scope *s, ldm_inferred *in)
     in->stage_res_blocks = n > 1 ? n - 1 : 0; /* the decoder has one more than the encoder */
 }
 
-ldm_status ldm_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *out, ldm_error *err)
+ldm_status ldm_audit_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *out, ldm_error *err)
 {
     scope unet = {.ck = ck}, stage = {.ck = ck};
     ldm_status st;
@@ -207,7 +207,8 @@ ldm_status ldm_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *out, ld
     for (i = 0; i < ldm_ckpt_count(ck) && !out->diffusers; i++) {
         const char *name = ldm_ckpt_at(ck, i)->name;
 
-        out->diffusers = ldm_starts_with(name, "down_blocks.") || strstr(name, ".down_blocks.");
+        out->diffusers =
+            ldm_audit_starts_with(name, "down_blocks.") || strstr(name, ".down_blocks.");
     }
     return LDM_OK;
 }

@@ -24,10 +24,10 @@ static void tally(page *p)
         const ldm_tensor_info *t = ldm_ckpt_at(p->ck, i);
         uint64_t bytes = t->numel * ldm_dtype_size(t->dtype);
 
-        ldm_tally_add(&p->group[ldm_key_group(t->name)], t->numel, bytes);
-        ldm_tally_add(&p->kind[ldm_key_kind_of(t->name)], t->numel, bytes);
-        ldm_tally_add(&p->dtype[t->dtype], t->numel, bytes);
-        ldm_tally_add(&p->total, t->numel, bytes);
+        ldm_audit_tally_add(&p->group[ldm_audit_key_group(t->name)], t->numel, bytes);
+        ldm_audit_tally_add(&p->kind[ldm_audit_key_kind_of(t->name)], t->numel, bytes);
+        ldm_audit_tally_add(&p->dtype[t->dtype], t->numel, bytes);
+        ldm_audit_tally_add(&p->total, t->numel, bytes);
     }
 }
 
@@ -53,12 +53,12 @@ static void totals(page *p)
 {
     int i;
 
-    ldm_heading(p->out, p->r->colour, "Contents");
+    ldm_audit_heading(p->out, p->r->colour, "Contents");
     ldm_str_printf(p->out, "  %-24s %8s %18s %10s\n", "", "tensors", "numbers", "bytes");
     for (i = 0; i < LDM_GROUP_COUNT; i++)
-        put_tally(p, ldm_group_label(i), &p->group[i]);
+        put_tally(p, ldm_audit_group_label(i), &p->group[i]);
     for (i = 0; i < LDM_KIND_COUNT; i++)
-        put_tally(p, ldm_key_kind_label((ldm_key_kind)i), &p->kind[i]);
+        put_tally(p, ldm_audit_key_kind_label((ldm_key_kind)i), &p->kind[i]);
     for (i = 0; i < LDM_DTYPE_COUNT; i++)
         put_tally(p, ldm_dtype_name((ldm_dtype)i), &p->dtype[i]);
     put_tally(p, "all", &p->total);
@@ -88,7 +88,7 @@ static void inferred(page *p)
 
     if (!in->unet_prefix && !in->stage_prefix && !in->diffusers)
         return;
-    ldm_heading(p->out, p->r->colour, "What the shapes say");
+    ldm_audit_heading(p->out, p->r->colour, "What the shapes say");
     if (in->unet_prefix) {
         ldm_str_puts(p->out, in->unet_from_ema ? "  UNet (EMA only):" : "  UNet:");
         put_int(p, "model_channels", in->model_channels);
@@ -117,17 +117,17 @@ static void tensors(page *p)
 {
     size_t n = ldm_ckpt_count(p->ck), shown = p->r->all || n < FIRST ? n : FIRST, i;
 
-    ldm_heading(p->out, p->r->colour, "Tensors");
+    ldm_audit_heading(p->out, p->r->colour, "Tensors");
     for (i = 0; i < shown; i++) {
         const ldm_tensor_info *t = ldm_ckpt_at(p->ck, i);
 
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, t->name);
+        ldm_audit_put_name(p->out, t->name);
         ldm_str_printf(p->out, "  %s ", ldm_dtype_name(t->dtype));
-        ldm_put_shape_info(p->out, t);
+        ldm_audit_put_shape_info(p->out, t);
         if (*t->storage) {
             ldm_str_puts(p->out, "  storage ");
-            ldm_put_name(p->out, t->storage);
+            ldm_audit_put_name(p->out, t->storage);
         }
         ldm_str_printf(p->out, "  at %" PRIu64 "%s\n", offset_of(t),
                        t->contiguous ? "" : "  strided view");
@@ -144,16 +144,16 @@ static void metadata(page *p)
 
     if (!n)
         return;
-    ldm_heading(p->out, p->r->colour, "Metadata");
+    ldm_audit_heading(p->out, p->r->colour, "Metadata");
     for (i = 0; i < n; i++) {
         const char *path = ldm_ckpt_meta_path(p->ck, i);
 
-        if (!p->r->all && (shown == FIRST_META || ldm_starts_with(path, "optimizer_states")))
+        if (!p->r->all && (shown == FIRST_META || ldm_audit_starts_with(path, "optimizer_states")))
             continue;
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, path);
+        ldm_audit_put_name(p->out, path);
         ldm_str_puts(p->out, " = ");
-        ldm_put_name(p->out, ldm_ckpt_meta_value(p->ck, i));
+        ldm_audit_put_name(p->out, ldm_ckpt_meta_value(p->ck, i));
         ldm_str_puts(p->out, "\n");
         shown++;
     }
@@ -167,15 +167,15 @@ static void globals(page *p)
 
     if (!n)
         return;
-    ldm_heading(p->out, p->r->colour, "Pickle globals (none is ever called)");
+    ldm_audit_heading(p->out, p->r->colour, "Pickle globals (none is ever called)");
     for (i = 0; i < n; i++) {
         ldm_ckpt_global g = ldm_ckpt_global_at(p->ck, i);
 
         ldm_str_printf(p->out, "  %12" PRIu64 "  ", g.offset);
-        ldm_paint(p->out, p->r->colour, g.known ? LDM_TONE_GOOD : LDM_TONE_WARN,
-                  g.known ? "known  " : "unknown");
+        ldm_audit_paint(p->out, p->r->colour, g.known ? LDM_TONE_GOOD : LDM_TONE_WARN,
+                        g.known ? "known  " : "unknown");
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, g.name);
+        ldm_audit_put_name(p->out, g.name);
         ldm_str_puts(p->out, "\n");
     }
 }
@@ -186,10 +186,10 @@ static void warnings(page *p)
 
     if (!ldm_ckpt_warning_count(p->ck))
         return;
-    ldm_heading(p->out, p->r->colour, "Warnings");
+    ldm_audit_heading(p->out, p->r->colour, "Warnings");
     for (i = 0; i < ldm_ckpt_warning_count(p->ck); i++) {
         ldm_str_puts(p->out, "  ");
-        ldm_put_wrapped(p->out, 4, 2, ldm_ckpt_warning(p->ck, i));
+        ldm_audit_put_wrapped(p->out, 4, 2, ldm_ckpt_warning(p->ck, i));
     }
 }
 
@@ -198,7 +198,7 @@ static void text(page *p)
     const char *path = ldm_ckpt_state_dict_path(p->ck);
     char bytes[16];
 
-    ldm_put_name(p->out, ldm_ckpt_path(p->ck));
+    ldm_audit_put_name(p->out, ldm_ckpt_path(p->ck));
     ldm_str_printf(p->out, "\n%s, %s, state dict ", ldm_ckpt_format(p->ck),
                    ldm_format_bytes(ldm_ckpt_file_bytes(p->ck), bytes));
     if (*path)
@@ -218,7 +218,7 @@ static void keys_text(page *p)
     size_t i;
 
     for (i = 0; i < ldm_ckpt_count(p->ck); i++) {
-        ldm_put_name(p->out, ldm_ckpt_at(p->ck, i)->name);
+        ldm_audit_put_name(p->out, ldm_ckpt_at(p->ck, i)->name);
         ldm_str_puts(p->out, "\n");
     }
 }
@@ -238,10 +238,10 @@ static void set_tally(page *p, json_t *object, const char *label, const ldm_tall
     if (!t->tensors)
         return;
     o = json_object();
-    ldm_json_set(&p->j, o, "tensors", integer(t->tensors));
-    ldm_json_set(&p->j, o, "elements", integer(t->elements));
-    ldm_json_set(&p->j, o, "bytes", integer(t->bytes));
-    ldm_json_set(&p->j, object, label, o);
+    ldm_audit_json_set(&p->j, o, "tensors", integer(t->tensors));
+    ldm_audit_json_set(&p->j, o, "elements", integer(t->elements));
+    ldm_audit_json_set(&p->j, o, "bytes", integer(t->bytes));
+    ldm_audit_json_set(&p->j, object, label, o);
 }
 
 static json_t *tensors_json(page *p)
@@ -253,13 +253,13 @@ static json_t *tensors_json(page *p)
         const ldm_tensor_info *t = ldm_ckpt_at(p->ck, i);
         json_t *o = json_object();
 
-        ldm_json_set(&p->j, o, "name", ldm_json_text(t->name));
-        ldm_json_set(&p->j, o, "dtype", ldm_json_text(ldm_dtype_name(t->dtype)));
-        ldm_json_set(&p->j, o, "shape", ldm_json_shape_info(t));
-        ldm_json_set(&p->j, o, "storage", ldm_json_text(t->storage));
-        ldm_json_set(&p->j, o, "offset", integer(offset_of(t)));
-        ldm_json_set(&p->j, o, "contiguous", json_boolean(t->contiguous));
-        ldm_json_add(&p->j, all, o);
+        ldm_audit_json_set(&p->j, o, "name", ldm_audit_json_text(t->name));
+        ldm_audit_json_set(&p->j, o, "dtype", ldm_audit_json_text(ldm_dtype_name(t->dtype)));
+        ldm_audit_json_set(&p->j, o, "shape", ldm_audit_json_shape_info(t));
+        ldm_audit_json_set(&p->j, o, "storage", ldm_audit_json_text(t->storage));
+        ldm_audit_json_set(&p->j, o, "offset", integer(offset_of(t)));
+        ldm_audit_json_set(&p->j, o, "contiguous", json_boolean(t->contiguous));
+        ldm_audit_json_add(&p->j, all, o);
     }
     return all;
 }
@@ -270,7 +270,7 @@ static json_t *keys_json(page *p)
     size_t i;
 
     for (i = 0; i < ldm_ckpt_count(p->ck); i++)
-        ldm_json_add(&p->j, all, ldm_json_text(ldm_ckpt_at(p->ck, i)->name));
+        ldm_audit_json_add(&p->j, all, ldm_audit_json_text(ldm_ckpt_at(p->ck, i)->name));
     return all;
 }
 
@@ -281,24 +281,24 @@ static void extras_json(page *p, json_t *root)
 
     for (i = 0; i < ldm_ckpt_meta_count(p->ck); i++) {
         o = json_object();
-        ldm_json_set(&p->j, o, "path", ldm_json_text(ldm_ckpt_meta_path(p->ck, i)));
-        ldm_json_set(&p->j, o, "value", ldm_json_text(ldm_ckpt_meta_value(p->ck, i)));
-        ldm_json_add(&p->j, meta, o);
+        ldm_audit_json_set(&p->j, o, "path", ldm_audit_json_text(ldm_ckpt_meta_path(p->ck, i)));
+        ldm_audit_json_set(&p->j, o, "value", ldm_audit_json_text(ldm_ckpt_meta_value(p->ck, i)));
+        ldm_audit_json_add(&p->j, meta, o);
     }
     for (i = 0; i < ldm_ckpt_global_count(p->ck); i++) {
         ldm_ckpt_global g = ldm_ckpt_global_at(p->ck, i);
 
         o = json_object();
-        ldm_json_set(&p->j, o, "name", ldm_json_text(g.name));
-        ldm_json_set(&p->j, o, "offset", integer(g.offset));
-        ldm_json_set(&p->j, o, "known", json_boolean(g.known));
-        ldm_json_add(&p->j, names, o);
+        ldm_audit_json_set(&p->j, o, "name", ldm_audit_json_text(g.name));
+        ldm_audit_json_set(&p->j, o, "offset", integer(g.offset));
+        ldm_audit_json_set(&p->j, o, "known", json_boolean(g.known));
+        ldm_audit_json_add(&p->j, names, o);
     }
     for (i = 0; i < ldm_ckpt_warning_count(p->ck); i++)
-        ldm_json_add(&p->j, warn, ldm_json_text(ldm_ckpt_warning(p->ck, i)));
-    ldm_json_set(&p->j, root, "metadata", meta);
-    ldm_json_set(&p->j, root, "globals", names);
-    ldm_json_set(&p->j, root, "warnings", warn);
+        ldm_audit_json_add(&p->j, warn, ldm_audit_json_text(ldm_ckpt_warning(p->ck, i)));
+    ldm_audit_json_set(&p->j, root, "metadata", meta);
+    ldm_audit_json_set(&p->j, root, "globals", names);
+    ldm_audit_json_set(&p->j, root, "warnings", warn);
 }
 
 static json_t *json(page *p)
@@ -308,22 +308,23 @@ static json_t *json(page *p)
     int i;
 
     for (i = 0; i < LDM_GROUP_COUNT; i++)
-        set_tally(p, groups, ldm_group_label(i), &p->group[i]);
+        set_tally(p, groups, ldm_audit_group_label(i), &p->group[i]);
     for (i = 0; i < LDM_KIND_COUNT; i++)
-        set_tally(p, kinds, ldm_key_kind_label((ldm_key_kind)i), &p->kind[i]);
+        set_tally(p, kinds, ldm_audit_key_kind_label((ldm_key_kind)i), &p->kind[i]);
     for (i = 0; i < LDM_DTYPE_COUNT; i++)
         set_tally(p, dtypes, ldm_dtype_name((ldm_dtype)i), &p->dtype[i]);
-    ldm_json_set(&p->j, root, "kind", ldm_json_text("checkpoint"));
-    ldm_json_set(&p->j, root, "path", ldm_json_text(ldm_ckpt_path(p->ck)));
-    ldm_json_set(&p->j, root, "format", ldm_json_text(ldm_ckpt_format(p->ck)));
-    ldm_json_set(&p->j, root, "bytes", integer(ldm_ckpt_file_bytes(p->ck)));
-    ldm_json_set(&p->j, root, "state_dict", ldm_json_text(ldm_ckpt_state_dict_path(p->ck)));
-    ldm_json_set(&p->j, root, "tensor_count", integer(p->total.tensors));
-    ldm_json_set(&p->j, root, "elements", integer(p->total.elements));
-    ldm_json_set(&p->j, root, "components", groups);
-    ldm_json_set(&p->j, root, "kinds", kinds);
-    ldm_json_set(&p->j, root, "dtypes", dtypes);
-    ldm_json_set(&p->j, root, "tensors", tensors_json(p));
+    ldm_audit_json_set(&p->j, root, "kind", ldm_audit_json_text("checkpoint"));
+    ldm_audit_json_set(&p->j, root, "path", ldm_audit_json_text(ldm_ckpt_path(p->ck)));
+    ldm_audit_json_set(&p->j, root, "format", ldm_audit_json_text(ldm_ckpt_format(p->ck)));
+    ldm_audit_json_set(&p->j, root, "bytes", integer(ldm_ckpt_file_bytes(p->ck)));
+    ldm_audit_json_set(&p->j, root, "state_dict",
+                       ldm_audit_json_text(ldm_ckpt_state_dict_path(p->ck)));
+    ldm_audit_json_set(&p->j, root, "tensor_count", integer(p->total.tensors));
+    ldm_audit_json_set(&p->j, root, "elements", integer(p->total.elements));
+    ldm_audit_json_set(&p->j, root, "components", groups);
+    ldm_audit_json_set(&p->j, root, "kinds", kinds);
+    ldm_audit_json_set(&p->j, root, "dtypes", dtypes);
+    ldm_audit_json_set(&p->j, root, "tensors", tensors_json(p));
     extras_json(p, root);
     return root;
 }
@@ -341,7 +342,7 @@ ldm_status ldm_inspect_checkpoint(const ldm_ckpt *ck, const ldm_inspect_report *
                              "the YAML file instead",
                              ldm_ckpt_path(ck));
     if (r->json && r->keys)
-        return ldm_json_write(&p.j, keys_json(&p), out, err);
+        return ldm_audit_json_write(&p.j, keys_json(&p), out, err);
     if (r->keys) {
         keys_text(&p);
         return out->failed ? ldm_error_nomem(err, 0, "the report") : LDM_OK;
@@ -350,9 +351,9 @@ ldm_status ldm_inspect_checkpoint(const ldm_ckpt *ck, const ldm_inspect_report *
     if (!arena)
         return ldm_error_nomem(err, 0, "the report");
     tally(&p);
-    st = ldm_infer(ck, arena, &p.inferred, err);
+    st = ldm_audit_infer(ck, arena, &p.inferred, err);
     if (!st && r->json)
-        st = ldm_json_write(&p.j, json(&p), out, err);
+        st = ldm_audit_json_write(&p.j, json(&p), out, err);
     else if (!st)
         text(&p);
     if (!st && out->failed)

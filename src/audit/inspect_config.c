@@ -29,8 +29,8 @@ static ldm_status keys(page *p, ldm_error *err)
     if (p->r->json) {
         all = json_array();
         for (i = 0; i < p->s->tensor_count; i++)
-            ldm_json_add(&p->j, all, ldm_json_text(p->s->tensors[i].name));
-        return ldm_json_write(&p->j, all, p->out, err);
+            ldm_audit_json_add(&p->j, all, ldm_audit_json_text(p->s->tensors[i].name));
+        return ldm_audit_json_write(&p->j, all, p->out, err);
     }
     for (i = 0; i < p->s->tensor_count; i++)
         ldm_str_printf(p->out, "%s\n", p->s->tensors[i].name);
@@ -41,14 +41,14 @@ static json_t *shape_json(page *p, const ldm_layer_shape *l)
 {
     json_t *o = json_object();
 
-    ldm_json_set(&p->j, o, "cin", json_integer(l->cin));
-    ldm_json_set(&p->j, o, "cout", json_integer(l->cout));
-    ldm_json_set(&p->j, o, "kernel", json_integer(l->kernel));
-    ldm_json_set(&p->j, o, "stride", json_integer(l->stride));
-    ldm_json_set(&p->j, o, "upsample", json_integer(l->upsample));
-    ldm_json_set(&p->j, o, "in_h", json_integer(l->in_h));
-    ldm_json_set(&p->j, o, "in_w", json_integer(l->in_w));
-    ldm_json_set(&p->j, o, "count", json_integer(l->count));
+    ldm_audit_json_set(&p->j, o, "cin", json_integer(l->cin));
+    ldm_audit_json_set(&p->j, o, "cout", json_integer(l->cout));
+    ldm_audit_json_set(&p->j, o, "kernel", json_integer(l->kernel));
+    ldm_audit_json_set(&p->j, o, "stride", json_integer(l->stride));
+    ldm_audit_json_set(&p->j, o, "upsample", json_integer(l->upsample));
+    ldm_audit_json_set(&p->j, o, "in_h", json_integer(l->in_h));
+    ldm_audit_json_set(&p->j, o, "in_w", json_integer(l->in_w));
+    ldm_audit_json_set(&p->j, o, "count", json_integer(l->count));
     return o;
 }
 
@@ -65,12 +65,12 @@ static ldm_status part_shapes(page *p, ldm_graph_part part, const char *key, con
 
     if (st)
         return st;
-    st = ldm_layer_shapes(g, &list, &count, err);
+    st = ldm_audit_layer_shapes(g, &list, &count, err);
     if (!st && root) {
         all = json_array();
         for (i = 0; i < count; i++)
-            ldm_json_add(&p->j, all, shape_json(p, &list[i]));
-        ldm_json_set(&p->j, root, key, all);
+            ldm_audit_json_add(&p->j, all, shape_json(p, &list[i]));
+        ldm_audit_json_set(&p->j, root, key, all);
     } else if (!st) {
         ldm_str_printf(
             p->out,
@@ -100,7 +100,7 @@ static ldm_status shapes(page *p, ldm_error *err)
     if (!root)
         return st;
     if (!st)
-        return ldm_json_write(&p->j, root, p->out, err);
+        return ldm_audit_json_write(&p->j, root, p->out, err);
     json_decref(root);
     return st;
 }
@@ -132,8 +132,8 @@ static totals count(const ldm_network *s)
     for (i = 0; i < s->tensor_count; i++) {
         const ldm_tensor_decl *k = &s->tensors[i];
 
-        ldm_tally_add(&t.component[k->component], k->numel, 4 * k->numel);
-        if (ldm_key_is_parameter(k->name) && !ldm_network_is_copy(s, k->name))
+        ldm_audit_tally_add(&t.component[k->component], k->numel, 4 * k->numel);
+        if (ldm_audit_key_is_parameter(k->name) && !ldm_network_is_copy(s, k->name))
             t.parameters += k->numel;
     }
     return t;
@@ -156,7 +156,7 @@ static const char *effect_word(ldm_effect e)
 
 static const char *origin(page *p, ldm_origin o)
 {
-    const char *text = ldm_origin_text(p->arena, o);
+    const char *text = ldm_audit_origin_text(p->arena, o);
 
     if (!text)
         p->out->failed = true;
@@ -199,27 +199,27 @@ static void text_settings(page *p)
     static const char prefix[] = "model.params.";
     size_t i;
 
-    ldm_heading(p->out, p->r->colour,
-                "Settings (silent: changes the numbers, and no tensor's shape shows it)");
+    ldm_audit_heading(p->out, p->r->colour,
+                      "Settings (silent: changes the numbers, and no tensor's shape shows it)");
     for (i = 0; i < p->s->param_count; i++) {
         const ldm_param *k = &p->s->params[i];
         const char *path = k->path;
 
-        if (ldm_starts_with(path, prefix))
+        if (ldm_audit_starts_with(path, prefix))
             path += sizeof prefix - 1;
         ldm_str_printf(p->out, "  %-50s ", path);
-        ldm_put_padded(p->out, 14, k->value);
+        ldm_audit_put_padded(p->out, 14, k->value);
         ldm_str_printf(p->out, " %-9s ", effect_word(k->effect));
-        ldm_put_name(p->out, brief(p, k->origin));
+        ldm_audit_put_name(p->out, brief(p, k->origin));
         ldm_str_puts(p->out, "\n");
     }
     for (i = 0; i < p->s->unknown_count; i++) {
         const ldm_unknown_key *u = &p->s->unknown[i];
 
         if (i == 0)
-            ldm_heading(p->out, p->r->colour, "Unknown keys");
+            ldm_audit_heading(p->out, p->r->colour, "Unknown keys");
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, u->path);
+        ldm_audit_put_name(p->out, u->path);
         ldm_str_printf(p->out, "  %s", origin(p, u->origin));
         if (u->suggestion)
             ldm_str_printf(p->out, "  did you mean %s?", u->suggestion);
@@ -237,7 +237,7 @@ static void text_no_model(page *p)
         const ldm_value *v = ldm_value_at(root, i);
 
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, ldm_value_key(v));
+        ldm_audit_put_name(p->out, ldm_value_key(v));
         ldm_str_printf(p->out, "  %s  %s\n", ldm_value_kind_name(ldm_value_get_kind(v)),
                        origin(p, ldm_value_origin(v)));
     }
@@ -257,7 +257,7 @@ static void text_model(page *p)
 
     p->one_file = only_file(s);
     if (p->one_file) {
-        ldm_put_name(p->out, p->one_file);
+        ldm_audit_put_name(p->out, p->one_file);
         ldm_str_puts(p->out, ": ");
     }
     ldm_str_puts(p->out, "a latent diffusion model\n");
@@ -265,18 +265,18 @@ static void text_model(page *p)
         if (!target(p, target_paths[i]))
             continue;
         ldm_str_printf(p->out, "  %-42s ", target_paths[i]);
-        ldm_put_name(p->out, target(p, target_paths[i]));
+        ldm_audit_put_name(p->out, target(p, target_paths[i]));
         ldm_str_puts(p->out, "\n");
     }
     ldm_str_printf(p->out, "  latent %d x %d x %d, pictures of %d x %d pixels\n",
                    s->diffusion.channels, s->diffusion.image_size, s->diffusion.image_size,
                    s->diffusion.image_size * s->first_stage.factor,
                    s->diffusion.image_size * s->first_stage.factor);
-    ldm_heading(p->out, p->r->colour, "Keys and parameters");
+    ldm_audit_heading(p->out, p->r->colour, "Keys and parameters");
     ldm_str_printf(p->out, "  %-24s %8s %18s %10s\n", "", "keys", "numbers", "as f32");
     for (i = 0; i < LDM_COMPONENT_COUNT; i++) {
         if (t.component[i].tensors)
-            ldm_str_printf(p->out, "  %-24s %8" PRIu64 " %18s %10s\n", ldm_group_label(i),
+            ldm_str_printf(p->out, "  %-24s %8" PRIu64 " %18s %10s\n", ldm_audit_group_label(i),
                            t.component[i].tensors, ldm_format_count(t.component[i].elements, n),
                            ldm_format_bytes(t.component[i].bytes, bytes));
     }
@@ -289,7 +289,7 @@ static json_t *typed(const char *value)
 {
     json_t *v = json_loads(value, JSON_DECODE_ANY, NULL); /* numbers, lists, true, null */
 
-    return v ? v : ldm_json_text(value);
+    return v ? v : ldm_audit_json_text(value);
 }
 
 static json_t *settings_json(page *p)
@@ -301,12 +301,12 @@ static json_t *settings_json(page *p)
         const ldm_param *k = &p->s->params[i];
         json_t *o = json_object();
 
-        ldm_json_set(&p->j, o, "value", typed(k->value));
-        ldm_json_set(&p->j, o, "origin", ldm_json_text(origin(p, k->origin)));
-        ldm_json_set(&p->j, o, "effect", ldm_json_text(effect_word(k->effect)));
+        ldm_audit_json_set(&p->j, o, "value", typed(k->value));
+        ldm_audit_json_set(&p->j, o, "origin", ldm_audit_json_text(origin(p, k->origin)));
+        ldm_audit_json_set(&p->j, o, "effect", ldm_audit_json_text(effect_word(k->effect)));
         if (k->reason)
-            ldm_json_set(&p->j, o, "reason", ldm_json_text(k->reason));
-        ldm_json_set(&p->j, all, k->path, o);
+            ldm_audit_json_set(&p->j, o, "reason", ldm_audit_json_text(k->reason));
+        ldm_audit_json_set(&p->j, all, k->path, o);
     }
     return all;
 }
@@ -319,30 +319,31 @@ static json_t *model_json(page *p)
     size_t i;
 
     for (i = 0; i < TARGET_COUNT; i++)
-        ldm_json_set(&p->j, targets, target_paths[i], ldm_json_text(target(p, target_paths[i])));
+        ldm_audit_json_set(&p->j, targets, target_paths[i],
+                           ldm_audit_json_text(target(p, target_paths[i])));
     for (i = 0; i < LDM_COMPONENT_COUNT; i++) {
         o = json_object();
-        ldm_json_set(&p->j, o, "tensors", json_integer((json_int_t)t.component[i].tensors));
-        ldm_json_set(&p->j, o, "elements", json_integer((json_int_t)t.component[i].elements));
-        ldm_json_set(&p->j, parts, ldm_group_label((int)i), o);
+        ldm_audit_json_set(&p->j, o, "tensors", json_integer((json_int_t)t.component[i].tensors));
+        ldm_audit_json_set(&p->j, o, "elements", json_integer((json_int_t)t.component[i].elements));
+        ldm_audit_json_set(&p->j, parts, ldm_audit_group_label((int)i), o);
     }
     for (i = 0; i < p->s->unknown_count; i++) {
         const ldm_unknown_key *u = &p->s->unknown[i];
 
         o = json_object();
-        ldm_json_set(&p->j, o, "key", ldm_json_text(u->path));
-        ldm_json_set(&p->j, o, "origin", ldm_json_text(origin(p, u->origin)));
-        ldm_json_set(&p->j, o, "suggestion", ldm_json_text(u->suggestion));
-        ldm_json_add(&p->j, unknown, o);
+        ldm_audit_json_set(&p->j, o, "key", ldm_audit_json_text(u->path));
+        ldm_audit_json_set(&p->j, o, "origin", ldm_audit_json_text(origin(p, u->origin)));
+        ldm_audit_json_set(&p->j, o, "suggestion", ldm_audit_json_text(u->suggestion));
+        ldm_audit_json_add(&p->j, unknown, o);
     }
-    ldm_json_set(&p->j, root, "kind", ldm_json_text("latent diffusion"));
-    ldm_json_set(&p->j, root, "targets", targets);
-    ldm_json_set(&p->j, root, "model_keys", json_integer(p->s->tensor_count));
-    ldm_json_set(&p->j, root, "parameters", json_integer((json_int_t)t.parameters));
-    ldm_json_set(&p->j, root, "components", parts);
-    ldm_json_set(&p->j, root, "downsample", json_integer(p->s->first_stage.factor));
-    ldm_json_set(&p->j, root, "settings", settings_json(p));
-    ldm_json_set(&p->j, root, "unknown", unknown);
+    ldm_audit_json_set(&p->j, root, "kind", ldm_audit_json_text("latent diffusion"));
+    ldm_audit_json_set(&p->j, root, "targets", targets);
+    ldm_audit_json_set(&p->j, root, "model_keys", json_integer(p->s->tensor_count));
+    ldm_audit_json_set(&p->j, root, "parameters", json_integer((json_int_t)t.parameters));
+    ldm_audit_json_set(&p->j, root, "components", parts);
+    ldm_audit_json_set(&p->j, root, "downsample", json_integer(p->s->first_stage.factor));
+    ldm_audit_json_set(&p->j, root, "settings", settings_json(p));
+    ldm_audit_json_set(&p->j, root, "unknown", unknown);
     return root;
 }
 
@@ -353,9 +354,10 @@ static json_t *no_model_json(page *p)
     size_t i;
 
     for (i = 0; i < ldm_value_count(root); i++)
-        ldm_json_add(&p->j, sections, ldm_json_text(ldm_value_key(ldm_value_at(root, i))));
-    ldm_json_set(&p->j, o, "kind", ldm_json_text("no model"));
-    ldm_json_set(&p->j, o, "sections", sections);
+        ldm_audit_json_add(&p->j, sections,
+                           ldm_audit_json_text(ldm_value_key(ldm_value_at(root, i))));
+    ldm_audit_json_set(&p->j, o, "kind", ldm_audit_json_text("no model"));
+    ldm_audit_json_set(&p->j, o, "sections", sections);
     return o;
 }
 
@@ -365,7 +367,7 @@ static ldm_status overview(page *p, ldm_error *err)
 
     if (p->r->json) {
         root = p->s ? model_json(p) : no_model_json(p);
-        return ldm_json_write(&p->j, root, p->out, err);
+        return ldm_audit_json_write(&p->j, root, p->out, err);
     }
     if (p->s)
         text_model(p);

@@ -13,8 +13,8 @@
 /* Where a key of a file belongs by its name: an ldm_component, or this for everything else. */
 enum { LDM_GROUP_OTHER = LDM_COMPONENT_COUNT, LDM_GROUP_COUNT };
 
-int ldm_key_group(const char *name);
-const char *ldm_group_label(int group);
+int ldm_audit_key_group(const char *name);
+const char *ldm_audit_group_label(int group);
 
 typedef enum ldm_key_kind {
     LDM_KIND_WEIGHT,
@@ -22,17 +22,17 @@ typedef enum ldm_key_kind {
     LDM_KIND_OTHER,
     LDM_KIND_COUNT
 } ldm_key_kind;
-ldm_key_kind ldm_key_kind_of(const char *name);
-const char *ldm_key_kind_label(ldm_key_kind k);
+ldm_key_kind ldm_audit_key_kind_of(const char *name);
+const char *ldm_audit_key_kind_label(ldm_key_kind k);
 
 /* Buffers, shadows, training losses: stored, but not among the network's own parameters. */
-bool ldm_key_is_parameter(const char *name);
+bool ldm_audit_key_is_parameter(const char *name);
 
 /* Why an unexpected key does no harm, one static line; NULL where it may mean another network. */
-const char *ldm_unexpected_reason(const char *name);
+const char *ldm_audit_unexpected_reason(const char *name);
 
-bool ldm_starts_with(const char *s, const char *prefix);
-bool ldm_ends_with(const char *s, const char *suffix);
+bool ldm_audit_starts_with(const char *s, const char *prefix);
+bool ldm_audit_ends_with(const char *s, const char *suffix);
 
 /* ---- the match (audit.c) -----------------------------------------------------------------------
  */
@@ -66,7 +66,7 @@ bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *ha
 /* May a run read this tensor of the network? */
 bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t);
 /* Why a run can do without a tensor that is missing, one static line; NULL where it cannot. */
-const char *ldm_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t);
+const char *ldm_audit_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t);
 
 /* ---- what the file's shapes say about its configuration (infer.c) ------------------------------
  */
@@ -87,7 +87,7 @@ typedef struct ldm_inferred {
 
     bool diffusers; /* names of Hugging Face diffusers */
 } ldm_inferred;
-ldm_status ldm_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *out, ldm_error *err);
+ldm_status ldm_audit_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *out, ldm_error *err);
 
 /* ---- findings ----------------------------------------------------------------------------------
  */
@@ -123,7 +123,7 @@ typedef struct ldm_row {
 
 /* A configuration key worth a line in the report. */
 typedef enum ldm_key_status { LDM_KEY_UNKNOWN, LDM_KEY_NO_EFFECT, LDM_KEY_TRAINING } ldm_key_status;
-const char *ldm_key_status_text(ldm_key_status s);
+const char *ldm_audit_key_status_text(ldm_key_status s);
 
 typedef struct ldm_config_key {
     const char *path;
@@ -190,13 +190,17 @@ typedef struct ldm_findings {
     bool failed; /* out of memory somewhere */
 } ldm_findings;
 
-/* Gathers everything; values: read the weights too. Release with ldm_findings_free in any case. */
+/* findings.c: an empty report with its sources and what the file's shapes say. Release with
+ * ldm_findings_free in any case. */
+ldm_status ldm_findings_open(const ldm_audit *a, ldm_findings *f, ldm_error *err);
+/* verdict.c: gathers everything; values: read the weights too. Release with ldm_findings_free in
+ * any case. */
 ldm_status ldm_findings_create(const ldm_audit *a, bool values, ldm_findings *f, ldm_error *err);
 void ldm_findings_free(ldm_findings *f);
 
 /* After values were read (LDM_OK otherwise): LDM_ERR_NUMERIC names the first tensor of the model
  * that holds NaN or infinity, LDM_ERR_FORMAT a storage whose checksum is another. */
-ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err);
+ldm_status ldm_audit_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err);
 
 /* Text in the findings' arena; on failure sets f->failed and returns "". */
 const char *ldm_findings_text(ldm_findings *f, const char *fmt, ...) LDM_PRINTF(2, 3);
@@ -204,47 +208,48 @@ void ldm_findings_note(ldm_findings *f, ldm_tone tone, const char *text);
 
 /* The parts (cause.c, settings.c, config_keys.c, stats.c, values.c). Each adds to f; memory
  * failures set f->failed. */
-void ldm_find_causes(const ldm_audit *a, ldm_findings *f);
-ldm_status ldm_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err);
-void ldm_find_config_keys(const ldm_audit *a, ldm_findings *f);
-void ldm_find_stats(const ldm_audit *a, ldm_findings *f);
-ldm_status ldm_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err);
+void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f);
+ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err);
+void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f);
+void ldm_audit_find_stats(const ldm_audit *a, ldm_findings *f);
+ldm_status ldm_audit_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err);
 
-void ldm_tally_add(ldm_tally *t, uint64_t elements, uint64_t bytes);
+void ldm_audit_tally_add(ldm_tally *t, uint64_t elements, uint64_t bytes);
 /* A setting's place: "FILE:LINE", "--set" or "default", in the arena. NULL when out of memory. */
-const char *ldm_origin_text(ldm_arena *arena, ldm_origin o);
+const char *ldm_audit_origin_text(ldm_arena *arena, ldm_origin o);
 /* The same for people: the file without its folder, where that is enough to tell the files apart.
  */
-const char *ldm_origin_short(ldm_findings *f, ldm_origin o);
+const char *ldm_audit_origin_short(ldm_findings *f, ldm_origin o);
 
 /* Tensors that say most about which network this is. */
-size_t ldm_critical_count(void);
-const char *ldm_critical_key(size_t i);
+size_t ldm_audit_critical_count(void);
+const char *ldm_audit_critical_key(size_t i);
 
 /* ---- output (text.c, json.c) -------------------------------------------------------------------
  */
 
-void ldm_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text);
-void ldm_heading(ldm_str *out, bool colour, const char *text);
-void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t);
-void ldm_put_shape_info(ldm_str *out, const ldm_tensor_info *t);
+void ldm_audit_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text);
+void ldm_audit_heading(ldm_str *out, bool colour, const char *text);
+void ldm_audit_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t);
+void ldm_audit_put_shape_info(ldm_str *out, const ldm_tensor_info *t);
 /* `text` broken at blanks so that no line is longer than 100, later lines indented. */
-void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text);
+void ldm_audit_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text);
 /* A name out of a file with control characters made visible. */
-void ldm_put_name(ldm_str *out, const char *name);
-void ldm_put_padded(ldm_str *out, size_t width, const char *text);
+void ldm_audit_put_name(ldm_str *out, const char *name);
+void ldm_audit_put_padded(ldm_str *out, size_t width, const char *text);
 
 /* jansson values that may be NULL (no memory) are put in with these; `failed` collects. */
 typedef struct ldm_json {
     bool failed;
 } ldm_json;
-void ldm_json_set(ldm_json *j, json_t *object, const char *key, json_t *value);
-void ldm_json_add(ldm_json *j, json_t *array, json_t *value);
-json_t *ldm_json_text(const char *s); /* NULL gives null; bytes that are not UTF-8 become '?' */
-json_t *ldm_json_real(double v);      /* null for what JSON cannot say */
-json_t *ldm_json_shape_spec(const ldm_tensor_decl *t);
-json_t *ldm_json_shape_info(const ldm_tensor_info *t);
+void ldm_audit_json_set(ldm_json *j, json_t *object, const char *key, json_t *value);
+void ldm_audit_json_add(ldm_json *j, json_t *array, json_t *value);
+json_t *
+ldm_audit_json_text(const char *s);    /* NULL gives null; bytes that are not UTF-8 become '?' */
+json_t *ldm_audit_json_real(double v); /* null for what JSON cannot say */
+json_t *ldm_audit_json_shape_spec(const ldm_tensor_decl *t);
+json_t *ldm_audit_json_shape_info(const ldm_tensor_info *t);
 /* Writes and releases root. */
-ldm_status ldm_json_write(ldm_json *j, json_t *root, ldm_str *out, ldm_error *err);
+ldm_status ldm_audit_json_write(ldm_json *j, json_t *root, ldm_str *out, ldm_error *err);
 
 #endif

@@ -5,19 +5,19 @@
 #include "audit/internal.h"
 #include "base/alloc.h"
 
-void ldm_json_set(ldm_json *j, json_t *object, const char *key, json_t *value)
+void ldm_audit_json_set(ldm_json *j, json_t *object, const char *key, json_t *value)
 {
     if (json_object_set_new(object, key, value))
         j->failed = true;
 }
 
-void ldm_json_add(ldm_json *j, json_t *array, json_t *value)
+void ldm_audit_json_add(ldm_json *j, json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value))
         j->failed = true;
 }
 
-json_t *ldm_json_text(const char *s)
+json_t *ldm_audit_json_text(const char *s)
 {
     json_t *v;
     char *copy, *p;
@@ -39,12 +39,12 @@ json_t *ldm_json_text(const char *s)
     return v;
 }
 
-json_t *ldm_json_real(double v)
+json_t *ldm_audit_json_real(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-json_t *ldm_json_shape_spec(const ldm_tensor_decl *t)
+json_t *ldm_audit_json_shape_spec(const ldm_tensor_decl *t)
 {
     json_t *a = json_array();
     int i;
@@ -58,7 +58,7 @@ json_t *ldm_json_shape_spec(const ldm_tensor_decl *t)
     return a;
 }
 
-json_t *ldm_json_shape_info(const ldm_tensor_info *t)
+json_t *ldm_audit_json_shape_info(const ldm_tensor_info *t)
 {
     json_t *a = json_array();
     int i;
@@ -78,7 +78,7 @@ static int append(const char *text, size_t size, void *out)
     return ((ldm_str *)out)->failed ? -1 : 0;
 }
 
-ldm_status ldm_json_write(ldm_json *j, json_t *root, ldm_str *out, ldm_error *err)
+ldm_status ldm_audit_json_write(ldm_json *j, json_t *root, ldm_str *out, ldm_error *err)
 {
     size_t flags = JSON_INDENT(1) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
     ldm_status st = LDM_OK;

@@ -4,12 +4,12 @@
 
 #include "audit/internal.h"
 
-bool ldm_starts_with(const char *s, const char *prefix)
+bool ldm_audit_starts_with(const char *s, const char *prefix)
 {
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-bool ldm_ends_with(const char *s, const char *suffix)
+bool ldm_audit_ends_with(const char *s, const char *suffix)
 {
     size_t n = strlen(s), m = strlen(suffix);
 
@@ -30,10 +30,10 @@ static bool is_schedule_buffer(const char *name)
         if (strcmp(name, more[i]) == 0)
             return true;
     }
-    return ldm_starts_with(name, "ddim_");
+    return ldm_audit_starts_with(name, "ddim_");
 }
 
-int ldm_key_group(const char *name)
+int ldm_audit_key_group(const char *name)
 {
     static const struct {
         const char *prefix;
@@ -47,13 +47,13 @@ int ldm_key_group(const char *name)
     size_t i;
 
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (ldm_starts_with(name, rows[i].prefix))
+        if (ldm_audit_starts_with(name, rows[i].prefix))
             return rows[i].group;
     }
     return is_schedule_buffer(name) ? (int)LDM_COMPONENT_SCHEDULE : (int)LDM_GROUP_OTHER;
 }
 
-const char *ldm_group_label(int group)
+const char *ldm_audit_group_label(int group)
 {
     switch (group) {
     case LDM_COMPONENT_SCHEDULE:
@@ -72,30 +72,30 @@ const char *ldm_group_label(int group)
 }
 
 /* The shadows' names have lost their dots, so the end of the name decides, not its last part. */
-ldm_key_kind ldm_key_kind_of(const char *name)
+ldm_key_kind ldm_audit_key_kind_of(const char *name)
 {
-    if (ldm_ends_with(name, "weight"))
+    if (ldm_audit_ends_with(name, "weight"))
         return LDM_KIND_WEIGHT;
-    return ldm_ends_with(name, "bias") ? LDM_KIND_BIAS : LDM_KIND_OTHER;
+    return ldm_audit_ends_with(name, "bias") ? LDM_KIND_BIAS : LDM_KIND_OTHER;
 }
 
-const char *ldm_key_kind_label(ldm_key_kind k)
+const char *ldm_audit_key_kind_label(ldm_key_kind k)
 {
     return k == LDM_KIND_WEIGHT ? "weight" : k == LDM_KIND_BIAS ? "bias" : "other";
 }
 
-bool ldm_key_is_parameter(const char *name)
+bool ldm_audit_key_is_parameter(const char *name)
 {
-    int group = ldm_key_group(name);
+    int group = ldm_audit_key_group(name);
 
     if (group == LDM_COMPONENT_SCHEDULE || group == LDM_COMPONENT_EMA)
         return strcmp(name, "logvar") == 0;
-    return !ldm_starts_with(name, "first_stage_model.model_ema.") &&
-           !ldm_starts_with(name, "first_stage_model.loss.") && !ldm_starts_with(name, "loss.") &&
-           ldm_key_kind_of(name) != LDM_KIND_OTHER;
+    return !ldm_audit_starts_with(name, "first_stage_model.model_ema.") &&
+           !ldm_audit_starts_with(name, "first_stage_model.loss.") &&
+           !ldm_audit_starts_with(name, "loss.") && ldm_audit_key_kind_of(name) != LDM_KIND_OTHER;
 }
 
-const char *ldm_unexpected_reason(const char *name)
+const char *ldm_audit_unexpected_reason(const char *name)
 {
     static const struct {
         const char *prefix, *reason;
@@ -118,7 +118,7 @@ const char *ldm_unexpected_reason(const char *name)
     size_t i;
 
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (ldm_starts_with(name, rows[i].prefix))
+        if (ldm_audit_starts_with(name, rows[i].prefix))
             return rows[i].reason;
     }
     return NULL;
@@ -141,12 +141,12 @@ static const char *const critical_keys[] = {
     "scale_factor",
 };
 
-size_t ldm_critical_count(void)
+size_t ldm_audit_critical_count(void)
 {
     return sizeof critical_keys / sizeof critical_keys[0];
 }
 
-const char *ldm_critical_key(size_t i)
+const char *ldm_audit_critical_key(size_t i)
 {
     return critical_keys[i];
 }

@@ -18,9 +18,9 @@ static json_t *tally(page *p, const ldm_tally *t)
 {
     json_t *o = json_object();
 
-    ldm_json_set(p->j, o, "tensors", integer(t->tensors));
-    ldm_json_set(p->j, o, "elements", integer(t->elements));
-    ldm_json_set(p->j, o, "bytes", integer(t->bytes));
+    ldm_audit_json_set(p->j, o, "tensors", integer(t->tensors));
+    ldm_audit_json_set(p->j, o, "elements", integer(t->elements));
+    ldm_audit_json_set(p->j, o, "bytes", integer(t->bytes));
     return o;
 }
 
@@ -40,11 +40,11 @@ static json_t *components(page *p)
     for (g = 0; g < LDM_GROUP_COUNT; g++) {
         json_t *o = json_object();
 
-        ldm_json_set(p->j, o, "status", ldm_json_text(group_status(p, g)));
-        ldm_json_set(p->j, o, "model", tally(p, &s->model[g]));
-        ldm_json_set(p->j, o, "checkpoint", tally(p, &s->file[g]));
-        ldm_json_set(p->j, o, "matching", integer(s->matched[g].tensors));
-        ldm_json_set(p->j, all, ldm_group_label(g), o);
+        ldm_audit_json_set(p->j, o, "status", ldm_audit_json_text(group_status(p, g)));
+        ldm_audit_json_set(p->j, o, "model", tally(p, &s->model[g]));
+        ldm_audit_json_set(p->j, o, "checkpoint", tally(p, &s->file[g]));
+        ldm_audit_json_set(p->j, o, "matching", integer(s->matched[g].tensors));
+        ldm_audit_json_set(p->j, all, ldm_audit_group_label(g), o);
     }
     return all;
 }
@@ -56,13 +56,14 @@ static json_t *distribution(page *p)
     int k;
 
     for (k = 0; k < LDM_KIND_COUNT; k++)
-        ldm_json_set(p->j, kinds, ldm_key_kind_label((ldm_key_kind)k), tally(p, &s->kind[k]));
+        ldm_audit_json_set(p->j, kinds, ldm_audit_key_kind_label((ldm_key_kind)k),
+                           tally(p, &s->kind[k]));
     for (k = 0; k < LDM_DTYPE_COUNT; k++) {
         if (s->dtype[k].tensors)
-            ldm_json_set(p->j, dtypes, ldm_dtype_name((ldm_dtype)k), tally(p, &s->dtype[k]));
+            ldm_audit_json_set(p->j, dtypes, ldm_dtype_name((ldm_dtype)k), tally(p, &s->dtype[k]));
     }
-    ldm_json_set(p->j, o, "kind", kinds);
-    ldm_json_set(p->j, o, "dtype", dtypes);
+    ldm_audit_json_set(p->j, o, "kind", kinds);
+    ldm_audit_json_set(p->j, o, "dtype", dtypes);
     return o;
 }
 
@@ -74,32 +75,33 @@ static void lists(page *p, json_t *root)
     size_t i;
 
     for (i = 0; i < a->missing_count; i++) {
-        ldm_json_add(p->j, missing, ldm_json_text(a->missing[i]->name));
+        ldm_audit_json_add(p->j, missing, ldm_audit_json_text(a->missing[i]->name));
         if (ldm_audit_run_uses(a, a->missing[i]))
-            ldm_json_add(p->j, used, ldm_json_text(a->missing[i]->name));
+            ldm_audit_json_add(p->j, used, ldm_audit_json_text(a->missing[i]->name));
     }
     for (i = 0; i < a->unexpected_count; i++) {
-        ldm_json_add(p->j, unexpected, ldm_json_text(a->unexpected[i]->name));
-        if (!ldm_unexpected_reason(a->unexpected[i]->name))
-            ldm_json_add(p->j, odd, ldm_json_text(a->unexpected[i]->name));
+        ldm_audit_json_add(p->j, unexpected, ldm_audit_json_text(a->unexpected[i]->name));
+        if (!ldm_audit_unexpected_reason(a->unexpected[i]->name))
+            ldm_audit_json_add(p->j, odd, ldm_audit_json_text(a->unexpected[i]->name));
     }
     for (i = 0; i < a->mismatched_count; i++) {
         const ldm_shape_mismatch *m = &a->mismatched[i];
         json_t *o = json_object();
 
-        ldm_json_add(p->j, shape, ldm_json_text(m->expected->name));
-        ldm_json_set(p->j, o, "name", ldm_json_text(m->expected->name));
-        ldm_json_set(p->j, o, "expected", ldm_json_shape_spec(m->expected));
-        ldm_json_set(p->j, o, "found", ldm_json_shape_info(m->found));
-        ldm_json_set(p->j, o, "used_by_run", json_boolean(ldm_audit_run_uses(a, m->expected)));
-        ldm_json_add(p->j, details, o);
+        ldm_audit_json_add(p->j, shape, ldm_audit_json_text(m->expected->name));
+        ldm_audit_json_set(p->j, o, "name", ldm_audit_json_text(m->expected->name));
+        ldm_audit_json_set(p->j, o, "expected", ldm_audit_json_shape_spec(m->expected));
+        ldm_audit_json_set(p->j, o, "found", ldm_audit_json_shape_info(m->found));
+        ldm_audit_json_set(p->j, o, "used_by_run",
+                           json_boolean(ldm_audit_run_uses(a, m->expected)));
+        ldm_audit_json_add(p->j, details, o);
     }
-    ldm_json_set(p->j, root, "missing", missing);
-    ldm_json_set(p->j, root, "unexpected", unexpected);
-    ldm_json_set(p->j, root, "shape_mismatch", shape);
-    ldm_json_set(p->j, root, "shape_mismatch_details", details);
-    ldm_json_set(p->j, root, "missing_used_by_run", used);
-    ldm_json_set(p->j, root, "unexpected_not_harmless", odd);
+    ldm_audit_json_set(p->j, root, "missing", missing);
+    ldm_audit_json_set(p->j, root, "unexpected", unexpected);
+    ldm_audit_json_set(p->j, root, "shape_mismatch", shape);
+    ldm_audit_json_set(p->j, root, "shape_mismatch_details", details);
+    ldm_audit_json_set(p->j, root, "missing_used_by_run", used);
+    ldm_audit_json_set(p->j, root, "unexpected_not_harmless", odd);
 }
 
 static json_t *row_value(const ldm_row *r)
@@ -112,11 +114,11 @@ static json_t *row_value(const ldm_row *r)
     case LDM_TYPE_INT:
         return json_integer((json_int_t)r->number);
     case LDM_TYPE_REAL:
-        return ldm_json_real(r->number);
+        return ldm_audit_json_real(r->number);
     case LDM_TYPE_TEXT:
         break;
     }
-    return ldm_json_text(r->text);
+    return ldm_audit_json_text(r->text);
 }
 
 static json_t *settings(page *p)
@@ -128,26 +130,26 @@ static json_t *settings(page *p)
         const ldm_row *r = &p->f->rows[i];
 
         o = json_object();
-        ldm_json_set(p->j, o, "value", row_value(r));
-        ldm_json_set(p->j, o, "origin", ldm_json_text(r->origin));
+        ldm_audit_json_set(p->j, o, "value", row_value(r));
+        ldm_audit_json_set(p->j, o, "origin", ldm_audit_json_text(r->origin));
         if (r->note)
-            ldm_json_set(p->j, o, "note", ldm_json_text(r->note));
-        ldm_json_set(p->j, all, r->name, o);
+            ldm_audit_json_set(p->j, o, "note", ldm_audit_json_text(r->note));
+        ldm_audit_json_set(p->j, all, r->name, o);
     }
     for (i = 0; i < p->f->head_count; i++) {
         const ldm_heads *h = &p->f->heads[i];
 
         o = json_object();
-        ldm_json_set(p->j, o, "heads", json_integer(h->heads));
-        ldm_json_set(p->j, o, "head_channels", json_integer(h->head_dim));
-        ldm_json_set(p->j, o, "channels", json_integer(h->channels));
-        ldm_json_set(p->j, o, "downsampling", json_integer(h->downsampling));
-        ldm_json_set(p->j, blocks, h->block, o);
+        ldm_audit_json_set(p->j, o, "heads", json_integer(h->heads));
+        ldm_audit_json_set(p->j, o, "head_channels", json_integer(h->head_dim));
+        ldm_audit_json_set(p->j, o, "channels", json_integer(h->channels));
+        ldm_audit_json_set(p->j, o, "downsampling", json_integer(h->downsampling));
+        ldm_audit_json_set(p->j, blocks, h->block, o);
     }
     o = json_object();
-    ldm_json_set(p->j, o, "value", blocks);
-    ldm_json_set(p->j, o, "origin", ldm_json_text(p->f->heads_origin));
-    ldm_json_set(p->j, all, "attention_heads", o);
+    ldm_audit_json_set(p->j, o, "value", blocks);
+    ldm_audit_json_set(p->j, o, "origin", ldm_audit_json_text(p->f->heads_origin));
+    ldm_audit_json_set(p->j, all, "attention_heads", o);
     return all;
 }
 
@@ -160,14 +162,15 @@ static json_t *config_keys(page *p)
         const ldm_config_key *k = &p->f->keys[i];
         json_t *o = json_object();
 
-        ldm_json_set(p->j, o, "key", ldm_json_text(k->path));
-        ldm_json_set(p->j, o, "file", ldm_json_text(k->origin.source));
-        ldm_json_set(p->j, o, "line", json_integer(k->origin.line));
-        ldm_json_set(p->j, o, "status", ldm_json_text(ldm_key_status_text(k->status)));
-        ldm_json_set(p->j, o, "reason", ldm_json_text(k->reason));
+        ldm_audit_json_set(p->j, o, "key", ldm_audit_json_text(k->path));
+        ldm_audit_json_set(p->j, o, "file", ldm_audit_json_text(k->origin.source));
+        ldm_audit_json_set(p->j, o, "line", json_integer(k->origin.line));
+        ldm_audit_json_set(p->j, o, "status",
+                           ldm_audit_json_text(ldm_audit_key_status_text(k->status)));
+        ldm_audit_json_set(p->j, o, "reason", ldm_audit_json_text(k->reason));
         if (k->suggestion)
-            ldm_json_set(p->j, o, "suggestion", ldm_json_text(k->suggestion));
-        ldm_json_add(p->j, all, o);
+            ldm_audit_json_set(p->j, o, "suggestion", ldm_audit_json_text(k->suggestion));
+        ldm_audit_json_add(p->j, all, o);
     }
     return all;
 }
@@ -177,8 +180,8 @@ static json_t *critical(page *p)
     json_t *all = json_array();
     size_t i;
 
-    for (i = 0; i < ldm_critical_count(); i++) {
-        const char *name = ldm_critical_key(i);
+    for (i = 0; i < ldm_audit_critical_count(); i++) {
+        const char *name = ldm_audit_critical_key(i);
         int n = ldm_network_find(p->a->network, name);
         const ldm_tensor_info *have = ldm_ckpt_find(p->a->ckpt, name);
         json_t *o;
@@ -186,13 +189,14 @@ static json_t *critical(page *p)
         if (n < 0 && !have)
             continue;
         o = json_object();
-        ldm_json_set(p->j, o, "name", ldm_json_text(name));
-        ldm_json_set(p->j, o, "expected",
-                     n < 0 ? json_null() : ldm_json_shape_spec(&p->a->network->tensors[n]));
-        ldm_json_set(p->j, o, "found", have ? ldm_json_shape_info(have) : json_null());
-        ldm_json_set(p->j, o, "dtype",
-                     have ? ldm_json_text(ldm_dtype_name(have->dtype)) : json_null());
-        ldm_json_add(p->j, all, o);
+        ldm_audit_json_set(p->j, o, "name", ldm_audit_json_text(name));
+        ldm_audit_json_set(p->j, o, "expected",
+                           n < 0 ? json_null()
+                                 : ldm_audit_json_shape_spec(&p->a->network->tensors[n]));
+        ldm_audit_json_set(p->j, o, "found", have ? ldm_audit_json_shape_info(have) : json_null());
+        ldm_audit_json_set(p->j, o, "dtype",
+                           have ? ldm_audit_json_text(ldm_dtype_name(have->dtype)) : json_null());
+        ldm_audit_json_add(p->j, all, o);
     }
     return all;
 }
@@ -206,11 +210,11 @@ static json_t *causes(page *p)
         const ldm_cause *c = &p->f->causes[i];
         json_t *o = json_object();
 
-        ldm_json_set(p->j, o, "id", ldm_json_text(c->id));
-        ldm_json_set(p->j, o, "finding", ldm_json_text(c->finding));
-        ldm_json_set(p->j, o, "remedy", ldm_json_text(c->remedy));
-        ldm_json_set(p->j, o, "set", ldm_json_text(c->set));
-        ldm_json_add(p->j, all, o);
+        ldm_audit_json_set(p->j, o, "id", ldm_audit_json_text(c->id));
+        ldm_audit_json_set(p->j, o, "finding", ldm_audit_json_text(c->finding));
+        ldm_audit_json_set(p->j, o, "remedy", ldm_audit_json_text(c->remedy));
+        ldm_audit_json_set(p->j, o, "set", ldm_audit_json_text(c->set));
+        ldm_audit_json_add(p->j, all, o);
     }
     return all;
 }
@@ -221,7 +225,7 @@ static json_t *notes(page *p)
     size_t i;
 
     for (i = 0; i < p->f->note_count; i++)
-        ldm_json_add(p->j, all, ldm_json_text(p->f->notes[i].text));
+        ldm_audit_json_add(p->j, all, ldm_audit_json_text(p->f->notes[i].text));
     return all;
 }
 
@@ -234,14 +238,14 @@ static json_t *values(page *p)
         const ldm_bad_values *b = &p->f->bad[i];
         json_t *t = json_object();
 
-        ldm_json_set(p->j, t, "name", ldm_json_text(b->tensor->name));
-        ldm_json_set(p->j, t, "nan", integer(b->nan));
-        ldm_json_set(p->j, t, "inf", integer(b->inf));
-        ldm_json_add(p->j, bad, t);
+        ldm_audit_json_set(p->j, t, "name", ldm_audit_json_text(b->tensor->name));
+        ldm_audit_json_set(p->j, t, "nan", integer(b->nan));
+        ldm_audit_json_set(p->j, t, "inf", integer(b->inf));
+        ldm_audit_json_add(p->j, bad, t);
     }
-    ldm_json_set(p->j, o, "finite", json_boolean(p->f->bad_count == 0));
-    ldm_json_set(p->j, o, "bad", bad);
-    ldm_json_set(p->j, o, "codebook_std", ldm_json_real(p->f->codebook_std));
+    ldm_audit_json_set(p->j, o, "finite", json_boolean(p->f->bad_count == 0));
+    ldm_audit_json_set(p->j, o, "bad", bad);
+    ldm_audit_json_set(p->j, o, "codebook_std", ldm_audit_json_real(p->f->codebook_std));
     return o;
 }
 
@@ -250,10 +254,10 @@ static json_t *checkpoint(page *p)
     const ldm_ckpt *ck = p->a->ckpt;
     json_t *o = json_object();
 
-    ldm_json_set(p->j, o, "path", ldm_json_text(ldm_ckpt_path(ck)));
-    ldm_json_set(p->j, o, "format", ldm_json_text(ldm_ckpt_format(ck)));
-    ldm_json_set(p->j, o, "bytes", integer(ldm_ckpt_file_bytes(ck)));
-    ldm_json_set(p->j, o, "state_dict", ldm_json_text(ldm_ckpt_state_dict_path(ck)));
+    ldm_audit_json_set(p->j, o, "path", ldm_audit_json_text(ldm_ckpt_path(ck)));
+    ldm_audit_json_set(p->j, o, "format", ldm_audit_json_text(ldm_ckpt_format(ck)));
+    ldm_audit_json_set(p->j, o, "bytes", integer(ldm_ckpt_file_bytes(ck)));
+    ldm_audit_json_set(p->j, o, "state_dict", ldm_audit_json_text(ldm_ckpt_state_dict_path(ck)));
     return o;
 }
 
@@ -265,35 +269,36 @@ static json_t *build(page *p)
     size_t i;
 
     for (i = 0; i < p->f->source_count; i++)
-        ldm_json_add(p->j, sources, ldm_json_text(p->f->sources[i]));
-    ldm_json_set(p->j, root, "fits", json_boolean(a->fits));
-    ldm_json_set(p->j, root, "verdict", ldm_json_text(p->f->verdict));
-    ldm_json_set(p->j, root, "next_step", ldm_json_text(p->f->next_step));
-    ldm_json_set(p->j, root, "checkpoint", checkpoint(p));
-    ldm_json_set(p->j, root, "config", sources);
-    ldm_json_set(p->j, root, "model_keys", integer(a->model_keys));
-    ldm_json_set(p->j, root, "checkpoint_keys", integer(a->checkpoint_keys));
-    ldm_json_set(p->j, root, "matching", integer(a->matching));
-    ldm_json_set(
-        p->j, root, "matching_percent",
-        ldm_json_real(a->model_keys ? 100.0 * (double)a->matching / (double)a->model_keys : 0));
-    ldm_json_set(p->j, root, "run_missing", integer(a->run_missing));
-    ldm_json_set(p->j, root, "initialised", integer(a->initialised));
-    ldm_json_set(p->j, root, "run_shape_mismatch", integer(a->run_mismatched));
-    ldm_json_set(p->j, root, "model_parameters", integer(s->model_parameters));
-    ldm_json_set(p->j, root, "checkpoint_parameters", integer(s->file_parameters));
-    ldm_json_set(p->j, root, "model_elements", integer(s->model_total.elements));
-    ldm_json_set(p->j, root, "checkpoint_elements", integer(s->file_total.elements));
+        ldm_audit_json_add(p->j, sources, ldm_audit_json_text(p->f->sources[i]));
+    ldm_audit_json_set(p->j, root, "fits", json_boolean(a->fits));
+    ldm_audit_json_set(p->j, root, "verdict", ldm_audit_json_text(p->f->verdict));
+    ldm_audit_json_set(p->j, root, "next_step", ldm_audit_json_text(p->f->next_step));
+    ldm_audit_json_set(p->j, root, "checkpoint", checkpoint(p));
+    ldm_audit_json_set(p->j, root, "config", sources);
+    ldm_audit_json_set(p->j, root, "model_keys", integer(a->model_keys));
+    ldm_audit_json_set(p->j, root, "checkpoint_keys", integer(a->checkpoint_keys));
+    ldm_audit_json_set(p->j, root, "matching", integer(a->matching));
+    ldm_audit_json_set(p->j, root, "matching_percent",
+                       ldm_audit_json_real(a->model_keys
+                                               ? 100.0 * (double)a->matching / (double)a->model_keys
+                                               : 0));
+    ldm_audit_json_set(p->j, root, "run_missing", integer(a->run_missing));
+    ldm_audit_json_set(p->j, root, "initialised", integer(a->initialised));
+    ldm_audit_json_set(p->j, root, "run_shape_mismatch", integer(a->run_mismatched));
+    ldm_audit_json_set(p->j, root, "model_parameters", integer(s->model_parameters));
+    ldm_audit_json_set(p->j, root, "checkpoint_parameters", integer(s->file_parameters));
+    ldm_audit_json_set(p->j, root, "model_elements", integer(s->model_total.elements));
+    ldm_audit_json_set(p->j, root, "checkpoint_elements", integer(s->file_total.elements));
     lists(p, root);
-    ldm_json_set(p->j, root, "components", components(p));
-    ldm_json_set(p->j, root, "distribution", distribution(p));
-    ldm_json_set(p->j, root, "critical_keys", critical(p));
-    ldm_json_set(p->j, root, "settings", settings(p));
-    ldm_json_set(p->j, root, "config_keys", config_keys(p));
-    ldm_json_set(p->j, root, "causes", causes(p));
-    ldm_json_set(p->j, root, "notes", notes(p));
+    ldm_audit_json_set(p->j, root, "components", components(p));
+    ldm_audit_json_set(p->j, root, "distribution", distribution(p));
+    ldm_audit_json_set(p->j, root, "critical_keys", critical(p));
+    ldm_audit_json_set(p->j, root, "settings", settings(p));
+    ldm_audit_json_set(p->j, root, "config_keys", config_keys(p));
+    ldm_audit_json_set(p->j, root, "causes", causes(p));
+    ldm_audit_json_set(p->j, root, "notes", notes(p));
     if (p->f->values_read)
-        ldm_json_set(p->j, root, "values", values(p));
+        ldm_audit_json_set(p->j, root, "values", values(p));
     return root;
 }
 
@@ -306,9 +311,9 @@ ldm_status ldm_audit_json(const ldm_audit *a, const ldm_audit_report *r, ldm_str
     page p = {a, &f, &j};
 
     if (!st)
-        st = ldm_json_write(&j, build(&p), out, err);
+        st = ldm_audit_json_write(&j, build(&p), out, err);
     if (!st)
-        st = ldm_values_verdict(a, &f, err);
+        st = ldm_audit_values_verdict(a, &f, err);
     ldm_findings_free(&f);
     return st;
 }

@@ -23,7 +23,7 @@ static const char *count(uint64_t n, char buf[32])
 static void field(page *p, const char *label, const char *text)
 {
     ldm_str_printf(p->out, "%-*s", LABEL, label);
-    ldm_put_name(p->out, text);
+    ldm_audit_put_name(p->out, text);
     ldm_str_puts(p->out, "\n");
 }
 
@@ -67,8 +67,8 @@ static void component(page *p, int group)
     } else if (same->tensors < want->tensors) {
         tone = LDM_TONE_WARN;
     }
-    ldm_str_printf(p->out, "  %-22s ", ldm_group_label(group));
-    ldm_paint(p->out, p->r->colour, tone, word);
+    ldm_str_printf(p->out, "  %-22s ", ldm_audit_group_label(group));
+    ldm_audit_paint(p->out, p->r->colour, tone, word);
     ldm_str_printf(p->out, "%*s", (int)(11 - strlen(word)), "");
     snprintf(text, sizeof text, "%" PRIu64 " of %" PRIu64, same->tensors, want->tensors);
     ldm_str_printf(p->out, "%14s %8" PRIu64 " %15s %10s\n", want->tensors ? text : "-",
@@ -82,7 +82,7 @@ static void components(page *p)
                                 LDM_COMPONENT_SCHEDULE,   LDM_GROUP_OTHER};
     size_t i;
 
-    ldm_heading(p->out, p->r->colour, "Components");
+    ldm_audit_heading(p->out, p->r->colour, "Components");
     ldm_str_printf(p->out, "  %-22s %-11s%14s %8s %15s %10s\n", "", "", "keys match", "in file",
                    "numbers in file", "bytes");
     for (i = 0; i < sizeof order / sizeof order[0]; i++)
@@ -102,7 +102,7 @@ static void totals(page *p)
     char x[32], y[32], bytes[16];
     int k;
 
-    ldm_heading(p->out, p->r->colour, "Keys and parameters");
+    ldm_audit_heading(p->out, p->r->colour, "Keys and parameters");
     ldm_str_printf(p->out, "  %-22s %15s %15s\n", "", "model", "checkpoint");
     ldm_str_printf(p->out, "  %-22s %15s %15s\n", "keys", count(a->model_keys, x),
                    count(a->checkpoint_keys, y));
@@ -111,7 +111,8 @@ static void totals(page *p)
     ldm_str_printf(p->out, "  %-22s %15s %15s\n", "with EMA and buffers",
                    count(s->model_total.elements, x), count(s->file_total.elements, y));
     for (k = 0; k < LDM_KIND_COUNT; k++)
-        ldm_str_printf(p->out, "    %-20s %15s %15s %10s\n", ldm_key_kind_label((ldm_key_kind)k),
+        ldm_str_printf(p->out, "    %-20s %15s %15s %10s\n",
+                       ldm_audit_key_kind_label((ldm_key_kind)k),
                        count(s->model_kind[k].elements, x), count(s->kind[k].elements, y),
                        ldm_format_bytes(s->kind[k].bytes, bytes));
     for (k = 0; k < LDM_DTYPE_COUNT; k++) {
@@ -122,8 +123,8 @@ static void totals(page *p)
     }
     ldm_str_printf(p->out, "  %-22s ", "matching keys");
     snprintf(x, sizeof x, "%zu of %zu", a->matching, a->model_keys);
-    ldm_paint(p->out, p->r->colour, a->matching == a->model_keys ? LDM_TONE_GOOD : LDM_TONE_WARN,
-              x);
+    ldm_audit_paint(p->out, p->r->colour,
+                    a->matching == a->model_keys ? LDM_TONE_GOOD : LDM_TONE_WARN, x);
     ldm_str_printf(p->out, " (%.1f %%)\n", percent(a->matching, a->model_keys));
 }
 
@@ -143,14 +144,15 @@ static item missing_at(const ldm_audit *a, size_t i)
 {
     const ldm_tensor_decl *t = a->missing[i];
 
-    return (item){t->name, ldm_missing_reason(a, t), (int)t->component, t, NULL};
+    return (item){t->name, ldm_audit_missing_reason(a, t), (int)t->component, t, NULL};
 }
 
 static item unexpected_at(const ldm_audit *a, size_t i)
 {
     const ldm_tensor_info *t = a->unexpected[i];
 
-    return (item){t->name, ldm_unexpected_reason(t->name), ldm_key_group(t->name), NULL, t};
+    return (item){t->name, ldm_audit_unexpected_reason(t->name), ldm_audit_key_group(t->name), NULL,
+                  t};
 }
 
 static item mismatch_at(const ldm_audit *a, size_t i)
@@ -158,21 +160,21 @@ static item mismatch_at(const ldm_audit *a, size_t i)
     const ldm_shape_mismatch *m = &a->mismatched[i];
     bool counts = strcmp(m->expected->name, "alphas_cumprod") == 0;
 
-    return (item){m->expected->name, counts ? NULL : ldm_missing_reason(a, m->expected),
+    return (item){m->expected->name, counts ? NULL : ldm_audit_missing_reason(a, m->expected),
                   (int)m->expected->component, m->expected, m->found};
 }
 
 static void put_item(page *p, const item *it)
 {
     ldm_str_puts(p->out, "      ");
-    ldm_put_name(p->out, it->name);
+    ldm_audit_put_name(p->out, it->name);
     ldm_str_puts(p->out, "  ");
     if (it->have)
-        ldm_put_shape_info(p->out, it->have);
+        ldm_audit_put_shape_info(p->out, it->have);
     if (it->have && it->want)
         ldm_str_puts(p->out, ", expected ");
     if (it->want)
-        ldm_put_shape_spec(p->out, it->want);
+        ldm_audit_put_shape_spec(p->out, it->want);
     ldm_str_puts(p->out, "\n");
 }
 
@@ -189,7 +191,7 @@ static size_t put_group(page *p, item_at at, size_t n, int group, const char *re
     }
     if (!in_group)
         return 0;
-    ldm_str_printf(p->out, "    %-22s %6zu%s%s\n", ldm_group_label(group), in_group,
+    ldm_str_printf(p->out, "    %-22s %6zu%s%s\n", ldm_audit_group_label(group), in_group,
                    reason ? "  harmless: " : "", reason ? reason : "");
     for (i = 0; i < n && shown < budget; i++) {
         item it = at(p->a, i);
@@ -246,11 +248,11 @@ static void list(page *p, const char *title, item_at at, size_t n)
         harmful += at(p->a, i).reason == NULL;
     ldm_str_printf(p->out, "  %-22s ", title);
     snprintf(text, sizeof text, "%zu", n);
-    ldm_paint(p->out, p->r->colour,
-              harmful ? LDM_TONE_BAD
-              : n     ? LDM_TONE_WARN
-                      : LDM_TONE_GOOD,
-              text);
+    ldm_audit_paint(p->out, p->r->colour,
+                    harmful ? LDM_TONE_BAD
+                    : n     ? LDM_TONE_WARN
+                            : LDM_TONE_GOOD,
+                    text);
     ldm_str_puts(p->out, n && !harmful ? "  (all harmless)\n" : "\n");
     for (g = 0; g < count; g++) {
         size_t later = 0; /* groups that deserve a name of their own */
@@ -267,9 +269,9 @@ static void critical(page *p)
 {
     size_t i;
 
-    ldm_heading(p->out, p->r->colour, "Critical keys");
-    for (i = 0; i < ldm_critical_count(); i++) {
-        const char *name = ldm_critical_key(i);
+    ldm_audit_heading(p->out, p->r->colour, "Critical keys");
+    for (i = 0; i < ldm_audit_critical_count(); i++) {
+        const char *name = ldm_audit_critical_key(i);
         int n = ldm_network_find(p->a->network, name);
         const ldm_tensor_decl *want = n < 0 ? NULL : &p->a->network->tensors[n];
         const ldm_tensor_info *have = ldm_ckpt_find(p->a->ckpt, name);
@@ -280,19 +282,19 @@ static void critical(page *p)
         if (!have) {
             bool used = want && ldm_audit_run_uses(p->a, want);
 
-            ldm_paint(p->out, p->r->colour, used ? LDM_TONE_BAD : LDM_TONE_WARN, "MISSING");
+            ldm_audit_paint(p->out, p->r->colour, used ? LDM_TONE_BAD : LDM_TONE_WARN, "MISSING");
             ldm_str_puts(p->out, "  expected ");
-            ldm_put_shape_spec(p->out, want);
+            ldm_audit_put_shape_spec(p->out, want);
         } else {
-            ldm_put_shape_info(p->out, have);
+            ldm_audit_put_shape_info(p->out, have);
             ldm_str_printf(p->out, " %s", ldm_dtype_name(have->dtype));
             if (!want) {
                 ldm_str_puts(p->out, "  not in the model");
             } else if (!ldm_audit_same_shape(want, have)) {
                 ldm_str_puts(p->out, "  ");
-                ldm_paint(p->out, p->r->colour, LDM_TONE_BAD, "expected");
+                ldm_audit_paint(p->out, p->r->colour, LDM_TONE_BAD, "expected");
                 ldm_str_puts(p->out, " ");
-                ldm_put_shape_spec(p->out, want);
+                ldm_audit_put_shape_spec(p->out, want);
             }
         }
         ldm_str_puts(p->out, "\n");
@@ -310,7 +312,7 @@ static void heads(page *p)
     if (!f->head_count)
         return;
     ldm_str_puts(p->out, "  attention heads by level                        ");
-    ldm_put_name(p->out, f->heads_place);
+    ldm_audit_put_name(p->out, f->heads_place);
     ldm_str_puts(p->out, "\n");
     for (i = 0; i < f->head_count; i++) {
         const ldm_heads *h = &f->heads[i];
@@ -332,7 +334,7 @@ static void heads(page *p)
             snprintf(text, sizeof text, "    1/%-3d %4d channels  %3d x %-4d ", h->downsampling,
                      h->channels, h->heads, h->head_dim);
             ldm_str_puts(p->out, text);
-            ldm_put_wrapped(p->out, strlen(text), strlen(text), blocks.data);
+            ldm_audit_put_wrapped(p->out, strlen(text), strlen(text), blocks.data);
         }
         p->out->failed |= blocks.failed;
         ldm_str_free(&blocks);
@@ -343,18 +345,18 @@ static void settings(page *p)
 {
     size_t i;
 
-    ldm_heading(p->out, p->r->colour, "Settings that no tensor's shape shows");
+    ldm_audit_heading(p->out, p->r->colour, "Settings that no tensor's shape shows");
     for (i = 0; i < p->f->row_count; i++) {
         const ldm_row *r = &p->f->rows[i];
 
         ldm_str_printf(p->out, "  %-24s ", r->name);
-        ldm_put_padded(p->out, 22, r->text);
+        ldm_audit_put_padded(p->out, 22, r->text);
         ldm_str_puts(p->out, " ");
-        ldm_put_name(p->out, r->place);
+        ldm_audit_put_name(p->out, r->place);
         ldm_str_puts(p->out, "\n");
         if (r->note) {
             ldm_str_printf(p->out, "%*s", 27, "");
-            ldm_put_wrapped(p->out, 27, 27, r->note);
+            ldm_audit_put_wrapped(p->out, 27, 27, r->note);
         }
     }
     heads(p);
@@ -366,18 +368,18 @@ static void put_key(page *p, const ldm_config_key *k)
     char why[256];
 
     ldm_str_puts(p->out, "  ");
-    ldm_put_name(p->out, ldm_origin_short(p->f, k->origin));
+    ldm_audit_put_name(p->out, ldm_audit_origin_short(p->f, k->origin));
     ldm_str_puts(p->out, "  ");
-    ldm_put_name(p->out, k->path);
+    ldm_audit_put_name(p->out, k->path);
     if (k->status == LDM_KEY_TRAINING) {
         ldm_str_puts(p->out, "\n");
         return;
     }
-    snprintf(why, sizeof why, "%s: %s%s%s%s", ldm_key_status_text(k->status), k->reason,
+    snprintf(why, sizeof why, "%s: %s%s%s%s", ldm_audit_key_status_text(k->status), k->reason,
              k->suggestion ? "; did you mean " : "", k->suggestion ? k->suggestion : "",
              k->suggestion ? "?" : "");
     ldm_str_puts(p->out, ": ");
-    ldm_put_wrapped(p->out, 6, p->out->len - start, why);
+    ldm_audit_put_wrapped(p->out, 6, p->out->len - start, why);
 }
 
 static void config_keys(page *p)
@@ -393,7 +395,7 @@ static void config_keys(page *p)
             if ((p->f->keys[i].status == LDM_KEY_TRAINING) != training)
                 continue;
             if (!shown++)
-                ldm_heading(p->out, p->r->colour, titles[training]);
+                ldm_audit_heading(p->out, p->r->colour, titles[training]);
             put_key(p, &p->f->keys[i]);
         }
     }
@@ -407,14 +409,14 @@ static void values(page *p)
     const ldm_findings *f = p->f;
     size_t i, n = p->r->all || f->bad_count < FIRST ? f->bad_count : FIRST;
 
-    ldm_heading(p->out, p->r->colour, "Values");
+    ldm_audit_heading(p->out, p->r->colour, "Values");
     if (!f->bad_count) {
         ldm_str_puts(p->out, "  every number is finite\n");
         return;
     }
     for (i = 0; i < n; i++) {
         ldm_str_puts(p->out, "  ");
-        ldm_put_name(p->out, f->bad[i].tensor->name);
+        ldm_audit_put_name(p->out, f->bad[i].tensor->name);
         ldm_str_printf(p->out, "  %" PRIu64 " NaN, %" PRIu64 " infinite\n", f->bad[i].nan,
                        f->bad[i].inf);
     }
@@ -429,14 +431,14 @@ static void notes(page *p)
 
     if (!p->f->note_count)
         return;
-    ldm_heading(p->out, p->r->colour, "Notes");
+    ldm_audit_heading(p->out, p->r->colour, "Notes");
     for (i = 0; i < p->f->note_count; i++) {
         const ldm_note *n = &p->f->notes[i];
 
         ldm_str_puts(p->out, "  ");
-        ldm_paint(p->out, p->r->colour, n->tone, words[n->tone]);
+        ldm_audit_paint(p->out, p->r->colour, n->tone, words[n->tone]);
         ldm_str_printf(p->out, "%*s", (int)(9 - strlen(words[n->tone])), "");
-        ldm_put_wrapped(p->out, 11, 11, n->text);
+        ldm_audit_put_wrapped(p->out, 11, 11, n->text);
     }
 }
 
@@ -446,24 +448,24 @@ static void causes(page *p)
 
     if (!p->f->cause_count)
         return;
-    ldm_heading(p->out, p->r->colour, "Causes");
+    ldm_audit_heading(p->out, p->r->colour, "Causes");
     for (i = 0; i < p->f->cause_count; i++) {
         ldm_str_puts(p->out, "  ");
-        ldm_put_wrapped(p->out, 2, 2, p->f->causes[i].finding);
+        ldm_audit_put_wrapped(p->out, 2, 2, p->f->causes[i].finding);
         ldm_str_puts(p->out, "    cure: ");
-        ldm_put_wrapped(p->out, 10, 10, p->f->causes[i].remedy);
+        ldm_audit_put_wrapped(p->out, 10, 10, p->f->causes[i].remedy);
     }
 }
 
 static void verdict(page *p)
 {
-    ldm_heading(p->out, p->r->colour, "Verdict");
+    ldm_audit_heading(p->out, p->r->colour, "Verdict");
     ldm_str_puts(p->out, "  ");
-    ldm_paint(p->out, p->r->colour, p->f->tone, p->a->fits ? "FITS" : "DOES NOT FIT");
+    ldm_audit_paint(p->out, p->r->colour, p->f->tone, p->a->fits ? "FITS" : "DOES NOT FIT");
     ldm_str_puts(p->out, "\n  ");
-    ldm_put_wrapped(p->out, 2, 2, p->f->verdict);
+    ldm_audit_put_wrapped(p->out, 2, 2, p->f->verdict);
     ldm_str_puts(p->out, "  Next: ");
-    ldm_put_wrapped(p->out, 8, 8, p->f->next_step);
+    ldm_audit_put_wrapped(p->out, 8, 8, p->f->next_step);
 }
 
 ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,
@@ -491,7 +493,7 @@ ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str
         if (out->failed || f.failed)
             st = ldm_error_nomem(err, 0, "the report");
         else
-            st = ldm_values_verdict(a, &f, err);
+            st = ldm_audit_values_verdict(a, &f, err);
     }
     ldm_findings_free(&f);
     return st;

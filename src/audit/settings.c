@@ -17,7 +17,7 @@ static place place_of(const ldm_audit *a, ldm_findings *f, const char *path)
 {
     const ldm_param *s = ldm_network_param(a->network, path);
     ldm_origin o = s ? s->origin : (ldm_origin){NULL, 0, 0};
-    place p = {ldm_origin_text(f->arena, o), ldm_origin_short(f, o)};
+    place p = {ldm_audit_origin_text(f->arena, o), ldm_audit_origin_short(f, o)};
 
     if (!p.full) {
         f->failed = true;
@@ -355,11 +355,11 @@ static const char *short_path(ldm_findings *f, const char *path)
         f->failed = true;
         return "";
     }
-    if (ldm_starts_with(text, "model."))
+    if (ldm_audit_starts_with(text, "model."))
         memmove(text, text + 6, strlen(text + 6) + 1);
     while ((hit = strstr(text, cut)) != NULL)
         memmove(hit, hit + sizeof cut - 1, strlen(hit + sizeof cut - 1) + 1);
-    if (ldm_starts_with(text, stage))
+    if (ldm_audit_starts_with(text, stage))
         text += sizeof stage - 1;
     return text;
 }
@@ -374,18 +374,18 @@ static void add_others(const ldm_audit *a, ldm_findings *f)
         const char *name = short_path(f, s->path), *last = strrchr(name, '.');
         bool shown = false;
 
-        if (s->effect != LDM_EFFECT_SILENT || !ldm_starts_with(s->path, "model.params."))
+        if (s->effect != LDM_EFFECT_SILENT || !ldm_audit_starts_with(s->path, "model.params."))
             continue;
         for (k = 0; k < f->row_count && !shown; k++)
             shown = strcmp(f->rows[k].name, name) == 0 ||
-                    (last && ldm_starts_with(name, "unet_config.") &&
+                    (last && ldm_audit_starts_with(name, "unet_config.") &&
                      strcmp(last + 1, "image_size") != 0 && strcmp(f->rows[k].name, last + 1) == 0);
         if (!shown)
             add_setting(a, f, s->path + strlen("model.params."), name);
     }
 }
 
-ldm_status ldm_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err)
+ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 {
     static const char *const unet[] = {"num_heads", "num_head_channels", "num_heads_upsample",
                                        "use_new_attention_order", "legacy"};

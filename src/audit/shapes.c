@@ -36,8 +36,8 @@ static ldm_layer_shape shape_of(const ldm_graph *g, const ldm_node *n)
     return s;
 }
 
-ldm_status ldm_layer_shapes(const ldm_graph *g, ldm_layer_shape **out, size_t *count,
-                            ldm_error *err)
+ldm_status ldm_audit_layer_shapes(const ldm_graph *g, ldm_layer_shape **out, size_t *count,
+                                  ldm_error *err)
 {
     ldm_layer_shape *list = NULL;
     size_t n = 0, cap = 0, k;

@@ -11,7 +11,7 @@ typedef struct ldm_layer_shape {
 } ldm_layer_shape;
 
 /* Distinct shapes in order of first use, with how often each occurs. *out: ldm_free it. */
-ldm_status ldm_layer_shapes(const ldm_graph *g, ldm_layer_shape **out, size_t *count,
-                            ldm_error *err);
+ldm_status ldm_audit_layer_shapes(const ldm_graph *g, ldm_layer_shape **out, size_t *count,
+                                  ldm_error *err);
 
 #endif

@@ -6,7 +6,7 @@
 
 enum { WIDTH = 100 };
 
-void ldm_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text)
+void ldm_audit_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text)
 {
     static const char *const codes[] = {"\033[32m", "\033[33m", "\033[31m", ""};
 
@@ -16,12 +16,12 @@ void ldm_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text)
         ldm_str_printf(out, "%s%s\033[0m", codes[tone], text);
 }
 
-void ldm_heading(ldm_str *out, bool colour, const char *text)
+void ldm_audit_heading(ldm_str *out, bool colour, const char *text)
 {
     ldm_str_printf(out, colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
 }
 
-void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t)
+void ldm_audit_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t)
 {
     int i;
 
@@ -31,7 +31,7 @@ void ldm_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t)
     ldm_str_puts(out, "]");
 }
 
-void ldm_put_shape_info(ldm_str *out, const ldm_tensor_info *t)
+void ldm_audit_put_shape_info(ldm_str *out, const ldm_tensor_info *t)
 {
     int i;
 
@@ -55,7 +55,7 @@ static void put_clean(ldm_str *out, const char *text, size_t len)
     }
 }
 
-void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text)
+void ldm_audit_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text)
 {
     while (*text) {
         size_t word = strcspn(text, " ");
@@ -81,12 +81,12 @@ void ldm_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *tex
     ldm_str_puts(out, "\n");
 }
 
-void ldm_put_name(ldm_str *out, const char *name)
+void ldm_audit_put_name(ldm_str *out, const char *name)
 {
     put_clean(out, name, strlen(name));
 }
 
-void ldm_put_padded(ldm_str *out, size_t width, const char *text)
+void ldm_audit_put_padded(ldm_str *out, size_t width, const char *text)
 {
     size_t n = strlen(text);
 

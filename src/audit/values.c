@@ -66,7 +66,7 @@ static uint64_t place(const ldm_bad_values *b)
 }
 
 /* What the model does not know may hold what it likes: an attention mask of -inf, for one. */
-ldm_status ldm_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err)
+ldm_status ldm_audit_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err)
 {
     const ldm_bad_values *first = NULL, *b;
     char others[64] = "";
@@ -110,7 +110,7 @@ static ldm_status debit(const ldm_ckpt *ck, const ldm_tensor_info *t, uint64_t *
     return LDM_OK;
 }
 
-ldm_status ldm_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err)
+ldm_status ldm_audit_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 {
     const ldm_tensor_info *book =
         ldm_ckpt_find(a->ckpt, "first_stage_model.quantize.embedding.weight");

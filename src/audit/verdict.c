@@ -1,0 +1,255 @@
+/* What a report comes to: everything gathered once (inferred configuration, settings, counts,
+ * causes, notes), the verdict in a sentence with the next step, and the one line of a refusal. */
+#include <stdio.h>
+#include <string.h>
+
+#include "audit/internal.h"
+
+/* Another file or YAML where a cause demands it; else all the --set options together, as long as
+ * they are few enough to be slips and not another model. */
+static const char *cure(ldm_findings *f)
+{
+    enum { FEW = 4 };
+    ldm_str s = {0};
+    const char *text;
+    size_t i;
+
+    for (i = 0; i < f->cause_count; i++) {
+        if (!f->causes[i].set)
+            return f->causes[i].remedy;
+    }
+    if (f->cause_count > FEW)
+        return ldm_findings_text(f,
+                                 "use the YAML that was published with this checkpoint: %zu "
+                                 "settings differ",
+                                 f->cause_count);
+    ldm_str_puts(&s, "run again with");
+    for (i = 0; i < f->cause_count; i++)
+        ldm_str_printf(&s, " %s", f->causes[i].remedy);
+    f->failed |= s.failed;
+    text = ldm_findings_text(f, "%s", s.failed ? "" : s.data);
+    ldm_str_free(&s);
+    return text;
+}
+
+/* " --option word", quoted where a shell would take the word apart. */
+static void put_option(ldm_str *s, const char *option, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,+@%-";
+    size_t n;
+
+    ldm_str_printf(s, " %s ", option);
+    if (*word && !word[strspn(word, plain)]) {
+        ldm_str_puts(s, word);
+        return;
+    }
+    ldm_str_puts(s, "'");
+    while (word[n = strcspn(word, "'")]) {
+        ldm_str_append(s, word, n);
+        ldm_str_puts(s, "'\\''");
+        word += n + 1;
+    }
+    ldm_str_puts(s, word);
+    ldm_str_puts(s, "'");
+}
+
+static const char *generate_command(const ldm_audit *a, ldm_findings *f)
+{
+    ldm_str s = {0};
+    const char *text;
+    size_t i;
+
+    ldm_str_puts(&s, "ldm generate");
+    put_option(&s, "--ckpt", ldm_ckpt_path(a->ckpt));
+    for (i = 0; i < f->source_count; i++)
+        put_option(&s, "--config", f->sources[i]);
+    for (i = 0; i < a->given.set_count; i++)
+        put_option(&s, "--set", a->given.sets[i]);
+    if (a->priv->ema_asked >= 0)
+        ldm_str_puts(&s, a->priv->ema_asked ? " --ema" : " --no-ema");
+    ldm_str_puts(&s, " -o picture.png");
+    f->failed |= s.failed;
+    text = ldm_findings_text(f, "%s", s.failed ? "" : s.data);
+    ldm_str_free(&s);
+    return text;
+}
+
+/* "3 are missing", "1 has another shape", or both. */
+static const char *fault_counts(const ldm_audit *a, ldm_findings *f)
+{
+    const char *are = a->run_missing == 1 ? "is" : "are";
+    const char *have = a->run_mismatched == 1 ? "has" : "have";
+
+    if (!a->run_mismatched)
+        return ldm_findings_text(f, "%zu %s missing", a->run_missing, are);
+    if (!a->run_missing)
+        return ldm_findings_text(f, "%zu %s another shape", a->run_mismatched, have);
+    return ldm_findings_text(f, "%zu %s missing and %zu %s another shape", a->run_missing, are,
+                             a->run_mismatched, have);
+}
+
+/* What to do about a file that does not fit. */
+static const char *remedy(ldm_findings *f)
+{
+    return f->cause_count ? cure(f) : "ldm check --all";
+}
+
+static void judge(const ldm_audit *a, ldm_findings *f)
+{
+    size_t unknown = a->network->unknown_count, i, odd = 0;
+
+    for (i = 0; i < a->unexpected_count; i++)
+        odd += ldm_audit_unexpected_reason(a->unexpected[i]->name) == NULL;
+    if (!a->fits) {
+        f->tone = LDM_TONE_BAD;
+        if (a->run_missing || a->run_mismatched)
+            f->verdict = ldm_findings_text(f,
+                                           "The checkpoint does not fit the configuration: of the "
+                                           "tensors that a run reads, %s.",
+                                           fault_counts(a, f));
+        else
+            f->verdict = ldm_findings_text(
+                f,
+                "The checkpoint does not fit strictly (ldm.load.strict): %zu keys missing, %zu "
+                "unexpected, %zu of another shape.",
+                a->missing_count, a->unexpected_count, a->mismatched_count);
+        f->next_step = remedy(f);
+        return;
+    }
+    f->next_step = generate_command(a, f);
+    if (a->initialised) {
+        f->tone = LDM_TONE_WARN;
+        f->verdict = ldm_findings_text(
+            f,
+            "The checkpoint is loaded partially, as ldm.load.missing permits: %zu tensors that a "
+            "run reads are missing and are initialised at random.",
+            a->initialised);
+        return;
+    }
+    f->tone = LDM_TONE_GOOD;
+    if (a->matching == a->model_keys && a->unexpected_count == 0)
+        f->verdict = ldm_findings_text(
+            f, "The checkpoint fits the configuration: all %zu keys match.", a->matching);
+    else
+        f->verdict = ldm_findings_text(
+            f,
+            "The checkpoint fits the configuration: every tensor that a run reads is there with "
+            "the right shape%s.",
+            odd ? ", but the file has keys this model does not know" : "");
+    for (i = 0; i < f->note_count; i++) {
+        if (f->notes[i].tone == LDM_TONE_BAD)
+            f->tone = LDM_TONE_WARN;
+    }
+    if (odd || unknown || f->bad_count)
+        f->tone = LDM_TONE_WARN;
+}
+
+static void file_notes(const ldm_audit *a, ldm_findings *f)
+{
+    size_t i;
+
+    for (i = 0; i < ldm_ckpt_warning_count(a->ckpt); i++)
+        ldm_findings_note(f, LDM_TONE_WARN, ldm_ckpt_warning(a->ckpt, i));
+    if (f->bad_count)
+        ldm_findings_note(f, LDM_TONE_BAD,
+                          ldm_findings_text(f,
+                                            "%zu tensors hold NaN or infinity: the pictures will "
+                                            "be broken wherever they are used.",
+                                            f->bad_count));
+    if (f->values_read && f->codebook_std > 0)
+        ldm_findings_note(
+            f, LDM_TONE_PLAIN,
+            ldm_findings_text(f,
+                              "The codebook's entries have a standard deviation of %.4g; times "
+                              "scale_factor %.6g that is %.4g. A diffusion model is trained on "
+                              "latents near 1.",
+                              f->codebook_std, a->effective.scale_factor,
+                              f->codebook_std * a->effective.scale_factor));
+}
+
+ldm_status ldm_findings_create(const ldm_audit *a, bool values, ldm_findings *f, ldm_error *err)
+{
+    ldm_status st = ldm_findings_open(a, f, err);
+
+    if (!st)
+        st = ldm_audit_find_settings(a, f, err);
+    if (!st && values)
+        st = ldm_audit_find_values(a, f, err);
+    if (st)
+        return st;
+    ldm_audit_find_config_keys(a, f);
+    ldm_audit_find_stats(a, f);
+    ldm_audit_find_causes(a, f);
+    file_notes(a, f);
+    judge(a, f);
+    return f->failed ? ldm_error_nomem(err, 0, "the report") : LDM_OK;
+}
+
+/* ---- one line -------------------------------------------------------------------------------- */
+
+/* The first tensor at fault, in state_dict order, as "NAME is missing" or with both shapes. */
+static void first_fault(const ldm_audit *a, ldm_str *out)
+{
+    const ldm_tensor_decl *missing = NULL;
+    const ldm_shape_mismatch *wrong = NULL;
+    size_t i;
+
+    for (i = 0; i < a->missing_count && !missing; i++) {
+        if (ldm_audit_run_uses(a, a->missing[i]))
+            missing = a->missing[i];
+    }
+    for (i = 0; i < a->mismatched_count && !wrong; i++) {
+        const ldm_tensor_decl *t = a->mismatched[i].expected;
+
+        if (ldm_audit_run_uses(a, t) || strcmp(t->name, "alphas_cumprod") == 0)
+            wrong = &a->mismatched[i];
+    }
+    if (wrong && (!missing || wrong->expected < missing)) {
+        ldm_str_printf(out, "%s has shape ", wrong->expected->name);
+        ldm_audit_put_shape_info(out, wrong->found);
+        ldm_str_puts(out, ", the configuration expects ");
+        ldm_audit_put_shape_spec(out, wrong->expected);
+    } else if (missing) {
+        ldm_str_printf(out, "%s is missing, expected with shape ", missing->name);
+        ldm_audit_put_shape_spec(out, missing);
+    }
+}
+
+/* Names and causes are enough for a line: no settings, no counts. */
+ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
+{
+    size_t others = a->run_missing + a->run_mismatched;
+    ldm_str fault = {0};
+    const char *next;
+    ldm_findings f;
+    ldm_status st;
+
+    if (a->fits)
+        return LDM_OK;
+    st = ldm_findings_open(a, &f, err);
+    if (st)
+        goto done;
+    ldm_audit_find_causes(a, &f);
+    next = remedy(&f);
+    first_fault(a, &fault);
+    if (!others)
+        ldm_str_printf(&fault,
+                       "%zu keys are missing, %zu unexpected and %zu have another shape, "
+                       "and ldm.load.strict is true",
+                       a->missing_count, a->unexpected_count, a->mismatched_count);
+    if (others > 1)
+        ldm_str_printf(&fault, " (and %zu more tensors that a run reads do not fit)", others - 1);
+    if (fault.failed || f.failed)
+        st = ldm_error_nomem(err, 0, "a message");
+    else if (f.cause_count)
+        st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s: %s", ldm_ckpt_path(a->ckpt),
+                           fault.data, f.causes[0].finding, next);
+    else
+        st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s", ldm_ckpt_path(a->ckpt), fault.data,
+                           next);
+done:
+    ldm_str_free(&fault);
+    ldm_findings_free(&f);
+    return st;
+}
