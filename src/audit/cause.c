@@ -133,6 +133,18 @@ static void prefixes(probe *p)
                      "bare_first_stage");
 }
 
+/* False for an identity, which has no tensors. */
+static bool has_first_stage(const ldm_network *s)
+{
+    int i;
+
+    for (i = 0; i < s->tensor_count; i++) {
+        if (s->tensors[i].component == LDM_COMPONENT_FIRST_STAGE)
+            return true;
+    }
+    return false;
+}
+
 static void missing_network(probe *p)
 {
     const ldm_inferred *in = p->in;
@@ -142,7 +154,7 @@ static void missing_network(probe *p)
     if (!in->unet_prefix && in->stage_prefix)
         report(p, "first_stage_only", "the file has a first stage but no UNet",
                "use the latent diffusion checkpoint: this one is of the autoencoder alone", NULL);
-    else if (in->unet_prefix && !in->stage_prefix)
+    else if (in->unet_prefix && !in->stage_prefix && has_first_stage(p->a->network))
         report(p, "unet_only", "the file has a UNet but no first stage, so it cannot make pictures",
                "use a checkpoint that holds first_stage_model.* too", NULL);
     else if (!in->unet_prefix)
@@ -344,25 +356,47 @@ static void stage_list(probe *p, const char *path, const char *id, const ldm_int
     ldm_str_free(&spaced);
 }
 
-/* Two kinds of first stage: with a codebook, or with a posterior. */
+/* What the file's first stage is, as far as it can be seen. */
+typedef struct stage_kind {
+    const char *id, *says, *cure;
+} stage_kind;
+
+static stage_kind kind_of(const ldm_inferred *in)
+{
+    static const char published[] = "use the YAML that was published with this checkpoint";
+
+    if (in->gumbel)
+        return (stage_kind){"gumbel_first_stage",
+                            "quantises with a Gumbel codebook (quantize.embed, quantize.proj), "
+                            "which ldm does not compute",
+                            "use a model whose first stage is a VQModel or an AutoencoderKL"};
+    if (in->codebook)
+        return (stage_kind){"vq_first_stage",
+                            "has a codebook (quantize.embedding): it is a VQModel", published};
+    if (in->posterior)
+        return (stage_kind){"kl_first_stage",
+                            "has no codebook and gives moments (quant_conv): it is an "
+                            "AutoencoderKL",
+                            published};
+    return (stage_kind){"other_first_stage", "has no codebook (quantize.embedding) and no moments",
+                        published};
+}
+
+/* Two kinds of first stage that ldm computes: with a codebook, or with a posterior. A file without
+ * quant_conv and codebook may be cut short: that is no other kind. */
 static bool other_kind(probe *p)
 {
     const ldm_first_stage *f = &p->a->network->first_stage;
     const ldm_inferred *in = p->in;
-    const char *kind =
-        in->codebook    ? "has a codebook (quantize.embedding): it is a VQModel"
-        : in->posterior ? "has no codebook and gives moments (quant_conv): it is an AutoencoderKL"
-        : in->embed_dim ? "has no codebook (quantize.embedding)"
-                        : NULL;
+    stage_kind k = kind_of(in);
 
-    if (!kind || (in->codebook == f->codebook && (in->codebook || in->posterior == f->posterior)))
+    if ((in->codebook == f->codebook && in->posterior == f->posterior) || !in->embed_dim)
         return false;
-    report(p, in->codebook ? "vq_first_stage" : "kl_first_stage",
-           ldm_findings_text(p->f,
-                             "the checkpoint's first stage %s, and this configuration "
-                             "describes a %s",
-                             kind, f->target),
-           "use the YAML that was published with this checkpoint", NULL);
+    report(p, k.id,
+           ldm_findings_text(
+               p->f, "the checkpoint's first stage %s, and this configuration describes a %s",
+               k.says, f->target),
+           k.cure, NULL);
     return true;
 }
 

@@ -11,6 +11,84 @@
 #include "audit/audit_testing.h"
 #include "base/alloc.h"
 
+#define STAGE "model.params.first_stage_config."
+#define KL                                                                                         \
+    STAGE "target=ldm.models.autoencoder.AutoencoderKL", STAGE "params.ddconfig.double_z=true"
+
+/* A file of one kind of first stage against a configuration of the other, and one kind at other
+ * dimensions. */
+static void first_stages_of_another_kind(void **state)
+{
+    static const struct {
+        const char *trained[5], *asked[5], *id, *says;
+    } rows[] = {
+        {{KL}, {NULL}, "kl_first_stage", "it is an AutoencoderKL"},
+        {{NULL}, {KL}, "vq_first_stage", "it is a VQModel"},
+        {{KL, STAGE "params.embed_dim=4"}, {KL}, "embed_dim", "embed_dim 4"},
+        {{KL, STAGE "params.ddconfig.z_channels=5"}, {KL}, "z_channels", "z_channels 5"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        test_bench b = test_bench_create(rows[i].trained, rows[i].asked, NULL, -1);
+        json_t *j = test_check_json(b.a, false);
+        ldm_error err;
+
+        if (!test_remedy(j, rows[i].id))
+            fail_msg("row %zu: the cause is not named", i);
+        /* A codebook that the configuration does not know is read by no run. */
+        if (strcmp(rows[i].id, "vq_first_stage")) {
+            assert_int_equal(ldm_audit_verdict(b.a, &err), LDM_ERR_MISMATCH);
+            test_contains(err.msg, rows[i].says);
+        }
+        json_decref(j);
+        test_bench_free(&b);
+    }
+}
+
+/* A KL file fits its own configuration; the file of a pixel model has no first stage. */
+static void first_stages_that_fit(void **state)
+{
+    static const char *const kl[] = {KL, NULL};
+    static const char *const identity[] = {STAGE "target=ldm.models.autoencoder.IdentityFirstStage",
+                                           NULL};
+    static const char *const *const sets[] = {kl, identity};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        test_bench b = test_bench_create(sets[i], sets[i], NULL, -1);
+        json_t *j = test_check_json(b.a, false);
+
+        assert_true(b.a->fits);
+        assert_int_equal(b.a->matching, b.a->model_keys);
+        assert_int_equal(test_list_size(j, "causes"), 0);
+        test_contains(json_string_value(json_object_get(j, "next_step")), "ldm generate");
+        json_decref(j);
+        test_bench_free(&b);
+    }
+}
+
+/* No "next: ldm generate" from a check where generate refuses. */
+static void check_proposes_generate_only_where_it_works(void **state)
+{
+    static const char *const sets[] = {"model.params.unet_config.params.in_channels=6",
+                                       "model.params.cond_stage_config=__is_first_stage__", NULL};
+    test_bench b = test_bench_create(sets, sets, NULL, -1);
+    json_t *j = test_check_json(b.a, false);
+    char *text = test_check_text(b.a, false, false);
+
+    (void)state;
+    assert_true(b.a->fits);
+    test_contains(json_string_value(json_object_get(j, "next_step")), "ldm eval");
+    test_contains(text, "ldm generates unconditionally");
+    test_contains(text, "Conditioner __is_first_stage__: it takes a picture and gives 3");
+    ldm_free(text);
+    json_decref(j);
+    test_bench_free(&b);
+}
+
 static void cause_of_other_settings(void **state)
 {
     static const struct {
@@ -162,7 +240,7 @@ static void cause_of_other_files(void **state)
         {diffusers, "diffusers", "original CompVis checkpoint"},
         {only_stage, "first_stage_only", "autoencoder alone"},
         {only_unet, "unet_only", "first_stage_model.*"},
-        {kl_stage, "kl_first_stage", "published with this checkpoint"},
+        {kl_stage, "other_first_stage", "published with this checkpoint"},
         {nothing, "empty", "model.ckpt"},
         {other_names, "foreign", "ldm inspect"},
     };
@@ -207,6 +285,9 @@ static void many_differences_mean_another_yaml(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_stages_of_another_kind),
+        cmocka_unit_test(first_stages_that_fit),
+        cmocka_unit_test(check_proposes_generate_only_where_it_works),
         cmocka_unit_test(cause_of_other_settings),
         cmocka_unit_test(shape_mismatch_is_told_with_both_shapes),
         cmocka_unit_test(cause_of_other_files),

@@ -156,6 +156,7 @@ static void infer_stage(const scope *s, ldm_inferred *in)
     in->codebook = book != NULL;
     in->n_embed = dim(book, 0);
     in->embed_dim = book ? dim(book, 1) : dim(look(s, "post_quant_conv.weight"), 1);
+    in->gumbel = look(s, "quantize.embed.weight") && look(s, "quantize.proj.weight");
     in->posterior =
         !book && in->embed_dim > 0 && dim(look(s, "quant_conv.weight"), 0) == 2 * in->embed_dim;
     in->z_channels = dim(look(s, "decoder.conv_in.weight"), 1);

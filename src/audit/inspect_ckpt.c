@@ -100,7 +100,10 @@ static void inferred(page *p)
         ldm_str_puts(p->out, in->cross_attention ? " cross-attention\n" : "\n");
     }
     if (in->stage_prefix) {
-        ldm_str_puts(p->out, in->codebook ? "  first stage (VQ):" : "  first stage (KL):");
+        ldm_str_puts(p->out, in->codebook    ? "  first stage (VQ):"
+                             : in->posterior ? "  first stage (KL):"
+                             : in->gumbel    ? "  first stage (Gumbel):"
+                                             : "  first stage:");
         put_int(p, "ch", in->ch);
         put_list(p, "ch_mult", &in->ch_mult);
         put_int(p, "num_res_blocks", in->stage_res_blocks);

@@ -82,6 +82,7 @@ typedef struct ldm_inferred {
 
     const char *stage_prefix;                /* "first_stage_model."; NULL: no first stage */
     bool codebook, posterior, mid_attention; /* posterior: quant_conv gives moments */
+    bool gumbel; /* a Gumbel quantiser's codebook (quantize.embed, quantize.proj) */
     int ch, out_ch, stage_in_channels, z_channels, embed_dim, n_embed, stage_res_blocks;
     ldm_int_list ch_mult;
 
@@ -210,6 +211,8 @@ void ldm_findings_note(ldm_findings *f, ldm_tone tone, const char *text);
  * failures set f->failed. */
 void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f);
 ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err);
+/* Why `ldm generate` makes no pictures of this network, one sentence; NULL: it does. */
+const char *ldm_audit_no_generate(const ldm_audit *a, ldm_findings *f);
 void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f);
 void ldm_audit_find_stats(const ldm_audit *a, ldm_findings *f);
 ldm_status ldm_audit_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err);

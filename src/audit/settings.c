@@ -311,6 +311,48 @@ static void weights_row(const ldm_audit *a, ldm_findings *f)
                           "weights are used. CompVis' sample script would use random ones here.");
 }
 
+/* The rules of generate, which makes pictures of unconditional models. */
+const char *ldm_audit_no_generate(const ldm_audit *a, ldm_findings *f)
+{
+    const ldm_network *s = a->network;
+    int in = s->unet.in_channels, out = s->unet.out_channels;
+
+    if (in != out)
+        return ldm_findings_text(f,
+                                 "The UNet reads %d channels (in_channels, %s) and writes %d "
+                                 "(out_channels, %s): it needs a conditioning beside the latent, "
+                                 "and ldm generates unconditionally.",
+                                 in, origin_of(a, f, "unet_config.params.in_channels"), out,
+                                 origin_of(a, f, "unet_config.params.out_channels"));
+    if (s->first_stage.latent_channels != out)
+        return ldm_findings_text(f,
+                                 "The UNet writes %d channels (out_channels, %s), but the first "
+                                 "stage decodes %d (embed_dim, %s): they must be equal.",
+                                 out, origin_of(a, f, "unet_config.params.out_channels"),
+                                 s->first_stage.latent_channels,
+                                 origin_of(a, f, "first_stage_config.params.embed_dim"));
+    return NULL;
+}
+
+/* What each conditioner takes and gives. */
+static void conditioner_notes(const ldm_audit *a, ldm_findings *f)
+{
+    int i;
+
+    for (i = 0; i < a->network->conditioner_count; i++) {
+        const ldm_conditioner *c = &a->network->conditioners[i];
+        const char *takes = c->takes == LDM_COND_TAKES_PICTURE ? "a picture" : "nothing";
+
+        ldm_findings_note(
+            f, LDM_TONE_PLAIN,
+            c->channels ? ldm_findings_text(f,
+                                            "Conditioner %s: it takes %s and gives %d "
+                                            "channels beside the latent.",
+                                            c->target, takes, c->channels)
+                        : ldm_findings_text(f, "Conditioner %s: it takes %s.", c->target, takes));
+    }
+}
+
 static void shape_notes(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_network *s = a->network;
@@ -323,16 +365,8 @@ static void shape_notes(const ldm_audit *a, ldm_findings *f)
                                             s->diffusion.channels, origin_of(a, f, "channels"),
                                             s->unet.in_channels,
                                             origin_of(a, f, "unet_config.params.in_channels")));
-    if (s->first_stage.latent_channels != s->unet.out_channels)
-        ldm_findings_note(
-            f, LDM_TONE_BAD,
-            ldm_findings_text(f,
-                              "The UNet writes %d channels (out_channels, %s), but the first stage "
-                              "decodes %d (embed_dim, %s): they must be equal.",
-                              s->unet.out_channels,
-                              origin_of(a, f, "unet_config.params.out_channels"),
-                              s->first_stage.latent_channels,
-                              origin_of(a, f, "first_stage_config.params.embed_dim")));
+    if (ldm_audit_no_generate(a, f))
+        ldm_findings_note(f, LDM_TONE_BAD, ldm_audit_no_generate(a, f));
     if (s->first_stage.no_encode)
         ldm_findings_note(f, LDM_TONE_WARN,
                           ldm_findings_text(f, "%s, in the original as well. Sampling works.",
@@ -414,6 +448,7 @@ ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_erro
         add_setting(a, f, rest[i], rest[i]);
     add_others(a, f);
     shape_notes(a, f);
+    conditioner_notes(a, f);
     st = add_heads(a, f, err);
     if (st)
         return st;

@@ -117,7 +117,9 @@ static void judge(const ldm_audit *a, ldm_findings *f)
         f->next_step = remedy(f);
         return;
     }
-    f->next_step = generate_command(a, f);
+    f->next_step = ldm_audit_no_generate(a, f)
+                       ? "ldm eval, which runs the parts of the network one by one"
+                       : generate_command(a, f);
     if (a->initialised) {
         f->tone = LDM_TONE_WARN;
         f->verdict = ldm_findings_text(
