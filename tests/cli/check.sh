@@ -99,8 +99,8 @@ error()
 }" ] || die "expected the line of stderr as the only field of an object"
     stderr_has "$pattern"
 }
-error 1 'ldm knows one first stage' \
-    check $TINY --set model.params.first_stage_config.target=ldm.models.autoencoder.AutoencoderKL
+error 1 'of first stages ldm knows ldm.models.autoencoder.VQModelInterface' \
+    check $TINY --set model.params.first_stage_config.target=ldm.models.autoencoder.GumbelVQ
 head -c 700000 "$CKPT" >cut.ckpt
 error 1 'cut off' check --ckpt cut.ckpt --config "$CONFIG"
 error 1 'No such file' check --ckpt nothing.ckpt --config "$CONFIG"

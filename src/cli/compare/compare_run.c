@@ -111,6 +111,13 @@ static int keep(ldm_compare *c, ldm_cmp_side *s, ldm_run *run, const ldm_result 
     ldm_error err;
     ldm_status st;
 
+    if (!r->rgb) {
+        ldm_cli_say(c->cmd,
+                    "pictures of this model have %d channels: compare shows those of 1 "
+                    "(grey) or 3 (RGB)",
+                    r->channels);
+        return LDM_EXIT_FAILED;
+    }
     p->file = ldm_cmp_format("%s%05d.png", s->folder, r->index);
     p->image = (ldm_image){r->width, r->height, malloc(bytes)};
     if (!p->file || !p->image.rgb)

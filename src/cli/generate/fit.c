@@ -56,8 +56,9 @@ double ldm_fit_results(const ldm_generate_opts *o, const ldm_output *out, const 
     double pixels = (double)ri->image_w * ri->image_h;
     double latent = (double)ri->latent_c * ri->latent_h * ri->latent_w;
 
-    return ri->count * ((o->save_latent ? 4 * latent : 0) + (o->save_image ? 12 * pixels : 0) +
-                        (out->npz || out->grid ? 3 * pixels : 0));
+    return ri->count *
+           ((o->save_latent ? 4 * latent : 0) + (o->save_image ? 4 * ri->image_c * pixels : 0) +
+            (out->npz || out->grid ? 3 * pixels : 0));
 }
 
 int ldm_fit_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,

@@ -276,7 +276,7 @@ static int keep_room(task *t)
     if (t->o->save_latent)
         t->latents = malloc((size_t)(n * latent) * sizeof *t->latents);
     if (t->o->save_image)
-        t->images = malloc((size_t)(n * 3 * pixels) * sizeof *t->images);
+        t->images = malloc((size_t)(n * t->ri.image_c * pixels) * sizeof *t->images);
     if (rgb)
         t->rgb = calloc((size_t)n, (size_t)(3 * pixels));
     if (!t->good || (t->o->save_latent && !t->latents) || (t->o->save_image && !t->images) ||
@@ -303,7 +303,7 @@ static void keep(task *t, const ldm_result *r)
     size_t pixels = (size_t)t->ri.image_w * (size_t)t->ri.image_h;
 
     keep_floats(t->latents, r->latent, latent, r->index);
-    keep_floats(t->images, r->image, 3 * pixels, r->index);
+    keep_floats(t->images, r->image, (size_t)t->ri.image_c * pixels, r->index);
     if (t->rgb && r->rgb)
         memcpy(t->rgb + (size_t)r->index * 3 * pixels, r->rgb, 3 * pixels);
     t->good[r->index] = r->status == LDM_OK;
@@ -343,6 +343,33 @@ static void note_picture(task *t, int index, const char *file, const char *messa
         printf("%s\n", file);
         fflush(stdout);
     }
+}
+
+/* Pictures of other channels than grey or RGB are kept as arrays only. */
+static int check_channels(const task *t)
+{
+    int c = t->ri.image_c;
+
+    if (c == 1 || c == 3)
+        return LDM_EXIT_OK;
+    if (t->output.grid || t->output.npz) {
+        ldm_cli_say(t->cmd, "pictures of this model have %d channels: %s needs 1 (grey) or 3 (RGB)",
+                    c, t->output.grid ? "--grid" : "--npz");
+        return LDM_EXIT_FAILED;
+    }
+    if (!t->o->save_image && !t->o->save_latent) {
+        ldm_cli_say(t->cmd,
+                    "pictures of this model have %d channels, and a PNG is made of 1 (grey) or 3 "
+                    "(RGB); keep them as an array with --save-image FILE.npy",
+                    c);
+        return LDM_EXIT_FAILED;
+    }
+    if (!t->o->quiet)
+        ldm_cli_say(t->cmd,
+                    "note: pictures of this model have %d channels: no PNG is written, only the "
+                    "arrays",
+                    c);
+    return LDM_EXIT_OK;
 }
 
 static int write_picture(task *t, const ldm_result *r)
@@ -410,6 +437,10 @@ static int sample(task *t)
             ldm_cli_say(t->cmd, "picture %d (seed %llu): %s", r.index, (unsigned long long)r.seed,
                         err.msg);
             note_picture(t, r.index, NULL, err.msg);
+            continue;
+        }
+        if (!r.rgb) { /* see check_channels */
+            t->written++;
             continue;
         }
         code = write_picture(t, &r);
@@ -486,7 +517,8 @@ static int write_collections(task *t)
         st = write_floats(t, t->o->save_latent, t->latents, t->ri.latent_c, t->ri.latent_h,
                           t->ri.latent_w, &err);
     if (!st && t->images)
-        st = write_floats(t, t->o->save_image, t->images, 3, t->ri.image_h, t->ri.image_w, &err);
+        st = write_floats(t, t->o->save_image, t->images, t->ri.image_c, t->ri.image_h,
+                          t->ri.image_w, &err);
     if (!st && t->rgb && t->written + t->kept_count)
         st = write_sheets(t, &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
@@ -572,6 +604,8 @@ static int prepare(task *t)
         code = open_model(t);
     if (!code)
         code = create_run(t);
+    if (!code)
+        code = check_channels(t);
     if (!code)
         code = ldm_fit_check(t->cmd, t->o, &t->output, &t->ri);
     if (!code && !t->o->dry_run)
