@@ -287,7 +287,9 @@ void ldm_graph_free(ldm_graph *g); /* NULL is fine */
 /* The value of the input with this name; -1 if the graph takes none. */
 int ldm_graph_input(const ldm_graph *g, const char *name);
 
-odouble ldm_graph_flop(const ldm_graph *g);
+/* Arithmetic of one sample (flop.c); a multiply-add is two operations. A graph's is that of its
+ * convolutions, linear layers and attentions: all else is small beside them. */
+double ldm_graph_flop(const ldm_graph *g);
 /* pixels: of the output. Without the bias. */
 double ldm_flop_conv(double pixels, int cin, int cout, int kernel);
 /* channels: of all heads together. Q K^T and P V, without the softmax. */

@@ -50,8 +50,10 @@ static ldm_graph *tangle(const test_net *net, uint32_t seed, bool conditioned)
     ldm_graph *g = ldm_calloc(1, sizeof *g);
     ldm_error err = {.msg = ""};
     ldm_builder b = {.network = net->network, .graph = g, .err = &err, .root = "first_stage_model"};
-    int c =
-        net->network->vq.ch * net->network->vq.ch_mult.items[net->network->vq.ch_mult.count - 1];
+    int c = (int)net->network
+                ->tensors[ldm_network_find(net->network,
+                                           "first_stage_model.decoder.mid.block_1.conv1.weight")]
+                .shape[0];
 
     assert_non_null(g);
     g->arena = ldm_arena_create(0);

@@ -75,7 +75,25 @@ void net_fill(test_net *n)
     n->filled = n->network->tensor_count;
 }
 
+static void set_first_stage(test_net *n, const char *name, uint32_t *seed)
+{
+    static const char s[] = "model.params.first_stage_config";
+
+    set(n, "%s.target=ldm.models.autoencoder.%s", s, name);
+    set(n, "%s.params.embed_dim=%d", s, 1 + net_pick(seed, 6));
+    set(n, "%s.params.ddconfig.double_z=true", s);
+    set(n, "%s.params.ddconfig.z_channels=%d", s, 1 + net_pick(seed, 6));
+    set(n, "%s.params.ddconfig.in_channels=%d", s, 1 + net_pick(seed, 4));
+    set(n, "%s.params.ddconfig.out_ch=%d", s, 1 + net_pick(seed, 4));
+    set(n, "%s.params.ddconfig.num_res_blocks=%d", s, 1 + net_pick(seed, 2));
+}
+
 test_net net_make(uint32_t seed)
+{
+    return net_make_stage(seed, NULL);
+}
+
+test_net net_make_stage(uint32_t seed, const char *first_stage)
 {
     static const char *const mults[] = {"[1]", "[1, 2]", "[1, 1]", "[1, 3]"};
     static const char *const attend[] = {"[]", "[1]", "[2]", "[1, 2]"};
@@ -108,6 +126,8 @@ test_net net_make(uint32_t seed)
     set(&n, "%s.attn_type=%s", v, net_pick(&seed, 2) ? "vanilla" : "none");
     set(&n, "%s.resamp_with_conv=%s", v, yes_no(&seed));
     set(&n, "%s.tanh_out=%s", v, yes_no(&seed));
+    if (first_stage)
+        set_first_stage(&n, first_stage, &seed);
     if (ldm_network_create(n.cfg, &n.network, &err))
         fail_msg("%s: %s", n.text, err.msg);
     net_fill(&n);

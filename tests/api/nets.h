@@ -16,6 +16,8 @@ typedef struct test_net {
 int net_pick(uint32_t *seed, int below);
 /* All of its options but the sizes are drawn. */
 test_net net_make(uint32_t seed);
+/* With another first stage, of odd dimensions: the last name of its target. */
+test_net net_make_stage(uint32_t seed, const char *first_stage);
 void net_free(test_net *n);
 /* Weights for tensors that were declared later. */
 void net_fill(test_net *n);

@@ -102,6 +102,34 @@ static void programs_equal_their_graphs(void **state)
                   worst[LDM_PRECISION_EXACT], worst[LDM_PRECISION_F32]);
 }
 
+/* First stages without a codebook: what is declared is what the graphs read, and the program gives
+ * what its graph gives. An identity has no nodes at all. */
+static void other_first_stages_equal_their_graphs(void **state)
+{
+    static const char *const names[] = {"AutoencoderKL", "IdentityFirstStage"};
+    double worst[2] = {0};
+    uint32_t seed;
+
+    (void)state;
+    for (seed = 1; seed <= 16; seed++) {
+        test_net net = net_make_stage(seed, names[seed % 2]);
+        uint32_t r = seed * 7919;
+        ldm_error err;
+        ldm_graph *g;
+        int part;
+
+        for (part = LDM_GRAPH_ENCODE; part <= LDM_GRAPH_DECODE; part++) {
+            int h = 2 * (2 + net_pick(&r, 3)), w = 2 * (2 + net_pick(&r, 3));
+
+            check_part(&net, (ldm_graph_part)part, h, w, r + (uint32_t)part, worst);
+        }
+        assert_int_equal(ldm_graph_create(net.network, LDM_GRAPH_QUANTIZE, 4, 4, &g, &err),
+                         LDM_ERR_USAGE);
+        assert_non_null(strstr(err.msg, "has no codebook"));
+        net_free(&net);
+    }
+}
+
 /* ---- the outermost blocks alone -------------------------------------------------------------- */
 
 /* Sizes of latents: at 48x48 convolutions are F(4,3), tell moments, and with one thread normalise.
@@ -437,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_equal_their_graphs),
+        cmocka_unit_test(other_first_stages_equal_their_graphs),
         cmocka_unit_test(the_outermost_blocks_continue_the_whole),
         cmocka_unit_test(timesteps_ahead_change_nothing),
         cmocka_unit_test(no_step_reads_what_was_overwritten),
