@@ -145,9 +145,8 @@ static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluatio
     const float *in = job->in->data + i * in_floats;
     const float t = (float)job->t;
     float *out = all->data + i * out_floats;
-    ldm_execution run = {.inputs = {{"x", in}, {"t", &t}},
-                         .out = e->moments ? e->moments : out,
-                         .observer = obs};
+    ldm_execution run = {
+        .inputs = {{"x", in}, {"t", &t}}, .out = e->moments ? e->moments : out, .observer = obs};
     ldm_status st = LDM_OK;
 
     if (job->part == LDM_PART_DECODE) {

@@ -23,7 +23,7 @@ void ldm_b_begin(ldm_builder *b, ldm_component c)
 {
     b->component = c;
     b->root = ldm_component_prefix(c);
-    b->used_mask = ~0u;
+    b->copy = false;
 }
 
 void ldm_b_use(ldm_builder *b, unsigned used)
@@ -138,7 +138,7 @@ int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, in
         t.numel *= (uint64_t)shape[i];
     }
     t.component = b->component;
-    t.used = b->used & b->used_mask;
+    t.used = b->copy ? 0 : b->used;
     t.ema = -1;
     t.init = init;
     t.fan_in = fan_in;

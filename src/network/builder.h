@@ -12,13 +12,12 @@
 
 typedef struct ldm_builder {
     const ldm_network *network;
-    ldm_network
-        *declared;    /* the same network where tensors are declared; NULL where a graph is built */
-    ldm_graph *graph; /* NULL: declare only */
-    const char *root; /* "model.diffusion_model": prefix of every tensor name */
+    ldm_network *declared; /* the same network, to add tensors to; NULL where a graph is built */
+    ldm_graph *graph;      /* NULL: declare only */
+    const char *root;      /* "model.diffusion_model": prefix of every tensor name */
     ldm_component component;
-    unsigned used,
-        used_mask; /* LDM_USED_* bits for tensors declared now, and which of them count */
+    unsigned used; /* LDM_USED_* bits for tensors declared now */
+    bool copy;     /* they are a second copy, which no graph reads: the bits do not count */
     ldm_status st;
     ldm_error *err;
     size_t node_cap, value_cap;

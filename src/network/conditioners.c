@@ -36,7 +36,7 @@ static void declare_first_stage(ldm_builder *b, const void *config)
 {
     const ldm_first_stage *f = config;
 
-    b->used_mask = 0;
+    b->copy = true;
     f->part->declare(b, f->config);
 }
 

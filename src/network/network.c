@@ -167,7 +167,7 @@ static ldm_status describe(ldm_network *s, const ldm_config *cfg, ldm_error *err
 {
     const ldm_value *root = ldm_config_root(cfg), *model = ldm_value_find(root, "model");
     ldm_param_reader r = {s, err};
-    ldm_builder b = {.network = s, .declared = s, .used_mask = ~0u, .err = err};
+    ldm_builder b = {.network = s, .declared = s, .err = err};
     const ldm_network_part *part;
     ldm_module m;
     ldm_status st;

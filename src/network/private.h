@@ -5,7 +5,7 @@
 #include "network/network.h"
 
 struct ldm_network_private {
-    ldm_arena *arena;            /* names, texts; the network's arrays are separate */
+    ldm_arena *arena;                    /* names, texts; the network's arrays are separate */
     const struct ldm_network_part *unet; /* what builds the UNet's graphs */
     size_t param_cap, unknown_cap, tensor_cap, conditioner_cap;
     int *buckets; /* hash of tensor names: numbers, -1 for free; bucket_count is a power of two */

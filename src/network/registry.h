@@ -1,5 +1,5 @@
-/* The parts that ldm knows: one row a target. A new part is one file that defines the ldm_network_part, and
- * one row here; several targets may name one part. */
+/* The parts that ldm knows: one row a target. A new part is one file that defines the
+ * ldm_network_part, and one row here; several targets may name one part. */
 #ifndef LDM_NETWORK_REGISTRY_H
 #define LDM_NETWORK_REGISTRY_H
 

@@ -278,7 +278,7 @@ static void kept_values_change_nothing_in_networks(void **state)
     static const char *const isas[] = {"c", "avx2", NULL};
     static ldm_rng rng;
     test_net net = net_make(1);
-    ldm_builder b = {.network = net.network};
+    ldm_builder b = {.network = net.network, .declared = net.network};
     net_run run = {.n = TOY_BATCH,
                    .inputs = {{"labels", labels},
                               {"context", context},
