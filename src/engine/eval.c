@@ -1,7 +1,6 @@
 /* One part of the network on the user's arrays: the debugging tool that the parity tests use too.
  */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -166,23 +165,35 @@ static void shape_output(const ldm_eval_job *job, const part_shape *p, ldm_array
 
 ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out, ldm_error *err)
 {
-    ldm_observer obs = {(void *)(uintptr_t)job->dump_dir, dump};
+    ldm_observer obs = {NULL, dump};
     evaluation e = {0};
     part_shape p;
     size_t in_floats, out_floats;
     uint64_t i;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     memset(out, 0, sizeof *out);
+    LDM_REQUIRE(m, "m", err);
+    LDM_REQUIRE(job, "job", err);
+    LDM_REQUIRE(job->in, "the array \"in\"", err);
+    st = ldm_array_check(job->in, "the input", err);
+    if (!st && job->context)
+        st = ldm_array_check(job->context, "the context", err);
+    if (st)
+        return st;
+    obs.ctx = (void *)(uintptr_t)job->dump;
     p = describe(m, job->part);
     st = check_input(job->in, &p, err);
     if (st)
         return st;
-    if (job->part == LDM_PART_UNET && (!isfinite(job->t) || job->t < 0))
+    if (job->part == LDM_PART_UNET && !ldm_options_given(&job->options, "t"))
+        return ldm_error_set(err, LDM_ERR_USAGE, "t is not set: the UNet needs a timestep");
+    if (job->part == LDM_PART_UNET && job->t > m->network->diffusion.timesteps - 1)
         return ldm_error_set(err, LDM_ERR_USAGE, "t is %g, expected a timestep from 0 to %d",
                              job->t, m->network->diffusion.timesteps - 1);
-    if (job->dump_dir)
-        st = ldm_make_dirs(job->dump_dir, err);
+    if (job->dump)
+        st = ldm_make_dirs(job->dump, err);
     if (!st)
         st = prepare(m, job, &p, &e, err);
     if (!st) {
@@ -196,7 +207,7 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
         out_floats = (size_t)(out->numel / out->shape[0]);
         for (i = 0; !st && i < out->shape[0]; i++)
             st = run_one(m, job, &e, job->in->data + i * in_floats, in_floats,
-                         out->data + i * out_floats, job->dump_dir && i == 0 ? &obs : NULL, err);
+                         out->data + i * out_floats, job->dump && i == 0 ? &obs : NULL, err);
     }
     if (!st)
         st = ldm_hash_unchanged(m->hash, err);

@@ -47,6 +47,7 @@ struct ldm_run {
     ldm_arena *texts;
     ldm_notes notes;
     ldm_run_info info;
+    ldm_result result; /* the last that ldm_run_next handed out */
 };
 
 /* Timesteps whose embedding is computed at once: so many read each of its weights once. */

@@ -37,7 +37,7 @@ double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other)
     double sum = 0;
 
     for (i = 0; i < n; i++) {
-        double d = (double)exact->rgb[i] - other->rgb[i];
+        double d = (double)exact->pixels[i] - other->pixels[i];
 
         sum += d * d;
     }

@@ -78,10 +78,15 @@ static size_t count_features(const ldm_vq_config *v)
 
 ldm_status ldm_features_open(const ldm_model *m, int threads, ldm_features **out, ldm_error *err)
 {
-    ldm_features *f = ldm_calloc(1, sizeof *f);
+    ldm_features *f;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(m, "m", err);
+    if (m->dry)
+        return ldm_error_set(err, LDM_ERR_USAGE, "the model was opened for a dry run");
+    f = ldm_calloc(1, sizeof *f);
     if (!f)
         return ldm_error_nomem(err, sizeof *f, "features");
     f->model = m;
@@ -119,7 +124,7 @@ void ldm_features_close(ldm_features *f)
 
 size_t ldm_features_dim(const ldm_features *f)
 {
-    return f->dim;
+    return f ? f->dim : 0;
 }
 
 static ldm_status make_program(ldm_features *f, int width, int height, ldm_error *err)
@@ -166,7 +171,7 @@ static void scale_picture(const ldm_image *im, float *planes)
 
     for (c = 0; c < 3; c++) {
         for (i = 0; i < pixels; i++)
-            planes[(size_t)c * pixels + i] = (float)(im->rgb[3 * i + (size_t)c] / 127.5 - 1.0);
+            planes[(size_t)c * pixels + i] = (float)(im->pixels[3 * i + (size_t)c] / 127.5 - 1.0);
     }
 }
 
@@ -204,9 +209,14 @@ ldm_status ldm_features_compute(ldm_features *f, const ldm_image *im, double *va
                                 ldm_error *err)
 {
     ldm_observer obs = {f, pool_level};
-    ldm_status st = make_program(f, im->width, im->height, err);
     ldm_execution run = {.observer = &obs};
+    ldm_status st;
 
+    LDM_REQUIRE(f, "f", err);
+    LDM_REQUIRE(values, "values", err);
+    st = ldm_image_check(im, "im", err);
+    if (!st)
+        st = make_program(f, im->width, im->height, err);
     if (st)
         return st;
     scale_picture(im, f->in);
@@ -246,7 +256,9 @@ ldm_status ldm_stats_create(const ldm_features *f, ldm_stats **out, ldm_error *e
     ldm_gaussian *g;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(f, "f", err);
     st = ldm_gaussian_create(f->dim, &g, err);
     if (st)
         return st;
@@ -259,7 +271,9 @@ ldm_status ldm_stats_read(const char *path, ldm_stats **out, ldm_error *err)
     ldm_gaussian *g;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(path, "path", err);
     st = ldm_gaussian_read(path, &g, err);
     return st ? st : wrap(g, out, err);
 }
@@ -277,6 +291,8 @@ ldm_status ldm_stats_add(ldm_stats *s, const double *values, ldm_error *err)
 {
     size_t i;
 
+    LDM_REQUIRE(s, "s", err);
+    LDM_REQUIRE(values, "values", err);
     for (i = 0; i < s->g->dim; i++) {
         if (!(values[i] - values[i] == 0)) /* NaN or infinity would spoil all that came before */
             return ldm_error_set(err, LDM_ERR_NUMERIC, "feature %zu is NaN or infinite", i);
@@ -287,15 +303,20 @@ ldm_status ldm_stats_add(ldm_stats *s, const double *values, ldm_error *err)
 
 uint64_t ldm_stats_count(const ldm_stats *s)
 {
-    return s->g->count;
+    return s ? s->g->count : 0;
 }
 
 ldm_status ldm_stats_write(const char *path, const ldm_stats *s, ldm_error *err)
 {
+    LDM_REQUIRE(path, "path", err);
+    LDM_REQUIRE(s, "s", err);
     return ldm_gaussian_write(path, s->g, err);
 }
 
 ldm_status ldm_stats_distance(const ldm_stats *a, const ldm_stats *b, double *out, ldm_error *err)
 {
+    LDM_REQUIRE(a, "a", err);
+    LDM_REQUIRE(b, "b", err);
+    LDM_REQUIRE(out, "out", err);
     return ldm_gaussian_distance(a->g, b->g, out, err);
 }
