@@ -143,6 +143,10 @@ LDM_API bool ldm_model_options_is_set(const ldm_model_options *opt, const char *
 /* The value as text, the items of a list one a line. ldm_release it. */
 LDM_API ldm_status ldm_model_options_get(const ldm_model_options *opt, const char *key, char **text,
                                          ldm_error *err);
+/* As ldm_job_get_int and ldm_job_get_text. */
+LDM_API int ldm_model_options_get_int(const ldm_model_options *opt, const char *key);
+LDM_API uint64_t ldm_model_options_get_u64(const ldm_model_options *opt, const char *key);
+LDM_API const char *ldm_model_options_get_text(const ldm_model_options *opt, const char *key);
 /* A copy that can be changed by itself. */
 LDM_API ldm_status ldm_model_options_copy(const ldm_model_options *opt, ldm_model_options **out,
                                           ldm_error *err);
@@ -372,6 +376,8 @@ LDM_API ldm_status ldm_eval_job_set_real(ldm_eval_job *job, const char *key, dou
                                          ldm_error *err);
 LDM_API ldm_status ldm_eval_job_set_bool(ldm_eval_job *job, const char *key, bool value,
                                          ldm_error *err);
+LDM_API ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err);
+LDM_API const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key);
 LDM_API bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key);
 /* "in": the input. "context": passed to the network as CompVis would; may stay away. Both stay the
  * caller's and must outlive the evaluation. */

@@ -27,7 +27,7 @@ static bool is_ascii(const char *s)
 
 json_t *ldm_json_text(const char *text)
 {
-    json_t *j = json_string(text);
+    json_t *j = text ? json_string(text) : json_null();
     char *copy, *p;
 
     if (j || is_ascii(text)) /* no odd byte: there was no memory */

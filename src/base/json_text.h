@@ -11,7 +11,7 @@
 bool ldm_json_append(const json_t *root, size_t flags, ldm_str *out);
 
 /* A JSON string of bytes that need not be UTF-8 (file names): where they are not, every byte above
- * 127 becomes '?'. NULL when out of memory. */
+ * 127 becomes '?'. null for NULL. NULL when out of memory. */
 json_t *ldm_json_text(const char *text);
 
 /* A JSON integer, or its decimal text where JSON's 64 signed bits cannot hold it. */

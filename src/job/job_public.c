@@ -23,6 +23,31 @@ static ldm_status get(const ldm_options *o, const char *key, char **text, ldm_er
     return LDM_OK;
 }
 
+static int get_int(const ldm_options *o, const char *key)
+{
+    const int *field = ldm_options_field(o, key, LDM_TYPE_INT);
+
+    return field ? *field : 0;
+}
+
+static uint64_t get_u64(const ldm_options *o, const char *key)
+{
+    const uint64_t *field = ldm_options_field(o, key, LDM_TYPE_U64);
+
+    if (!field)
+        field = ldm_options_field(o, key, LDM_TYPE_BYTES);
+    return field ? *field : 0;
+}
+
+static const char *get_text(const ldm_options *o, const char *key)
+{
+    const char *const *field = ldm_options_field(o, key, LDM_TYPE_CHOICE);
+
+    if (!field)
+        field = ldm_options_field(o, key, LDM_TYPE_TEXT);
+    return field ? *field : NULL;
+}
+
 static ldm_status parse_recipe(const char *text, json_t **out, ldm_error *err)
 {
     json_error_t why;
@@ -107,6 +132,21 @@ ldm_status ldm_model_options_get(const ldm_model_options *o, const char *key, ch
     *text = NULL;
     LDM_REQUIRE(o, "opt", err);
     return get(&o->options, key, text, err);
+}
+
+int ldm_model_options_get_int(const ldm_model_options *o, const char *key)
+{
+    return o ? get_int(&o->options, key) : 0;
+}
+
+uint64_t ldm_model_options_get_u64(const ldm_model_options *o, const char *key)
+{
+    return o ? get_u64(&o->options, key) : 0;
+}
+
+const char *ldm_model_options_get_text(const ldm_model_options *o, const char *key)
+{
+    return o ? get_text(&o->options, key) : NULL;
 }
 
 ldm_status ldm_model_options_copy(const ldm_model_options *o, ldm_model_options **out,
@@ -215,18 +255,12 @@ ldm_status ldm_job_get(const ldm_job *job, const char *key, char **text, ldm_err
 
 int ldm_job_get_int(const ldm_job *job, const char *key)
 {
-    const int *field = job ? ldm_options_field(&job->options, key, LDM_TYPE_INT) : NULL;
-
-    return field ? *field : 0;
+    return job ? get_int(&job->options, key) : 0;
 }
 
 uint64_t ldm_job_get_u64(const ldm_job *job, const char *key)
 {
-    const uint64_t *field = job ? ldm_options_field(&job->options, key, LDM_TYPE_U64) : NULL;
-
-    if (job && !field)
-        field = ldm_options_field(&job->options, key, LDM_TYPE_BYTES);
-    return field ? *field : 0;
+    return job ? get_u64(&job->options, key) : 0;
 }
 
 double ldm_job_get_real(const ldm_job *job, const char *key)
@@ -245,11 +279,7 @@ bool ldm_job_get_bool(const ldm_job *job, const char *key)
 
 const char *ldm_job_get_text(const ldm_job *job, const char *key)
 {
-    const char *const *field = job ? ldm_options_field(&job->options, key, LDM_TYPE_CHOICE) : NULL;
-
-    if (job && !field)
-        field = ldm_options_field(&job->options, key, LDM_TYPE_TEXT);
-    return field ? *field : NULL;
+    return job ? get_text(&job->options, key) : NULL;
 }
 
 const int *ldm_job_get_shape(const ldm_job *job, const char *key)
@@ -324,13 +354,12 @@ ldm_status ldm_eval_job_create(ldm_part part, ldm_eval_job **out, ldm_error *err
 
     LDM_REQUIRE(out, "out", err);
     *out = NULL;
-    if ((int)part < LDM_PART_UNET || (int)part > LDM_PART_INDICES)
-        return ldm_error_set(err, LDM_ERR_USAGE, "part is %d, which is no ldm_part", (int)part);
     *out = ldm_calloc(1, sizeof **out);
     if (!*out)
         return ldm_error_nomem(err, sizeof **out, "an evaluation");
-    (*out)->part = part;
     st = ldm_options_init(&(*out)->options, LDM_SETTINGS_EVAL, err);
+    if (!st)
+        st = ldm_eval_job_set_part(*out, part, err);
     if (st) {
         ldm_eval_job_free(*out);
         *out = NULL;
@@ -343,6 +372,20 @@ void ldm_eval_job_free(ldm_eval_job *job)
     if (job)
         ldm_options_finish(&job->options);
     ldm_free(job);
+}
+
+ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err)
+{
+    LDM_REQUIRE(job, "job", err);
+    if ((int)part < LDM_PART_UNET || (int)part > LDM_PART_INDICES)
+        return ldm_error_set(err, LDM_ERR_USAGE, "part is %d, which is no ldm_part", (int)part);
+    job->part = part;
+    return LDM_OK;
+}
+
+const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key)
+{
+    return job ? get_text(&job->options, key) : NULL;
 }
 
 bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key)
