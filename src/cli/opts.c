@@ -411,13 +411,8 @@ int ldm_model_begin(const ldm_cli *cli, const ldm_command *cmd, ldm_targets *tar
     ldm_error err;
     ldm_status st = ldm_model_options_create(&targets->model, &err);
 
-    if (!st && cli->max_isa) {
+    if (!st && cli->max_isa && *cli->max_isa)
         st = ldm_model_options_set(targets->model, "max_isa", cli->max_isa, &err);
-        if (st == LDM_ERR_USAGE) {
-            ldm_cli_say(cmd, "LDM_MAX_ISA%s", err.msg + strlen("max_isa"));
-            return LDM_EXIT_USAGE;
-        }
-    }
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
@@ -445,6 +440,12 @@ void ldm_targets_free(ldm_targets *targets)
 int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_status st,
                    const ldm_error *err)
 {
+    static const char isa[] = "max_isa";
+
+    if (st == LDM_ERR_USAGE && !strncmp(err->msg, isa, strlen(isa))) {
+        ldm_cli_say(cmd, "LDM_MAX_ISA%s", err->msg + strlen(isa));
+        return LDM_EXIT_USAGE;
+    }
     if (st != LDM_ERR_USAGE || !ldm_model_ckpt(model) ||
         ldm_model_options_is_set(model, "config") || ldm_model_options_is_set(model, "config_text"))
         return ldm_cli_fail(cmd, st, err);

@@ -1,5 +1,6 @@
 /* The plain structs behind the opaque objects of ldm.h: what a program asks for. The fields of a
- * setting are named as its key; the rows in settings.c point at them. Other rooms read the fields.
+ * setting are named as its key; the rows in setting_rows.c point at them. Other rooms read the
+ * fields.
  */
 #ifndef LDM_JOB_JOB_H
 #define LDM_JOB_JOB_H

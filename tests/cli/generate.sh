@@ -2,7 +2,7 @@
 
 works generate $TINY --steps 2 -o face.png
 stdout_is face.png
-stderr_has 'DDIM, 2 steps'
+stderr_has 'sampler ddim, steps 2'
 files_are face.png
 works metrics face.png
 stdout_has '^face.png: 64 x 64$'

@@ -24,7 +24,6 @@ static const char *const samplers[] = {"ddim", NULL};
 static const char *const spacings[] = {"compvis", "quad", "leading", "trailing", "linspace", NULL};
 static const char *const conds[] = {"none", "zeros", NULL};
 static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
-static const char *const isas[] = {"c", "avx2", "avx512", NULL};
 
 #define SAMPLING "Sampling"
 #define MACHINE "Machine"
@@ -101,8 +100,8 @@ static const ldm_setting_row model_rows[] = {
      .value = "f32", .arg = "NAME",
      .help = "of the arithmetic; default f32. auto: the fastest that\n"
              "this CPU and build have"},
-    {"max_isa", LDM_TYPE_CHOICE, COMPUTE, "", F(max_isa), .choices = isas, .arg = "NAME",
-     .help = "instructions to use at most; default: the best there is"},
+    {"max_isa", LDM_TYPE_TEXT, COMPUTE, "", F(max_isa), .arg = "NAME",
+     .help = "instructions to use at most: c, avx2, avx512; default: the best"},
     {"config_text", LDM_TYPE_TEXT, PIXELS, "", F(config_text), .arg = "YAML",
      .help = "YAML as the first layer, in the place of the shipped model's own"},
     {"config_name", LDM_TYPE_TEXT, 0, "", F(config_name), .value = "recipe", .arg = "NAME",
