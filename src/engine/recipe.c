@@ -12,13 +12,13 @@ static json_t *name_json(const char *path)
 }
 
 /* What is a fact of the model and the picture, and no setting of the job. */
-static json_t *facts(const ldm_model *m, const char *hex, const char *yaml, int index)
+static json_t *facts(const ldm_model *m, const char *hex, const char *yaml)
 {
-    return json_pack("{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s, s:i}", "ldm", ldm_version(),
-                     "checkpoint", "name", name_json(ldm_ckpt_path(m->ckpt)), "sha256", hex,
-                     "default", (int)m->is_default, "config", yaml, "weights",
+    return json_pack("{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s}", "ldm", ldm_version(), "checkpoint",
+                     "name", name_json(ldm_ckpt_path(m->ckpt)), "sha256", hex, "default",
+                     (int)m->is_default, "config", yaml, "weights",
                      m->audit->effective.ema ? "EMA" : "raw", "precision",
-                     ldm_model_precision_name(m), "index", index);
+                     ldm_model_precision_name(m));
 }
 
 static bool add_settings(json_t *root, const ldm_job *job, int index)
@@ -26,7 +26,8 @@ static bool add_settings(json_t *root, const ldm_job *job, int index)
     ldm_job own = *job; /* borrows the texts */
 
     own.seed = job->seed + (uint64_t)index;
-    if (!ldm_options_write_recipe(&own.options, root))
+    if (!ldm_options_write_recipe(&own.options, root) ||
+        json_object_set_new(root, "index", json_integer(index)))
         return false;
     /* What a recipe cannot repeat is said in it. */
     return !(job->x_t || job->noise || job->mask) ||
@@ -49,7 +50,7 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, 
     if (st)
         return st;
     ldm_config_emit(m->config, &yaml);
-    root = yaml.failed ? NULL : facts(m, hex, yaml.data, index);
+    root = yaml.failed ? NULL : facts(m, hex, yaml.data);
     ldm_str_free(&yaml);
     done = root && add_settings(root, job, index) && ldm_json_append(root, JSON_INDENT(1), &text);
     json_decref(root);
