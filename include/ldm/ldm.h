@@ -106,8 +106,8 @@ LDM_API const char *
 ldm_setting_group(const ldm_setting_row *s); /* a heading; "": for programs only */
 LDM_API double ldm_setting_min(const ldm_setting_row *s);
 LDM_API double ldm_setting_max(const ldm_setting_row *s);
-LDM_API const char *const *
-ldm_setting_choices(const ldm_setting_row *s);                     /* NULL at the end, or NULL */
+/* The i-th choice; NULL after the last. */
+LDM_API const char *ldm_setting_choice(const ldm_setting_row *s, size_t i);
 LDM_API const char *ldm_setting_default(const ldm_setting_row *s); /* as text; NULL: none */
 /* What a recipe means, as text, that is older than the setting; NULL: every recipe has it. */
 LDM_API const char *ldm_setting_lacking(const ldm_setting_row *s);

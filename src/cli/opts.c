@@ -349,12 +349,13 @@ int ldm_parse_exit(ldm_parse p)
 /* "(a|b|c)" below a choice. */
 static void print_choices(const entry *e)
 {
-    const char *const *c = e->setting ? ldm_setting_choices(e->setting) : NULL;
+    const char *c;
 
     if (!e->setting && e->own->type == LDM_OPT_CHOICE)
         printf("%*s(%s)\n", HELP_COLUMN, "", e->own->choices);
-    for (size_t i = 0; c && c[i]; i++)
-        printf("%*s%s%s", i ? 0 : HELP_COLUMN + 1, i ? "|" : "(", c[i], c[i + 1] ? "" : ")\n");
+    for (size_t i = 0; (c = ldm_setting_choice(e->setting, i)); i++)
+        printf("%*s%s%s", i ? 0 : HELP_COLUMN + 1, i ? "|" : "(", c,
+               ldm_setting_choice(e->setting, i + 1) ? "" : ")\n");
 }
 
 static void print_option(const entry *e)

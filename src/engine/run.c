@@ -255,7 +255,8 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .quantize_x0 = j->quantize_x0,
     };
 
-    return ldm_sampler_plan_create(ldm_sampler_at(0), &diffusion, &sampling, &r->plan, err);
+    return ldm_sampler_plan_create(ldm_sampler_find(j->sampler), &diffusion, &sampling, &r->plan,
+                                   err);
 }
 
 int ldm_run_draws(const ldm_run *r)

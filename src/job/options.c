@@ -91,8 +91,8 @@ const char *ldm_setting_expected(const ldm_setting_row *row, ldm_str *s)
         break;
     case LDM_TYPE_CHOICE:
         ldm_str_puts(s, "one of ");
-        for (i = 0; row->choices[i]; i++)
-            ldm_str_printf(s, "%s%s", i ? "|" : "", row->choices[i]);
+        for (i = 0; ldm_setting_choice(row, i); i++)
+            ldm_str_printf(s, "%s%s", i ? "|" : "", ldm_setting_choice(row, i));
         break;
     case LDM_TYPE_BYTES:
         ldm_str_puts(s, "a size such as 500M or 2G");
@@ -125,6 +125,18 @@ static ldm_status refuse(const ldm_setting_row *row, const char *found, ldm_erro
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+/* The table's own text of a choice; NULL: it is none. */
+static const char *canonical(const ldm_setting_row *row, const char *text)
+{
+    size_t i;
+
+    if (row->canonical)
+        return row->canonical(text);
+    for (i = 0; row->choices[i] && strcmp(row->choices[i], text); i++)
+        ;
+    return row->choices[i];
+}
+
 /* Whether the row can have the value; a choice becomes the table's own text. */
 bool ldm_setting_fits(const ldm_setting_row *row, ldm_setting_value *v)
 {
@@ -144,13 +156,8 @@ bool ldm_setting_fits(const ldm_setting_row *row, ldm_setting_value *v)
         }
         return true;
     case LDM_TYPE_CHOICE:
-        for (i = 0; row->choices[i]; i++) {
-            if (strcmp(row->choices[i], v->text) == 0) {
-                v->text = row->choices[i];
-                return true;
-            }
-        }
-        return false;
+        v->text = canonical(row, v->text);
+        return v->text != NULL;
     case LDM_TYPE_TEXT:
     case LDM_TYPE_LIST:
         return v->text[0] != '\0';

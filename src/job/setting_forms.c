@@ -36,20 +36,22 @@ static ldm_status read_entry(ldm_options *o, const ldm_setting_row *row, const l
 {
     ldm_str s = {0};
     ldm_status st;
-    ldm_setting_value v;
+    ldm_setting_value v, found;
 
     st = value_of_config(row, from, &v, err);
     if (st)
         return st;
+    found = v;
     if (ldm_setting_fits(row, &v)) {
         st = ldm_setting_give(o, row, v, "", err);
     } else if (row->type == LDM_TYPE_INT) {
-        st = ldm_value_error(from, err, "is %" PRId64 ", expected %s", v.i,
+        st = ldm_value_error(from, err, "is %" PRId64 ", expected %s", found.i,
                              ldm_setting_expected(row, &s));
     } else if (row->type == LDM_TYPE_REAL) {
-        st = ldm_value_error(from, err, "is %g, expected %s", v.r, ldm_setting_expected(row, &s));
+        st = ldm_value_error(from, err, "is %g, expected %s", found.r,
+                             ldm_setting_expected(row, &s));
     } else {
-        st = ldm_value_error(from, err, "is \"%s\", expected %s", v.text,
+        st = ldm_value_error(from, err, "is \"%s\", expected %s", found.text,
                              ldm_setting_expected(row, &s));
     }
     ldm_str_free(&s);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "job/job.h"
+#include "sample/sampler.h"
 
 /* Bounds that several rows share. A model's own limits (its timesteps, its channels) are checked
  * when a run is created. */
@@ -20,7 +21,20 @@ enum {
 #define MAX_ETA 100
 #define MAX_T 1e6
 
-static const char *const samplers[] = {"ddim", NULL};
+static const char *sampler_name(size_t i)
+{
+    const ldm_sampler *s = ldm_sampler_at(i);
+
+    return s ? s->name : NULL;
+}
+
+static const char *sampler_meant(const char *text)
+{
+    const ldm_sampler *s = ldm_sampler_find(text);
+
+    return s ? s->name : NULL;
+}
+
 static const char *const spacings[] = {"compvis", "quad", "leading", "trailing", "linspace", NULL};
 static const char *const conds[] = {"none", "zeros", NULL};
 static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
@@ -37,8 +51,8 @@ static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
 static const ldm_setting_row job_rows[] = {
     {"seed", LDM_TYPE_U64, PIXELS, SAMPLING, F(seed), .value = "42", .arg = "N",
      .help = "picture i has seed N + i; default 42"},
-    {"sampler", LDM_TYPE_CHOICE, PIXELS | CONFIG, SAMPLING, F(sampler), .choices = samplers,
-     .value = "ddim", .arg = "NAME", .help = "default ddim"},
+    {"sampler", LDM_TYPE_CHOICE, PIXELS | CONFIG, SAMPLING, F(sampler), .choice = sampler_name,
+     .canonical = sampler_meant, .value = "ddim", .arg = "NAME", .help = "default ddim"},
     {"steps", LDM_TYPE_INT, PIXELS | CONFIG, SAMPLING, F(steps), 1, MAX_STEPS, .value = "50",
      .arg = "N", .help = "1 to the model's timesteps (1000); default 50"},
     {"timesteps", LDM_TYPE_CHOICE, PIXELS | CONFIG, SAMPLING, F(timesteps), .choices = spacings,
@@ -237,9 +251,17 @@ double ldm_setting_max(const ldm_setting_row *s)
     return s ? s->max : 0;
 }
 
-const char *const *ldm_setting_choices(const ldm_setting_row *s)
+const char *ldm_setting_choice(const ldm_setting_row *s, size_t i)
 {
-    return s ? s->choices : NULL;
+    size_t k;
+
+    if (!s || s->type != LDM_TYPE_CHOICE)
+        return NULL;
+    if (s->choice)
+        return s->choice(i);
+    for (k = 0; k < i && s->choices[k]; k++)
+        ;
+    return s->choices[k];
 }
 
 const char *ldm_setting_default(const ldm_setting_row *s)

@@ -25,8 +25,10 @@ struct ldm_setting_row {
     const char *group; /* heading under which front ends show it; "" is for programs only */
     size_t offset;     /* of the field in the plain struct */
     double min, max;   /* of an INT or REAL, both included */
-    const char *const *choices; /* of a CHOICE, ended by NULL; values point into it */
-    const char *value;          /* the default as text; NULL: none, something else decides */
+    const char *const *choices; /* of a CHOICE, ended by NULL; or, where another table has them: */
+    const char *(*choice)(size_t i);            /* its i-th name, NULL after the last */
+    const char *(*canonical)(const char *text); /* the name that a text means, NULL: none */
+    const char *value;   /* the default as text; NULL: none, something else decides */
     const char *lacking; /* what a recipe means that is older than the setting; NULL: all recipes
                             have it */
     char letter;         /* 'n' for -n; 0: none */

@@ -141,7 +141,7 @@ static void objects_of_settings(void **state)
     assert_null(ldm_setting_find(LDM_SETTINGS_JOB, NULL));
     assert_null(ldm_setting_key(NULL));
     assert_null(ldm_setting_group(NULL));
-    assert_null(ldm_setting_choices(NULL));
+    assert_null(ldm_setting_choice(NULL, 0));
     assert_null(ldm_setting_default(NULL));
     assert_null(ldm_setting_lacking(NULL));
     assert_null(ldm_setting_arg(NULL));

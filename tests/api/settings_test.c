@@ -23,7 +23,6 @@ static const ldm_setting_kind kinds[] = {LDM_SETTINGS_MODEL, LDM_SETTINGS_JOB, L
 static void other_value(const ldm_setting_row *row, char *text, size_t size)
 {
     const char *value = ldm_setting_default(row);
-    const char *const *choices = ldm_setting_choices(row);
     double min = ldm_setting_min(row);
 
     switch (ldm_setting_get_type(row)) {
@@ -44,7 +43,8 @@ static void other_value(const ldm_setting_row *row, char *text, size_t size)
         break;
     case LDM_TYPE_CHOICE:
         snprintf(text, size, "%s",
-                 value && !strcmp(value, choices[0]) && choices[1] ? choices[1] : choices[0]);
+                 ldm_setting_choice(row, value && !strcmp(value, ldm_setting_choice(row, 0)) &&
+                                             ldm_setting_choice(row, 1)));
         break;
     case LDM_TYPE_SHAPE:
         snprintf(text, size, "3,16,8");
@@ -95,7 +95,7 @@ static void rows_are_whole(void **state)
             assert_non_null(ldm_setting_group(row));
             assert_true(ldm_setting_help(row) && *ldm_setting_help(row));
             assert_int_equal(ldm_setting_arg(row) == NULL, type == LDM_TYPE_BOOL);
-            assert_int_equal(ldm_setting_choices(row) != NULL, type == LDM_TYPE_CHOICE);
+            assert_int_equal(ldm_setting_choice(row, 0) != NULL, type == LDM_TYPE_CHOICE);
             if (type == LDM_TYPE_INT || type == LDM_TYPE_REAL || type == LDM_TYPE_SHAPE)
                 assert_true(ldm_setting_min(row) < ldm_setting_max(row));
             for (j = 0; j < i; j++) {
