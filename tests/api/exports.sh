@@ -3,7 +3,7 @@
 # from the call, prints what is exported. The public headers declare each of them.
 set -eu
 library=$1
-exported=$(nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | grep -v '^__\(asan\|odr_asan\|ubsan\|tsan\)' | sort)
+exported=$(nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | grep -v '^__\(asan\|odr_asan\|ubsan\|tsan\)' | LC_ALL=C sort)
 [ $# -gt 1 ] || { printf '%s\n' "$exported"; exit; }
 printf '%s\n' "$exported" | diff "$2" - || {
     echo "'<': in $2 and not exported; '>': exported and not in the list"
