@@ -52,7 +52,8 @@ void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 /* The same as a usage error; returns LDM_EXIT_USAGE. */
 int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 
-/* Says why a library call failed and returns the exit code that belongs to its status. */
+/* Says why a library call failed, with the place in a text file where that is known and nothing
+ * before it ("config.yaml:39:15: ..."), and returns the exit code that belongs to its status. */
 int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err);
 int ldm_cli_nomem(const ldm_command *cmd);
 

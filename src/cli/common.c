@@ -49,9 +49,28 @@ int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...)
     return LDM_EXIT_USAGE;
 }
 
+/* Whether the message begins with a place in a text file, "config.yaml:39:15: ", as a compiler's.
+ */
+static bool names_place(const ldm_error *err)
+{
+    const char *end = strstr(err->msg, ": ");
+    char place[32];
+    size_t len;
+
+    if (err->line < 1 || !end)
+        return false;
+    len = (size_t)snprintf(place, sizeof place, ":%d:%d", err->line, err->column);
+    return (size_t)(end - err->msg) > len && !strncmp(end - len, place, len);
+}
+
 int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err)
 {
-    ldm_cli_say(cmd, "%s", err->msg[0] ? err->msg : ldm_status_text(st));
+    if (names_place(err)) { /* editors go there */
+        snprintf(last_said, sizeof last_said, "%s", err->msg);
+        fprintf(stderr, "%s\n", err->msg);
+    } else {
+        ldm_cli_say(cmd, "%s", err->msg[0] ? err->msg : ldm_status_text(st));
+    }
     switch (st) {
     case LDM_OK:
         return LDM_EXIT_OK;
