@@ -161,10 +161,29 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
     return LDM_OK;
 }
 
+/* Again, for the caller may have changed them since they were set. */
+static ldm_status check_arrays(const ldm_job *j, ldm_error *err)
+{
+    const struct {
+        const ldm_array *a;
+        const char *name;
+    } arrays[] = {{j->x_t, "x_t"}, {j->noise, "noise"}, {j->mask, "mask"}, {j->x0, "x0"}};
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    for (i = 0; !st && i < sizeof arrays / sizeof arrays[0]; i++) {
+        if (arrays[i].a)
+            st = ldm_array_check(arrays[i].a, arrays[i].name, err);
+    }
+    return st;
+}
+
 ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing, ldm_error *err)
 {
     ldm_status st = check_network(m, err);
 
+    if (!st)
+        st = check_arrays(job, err);
     if (!st)
         st = check_numbers(m, job, err);
     if (!st)

@@ -9,7 +9,7 @@
 
 struct ldm_run {
     const ldm_model *m;
-    ldm_job job; /* settled: count, batch, shape are final */
+    ldm_job job; /* its own, settled: count, batch, shape are final */
     ldm_pool *pool;
     ldm_sampler_plan plan;
     int *order; /* [plan.count]: timestep at which each step begins, rounded, for ldm_run_info */
