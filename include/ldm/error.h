@@ -41,6 +41,7 @@ typedef enum ldm_status {
 #undef LDM_STATUS_ENUM
 } ldm_status;
 
+/* This struct is final: it never gets another field. */
 typedef struct ldm_error {
     ldm_status code;
     int64_t offset; /* byte offset in the file at fault, -1 where there is none */

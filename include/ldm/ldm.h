@@ -8,8 +8,12 @@
  *   ldm_run     one job on a model: its own threads, memory and random numbers. One thread at a
  * time.
  *
+ * Objects are opaque; what can be told to them is set by key (see "settings"). Structs that the
+ * library hands out may get fields at their end, structs that a caller fills never do.
+ *
  * Rules that hold for every call: fallible calls return ldm_status and take `ldm_error *err` last,
  * which may be NULL; on failure out-parameters are left NULL or zeroed and nothing is to be freed;
+ * NULL for a pointer is LDM_ERR_USAGE, named in the message, but where a call says what NULL means;
  * strings are UTF-8; memory that a call hands over is released with the call named beside it. */
 #ifndef LDM_LDM_H
 #define LDM_LDM_H
@@ -24,6 +28,11 @@
 extern "C" {
 #endif
 
+/* The version of this header; ldm_version() is the library's, as "MAJOR.MINOR.PATCH". */
+#define LDM_VERSION_MAJOR 0
+#define LDM_VERSION_MINOR 2
+#define LDM_VERSION_PATCH 0
+
 LDM_API const char *ldm_version(void);
 
 /* Releases a string or array that ldm handed over. NULL is fine. */
@@ -33,44 +42,132 @@ LDM_API void ldm_release(void *p);
  * "models/demo/config.yaml"), wherever the program was built or installed. ldm_release it. */
 LDM_API ldm_status ldm_shipped_path(const char *name, char **path, ldm_error *err);
 
+/* ---- arrays ---------------------------------------------------------------------------------- */
+
+/* A C-order array of float32. This struct is final: it never gets another field. Where a call takes
+ * an array, ndim is 1 to 8, numel is the product of the shape, and data is not NULL; anything else
+ * is LDM_ERR_USAGE. ldm_array_free releases data and zeroes the struct. */
+typedef struct ldm_array {
+    int ndim;
+    uint64_t shape[8];
+    uint64_t numel;
+    float *data;
+} ldm_array;
+
+LDM_API ldm_status ldm_array_read(const char *path, ldm_array *out, ldm_error *err); /* .npy */
+LDM_API ldm_status ldm_array_write(const char *path, const ldm_array *a, ldm_error *err);
+LDM_API ldm_status ldm_array_write_int64(const char *path, int ndim, const uint64_t *shape,
+                                         const int64_t *data, ldm_error *err);
+LDM_API void ldm_array_free(ldm_array *a); /* NULL is fine */
+
+/* ---- settings --------------------------------------------------------------------------------
+ *
+ * What a model, a job, an evaluation and a benchmark can be told is listed in one table each. The
+ * objects below are set by key; a front end lists the rows and needs to know none of them. */
+
+typedef enum ldm_setting_kind {
+    LDM_SETTINGS_MODEL, /* of ldm_model_options */
+    LDM_SETTINGS_JOB,   /* of ldm_job */
+    LDM_SETTINGS_EVAL,  /* of ldm_eval_job */
+    LDM_SETTINGS_BENCH  /* of ldm_bench_options */
+} ldm_setting_kind;
+
+typedef enum ldm_setting_type {
+    LDM_TYPE_INT,    /* an int in min..max */
+    LDM_TYPE_U64,    /* a whole number of 64 bits */
+    LDM_TYPE_REAL,   /* a double in min..max */
+    LDM_TYPE_BOOL,   /* as text: true, false */
+    LDM_TYPE_CHOICE, /* one of the choices */
+    LDM_TYPE_TEXT,   /* not empty */
+    LDM_TYPE_SHAPE,  /* three whole numbers in min..max, as text: C,H,W */
+    LDM_TYPE_BYTES,  /* as text: 500M, 2G (powers of 1024), 1.5GB (powers of 1000) */
+    LDM_TYPE_LIST    /* texts; setting it adds one */
+} ldm_setting_type;
+
+enum {
+    LDM_SETTING_PIXELS = 1,  /* changes pictures: recipes hold it */
+    LDM_SETTING_COMPUTE = 2, /* only how they are computed: threads, batch, memory */
+    LDM_SETTING_CONFIG = 4   /* the configuration's `ldm: sampling:` section may give it */
+};
+
+/* A row. All that the getters return is static. */
+typedef struct ldm_setting_row ldm_setting_row;
+
+LDM_API size_t ldm_setting_count(ldm_setting_kind kind);
+LDM_API const ldm_setting_row *ldm_setting_at(ldm_setting_kind kind,
+                                              size_t i); /* NULL: no such row */
+LDM_API const ldm_setting_row *ldm_setting_find(ldm_setting_kind kind,
+                                                const char *key); /* or NULL */
+
+LDM_API const char *ldm_setting_key(const ldm_setting_row *s);
+LDM_API ldm_setting_type ldm_setting_get_type(const ldm_setting_row *s);
+LDM_API unsigned ldm_setting_flags(const ldm_setting_row *s); /* LDM_SETTING_... */
+LDM_API const char *
+ldm_setting_group(const ldm_setting_row *s); /* a heading; "": for programs only */
+LDM_API double ldm_setting_min(const ldm_setting_row *s);
+LDM_API double ldm_setting_max(const ldm_setting_row *s);
+/* The i-th choice; NULL after the last. */
+LDM_API const char *ldm_setting_choice(const ldm_setting_row *s, size_t i);
+LDM_API const char *ldm_setting_default(const ldm_setting_row *s); /* as text; NULL: none */
+/* What a recipe means, as text, that is older than the setting; NULL: every recipe has it. */
+LDM_API const char *ldm_setting_lacking(const ldm_setting_row *s);
+LDM_API char ldm_setting_letter(const ldm_setting_row *s);     /* 'n' for -n; '\0': none */
+LDM_API const char *ldm_setting_arg(const ldm_setting_row *s); /* the value's name; NULL for BOOL */
+LDM_API const char *ldm_setting_help(const ldm_setting_row *s);    /* lines separated by '\n' */
+LDM_API const char *ldm_setting_help_no(const ldm_setting_row *s); /* of a BOOL when off; or NULL */
+
 /* ---- models ---------------------------------------------------------------------------------- */
 
+/* Which model, and how to load it. Rows: ldm_setting_at(LDM_SETTINGS_MODEL, i): "ckpt" (not set:
+ * the shipped default model), "config" (YAML files, later ones laid over earlier ones), "set"
+ * (assignments after the files), "ema", "threads", "max_memory", "precision", "max_isa",
+ * "config_text" and "config_name" (YAML text as the first layer, a recipe's), "dry_run" (runs can
+ * be created for their info and not sampled). */
+typedef struct ldm_model_options ldm_model_options;
+
+LDM_API ldm_status ldm_model_options_create(ldm_model_options **out, ldm_error *err);
+LDM_API void ldm_model_options_free(ldm_model_options *opt); /* NULL is fine */
+
+/* Sets a value; text in every type's form. Texts are copied. LDM_ERR_USAGE for an unknown key or a
+ * value out of its range: the message begins with "KEY: ", and the value stays as it was. */
+LDM_API ldm_status ldm_model_options_set(ldm_model_options *opt, const char *key, const char *text,
+                                         ldm_error *err);
+LDM_API ldm_status ldm_model_options_set_int(ldm_model_options *opt, const char *key, int value,
+                                             ldm_error *err);
+LDM_API ldm_status ldm_model_options_set_u64(ldm_model_options *opt, const char *key,
+                                             uint64_t value, ldm_error *err);
+LDM_API ldm_status ldm_model_options_set_bool(ldm_model_options *opt, const char *key, bool value,
+                                              ldm_error *err);
+LDM_API ldm_status ldm_model_options_unset(ldm_model_options *opt, const char *key, ldm_error *err);
+LDM_API bool ldm_model_options_is_set(const ldm_model_options *opt, const char *key);
+/* The value as text, the items of a list one a line. ldm_release it. */
+LDM_API ldm_status ldm_model_options_get(const ldm_model_options *opt, const char *key, char **text,
+                                         ldm_error *err);
+/* As ldm_job_get_int and ldm_job_get_text. */
+LDM_API int ldm_model_options_get_int(const ldm_model_options *opt, const char *key);
+LDM_API uint64_t ldm_model_options_get_u64(const ldm_model_options *opt, const char *key);
+LDM_API const char *ldm_model_options_get_text(const ldm_model_options *opt, const char *key);
+/* A copy that can be changed by itself. */
+LDM_API ldm_status ldm_model_options_copy(const ldm_model_options *opt, ldm_model_options **out,
+                                          ldm_error *err);
+
+/* What a picture's recipe says about its model (configuration, weights, precision), for what is not
+ * set. name: what messages call the recipe; NULL: "recipe". LDM_ERR_FORMAT if it is damaged. */
+LDM_API ldm_status ldm_model_options_use_recipe(ldm_model_options *opt, const char *json,
+                                                const char *name, ldm_error *err);
+
+/* A loaded model; see the top. */
 typedef struct ldm_model ldm_model;
 
-typedef enum ldm_tristate { LDM_NO = 0, LDM_YES = 1, LDM_AUTO = -1 } ldm_tristate;
-
-/* A zeroed struct with ldm_model_options_init() is the shipped default model with its own config.
- */
-typedef struct ldm_model_options {
-    const char *ckpt;           /* NULL: the shipped default model */
-    const char *const *configs; /* YAML files, later ones laid over earlier ones. Without ckpt the
-                                   first layer is the shipped model's own config */
-    size_t config_count;
-    const char *config_text; /* YAML text as the first layer (a recipe's merged config), in the
-                                place of the shipped model's own; NULL: none */
-    const char *config_name; /* what messages call that text; NULL: "recipe" */
-    const char *const *sets; /* OmegaConf dot-list assignments, after the files */
-    size_t set_count;
-    ldm_tristate ema;      /* AUTO: EMA when the config's use_ema allows it and the file has it */
-    int threads;           /* for loading; 0: as many as processors may be used */
-    const char *max_isa;   /* "c", "avx2", "avx512"; NULL: the best there is */
-    const char *precision; /* "exact", "f32", "bf16", "auto" (the fastest of these that this
-                              build and processor have, told in a note); NULL: "f32" */
-    uint64_t max_memory;   /* bytes that this process may take; 0: no limit */
-    bool dry_run;          /* reads and checks everything but the weights: runs can be created
-                              for their info (memory, FLOP, time) and not sampled */
-} ldm_model_options;
-
-LDM_API void ldm_model_options_init(ldm_model_options *opt);
-
-/* Opens, checks and packs. The checkpoint stays mapped, and weights are read from it as long as the
- * model is open: replace the file by renaming another, don't write to it (a run or an evaluation
- * that finds it changed gives LDM_ERR_IO). LDM_ERR_MISMATCH when a tensor that the run would use is
- * missing or has another shape; the message names the first and says how many. */
+/* Opens, checks and packs. opt NULL: the shipped model. The checkpoint stays mapped, and weights
+ * are read from it as long as the model is open: replace the file by renaming another, don't write
+ * to it (a run or an evaluation that finds it changed gives LDM_ERR_IO). LDM_ERR_MISMATCH when a
+ * tensor that the run would use is missing or has another shape; the message names the first and
+ * says how many. */
 LDM_API ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_error *err);
-LDM_API void ldm_model_close(ldm_model *m);
+LDM_API void ldm_model_close(ldm_model *m); /* NULL is fine */
 
-/* Facts for people and programs; strings live as long as the model. */
+/* Facts for people and programs. Made by the library, which may add fields at the end. */
 typedef struct ldm_model_info {
     const char *ckpt_path, *ckpt_format;
     const char *isa, *precision;
@@ -85,40 +182,43 @@ typedef struct ldm_model_info {
     bool posterior;           /* its encoder gives the moments of latents (KL) */
     int timesteps;            /* of training (1000) */
     bool guidance_has_effect; /* false where conditional and unconditional eps are the same */
-    uint64_t weight_bytes;    /* of the packed weights */
     double load_seconds;
 } ldm_model_info;
-LDM_API void ldm_model_get_info(const ldm_model *m, ldm_model_info *out);
+/* It and its strings live as long as the model. NULL for NULL. */
+LDM_API const ldm_model_info *ldm_model_get_info(const ldm_model *m);
+
+/* Bytes of the weights that are packed by now: parts are packed at their first use. */
+LDM_API uint64_t ldm_model_weight_bytes(const ldm_model *m);
 
 /* The checkpoint's SHA-256 as 64 hex digits; reads the whole file on the first call. *hex lives as
  * long as the model. */
 LDM_API ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err);
 
 /* Warnings and notes of loading (weights initialised, settings without effect...), one line each.
- */
+ * NULL after the last. */
 LDM_API size_t ldm_model_note_count(const ldm_model *m);
 LDM_API const char *ldm_model_note(const ldm_model *m, size_t i);
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
-typedef struct ldm_report_options {
-    bool json;   /* one JSON object; else text for a terminal */
-    bool all;    /* every name, not the first 10 */
-    bool values; /* check: read the weights too; checksums, NaN and infinity */
-    bool keys;   /* inspect: the list of names */
-    bool shapes; /* inspect: the layer shapes of the network that a YAML describes */
-    bool colour; /* text: ANSI colours */
-} ldm_report_options;
+enum {
+    LDM_REPORT_JSON = 1,    /* one JSON object; else text for a terminal */
+    LDM_REPORT_ALL = 2,     /* every name, not the first 10 */
+    LDM_REPORT_VALUES = 4,  /* check: read the weights too; checksums, NaN and infinity */
+    LDM_REPORT_KEYS = 8,    /* inspect: the list of names */
+    LDM_REPORT_SHAPES = 16, /* inspect: the layer shapes of the network that a YAML describes */
+    LDM_REPORT_COLOUR = 32  /* text: ANSI colours */
+};
 
-/* Configuration against checkpoint. *fits is false if a tensor that the run would use is missing or
- * has another shape. *report: ldm_release it; there is one with LDM_ERR_NUMERIC, too, which says
- * that tensors of the model hold NaN or infinity (values), else NULL on failure. */
-LDM_API ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *ropt,
-                             char **report, bool *fits, ldm_error *err);
+/* Configuration against checkpoint. opt NULL: the shipped model. how: LDM_REPORT_..., added up.
+ * *fits is false if a tensor that the run would use is missing or has another shape. *report:
+ * ldm_release it; there is one with LDM_ERR_NUMERIC, too, which says that tensors of the model hold
+ * NaN or infinity (values), else NULL on failure. */
+LDM_API ldm_status ldm_check(const ldm_model_options *opt, unsigned how, char **report, bool *fits,
+                             ldm_error *err);
 
-/* What is in a checkpoint or a YAML file, without loading weights. */
-LDM_API ldm_status ldm_inspect(const char *path, const ldm_report_options *ropt, char **report,
-                               ldm_error *err);
+/* What is in a checkpoint or a YAML file, without loading weights. ldm_release the report. */
+LDM_API ldm_status ldm_inspect(const char *path, unsigned how, char **report, ldm_error *err);
 
 /* Where the configurations of a and b differ, laid over each other as ldm_model_open does: a JSON
  * array of {"key": dotted path, "a": value, "b": value}, in the order of a's keys, then b's; "a" or
@@ -129,71 +229,82 @@ LDM_API ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_m
 
 /* ---- sampling -------------------------------------------------------------------------------- */
 
-/* A C-order array of float32. ldm_array_free releases data and zeroes the struct. */
-typedef struct ldm_array {
-    int ndim;
-    uint64_t shape[8];
-    uint64_t numel;
-    float *data;
-} ldm_array;
-
-LDM_API ldm_status ldm_array_read(const char *path, ldm_array *out, ldm_error *err); /* .npy */
-LDM_API ldm_status ldm_array_write(const char *path, const ldm_array *a, ldm_error *err);
-LDM_API ldm_status ldm_array_write_int64(const char *path, int ndim, const uint64_t *shape,
-                                         const int64_t *data, ldm_error *err);
-LDM_API void ldm_array_free(ldm_array *a);
-
-typedef struct ldm_progress {
-    int step, step_count; /* 1-based within this batch; step 0: the first is about to begin */
+typedef struct ldm_progress { /* made by the library, which may add fields at the end */
+    int step, step_count;     /* 1-based within this batch; step 0: the first is about to begin */
     int timestep;
     int first_image, images_in_batch, image_count;
     const char *stage; /* "sampling" or "decoding" */
 } ldm_progress;
 
-typedef struct ldm_job {
-    int steps;             /* 1 .. the model's timesteps */
-    const char *timesteps; /* "compvis", "quad", "leading", "trailing", "linspace" */
-    double eta, temperature;
-    double scale;     /* guidance scale; 1: none */
-    const char *cond; /* "none" or "zeros" */
-    uint64_t seed;    /* picture i has seed + i and a noise stream of its own */
-    int cache;        /* 1: every step evaluates the whole network. N: every N-th step does,
-                         the others take the features of its deeper blocks as they were in the
-                         last whole one and evaluate the outermost blocks alone: faster, and
-                         not the same pictures */
-    int count;        /* pictures */
-    int batch;        /* pictures computed together; 0: chosen */
-    int latent_c, latent_h, latent_w; /* 0: the config's */
-    bool quantize; /* decode through the codebook (VQ); true is CompVis' default */
-    bool quantize_x0;
-    const ldm_array *x_t;   /* start noise [N,C,H,W]; sets count and shape; NULL: from the seed */
-    const ldm_array *noise; /* [S,N,C,H,W] of each step really run, in the order drawn; or NULL */
-    const ldm_array *mask;  /* [1 or N,1 or C,H,W], 1 keeps x0; with x0 */
-    const ldm_array *x0;    /* [1 or N,C,H,W] */
-    int threads;            /* 0: as many as processors may be used */
-    uint64_t max_memory;    /* bytes for the whole process; 0: no limit */
-    bool (*skip)(void *ctx, int index); /* true: picture `index` is not wanted; may be NULL */
-    int (*progress)(void *ctx, const ldm_progress *p); /* after each step, and between the
-                                operations of a decode; nonzero cancels there; may be NULL */
-    void *ctx;
-} ldm_job;
+/* What pictures to make, and how. Rows: ldm_setting_at(LDM_SETTINGS_JOB, i).
+ * Picture i has seed + i and a noise stream of its own. */
+typedef struct ldm_job ldm_job;
 
-/* CompVis' sample_diffusion.py defaults where it has any: 50 steps, eta 1 becomes the study's 0,
- * scale 1, cond none, no cache (1), seed 42, one picture. */
-LDM_API void ldm_job_init(ldm_job *job);
+/* A job with m's defaults: CompVis' sample_diffusion.py's where it has any (50 steps, scale 1, one
+ * picture, but eta 0 and seed 42), with what the configuration's `ldm: sampling:` section says laid
+ * over them. m may be NULL; it need not be the model of the run, whose configuration counts then,
+ * and may be closed before the job is freed. */
+LDM_API ldm_status ldm_job_create(const ldm_model *m, ldm_job **out, ldm_error *err);
+LDM_API void ldm_job_free(ldm_job *job); /* NULL is fine */
 
-/* The same, with what the configuration's `ldm: sampling:` section says laid over it. Strings are
- * the model's. */
-LDM_API void ldm_model_init_job(const ldm_model *m, ldm_job *job);
+/* Sets a value; text in every type's form ("true", "3,64,64", "2G"). Texts are copied.
+ * LDM_ERR_USAGE for an unknown key or a value out of its range: the message begins with "KEY: ",
+ * and the value stays as it was. */
+LDM_API ldm_status ldm_job_set(ldm_job *job, const char *key, const char *text, ldm_error *err);
+LDM_API ldm_status ldm_job_set_int(ldm_job *job, const char *key, int value, ldm_error *err);
+LDM_API ldm_status ldm_job_set_u64(ldm_job *job, const char *key, uint64_t value, ldm_error *err);
+LDM_API ldm_status ldm_job_set_real(ldm_job *job, const char *key, double value, ldm_error *err);
+LDM_API ldm_status ldm_job_set_bool(ldm_job *job, const char *key, bool value, ldm_error *err);
+LDM_API ldm_status ldm_job_set_shape(ldm_job *job, const char *key, const int value[3],
+                                     ldm_error *err);
+/* Back to the default of the library. */
+LDM_API ldm_status ldm_job_unset(ldm_job *job, const char *key, ldm_error *err);
+/* Whether it was set, by a call above or by a recipe. */
+LDM_API bool ldm_job_is_set(const ldm_job *job, const char *key);
 
+/* The value as text; ldm_release it. */
+LDM_API ldm_status ldm_job_get(const ldm_job *job, const char *key, char **text, ldm_error *err);
+/* The value by its type; 0, NULL or false, where the key or its type is another one. batch and
+ * threads are 0 and shape is 0,0,0 where they are chosen for you. A text lives as long as the job,
+ * or until it is set again. */
+LDM_API int ldm_job_get_int(const ldm_job *job, const char *key);
+LDM_API uint64_t ldm_job_get_u64(const ldm_job *job, const char *key); /* U64 and BYTES */
+LDM_API double ldm_job_get_real(const ldm_job *job, const char *key);
+LDM_API bool ldm_job_get_bool(const ldm_job *job, const char *key);
+LDM_API const char *ldm_job_get_text(const ldm_job *job, const char *key); /* CHOICE and TEXT */
+LDM_API const int *ldm_job_get_shape(const ldm_job *job, const char *key); /* [3] */
+
+/* What a recipe says (ldm_run_recipe), for what is not set: the seed is that picture's own.
+ * LDM_ERR_FORMAT if it is damaged. */
+LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error *err);
+
+/* Arrays by name; NULL takes one away. The array stays the caller's and must outlive the runs.
+ *   "x_t"    start noise [N,C,H,W]; sets count and shape; without it noise comes from the seed
+ *   "noise"  [S,N,C,H,W] of each step really run, in the order drawn
+ *   "mask"   [1 or N,1 or C,H,W], 1 keeps x0; with x0
+ *   "x0"     [1 or N,C,H,W] */
+LDM_API ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a,
+                                     ldm_error *err);
+
+/* Called after each step, and between the operations of a decode, on the thread of ldm_run_next;
+ * nonzero cancels there. fn NULL: nobody is called. */
+LDM_API void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress *p),
+                                  void *ctx);
+
+/* fn returns true where picture `index` is not wanted. NULL: all are. */
+LDM_API void ldm_job_set_skip(ldm_job *job, bool (*fn)(void *ctx, int index), void *ctx);
+
+/* One job on a model. */
 typedef struct ldm_run ldm_run;
 
-/* job is copied, its strings too; the arrays in it stay the caller's and must outlive the run. */
+/* job is copied, its strings too, and may be changed and freed; the arrays in it stay the caller's
+ * and must outlive the run. NULL: a job of m's defaults. LDM_ERR_USAGE names what the model cannot
+ * do. */
 LDM_API ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
                                   ldm_error *err);
-LDM_API void ldm_run_free(ldm_run *r);
+LDM_API void ldm_run_free(ldm_run *r); /* NULL is fine */
 
-typedef struct ldm_run_info {
+typedef struct ldm_run_info { /* made by the library, which may add fields at the end */
     int steps_asked, steps_run;
     const int *timesteps; /* [steps_run], in the order sampled (largest first) */
     int count, batch;
@@ -207,37 +318,40 @@ typedef struct ldm_run_info {
     double flop_shallow, shallow_evaluations; /* the same of its outermost blocks alone (cache) */
     double estimated_seconds;                 /* of the whole run, in a dry run; else 0 */
 } ldm_run_info;
-LDM_API void ldm_run_get_info(const ldm_run *r, ldm_run_info *out);
+/* Lives as long as the run. NULL for NULL. */
+LDM_API const ldm_run_info *ldm_run_get_info(const ldm_run *r);
+/* The job as it is run: every value is set or was chosen. Lives as long as the run. */
+LDM_API const ldm_job *ldm_run_get_job(const ldm_run *r);
 /* What the program should tell the user about this run: "150 steps asked, 167 run: ...", "guidance
  * has no effect: ...". One line each. */
 LDM_API size_t ldm_run_note_count(const ldm_run *r);
 LDM_API const char *ldm_run_note(const ldm_run *r, size_t i);
 
-/* One finished picture. Pointers are the run's and hold until the next call on it. */
+/* One finished picture, made by the library, which may add fields at the end. It and its pointers
+ * are the run's and hold until the next call on it. */
 typedef struct ldm_result {
     int index; /* 0 .. count - 1 */
     uint64_t seed;
-    const float *latent; /* [C,H,W] */
-    const float *image;  /* [channels,height,width], -1..1, not clamped */
-    const uint8_t *rgb;  /* [height,width,3]; grey as three equal channels; NULL where a picture has
-                            other channels than 1 or 3 */
-    int channels, width, height;
+    const float *latent;   /* [C,H,W] */
+    const float *image;    /* [ldm_run_info.image_c,height,width], -1..1, not clamped */
+    const uint8_t *pixels; /* [height,width,channels]: RGB, a grey picture as three equal channels.
+                              NULL where a picture has other channels than 1 or 3 */
+    int width, height, channels;
     ldm_status status; /* LDM_ERR_NUMERIC: this picture failed (message in err of ldm_run_next);
                           the pointers are NULL, the others go on */
 } ldm_result;
 
-/* The next picture in order; computes a batch when none is waiting. *have is false after the last.
+/* The next picture in order; computes a batch when none is waiting. *out is NULL after the last.
  * After LDM_ERR_CANCELLED the run is as before the call, but for time: a further call samples the
  * same batch from its first step, or decodes the same picture again, with the same results. */
-LDM_API ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err);
+LDM_API ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *err);
 
 /* The recipe of one picture: a JSON object with everything needed to repeat it:
  *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for the shipped model}, "config"
  *   (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a string above
- *   2^63 - 1), "index", "sampler" ("ddim"), "steps" (asked), "timesteps" (the spacing's name),
- * "eta", "temperature", "scale", "cond", "cache", "quantize", "quantize_x0", "shape" [C,H,W]. Waits
- * for the hash, which is computed beside the sampling. ldm_release it. */
-LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json, ldm_error *err);
+ *   2^63 - 1), "index", and every setting of a job that changes pixels (LDM_SETTING_PIXELS) by its
+ * key. Waits for the hash, which is computed beside the sampling. ldm_release it. */
+LDM_API ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error *err);
 
 /* ---- parts of the network, for debugging -------------------------------------------------------
  */
@@ -245,33 +359,41 @@ LDM_API ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json
 typedef enum ldm_part {
     LDM_PART_UNET,   /* in: x [N,C,H,W], t; out: eps */
     LDM_PART_ENCODE, /* in: image [N,channels,h,w] in -1..1; out: latent before quantisation, or
-                        what ldm_encode_output asks for */
+                        what "mean" and "sample" ask for */
     LDM_PART_DECODE, /* in: z [N,C,H,W] with the scale factor; out: image */
     LDM_PART_QUANTIZE, /* in: latent without scale factor; out: what goes to post_quant_conv */
     LDM_PART_INDICES   /* the same; out: codebook indices [N,H,W] */
 } ldm_part;
 
-/* What ENCODE gives where the first stage's encoder gives moments (AutoencoderKL). */
-typedef enum ldm_encode_output {
-    LDM_ENCODE_PLAIN, /* the encoder's output, without the scale factor: moments [N,2C,H,W], means, then log variances; of a
-                          first stage without them the latent */
-    /* The next two are latents [N,C,H,W] with the scale factor, as the UNet and DECODE take them. */
-    LDM_ENCODE_MEAN,  /* the means */
-    LDM_ENCODE_SAMPLE /* means + standard deviations * noise; log variances count as -30 to 20 */
-} ldm_encode_output;
+/* Rows: ldm_setting_at(LDM_SETTINGS_EVAL, i): "t" (timestep, for the UNet: 0 to the model's
+ * timesteps - 1), "quantize" (decode: through the codebook, if there is
+ * one), "mean", "sample", "seed" (encode: below), "threads", "dump" (a folder for every
+ * block's output as .npy, "input_blocks_00.npy", ...). */
+/* Encode gives the encoder's output: a latent, or, where the first stage has a posterior
+ * (AutoencoderKL), moments [N,2C,H,W], means, then log variances; both without the scale factor.
+ * With a posterior, "mean" and "sample" ask for a latent [N,C,H,W] with the scale factor, as the
+ * UNet and decode take it: at the means, or at means + standard deviations * noise (log variances
+ * count as -30 to 20). The noise is the array "noise", else sample i has seed + i. */
+typedef struct ldm_eval_job ldm_eval_job;
 
-typedef struct ldm_eval_job {
-    ldm_part part;
-    const ldm_array *in;
-    const ldm_array *context; /* passed to the network as CompVis would; may be NULL */
-    double t;                 /* timestep, for the UNet */
-    bool quantize;            /* decode: through the codebook, if there is one */
-    ldm_encode_output encode; /* encode; LDM_ERR_USAGE for MEAN and SAMPLE without a posterior */
-    const ldm_array *noise;   /* SAMPLE: [N,C,H,W]; NULL: of the seeds */
-    uint64_t seed;            /* SAMPLE: sample i has seed + i */
-    int threads;
-    const char *dump_dir; /* every block's output as .npy ("input_blocks_00.npy", ...); or NULL */
-} ldm_eval_job;
+LDM_API ldm_status ldm_eval_job_create(ldm_part part, ldm_eval_job **out, ldm_error *err);
+LDM_API void ldm_eval_job_free(ldm_eval_job *job); /* NULL is fine */
+/* As ldm_job_set and its like. */
+LDM_API ldm_status ldm_eval_job_set(ldm_eval_job *job, const char *key, const char *text,
+                                    ldm_error *err);
+LDM_API ldm_status ldm_eval_job_set_int(ldm_eval_job *job, const char *key, int value,
+                                        ldm_error *err);
+LDM_API ldm_status ldm_eval_job_set_real(ldm_eval_job *job, const char *key, double value,
+                                         ldm_error *err);
+LDM_API ldm_status ldm_eval_job_set_bool(ldm_eval_job *job, const char *key, bool value,
+                                         ldm_error *err);
+LDM_API ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err);
+LDM_API const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key);
+LDM_API bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key);
+/* "in": the input. "context": passed to the network as CompVis would; may stay away. "noise": of
+ * "sample", [N,C,H,W]; may stay away. All stay the caller's and must outlive the evaluation. */
+LDM_API ldm_status ldm_eval_job_set_array(ldm_eval_job *job, const char *name, const ldm_array *a,
+                                          ldm_error *err);
 
 /* out: fresh array, ldm_array_free. Indices come as floats (exact below 2^24). */
 LDM_API ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
@@ -279,9 +401,11 @@ LDM_API ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_arr
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
+/* This struct is final: it never gets another field. */
 typedef struct ldm_image {
     int width, height;
-    uint8_t *rgb; /* [height][width][3]; ldm_release */
+    int channels;    /* 1 (grey), 3 (RGB) or 4; calls that cannot do with them say so */
+    uint8_t *pixels; /* [height][width][channels]; ldm_release */
 } ldm_image;
 
 LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err); /* PNG */
@@ -290,7 +414,7 @@ LDM_API ldm_status ldm_image_write(const char *path, const ldm_image *im, const 
                                    ldm_error *err);
 /* The recipe in a PNG that ldm wrote; LDM_ERR_FORMAT where there is none. ldm_release it. */
 LDM_API ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err);
-/* A contact sheet of equal pictures; columns 0: as square as it gets. ldm_release(out->rgb). */
+/* A contact sheet of equal pictures; columns 0: as square as it gets. ldm_release(out->pixels). */
 LDM_API ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns,
                                   ldm_image *out, ldm_error *err);
 /* arr_0 [N,H,W,3] u8, the .npz that the ADM evaluation and FID tools read. */
@@ -298,13 +422,16 @@ LDM_API ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, s
                                        ldm_error *err);
 
 /* The study's figures of one picture; docs/METRICS.md has formulas and sources. */
-typedef struct ldm_image_metrics {
+typedef struct ldm_image_metrics { /* later versions may add fields at the end */
     double brightness, contrast, mean_r, mean_g, mean_b, colour_coherence;
     bool skin_like;
     const char *colour_grade; /* "excellent", "fair", "poor"; static */
     const char *verdict;      /* the study's sentence; static */
 } ldm_image_metrics;
-LDM_API void ldm_image_measure(const ldm_image *im, ldm_image_metrics *out);
+/* size: sizeof *out. Of fields that only one side knows, the library's are left out and the
+ * caller's are zeroed. */
+LDM_API ldm_status ldm_image_measure(const ldm_image *im, ldm_image_metrics *out, size_t size,
+                                     ldm_error *err);
 
 /* A PNG as one picture, or .npy or .npz pictures [N,H,W,3] of values 0 to 255 (the first array of
  * an .npz that has such a shape). ldm_images_free. */
@@ -323,6 +450,7 @@ typedef struct ldm_face_judge ldm_face_judge;
 LDM_API ldm_status ldm_face_judge_open(const char *cascade, ldm_face_judge **out, ldm_error *err);
 LDM_API void ldm_face_judge_close(ldm_face_judge *j); /* NULL is fine */
 
+/* This struct is final: it never gets another field. */
 typedef struct ldm_face {
     int x, y, width, height; /* pixels of the picture */
 } ldm_face;
@@ -364,28 +492,33 @@ LDM_API ldm_status ldm_stats_distance(const ldm_stats *a, const ldm_stats *b, do
 
 /* ---- timing ---------------------------------------------------------------------------------- */
 
-typedef struct ldm_bench_options {
-    int rounds; /* eps evaluations that are timed; 0: 5 */
-    int batch;  /* 0: 1 */
-    int threads;
-    int latent_h, latent_w; /* 0: the config's */
-    bool layers;            /* every operation of the UNet */
-    bool machine;           /* what the machine can do at most: multiply-adds, reading from memory;
-                               in the JSON every operation as well */
-    int steps;              /* whole pictures of so many steps; 0: none, with cache the config's */
-    double eta;             /* of these; negative: the config's */
-    int cache;              /* above 1: also with ldm_job.cache, its error against without */
-    int seeds;              /* pictures; 0: 1, with cache 4 */
-    const char *shapes;     /* the kernels alone, on this file of shapes (bench/shapes); the rest is
-                               left out but for batch, threads, machine, and no model is opened */
-    double process_start;   /* CLOCK_MONOTONIC seconds at the start of main */
-} ldm_bench_options;
+/* Rows: ldm_setting_at(LDM_SETTINGS_BENCH, i): "rounds" (eps evaluations that are timed), "batch",
+ * "layers" (every operation of the UNet), "machine" (what the machine can do at most; in the JSON
+ * every operation as well), "steps" (whole pictures of so many steps; not set: none, with cache the
+ * config's), "eta" and "cache" (of these; cache: also with it, and its error against without),
+ * "seeds" (pictures; not set: 1, with cache 4), "shapes" (the kernels alone, on this file of
+ * shapes; the rest is left out but for batch, threads, machine, and no model is opened), "shape",
+ * "threads", "process_start". */
+typedef struct ldm_bench_options ldm_bench_options;
 
-/* Opens the model itself, so that readiness is measured from the start of the process. *text:
- * tables for a terminal; *json: one object of ready_s, load_s, first_eps_s, eps_s, eps_min_s,
- * decode_s, encode_s (null where the checkpoint has no encoder), peak_rss_bytes (up to the
- * decodes), weight_bytes, threads, isa, cpu, precision, and where asked for "layers", "machine",
- * "generation", "cache", "shapes". Either may be NULL; ldm_release both. */
+LDM_API ldm_status ldm_bench_options_create(ldm_bench_options **out, ldm_error *err);
+LDM_API void ldm_bench_options_free(ldm_bench_options *opt); /* NULL is fine */
+/* As ldm_job_set and its like. */
+LDM_API ldm_status ldm_bench_options_set(ldm_bench_options *opt, const char *key, const char *text,
+                                         ldm_error *err);
+LDM_API ldm_status ldm_bench_options_set_int(ldm_bench_options *opt, const char *key, int value,
+                                             ldm_error *err);
+LDM_API ldm_status ldm_bench_options_set_real(ldm_bench_options *opt, const char *key, double value,
+                                              ldm_error *err);
+LDM_API ldm_status ldm_bench_options_set_bool(ldm_bench_options *opt, const char *key, bool value,
+                                              ldm_error *err);
+LDM_API bool ldm_bench_options_is_set(const ldm_bench_options *opt, const char *key);
+
+/* bopt NULL: the defaults. Opens the model itself, so that readiness is measured from the start of
+ * the process. *text: tables for a terminal; *json: one object of ready_s, load_s, first_eps_s,
+ * eps_s, eps_min_s, decode_s, encode_s (null where the checkpoint has no encoder), peak_rss_bytes
+ * (up to the decodes), weight_bytes, threads, isa, cpu, precision, and where asked for "layers",
+ * "machine", "generation", "cache", "shapes". Either may be NULL; ldm_release both. */
 LDM_API ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *bopt,
                              char **text, char **json, ldm_error *err);
 

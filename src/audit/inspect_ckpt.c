@@ -256,10 +256,10 @@ static json_t *tensors_json(page *p)
         const ldm_tensor_info *t = ldm_ckpt_at(p->ck, i);
         json_t *o = json_object();
 
-        ldm_audit_json_set(&p->j, o, "name", ldm_audit_json_text(t->name));
-        ldm_audit_json_set(&p->j, o, "dtype", ldm_audit_json_text(ldm_dtype_name(t->dtype)));
+        ldm_audit_json_set(&p->j, o, "name", ldm_json_text(t->name));
+        ldm_audit_json_set(&p->j, o, "dtype", ldm_json_text(ldm_dtype_name(t->dtype)));
         ldm_audit_json_set(&p->j, o, "shape", ldm_audit_json_shape_info(t));
-        ldm_audit_json_set(&p->j, o, "storage", ldm_audit_json_text(t->storage));
+        ldm_audit_json_set(&p->j, o, "storage", ldm_json_text(t->storage));
         ldm_audit_json_set(&p->j, o, "offset", integer(offset_of(t)));
         ldm_audit_json_set(&p->j, o, "contiguous", json_boolean(t->contiguous));
         ldm_audit_json_add(&p->j, all, o);
@@ -273,7 +273,7 @@ static json_t *keys_json(page *p)
     size_t i;
 
     for (i = 0; i < ldm_ckpt_count(p->ck); i++)
-        ldm_audit_json_add(&p->j, all, ldm_audit_json_text(ldm_ckpt_at(p->ck, i)->name));
+        ldm_audit_json_add(&p->j, all, ldm_json_text(ldm_ckpt_at(p->ck, i)->name));
     return all;
 }
 
@@ -284,21 +284,21 @@ static void extras_json(page *p, json_t *root)
 
     for (i = 0; i < ldm_ckpt_meta_count(p->ck); i++) {
         o = json_object();
-        ldm_audit_json_set(&p->j, o, "path", ldm_audit_json_text(ldm_ckpt_meta_path(p->ck, i)));
-        ldm_audit_json_set(&p->j, o, "value", ldm_audit_json_text(ldm_ckpt_meta_value(p->ck, i)));
+        ldm_audit_json_set(&p->j, o, "path", ldm_json_text(ldm_ckpt_meta_path(p->ck, i)));
+        ldm_audit_json_set(&p->j, o, "value", ldm_json_text(ldm_ckpt_meta_value(p->ck, i)));
         ldm_audit_json_add(&p->j, meta, o);
     }
     for (i = 0; i < ldm_ckpt_global_count(p->ck); i++) {
         ldm_ckpt_global g = ldm_ckpt_global_at(p->ck, i);
 
         o = json_object();
-        ldm_audit_json_set(&p->j, o, "name", ldm_audit_json_text(g.name));
+        ldm_audit_json_set(&p->j, o, "name", ldm_json_text(g.name));
         ldm_audit_json_set(&p->j, o, "offset", integer(g.offset));
         ldm_audit_json_set(&p->j, o, "known", json_boolean(g.known));
         ldm_audit_json_add(&p->j, names, o);
     }
     for (i = 0; i < ldm_ckpt_warning_count(p->ck); i++)
-        ldm_audit_json_add(&p->j, warn, ldm_audit_json_text(ldm_ckpt_warning(p->ck, i)));
+        ldm_audit_json_add(&p->j, warn, ldm_json_text(ldm_ckpt_warning(p->ck, i)));
     ldm_audit_json_set(&p->j, root, "metadata", meta);
     ldm_audit_json_set(&p->j, root, "globals", names);
     ldm_audit_json_set(&p->j, root, "warnings", warn);
@@ -316,12 +316,11 @@ static json_t *json(page *p)
         set_tally(p, kinds, ldm_audit_key_kind_label((ldm_key_kind)i), &p->kind[i]);
     for (i = 0; i < LDM_DTYPE_COUNT; i++)
         set_tally(p, dtypes, ldm_dtype_name((ldm_dtype)i), &p->dtype[i]);
-    ldm_audit_json_set(&p->j, root, "kind", ldm_audit_json_text("checkpoint"));
-    ldm_audit_json_set(&p->j, root, "path", ldm_audit_json_text(ldm_ckpt_path(p->ck)));
-    ldm_audit_json_set(&p->j, root, "format", ldm_audit_json_text(ldm_ckpt_format(p->ck)));
+    ldm_audit_json_set(&p->j, root, "kind", ldm_json_text("checkpoint"));
+    ldm_audit_json_set(&p->j, root, "path", ldm_json_text(ldm_ckpt_path(p->ck)));
+    ldm_audit_json_set(&p->j, root, "format", ldm_json_text(ldm_ckpt_format(p->ck)));
     ldm_audit_json_set(&p->j, root, "bytes", integer(ldm_ckpt_file_bytes(p->ck)));
-    ldm_audit_json_set(&p->j, root, "state_dict",
-                       ldm_audit_json_text(ldm_ckpt_state_dict_path(p->ck)));
+    ldm_audit_json_set(&p->j, root, "state_dict", ldm_json_text(ldm_ckpt_state_dict_path(p->ck)));
     ldm_audit_json_set(&p->j, root, "tensor_count", integer(p->total.tensors));
     ldm_audit_json_set(&p->j, root, "elements", integer(p->total.elements));
     ldm_audit_json_set(&p->j, root, "components", groups);

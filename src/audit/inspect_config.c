@@ -29,7 +29,7 @@ static ldm_status keys(page *p, ldm_error *err)
     if (p->r->json) {
         all = json_array();
         for (i = 0; i < p->s->tensor_count; i++)
-            ldm_audit_json_add(&p->j, all, ldm_audit_json_text(p->s->tensors[i].name));
+            ldm_audit_json_add(&p->j, all, ldm_json_text(p->s->tensors[i].name));
         return ldm_audit_json_write(&p->j, all, p->out, err);
     }
     for (i = 0; i < p->s->tensor_count; i++)
@@ -289,7 +289,7 @@ static json_t *typed(const char *value)
 {
     json_t *v = json_loads(value, JSON_DECODE_ANY, NULL); /* numbers, lists, true, null */
 
-    return v ? v : ldm_audit_json_text(value);
+    return v ? v : ldm_json_text(value);
 }
 
 static json_t *settings_json(page *p)
@@ -302,10 +302,10 @@ static json_t *settings_json(page *p)
         json_t *o = json_object();
 
         ldm_audit_json_set(&p->j, o, "value", typed(k->value));
-        ldm_audit_json_set(&p->j, o, "origin", ldm_audit_json_text(origin(p, k->origin)));
-        ldm_audit_json_set(&p->j, o, "effect", ldm_audit_json_text(effect_word(k->effect)));
+        ldm_audit_json_set(&p->j, o, "origin", ldm_json_text(origin(p, k->origin)));
+        ldm_audit_json_set(&p->j, o, "effect", ldm_json_text(effect_word(k->effect)));
         if (k->reason)
-            ldm_audit_json_set(&p->j, o, "reason", ldm_audit_json_text(k->reason));
+            ldm_audit_json_set(&p->j, o, "reason", ldm_json_text(k->reason));
         ldm_audit_json_set(&p->j, all, k->path, o);
     }
     return all;
@@ -320,7 +320,7 @@ static json_t *model_json(page *p)
 
     for (i = 0; i < TARGET_COUNT; i++)
         ldm_audit_json_set(&p->j, targets, target_paths[i],
-                           ldm_audit_json_text(target(p, target_paths[i])));
+                           ldm_json_text(target(p, target_paths[i])));
     for (i = 0; i < LDM_COMPONENT_COUNT; i++) {
         o = json_object();
         ldm_audit_json_set(&p->j, o, "tensors", json_integer((json_int_t)t.component[i].tensors));
@@ -331,12 +331,12 @@ static json_t *model_json(page *p)
         const ldm_unknown_key *u = &p->s->unknown[i];
 
         o = json_object();
-        ldm_audit_json_set(&p->j, o, "key", ldm_audit_json_text(u->path));
-        ldm_audit_json_set(&p->j, o, "origin", ldm_audit_json_text(origin(p, u->origin)));
-        ldm_audit_json_set(&p->j, o, "suggestion", ldm_audit_json_text(u->suggestion));
+        ldm_audit_json_set(&p->j, o, "key", ldm_json_text(u->path));
+        ldm_audit_json_set(&p->j, o, "origin", ldm_json_text(origin(p, u->origin)));
+        ldm_audit_json_set(&p->j, o, "suggestion", ldm_json_text(u->suggestion));
         ldm_audit_json_add(&p->j, unknown, o);
     }
-    ldm_audit_json_set(&p->j, root, "kind", ldm_audit_json_text("latent diffusion"));
+    ldm_audit_json_set(&p->j, root, "kind", ldm_json_text("latent diffusion"));
     ldm_audit_json_set(&p->j, root, "targets", targets);
     ldm_audit_json_set(&p->j, root, "model_keys", json_integer(p->s->tensor_count));
     ldm_audit_json_set(&p->j, root, "parameters", json_integer((json_int_t)t.parameters));
@@ -354,9 +354,8 @@ static json_t *no_model_json(page *p)
     size_t i;
 
     for (i = 0; i < ldm_value_count(root); i++)
-        ldm_audit_json_add(&p->j, sections,
-                           ldm_audit_json_text(ldm_value_key(ldm_value_at(root, i))));
-    ldm_audit_json_set(&p->j, o, "kind", ldm_audit_json_text("no model"));
+        ldm_audit_json_add(&p->j, sections, ldm_json_text(ldm_value_key(ldm_value_at(root, i))));
+    ldm_audit_json_set(&p->j, o, "kind", ldm_json_text("no model"));
     ldm_audit_json_set(&p->j, o, "sections", sections);
     return o;
 }

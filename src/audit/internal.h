@@ -6,6 +6,7 @@
 
 #include "audit/audit.h"
 #include "base/arena.h"
+#include "base/json_text.h"
 
 /* ---- names (keys.c) ----------------------------------------------------------------------------
  */
@@ -247,9 +248,6 @@ typedef struct ldm_json {
 } ldm_json;
 void ldm_audit_json_set(ldm_json *j, json_t *object, const char *key, json_t *value);
 void ldm_audit_json_add(ldm_json *j, json_t *array, json_t *value);
-json_t *
-ldm_audit_json_text(const char *s);    /* NULL gives null; bytes that are not UTF-8 become '?' */
-json_t *ldm_audit_json_real(double v); /* null for what JSON cannot say */
 json_t *ldm_audit_json_shape_spec(const ldm_tensor_decl *t);
 json_t *ldm_audit_json_shape_info(const ldm_tensor_info *t);
 /* Writes and releases root. */

@@ -1,9 +1,5 @@
 /* jansson with one flag for all failures, and the shapes of tensors as JSON. */
-#include <math.h>
-#include <string.h>
-
 #include "audit/internal.h"
-#include "base/alloc.h"
 
 void ldm_audit_json_set(ldm_json *j, json_t *object, const char *key, json_t *value)
 {
@@ -15,33 +11,6 @@ void ldm_audit_json_add(ldm_json *j, json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value))
         j->failed = true;
-}
-
-json_t *ldm_audit_json_text(const char *s)
-{
-    json_t *v;
-    char *copy, *p;
-
-    if (!s)
-        return json_null();
-    v = json_string(s);
-    if (v)
-        return v;
-    copy = ldm_strdup(s);
-    if (!copy)
-        return NULL;
-    for (p = copy; *p; p++) {
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    }
-    v = json_string(copy);
-    ldm_free(copy);
-    return v;
-}
-
-json_t *ldm_audit_json_real(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
 }
 
 json_t *ldm_audit_json_shape_spec(const ldm_tensor_decl *t)
@@ -72,18 +41,12 @@ json_t *ldm_audit_json_shape_info(const ldm_tensor_info *t)
     return a;
 }
 
-static int append(const char *text, size_t size, void *out)
-{
-    ldm_str_append(out, text, size);
-    return ((ldm_str *)out)->failed ? -1 : 0;
-}
-
 ldm_status ldm_audit_json_write(ldm_json *j, json_t *root, ldm_str *out, ldm_error *err)
 {
     size_t flags = JSON_INDENT(1) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
     ldm_status st = LDM_OK;
 
-    if (j->failed || !root || json_dump_callback(root, append, out, flags))
+    if (j->failed || !root || !ldm_json_append(root, flags, out))
         st = ldm_error_nomem(err, 0, "the JSON report");
     else
         ldm_str_puts(out, "\n");

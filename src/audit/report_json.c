@@ -40,7 +40,7 @@ static json_t *components(page *p)
     for (g = 0; g < LDM_GROUP_COUNT; g++) {
         json_t *o = json_object();
 
-        ldm_audit_json_set(p->j, o, "status", ldm_audit_json_text(group_status(p, g)));
+        ldm_audit_json_set(p->j, o, "status", ldm_json_text(group_status(p, g)));
         ldm_audit_json_set(p->j, o, "model", tally(p, &s->model[g]));
         ldm_audit_json_set(p->j, o, "checkpoint", tally(p, &s->file[g]));
         ldm_audit_json_set(p->j, o, "matching", integer(s->matched[g].tensors));
@@ -75,21 +75,21 @@ static void lists(page *p, json_t *root)
     size_t i;
 
     for (i = 0; i < a->missing_count; i++) {
-        ldm_audit_json_add(p->j, missing, ldm_audit_json_text(a->missing[i]->name));
+        ldm_audit_json_add(p->j, missing, ldm_json_text(a->missing[i]->name));
         if (ldm_audit_run_uses(a, a->missing[i]))
-            ldm_audit_json_add(p->j, used, ldm_audit_json_text(a->missing[i]->name));
+            ldm_audit_json_add(p->j, used, ldm_json_text(a->missing[i]->name));
     }
     for (i = 0; i < a->unexpected_count; i++) {
-        ldm_audit_json_add(p->j, unexpected, ldm_audit_json_text(a->unexpected[i]->name));
+        ldm_audit_json_add(p->j, unexpected, ldm_json_text(a->unexpected[i]->name));
         if (!ldm_audit_unexpected_reason(a->unexpected[i]->name))
-            ldm_audit_json_add(p->j, odd, ldm_audit_json_text(a->unexpected[i]->name));
+            ldm_audit_json_add(p->j, odd, ldm_json_text(a->unexpected[i]->name));
     }
     for (i = 0; i < a->mismatched_count; i++) {
         const ldm_shape_mismatch *m = &a->mismatched[i];
         json_t *o = json_object();
 
-        ldm_audit_json_add(p->j, shape, ldm_audit_json_text(m->expected->name));
-        ldm_audit_json_set(p->j, o, "name", ldm_audit_json_text(m->expected->name));
+        ldm_audit_json_add(p->j, shape, ldm_json_text(m->expected->name));
+        ldm_audit_json_set(p->j, o, "name", ldm_json_text(m->expected->name));
         ldm_audit_json_set(p->j, o, "expected", ldm_audit_json_shape_spec(m->expected));
         ldm_audit_json_set(p->j, o, "found", ldm_audit_json_shape_info(m->found));
         ldm_audit_json_set(p->j, o, "used_by_run",
@@ -114,11 +114,11 @@ static json_t *row_value(const ldm_row *r)
     case LDM_TYPE_INT:
         return json_integer((json_int_t)r->number);
     case LDM_TYPE_REAL:
-        return ldm_audit_json_real(r->number);
+        return ldm_json_real(r->number);
     case LDM_TYPE_TEXT:
         break;
     }
-    return ldm_audit_json_text(r->text);
+    return ldm_json_text(r->text);
 }
 
 static json_t *settings(page *p)
@@ -131,9 +131,9 @@ static json_t *settings(page *p)
 
         o = json_object();
         ldm_audit_json_set(p->j, o, "value", row_value(r));
-        ldm_audit_json_set(p->j, o, "origin", ldm_audit_json_text(r->origin));
+        ldm_audit_json_set(p->j, o, "origin", ldm_json_text(r->origin));
         if (r->note)
-            ldm_audit_json_set(p->j, o, "note", ldm_audit_json_text(r->note));
+            ldm_audit_json_set(p->j, o, "note", ldm_json_text(r->note));
         ldm_audit_json_set(p->j, all, r->name, o);
     }
     for (i = 0; i < p->f->head_count; i++) {
@@ -148,7 +148,7 @@ static json_t *settings(page *p)
     }
     o = json_object();
     ldm_audit_json_set(p->j, o, "value", blocks);
-    ldm_audit_json_set(p->j, o, "origin", ldm_audit_json_text(p->f->heads_origin));
+    ldm_audit_json_set(p->j, o, "origin", ldm_json_text(p->f->heads_origin));
     ldm_audit_json_set(p->j, all, "attention_heads", o);
     return all;
 }
@@ -162,14 +162,13 @@ static json_t *config_keys(page *p)
         const ldm_config_key *k = &p->f->keys[i];
         json_t *o = json_object();
 
-        ldm_audit_json_set(p->j, o, "key", ldm_audit_json_text(k->path));
-        ldm_audit_json_set(p->j, o, "file", ldm_audit_json_text(k->origin.source));
+        ldm_audit_json_set(p->j, o, "key", ldm_json_text(k->path));
+        ldm_audit_json_set(p->j, o, "file", ldm_json_text(k->origin.source));
         ldm_audit_json_set(p->j, o, "line", json_integer(k->origin.line));
-        ldm_audit_json_set(p->j, o, "status",
-                           ldm_audit_json_text(ldm_audit_key_status_text(k->status)));
-        ldm_audit_json_set(p->j, o, "reason", ldm_audit_json_text(k->reason));
+        ldm_audit_json_set(p->j, o, "status", ldm_json_text(ldm_audit_key_status_text(k->status)));
+        ldm_audit_json_set(p->j, o, "reason", ldm_json_text(k->reason));
         if (k->suggestion)
-            ldm_audit_json_set(p->j, o, "suggestion", ldm_audit_json_text(k->suggestion));
+            ldm_audit_json_set(p->j, o, "suggestion", ldm_json_text(k->suggestion));
         ldm_audit_json_add(p->j, all, o);
     }
     return all;
@@ -189,13 +188,13 @@ static json_t *critical(page *p)
         if (n < 0 && !have)
             continue;
         o = json_object();
-        ldm_audit_json_set(p->j, o, "name", ldm_audit_json_text(name));
+        ldm_audit_json_set(p->j, o, "name", ldm_json_text(name));
         ldm_audit_json_set(p->j, o, "expected",
                            n < 0 ? json_null()
                                  : ldm_audit_json_shape_spec(&p->a->network->tensors[n]));
         ldm_audit_json_set(p->j, o, "found", have ? ldm_audit_json_shape_info(have) : json_null());
         ldm_audit_json_set(p->j, o, "dtype",
-                           have ? ldm_audit_json_text(ldm_dtype_name(have->dtype)) : json_null());
+                           have ? ldm_json_text(ldm_dtype_name(have->dtype)) : json_null());
         ldm_audit_json_add(p->j, all, o);
     }
     return all;
@@ -210,10 +209,10 @@ static json_t *causes(page *p)
         const ldm_cause *c = &p->f->causes[i];
         json_t *o = json_object();
 
-        ldm_audit_json_set(p->j, o, "id", ldm_audit_json_text(c->id));
-        ldm_audit_json_set(p->j, o, "finding", ldm_audit_json_text(c->finding));
-        ldm_audit_json_set(p->j, o, "remedy", ldm_audit_json_text(c->remedy));
-        ldm_audit_json_set(p->j, o, "set", ldm_audit_json_text(c->set));
+        ldm_audit_json_set(p->j, o, "id", ldm_json_text(c->id));
+        ldm_audit_json_set(p->j, o, "finding", ldm_json_text(c->finding));
+        ldm_audit_json_set(p->j, o, "remedy", ldm_json_text(c->remedy));
+        ldm_audit_json_set(p->j, o, "set", ldm_json_text(c->set));
         ldm_audit_json_add(p->j, all, o);
     }
     return all;
@@ -225,7 +224,7 @@ static json_t *notes(page *p)
     size_t i;
 
     for (i = 0; i < p->f->note_count; i++)
-        ldm_audit_json_add(p->j, all, ldm_audit_json_text(p->f->notes[i].text));
+        ldm_audit_json_add(p->j, all, ldm_json_text(p->f->notes[i].text));
     return all;
 }
 
@@ -238,14 +237,14 @@ static json_t *values(page *p)
         const ldm_bad_values *b = &p->f->bad[i];
         json_t *t = json_object();
 
-        ldm_audit_json_set(p->j, t, "name", ldm_audit_json_text(b->tensor->name));
+        ldm_audit_json_set(p->j, t, "name", ldm_json_text(b->tensor->name));
         ldm_audit_json_set(p->j, t, "nan", integer(b->nan));
         ldm_audit_json_set(p->j, t, "inf", integer(b->inf));
         ldm_audit_json_add(p->j, bad, t);
     }
     ldm_audit_json_set(p->j, o, "finite", json_boolean(p->f->bad_count == 0));
     ldm_audit_json_set(p->j, o, "bad", bad);
-    ldm_audit_json_set(p->j, o, "codebook_std", ldm_audit_json_real(p->f->codebook_std));
+    ldm_audit_json_set(p->j, o, "codebook_std", ldm_json_real(p->f->codebook_std));
     return o;
 }
 
@@ -254,10 +253,10 @@ static json_t *checkpoint(page *p)
     const ldm_ckpt *ck = p->a->ckpt;
     json_t *o = json_object();
 
-    ldm_audit_json_set(p->j, o, "path", ldm_audit_json_text(ldm_ckpt_path(ck)));
-    ldm_audit_json_set(p->j, o, "format", ldm_audit_json_text(ldm_ckpt_format(ck)));
+    ldm_audit_json_set(p->j, o, "path", ldm_json_text(ldm_ckpt_path(ck)));
+    ldm_audit_json_set(p->j, o, "format", ldm_json_text(ldm_ckpt_format(ck)));
     ldm_audit_json_set(p->j, o, "bytes", integer(ldm_ckpt_file_bytes(ck)));
-    ldm_audit_json_set(p->j, o, "state_dict", ldm_audit_json_text(ldm_ckpt_state_dict_path(ck)));
+    ldm_audit_json_set(p->j, o, "state_dict", ldm_json_text(ldm_ckpt_state_dict_path(ck)));
     return o;
 }
 
@@ -269,19 +268,18 @@ static json_t *build(page *p)
     size_t i;
 
     for (i = 0; i < p->f->source_count; i++)
-        ldm_audit_json_add(p->j, sources, ldm_audit_json_text(p->f->sources[i]));
+        ldm_audit_json_add(p->j, sources, ldm_json_text(p->f->sources[i]));
     ldm_audit_json_set(p->j, root, "fits", json_boolean(a->fits));
-    ldm_audit_json_set(p->j, root, "verdict", ldm_audit_json_text(p->f->verdict));
-    ldm_audit_json_set(p->j, root, "next_step", ldm_audit_json_text(p->f->next_step));
+    ldm_audit_json_set(p->j, root, "verdict", ldm_json_text(p->f->verdict));
+    ldm_audit_json_set(p->j, root, "next_step", ldm_json_text(p->f->next_step));
     ldm_audit_json_set(p->j, root, "checkpoint", checkpoint(p));
     ldm_audit_json_set(p->j, root, "config", sources);
     ldm_audit_json_set(p->j, root, "model_keys", integer(a->model_keys));
     ldm_audit_json_set(p->j, root, "checkpoint_keys", integer(a->checkpoint_keys));
     ldm_audit_json_set(p->j, root, "matching", integer(a->matching));
-    ldm_audit_json_set(p->j, root, "matching_percent",
-                       ldm_audit_json_real(a->model_keys
-                                               ? 100.0 * (double)a->matching / (double)a->model_keys
-                                               : 0));
+    ldm_audit_json_set(
+        p->j, root, "matching_percent",
+        ldm_json_real(a->model_keys ? 100.0 * (double)a->matching / (double)a->model_keys : 0));
     ldm_audit_json_set(p->j, root, "run_missing", integer(a->run_missing));
     ldm_audit_json_set(p->j, root, "initialised", integer(a->initialised));
     ldm_audit_json_set(p->j, root, "run_shape_mismatch", integer(a->run_mismatched));

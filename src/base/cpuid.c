@@ -104,6 +104,5 @@ ldm_status ldm_cpu_cap(ldm_cpu *cpu, const char *cap, ldm_error *err)
             return LDM_OK;
         }
     }
-    return ldm_error_set(err, LDM_ERR_USAGE, "LDM_MAX_ISA is \"%s\", expected c, avx2 or avx512",
-                         cap);
+    return ldm_error_set(err, LDM_ERR_USAGE, "max_isa is \"%s\", expected c, avx2 or avx512", cap);
 }

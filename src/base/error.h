@@ -21,4 +21,12 @@ ldm_status ldm_error_wrap(ldm_error *err, ldm_status st, const char *fmt, ...) L
 /* "out of memory (N bytes for what)". */
 ldm_status ldm_error_nomem(ldm_error *err, uint64_t bytes, const char *what);
 
+/* For a public call: a pointer that must not be NULL. Returns from the caller with a message that
+ * names the argument. */
+#define LDM_REQUIRE(pointer, name, err)                                                            \
+    do {                                                                                           \
+        if (!(pointer))                                                                            \
+            return ldm_error_set(err, LDM_ERR_USAGE, "%s is NULL", name);                          \
+    } while (0)
+
 #endif

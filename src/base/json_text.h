@@ -1,4 +1,4 @@
-/* Inside the room: JSON as text. */
+/* JSON: as text, and of values that it has no form for. */
 #ifndef LDM_BASE_JSON_TEXT_H
 #define LDM_BASE_JSON_TEXT_H
 
@@ -9,5 +9,15 @@
 /* Appends root (NULL is a failure) with jansson's flags. False when out of memory: json_dumps would
  * lose a key, and say nothing, where its buffer cannot grow. */
 bool ldm_json_append(const json_t *root, size_t flags, ldm_str *out);
+
+/* A JSON string of bytes that need not be UTF-8 (file names): where they are not, every byte above
+ * 127 becomes '?'. null for NULL. NULL when out of memory. */
+json_t *ldm_json_text(const char *text);
+
+/* A JSON integer, or its decimal text where JSON's 64 signed bits cannot hold it. */
+json_t *ldm_json_u64(uint64_t v);
+
+/* A JSON number, or null for NaN and infinity, which JSON has no way to write. */
+json_t *ldm_json_real(double v);
 
 #endif

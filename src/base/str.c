@@ -94,26 +94,31 @@ char *ldm_format_bytes(uint64_t n, char *buf)
 size_t ldm_edit_distance(const char *a, const char *b, size_t limit)
 {
     enum { MAX = 96 };
-    size_t la = strlen(a), lb = strlen(b), row[MAX + 1], i, j;
+    size_t la = strlen(a), lb = strlen(b), rows[3][MAX + 1], i, j;
+    size_t *two = rows[0], *one = rows[1], *cur = rows[2], *t; /* of i - 2, i - 1, i */
 
     if (la > MAX || lb > MAX || (la > lb ? la - lb : lb - la) > limit)
         return limit + 1;
     for (j = 0; j <= lb; j++)
-        row[j] = j;
+        one[j] = j;
     for (i = 1; i <= la; i++) {
-        size_t diag = row[0];
-
-        row[0] = i;
+        cur[0] = i;
         for (j = 1; j <= lb; j++) {
-            size_t best = diag + (a[i - 1] != b[j - 1]);
+            size_t best = one[j - 1] + (a[i - 1] != b[j - 1]);
 
-            diag = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
+            if (one[j] + 1 < best)
+                best = one[j] + 1;
+            if (cur[j - 1] + 1 < best)
+                best = cur[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                two[j - 2] + 1 < best)
+                best = two[j - 2] + 1;
+            cur[j] = best;
         }
+        t = two;
+        two = one;
+        one = cur;
+        cur = t;
     }
-    return row[lb] > limit ? limit + 1 : row[lb];
+    return one[lb] > limit ? limit + 1 : one[lb];
 }

@@ -32,7 +32,8 @@ char *ldm_format_count(uint64_t n, char *buf);
 /* Bytes for people: "1.32 GB" (powers of 1000, as files are sold); buf holds at least 16 bytes. */
 char *ldm_format_bytes(uint64_t n, char *buf);
 
-/* Edit distance, for "did you mean": at most `limit`, limit + 1 for anything farther. */
+/* Edits (insert, delete, replace, swap neighbours), for "did you mean": at most `limit`, limit + 1
+ * for anything farther. */
 size_t ldm_edit_distance(const char *a, const char *b, size_t limit);
 
 #endif

@@ -52,7 +52,8 @@ void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 /* The same as a usage error; returns LDM_EXIT_USAGE. */
 int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 
-/* Says why a library call failed and returns the exit code that belongs to its status. */
+/* Says why a library call failed, with the place in a text file where that is known and nothing
+ * before it ("config.yaml:39:15: ..."), and returns the exit code that belongs to its status. */
 int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err);
 int ldm_cli_nomem(const ldm_command *cmd);
 
@@ -68,16 +69,10 @@ int ldm_cli_print_json(const ldm_command *cmd, json_t *root);
 int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, char *report,
                    bool json);
 
-/* A JSON string of bytes that need not be UTF-8 (file names): what is not becomes '?'. */
-json_t *ldm_cli_json_text(const char *text);
+/* Prints {"error": what was said last} to stdout, for those who read JSON there. */
+void ldm_cli_json_failure(const ldm_command *cmd);
 
-/* A JSON integer, or its decimal text where JSON's 64 signed bits cannot hold it. */
-json_t *ldm_cli_json_u64(uint64_t v);
-
-/* A JSON number, or null for NaN and infinity, which JSON has no way to write. */
-json_t *ldm_cli_json_real(double v);
-
-/* Fresh "a" + "b"; free() it. NULL when out of memory. */
-char *ldm_cli_concat(const char *a, const char *b);
+/* Fresh text; free() it. NULL when out of memory. */
+char *ldm_cli_format(const char *fmt, ...) LDM_PRINTF(1, 2);
 
 #endif

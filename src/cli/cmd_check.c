@@ -6,12 +6,12 @@
 #include "cli/opts.h"
 
 typedef struct options {
-    ldm_model_opts model;
     bool all, json, values;
 } options;
 
 static const ldm_opt rows[] = {
-    LDM_ROWS_MODEL(options),
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
     {.type = LDM_OPT_HEADING, .name = "Report"},
     {.type = LDM_OPT_FLAG,
      .name = "all",
@@ -28,28 +28,41 @@ static const ldm_opt rows[] = {
      .help = "one JSON object instead of text"},
 };
 
+static int check(const ldm_command *cmd, const options *o, const ldm_model_options *model)
+{
+    unsigned how = (o->json ? LDM_REPORT_JSON : 0U) | (o->all ? LDM_REPORT_ALL : 0U) |
+                   (o->values ? LDM_REPORT_VALUES : 0U) |
+                   (isatty(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
+    char *report;
+    bool fits;
+    ldm_error err;
+    ldm_status st;
+    int code;
+
+    ldm_model_name(model);
+    st = ldm_check(model, how, &report, &fits, &err);
+    if (report) {
+        code = ldm_cli_report(cmd, st, &err, report, o->json);
+    } else {
+        code = ldm_model_fail(cmd, model, st, &err);
+        if (o->json)
+            ldm_cli_json_failure(cmd);
+    }
+    return !code && !fits ? LDM_EXIT_MISMATCH : code;
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     options o = {0};
-    ldm_model_options mo;
-    ldm_report_options ro = {0};
-    ldm_status st;
-    ldm_error err;
-    char *report;
-    bool fits;
-    int code;
+    ldm_targets targets = {0};
+    ldm_parse parse;
+    int args, code = ldm_model_begin(cli, cmd, &targets);
 
-    if (!ldm_model_opts_begin(cli, cmd, argc, argv, &o, &o.model, &mo, &code))
-        return code;
-    ro.json = o.json;
-    ro.all = o.all;
-    ro.values = o.values;
-    ro.colour = isatty(STDOUT_FILENO);
-    st = ldm_check(&mo, &ro, &report, &fits, &err);
-    code = ldm_cli_report(cmd, st, &err, report, o.json);
-    if (!code && !fits)
-        code = LDM_EXIT_MISMATCH;
-    ldm_model_opts_free(&o.model);
+    if (!code) {
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
+        code = parse ? ldm_parse_exit(parse) : check(cmd, &o, targets.model);
+    }
+    ldm_targets_free(&targets);
     return code;
 }
 

@@ -5,15 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "cli/cli.h"
 #include "cli/opts.h"
 
 typedef struct options {
-    ldm_model_opts model;
-    const char *part, *in, *context, *noise, *out, *dump;
-    double t;
-    uint64_t seed;
-    bool quantize, mean, sample, json;
+    const char *part, *in, *context, *noise, *out;
+    bool json;
 } options;
 
 static const ldm_opt rows[] = {
@@ -29,61 +27,31 @@ static const ldm_opt rows[] = {
      .arg = "FILE.npy",
      .field = offsetof(options, in),
      .help = "the input, [N,C,H,W]"},
-    {.type = LDM_OPT_REAL,
-     .name = "t",
-     .arg = "T",
-     .min = 0,
-     .max = 1e6,
-     .field = offsetof(options, t),
-     .help = "timestep, for unet (0 to 999 in training)"},
     {.type = LDM_OPT_TEXT,
      .name = "context",
      .arg = "FILE.npy",
      .field = offsetof(options, context),
      .help = "conditioning passed to unet, as CompVis would pass it"},
-    {.type = LDM_OPT_UNFLAG,
-     .name = "no-quantize",
-     .field = offsetof(options, quantize),
-     .help = "decode: without the codebook"},
-    {.type = LDM_OPT_FLAG,
-     .name = "mean",
-     .field = offsetof(options, mean),
-     .help = "encode with a KL first stage: the latent at the mean,\nwith the scale factor, not "
-             "the moments"},
-    {.type = LDM_OPT_FLAG,
-     .name = "sample",
-     .field = offsetof(options, sample),
-     .help =
-         "encode with a KL first stage: a sampled latent, with the\nscale factor, not the moments"},
     {.type = LDM_OPT_TEXT,
      .name = "noise",
      .arg = "FILE.npy",
      .field = offsetof(options, noise),
-     .help = "the sample's noise, [N,C,H,W] (implies --sample)"},
-    {.type = LDM_OPT_U64,
-     .name = "seed",
-     .arg = "N",
-     .field = offsetof(options, seed),
-     .help = "of the sample's noise: sample i has seed N + i; default 42"},
+     .help = "noise of --sample, [N,C,H,W] (implies it)"},
     {.type = LDM_OPT_TEXT,
      .letter = 'o',
      .name = "out",
      .arg = "FILE.npy",
      .field = offsetof(options, out),
      .help = "the output; float32, indices int64"},
-    {.type = LDM_OPT_TEXT,
-     .name = "dump",
-     .arg = "DIR",
-     .field = offsetof(options, dump),
-     .help = "write every block's output there as .npy"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_EVAL, .name = "Evaluation"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(options, json),
      .help = "a JSON object about the output instead of text"},
-    LDM_ROW_THREADS(options),
-    LDM_ROW_MAX_MEMORY(options),
-    LDM_ROWS_MODEL(options),
-    LDM_ROW_PRECISION(options),
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_HEADING, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
 };
 
 static const struct {
@@ -131,7 +99,7 @@ static summary summarize(const ldm_array *a)
     return s;
 }
 
-static int report(const ldm_command *cmd, const options *o, const ldm_array *a)
+static int report(const ldm_command *cmd, const options *o, const char *dump, const ldm_array *a)
 {
     const char *type = strcmp(o->part, "indices") ? "float32" : "int64";
     summary s = summarize(a);
@@ -152,17 +120,17 @@ static int report(const ldm_command *cmd, const options *o, const ldm_array *a)
     root = json_object();
     shape = json_array();
     for (int i = 0; i < a->ndim; i++)
-        json_array_append_new(shape, ldm_cli_json_u64(a->shape[i]));
+        json_array_append_new(shape, ldm_json_u64(a->shape[i]));
     json_object_set_new(root, "part", json_string(o->part));
-    json_object_set_new(root, "out", o->out ? ldm_cli_json_text(o->out) : json_null());
-    json_object_set_new(root, "dump", o->dump ? ldm_cli_json_text(o->dump) : json_null());
+    json_object_set_new(root, "out", o->out ? ldm_json_text(o->out) : json_null());
+    json_object_set_new(root, "dump", dump ? ldm_json_text(dump) : json_null());
     json_object_set_new(root, "dtype", json_string(type));
     json_object_set_new(root, "shape", shape);
-    json_object_set_new(root, "mean", ldm_cli_json_real(s.mean));
-    json_object_set_new(root, "std", ldm_cli_json_real(s.std));
-    json_object_set_new(root, "min", ldm_cli_json_real(s.min));
-    json_object_set_new(root, "max", ldm_cli_json_real(s.max));
-    json_object_set_new(root, "not_finite", ldm_cli_json_u64(s.not_finite));
+    json_object_set_new(root, "mean", ldm_json_real(s.mean));
+    json_object_set_new(root, "std", ldm_json_real(s.std));
+    json_object_set_new(root, "min", ldm_json_real(s.min));
+    json_object_set_new(root, "max", ldm_json_real(s.max));
+    json_object_set_new(root, "not_finite", ldm_json_u64(s.not_finite));
     return ldm_cli_print_json(cmd, root);
 }
 
@@ -187,59 +155,59 @@ static ldm_status write_output(const options *o, ldm_part part, const ldm_array 
 }
 
 /* An option without effect is said to have none. */
-static void note_codebook(const ldm_command *cmd, const options *o, const ldm_model *model)
+static void note_codebook(const ldm_command *cmd, const ldm_eval_job *job, const ldm_model *model)
 {
-    ldm_model_info info;
-
-    ldm_model_get_info(model, &info);
-    if (!o->quantize && !info.codebook)
+    if (ldm_eval_job_is_set(job, "quantize") && !ldm_model_get_info(model)->codebook)
         ldm_cli_say(cmd, "note: --no-quantize has no effect: this model's first stage has no "
                          "codebook");
 }
 
-static int evaluate(const ldm_cli *cli, const ldm_command *cmd, const options *o)
+static ldm_part part_of(const char *name)
 {
-    ldm_eval_job job = {
-        .t = o->t, .quantize = o->quantize, .threads = o->model.threads, .dump_dir = o->dump};
+    size_t i = 0;
+
+    while (strcmp(parts[i].name, name))
+        i++; /* the row's choices are these names */
+    return parts[i].part;
+}
+
+static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets *targets)
+{
     ldm_array in = {0}, context = {0}, noise = {0}, out = {0};
     ldm_model *model = NULL;
-    ldm_status st = LDM_OK;
+    ldm_status st;
     ldm_error err;
     int code;
 
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (!strcmp(parts[i].name, o->part))
-            job.part = parts[i].part;
-    }
     st = ldm_array_read(o->in, &in, &err);
     if (!st && o->context)
         st = ldm_array_read(o->context, &context, &err);
     if (!st && o->noise)
         st = ldm_array_read(o->noise, &noise, &err);
+    if (!st)
+        st = ldm_eval_job_set_array(targets->eval, "in", &in, &err);
+    if (!st && o->context)
+        st = ldm_eval_job_set_array(targets->eval, "context", &context, &err);
+    if (!st && o->noise)
+        st = ldm_eval_job_set_array(targets->eval, "noise", &noise, &err);
     if (st) {
         code = ldm_cli_fail(cmd, st, &err);
         goto done;
     }
-    code = ldm_model_opts_open(&o->model, cli, cmd, &model);
+    code = ldm_model_open_said(cmd, targets->model, &model);
     if (code)
         goto done;
-    job.in = &in;
-    job.context = o->context ? &context : NULL;
-    job.encode = o->mean                 ? LDM_ENCODE_MEAN
-                 : o->sample || o->noise ? LDM_ENCODE_SAMPLE
-                                         : LDM_ENCODE_PLAIN;
-    job.noise = o->noise ? &noise : NULL;
-    job.seed = o->seed;
-    note_codebook(cmd, o, model);
-    st = ldm_eval(model, &job, &out, &err);
+    note_codebook(cmd, targets->eval, model);
+    st = ldm_eval(model, targets->eval, &out, &err);
     if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
         ldm_cli_say(cmd, "%s: %s", o->in, err.msg);
         code = LDM_EXIT_USAGE;
         goto done;
     }
     if (!st && o->out)
-        st = write_output(o, job.part, &out, &err);
-    code = st ? ldm_cli_fail(cmd, st, &err) : report(cmd, o, &out);
+        st = write_output(o, part_of(o->part), &out, &err);
+    code = st ? ldm_cli_fail(cmd, st, &err)
+              : report(cmd, o, ldm_eval_job_get_text(targets->eval, "dump"), &out);
 done:
     ldm_array_free(&out);
     ldm_array_free(&context);
@@ -249,37 +217,57 @@ done:
     return code;
 }
 
+/* What is asked of a posterior. */
+static int check_encode(const ldm_command *cmd, const options *o, const ldm_eval_job *job)
+{
+    const char *sample = ldm_eval_job_is_set(job, "sample") ? "sample" : o->noise ? "noise" : NULL;
+    bool mean = ldm_eval_job_is_set(job, "mean");
+
+    if (strcmp(o->part, "encode") && (mean || sample))
+        return ldm_cli_usage(cmd, "--%s belongs to --part encode", mean ? "mean" : sample);
+    if (mean && sample)
+        return ldm_cli_usage(cmd, "--mean and --%s exclude each other", sample);
+    return LDM_EXIT_OK;
+}
+
+static int check(const ldm_command *cmd, const options *o, const ldm_eval_job *job)
+{
+    bool unet = o->part && !strcmp(o->part, "unet");
+
+    if (!o->part)
+        return ldm_cli_usage(cmd, "--part is missing: unet, encode, decode, quantize or indices");
+    if (!o->in)
+        return ldm_cli_usage(cmd, "--in is missing: the input array, a .npy file");
+    if (!o->out && !ldm_eval_job_is_set(job, "dump"))
+        return ldm_cli_usage(cmd, "--out is missing: where to write the result (or --dump DIR)");
+    if (unet && !ldm_eval_job_is_set(job, "t"))
+        return ldm_cli_usage(cmd, "--t is missing: the timestep for the UNet");
+    if (!unet && o->context)
+        return ldm_cli_usage(cmd, "--context belongs to --part unet; %s takes none", o->part);
+    return check_encode(cmd, o, job);
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
-    options o = {.t = -1, .quantize = true, .seed = 42};
-    ldm_parse parse;
-    int args, code;
+    options o = {0};
+    ldm_targets targets = {0};
+    ldm_error err;
+    ldm_status st;
+    ldm_parse parse = LDM_PARSE_OK;
+    int args, code = ldm_model_begin(cli, cmd, &targets);
 
-    ldm_model_opts_init(&o.model);
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    if (parse)
-        code = ldm_parse_exit(parse);
-    else if (!o.part)
-        code = ldm_cli_usage(cmd, "--part is missing: unet, encode, decode, quantize or indices");
-    else if (!o.in)
-        code = ldm_cli_usage(cmd, "--in is missing: the input array, a .npy file");
-    else if (!o.out && !o.dump)
-        code = ldm_cli_usage(cmd, "--out is missing: where to write the result (or --dump DIR)");
-    else if (!strcmp(o.part, "unet") && o.t < 0)
-        code = ldm_cli_usage(cmd, "--t is missing: the timestep for the UNet");
-    else if (strcmp(o.part, "unet") && o.context)
-        code = ldm_cli_usage(cmd, "--context belongs to --part unet; %s takes none", o.part);
-    else if (strcmp(o.part, "encode") && (o.mean || o.sample || o.noise))
-        code = ldm_cli_usage(cmd, "--%s belongs to --part encode",
-                             o.mean     ? "mean"
-                             : o.sample ? "sample"
-                                        : "noise");
-    else if (o.mean && (o.sample || o.noise))
-        code =
-            ldm_cli_usage(cmd, "--mean and --%s exclude each other", o.sample ? "sample" : "noise");
-    else
-        code = evaluate(cli, cmd, &o);
-    ldm_model_opts_free(&o.model);
+    st = code ? LDM_OK : ldm_eval_job_create(LDM_PART_UNET, &targets.eval, &err);
+    if (st)
+        code = ldm_cli_fail(cmd, st, &err);
+    if (!code) {
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
+        code = parse ? ldm_parse_exit(parse) : check(cmd, &o, targets.eval);
+    }
+    if (!code && !parse) {
+        st = ldm_eval_job_set_part(targets.eval, part_of(o.part), &err);
+        code = st ? ldm_cli_fail(cmd, st, &err) : evaluate(cmd, &o, &targets);
+    }
+    ldm_targets_free(&targets);
     return code;
 }
 

@@ -32,7 +32,7 @@ static const ldm_opt rows[] = {
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     options o = {0};
-    ldm_report_options ro = {0};
+    unsigned how;
     ldm_parse parse;
     ldm_status st;
     ldm_error err;
@@ -40,16 +40,14 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     int args;
 
     (void)cli;
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
+    parse = ldm_opts_parse(cmd, argc, argv, &o, &(ldm_targets){0}, &args);
     if (parse)
         return ldm_parse_exit(parse);
-    ro.json = o.json;
-    ro.shapes = o.shapes;
-    ro.keys = o.keys;
-    ro.all = o.all;
-    ro.colour = isatty(STDOUT_FILENO);
+    how = (o.json ? LDM_REPORT_JSON : 0U) | (o.shapes ? LDM_REPORT_SHAPES : 0U) |
+          (o.keys ? LDM_REPORT_KEYS : 0U) | (o.all ? LDM_REPORT_ALL : 0U) |
+          (isatty(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
     ldm_signals_name_file(argv[args]);
-    st = ldm_inspect(argv[args], &ro, &report, &err);
+    st = ldm_inspect(argv[args], how, &report, &err);
     return ldm_cli_report(cmd, st, &err, report, o.json);
 }
 

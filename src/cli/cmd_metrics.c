@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "cli/cli.h"
 #include "cli/opts.h"
 
 typedef struct options {
-    ldm_model_opts model;
     const char *cascade, *frechet, *write_stats;
     bool json, summary;
 } options;
@@ -41,14 +41,15 @@ static const ldm_opt rows[] = {
      .arg = "STATS",
      .field = offsetof(options, write_stats),
      .help = "write the pictures' statistics; implies --summary"},
-    LDM_ROWS_MODEL(options),
-    LDM_ROW_THREADS(options),
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_MODEL, .name = "threads"},
 };
 
 typedef struct task {
-    const ldm_cli *cli;
     const ldm_command *cmd;
     const options *o;
+    const ldm_model_options *options;
     ldm_face_judge *judge;
     char no_judge[1024]; /* why there is none */
 
@@ -83,21 +84,21 @@ static json_t *to_json(const task *t, const char *name, const ldm_image *im,
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "file", ldm_cli_json_text(name));
+    json_object_set_new(o, "file", ldm_json_text(name));
     json_object_set_new(o, "width", json_integer(im->width));
     json_object_set_new(o, "height", json_integer(im->height));
-    json_object_set_new(o, "brightness", ldm_cli_json_real(m->brightness));
-    json_object_set_new(o, "contrast", ldm_cli_json_real(m->contrast));
-    json_object_set_new(o, "mean_r", ldm_cli_json_real(m->mean_r));
-    json_object_set_new(o, "mean_g", ldm_cli_json_real(m->mean_g));
-    json_object_set_new(o, "mean_b", ldm_cli_json_real(m->mean_b));
+    json_object_set_new(o, "brightness", ldm_json_real(m->brightness));
+    json_object_set_new(o, "contrast", ldm_json_real(m->contrast));
+    json_object_set_new(o, "mean_r", ldm_json_real(m->mean_r));
+    json_object_set_new(o, "mean_g", ldm_json_real(m->mean_g));
+    json_object_set_new(o, "mean_b", ldm_json_real(m->mean_b));
     json_object_set_new(o, "skin_like", json_boolean(m->skin_like));
-    json_object_set_new(o, "colour_coherence", ldm_cli_json_real(m->colour_coherence));
+    json_object_set_new(o, "colour_coherence", ldm_json_real(m->colour_coherence));
     json_object_set_new(o, "colour_grade", json_string(m->colour_grade));
     json_object_set_new(o, "verdict", json_string(m->verdict));
     json_object_set_new(o, "faces", faces_json(t, faces, count));
     if (!t->judge)
-        json_object_set_new(o, "faces_reason", ldm_cli_json_text(t->no_judge));
+        json_object_set_new(o, "faces_reason", ldm_json_text(t->no_judge));
     return o;
 }
 
@@ -105,8 +106,8 @@ static json_t *failure_to_json(const char *path, const ldm_error *err)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "file", ldm_cli_json_text(path));
-    json_object_set_new(o, "error", ldm_cli_json_text(err->msg));
+    json_object_set_new(o, "file", ldm_json_text(path));
+    json_object_set_new(o, "error", ldm_json_text(err->msg));
     return o;
 }
 
@@ -145,10 +146,10 @@ static int measure(task *t, const char *name, const ldm_image *im)
     ldm_face *faces = NULL;
     size_t count = 0;
     ldm_error err;
-    ldm_status st = LDM_OK;
+    ldm_status st;
 
-    ldm_image_measure(im, &m);
-    if (t->judge)
+    st = ldm_image_measure(im, &m, sizeof m, &err);
+    if (!st && t->judge)
         st = ldm_face_judge_find(t->judge, im, &faces, &count, &err);
     if (!st && t->features)
         st = ldm_features_compute(t->features, im, t->values, &err);
@@ -212,7 +213,6 @@ static int measure_file(task *t, const char *path)
 
 static int open_features(task *t)
 {
-    ldm_model_options mo;
     ldm_error err;
     ldm_status st = LDM_OK;
 
@@ -220,11 +220,15 @@ static int open_features(task *t)
         return LDM_EXIT_OK;
     if (t->o->frechet)
         st = ldm_stats_read(t->o->frechet, &t->reference, &err);
-    ldm_model_opts_export(&t->o->model, t->cli, &mo);
+    ldm_model_name(t->options);
+    if (!st) {
+        st = ldm_model_open(t->options, &t->model, &err);
+        if (st)
+            return ldm_model_fail(t->cmd, t->options, st, &err);
+    }
     if (!st)
-        st = ldm_model_open(&mo, &t->model, &err);
-    if (!st)
-        st = ldm_features_open(t->model, t->o->model.threads, &t->features, &err);
+        st = ldm_features_open(t->model, ldm_model_options_get_int(t->options, "threads"),
+                               &t->features, &err);
     if (!st)
         st = ldm_stats_create(t->features, &t->stats, &err);
     if (st)
@@ -278,19 +282,19 @@ static int print_summary(task *t)
     }
     o = json_object();
     json_object_set_new(o, "pictures", json_integer((json_int_t)t->count));
-    json_object_set_new(o, "brightness", ldm_cli_json_real(t->brightness / n));
-    json_object_set_new(o, "contrast", ldm_cli_json_real(t->contrast / n));
-    json_object_set_new(o, "mean_r", ldm_cli_json_real(t->r / n));
-    json_object_set_new(o, "mean_g", ldm_cli_json_real(t->g / n));
-    json_object_set_new(o, "mean_b", ldm_cli_json_real(t->b / n));
-    json_object_set_new(o, "colour_coherence", ldm_cli_json_real(t->coherence / n));
+    json_object_set_new(o, "brightness", ldm_json_real(t->brightness / n));
+    json_object_set_new(o, "contrast", ldm_json_real(t->contrast / n));
+    json_object_set_new(o, "mean_r", ldm_json_real(t->r / n));
+    json_object_set_new(o, "mean_g", ldm_json_real(t->g / n));
+    json_object_set_new(o, "mean_b", ldm_json_real(t->b / n));
+    json_object_set_new(o, "colour_coherence", ldm_json_real(t->coherence / n));
     json_object_set_new(o, "skin_like", json_integer((json_int_t)t->skin));
     json_object_set_new(o, "with_face",
                         t->judge ? json_integer((json_int_t)t->faces_in) : json_null());
     if (!t->judge)
-        json_object_set_new(o, "faces_reason", ldm_cli_json_text(t->no_judge));
+        json_object_set_new(o, "faces_reason", ldm_json_text(t->no_judge));
     if (t->reference)
-        json_object_set_new(o, "frechet", ldm_cli_json_real(distance));
+        json_object_set_new(o, "frechet", ldm_json_real(distance));
     return ldm_cli_print_json(t->cmd, o);
 }
 
@@ -323,14 +327,17 @@ static int measure_all(task *t, int argc, char **argv, int args)
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     options o = {0};
-    task t = {.cli = cli, .cmd = cmd, .o = &o};
+    task t = {.cmd = cmd, .o = &o};
+    ldm_targets targets = {0};
     ldm_parse parse;
-    int args, code;
+    int args, code = ldm_model_begin(cli, cmd, &targets);
 
-    ldm_model_opts_init(&o.model);
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    o.summary |= o.frechet || o.write_stats;
-    code = parse ? ldm_parse_exit(parse) : measure_all(&t, argc, argv, args);
+    if (!code) {
+        t.options = targets.model;
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
+        o.summary |= o.frechet || o.write_stats;
+        code = parse ? ldm_parse_exit(parse) : measure_all(&t, argc, argv, args);
+    }
     free(t.values);
     ldm_stats_free(t.stats);
     ldm_stats_free(t.reference);
@@ -338,7 +345,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     ldm_model_close(t.model);
     ldm_face_judge_close(t.judge);
     json_decref(t.list);
-    ldm_model_opts_free(&o.model);
+    ldm_targets_free(&targets);
     return code;
 }
 

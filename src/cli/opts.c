@@ -1,73 +1,16 @@
-/* Parsing of options by table; see opts.h. getopt_long splits the line, the rows do the rest. */
+/* Parsing of options by table; see opts.h. getopt_long splits the line, the rows and the library's
+ * settings do the rest. */
 #include "cli/opts.h"
-#include "cli/signals.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTS = 64, LONG_BASE = 256, HELP_VAL = 255, HELP_COLUMN = 26 };
+#include "base/str.h"
+#include "cli/signals.h"
 
-int ldm_list_add(ldm_list *l, const char *item)
-{
-    const char **grown;
-
-    if (l->count == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 8;
-
-        grown = realloc(l->items, cap * sizeof *grown);
-        if (!grown)
-            return -1;
-        l->items = grown;
-        l->cap = cap;
-    }
-    l->items[l->count++] = item;
-    return 0;
-}
-
-void ldm_list_free(ldm_list *l)
-{
-    free(l->items);
-    memset(l, 0, sizeof *l);
-}
-
-/* ---- did you mean ---------------------------------------------------------------------------- */
-
-size_t ldm_word_distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    size_t row[3][64];
-    size_t *two = row[0], *one = row[1], *cur = row[2], *t;
-
-    if (n > 63 || m > 63)
-        return 64;
-    for (size_t j = 0; j <= m; j++)
-        one[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        cur[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t d = one[j - 1] + (a[i - 1] != b[j - 1]);
-
-            if (one[j] + 1 < d)
-                d = one[j] + 1;
-            if (cur[j - 1] + 1 < d)
-                d = cur[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                two[j - 2] + 1 < d)
-                d = two[j - 2] + 1;
-            cur[j] = d;
-        }
-        t = two;
-        two = one;
-        one = cur;
-        cur = t;
-    }
-    return one[m];
-}
+enum { MAX_OPTS = 96, LONG_BASE = 256, HELP_VAL = 255, HELP_COLUMN = 26 };
 
 const char *ldm_word_nearest(const char *word, const char *const *candidates, size_t count)
 {
@@ -75,7 +18,7 @@ const char *ldm_word_nearest(const char *word, const char *const *candidates, si
     const char *found = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        size_t d = ldm_word_distance(word, candidates[i]);
+        size_t d = ldm_edit_distance(word, candidates[i], limit);
 
         if (d < best) {
             best = d;
@@ -85,105 +28,103 @@ const char *ldm_word_nearest(const char *word, const char *const *candidates, si
     return found;
 }
 
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+/* One option as it is typed: a row of the command, or a setting of the library. */
+typedef struct entry {
+    const ldm_opt *own;             /* NULL: a setting by its group */
+    const ldm_setting_row *setting; /* NULL: a row of the command's own */
+    bool off;                       /* --no-KEY */
+    bool heading;
+    char letter;
+    char name[48]; /* "max-memory" */
+    const char *arg, *help;
+} entry;
+
+typedef struct entries {
+    entry at[MAX_OPTS];
+    size_t count;
+} entries;
+
+static bool has_setting(const entries *e, const char *key)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->at[i].setting && !strcmp(ldm_setting_key(e->at[i].setting), key))
+            return true;
+    }
+    return false;
+}
+
+static void add_setting(entries *e, const ldm_setting_row *s, const ldm_opt *own, bool off)
+{
+    entry *to = &e->at[e->count];
+
+    if (e->count == MAX_OPTS)
+        return;
+    e->count++;
+    *to = (entry){.own = own, .setting = s, .off = off, .arg = ldm_setting_arg(s)};
+    to->letter = own && own->letter ? own->letter : ldm_setting_letter(s);
+    to->help = own && own->help ? own->help : off ? ldm_setting_help_no(s) : ldm_setting_help(s);
+    snprintf(to->name, sizeof to->name, "%s%s", off ? "no-" : "", ldm_setting_key(s));
+    for (char *p = to->name; *p; p++) {
+        if (*p == '_')
+            *p = '-';
+    }
+}
+
+/* A switch that is on by default has an option that turns it off, one without default has both. */
+static void add_switch(entries *e, const ldm_setting_row *s, const ldm_opt *own)
+{
+    const char *value = ldm_setting_default(s);
+
+    if (ldm_setting_get_type(s) != LDM_TYPE_BOOL || !value || strcmp(value, "true"))
+        add_setting(e, s, own, false);
+    if (ldm_setting_get_type(s) == LDM_TYPE_BOOL && (!value || !strcmp(value, "true")))
+        add_setting(e, s, own, true);
+}
+
+static void add_group(entries *e, ldm_setting_kind kind, const char *group)
+{
+    for (size_t i = 0; i < ldm_setting_count(kind); i++) {
+        const ldm_setting_row *s = ldm_setting_at(kind, i);
+
+        if (!strcmp(ldm_setting_group(s), group) && !has_setting(e, ldm_setting_key(s)))
+            add_switch(e, s, NULL);
+    }
+}
+
+static void add_own(entries *e, const ldm_opt *o)
+{
+    entry *to = &e->at[e->count];
+
+    if (e->count == MAX_OPTS)
+        return;
+    e->count++;
+    *to = (entry){.own = o,
+                  .heading = o->type == LDM_OPT_HEADING,
+                  .letter = o->letter,
+                  .arg = o->arg,
+                  .help = o->help};
+    if (!to->heading)
+        snprintf(to->name, sizeof to->name, "%s", o->name);
+}
+
+static void expand(const ldm_command *cmd, entries *e)
+{
+    e->count = 0;
+    for (size_t i = 0; i < cmd->opt_count; i++) {
+        const ldm_opt *o = &cmd->opts[i];
+
+        if (o->type == LDM_OPT_SETTINGS)
+            add_group(e, o->kind, o->name);
+        else if (o->type == LDM_OPT_SETTING)
+            add_switch(e, ldm_setting_find(o->kind, o->name), o);
+        else
+            add_own(e, o);
+    }
+}
+
 /* ---- values ---------------------------------------------------------------------------------- */
-
-/* Decimal digits only, with a sign where min is negative. */
-static bool parse_int(const char *s, double min, double max, int *out)
-{
-    char *end;
-    long v;
-
-    if (!(s[0] >= '0' && s[0] <= '9') && !(s[0] == '-' && s[1] >= '0' && s[1] <= '9'))
-        return false;
-    errno = 0;
-    v = strtol(s, &end, 10);
-    if (errno || *end || v < min || v > max || v < INT_MIN || v > INT_MAX)
-        return false;
-    *out = (int)v;
-    return true;
-}
-
-static bool parse_u64(const char *s, uint64_t *out)
-{
-    char *end;
-    unsigned long long v;
-
-    if (!(s[0] >= '0' && s[0] <= '9'))
-        return false;
-    errno = 0;
-    v = strtoull(s, &end, 10);
-    if (errno || *end)
-        return false;
-    *out = v;
-    return true;
-}
-
-/* strtod without its hexadecimal, "inf" and "nan" forms. */
-static bool parse_real(const char *s, double min, double max, double *out)
-{
-    char *end;
-    double v;
-
-    if (!*s || s[strspn(s, "+-.0123456789eE")])
-        return false;
-    v = strtod(s, &end);
-    if (*end || !isfinite(v) || v < min || v > max)
-        return false;
-    *out = v;
-    return true;
-}
-
-static bool parse_bytes(const char *s, uint64_t *out)
-{
-    static const char units[] = "KMGT";
-    double factor = 1, v;
-    char *end;
-    const char *unit;
-
-    if (!(s[0] >= '0' && s[0] <= '9'))
-        return false;
-    if (s[strspn(s, ".0123456789kmgtKMGTiB")])
-        return false;
-    v = strtod(s, &end);
-    if (*end) {
-        char c = *end >= 'a' ? (char)(*end - 'a' + 'A') : *end;
-
-        unit = strchr(units, c);
-        if (unit && c != 'B') {
-            double base = end[1] == 'B' ? 1000 : 1024;
-
-            for (const char *u = units; u <= unit; u++)
-                factor *= base;
-            end++;
-            if (*end == 'i')
-                end++;
-        }
-        if (*end == 'B')
-            end++;
-    }
-    if (*end || v * factor < 1 || v * factor > 9e18)
-        return false;
-    *out = (uint64_t)(v * factor);
-    return true;
-}
-
-static bool parse_shape(const char *s, int out[3])
-{
-    for (int i = 0; i < 3; i++) {
-        char *end;
-        long v;
-
-        if (!(s[0] >= '0' && s[0] <= '9'))
-            return false;
-        errno = 0;
-        v = strtol(s, &end, 10);
-        if (errno || v < 1 || v > 65536 || *end != (i < 2 ? ',' : '\0'))
-            return false;
-        out[i] = (int)v;
-        s = end + 1;
-    }
-    return true;
-}
 
 static bool is_choice(const char *s, const char *choices)
 {
@@ -199,91 +140,79 @@ static bool is_choice(const char *s, const char *choices)
     return false;
 }
 
-static int store(const ldm_command *cmd, const ldm_opt *o, const char *spelled, const char *value,
-                 void *out)
+/* Sets the key in every object that has it. */
+static ldm_status set_all(const ldm_targets *t, const char *key, const char *text, ldm_error *err)
 {
-    char *field = (char *)out + o->field;
+    ldm_status st = LDM_OK;
 
-    switch (o->type) {
-    case LDM_OPT_HEADING:
-        break;
-    case LDM_OPT_FLAG:
+    if (t->model && ldm_setting_find(LDM_SETTINGS_MODEL, key))
+        st = ldm_model_options_set(t->model, key, text, err);
+    if (!st && t->job && ldm_setting_find(LDM_SETTINGS_JOB, key))
+        st = ldm_job_set(t->job, key, text, err);
+    if (!st && t->eval && ldm_setting_find(LDM_SETTINGS_EVAL, key))
+        st = ldm_eval_job_set(t->eval, key, text, err);
+    if (!st && t->bench && ldm_setting_find(LDM_SETTINGS_BENCH, key))
+        st = ldm_bench_options_set(t->bench, key, text, err);
+    return st;
+}
+
+static int store_setting(const ldm_command *cmd, const entry *e, const char *spelled,
+                         const char *value, const ldm_targets *targets)
+{
+    const char *key = ldm_setting_key(e->setting);
+    ldm_error err;
+    ldm_status st = set_all(targets, key, value ? value : e->off ? "false" : "true", &err);
+
+    if (!st)
+        return 0;
+    if (st != LDM_ERR_USAGE || strncmp(err.msg, key, strlen(key)))
+        return ldm_cli_fail(cmd, st, &err);
+    return ldm_cli_usage(cmd, "%s%s", spelled, err.msg + strlen(key)); /* "KEY: what is wrong" */
+}
+
+static int store(const ldm_command *cmd, const entry *e, const char *spelled, const char *value,
+                 void *out, const ldm_targets *targets)
+{
+    const ldm_opt *o = e->own;
+    char *field;
+
+    if (e->setting)
+        return store_setting(cmd, e, spelled, value, targets);
+    field = (char *)out + o->field;
+    if (o->type == LDM_OPT_FLAG) {
         *(bool *)field = true;
-        break;
-    case LDM_OPT_UNFLAG:
-        *(bool *)field = false;
-        break;
-    case LDM_OPT_YES:
-        *(ldm_tristate *)field = LDM_YES;
-        break;
-    case LDM_OPT_NO:
-        *(ldm_tristate *)field = LDM_NO;
-        break;
-    case LDM_OPT_TEXT:
-    case LDM_OPT_LIST:
-        if (!*value)
-            return ldm_cli_usage(cmd, "%s: the value is empty; give it %s", spelled, o->arg);
-        if (o->type == LDM_OPT_TEXT)
-            *(const char **)field = value;
-        else if (ldm_list_add((ldm_list *)field, value))
-            return ldm_cli_nomem(cmd);
-        break;
-    case LDM_OPT_CHOICE:
-        if (!is_choice(value, o->choices))
-            return ldm_cli_usage(cmd, "%s: '%s' is not one of %s", spelled, value, o->choices);
-        *(const char **)field = value;
-        break;
-    case LDM_OPT_INT:
-        if (!parse_int(value, o->min, o->max, (int *)field))
-            return ldm_cli_usage(cmd, "%s: '%s' is not a whole number from %.0f to %.0f", spelled,
-                                 value, o->min, o->max);
-        break;
-    case LDM_OPT_U64:
-        if (!parse_u64(value, (uint64_t *)field))
-            return ldm_cli_usage(cmd,
-                                 "%s: '%s' is not a whole number from 0 to 18446744073709551615",
-                                 spelled, value);
-        break;
-    case LDM_OPT_REAL:
-        if (!parse_real(value, o->min, o->max, (double *)field))
-            return ldm_cli_usage(cmd, "%s: '%s' is not a number from %g to %g", spelled, value,
-                                 o->min, o->max);
-        break;
-    case LDM_OPT_BYTES:
-        if (!parse_bytes(value, (uint64_t *)field))
-            return ldm_cli_usage(cmd, "%s: '%s' is not a size such as 500M or 2G", spelled, value);
-        break;
-    case LDM_OPT_SHAPE:
-        if (!parse_shape(value, (int *)field))
-            return ldm_cli_usage(cmd, "%s: '%s' is not C,H,W (three numbers from 1 to 65536)",
-                                 spelled, value);
-        break;
+        return 0;
     }
+    if (!*value && o->type == LDM_OPT_TEXT)
+        return ldm_cli_usage(cmd, "%s: the value is empty; give it %s", spelled, o->arg);
+    if (o->type == LDM_OPT_CHOICE && !is_choice(value, o->choices))
+        return ldm_cli_usage(cmd, "%s: '%s' is not one of %s", spelled, value, o->choices);
+    *(const char **)field = value;
     return 0;
 }
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
 /* "--steps" or "-n", as the user should read it. */
-static void spell(const ldm_opt *o, bool letter, char *buf, size_t size)
+static void spell(const entry *o, bool letter, char *buf, size_t size)
 {
-    if (letter || !o->name)
+    if (letter || !*o->name)
         snprintf(buf, size, "-%c", o->letter);
     else
         snprintf(buf, size, "--%s", o->name);
 }
 
 /* Says what is wrong with a long option getopt does not know; `word` is what follows the dashes. */
-static void unknown_long(const ldm_command *cmd, const char *word)
+static void unknown_long(const ldm_command *cmd, const entries *all, const char *word)
 {
     const char *names[MAX_OPTS + 1], *hit[2] = {NULL, NULL};
     char bare[64];
     size_t count = 0, hits = 0;
 
     snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
-    for (size_t i = 0; i < cmd->opt_count && count < MAX_OPTS; i++) {
-        if (cmd->opts[i].type != LDM_OPT_HEADING && cmd->opts[i].name)
-            names[count++] = cmd->opts[i].name;
+    for (size_t i = 0; i < all->count; i++) {
+        if (*all->at[i].name)
+            names[count++] = all->at[i].name;
     }
     names[count++] = "help";
     for (size_t i = 0; i < count; i++) {
@@ -306,15 +235,16 @@ static void unknown_long(const ldm_command *cmd, const char *word)
 }
 
 /* A letter that is no option: perhaps a long option written with one dash. */
-static void unknown_letter(const ldm_command *cmd, int letter, int argc, char **argv)
+static void unknown_letter(const ldm_command *cmd, const entries *all, int letter, int argc,
+                           char **argv)
 {
     for (int a = 1; a < argc; a++) {
         if (argv[a][0] != '-' || argv[a][1] != letter)
             continue;
-        for (size_t i = 0; i < cmd->opt_count; i++) {
-            const char *name = cmd->opts[i].name;
+        for (size_t i = 0; i < all->count; i++) {
+            const char *name = all->at[i].name;
 
-            if (cmd->opts[i].type != LDM_OPT_HEADING && name && !strcmp(name, argv[a] + 1)) {
+            if (*name && !strcmp(name, argv[a] + 1)) {
                 ldm_cli_usage(cmd, "unknown option '-%s'; did you mean --%s?", name, name);
                 return;
             }
@@ -323,22 +253,23 @@ static void unknown_letter(const ldm_command *cmd, int letter, int argc, char **
     ldm_cli_usage(cmd, "unknown option '-%c'", letter);
 }
 
-ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out, int *args)
+ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out,
+                         const ldm_targets *targets, int *args)
 {
+    entries all;
     struct option longs[MAX_OPTS + 2];
     char shorts[2 * MAX_OPTS + 4], spelled[64];
     size_t long_count = 0, s = 0;
     int c, extra;
 
     /* ':' first: getopt tells a missing value from an unknown option, and prints nothing itself. */
+    expand(cmd, &all);
     shorts[s++] = ':';
     shorts[s++] = 'h';
-    for (size_t i = 0; i < cmd->opt_count && i < MAX_OPTS; i++) {
-        const ldm_opt *o = &cmd->opts[i];
+    for (size_t i = 0; i < all.count; i++) {
+        const entry *o = &all.at[i];
 
-        if (o->type == LDM_OPT_HEADING)
-            continue;
-        if (o->name)
+        if (*o->name)
             longs[long_count++] = (struct option){o->name, o->arg ? required_argument : no_argument,
                                                   NULL, LONG_BASE + (int)i};
         if (o->letter) {
@@ -354,7 +285,7 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     opterr = 0;
     optind = 0; /* start again, also on a second pass */
     while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        const ldm_opt *o = NULL;
+        const entry *o = NULL;
 
         if (c == 'h' || c == HELP_VAL) {
             ldm_opts_help(cmd);
@@ -363,31 +294,31 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
         if (c == '?') {
             /* getopt sets optopt for letters, and for known flags that were given a value */
             if (optopt > 0 && optopt < HELP_VAL)
-                unknown_letter(cmd, optopt, argc, argv);
+                unknown_letter(cmd, &all, optopt, argc, argv);
             else
-                unknown_long(cmd, argv[optind - 1] + 2);
+                unknown_long(cmd, &all, argv[optind - 1] + 2);
             return LDM_PARSE_ERROR;
         }
         if (c == ':') {
             if (optopt >= LONG_BASE)
-                ldm_cli_usage(cmd, "--%s needs a value (%s)", cmd->opts[optopt - LONG_BASE].name,
-                              cmd->opts[optopt - LONG_BASE].arg);
+                ldm_cli_usage(cmd, "--%s needs a value (%s)", all.at[optopt - LONG_BASE].name,
+                              all.at[optopt - LONG_BASE].arg);
             else
                 ldm_cli_usage(cmd, "-%c needs a value", optopt);
             return LDM_PARSE_ERROR;
         }
         if (c >= LONG_BASE) {
-            o = &cmd->opts[c - LONG_BASE];
+            o = &all.at[c - LONG_BASE];
         } else {
-            for (size_t i = 0; i < cmd->opt_count; i++) {
-                if (cmd->opts[i].letter == c)
-                    o = &cmd->opts[i];
+            for (size_t i = 0; i < all.count; i++) {
+                if (all.at[i].letter == c)
+                    o = &all.at[i];
             }
         }
         if (!o)
             continue;
         spell(o, c < LONG_BASE, spelled, sizeof spelled);
-        if (store(cmd, o, spelled, optarg, out))
+        if (store(cmd, o, spelled, o->arg ? optarg : NULL, out, targets))
             return LDM_PARSE_ERROR;
     }
 
@@ -415,42 +346,59 @@ int ldm_parse_exit(ldm_parse p)
 
 /* ---- help ------------------------------------------------------------------------------------ */
 
+/* "(a|b|c)" below a choice. */
+static void print_choices(const entry *e)
+{
+    const char *c;
+
+    if (!e->setting && e->own->type == LDM_OPT_CHOICE)
+        printf("%*s(%s)\n", HELP_COLUMN, "", e->own->choices);
+    for (size_t i = 0; (c = ldm_setting_choice(e->setting, i)); i++)
+        printf("%*s%s%s", i ? 0 : HELP_COLUMN + 1, i ? "|" : "(", c,
+               ldm_setting_choice(e->setting, i + 1) ? "" : ")\n");
+}
+
+static void print_option(const entry *e)
+{
+    const char *line = e->help;
+    int used;
+
+    if (e->letter && *e->name)
+        used = printf("  -%c, --%s", e->letter, e->name);
+    else if (e->letter)
+        used = printf("  -%c", e->letter);
+    else
+        used = printf("  --%s", e->name);
+    if (e->arg)
+        used += printf(" %s", e->arg);
+    if (used >= HELP_COLUMN) {
+        putchar('\n');
+        used = 0;
+    }
+    while (line) {
+        const char *end = strchr(line, '\n');
+
+        printf("%*s%.*s\n", HELP_COLUMN - used, "", end ? (int)(end - line) : (int)strlen(line),
+               line);
+        line = end ? end + 1 : NULL;
+        used = 0;
+    }
+    print_choices(e);
+}
+
 void ldm_opts_help(const ldm_command *cmd)
 {
+    entries all;
+
+    expand(cmd, &all);
     printf("usage: ldm %s %s\n\n%s\n", cmd->name, cmd->args, cmd->about);
     if (!cmd->opt_count || cmd->opts[0].type != LDM_OPT_HEADING)
         printf("\nOptions\n");
-    for (size_t i = 0; i < cmd->opt_count; i++) {
-        const ldm_opt *o = &cmd->opts[i];
-        const char *line = o->help;
-        int used;
-
-        if (o->type == LDM_OPT_HEADING) {
-            printf("\n%s\n", o->name);
-            continue;
-        }
-        if (o->letter && o->name)
-            used = printf("  -%c, --%s", o->letter, o->name);
-        else if (o->letter)
-            used = printf("  -%c", o->letter);
+    for (size_t i = 0; i < all.count; i++) {
+        if (all.at[i].heading)
+            printf("\n%s\n", all.at[i].own->name);
         else
-            used = printf("  --%s", o->name);
-        if (o->arg)
-            used += printf(" %s", o->arg);
-        if (used >= HELP_COLUMN) {
-            putchar('\n');
-            used = 0;
-        }
-        while (line) {
-            const char *end = strchr(line, '\n');
-
-            printf("%*s%.*s\n", HELP_COLUMN - used, "", end ? (int)(end - line) : (int)strlen(line),
-                   line);
-            line = end ? end + 1 : NULL;
-            used = 0;
-        }
-        if (o->type == LDM_OPT_CHOICE)
-            printf("%*s(%s)\n", HELP_COLUMN, "", o->choices);
+            print_option(&all.at[i]);
     }
     printf("%*s%s\n", -HELP_COLUMN, "  -h, --help", "this text");
     if (cmd->notes)
@@ -459,62 +407,62 @@ void ldm_opts_help(const ldm_command *cmd)
 
 /* ---- the model's options --------------------------------------------------------------------- */
 
-void ldm_model_opts_init(ldm_model_opts *m)
+int ldm_model_begin(const ldm_cli *cli, const ldm_command *cmd, ldm_targets *targets)
 {
-    memset(m, 0, sizeof *m);
-    m->ema = LDM_AUTO;
+    ldm_error err;
+    ldm_status st = ldm_model_options_create(&targets->model, &err);
+
+    if (!st && cli->max_isa && *cli->max_isa)
+        st = ldm_model_options_set(targets->model, "max_isa", cli->max_isa, &err);
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
-void ldm_model_opts_free(ldm_model_opts *m)
+const char *ldm_model_ckpt(const ldm_model_options *model)
 {
-    ldm_list_free(&m->configs);
-    ldm_list_free(&m->sets);
+    return ldm_model_options_get_text(model, "ckpt");
 }
 
-void ldm_model_opts_export(const ldm_model_opts *m, const ldm_cli *cli, ldm_model_options *out)
+void ldm_model_name(const ldm_model_options *model)
 {
-    ldm_signals_name_file(m->ckpt ? m->ckpt : "the shipped model");
-    ldm_model_options_init(out);
-    out->ckpt = m->ckpt;
-    out->configs = m->configs.items;
-    out->config_count = m->configs.count;
-    out->sets = m->sets.items;
-    out->set_count = m->sets.count;
-    out->ema = m->ema;
-    out->threads = m->threads;
-    out->max_isa = cli->max_isa;
-    out->precision = m->precision;
-    out->max_memory = m->max_memory;
+    const char *ckpt = ldm_model_ckpt(model);
+
+    ldm_signals_name_file(ckpt ? ckpt : "the shipped model");
 }
 
-bool ldm_model_opts_begin(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv,
-                          void *options, ldm_model_opts *m, ldm_model_options *out, int *code)
+void ldm_targets_free(ldm_targets *targets)
 {
-    ldm_parse parse;
-    int args;
+    ldm_model_options_free(targets->model);
+    ldm_job_free(targets->job);
+    ldm_eval_job_free(targets->eval);
+    ldm_bench_options_free(targets->bench);
+    memset(targets, 0, sizeof *targets);
+}
 
-    ldm_model_opts_init(m);
-    parse = ldm_opts_parse(cmd, argc, argv, options, &args);
-    if (parse) {
-        ldm_model_opts_free(m);
-        *code = ldm_parse_exit(parse);
-        return false;
+int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_status st,
+                   const ldm_error *err)
+{
+    static const char isa[] = "max_isa";
+
+    if (st == LDM_ERR_USAGE && !strncmp(err->msg, isa, strlen(isa))) {
+        ldm_cli_say(cmd, "LDM_MAX_ISA%s", err->msg + strlen(isa));
+        return LDM_EXIT_USAGE;
     }
-    ldm_model_opts_export(m, cli, out);
-    return true;
+    if (st != LDM_ERR_USAGE || !ldm_model_ckpt(model) ||
+        ldm_model_options_is_set(model, "config") || ldm_model_options_is_set(model, "config_text"))
+        return ldm_cli_fail(cmd, st, err);
+    ldm_cli_say(cmd, "%s (--config FILE)", err->msg);
+    return LDM_EXIT_USAGE;
 }
 
-int ldm_model_opts_open(const ldm_model_opts *m, const ldm_cli *cli, const ldm_command *cmd,
-                        ldm_model **out)
+int ldm_model_open_said(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out)
 {
-    ldm_model_options mo;
     ldm_error err;
     ldm_status st;
 
-    ldm_model_opts_export(m, cli, &mo);
-    st = ldm_model_open(&mo, out, &err);
+    ldm_model_name(model);
+    st = ldm_model_open(model, out, &err);
     if (st)
-        return ldm_cli_fail(cmd, st, &err);
+        return ldm_model_fail(cmd, model, st, &err);
     for (size_t i = 0; i < ldm_model_note_count(*out); i++)
         ldm_cli_say(cmd, "note: %s", ldm_model_note(*out, i));
     return 0;

@@ -1,4 +1,6 @@
-/* Options as rows of a table: one row parses the option, checks its value and prints its help. */
+/* Options as rows of a table: one row parses the option, checks its value and prints its help. What
+ * the library can be told stands in its own tables (ldm_setting_at); a command names them by group
+ * or by key and lists none of them. */
 #ifndef LDM_CLI_OPTS_H
 #define LDM_CLI_OPTS_H
 
@@ -9,40 +11,33 @@
 
 /* What a row stores, and the type of the field at its offset. */
 typedef enum ldm_opt_type {
-    LDM_OPT_HEADING, /* no option: a headline in the help */
-    LDM_OPT_FLAG,    /* bool, set to true */
-    LDM_OPT_UNFLAG,  /* bool, set to false */
-    LDM_OPT_YES,     /* ldm_tristate, set to LDM_YES */
-    LDM_OPT_NO,      /* ldm_tristate, set to LDM_NO */
-    LDM_OPT_TEXT,    /* const char *, not empty */
-    LDM_OPT_LIST,    /* ldm_list, appended to */
-    LDM_OPT_CHOICE,  /* const char *, one of row->choices ("a|b|c") */
-    LDM_OPT_INT,     /* int in min..max */
-    LDM_OPT_U64,     /* uint64_t */
-    LDM_OPT_REAL,    /* double in min..max */
-    LDM_OPT_BYTES,   /* uint64_t: 500M, 2G (powers of 1024), 1.5GB (powers of 1000) */
-    LDM_OPT_SHAPE    /* int[3]: C,H,W */
+    LDM_OPT_HEADING,  /* no option: a headline in the help */
+    LDM_OPT_SETTINGS, /* the settings of `kind` in the group `name` that are not in the table yet */
+    LDM_OPT_SETTING,  /* the setting `name` of `kind`; help and letter may differ from its row's */
+    LDM_OPT_FLAG,     /* bool, set to true */
+    LDM_OPT_TEXT,     /* const char *, not empty */
+    LDM_OPT_CHOICE    /* const char *, one of row->choices ("a|b|c") */
 } ldm_opt_type;
 
 typedef struct ldm_opt {
     ldm_opt_type type;
     char letter;      /* 'n' for -n; 0: none */
-    const char *name; /* "steps" for --steps; the text of a heading */
+    const char *name; /* "save-latent" for --save-latent; the text of a heading; a key or group */
     const char *arg;  /* the value's name in the help; NULL for flags */
     const char *help; /* lines separated by '\n' */
     size_t field;     /* offsetof in the command's options struct */
-    double min, max;
     const char *choices;
+    ldm_setting_kind kind;
 } ldm_opt;
 
-/* Strings that belong to argv (or to whoever appended them); the array is owned. */
-typedef struct ldm_list {
-    const char **items;
-    size_t count, cap;
-} ldm_list;
-
-int ldm_list_add(ldm_list *l, const char *item); /* 0, or -1 when out of memory */
-void ldm_list_free(ldm_list *l);
+/* The objects of the library that the settings on the line go to; NULL: the command has none such.
+ * An option sets its key in all of them that have it: --threads is the model's and the job's. */
+typedef struct ldm_targets {
+    ldm_model_options *model;
+    ldm_job *job;
+    ldm_eval_job *eval;
+    ldm_bench_options *bench;
+} ldm_targets;
 
 typedef enum ldm_parse {
     LDM_PARSE_OK,
@@ -51,81 +46,39 @@ typedef enum ldm_parse {
 } ldm_parse;
 
 /* Reads argv (argv[0] is the command's name) into the options struct at `out`, which holds the
- * defaults. *args: index of the first argument that is no option; the rest follow it. May be called
- * again on the same argv. */
-ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out, int *args);
+ * defaults, and into the targets. *args: index of the first argument that is no option; the rest
+ * follow it. */
+ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out,
+                         const ldm_targets *targets, int *args);
 
 /* The exit code for a parse that did not end in LDM_PARSE_OK. */
 int ldm_parse_exit(ldm_parse p);
 
 void ldm_opts_help(const ldm_command *cmd);
 
-/* Number of edits (insert, delete, replace, swap neighbours) between two short words; words longer
- * than 63 bytes count as far apart. */
-size_t ldm_word_distance(const char *a, const char *b);
-
 /* The candidate that a mistyped word may have meant, or NULL. */
 const char *ldm_word_nearest(const char *word, const char *const *candidates, size_t count);
 
-/* ---- the options that every command with a model has ------------------------------------------
- */
+/* ---- the model that every command works on --------------------------------------------------- */
 
-typedef struct ldm_model_opts {
-    const char *ckpt;
-    ldm_list configs, sets;
-    ldm_tristate ema;
-    int threads;
-    uint64_t max_memory;
-    const char *precision;
-} ldm_model_opts;
+/* Makes targets->model, which knows the limit on instructions. An exit code. */
+int ldm_model_begin(const ldm_cli *cli, const ldm_command *cmd, ldm_targets *targets);
 
-/* Rows for a struct `s` that holds an ldm_model_opts named `model`. */
-/* clang-format off */
-#define LDM_ROWS_MODEL(s)                                                                          \
-    {.type = LDM_OPT_HEADING, .name = "Model"},                                                    \
-    {.type = LDM_OPT_TEXT, .name = "ckpt", .arg = "FILE", .field = offsetof(s, model.ckpt),        \
-     .help = "CompVis checkpoint (PyTorch or safetensors);\n"                                      \
-             "default: the shipped model"},                                                        \
-    {.type = LDM_OPT_LIST, .name = "config", .arg = "FILE", .field = offsetof(s, model.configs),   \
-     .help = "its YAML; repeatable, later files are laid over\n"                                   \
-             "earlier ones"},                                                                      \
-    {.type = LDM_OPT_LIST, .name = "set", .arg = "KEY=VALUE", .field = offsetof(s, model.sets),    \
-     .help = "change one value of the config, e.g.\n"                                              \
-             "model.params.scale_factor=0.18215; repeatable"},                                     \
-    {.type = LDM_OPT_YES, .name = "ema", .field = offsetof(s, model.ema),                          \
-     .help = "use the averaged (EMA) weights; default where the\n"                                 \
-             "config's use_ema allows it and the file has them"},                                  \
-    {.type = LDM_OPT_NO, .name = "no-ema", .field = offsetof(s, model.ema),                        \
-     .help = "use the raw weights"}
+/* The path that --ckpt gave, NULL: the shipped model. The
+ * options' own, until they are freed. */
+const char *ldm_model_ckpt(const ldm_model_options *model);
 
-#define LDM_ROW_THREADS(s)                                                                         \
-    {.type = LDM_OPT_INT, .name = "threads", .arg = "N", .min = 1, .max = 1024,                    \
-     .field = offsetof(s, model.threads), .help = "default: all processors"}
+/* That file is what a message about a mapped file that goes away names from now on. */
+void ldm_model_name(const ldm_model_options *model);
 
-#define LDM_ROW_MAX_MEMORY(s)                                                                      \
-    {.type = LDM_OPT_BYTES, .name = "max-memory", .arg = "SIZE",                                   \
-     .field = offsetof(s, model.max_memory),                                                       \
-     .help = "give up rather than take more, e.g. 500M or 2G"}
+/* Releases the objects and zeroes the struct. */
+void ldm_targets_free(ldm_targets *targets);
 
-#define LDM_ROW_PRECISION(s)                                                                       \
-    {.type = LDM_OPT_CHOICE, .name = "precision", .arg = "NAME", .choices =                        \
-     "f32|exact|bf16|auto", .field = offsetof(s, model.precision),                                 \
-     .help = "of the arithmetic; default f32. auto: the fastest that\nthis CPU and build have"}
-/* clang-format on */
-
-void ldm_model_opts_init(ldm_model_opts *m);
-void ldm_model_opts_free(ldm_model_opts *m);
-
-/* Fills the library's struct; it borrows m's lists. */
-void ldm_model_opts_export(const ldm_model_opts *m, const ldm_cli *cli, ldm_model_options *out);
-
-/* How a command begins whose options, at `options`, hold the ldm_model_opts `m`: reads argv into
- * them and fills the library's struct. False: *code is the exit code, and m is released. */
-bool ldm_model_opts_begin(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv,
-                          void *options, ldm_model_opts *m, ldm_model_options *out, int *code);
+/* Says why opening a model failed, with the option that helps, as ldm_cli_fail. */
+int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_status st,
+                   const ldm_error *err);
 
 /* Opens the model and says its notes on stderr. An exit code. */
-int ldm_model_opts_open(const ldm_model_opts *m, const ldm_cli *cli, const ldm_command *cmd,
-                        ldm_model **out);
+int ldm_model_open_said(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out);
 
 #endif

@@ -124,15 +124,21 @@ static ldm_status compare(json_t *list, const ldm_value *a, const ldm_value *b, 
 ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_options *b,
                                  char **json, ldm_error *err)
 {
-    ldm_arena *texts = ldm_arena_create(0);
+    static const ldm_model_options none;
     ldm_config *ca = NULL, *cb = NULL;
-    json_t *list = json_array();
+    ldm_arena *texts;
+    json_t *list;
     const char *path;
     ldm_str text = {0};
     bool is_default;
     ldm_status st;
 
+    LDM_REQUIRE(json, "json", err);
     *json = NULL;
+    a = a ? a : &none;
+    b = b ? b : &none;
+    texts = ldm_arena_create(0);
+    list = json_array();
     st = texts && list ? LDM_OK : ldm_error_nomem(err, 0, "the difference");
     if (!st)
         st = ldm_layers_load(a, texts, &ca, &path, &is_default, err);

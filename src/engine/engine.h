@@ -14,8 +14,8 @@
 #include "checkpoint/checkpoint.h"
 #include "config/config.h"
 #include "engine/notes.h"
-#include "engine/profile.h"
 #include "exec/exec.h"
+#include "job/profile.h"
 #include "network/network.h"
 
 enum { LDM_PART_COUNT = LDM_GRAPH_UNET_SHALLOW + 1 };
@@ -57,7 +57,7 @@ struct ldm_model {
     int latent_c, latent_h, latent_w;
     const char *latent_candidates;
     bool shape_ambiguous;
-    double load_seconds;
+    ldm_model_info info;
 
     pthread_mutex_t lock; /* guards weights */
     ldm_weights
@@ -68,7 +68,7 @@ struct ldm_model {
 /* What a model is judged by, opened from the options: model.c and reports.c begin with it. */
 typedef struct ldm_sources {
     ldm_config *config;
-    ldm_profile profile; /* strings in config, rules in the arena given */
+    ldm_profile profile; /* rules in the arena given; its owner frees it */
     ldm_ckpt *ckpt;      /* keys renamed as the profile says */
     ldm_network *network;
     ldm_audit *audit;
@@ -92,7 +92,7 @@ void ldm_sources_close(ldm_sources *s); /* a zeroed struct is fine */
 /* model.c */
 /* Sets cpu, backend and precision as the options say; reads nothing else of m. */
 ldm_status ldm_model_choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err);
-const char *ldm_precision_name(ldm_precision p); /* "exact", "f32", "bf16" */
+const char *ldm_model_precision_name(const ldm_model *m); /* "exact", "f32", "bf16" */
 /* The packed weights of a part, packing them on the pool if this is the first use. */
 ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,
                              const ldm_weights **out, ldm_error *err);
@@ -124,8 +124,12 @@ ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err);
 /* estimate.c: floating point operations a second on this pool. */
 ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s, ldm_error *err);
 
+/* media.c: a picture that a caller passes: pixels, and 3 channels, the only ones so far. */
+ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err);
+
 /* recipe.c */
-ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res, int c,
-                             int h, int w, char **json, ldm_error *err);
+/* job: settled. index: of the picture. */
+ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, char **json,
+                             ldm_error *err);
 
 #endif

@@ -1,7 +1,6 @@
 /* One part of the network on the user's arrays: the debugging tool that the parity tests use too.
  */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,9 +28,12 @@ static part_shape describe(const ldm_model *m, const ldm_eval_job *job)
     case LDM_PART_UNET:
         break;
     case LDM_PART_ENCODE:
-        return (part_shape){
-            "encode", LDM_GRAPH_ENCODE, fs->in_channels, job->encode ? z : fs->encoded_channels, 1,
-            f};
+        return (part_shape){"encode",
+                            LDM_GRAPH_ENCODE,
+                            fs->in_channels,
+                            ldm_posterior_asked(job) ? z : fs->encoded_channels,
+                            1,
+                            f};
     case LDM_PART_DECODE:
         return (part_shape){"decode", LDM_GRAPH_DECODE, z, fs->out_channels, f, 1};
     case LDM_PART_QUANTIZE:
@@ -127,11 +129,11 @@ static ldm_status prepare(const ldm_model *m, const ldm_eval_job *job, const par
         e->arena_floats = more;
     e->arena = ldm_pages_alloc(e->arena_floats * sizeof *e->arena);
     e->z = ldm_reallocarray(NULL, (size_t)p->in_c * (size_t)h * (size_t)w, sizeof *e->z);
-    if (job->part == LDM_PART_ENCODE && job->encode)
+    if (ldm_posterior_asked(job))
         e->moments = ldm_reallocarray(
             NULL, 2 * (size_t)p->out_c * (size_t)h * (size_t)w / (size_t)(p->down * p->down),
             sizeof *e->moments);
-    if (!e->arena || !e->z || (job->part == LDM_PART_ENCODE && job->encode && !e->moments))
+    if (!e->arena || !e->z || (ldm_posterior_asked(job) && !e->moments))
         return ldm_error_nomem(err, e->arena_floats * sizeof *e->arena, "the activations");
     return LDM_OK;
 }
@@ -182,25 +184,38 @@ static void shape_output(const ldm_eval_job *job, const part_shape *p, ldm_array
 
 ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out, ldm_error *err)
 {
-    ldm_observer obs = {(void *)(uintptr_t)job->dump_dir, dump};
+    ldm_observer obs = {NULL, dump};
     evaluation e = {0};
     part_shape p;
     uint64_t i;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     memset(out, 0, sizeof *out);
+    LDM_REQUIRE(m, "m", err);
+    LDM_REQUIRE(job, "job", err);
+    LDM_REQUIRE(job->in, "the array \"in\"", err);
+    st = ldm_array_check(job->in, "the input", err);
+    if (!st && job->context)
+        st = ldm_array_check(job->context, "the context", err);
+    if (!st && job->noise)
+        st = ldm_array_check(job->noise, "the noise", err);
+    if (st)
+        return st;
+    obs.ctx = (void *)(uintptr_t)job->dump;
     p = describe(m, job);
     st = check_input(job->in, &p, err);
     if (st)
         return st;
-    if (job->part == LDM_PART_UNET && (!isfinite(job->t) || job->t < 0))
+    if (job->part == LDM_PART_UNET && !ldm_options_given(&job->options, "t"))
+        return ldm_error_set(err, LDM_ERR_USAGE, "t is not set: the UNet needs a timestep");
+    if (job->part == LDM_PART_UNET && job->t > m->network->diffusion.timesteps - 1)
         return ldm_error_set(err, LDM_ERR_USAGE, "t is %g, expected a timestep from 0 to %d",
                              job->t, m->network->diffusion.timesteps - 1);
     shape_output(job, &p, out);
-    if (job->part == LDM_PART_ENCODE)
-        st = ldm_posterior_check(m, job, out, err);
-    if (!st && job->dump_dir)
-        st = ldm_make_dirs(job->dump_dir, err);
+    st = ldm_posterior_check(m, job, out, err);
+    if (!st && job->dump)
+        st = ldm_make_dirs(job->dump, err);
     if (!st)
         st = prepare(m, job, &p, &e, err);
     if (!st) {
@@ -209,7 +224,7 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
             st = ldm_error_nomem(err, out->numel * sizeof *out->data, "the output");
     }
     for (i = 0; !st && i < out->shape[0]; i++)
-        st = run_one(m, job, &e, i, out, job->dump_dir && i == 0 ? &obs : NULL, err);
+        st = run_one(m, job, &e, i, out, job->dump && i == 0 ? &obs : NULL, err);
     if (!st)
         st = ldm_hash_unchanged(m->hash, err);
     finish(&e);

@@ -17,7 +17,7 @@ static ldm_status default_dir(char *dir, size_t size, ldm_error *err)
         return LDM_OK;
     return ldm_error_set(err, LDM_ERR_IO,
                          "the shipped model (models/demo/model.ckpt, config.yaml) is not in %s or "
-                         "%s; give --ckpt FILE --config FILE",
+                         "%s; name a checkpoint and its configuration",
                          LDM_SHARE_INSTALLED, LDM_SHARE_BUILT);
 }
 
@@ -31,10 +31,10 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
 
     *config = NULL;
     *is_default = !opt->ckpt;
-    if (opt->ckpt && !opt->config_count && !opt->config_text)
+    if (opt->ckpt && !opt->configs.count && !opt->config_text)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "no configuration given for %s: a checkpoint needs the YAML that it "
-                             "was trained with (--config FILE)",
+                             "was trained with",
                              opt->ckpt);
     *ckpt_path = opt->ckpt;
     if (!opt->ckpt) {
@@ -56,10 +56,10 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
 
         st = path ? ldm_config_load(cfg, path, err) : ldm_error_nomem(err, sizeof dir, "a path");
     }
-    for (i = 0; !st && i < opt->config_count; i++)
-        st = ldm_config_load(cfg, opt->configs[i], err);
-    for (i = 0; !st && i < opt->set_count; i++)
-        st = ldm_config_set(cfg, opt->sets[i], err);
+    for (i = 0; !st && i < opt->configs.count; i++)
+        st = ldm_config_load(cfg, opt->configs.items[i], err);
+    for (i = 0; !st && i < opt->sets.count; i++)
+        st = ldm_config_set(cfg, opt->sets.items[i], err);
     if (st) {
         ldm_config_free(cfg);
         return st;
@@ -75,8 +75,8 @@ static ldm_status keep_given(const ldm_model_options *opt, ldm_arena *texts, con
     bool failed = false;
     size_t i;
 
-    out->configs = ldm_arena_alloc(texts, opt->config_count + 1, sizeof *out->configs);
-    out->sets = ldm_arena_alloc(texts, opt->set_count + 1, sizeof *out->sets);
+    out->configs = ldm_arena_alloc(texts, opt->configs.count + 1, sizeof *out->configs);
+    out->sets = ldm_arena_alloc(texts, opt->sets.count + 1, sizeof *out->sets);
     if (!out->configs || !out->sets)
         return ldm_error_nomem(err, 0, "the configuration's names");
     if (!opt->ckpt && !opt->config_text) {
@@ -86,14 +86,14 @@ static ldm_status keep_given(const ldm_model_options *opt, ldm_arena *texts, con
             ldm_arena_printf(texts, "%.*s/config.yaml", folder, ckpt_path);
         failed = !out->configs[0];
     }
-    for (i = 0; i < opt->config_count; i++) {
-        const char *copy = ldm_arena_strdup(texts, opt->configs[i]);
+    for (i = 0; i < opt->configs.count; i++) {
+        const char *copy = ldm_arena_strdup(texts, opt->configs.items[i]);
 
         failed |= !copy;
         out->configs[out->config_count++] = copy;
     }
-    for (i = 0; i < opt->set_count; i++) {
-        const char *copy = ldm_arena_strdup(texts, opt->sets[i]);
+    for (i = 0; i < opt->sets.count; i++) {
+        const char *copy = ldm_arena_strdup(texts, opt->sets.items[i]);
 
         failed |= !copy;
         out->sets[out->set_count++] = copy;
@@ -124,7 +124,8 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
     if (!st)
         st = keep_given(opt, texts, out->ckpt_path, &given, err);
     if (!st)
-        st = ldm_audit_create(out->network, out->ckpt, (int)opt->ema, &policy, &out->audit, err);
+        st = ldm_audit_create(out->network, out->ckpt, ldm_model_options_ema(opt), &policy,
+                              &out->audit, err);
     if (st)
         ldm_sources_close(out);
     else
@@ -134,6 +135,7 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
 
 void ldm_sources_close(ldm_sources *s)
 {
+    ldm_profile_free(&s->profile);
     ldm_audit_free(s->audit);
     ldm_network_free(s->network);
     ldm_ckpt_close(s->ckpt);

@@ -1,11 +1,10 @@
 /* Arrays and pictures of the public interface, over the image room. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-#include <ldm/ldm.h>
-
 #include "base/alloc.h"
-#include "base/error.h"
+#include "engine/engine.h"
 #include "image/npy.h"
 #include "image/picture.h"
 
@@ -21,7 +20,9 @@ ldm_status ldm_array_read(const char *path, ldm_array *out, ldm_error *err)
     ldm_status st;
     int i;
 
+    LDM_REQUIRE(out, "out", err);
     memset(out, 0, sizeof *out);
+    LDM_REQUIRE(path, "path", err);
     st = ldm_npy_read(path, &npy, err);
     if (st)
         return st;
@@ -35,31 +36,75 @@ ldm_status ldm_array_read(const char *path, ldm_array *out, ldm_error *err)
 
 ldm_status ldm_array_write(const char *path, const ldm_array *a, ldm_error *err)
 {
-    return ldm_npy_write(path, LDM_NPY_F32, a->ndim, a->shape, a->data, err);
+    ldm_status st;
+
+    LDM_REQUIRE(path, "path", err);
+    st = ldm_array_check(a, "the array", err);
+    return st ? st : ldm_npy_write(path, LDM_NPY_F32, a->ndim, a->shape, a->data, err);
 }
 
 ldm_status ldm_array_write_int64(const char *path, int ndim, const uint64_t *shape,
                                  const int64_t *data, ldm_error *err)
 {
+    LDM_REQUIRE(path, "path", err);
+    LDM_REQUIRE(shape, "shape", err);
+    LDM_REQUIRE(data, "data", err);
+    if (ndim < 1 || ndim > 8)
+        return ldm_error_set(err, LDM_ERR_USAGE, "ndim is %d, expected 1 to 8", ndim);
     return ldm_npy_write(path, LDM_NPY_I64, ndim, shape, data, err);
 }
 
 void ldm_array_free(ldm_array *a)
 {
+    if (!a)
+        return;
     ldm_free(a->data);
     memset(a, 0, sizeof *a);
 }
 
+ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err)
+{
+    LDM_REQUIRE(im, what, err);
+    if (im->width < 1 || im->height < 1 || !im->pixels)
+        return ldm_error_set(err, LDM_ERR_USAGE, "%s: %d x %d pixels%s", what, im->width,
+                             im->height, im->pixels ? "" : ", and none are there");
+    if (im->channels != 1 && im->channels != 3 && im->channels != 4)
+        return ldm_error_set(err, LDM_ERR_USAGE, "%s has %d channels, expected 1, 3 or 4", what,
+                             im->channels);
+    if (im->channels != 3)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "%s has %d channel%s, and this is done with 3 only", what,
+                             im->channels, im->channels == 1 ? "" : "s");
+    return LDM_OK;
+}
+
+static ldm_status check_images(const ldm_image *ims, size_t count, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+    char what[40];
+    size_t i;
+
+    LDM_REQUIRE(ims, "ims", err);
+    if (!count)
+        return ldm_error_set(err, LDM_ERR_USAGE, "there are no pictures");
+    for (i = 0; !st && i < count; i++) {
+        snprintf(what, sizeof what, "picture %zu", i);
+        st = ldm_image_check(&ims[i], what, err);
+    }
+    return st;
+}
+
 static ldm_picture as_picture(const ldm_image *im)
 {
-    return (ldm_picture){(uint32_t)im->width, (uint32_t)im->height, im->rgb};
+    return (ldm_picture){(uint32_t)im->width, (uint32_t)im->height, im->pixels};
 }
 
 static void hand_over(const ldm_picture *p, ldm_image *out)
 {
     out->width = (int)p->width;
     out->height = (int)p->height;
-    out->rgb = p->rgb;
+    out->channels = 3;
+    out->pixels = p->rgb;
 }
 
 ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err)
@@ -67,7 +112,9 @@ ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err)
     ldm_picture p;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     memset(out, 0, sizeof *out);
+    LDM_REQUIRE(path, "path", err);
     st = ldm_png_read(path, 0, &p, err);
     if (!st)
         hand_over(&p, out);
@@ -78,8 +125,14 @@ ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *re
                            ldm_error *err)
 {
     const ldm_text texts[] = {{"Software", "ldm"}, {RECIPE_KEY, recipe}};
-    ldm_picture p = as_picture(im);
+    ldm_picture p;
+    ldm_status st;
 
+    LDM_REQUIRE(path, "path", err);
+    st = ldm_image_check(im, "im", err);
+    if (st)
+        return st;
+    p = as_picture(im);
     return ldm_png_write(path, &p, texts, recipe ? 2 : 1, err);
 }
 
@@ -89,7 +142,9 @@ ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err)
     size_t count, i;
     ldm_status st;
 
+    LDM_REQUIRE(json, "json", err);
     *json = NULL;
+    LDM_REQUIRE(path, "path", err);
     st = ldm_png_read_texts(path, &texts, &count, err);
     if (st)
         return st;
@@ -114,11 +169,16 @@ ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err)
 ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns, ldm_image *out,
                           ldm_error *err)
 {
-    ldm_picture *pics = ldm_reallocarray(NULL, count, sizeof *pics), sheet;
+    ldm_picture *pics, sheet;
     ldm_status st;
     size_t i;
 
+    LDM_REQUIRE(out, "out", err);
     memset(out, 0, sizeof *out);
+    st = check_images(ims, count, err);
+    if (st)
+        return st;
+    pics = ldm_reallocarray(NULL, count, sizeof *pics);
     if (!pics)
         return ldm_error_nomem(err, count * sizeof *pics, "the grid");
     for (i = 0; i < count; i++)
@@ -139,8 +199,10 @@ ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t co
     uint8_t *all;
     ldm_status st;
 
-    if (!count)
-        return ldm_error_set(err, LDM_ERR_USAGE, "%s: there are no pictures to write", path);
+    LDM_REQUIRE(path, "path", err);
+    st = check_images(ims, count, err);
+    if (st)
+        return st;
     shape[1] = (uint64_t)ims[0].height;
     shape[2] = (uint64_t)ims[0].width;
     each = (size_t)(shape[1] * shape[2] * 3);
@@ -152,20 +214,29 @@ ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t co
             ldm_free(all);
             return ldm_error_set(err, LDM_ERR_USAGE, "%s: pictures of different sizes", path);
         }
-        memcpy(all + i * each, ims[i].rgb, each);
+        memcpy(all + i * each, ims[i].pixels, each);
     }
     st = ldm_npz_write_u8(path, "arr_0", 4, shape, all, err);
     ldm_free(all);
     return st;
 }
 
-void ldm_image_measure(const ldm_image *im, ldm_image_metrics *out)
+ldm_status ldm_image_measure(const ldm_image *im, ldm_image_metrics *out, size_t size,
+                             ldm_error *err)
 {
-    ldm_picture p = as_picture(im);
+    ldm_image_metrics all;
+    ldm_picture p;
     ldm_metrics m;
+    ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
+    memset(out, 0, size);
+    st = ldm_image_check(im, "im", err);
+    if (st)
+        return st;
+    p = as_picture(im);
     ldm_metrics_compute(&p, &m);
-    *out = (ldm_image_metrics){
+    all = (ldm_image_metrics){
         .brightness = m.brightness,
         .contrast = m.contrast,
         .mean_r = m.mean_r,
@@ -176,4 +247,6 @@ void ldm_image_measure(const ldm_image *im, ldm_image_metrics *out)
         .colour_grade = m.colour_grade,
         .verdict = ldm_metrics_verdict(&m),
     };
+    memcpy(out, &all, size < sizeof all ? size : sizeof all);
+    return LDM_OK;
 }

@@ -12,20 +12,18 @@
 #include "cpu/cpu.h"
 #include "sample/schedule.h"
 
+#define LDM_TEXT(x) #x
+#define LDM_VERSION_TEXT(major, minor, patch)                                                      \
+    LDM_TEXT(major) "." LDM_TEXT(minor) "." LDM_TEXT(patch)
+
 const char *ldm_version(void)
 {
-    return LDM_VERSION;
+    return LDM_VERSION_TEXT(LDM_VERSION_MAJOR, LDM_VERSION_MINOR, LDM_VERSION_PATCH);
 }
 
 void ldm_release(void *p)
 {
     ldm_free(p);
-}
-
-void ldm_model_options_init(ldm_model_options *opt)
-{
-    memset(opt, 0, sizeof *opt);
-    opt->ema = LDM_AUTO;
 }
 
 ldm_status ldm_model_choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
@@ -57,11 +55,11 @@ ldm_status ldm_model_choose_backend(ldm_model *m, const ldm_model_options *opt, 
                          "precision is \"%s\", expected exact, f32, bf16 or auto", opt->precision);
 }
 
-const char *ldm_precision_name(ldm_precision p)
+const char *ldm_model_precision_name(const ldm_model *m)
 {
     static const char *const names[] = {"exact", "f32", "bf16"};
 
-    return names[p];
+    return names[m->precision];
 }
 
 /* What auto has come to, and why. */
@@ -241,20 +239,48 @@ static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *er
     bytes = unet.weight_bytes + unet.arena_bytes;
     if (bytes > limit)
         return ldm_error_set(err, LDM_ERR_LIMIT,
-                             "the UNet alone needs %s and --max-memory is %s; give more",
+                             "the UNet alone needs %s and max_memory is %s; give more",
                              ldm_format_bytes(bytes, need), ldm_format_bytes(limit, have));
     return LDM_OK;
 }
 
+static void fill_info(ldm_model *m, double begin)
+{
+    m->info = (ldm_model_info){
+        .ckpt_path = ldm_ckpt_path(m->ckpt),
+        .ckpt_format = ldm_ckpt_format(m->ckpt),
+        .isa = m->backend->name,
+        .precision = ldm_model_precision_name(m),
+        .weights = m->audit->effective.ema ? "EMA" : "raw",
+        .is_default = m->is_default,
+        .default_note = m->default_note,
+        .latent_channels = m->latent_c,
+        .latent_h = m->latent_h,
+        .latent_w = m->latent_w,
+        .shape_ambiguous = m->shape_ambiguous,
+        .latent_candidates = m->latent_candidates,
+        .downsample = m->network->first_stage.factor,
+        .codebook = m->network->first_stage.codebook,
+        .posterior = m->network->first_stage.posterior,
+        .timesteps = m->network->diffusion.timesteps,
+        .guidance_has_effect = m->audit->effective.cross_attention,
+        .load_seconds = ldm_seconds() - begin,
+    };
+}
+
 ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_error *err)
 {
+    static const ldm_model_options none;
     double begin = ldm_seconds();
-    ldm_model *m = ldm_calloc(1, sizeof *m);
     const ldm_weights *w;
     ldm_pool *pool = NULL;
+    ldm_model *m;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    opt = opt ? opt : &none;
+    m = ldm_calloc(1, sizeof *m);
     if (!m)
         return ldm_error_nomem(err, sizeof *m, "the model");
     pthread_mutex_init(&m->lock, NULL);
@@ -287,7 +313,7 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
         ldm_model_close(m);
         return st;
     }
-    m->load_seconds = ldm_seconds() - begin;
+    fill_info(m, begin);
     *out = m;
     return LDM_OK;
 }
@@ -307,57 +333,52 @@ void ldm_model_close(ldm_model *m)
     ldm_network_free(m->network);
     ldm_ckpt_close(m->ckpt);
     ldm_config_free(m->config);
+    ldm_profile_free(&m->profile);
     ldm_arena_free(m->texts);
     pthread_mutex_destroy(&m->lock);
     ldm_free(m);
 }
 
-void ldm_model_get_info(const ldm_model *m, ldm_model_info *out)
+const ldm_model_info *ldm_model_get_info(const ldm_model *m)
+{
+    return m ? &m->info : NULL;
+}
+
+uint64_t ldm_model_weight_bytes(const ldm_model *m)
 {
     ldm_model *locked = (ldm_model *)(uintptr_t)m;
+    uint64_t bytes = 0;
     int i;
 
-    memset(out, 0, sizeof *out);
-    out->ckpt_path = ldm_ckpt_path(m->ckpt);
-    out->ckpt_format = ldm_ckpt_format(m->ckpt);
-    out->isa = m->backend->name;
-    out->precision = ldm_precision_name(m->precision);
-    out->weights = m->audit->effective.ema ? "EMA" : "raw";
-    out->is_default = m->is_default;
-    out->default_note = m->default_note;
-    out->latent_channels = m->latent_c;
-    out->latent_h = m->latent_h;
-    out->latent_w = m->latent_w;
-    out->shape_ambiguous = m->shape_ambiguous;
-    out->latent_candidates = m->latent_candidates;
-    out->downsample = m->network->first_stage.factor;
-    out->codebook = m->network->first_stage.codebook;
-    out->posterior = m->network->first_stage.posterior;
-    out->timesteps = m->network->diffusion.timesteps;
-    out->guidance_has_effect = m->audit->effective.cross_attention;
-    out->load_seconds = m->load_seconds;
+    if (!m)
+        return 0;
     pthread_mutex_lock(&locked->lock);
     for (i = 0; i < LDM_PART_COUNT; i++) {
         if (m->weights[i])
-            out->weight_bytes += ldm_weights_bytes(m->weights[i]);
+            bytes += ldm_weights_bytes(m->weights[i]);
     }
     pthread_mutex_unlock(&locked->lock);
+    return bytes;
 }
 
 size_t ldm_model_note_count(const ldm_model *m)
 {
-    return m->notes.count;
+    return m ? m->notes.count : 0;
 }
 
 const char *ldm_model_note(const ldm_model *m, size_t i)
 {
-    return ldm_notes_at(&m->notes, i);
+    return m ? ldm_notes_at(&m->notes, i) : NULL;
 }
 
 ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err)
 {
-    ldm_status st = ldm_hash_wait(m->hash, err);
+    ldm_status st;
 
+    LDM_REQUIRE(hex, "hex", err);
+    *hex = NULL;
+    LDM_REQUIRE(m, "m", err);
+    st = ldm_hash_wait(m->hash, err);
     *hex = st ? NULL : m->hash->hex;
     return st;
 }

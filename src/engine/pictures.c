@@ -21,7 +21,7 @@ void ldm_images_free(ldm_image *ims, size_t count)
     size_t i;
 
     for (i = 0; ims && i < count; i++)
-        ldm_free(ims[i].rgb);
+        ldm_free(ims[i].pixels);
     ldm_free(ims);
 }
 
@@ -49,8 +49,8 @@ static ldm_status convert(const char *path, const ldm_npy *a, ldm_image **out, s
     for (i = 0; i < n; i++) {
         const float *from = a->data + i * each;
 
-        ims[i] = (ldm_image){(int)a->shape[2], (int)a->shape[1], ldm_malloc(each)};
-        if (!ims[i].rgb) {
+        ims[i] = (ldm_image){(int)a->shape[2], (int)a->shape[1], 3, ldm_malloc(each)};
+        if (!ims[i].pixels) {
             ldm_images_free(ims, n);
             return ldm_error_nomem(err, each, "a picture");
         }
@@ -62,7 +62,7 @@ static ldm_status convert(const char *path, const ldm_npy *a, ldm_image **out, s
                                      "255",
                                      path, i, (double)from[k]);
             }
-            ims[i].rgb[k] = (uint8_t)from[k];
+            ims[i].pixels[k] = (uint8_t)from[k];
         }
     }
     *out = ims;
@@ -116,8 +116,11 @@ ldm_status ldm_images_read(const char *path, ldm_image **out, size_t *count, ldm
     ldm_npy a;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(count, "count", err);
     *count = 0;
+    LDM_REQUIRE(path, "path", err);
     if (!ends_in(path, ".npy") && !ends_in(path, ".npz")) {
         ldm_image *one = ldm_calloc(1, sizeof *one);
 

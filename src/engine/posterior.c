@@ -25,21 +25,30 @@ void ldm_posterior_latent(const float *moments, size_t chw, const float *noise, 
     }
 }
 
+bool ldm_posterior_asked(const ldm_eval_job *job)
+{
+    return job->mean || job->sample || job->noise;
+}
+
 ldm_status ldm_posterior_check(const ldm_model *m, const ldm_eval_job *job, const ldm_array *out,
                                ldm_error *err)
 {
     const ldm_array *noise = job->noise;
     uint64_t i;
 
-    if (job->encode == LDM_ENCODE_PLAIN)
+    if (!ldm_posterior_asked(job))
         return LDM_OK;
+    if (job->part != LDM_PART_ENCODE || (job->mean && (job->sample || noise)))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "mean, sample and noise are for encode, and mean goes without the "
+                             "other two");
     if (!m->network->first_stage.posterior)
         return ldm_error_set(
             err, LDM_ERR_USAGE,
             "this model's first stage (%.120s) gives latents and no moments: there "
             "is no mean or sample to take",
             m->network->first_stage.target);
-    if (job->encode != LDM_ENCODE_SAMPLE || !noise)
+    if (!noise)
         return LDM_OK;
     for (i = 0; noise->ndim == 4 && i < 4 && noise->shape[i] == out->shape[i]; i++)
         ;
@@ -61,7 +70,7 @@ void ldm_posterior_take(const ldm_model *m, const ldm_eval_job *job, uint64_t sa
 {
     ldm_rng rng;
 
-    if (job->encode == LDM_ENCODE_MEAN) {
+    if (job->mean) {
         ldm_posterior_latent(moments, chw, NULL, z);
     } else if (job->noise) {
         ldm_posterior_latent(moments, chw, job->noise->data + sample * chw, z);

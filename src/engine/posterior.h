@@ -8,6 +8,8 @@
  * moments: [2][chw], means, then log variances. noise may be z. */
 void ldm_posterior_latent(const float *moments, size_t chw, const float *noise, float *z);
 
+/* Does the job ask for a latent in the place of moments? */
+bool ldm_posterior_asked(const ldm_eval_job *job);
 /* Can the job have what it asks of the encoder? out: the shape of its output. LDM_ERR_USAGE. */
 ldm_status ldm_posterior_check(const ldm_model *m, const ldm_eval_job *job, const ldm_array *out,
                                ldm_error *err);

@@ -1,59 +1,48 @@
 /* The recipe of a picture: what a PNG carries so that `ldm generate --like` can repeat it. */
 #include <string.h>
 
-#include "base/alloc.h"
-#include "engine/engine.h"
 #include "base/json_text.h"
+#include "engine/engine.h"
 
-static json_t *seed_json(uint64_t seed)
-{
-    ldm_str s = {0};
-    json_t *j;
-
-    if (seed <= INT64_MAX)
-        return json_integer((json_int_t)seed);
-    ldm_str_printf(&s, "%llu", (unsigned long long)seed);
-    j = s.failed ? NULL : json_string(s.data);
-    ldm_str_free(&s);
-    return j;
-}
-
-static size_t ascii_length(const char *s)
-{
-    size_t n = 0;
-
-    while (s[n] && (unsigned char)s[n] < 0x80)
-        n++;
-    return n;
-}
-
-/* A file's name may be any bytes, JSON is UTF-8: others become '?'. */
 static json_t *name_json(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    const size_t ascii = ascii_length(name);
-    json_t *j = json_string(name);
-    char *copy, *p;
+    const char *slash = strrchr(path, '/');
 
-    if (j || !name[ascii]) /* no odd byte: there was no memory */
-        return j;
-    copy = ldm_strdup(name);
-    for (p = copy; p && *p; p++) {
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    }
-    j = copy ? json_string(copy) : NULL;
-    ldm_free(copy);
-    return j;
+    return ldm_json_text(slash ? slash + 1 : path);
 }
 
-ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_result *res, int c,
-                             int h, int w, char **json, ldm_error *err)
+/* What is a fact of the model and the picture, and no setting of the job. */
+static json_t *facts(const ldm_model *m, const char *hex, const char *yaml)
+{
+    return json_pack("{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s}", "ldm", ldm_version(), "checkpoint",
+                     "name", name_json(ldm_ckpt_path(m->ckpt)), "sha256", hex, "default",
+                     (int)m->is_default, "config", yaml, "weights",
+                     m->audit->effective.ema ? "EMA" : "raw", "precision",
+                     ldm_model_precision_name(m));
+}
+
+static bool add_settings(json_t *root, const ldm_job *job, int index)
+{
+    ldm_job own = *job; /* borrows the texts */
+
+    own.seed = job->seed + (uint64_t)index;
+    if (!ldm_options_write_recipe(&own.options, root) ||
+        json_object_set_new(root, "index", json_integer(index)))
+        return false;
+    /* What a recipe cannot repeat is said in it. */
+    return !(job->x_t || job->noise || job->mask) ||
+           !json_object_set_new(root, "arrays",
+                                json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL, "noise",
+                                          job->noise != NULL, "mask", job->mask != NULL));
+}
+
+ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, char **json,
+                             ldm_error *err)
 {
     const char *hex;
     ldm_str yaml = {0}, text = {0};
     json_t *root;
-    bool failed;
+    bool done;
     ldm_status st;
 
     *json = NULL;
@@ -61,31 +50,11 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, const ldm_r
     if (st)
         return st;
     ldm_config_emit(m->config, &yaml);
-    root = yaml.failed
-               ? NULL
-               : json_pack(
-                     "{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:s, s:f, "
-                     "s:f, s:f, s:s, s:i, s:b, "
-                     "s:b, s:[i, i, i]}",
-                     "ldm", ldm_version(), "checkpoint", "name", name_json(ldm_ckpt_path(m->ckpt)),
-                     "sha256", hex, "default", (int)m->is_default, "config", yaml.data, "weights",
-                     m->audit->effective.ema ? "EMA" : "raw", "precision",
-                     ldm_precision_name(m->precision), "seed", seed_json(res->seed), "index",
-                     res->index, "sampler", "ddim", "steps", job->steps, "timesteps",
-                     job->timesteps, "eta", job->eta, "temperature", job->temperature, "scale",
-                     job->scale, "cond", job->cond, "cache", job->cache, "quantize",
-                     (int)job->quantize, "quantize_x0", (int)job->quantize_x0, "shape", c, h, w);
+    root = yaml.failed ? NULL : facts(m, hex, yaml.data);
     ldm_str_free(&yaml);
-    if (!root)
-        return ldm_error_nomem(err, 0, "the recipe");
-    /* What a recipe cannot repeat is said in it. */
-    failed = (job->x_t || job->noise || job->mask) &&
-             json_object_set_new(root, "arrays",
-                                 json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL, "noise",
-                                           job->noise != NULL, "mask", job->mask != NULL));
-    failed = failed || !ldm_json_append(root, JSON_INDENT(1), &text);
+    done = root && add_settings(root, job, index) && ldm_json_append(root, JSON_INDENT(1), &text);
     json_decref(root);
-    if (failed) {
+    if (!done) {
         ldm_str_free(&text);
         return ldm_error_nomem(err, 0, "the recipe");
     }

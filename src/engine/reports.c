@@ -15,23 +15,42 @@ static ldm_status hand_over(ldm_str *s, char **report, ldm_error *err)
     return LDM_OK;
 }
 
-ldm_status ldm_check(const ldm_model_options *opt, const ldm_report_options *ropt, char **report,
-                     bool *fits, ldm_error *err)
+static ldm_status check_flags(unsigned how, ldm_error *err)
 {
-    const ldm_audit_report how = {ropt->all, ropt->values, ropt->colour};
-    ldm_arena *texts = ldm_arena_create(0);
+    const unsigned all = LDM_REPORT_JSON | LDM_REPORT_ALL | LDM_REPORT_VALUES | LDM_REPORT_KEYS |
+                         LDM_REPORT_SHAPES | LDM_REPORT_COLOUR;
+
+    return how & ~all
+               ? ldm_error_set(err, LDM_ERR_USAGE, "how is %u, which holds no LDM_REPORT_...", how)
+               : LDM_OK;
+}
+
+ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report, bool *fits,
+                     ldm_error *err)
+{
+    static const ldm_model_options none;
+    const ldm_audit_report how = {(flags & LDM_REPORT_ALL) != 0, (flags & LDM_REPORT_VALUES) != 0,
+                                  (flags & LDM_REPORT_COLOUR) != 0};
+    ldm_arena *texts;
     ldm_sources src;
     ldm_str text = {0};
     ldm_status st;
 
+    LDM_REQUIRE(report, "report", err);
     *report = NULL;
+    LDM_REQUIRE(fits, "fits", err);
     *fits = false;
+    st = check_flags(flags, err);
+    if (st)
+        return st;
+    opt = opt ? opt : &none;
+    texts = ldm_arena_create(0);
     if (!texts)
         return ldm_error_nomem(err, 0, "the check");
     st = ldm_sources_open(opt, texts, &src, err);
     if (!st) {
-        st = ropt->json ? ldm_audit_json(src.audit, &how, &text, err)
-                        : ldm_audit_text(src.audit, &how, &text, err);
+        st = flags & LDM_REPORT_JSON ? ldm_audit_json(src.audit, &how, &text, err)
+                                     : ldm_audit_text(src.audit, &how, &text, err);
         *fits = src.audit->fits;
     }
     if (!st)
@@ -94,15 +113,22 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
     return st;
 }
 
-ldm_status ldm_inspect(const char *path, const ldm_report_options *ropt, char **report,
-                       ldm_error *err)
+ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_error *err)
 {
-    const ldm_inspect_report how = {ropt->json, ropt->all, ropt->keys, ropt->shapes, ropt->colour};
+    const ldm_inspect_report how = {(flags & LDM_REPORT_JSON) != 0, (flags & LDM_REPORT_ALL) != 0,
+                                    (flags & LDM_REPORT_KEYS) != 0,
+                                    (flags & LDM_REPORT_SHAPES) != 0,
+                                    (flags & LDM_REPORT_COLOUR) != 0};
     ldm_ckpt *ckpt = NULL;
     ldm_str text = {0};
     ldm_status st;
 
+    LDM_REQUIRE(report, "report", err);
     *report = NULL;
+    LDM_REQUIRE(path, "path", err);
+    st = check_flags(flags, err);
+    if (st)
+        return st;
     if (ends_in(path, ".yaml") || ends_in(path, ".yml") || looks_like_text(path)) {
         st = inspect_yaml(path, &how, &text, err);
     } else {

@@ -12,39 +12,25 @@
 
 enum { SMALL_BATCH = 4, LARGE_BATCH = 8, SMALL_LATENT = 24 * 24 };
 
-void ldm_job_init(ldm_job *job)
+ldm_status ldm_job_create(const ldm_model *m, ldm_job **out, ldm_error *err)
 {
-    memset(job, 0, sizeof *job);
-    job->steps = 50;
-    job->timesteps = "compvis";
-    job->temperature = 1.0;
-    job->scale = 1.0;
-    job->cond = "none";
-    job->cache = 1;
-    job->seed = 42;
-    job->count = 1;
-    job->quantize = true;
-}
+    ldm_job *job;
+    ldm_status st;
 
-void ldm_model_init_job(const ldm_model *m, ldm_job *job)
-{
-    const ldm_profile *p = &m->profile;
-
-    ldm_job_init(job);
-    if (p->has_steps)
-        job->steps = p->steps;
-    if (p->has_timesteps)
-        job->timesteps = p->timesteps;
-    if (p->has_eta)
-        job->eta = p->eta;
-    if (p->has_temperature)
-        job->temperature = p->temperature;
-    if (p->has_scale)
-        job->scale = p->scale;
-    if (p->has_cond)
-        job->cond = p->cond;
-    if (p->has_cache)
-        job->cache = p->cache;
+    LDM_REQUIRE(out, "out", err);
+    *out = NULL;
+    job = ldm_calloc(1, sizeof *job);
+    if (!job)
+        return ldm_error_nomem(err, sizeof *job, "a job");
+    st = ldm_job_begin(job, err);
+    if (!st && m)
+        st = ldm_options_default_to(&job->options, &m->profile.sampling.options, err);
+    if (st) {
+        ldm_job_free(job);
+        return st;
+    }
+    *out = job;
+    return LDM_OK;
 }
 
 static ldm_status write_notes(ldm_run *r, ldm_error *err)
@@ -151,8 +137,8 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
         return ldm_error_set(err, LDM_ERR_LIMIT,
-                             "this run needs %s and --max-memory is %s; a smaller --batch or "
-                             "--shape takes less",
+                             "this run needs %s and max_memory is %s; a smaller batch or "
+                             "shape takes less",
                              ldm_format_bytes(r->info.memory_total, need),
                              ldm_format_bytes(j->max_memory, have));
     return LDM_OK;
@@ -252,19 +238,6 @@ static ldm_status estimate_time(ldm_run *r, ldm_error *err)
     return st;
 }
 
-/* The caller's strings need not live as long as the run, whose recipes name them. */
-static ldm_status copy_strings(ldm_run *r, ldm_error *err)
-{
-    ldm_job *j = &r->job;
-
-    r->texts = r->notes.texts = ldm_arena_create(0);
-    if (!r->texts)
-        return ldm_error_nomem(err, 0, "the run");
-    j->timesteps = ldm_arena_strdup(r->texts, j->timesteps ? j->timesteps : "compvis");
-    j->cond = ldm_arena_strdup(r->texts, j->cond);
-    return j->timesteps && j->cond ? LDM_OK : ldm_error_nomem(err, 0, "the run");
-}
-
 static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
 {
     const ldm_model *m = r->m;
@@ -286,7 +259,8 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .quantize_x0 = j->quantize_x0,
     };
 
-    return ldm_sampler_plan_create(ldm_sampler_at(0), &diffusion, &sampling, &r->plan, err);
+    return ldm_sampler_plan_create(ldm_sampler_find(j->sampler), &diffusion, &sampling, &r->plan,
+                                   err);
 }
 
 int ldm_run_draws(const ldm_run *r)
@@ -296,23 +270,28 @@ int ldm_run_draws(const ldm_run *r)
 
 ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)
 {
-    ldm_run *r = ldm_calloc(1, sizeof *r);
+    ldm_run *r;
     ldm_spacing spacing;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(m, "m", err);
+    r = ldm_calloc(1, sizeof *r);
     if (!r)
         return ldm_error_nomem(err, sizeof *r, "the run");
     r->m = m;
-    r->job = *job;
-    st = ldm_job_settle(m, &r->job, &spacing, err);
+    r->texts = r->notes.texts = ldm_arena_create(0);
+    st = r->texts ? ldm_job_resolve(job, &m->profile.sampling, &r->job, err)
+                  : ldm_error_nomem(err, 0, "the run");
+    if (!st)
+        st = ldm_job_settle(m, &r->job, &spacing, err);
     if (!st) {
         r->chw = (size_t)r->job.latent_c * (size_t)r->job.latent_h * (size_t)r->job.latent_w;
         settle_batch(r);
-        st = copy_strings(r, err);
     }
     if (!st)
-        st = ldm_pool_create(job->threads, &r->pool, err);
+        st = ldm_pool_create(r->job.threads, &r->pool, err);
     if (!st)
         st = make_plan(r, spacing, err);
     if (!st)
@@ -369,24 +348,30 @@ void ldm_run_free(ldm_run *r)
     ldm_sampler_plan_free(&r->plan);
     ldm_free(r->order);
     ldm_notes_free(&r->notes);
+    ldm_options_finish(&r->job.options);
     ldm_arena_free(r->texts);
     ldm_pool_free(r->pool);
     ldm_free(r);
 }
 
-void ldm_run_get_info(const ldm_run *r, ldm_run_info *out)
+const ldm_run_info *ldm_run_get_info(const ldm_run *r)
 {
-    *out = r->info;
+    return r ? &r->info : NULL;
+}
+
+const ldm_job *ldm_run_get_job(const ldm_run *r)
+{
+    return r ? &r->job : NULL;
 }
 
 size_t ldm_run_note_count(const ldm_run *r)
 {
-    return r->notes.count;
+    return r ? r->notes.count : 0;
 }
 
 const char *ldm_run_note(const ldm_run *r, size_t i)
 {
-    return ldm_notes_at(&r->notes, i);
+    return r ? ldm_notes_at(&r->notes, i) : NULL;
 }
 
 /* The picture in r->image as RGB: grey as three equal channels; NULL for other numbers of them. */
@@ -404,14 +389,46 @@ static const uint8_t *show(ldm_run *r)
     return r->picture.rgb;
 }
 
-ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
+/* Decodes picture i of the batch into res, or says why it has none. */
+static ldm_status decode_one(ldm_run *r, int i, ldm_result *res, ldm_error *err)
 {
-    const float *latent;
-    ldm_status st = LDM_OK;
-    int i;
+    const float *latent = r->x + (size_t)i * r->chw;
+    ldm_status st;
 
-    memset(out, 0, sizeof *out);
-    *have = false;
+    res->index = r->pictures[i];
+    res->seed = r->job.seed + (uint64_t)res->index;
+    res->width = r->info.image_w;
+    res->height = r->info.image_h;
+    res->channels = 3;
+    res->status = r->failed[i];
+    if (res->status) {
+        if (err)
+            *err = r->errors[i];
+    } else {
+        st = ldm_run_decode(r, latent, err);
+        if (st && st != LDM_ERR_NUMERIC)
+            return st;
+        res->status = st;
+    }
+    /* Weights may lie in the file: one that was written to explains any result, a NaN as well. */
+    st = ldm_hash_unchanged(r->m->hash, err);
+    if (st)
+        return st;
+    if (!res->status) {
+        res->latent = latent;
+        res->image = r->image;
+        res->pixels = show(r);
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+
+    LDM_REQUIRE(out, "out", err);
+    *out = NULL;
+    LDM_REQUIRE(r, "r", err);
     if (r->m->dry)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "the model was opened for a dry run: it has no "
@@ -420,43 +437,22 @@ ldm_status ldm_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *err)
         st = ldm_run_sample(r, err);
     if (st || r->used == r->in_batch)
         return st;
-    i = r->used;
-    latent = r->x + (size_t)i * r->chw;
-    out->index = r->pictures[i];
-    out->seed = r->job.seed + (uint64_t)out->index;
-    out->channels = r->info.image_c;
-    out->width = r->info.image_w;
-    out->height = r->info.image_h;
-    out->status = r->failed[i];
-    if (out->status) {
-        if (err)
-            *err = r->errors[i];
-    } else {
-        st = ldm_run_decode(r, latent, err);
-        if (st && st != LDM_ERR_NUMERIC) {
-            memset(out, 0, sizeof *out);
-            return st;
-        }
-        out->status = st;
-    }
-    /* Weights may lie in the file: one that was written to explains any result, a NaN as well. */
-    st = ldm_hash_unchanged(r->m->hash, err);
-    if (st) {
-        memset(out, 0, sizeof *out);
+    r->result = (ldm_result){0};
+    st = decode_one(r, r->used, &r->result, err);
+    if (st)
         return st;
-    }
-    if (!out->status) {
-        out->latent = latent;
-        out->image = r->image;
-        out->rgb = show(r);
-    }
     r->used++;
-    *have = true;
+    *out = &r->result;
     return LDM_OK;
 }
 
-ldm_status ldm_run_recipe(ldm_run *r, const ldm_result *res, char **json, ldm_error *err)
+ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error *err)
 {
-    return ldm_recipe_create(r->m, &r->job, res, r->job.latent_c, r->job.latent_h, r->job.latent_w,
-                             json, err);
+    LDM_REQUIRE(json, "json", err);
+    *json = NULL;
+    LDM_REQUIRE(r, "r", err);
+    if (index < 0 || index >= r->job.count)
+        return ldm_error_set(err, LDM_ERR_USAGE, "index is %d, expected 0 to %d", index,
+                             r->job.count - 1);
+    return ldm_recipe_create(r->m, &r->job, index, json, err);
 }

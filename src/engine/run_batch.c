@@ -275,7 +275,7 @@ ldm_status ldm_run_sample(ldm_run *r, ldm_error *err)
 
     r->in_batch = r->used = 0;
     for (; r->next < j->count && n < j->batch; r->next++) {
-        if (j->skip && j->skip(j->ctx, r->next))
+        if (j->skip && j->skip(j->skip_ctx, r->next))
             continue;
         r->failed[n] = LDM_OK;
         r->pictures[n++] = r->next;

@@ -6,30 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_SIDE = 4096, MAX_COUNT = 10000000, MAX_BATCH = 4096 };
+enum { MAX_SIDE = 4096 };
 
+/* The model's own limits; those of a setting by itself are its row's. */
 static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error *err)
 {
     int limit = m->network->diffusion.timesteps;
 
-    if (j->steps < 1 || j->steps > limit)
+    if (j->steps > limit)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "steps is %d, expected 1 to %d (the timesteps the "
                              "model was trained with)",
                              j->steps, limit);
-    if (!(j->eta >= 0) || !isfinite(j->eta))
-        return ldm_error_set(err, LDM_ERR_USAGE, "eta is %g, expected 0 (DDIM) to 1 (DDPM)",
-                             j->eta);
-    if (!isfinite(j->temperature) || j->temperature < 0)
-        return ldm_error_set(err, LDM_ERR_USAGE, "temperature is %g, expected 0 or more",
-                             j->temperature);
-    if (!isfinite(j->scale))
-        return ldm_error_set(err, LDM_ERR_USAGE, "guidance scale is %g, expected a number",
-                             j->scale);
-    if (!j->cond || (strcmp(j->cond, "none") && strcmp(j->cond, "zeros")))
-        return ldm_error_set(err, LDM_ERR_USAGE, "cond is \"%s\", expected none or zeros",
-                             j->cond ? j->cond : "");
-    if (j->cache < 1 || j->cache > limit)
+    if (j->cache > limit)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "cache is %d, expected 1 (every step evaluates the whole network) to "
                              "%d",
@@ -39,9 +28,6 @@ static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error 
                              "quantize-x0: this model's first stage (%.120s) has no codebook to "
                              "quantise with; leave it out",
                              m->network->first_stage.target);
-    if (j->batch < 0 || j->batch > MAX_BATCH)
-        return ldm_error_set(err, LDM_ERR_USAGE, "batch is %d, expected 1 to %d (0: chosen)",
-                             j->batch, MAX_BATCH);
     return LDM_OK;
 }
 
@@ -77,6 +63,11 @@ static ldm_status check_finite(const ldm_array *a, const char *what, ldm_error *
     return LDM_OK;
 }
 
+static uint64_t max_count(void)
+{
+    return (uint64_t)ldm_setting_max(ldm_setting_find(LDM_SETTINGS_JOB, "count"));
+}
+
 /* The start noise says how many pictures of which size. */
 static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
@@ -85,7 +76,7 @@ static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
 
     snprintf(expected, sizeof expected, "[N,%d,H,W]", m->latent_c);
     if (a->ndim != 4 || a->shape[1] != (uint64_t)m->latent_c || !a->numel ||
-        a->shape[0] > MAX_COUNT || a->shape[2] > MAX_SIDE || a->shape[3] > MAX_SIDE)
+        a->shape[0] > max_count() || a->shape[2] > MAX_SIDE || a->shape[3] > MAX_SIDE)
         return wrong_shape(a, "the start noise (x_t)", expected, err);
     j->count = (int)a->shape[0];
     j->latent_c = m->latent_c;
@@ -114,9 +105,6 @@ static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "shape %d,%d,%d: height and width must be multiples of %d, at most %d",
                              j->latent_c, j->latent_h, j->latent_w, multiple, MAX_SIDE);
-    if (j->count < 1 || j->count > MAX_COUNT)
-        return ldm_error_set(err, LDM_ERR_USAGE, "count is %d, expected 1 to %d", j->count,
-                             MAX_COUNT);
     return LDM_OK;
 }
 
@@ -173,14 +161,33 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
     return LDM_OK;
 }
 
+/* Again, for the caller may have changed them since they were set. */
+static ldm_status check_arrays(const ldm_job *j, ldm_error *err)
+{
+    const struct {
+        const ldm_array *a;
+        const char *name;
+    } arrays[] = {{j->x_t, "x_t"}, {j->noise, "noise"}, {j->mask, "mask"}, {j->x0, "x0"}};
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    for (i = 0; !st && i < sizeof arrays / sizeof arrays[0]; i++) {
+        if (arrays[i].a)
+            st = ldm_array_check(arrays[i].a, arrays[i].name, err);
+    }
+    return st;
+}
+
 ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing, ldm_error *err)
 {
     ldm_status st = check_network(m, err);
 
     if (!st)
+        st = check_arrays(job, err);
+    if (!st)
         st = check_numbers(m, job, err);
     if (!st)
-        st = ldm_spacing_parse(job->timesteps ? job->timesteps : "compvis", spacing, err);
+        st = ldm_spacing_parse(job->timesteps, spacing, err);
     if (!st)
         st = settle_shape(m, job, err);
     if (!st)

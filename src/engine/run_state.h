@@ -9,7 +9,7 @@
 
 struct ldm_run {
     const ldm_model *m;
-    ldm_job job; /* settled: count, batch, shape are final */
+    ldm_job job; /* its own, settled: count, batch, shape are final */
     ldm_pool *pool;
     ldm_sampler_plan plan;
     int *order; /* [plan.count]: timestep at which each step begins, rounded, for ldm_run_info */
@@ -47,6 +47,7 @@ struct ldm_run {
     ldm_arena *texts;
     ldm_notes notes;
     ldm_run_info info;
+    ldm_result result; /* the last that ldm_run_next handed out */
 };
 
 /* Timesteps whose embedding is computed at once: so many read each of its weights once. */

@@ -74,7 +74,9 @@ ldm_status ldm_shipped_path(const char *name, char **path, ldm_error *err)
     ldm_str text = {0};
     char dir[PATH_MAX];
 
+    LDM_REQUIRE(path, "path", err);
     *path = NULL;
+    LDM_REQUIRE(name, "name", err);
     if (!ldm_shipped_find(names, dir, sizeof dir))
         return ldm_error_set(err, LDM_ERR_IO,
                              "%s, which comes with ldm, is not in %s or %s; install ldm again",

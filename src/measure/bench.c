@@ -207,27 +207,21 @@ static void finish(bench *b)
     ldm_pool_free(b->d.pool);
 }
 
-static ldm_status check_options(const ldm_bench_options *o, ldm_error *err)
-{
-    if (o->rounds < 0 || o->batch < 0 || o->steps < 0 || o->cache < 0 || o->seeds < 0)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "rounds %d, batch %d, steps %d, cache %d, seeds %d: expected none "
-                             "below 0",
-                             o->rounds, o->batch, o->steps, o->cache, o->seeds);
-    return LDM_OK;
-}
-
 ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *o, char **text,
                      char **json, ldm_error *err)
 {
-    bench b = {.d = {.o = o}};
+    static const ldm_bench_options no_options;
+    static const ldm_model_options shipped;
+    bench b = {.d = {.o = o ? o : &no_options}};
     ldm_model *m = NULL, kernels = {0};
-    ldm_status st = check_options(o, err);
+    ldm_status st = LDM_OK;
 
     if (text)
         *text = NULL;
     if (json)
         *json = NULL;
+    o = b.d.o;
+    opt = opt ? opt : &shipped;
     b.d.batch = o->batch ? o->batch : 1;
     b.d.rounds = o->rounds ? o->rounds : 5;
     if (!st)

@@ -87,6 +87,10 @@ ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *a
 /* bench_run.c: whole pictures, and the same with the cache in turn. */
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);
 
+/* A job of m for such pictures: one at a time, count of them; cache above 1: with it. */
+ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache, int count,
+                         ldm_job **out, ldm_error *err);
+
 /* bench_bf16.c: opens the same model in f32 and sets b->f32. */
 ldm_status ldm_bench_bf16(ldm_bench_data *b, const ldm_model_options *opt, ldm_error *err);
 

@@ -102,37 +102,25 @@ static ldm_status measure_eps(ldm_bench_data *b, const ldm_model *f32, ldm_error
 
 static ldm_status begin_run(ldm_bench_data *b, const ldm_model *m, ldm_run **run, ldm_error *err)
 {
-    ldm_run_info info;
-    ldm_status st;
-    ldm_job job;
+    ldm_job *job;
+    ldm_status st = ldm_bench_job(b, m, 1, b->f32.seeds, &job, err);
 
-    ldm_model_init_job(m, &job);
-    if (b->o->steps)
-        job.steps = b->o->steps;
-    if (b->o->eta >= 0)
-        job.eta = b->o->eta;
-    job.batch = 1;
-    job.count = b->f32.seeds;
-    job.latent_c = m->latent_c;
-    job.latent_h = b->h;
-    job.latent_w = b->w;
-    job.threads = b->o->threads;
-    st = ldm_run_create(m, &job, run, err);
     if (st)
         return st;
-    ldm_run_get_info(*run, &info);
-    b->f32.steps = info.steps_run;
-    return LDM_OK;
+    st = ldm_run_create(m, job, run, err);
+    ldm_job_free(job);
+    if (!st)
+        b->f32.steps = ldm_run_get_info(*run)->steps_run;
+    return st;
 }
 
-static ldm_status next_picture(ldm_run *run, ldm_result *res, ldm_error *err)
+static ldm_status next_picture(ldm_run *run, const ldm_result **res, ldm_error *err)
 {
     ldm_error why = {.msg = ""};
-    bool have;
-    ldm_status st = ldm_run_next(run, res, &have, &why);
+    ldm_status st = ldm_run_next(run, res, &why);
 
     if (!st)
-        st = res->status;
+        st = (*res)->status;
     if (st && err)
         *err = why;
     return st;
@@ -144,7 +132,7 @@ static ldm_status measure_pictures(ldm_bench_data *b, const ldm_model *f32, ldm_
     const int n = b->f32.seeds = b->o->seeds ? b->o->seeds : 1;
     double *values = ldm_calloc((size_t)n, 2 * sizeof *values);
     ldm_run *ours = NULL, *exact = NULL;
-    ldm_result a, e;
+    const ldm_result *a, *e;
     ldm_status st = values ? begin_run(b, b->m, &ours, err)
                            : ldm_error_nomem(err, (size_t)n * 2 * sizeof *values, "the benchmark");
     int i;
@@ -157,8 +145,8 @@ static ldm_status measure_pictures(ldm_bench_data *b, const ldm_model *f32, ldm_
             st = next_picture(ours, &a, err);
         if (st)
             break;
-        values[i] = ldm_relative_l2(a.latent, e.latent, chw);
-        values[n + i] = ldm_bench_psnr(&e, &a);
+        values[i] = ldm_relative_l2(a->latent, e->latent, chw);
+        values[n + i] = ldm_bench_psnr(e, a);
     }
     if (!st) {
         b->f32.latent_error = ldm_spread_of(values, n);
@@ -172,12 +160,15 @@ static ldm_status measure_pictures(ldm_bench_data *b, const ldm_model *f32, ldm_
 
 ldm_status ldm_bench_bf16(ldm_bench_data *b, const ldm_model_options *opt, ldm_error *err)
 {
-    ldm_model_options same = *opt;
-    ldm_model *f32;
-    ldm_status st;
+    ldm_model_options *same;
+    ldm_model *f32 = NULL;
+    ldm_status st = ldm_model_options_copy(opt, &same, err);
 
-    same.precision = "f32";
-    st = ldm_model_open(&same, &f32, err);
+    if (!st)
+        st = ldm_model_options_set(same, "precision", "f32", err);
+    if (!st)
+        st = ldm_model_open(same, &f32, err);
+    ldm_model_options_free(same);
     if (st)
         return st;
     b->f32.weight_bytes = ldm_weights_bytes(f32->weights[LDM_GRAPH_UNET]);

@@ -110,7 +110,7 @@ static void put(json_t *root, const char *key, json_t *value, bool *failed)
 static void put_model(json_t *root, const ldm_bench_data *b, bool *failed)
 {
     put(root, "ready_s", json_real(b->ready), failed);
-    put(root, "load_s", json_real(b->m->load_seconds), failed);
+    put(root, "load_s", json_real(b->m->info.load_seconds), failed);
     put(root, "first_eps_s", json_real(b->first), failed);
     put(root, "eps_s", json_real(b->eps.median), failed);
     put(root, "eps_min_s", json_real(b->eps.low), failed);
@@ -142,7 +142,7 @@ static ldm_status report_json(const ldm_bench_data *b, ldm_str *out)
     put(root, "cpu", json_string(b->m->cpu.name), &failed);
     put(root, "isa", json_string(b->m->backend->name), &failed);
     put(root, "threads", json_integer(ldm_pool_threads(b->pool)), &failed);
-    put(root, "precision", json_string(ldm_precision_name(b->m->precision)), &failed);
+    put(root, "precision", json_string(ldm_model_precision_name(b->m)), &failed);
     put(root, "batch", json_integer(b->batch), &failed);
     if (b->o->shapes)
         put(root, "shapes", shapes_json(b), &failed);
@@ -276,7 +276,7 @@ static void report_text(const ldm_bench_data *b, ldm_str *out)
 {
     ldm_str_printf(out, "%s, %d thread%s, %s, %s\n", b->m->cpu.name, ldm_pool_threads(b->pool),
                    ldm_pool_threads(b->pool) == 1 ? "" : "s", b->m->backend->name,
-                   ldm_precision_name(b->m->precision));
+                   ldm_model_precision_name(b->m));
     if (b->o->machine)
         ldm_str_printf(out, "multiply-adds at most %.0f GFLOP/s, reading from memory %.1f GB/s\n",
                        1e-9 * b->peak_flops, 1e-9 * b->bandwidth);

@@ -12,7 +12,7 @@ enum { CACHE_SEEDS = 4 };
 /* One run of a few pictures, and when the one at work began and ended its steps. */
 typedef struct pictures {
     ldm_run *run;
-    ldm_result result;
+    const ldm_result *result;
     double begin, end; /* of the steps */
     double *picture_s, *step_s;
     int steps;
@@ -32,12 +32,11 @@ static int watch(void *ctx, const ldm_progress *p)
 static ldm_status make_one(pictures *r, int i, ldm_error *err)
 {
     double begin = ldm_seconds();
-    bool have;
     ldm_error why = {.msg = ""};
-    ldm_status st = ldm_run_next(r->run, &r->result, &have, &why);
+    ldm_status st = ldm_run_next(r->run, &r->result, &why);
 
     if (!st)
-        st = r->result.status;
+        st = r->result->status;
     if (st) {
         if (err)
             *err = why;
@@ -48,36 +47,57 @@ static ldm_status make_one(pictures *r, int i, ldm_error *err)
     return LDM_OK;
 }
 
-static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error *err)
+ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache, int count,
+                         ldm_job **out, ldm_error *err)
 {
-    ldm_run_info info;
-    ldm_status st;
-    ldm_job job;
+    ldm_job *job;
+    ldm_status st = ldm_job_create(m, &job, err);
 
-    ldm_model_init_job(b->m, &job);
-    if (b->o->steps)
-        job.steps = b->o->steps;
-    if (b->o->eta >= 0)
-        job.eta = b->o->eta;
-    job.cache = cache;
-    job.batch = 1;
-    job.count = b->seeds;
-    job.latent_c = b->m->latent_c;
-    job.latent_h = b->h;
-    job.latent_w = b->w;
-    job.threads = b->o->threads;
-    job.progress = watch;
-    job.ctx = r;
-    st = ldm_run_create(b->m, &job, &r->run, err);
+    *out = NULL;
     if (st)
         return st;
-    ldm_run_get_info(r->run, &info);
-    r->steps = info.steps_run;
-    b->steps_asked = info.steps_asked;
-    b->steps_run = info.steps_run;
-    b->whole_steps = (int)info.eps_evaluations;
-    b->eta = job.eta;
-    b->first_seed = job.seed;
+    if (b->o->steps)
+        st = ldm_job_set_int(job, "steps", b->o->steps, err);
+    if (!st && ldm_bench_options_is_set(b->o, "eta"))
+        st = ldm_job_set_real(job, "eta", b->o->eta, err);
+    if (!st)
+        st = ldm_job_set_int(job, "cache", cache, err);
+    if (!st)
+        st = ldm_job_set_int(job, "batch", 1, err);
+    if (!st)
+        st = ldm_job_set_int(job, "count", count, err);
+    if (!st)
+        st = ldm_job_set_shape(job, "shape", (const int[3]){m->latent_c, b->h, b->w}, err);
+    if (!st && b->o->threads)
+        st = ldm_job_set_int(job, "threads", b->o->threads, err);
+    if (st)
+        ldm_job_free(job);
+    else
+        *out = job;
+    return st;
+}
+
+static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error *err)
+{
+    const ldm_run_info *info;
+    ldm_status st;
+    ldm_job *job;
+
+    st = ldm_bench_job(b, b->m, cache, b->seeds, &job, err);
+    if (st)
+        return st;
+    ldm_job_set_progress(job, watch, r);
+    st = ldm_run_create(b->m, job, &r->run, err);
+    ldm_job_free(job);
+    if (st)
+        return st;
+    info = ldm_run_get_info(r->run);
+    r->steps = info->steps_run;
+    b->steps_asked = info->steps_asked;
+    b->steps_run = info->steps_run;
+    b->whole_steps = (int)info->eps_evaluations;
+    b->eta = ldm_run_get_job(r->run)->eta;
+    b->first_seed = ldm_run_get_job(r->run)->seed;
     return LDM_OK;
 }
 
@@ -95,8 +115,8 @@ static ldm_status compare(ldm_bench_data *b, pictures *exact, pictures *cached, 
             st = make_one(cached, i, err);
         if (st || !cached->run)
             continue;
-        values[i] = ldm_relative_l2(cached->result.latent, exact->result.latent, chw);
-        values[n + i] = ldm_bench_psnr(&exact->result, &cached->result);
+        values[i] = ldm_relative_l2(cached->result->latent, exact->result->latent, chw);
+        values[n + i] = ldm_bench_psnr(exact->result, cached->result);
         values[2 * n + i] = exact->step_s[i] / cached->step_s[i];
         values[3 * n + i] = exact->picture_s[i] / cached->picture_s[i];
     }

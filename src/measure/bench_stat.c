@@ -36,10 +36,10 @@ double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other)
     size_t n = (size_t)exact->width * (size_t)exact->height * 3, i;
     double sum = 0;
 
-    if (!exact->rgb || !other->rgb)
+    if (!exact->pixels || !other->pixels)
         return NAN; /* of other channels than 1 or 3: no bytes */
     for (i = 0; i < n; i++) {
-        double d = (double)exact->rgb[i] - other->rgb[i];
+        double d = (double)exact->pixels[i] - other->pixels[i];
 
         sum += d * d;
     }

@@ -101,10 +101,15 @@ static ldm_status count_features(const ldm_network *s, size_t *dim, ldm_error *e
 
 ldm_status ldm_features_open(const ldm_model *m, int threads, ldm_features **out, ldm_error *err)
 {
-    ldm_features *f = ldm_calloc(1, sizeof *f);
+    ldm_features *f;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(m, "m", err);
+    if (m->dry)
+        return ldm_error_set(err, LDM_ERR_USAGE, "the model was opened for a dry run");
+    f = ldm_calloc(1, sizeof *f);
     if (!f)
         return ldm_error_nomem(err, sizeof *f, "features");
     f->model = m;
@@ -143,7 +148,7 @@ void ldm_features_close(ldm_features *f)
 
 size_t ldm_features_dim(const ldm_features *f)
 {
-    return f->dim;
+    return f ? f->dim : 0;
 }
 
 static ldm_status make_program(ldm_features *f, int width, int height, ldm_error *err)
@@ -185,7 +190,7 @@ static ldm_status check_grey(const ldm_image *im, ldm_error *err)
     size_t pixels = (size_t)im->width * (size_t)im->height, i;
 
     for (i = 0; i < pixels; i++) {
-        const uint8_t *p = im->rgb + 3 * i;
+        const uint8_t *p = im->pixels + 3 * i;
 
         if (p[0] != p[1] || p[0] != p[2])
             return ldm_error_set(err, LDM_ERR_USAGE,
@@ -204,7 +209,7 @@ static void scale_picture(const ldm_image *im, int channels, float *planes)
 
     for (c = 0; c < channels; c++) {
         for (i = 0; i < pixels; i++)
-            planes[(size_t)c * pixels + i] = (float)(im->rgb[3 * i + (size_t)c] / 127.5 - 1.0);
+            planes[(size_t)c * pixels + i] = (float)(im->pixels[3 * i + (size_t)c] / 127.5 - 1.0);
     }
 }
 
@@ -236,10 +241,15 @@ ldm_status ldm_features_compute(ldm_features *f, const ldm_image *im, double *va
                                 ldm_error *err)
 {
     ldm_observer obs = {f, pool_level};
-    const int channels = f->model->network->first_stage.in_channels;
-    ldm_status st = make_program(f, im->width, im->height, err);
+    const int channels = f ? f->model->network->first_stage.in_channels : 0;
     ldm_execution run = {.observer = &obs};
+    ldm_status st;
 
+    LDM_REQUIRE(f, "f", err);
+    LDM_REQUIRE(values, "values", err);
+    st = ldm_image_check(im, "im", err);
+    if (!st)
+        st = make_program(f, im->width, im->height, err);
     if (!st && channels == 1)
         st = check_grey(im, err);
     if (st)
@@ -281,7 +291,9 @@ ldm_status ldm_stats_create(const ldm_features *f, ldm_stats **out, ldm_error *e
     ldm_gaussian *g;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(f, "f", err);
     st = ldm_gaussian_create(f->dim, &g, err);
     if (st)
         return st;
@@ -294,7 +306,9 @@ ldm_status ldm_stats_read(const char *path, ldm_stats **out, ldm_error *err)
     ldm_gaussian *g;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(path, "path", err);
     st = ldm_gaussian_read(path, &g, err);
     return st ? st : wrap(g, out, err);
 }
@@ -312,6 +326,8 @@ ldm_status ldm_stats_add(ldm_stats *s, const double *values, ldm_error *err)
 {
     size_t i;
 
+    LDM_REQUIRE(s, "s", err);
+    LDM_REQUIRE(values, "values", err);
     for (i = 0; i < s->g->dim; i++) {
         if (!(values[i] - values[i] == 0)) /* NaN or infinity would spoil all that came before */
             return ldm_error_set(err, LDM_ERR_NUMERIC, "feature %zu is NaN or infinite", i);
@@ -322,15 +338,20 @@ ldm_status ldm_stats_add(ldm_stats *s, const double *values, ldm_error *err)
 
 uint64_t ldm_stats_count(const ldm_stats *s)
 {
-    return s->g->count;
+    return s ? s->g->count : 0;
 }
 
 ldm_status ldm_stats_write(const char *path, const ldm_stats *s, ldm_error *err)
 {
+    LDM_REQUIRE(path, "path", err);
+    LDM_REQUIRE(s, "s", err);
     return ldm_gaussian_write(path, s->g, err);
 }
 
 ldm_status ldm_stats_distance(const ldm_stats *a, const ldm_stats *b, double *out, ldm_error *err)
 {
+    LDM_REQUIRE(a, "a", err);
+    LDM_REQUIRE(b, "b", err);
+    LDM_REQUIRE(out, "out", err);
     return ldm_gaussian_distance(a->g, b->g, out, err);
 }

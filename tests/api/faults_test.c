@@ -61,8 +61,8 @@ static void a_nan_weight_fails_every_picture(void **state)
     for (i = 0; i < 2; i++) {
         char path[] = "/tmp/ldm_nan_XXXXXX";
         int fd = mkstemp(path), k;
-        ldm_model_options opt = small_options();
-        ldm_job job = short_job(3);
+        plain_options opt = small_options();
+        plain_job job = short_job(3);
         ldm_error err = {.msg = ""};
         ldm_result res;
         ldm_model *m;
@@ -74,15 +74,15 @@ static void a_nan_weight_fails_every_picture(void **state)
         write_with_nan(path, tensors[i]);
         opt.ckpt = path;
         job.batch = 2;
-        if (ldm_model_open(&opt, &m, &err))
+        if (plain_model_open(&opt, &m, &err))
             fail_msg("%s", err.msg);
-        assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+        assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
         for (k = 0; k < 3; k++) {
             err.msg[0] = '\0';
-            assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+            assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
             assert_true(have && res.index == k);
             assert_int_equal(res.status, LDM_ERR_NUMERIC);
-            assert_true(!res.latent && !res.image && !res.rgb);
+            assert_true(!res.latent && !res.image && !res.pixels);
             /* The step and the block; the decoder has no steps. */
             assert_non_null(
                 strstr(err.msg, i ? "decoded picture has NaN" : "eps is not finite at timestep "));
@@ -90,7 +90,7 @@ static void a_nan_weight_fails_every_picture(void **state)
                                               : "NaN or infinity first appears in "
                                                 "out.2 (conv)"));
         }
-        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+        assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
         assert_false(have);
         ldm_run_free(run);
         ldm_model_close(m);
@@ -104,7 +104,7 @@ static void an_overflow_fails_its_picture_only(void **state)
     static float noise[3][192];
     ldm_array x = {.ndim = 4, .shape = {3, 3, 8, 8}, .numel = 576, .data = noise[0]};
     ldm_model *m = open_small();
-    ldm_job job = short_job(3);
+    plain_job job = short_job(3);
     ldm_error err = {.msg = ""};
     ldm_result res;
     ldm_run *run;
@@ -122,9 +122,9 @@ static void an_overflow_fails_its_picture_only(void **state)
     want = run_all(m, &job);
     for (k = 0; k < 192; k++)
         noise[1][k] = 3e38f;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
     for (i = 0; i < 3; i++) {
-        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+        assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
         assert_true(have && res.index == i);
         if (i == 1) {
             assert_int_equal(res.status, LDM_ERR_NUMERIC);
@@ -147,9 +147,9 @@ typedef ldm_status scenario(ldm_error *err);
 
 static ldm_status open_and_close(ldm_error *err)
 {
-    ldm_model_options opt = small_options();
+    plain_options opt = small_options();
     ldm_model *m;
-    ldm_status st = ldm_model_open(&opt, &m, err);
+    ldm_status st = plain_model_open(&opt, &m, err);
 
     assert_int_equal(st == LDM_OK, m != NULL);
     ldm_model_close(m);
@@ -158,11 +158,11 @@ static ldm_status open_and_close(ldm_error *err)
 
 static ldm_status check(ldm_error *err, bool json)
 {
-    ldm_model_options opt = small_options();
-    ldm_report_options report = {.json = json, .all = true, .values = true};
+    plain_options opt = small_options();
+    const unsigned how = LDM_REPORT_ALL | LDM_REPORT_VALUES | (json ? LDM_REPORT_JSON : 0);
     char *text;
     bool fits;
-    ldm_status st = ldm_check(&opt, &report, &text, &fits, err);
+    ldm_status st = plain_check(&opt, how, &text, &fits, err);
 
     assert_int_equal(st == LDM_OK, text != NULL);
     ldm_release(text);
@@ -181,15 +181,14 @@ static ldm_status check_json(ldm_error *err)
 
 static ldm_status inspect(ldm_error *err)
 {
-    ldm_report_options report = {.json = true, .keys = true};
     char *text;
-    ldm_status st = ldm_inspect(SMALL_CKPT, &report, &text, err);
+    ldm_status st = ldm_inspect(SMALL_CKPT, LDM_REPORT_JSON | LDM_REPORT_KEYS, &text, err);
 
     ldm_release(text);
     if (st)
         return st;
-    report.shapes = true;
-    st = ldm_inspect(SMALL_CONFIG, &report, &text, err);
+    st = ldm_inspect(SMALL_CONFIG, LDM_REPORT_JSON | LDM_REPORT_KEYS | LDM_REPORT_SHAPES, &text,
+                     err);
     assert_int_equal(st == LDM_OK, text != NULL);
     ldm_release(text);
     return st;
@@ -199,7 +198,7 @@ static const ldm_model *shared_model; /* opened before allocations fail */
 
 static ldm_status generate(ldm_error *err)
 {
-    ldm_job job = short_job(2);
+    plain_job job = short_job(2);
     char *recipe = NULL;
     ldm_result res;
     ldm_run *run;
@@ -209,12 +208,12 @@ static ldm_status generate(ldm_error *err)
     job.steps = 2;
     job.batch = 1;
     job.quantize_x0 = true;
-    st = ldm_run_create(shared_model, &job, &run, err);
+    st = plain_run_create(shared_model, &job, &run, err);
     assert_int_equal(st == LDM_OK, run != NULL);
     while (!st && have) {
-        st = ldm_run_next(run, &res, &have, err);
+        st = plain_run_next(run, &res, &have, err);
         if (!st && have)
-            st = ldm_run_recipe(run, &res, &recipe, err);
+            st = ldm_run_recipe(run, res.index, &recipe, err);
         ldm_release(recipe);
         recipe = NULL;
     }
@@ -230,9 +229,9 @@ static ldm_status evaluate(ldm_error *err)
     int part;
 
     for (part = LDM_PART_UNET; !st && part <= LDM_PART_INDICES; part++) {
-        ldm_eval_job job = {.part = (ldm_part)part, .in = &in, .quantize = true, .threads = 1};
+        plain_eval job = {.part = (ldm_part)part, .in = &in, .quantize = true, .threads = 1};
 
-        st = ldm_eval(shared_model, &job, &out, err);
+        st = plain_eval_run(shared_model, &job, &out, err);
         assert_int_equal(st == LDM_OK, out.data != NULL);
         ldm_array_free(&out);
     }
@@ -310,14 +309,14 @@ static void a_part_is_packed_at_the_second_try(void **state)
     ldm_model *m = open_small();
     static float zeros[192];
     ldm_array in = {.ndim = 4, .shape = {1, 3, 8, 8}, .numel = 192, .data = zeros}, out;
-    ldm_eval_job job = {.part = LDM_PART_DECODE, .in = &in, .threads = 1};
+    plain_eval job = {.part = LDM_PART_DECODE, .in = &in, .threads = 1};
     unsigned long n = 0;
     ldm_status st;
 
     (void)state;
     do {
         ldm_alloc_fail_at(++n);
-        st = ldm_eval(m, &job, &out, NULL);
+        st = plain_eval_run(m, &job, &out, NULL);
         ldm_alloc_fail_at(0);
         assert_true(st == LDM_OK || st == LDM_ERR_NOMEM);
     } while (st);
@@ -337,9 +336,9 @@ static void a_changed_file_is_refused(void **state)
     char path[] = "/tmp/ldm_changed_XXXXXX";
     int fd = mkstemp(path), i;
     ldm_array in = {.ndim = 4, .shape = {1, 3, 8, 8}, .numel = 192, .data = zeros}, out;
-    ldm_eval_job job = {.part = LDM_PART_UNET, .in = &in, .t = 500, .threads = 1};
-    ldm_model_options opt = small_options();
-    ldm_job pictures = short_job(3);
+    plain_eval job = {.part = LDM_PART_UNET, .in = &in, .t = 500, .threads = 1};
+    plain_options opt = small_options();
+    plain_job pictures = short_job(3);
     ldm_error err = {.msg = ""};
     ldm_result res;
     ldm_run *run;
@@ -355,21 +354,21 @@ static void a_changed_file_is_refused(void **state)
     assert_int_equal(ldm_file_write(path, file, size, &err), LDM_OK);
     ldm_free(file);
     opt.ckpt = path;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_OK);
-    assert_int_equal(ldm_eval(m, &job, &out, &err), LDM_OK);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_OK);
+    assert_int_equal(plain_eval_run(m, &job, &out, &err), LDM_OK);
     ldm_array_free(&out);
     pictures.batch = 1;
-    assert_int_equal(ldm_run_create(m, &pictures, &run, &err), LDM_OK);
-    assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &pictures, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
     assert_true(have && res.status == LDM_OK);
     assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
     for (i = 0; i < 4; i++) {
         job.part = parts[i % 2];
         err.msg[0] = '\0';
-        assert_int_equal(ldm_eval(m, &job, &out, &err), LDM_ERR_IO);
+        assert_int_equal(plain_eval_run(m, &job, &out, &err), LDM_ERR_IO);
         assert_non_null(strstr(err.msg, "was changed"));
         err.msg[0] = '\0';
-        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_ERR_IO);
+        assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_ERR_IO);
         assert_non_null(strstr(err.msg, "was changed"));
         assert_null(res.latent);
     }

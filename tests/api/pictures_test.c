@@ -20,14 +20,14 @@ enum { SIDE = 32, COUNT = 12 };
 /* Soft coloured blobs, another one for each seed. */
 static ldm_image draw(int seed, int width, int height)
 {
-    ldm_image im = {width, height, malloc(3 * (size_t)width * (size_t)height)};
+    ldm_image im = {width, height, 3, malloc(3 * (size_t)width * (size_t)height)};
 
-    assert_non_null(im.rgb);
+    assert_non_null(im.pixels);
     for (int i = 0; i < 3 * width * height; i++) {
         int x = i / 3 % width, y = i / 3 / width, c = i % 3;
         double v = sin(0.2 * (1 + seed % 3) * x + seed) + cos(0.17 * y + 0.9 * seed * (c + 1));
 
-        im.rgb[i] = (uint8_t)(127 + 60 * v);
+        im.pixels[i] = (uint8_t)(127 + 60 * v);
     }
     return im;
 }
@@ -69,8 +69,8 @@ static void features_depend_on_the_picture_alone(void **state)
     free(first);
     free(again);
     free(elsewhere);
-    free(im.rgb);
-    free(other.rgb);
+    free(im.pixels);
+    free(other.pixels);
     ldm_features_close(one);
     ldm_features_close(three);
     ldm_model_close(m);
@@ -86,8 +86,8 @@ static void a_constant_picture_has_constant_levels(void **state)
     double *a, *b, worst = 0;
 
     (void)state;
-    memset(small.rgb, 200, 3 * SIDE * SIDE);
-    memset(large.rgb, 200, 12 * SIDE * SIDE);
+    memset(small.pixels, 200, 3 * SIDE * SIDE);
+    memset(large.pixels, 200, 12 * SIDE * SIDE);
     assert_int_equal(ldm_features_open(m, 1, &f, NULL), LDM_OK);
     a = compute(f, &small);
     b = compute(f, &large);
@@ -97,8 +97,8 @@ static void a_constant_picture_has_constant_levels(void **state)
     assert_true(worst < 0.1);
     free(a);
     free(b);
-    free(small.rgb);
-    free(large.rgb);
+    free(small.pixels);
+    free(large.pixels);
     ldm_features_close(f);
     ldm_model_close(m);
 }
@@ -114,7 +114,7 @@ static ldm_stats *gather(ldm_features *f, int from, int count, int step)
 
         assert_int_equal(ldm_stats_add(s, v, NULL), LDM_OK);
         free(v);
-        free(im.rgb);
+        free(im.pixels);
     }
     assert_int_equal(ldm_stats_count(s), count);
     return s;
@@ -200,7 +200,7 @@ static void wrong_features(void **state)
     assert_int_equal(ldm_stats_count(s), 0);
     ldm_stats_free(s);
     free(v);
-    free(odd.rgb);
+    free(odd.pixels);
     ldm_features_close(f);
     ldm_model_close(m);
 }
@@ -224,8 +224,8 @@ static void arrays_of_pictures(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(back[i].width, 5);
         assert_int_equal(back[i].height, 4);
-        assert_memory_equal(back[i].rgb, ims[i].rgb, 60);
-        free(ims[i].rgb);
+        assert_memory_equal(back[i].pixels, ims[i].pixels, 60);
+        free(ims[i].pixels);
     }
     ldm_images_free(back, n);
     unlink(path);
@@ -234,7 +234,7 @@ static void arrays_of_pictures(void **state)
     assert_int_equal(ldm_array_write(npy, &a, NULL), LDM_OK);
     assert_int_equal(ldm_images_read(npy, &back, &n, NULL), LDM_OK);
     assert_int_equal(n, 2);
-    assert_int_equal(back[0].rgb[5], 255);
+    assert_int_equal(back[0].pixels[5], 255);
     ldm_images_free(back, n);
     values[7] = 0.5f; /* no byte */
     assert_int_equal(ldm_array_write(npy, &a, NULL), LDM_OK);
@@ -284,7 +284,7 @@ static void faces_are_handed_out(void **state)
         assert_true(i == 0 || faces[i].y >= faces[i - 1].y);
     }
     ldm_release(faces);
-    ldm_release(sheet.rgb);
+    ldm_release(sheet.pixels);
     ldm_face_judge_close(j);
 }
 
@@ -311,7 +311,7 @@ static void recipes_have_a_limit(void **state)
     assert_non_null(strstr(err.msg, "its recipe has 1048577 bytes"));
     unlink(path);
     free(recipe);
-    free(im.rgb);
+    free(im.pixels);
 }
 
 static void shipped_files(void **state)
@@ -331,7 +331,7 @@ static void shipped_files(void **state)
 static json_t *difference(const char *const *sets_a, size_t na, const char *const *sets_b,
                           size_t nb)
 {
-    ldm_model_options a = small_options(), b = small_options();
+    plain_options a = small_options(), b = small_options();
     ldm_error err = {.msg = ""};
     json_t *list;
     char *text;
@@ -340,7 +340,7 @@ static json_t *difference(const char *const *sets_a, size_t na, const char *cons
     a.set_count = na;
     b.sets = sets_b;
     b.set_count = nb;
-    if (ldm_config_difference(&a, &b, &text, &err))
+    if (plain_difference(&a, &b, &text, &err))
         fail_msg("%s", err.msg);
     list = json_loads(text, 0, NULL);
     assert_true(json_is_array(list));

@@ -19,13 +19,13 @@ enum { SIDE = 16, VALUES = 3 * SIDE * SIDE };
 static ldm_status open_with(const char *precision, const char *max_isa, ldm_model **m,
                             ldm_error *err)
 {
-    ldm_model_options opt;
+    plain_options opt;
 
-    ldm_model_options_init(&opt);
+    plain_options_init(&opt);
     opt.precision = precision;
     opt.max_isa = max_isa;
     err->msg[0] = '\0';
-    return ldm_model_open(&opt, m, err);
+    return plain_model_open(&opt, m, err);
 }
 
 /* NULL, and the test is skipped with the reason told, where there is no bf16. */
@@ -59,11 +59,11 @@ static ldm_array eps_of(const ldm_model *m, const float *x, int n, double t, int
                           .shape = {(uint64_t)n, 3, SIDE, SIDE},
                           .numel = (uint64_t)n * VALUES,
                           .data = (float *)(uintptr_t)x};
-    const ldm_eval_job job = {.part = LDM_PART_UNET, .in = &in, .t = t, .threads = threads};
+    const plain_eval job = {.part = LDM_PART_UNET, .in = &in, .t = t, .threads = threads};
     ldm_array out;
     ldm_error err;
 
-    if (ldm_eval(m, &job, &out, &err))
+    if (plain_eval_run(m, &job, &out, &err))
         fail_msg("%s", err.msg);
     return out;
 }
@@ -93,7 +93,7 @@ static void bf16_is_near_exact(void **state)
 
     (void)state;
     assert_int_equal(open_with("exact", NULL, &exact, &err), LDM_OK);
-    ldm_model_get_info(m, &info);
+    info = *ldm_model_get_info(m);
     assert_string_equal(info.precision, "bf16");
     fill(x, 2 * VALUES);
     for (i = 0; i < sizeof times / sizeof times[0]; i++) {
@@ -123,20 +123,20 @@ static void message_of_nan(const ldm_model *m, char *text, size_t size)
     ldm_error err = {.msg = ""};
     ldm_result res;
     ldm_run *run;
-    ldm_job job;
+    plain_job job;
     bool have;
     int i;
 
     fill(noise, 2 * VALUES);
     noise[VALUES + 40] = 3e38f;
-    ldm_model_init_job(m, &job);
+    plain_job_init(&job);
     job.steps = 4;
     job.eta = 0;
     job.count = job.batch = 2;
     job.x_t = &x;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
     for (i = 0; i < 2; i++) {
-        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
+        assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
         assert_int_equal(res.status, i ? LDM_ERR_NUMERIC : LDM_OK);
     }
     assert_true(strlen(err.msg) < size);
@@ -147,15 +147,12 @@ static void message_of_nan(const ldm_model *m, char *text, size_t size)
 static void bf16_is_smaller_and_names_where_nan_began(void **state)
 {
     ldm_model *m = open_bf16(), *f32;
-    ldm_model_info info, f32_info;
     char want[512], got[512];
     ldm_error err;
 
     (void)state;
     assert_int_equal(open_with("f32", NULL, &f32, &err), LDM_OK);
-    ldm_model_get_info(f32, &f32_info);
-    ldm_model_get_info(m, &info);
-    assert_true(info.weight_bytes < f32_info.weight_bytes);
+    assert_true(ldm_model_weight_bytes(m) < ldm_model_weight_bytes(f32));
     message_of_nan(f32, want, sizeof want);
     message_of_nan(m, got, sizeof got);
     assert_non_null(strstr(want, "step"));
@@ -176,7 +173,7 @@ static void refused_and_auto(void **state)
     assert_null(m);
     assert_true(strstr(err.msg, "make onednn") || strstr(err.msg, "LDM_MAX_ISA forbids"));
     assert_int_equal(open_with("auto", "avx2", &m, &err), LDM_OK);
-    ldm_model_get_info(m, &info);
+    info = *ldm_model_get_info(m);
     assert_string_equal(info.precision, "f32");
     assert_true(ldm_model_note_count(m) >= 1);
     assert_non_null(strstr(ldm_model_note(m, 0), "precision auto takes f32: "));
@@ -186,7 +183,7 @@ static void refused_and_auto(void **state)
     if (!st)
         ldm_model_close(m);
     assert_int_equal(open_with("auto", NULL, &m, &err), LDM_OK);
-    ldm_model_get_info(m, &info);
+    info = *ldm_model_get_info(m);
     assert_string_equal(info.precision, st ? "f32" : "bf16");
     assert_non_null(strstr(ldm_model_note(m, 0),
                            st ? "precision auto takes f32: " : "precision auto takes bf16, by "));

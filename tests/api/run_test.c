@@ -29,7 +29,7 @@ static void threads_and_batches_change_nothing(void **state)
     (void)state;
     for (i = 0; i < 3; i++) {
         ldm_model *m = open_tiny(isas[i]);
-        ldm_job job = short_job(5);
+        plain_job job = short_job(5);
         output want, got;
         char what[64];
 
@@ -51,7 +51,7 @@ static void threads_and_batches_change_nothing(void **state)
 static void a_picture_is_its_seed(void **state)
 {
     ldm_model *m = open_small();
-    ldm_job job = short_job(4);
+    plain_job job = short_job(4);
     output all = run_all(m, &job), one;
     uint64_t i;
 
@@ -77,7 +77,7 @@ static void the_start_noise_is_what_the_seed_draws(void **state)
 {
     ldm_model *m = open_small();
     ldm_array x = {.ndim = 4, .shape = {2, 3, 8, 8}, .numel = 384};
-    ldm_job job = short_job(2);
+    plain_job job = short_job(2);
     output a, b;
     size_t i;
 
@@ -89,7 +89,7 @@ static void the_start_noise_is_what_the_seed_draws(void **state)
     job.eta = 0;
     job.x_t = &x;
     job.count = 77; /* overruled by x_t, and so is the shape */
-    job.latent_h = 3;
+    job.latent_c = job.latent_h = job.latent_w = 3;
     a = run_all(m, &job);
     assert_int_equal(a.floats, 2 * a.per_picture);
     job.seed = 7; /* with eta 0 and x_t nothing is drawn */
@@ -104,7 +104,7 @@ static void the_start_noise_is_what_the_seed_draws(void **state)
 static void a_second_run_repeats_the_first(void **state)
 {
     ldm_model *m = open_small();
-    ldm_job job = short_job(2);
+    plain_job job = short_job(2);
     output a = run_all(m, &job), b = run_all(m, &job);
 
     (void)state;
@@ -141,7 +141,7 @@ static void progress_counts_every_step(void **state)
 {
     ldm_model *m = open_small();
     watcher w = {.ordered = true, .stop_at = -1};
-    ldm_job job = short_job(3);
+    plain_job job = short_job(3);
     output out;
 
     (void)state;
@@ -164,7 +164,7 @@ static void a_callback_cancels(void **state)
     (void)state;
     for (stop_at = 0; stop_at <= 3; stop_at++) {
         watcher w = {.ordered = true, .stop_at = stop_at};
-        ldm_job job = short_job(2);
+        plain_job job = short_job(2);
         ldm_error err = {.msg = ""};
         ldm_result res;
         ldm_run *run;
@@ -172,8 +172,8 @@ static void a_callback_cancels(void **state)
 
         job.progress = watch;
         job.ctx = &w;
-        assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
-        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_ERR_CANCELLED);
+        assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
+        assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_ERR_CANCELLED);
         assert_false(have);
         assert_null(res.latent);
         assert_int_equal(err.code, LDM_ERR_CANCELLED);
@@ -192,7 +192,7 @@ static void a_cancelled_run_goes_on(void **state)
         int stop_at, stop_decoding_at;
     } stops[] = {{0, 0}, {2, 0}, {3, 0}, {-1, 1}, {-1, 9}, {-1, 60}};
     ldm_model *m = open_small();
-    ldm_job job = short_job(3);
+    plain_job job = short_job(3);
     output whole = run_all(m, &job);
     size_t k;
 
@@ -207,13 +207,13 @@ static void a_cancelled_run_goes_on(void **state)
 
         job.progress = watch;
         job.ctx = &w;
-        assert_int_equal(ldm_run_create(m, &job, &run, NULL), LDM_OK);
+        assert_int_equal(plain_run_create(m, &job, &run, NULL), LDM_OK);
         for (;;) {
-            ldm_status st = ldm_run_next(run, &res, &have, NULL);
+            ldm_status st = plain_run_next(run, &res, &have, NULL);
 
             if (st == LDM_ERR_CANCELLED) {
                 assert_false(have);
-                assert_null(res.rgb);
+                assert_null(res.pixels);
                 cancelled++;
                 w.stop_at = -1;
                 continue;
@@ -236,23 +236,23 @@ static void a_cancelled_run_goes_on(void **state)
 
 /* ---- wrong values ---------------------------------------------------------------------------- */
 
-static void refuse(const ldm_model *m, const ldm_job *job, const char *names)
+static void refuse(const ldm_model *m, const plain_job *job, const char *names)
 {
     ldm_error err = {.msg = ""};
     ldm_run *run = (ldm_run *)&err;
 
-    if (ldm_run_create(m, job, &run, &err) != LDM_ERR_USAGE)
+    if (plain_run_create(m, job, &run, &err) != LDM_ERR_USAGE)
         fail_msg("%s: accepted, or refused otherwise: %s", names, err.msg);
     assert_null(run);
     assert_int_equal(err.code, LDM_ERR_USAGE);
     if (!strstr(err.msg, names) || strchr(err.msg, '\n'))
         fail_msg("the message does not name %s in one line: %s", names, err.msg);
-    assert_int_equal(ldm_run_create(m, job, &run, NULL), LDM_ERR_USAGE);
+    assert_int_equal(plain_run_create(m, job, &run, NULL), LDM_ERR_USAGE);
 }
 
 #define REFUSE(field, value, names)                                                                \
     do {                                                                                           \
-        ldm_job bad_ = short_job(1);                                                               \
+        plain_job bad_ = short_job(1);                                                             \
         bad_.field = (value);                                                                      \
         refuse(m, &bad_, names);                                                                   \
     } while (0)
@@ -266,7 +266,7 @@ static void wrong_numbers_are_named(void **state)
     REFUSE(steps, -1, "steps");
     REFUSE(steps, 1001, "steps");
     REFUSE(timesteps, "karras", "karras");
-    REFUSE(timesteps, "", "spacing");
+    REFUSE(timesteps, "", "timesteps");
     REFUSE(eta, -0.5, "eta");
     REFUSE(eta, (double)NAN, "eta");
     REFUSE(eta, (double)INFINITY, "eta");
@@ -301,7 +301,7 @@ static void wrong_arrays_are_named(void **state)
     ldm_array bad = {.ndim = 4, .shape = {1, 3, 8, 8}, .numel = 192, .data = nan_first};
     ldm_array draws = {.ndim = 5, .shape = {2, 1, 3, 8, 8}, .numel = 384, .data = zeros};
     ldm_model *m = open_small();
-    ldm_job job;
+    plain_job job;
 
     (void)state;
     REFUSE(x_t, &flat, "start noise");
@@ -345,29 +345,29 @@ static void wrong_evaluations_are_named(void **state)
         size_t i;
 
         for (i = 0; i < 3; i++) {
-            ldm_eval_job job = {.part = (ldm_part)part, .in = wrong[i], .t = 1};
+            plain_eval job = {.part = (ldm_part)part, .in = wrong[i], .t = 1};
             ldm_error err = {.msg = ""};
 
             out.data = zeros;
-            assert_int_equal(ldm_eval(m, &job, &out, &err), LDM_ERR_USAGE);
+            assert_int_equal(plain_eval_run(m, &job, &out, &err), LDM_ERR_USAGE);
             assert_null(out.data);
             assert_non_null(strstr(err.msg, "input"));
         }
     }
     for (part = 0; part < 3; part++) {
         const double times[] = {-1, (double)NAN, (double)INFINITY};
-        ldm_eval_job job = {.part = LDM_PART_UNET, .in = &ok, .t = times[part]};
+        plain_eval job = {.part = LDM_PART_UNET, .in = &ok, .t = times[part]};
         ldm_error err = {.msg = ""};
 
-        assert_int_equal(ldm_eval(m, &job, &out, &err), LDM_ERR_USAGE);
-        assert_non_null(strstr(err.msg, "t is"));
+        assert_int_equal(plain_eval_run(m, &job, &out, &err), LDM_ERR_USAGE);
+        assert_non_null(strstr(err.msg, "t: "));
     }
     ldm_model_close(m);
 }
 
 static void wrong_options_are_named(void **state)
 {
-    ldm_model_options opt;
+    plain_options opt;
     ldm_error err = {.msg = ""};
     ldm_model *m;
     static const char *const unset[] = {"model.params.first_stage_config=null"};
@@ -376,34 +376,34 @@ static void wrong_options_are_named(void **state)
     (void)state;
     opt = small_options();
     opt.precision = "f16";
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_USAGE);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_USAGE);
     assert_null(m);
     assert_non_null(strstr(err.msg, "precision"));
     opt = small_options();
     opt.max_isa = "sse2";
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_USAGE);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "sse2"));
     opt = small_options();
     opt.config_count = 0;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_USAGE);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "configuration"));
     opt = small_options();
     opt.ckpt = "tests/data/none.ckpt";
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_IO);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_IO);
     assert_non_null(strstr(err.msg, "none.ckpt"));
     opt = small_options();
     opt.sets = syntax;
     opt.set_count = 1;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_USAGE);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "no assignment"));
     opt = small_options();
     opt.sets = unset;
     opt.set_count = 1;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_CONFIG);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_CONFIG);
     assert_non_null(strstr(err.msg, "first_stage_config"));
     opt = small_options();
     opt.threads = -2;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_USAGE);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "threads"));
 }
 
@@ -411,7 +411,7 @@ static void wrong_options_are_named(void **state)
 static void a_mismatch_is_told(void **state)
 {
     static const char *const sets[] = {"model.params.unet_config.params.channel_mult=[1,2]"};
-    ldm_model_options opt = small_options();
+    plain_options opt = small_options();
     ldm_error err = {.msg = ""};
     ldm_model *m;
     char *report;
@@ -420,22 +420,22 @@ static void a_mismatch_is_told(void **state)
     (void)state;
     opt.sets = sets;
     opt.set_count = 1;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_MISMATCH);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_MISMATCH);
     assert_null(m);
     assert_non_null(strstr(err.msg, "input_blocks"));
-    assert_int_equal(ldm_check(&opt, &(ldm_report_options){0}, &report, &fits, &err), LDM_OK);
+    assert_int_equal(plain_check(&opt, 0, &report, &fits, &err), LDM_OK);
     assert_false(fits);
     ldm_release(report);
     opt.set_count = 0;
-    assert_int_equal(ldm_check(&opt, &(ldm_report_options){0}, &report, &fits, &err), LDM_OK);
+    assert_int_equal(plain_check(&opt, 0, &report, &fits, &err), LDM_OK);
     assert_true(fits);
     ldm_release(report);
 }
 
 static void memory_limits_refuse(void **state)
 {
-    ldm_model_options opt = small_options();
-    ldm_job job = short_job(2);
+    plain_options opt = small_options();
+    plain_job job = short_job(2);
     ldm_error err = {.msg = ""};
     ldm_run_info info;
     ldm_model *m;
@@ -443,40 +443,40 @@ static void memory_limits_refuse(void **state)
 
     (void)state;
     opt.max_memory = 1000;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_ERR_LIMIT);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_ERR_LIMIT);
     assert_null(m);
     assert_non_null(strstr(err.msg, "memory"));
     m = open_small();
     job.max_memory = 1000;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_ERR_LIMIT);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_ERR_LIMIT);
     assert_null(run);
     assert_non_null(strstr(err.msg, "memory"));
     job.max_memory = 0;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
-    ldm_run_get_info(run, &info);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
+    info = *ldm_run_get_info(run);
     assert_int_equal(info.memory_total, info.memory_weights + info.memory_activations);
     assert_true(info.memory_weights > 0 && info.memory_activations > 0);
     ldm_run_free(run);
     job.max_memory = info.memory_total;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
     ldm_run_free(run);
     job.max_memory = info.memory_total - 1;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_ERR_LIMIT);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_ERR_LIMIT);
     ldm_model_close(m);
 }
 
 /* ---- notes ----------------------------------------------------------------------------------- */
 
-static void notes_of(const ldm_model *m, const ldm_job *job, int steps_run, const char *says)
+static void notes_of(const ldm_model *m, const plain_job *job, int steps_run, const char *says)
 {
     ldm_error err = {.msg = ""};
     ldm_run_info info;
     ldm_run *run;
     size_t i;
 
-    if (ldm_run_create(m, job, &run, &err))
+    if (plain_run_create(m, job, &run, &err))
         fail_msg("%s", err.msg);
-    ldm_run_get_info(run, &info);
+    info = *ldm_run_get_info(run);
     assert_int_equal(info.steps_run, steps_run);
     assert_int_equal(info.steps_asked, job->steps);
     for (i = 0; says && i < ldm_run_note_count(run); i++) {
@@ -491,10 +491,10 @@ static void notes_of(const ldm_model *m, const ldm_job *job, int steps_run, cons
 static void notes_tell_what_the_run_does(void **state)
 {
     ldm_model *m = open_small();
-    ldm_job job;
+    plain_job job;
 
     (void)state;
-    ldm_job_init(&job);
+    plain_job_init(&job);
     job.threads = 1;
     notes_of(m, &job, 50, NULL);
     job.steps = 150;
@@ -530,7 +530,7 @@ static double number_of(const json_t *o, const char *key)
     return json_number_value(json_object_get(o, key));
 }
 
-static void check_recipe(const char *text, const ldm_job *job, int index)
+static void check_recipe(const char *text, const plain_job *job, int index)
 {
     json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *ckpt, *shape;
 
@@ -566,7 +566,7 @@ static void check_recipe(const char *text, const ldm_job *job, int index)
 static void a_png_carries_the_recipe(void **state)
 {
     ldm_model *m = open_small();
-    ldm_job job = short_job(2);
+    plain_job job = short_job(2);
     ldm_error err = {.msg = ""};
     char path[] = "/tmp/ldm_api_XXXXXX.png";
     int i, fd = mkstemps(path, 4);
@@ -576,29 +576,29 @@ static void a_png_carries_the_recipe(void **state)
     assert_true(fd >= 0);
     close(fd);
     job.eta = 0.1; /* no finite binary fraction: the text must give it back */
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
     for (i = 0; i < 2; i++) {
         ldm_result res;
         ldm_image im, back;
         char *recipe, *read;
         bool have;
 
-        assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
-        assert_int_equal(ldm_run_recipe(run, &res, &recipe, &err), LDM_OK);
+        assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
+        assert_int_equal(ldm_run_recipe(run, res.index, &recipe, &err), LDM_OK);
         check_recipe(recipe, &job, i);
-        im = (ldm_image){res.width, res.height, (uint8_t *)(uintptr_t)res.rgb};
+        im = (ldm_image){res.width, res.height, res.channels, (uint8_t *)(uintptr_t)res.pixels};
         assert_int_equal(ldm_image_write(path, &im, recipe, &err), LDM_OK);
         assert_int_equal(ldm_image_read_recipe(path, &read, &err), LDM_OK);
         assert_string_equal(read, recipe);
         assert_int_equal(ldm_image_read(path, &back, &err), LDM_OK);
         assert_int_equal(back.width, im.width);
         assert_int_equal(back.height, im.height);
-        assert_memory_equal(back.rgb, im.rgb, 3 * (size_t)im.width * (size_t)im.height);
+        assert_memory_equal(back.pixels, im.pixels, 3 * (size_t)im.width * (size_t)im.height);
         assert_int_equal(ldm_image_write(path, &im, NULL, &err), LDM_OK);
         ldm_release(read);
         assert_int_equal(ldm_image_read_recipe(path, &read, &err), LDM_ERR_FORMAT);
         assert_null(read);
-        ldm_release(back.rgb);
+        ldm_release(back.pixels);
         ldm_release(recipe);
     }
     ldm_run_free(run);
@@ -611,8 +611,8 @@ static void a_recipe_needs_nothing_of_the_caller(void **state)
 {
     char path[] = "/tmp/ldm_api_\xe9_XXXXXX", spacing[] = "trailing", cond[] = "zeros";
     int fd = mkstemp(path);
-    ldm_model_options opt = small_options();
-    ldm_job job = short_job(1);
+    plain_options opt = small_options();
+    plain_job job = short_job(1);
     ldm_error err = {.msg = ""};
     char target[PATH_MAX], *recipe;
     ldm_result res;
@@ -630,12 +630,12 @@ static void a_recipe_needs_nothing_of_the_caller(void **state)
     opt.ckpt = path;
     job.timesteps = spacing;
     job.cond = cond;
-    assert_int_equal(ldm_model_open(&opt, &m, &err), LDM_OK);
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
+    assert_int_equal(plain_model_open(&opt, &m, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
     memset(spacing, 'x', sizeof spacing - 1);
     memset(cond, 'x', sizeof cond - 1);
-    assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
-    if (ldm_run_recipe(run, &res, &recipe, &err))
+    assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
+    if (ldm_run_recipe(run, res.index, &recipe, &err))
         fail_msg("%s", err.msg);
     o = json_loads(recipe, 0, NULL);
     assert_non_null(o);
@@ -652,7 +652,7 @@ static void a_recipe_needs_nothing_of_the_caller(void **state)
 static void a_large_seed_stays_exact(void **state)
 {
     ldm_model *m = open_small();
-    ldm_job job = short_job(1);
+    plain_job job = short_job(1);
     ldm_error err = {.msg = ""};
     char *recipe;
     ldm_result res;
@@ -662,9 +662,9 @@ static void a_large_seed_stays_exact(void **state)
 
     (void)state;
     job.seed = UINT64_MAX;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
-    assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
-    assert_int_equal(ldm_run_recipe(run, &res, &recipe, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
+    assert_int_equal(ldm_run_recipe(run, res.index, &recipe, &err), LDM_OK);
     o = json_loads(recipe, 0, NULL);
     assert_string_equal(text_of(o, "seed"), "18446744073709551615");
     json_decref(o);
@@ -677,8 +677,8 @@ static void a_large_seed_stays_exact(void **state)
 static void a_recipe_repeats_its_picture(void **state)
 {
     ldm_model *m = open_small(), *again;
-    ldm_model_options opt = small_options();
-    ldm_job job = short_job(1);
+    plain_options opt = small_options();
+    plain_job job = short_job(1);
     ldm_error err = {.msg = ""};
     char *recipe;
     ldm_result res;
@@ -688,13 +688,13 @@ static void a_recipe_repeats_its_picture(void **state)
     bool have;
 
     (void)state;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
-    assert_int_equal(ldm_run_next(run, &res, &have, &err), LDM_OK);
-    assert_int_equal(ldm_run_recipe(run, &res, &recipe, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_next(run, &res, &have, &err), LDM_OK);
+    assert_int_equal(ldm_run_recipe(run, res.index, &recipe, &err), LDM_OK);
     o = json_loads(recipe, 0, NULL);
     opt.config_count = 0;
     opt.config_text = text_of(o, "config");
-    assert_int_equal(ldm_model_open(&opt, &again, &err), LDM_OK);
+    assert_int_equal(plain_model_open(&opt, &again, &err), LDM_OK);
     b = run_all(again, &job);
     expect_same("the recipe's configuration", &a, &b);
     json_decref(o);

@@ -1,4 +1,4 @@
-/* Sampling as a program asks for it: ldm_job.cache and masks. */
+/* Sampling as a program asks for it: plain_job.cache and masks. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 static void a_cache_of_one_is_none(void **state)
 {
     ldm_model *m = open_tiny(NULL);
-    ldm_job job = short_job(2);
+    plain_job job = short_job(2);
     output a = run_all(m, &job), b;
 
     (void)state;
@@ -42,7 +42,7 @@ static void a_cached_picture_is_its_seed(void **state)
     (void)state;
     for (i = 0; i < 3; i++) {
         ldm_model *m = open_tiny(isas[i]);
-        ldm_job job = short_job(5);
+        plain_job job = short_job(5);
         output want, got;
         char what[64];
 
@@ -65,7 +65,7 @@ static void a_cached_picture_is_its_seed(void **state)
 static void a_cache_says_what_it_saves(void **state)
 {
     ldm_model *m = open_tiny(NULL);
-    ldm_job job = short_job(1);
+    plain_job job = short_job(1);
     ldm_error err = {.msg = ""};
     ldm_run_info plain, cached;
     ldm_run *run;
@@ -74,12 +74,12 @@ static void a_cache_says_what_it_saves(void **state)
 
     (void)state;
     job.steps = 10;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
-    ldm_run_get_info(run, &plain);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
+    plain = *ldm_run_get_info(run);
     ldm_run_free(run);
     job.cache = 4;
-    assert_int_equal(ldm_run_create(m, &job, &run, &err), LDM_OK);
-    ldm_run_get_info(run, &cached);
+    assert_int_equal(plain_run_create(m, &job, &run, &err), LDM_OK);
+    cached = *ldm_run_get_info(run);
     for (i = 0; i < ldm_run_note_count(run); i++)
         noted |= strstr(ldm_run_note(run, i), "3 of 10 steps") != NULL;
     ldm_run_free(run);
@@ -102,7 +102,7 @@ static void all_known(const ldm_model *m, float value, float *latent)
     float ones[SMALL_LATENT], known[SMALL_LATENT];
     ldm_array mask = {.ndim = 4, .shape = {1, 3, 8, 8}, .data = ones, .numel = SMALL_LATENT};
     ldm_array x0 = {.ndim = 4, .shape = {1, 3, 8, 8}, .data = known, .numel = SMALL_LATENT};
-    ldm_job job = short_job(1);
+    plain_job job = short_job(1);
     ldm_result res;
     ldm_run *run;
     bool have;
@@ -117,8 +117,8 @@ static void all_known(const ldm_model *m, float value, float *latent)
     job.eta = 0;
     job.mask = &mask;
     job.x0 = &x0;
-    assert_int_equal(ldm_run_create(m, &job, &run, NULL), LDM_OK);
-    assert_int_equal(ldm_run_next(run, &res, &have, NULL), LDM_OK);
+    assert_int_equal(plain_run_create(m, &job, &run, NULL), LDM_OK);
+    assert_int_equal(plain_run_next(run, &res, &have, NULL), LDM_OK);
     assert_true(have && res.latent);
     memcpy(latent, res.latent, SMALL_LATENT * sizeof *latent);
     ldm_run_free(run);
@@ -144,7 +144,7 @@ static void a_mask_reads_the_checkpoints_buffers(void **state)
     static const char *const sets[] = {"ldm.load.rename={sqrt_alphas_cumprod: gone, "
                                        "sqrt_recip_alphas_cumprod: sqrt_alphas_cumprod}"};
     const double from = sqrt(0.0015), to = sqrt(0.0195), value = 0.01;
-    ldm_model_options opt = small_options();
+    plain_options opt = small_options();
     ldm_model *plain = open_small(), *other;
     float expected[SMALL_LATENT], got[SMALL_LATENT], unscaled[SMALL_LATENT];
     double alpha = 1, moved;
@@ -155,7 +155,7 @@ static void a_mask_reads_the_checkpoints_buffers(void **state)
         alpha *= 1 - pow(from + (to - from) * t / 999, 2);
     opt.sets = sets;
     opt.set_count = 1;
-    assert_int_equal(ldm_model_open(&opt, &other, NULL), LDM_OK);
+    assert_int_equal(plain_model_open(&opt, &other, NULL), LDM_OK);
     all_known(plain, (float)value, unscaled);
     all_known(plain, (float)(value / alpha), expected);
     all_known(other, (float)value, got);

@@ -11,22 +11,22 @@
 
 #include <cmocka.h>
 
-static ldm_model *open_model(const ldm_model_options *opt)
+static ldm_model *open_model(const plain_options *opt)
 {
     ldm_error err = {.msg = ""};
     ldm_model *m;
 
-    if (ldm_model_open(opt, &m, &err))
+    if (plain_model_open(opt, &m, &err))
         fail_msg("%s", err.msg);
     return m;
 }
 
-ldm_model_options small_options(void)
+plain_options small_options(void)
 {
     static const char *const configs[] = {SMALL_CONFIG};
-    ldm_model_options opt;
+    plain_options opt;
 
-    ldm_model_options_init(&opt);
+    plain_options_init(&opt);
     opt.ckpt = SMALL_CKPT;
     opt.configs = configs;
     opt.config_count = 1;
@@ -36,7 +36,7 @@ ldm_model_options small_options(void)
 
 ldm_model *open_small(void)
 {
-    ldm_model_options opt = small_options();
+    plain_options opt = small_options();
 
     return open_model(&opt);
 }
@@ -44,9 +44,9 @@ ldm_model *open_small(void)
 ldm_model *open_tiny(const char *max_isa)
 {
     static const char *const configs[] = {TINY_CONFIG};
-    ldm_model_options opt;
+    plain_options opt;
 
-    ldm_model_options_init(&opt);
+    plain_options_init(&opt);
     opt.ckpt = TINY_CKPT;
     opt.configs = configs;
     opt.config_count = 1;
@@ -55,11 +55,11 @@ ldm_model *open_tiny(const char *max_isa)
     return open_model(&opt);
 }
 
-ldm_job short_job(int count)
+plain_job short_job(int count)
 {
-    ldm_job job;
+    plain_job job;
 
-    ldm_job_init(&job);
+    plain_job_init(&job);
     job.steps = 3;
     job.timesteps = "leading";
     job.eta = 1;
@@ -68,7 +68,7 @@ ldm_job short_job(int count)
     return job;
 }
 
-output run_all(const ldm_model *m, const ldm_job *job)
+output run_all(const ldm_model *m, const plain_job *job)
 {
     ldm_error err = {.msg = ""};
     ldm_run_info info;
@@ -77,9 +77,9 @@ output run_all(const ldm_model *m, const ldm_job *job)
     ldm_run *run;
     int i;
 
-    if (ldm_run_create(m, job, &run, &err))
+    if (plain_run_create(m, job, &run, &err))
         fail_msg("%s", err.msg);
-    ldm_run_get_info(run, &info);
+    info = *ldm_run_get_info(run);
     latent = (size_t)info.latent_c * (size_t)info.latent_h * (size_t)info.latent_w;
     image = 3 * (size_t)info.image_h * (size_t)info.image_w;
     out.per_picture = latent + image;
@@ -91,7 +91,7 @@ output run_all(const ldm_model *m, const ldm_job *job)
         ldm_result res;
         bool have;
 
-        if (ldm_run_next(run, &res, &have, &err) || !have || res.status)
+        if (plain_run_next(run, &res, &have, &err) || !have || res.status)
             fail_msg("picture %d: %s", i, err.msg);
         memcpy(to, res.latent, latent * sizeof *to);
         memcpy(to + latent, res.image, image * sizeof *to);

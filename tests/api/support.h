@@ -3,7 +3,7 @@
 #ifndef LDM_TESTS_API_SUPPORT_H
 #define LDM_TESTS_API_SUPPORT_H
 
-#include <ldm/ldm.h>
+#include "../support/plain.h"
 
 /* The smallest model in this repository (latent 3 x 8 x 8, one level), and one with two levels, EMA
  * shadows and pictures of 64 x 64 (latent 3 x 16 x 16). */
@@ -13,12 +13,12 @@
 #define TINY_CKPT "tests/data/tiny/model.ckpt"
 #define TINY_CONFIG "tests/data/tiny/config.yaml"
 
-ldm_model_options small_options(void);
+plain_options small_options(void);
 ldm_model *open_small(void);
 ldm_model *open_tiny(const char *max_isa);
 
 /* Three steps with noise in each. */
-ldm_job short_job(int count);
+plain_job short_job(int count);
 
 /* All latents, then all pictures, of a job: one block of floats and its length, free() it. Every
  * picture must succeed. */
@@ -26,7 +26,7 @@ typedef struct output {
     float *data;
     size_t floats, per_picture; /* floats of one picture: latent and image */
 } output;
-output run_all(const ldm_model *m, const ldm_job *job);
+output run_all(const ldm_model *m, const plain_job *job);
 void expect_same(const char *what, const output *a, const output *b);
 
 #endif

@@ -17,7 +17,7 @@ enum { USERS = 8 };
 
 typedef struct user {
     const ldm_model *model;
-    ldm_job job;
+    plain_job job;
     const char *failed; /* what went wrong: cmocka's assertions are for the main thread */
     char hash[65];
     float latent[3 * 8 * 8], image[3 * 8 * 8];
@@ -27,25 +27,23 @@ static void *generate(void *arg)
 {
     user *u = arg;
     ldm_error err = {.msg = ""};
-    ldm_model_info info;
     ldm_result res;
     const char *hex;
     ldm_run *run;
     bool have;
 
-    if (ldm_run_create(u->model, &u->job, &run, &err)) {
+    if (plain_run_create(u->model, &u->job, &run, &err)) {
         u->failed = "ldm_run_create";
         return NULL;
     }
-    if (ldm_run_next(run, &res, &have, &err) || !have || res.status) {
+    if (plain_run_next(run, &res, &have, &err) || !have || res.status) {
         u->failed = "ldm_run_next";
     } else {
         memcpy(u->latent, res.latent, sizeof u->latent);
         memcpy(u->image, res.image, sizeof u->image);
     }
-    ldm_model_get_info(u->model, &info);
-    if (!info.weight_bytes)
-        u->failed = "ldm_model_get_info";
+    if (!ldm_model_weight_bytes(u->model))
+        u->failed = "ldm_model_weight_bytes";
     if (ldm_model_hash(u->model, &hex, &err))
         u->failed = "ldm_model_hash";
     else
@@ -100,9 +98,9 @@ static void *evaluate(void *arg)
     int part;
 
     for (part = LDM_PART_UNET; part <= LDM_PART_INDICES; part++) {
-        ldm_eval_job job = {.part = (ldm_part)part, .in = &in, .t = 10, .threads = 1};
+        plain_eval job = {.part = (ldm_part)part, .in = &in, .t = 10, .threads = 1};
 
-        if (ldm_eval(u->model, &job, &out, NULL)) {
+        if (plain_eval_run(u->model, &job, &out, NULL)) {
             u->failed = "ldm_eval";
             return NULL;
         }

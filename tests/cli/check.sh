@@ -107,3 +107,19 @@ error 1 'No such file' check --ckpt nothing.ckpt --config "$CONFIG"
 error 2 'no configuration given' check --ckpt "$CKPT"
 error 1 'cut off' inspect cut.ckpt
 error 1 'cut off' bench --ckpt cut.ckpt --config "$CONFIG"
+
+# A refused configuration: its own place on stderr, and a JSON object for those who read stdout.
+printf 'model:\n  target: ldm.models.Unknown\n' >unknown.yaml
+fails 1 '^unknown.yaml:2:11: model.target: is ldm.models.Unknown' check --ckpt "$CKPT" --config unknown.yaml
+ldm check --ckpt "$CKPT" --config unknown.yaml --json
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"error": "unknown.yaml:2:11: model.target: is ldm.models.Unknown'
+ldm generate --ckpt "$CKPT" --config unknown.yaml --json -o f.png
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"error": "unknown.yaml:2:11: model.target: is ldm.models.Unknown'
+ldm generate --json --steps 0
+[ "$CODE" -eq 2 ] || die "expected exit code 2"
+stdout_has '"error": "--steps: .0. is not a whole number'
+ldm check --ckpt "$CKPT" --json
+[ "$CODE" -eq 2 ] || die "expected exit code 2"
+stdout_has '"error": "no configuration given for .* [(]--config FILE[)]"'

@@ -79,7 +79,7 @@ fails 2 "-n|count" compare -n 0
 fails 1 "nothing.yaml.*No such file" compare nothing.yaml y/mine.yaml $TINY
 fails 1 "nowhere.xml.*No such file" compare $TINY --cascade nowhere.xml -o new
 : >file
-fails 1 "cannot make folder" compare $TINY $FAST -n 1 --quiet -o file
+fails 1 "cannot make the folder" compare $TINY $FAST -n 1 --quiet -o file
 # A layer that the checkpoint does not fit ends it with the code for that.
 printf 'model: {params: {unet_config: {params: {model_channels: 64}}}}\n' >wide.yaml
 fails 3 "model" compare wide.yaml y/mine.yaml $TINY -n 1 --quiet

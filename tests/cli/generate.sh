@@ -2,7 +2,7 @@
 
 works generate $TINY --steps 2 -o face.png
 stdout_is face.png
-stderr_has 'DDIM, 2 steps'
+stderr_has 'sampler ddim, steps 2'
 files_are face.png
 works metrics face.png
 stdout_has '^face.png: 64 x 64$'
@@ -128,7 +128,7 @@ same_pixels guided.png base.png
 works generate $TINY --steps 150 -o many.png
 stderr_has 'note: .*150.*167'
 works generate $TINY --steps 37 -o many.png
-stderr_has 'DDIM, 37 steps'
+stderr_has 'sampler ddim, steps 37'
 for s in quad leading trailing linspace; do
     works generate $TINY --steps 3 --timesteps $s -o many.png
 done

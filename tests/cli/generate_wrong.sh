@@ -24,7 +24,7 @@ fails 1 "other.Model" generate --ckpt "$CKPT" --config other.yaml
 # --set
 fails 2 "--cache" generate $TINY --cache 0
 printf 'ldm:\n  sampling: {cache: 0}\n' >cache.yaml
-fails 1 "cache.yaml:2:21: ldm.sampling.cache: is 0, expected at least 1" generate $TINY \
+fails 1 "cache.yaml:2:21: ldm.sampling.cache: is 0, expected a whole number from 1 to" generate $TINY \
     --config cache.yaml
 rm cache.yaml
 fails 2 "model.params.scale_factor" generate $TINY --set model.params.scale_factor

@@ -31,11 +31,11 @@ enum { CONTAINERS = sizeof containers / sizeof containers[0], GROUPS = 3 };
 
 static ldm_array check(const char *folder, const container *c, const golden_variant *v)
 {
-    ldm_model *raw = golden_open(folder, c->file, folder, LDM_NO, v);
-    ldm_model *ema = golden_open(folder, c->file, folder, LDM_YES, v);
+    ldm_model *raw = golden_open(folder, c->file, folder, EMA_NO, v);
+    ldm_model *ema = golden_open(folder, c->file, folder, EMA_YES, v);
     char name[64];
     ldm_array z;
-    ldm_job job;
+    plain_job job;
 
     snprintf(name, sizeof name, "eps_raw_%s", c->reference);
     golden_eps(raw, folder, "x_T", name, v->eps);
@@ -43,7 +43,7 @@ static ldm_array check(const char *folder, const container *c, const golden_vari
     golden_eps(ema, folder, "x_T", name, v->eps);
     snprintf(name, sizeof name, "ddim10_%s", c->reference);
     golden_decode(ema, folder, name, 1.0);
-    ldm_job_init(&job);
+    plain_job_init(&job);
     job.steps = 10;
     z = golden_sample(ema, folder, name, job, 1.0, v->latent);
     ldm_model_close(raw);

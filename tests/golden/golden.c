@@ -79,25 +79,25 @@ ldm_array golden_load(const char *folder, const char *fmt, ...)
 }
 
 ldm_model *golden_open(const char *ckpt_dir, const char *ckpt, const char *config_dir,
-                       ldm_tristate ema, const golden_variant *v)
+                       plain_ema ema, const golden_variant *v)
 {
     char ckpt_path[PATH_LEN], config_path[PATH_LEN];
     const char *configs[] = {config_path};
     ldm_error err = {.msg = ""};
-    ldm_model_options opt;
+    plain_options opt;
     ldm_model *m;
 
     snprintf(ckpt_path, sizeof ckpt_path, "%s%s%s", ckpt_dir ? ckpt_dir : "", ckpt_dir ? "/" : "",
              ckpt);
     snprintf(config_path, sizeof config_path, "%s/config.yaml", config_dir);
-    ldm_model_options_init(&opt);
+    plain_options_init(&opt);
     opt.ckpt = ckpt_path;
     opt.configs = configs;
     opt.config_count = 1;
     opt.ema = ema;
     opt.max_isa = v->max_isa;
     opt.precision = v->precision;
-    if (ldm_model_open(&opt, &m, &err))
+    if (plain_model_open(&opt, &m, &err))
         fail_msg("%s", err.msg);
     return m;
 }
@@ -135,11 +135,11 @@ void golden_report(const golden_variant *v, const char *what)
 
 static ldm_array eval(const ldm_model *m, ldm_part part, const ldm_array *in, double t)
 {
-    ldm_eval_job job = {.part = part, .in = in, .t = t, .quantize = true};
+    plain_eval job = {.part = part, .in = in, .t = t, .quantize = true};
     ldm_error err = {.msg = ""};
     ldm_array out;
 
-    if (ldm_eval(m, &job, &out, &err))
+    if (plain_eval_run(m, &job, &out, &err))
         fail_msg("%s", err.msg);
     return out;
 }
@@ -213,10 +213,7 @@ static ldm_array indices_of(const ldm_model *m, const ldm_array *z, double scale
 
 static bool has_codebook(const ldm_model *m)
 {
-    ldm_model_info info;
-
-    ldm_model_get_info(m, &info);
-    return info.codebook;
+    return ldm_model_get_info(m)->codebook;
 }
 
 /* Does a latent have the codebook indices of the reference? */
@@ -292,7 +289,7 @@ static void compare_rgb(const ldm_model *m, const char *folder, const char *name
     ldm_array_free(&u8);
 }
 
-ldm_array golden_sample(const ldm_model *m, const char *folder, const char *name, ldm_job job,
+ldm_array golden_sample(const ldm_model *m, const char *folder, const char *name, plain_job job,
                         double scale, double bar)
 {
     ldm_array x_t = golden_load(folder, "x_T.npy"), want = golden_load(folder, "%s_z.npy", name);
@@ -303,7 +300,7 @@ ldm_array golden_sample(const ldm_model *m, const char *folder, const char *name
     int i;
 
     job.x_t = &x_t;
-    if (ldm_run_create(m, &job, &run, &err))
+    if (plain_run_create(m, &job, &run, &err))
         fail_msg("%s: %s", name, err.msg);
     rgb = malloc(want.numel * 64 * 3); /* enough for f8 of one channel */
     assert_non_null(rgb);
@@ -312,11 +309,11 @@ ldm_array golden_sample(const ldm_model *m, const char *folder, const char *name
         ldm_result res;
         bool have;
 
-        if (ldm_run_next(run, &res, &have, &err))
+        if (plain_run_next(run, &res, &have, &err))
             fail_msg("%s: %s", name, err.msg);
         assert_true(have && res.index == i && res.status == LDM_OK);
         memcpy(z.data + (uint64_t)i * chw, res.latent, chw * sizeof *z.data);
-        memcpy(rgb + (size_t)i * 3 * (size_t)res.width * (size_t)res.height, res.rgb,
+        memcpy(rgb + (size_t)i * 3 * (size_t)res.width * (size_t)res.height, res.pixels,
                3 * (size_t)res.width * (size_t)res.height);
     }
     golden_near(name, z.data, want.data, want.numel, bar);

@@ -6,13 +6,13 @@
 
 #include <stdbool.h>
 
-#include <ldm/ldm.h>
+#include "../support/plain.h"
 
 /* One way of computing, and how near it must come. All bars are relative L2 distances, but for
  * pictures: those are compared byte by byte. */
 typedef struct golden_variant {
     const char *name;
-    const char *max_isa, *precision; /* of ldm_model_options */
+    const char *max_isa, *precision; /* of plain_options */
     double eps, latent;              /* bars: one evaluation or block; after sampling */
     int runs; /* sampling runs of a case: 2 all, 1 the first, 0 none (they only repeat the blocks)
                */
@@ -32,7 +32,7 @@ ldm_array golden_load(const char *folder, const char *fmt, ...) LDM_PRINTF(2, 3)
 
 /* ckpt in ckpt_dir (NULL: a path as it stands), config.yaml in config_dir. ema: YES or NO. */
 ldm_model *golden_open(const char *ckpt_dir, const char *ckpt, const char *config_dir,
-                       ldm_tristate ema, const golden_variant *v);
+                       plain_ema ema, const golden_variant *v);
 
 double golden_distance(const float *a, const float *b, uint64_t numel); /* relative L2 */
 /* Fails above the bar; keeps the worst distance for golden_report. */
@@ -49,7 +49,7 @@ void golden_decode_files(const ldm_model *m, const char *folder, const char *nam
                          const char *image_file, const char *u8_file, double scale, float bar);
 /* Samples NAME from x_T; the latents, and the bytes where no index flipped. Returns the latents
  * (ldm_array_free). job->x_t is set here. */
-ldm_array golden_sample(const ldm_model *m, const char *folder, const char *name, ldm_job job,
+ldm_array golden_sample(const ldm_model *m, const char *folder, const char *name, plain_job job,
                         double scale, double bar);
 
 #endif

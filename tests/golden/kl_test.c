@@ -18,12 +18,12 @@
 
 enum { PATH_LEN = 1024, BLOCKS = 14 };
 
-static ldm_array eval(const ldm_model *m, const ldm_eval_job *job)
+static ldm_array eval(const ldm_model *m, const plain_eval *job)
 {
     ldm_error err = {.msg = ""};
     ldm_array out;
 
-    if (ldm_eval(m, job, &out, &err))
+    if (plain_eval_run(m, job, &out, &err))
         fail_msg("%s", err.msg);
     return out;
 }
@@ -33,7 +33,7 @@ static void blocks(const ldm_model *m, const char *folder, const golden_variant 
 {
     char dir[] = "/tmp/ldm_kl_XXXXXX", act[PATH_LEN + 8], path[PATH_LEN];
     ldm_array x = golden_load(folder, "x_T.npy"), out;
-    ldm_eval_job job = {.part = LDM_PART_UNET, .in = &x, .t = 500, .dump_dir = dir};
+    plain_eval job = {.part = LDM_PART_UNET, .in = &x, .t = 500, .dump_dir = dir};
     struct dirent *e;
     int count = 0;
     DIR *d;
@@ -74,21 +74,22 @@ static void encode(const ldm_model *m, const char *folder, double scale, const g
     ldm_array mean = golden_load(folder, "encode_mean.npy");
     ldm_array noise = golden_load(folder, "encode_sample_noise.npy");
     ldm_array sample = golden_load(folder, "encode_sample_z.npy");
-    ldm_eval_job job = {.part = LDM_PART_ENCODE, .in = &in};
+    plain_eval job = {.part = LDM_PART_ENCODE, .in = &in};
     uint64_t i;
 
     out = eval(m, &job);
     assert_int_equal(out.numel, moments.numel);
     golden_near("encode_moments", out.data, moments.data, moments.numel, v->eps);
     ldm_array_free(&out);
-    job.encode = LDM_ENCODE_MEAN;
+    job.mean = true;
     out = eval(m, &job);
     assert_int_equal(out.numel, mean.numel);
     for (i = 0; i < mean.numel; i++)
         mean.data[i] *= (float)scale;
     golden_near("encode_mean", out.data, mean.data, mean.numel, v->eps);
     ldm_array_free(&out);
-    job.encode = LDM_ENCODE_SAMPLE;
+    job.mean = false;
+    job.sample = true;
     job.noise = &noise;
     out = eval(m, &job);
     assert_int_equal(out.numel, sample.numel);
@@ -105,9 +106,9 @@ static void sample(const ldm_model *m, const char *folder, const char *name, dou
                    const ldm_array *noise, const golden_variant *v)
 {
     ldm_array z;
-    ldm_job job;
+    plain_job job;
 
-    ldm_job_init(&job);
+    plain_job_init(&job);
     job.steps = 20;
     job.eta = eta;
     job.noise = noise;
@@ -123,8 +124,8 @@ static void uncond_kl8(void **state)
     ldm_array noise;
 
     snprintf(folder, sizeof folder, "%s", golden_folder("uncond-kl8"));
-    raw = golden_open(folder, "model.ckpt", folder, LDM_NO, v);
-    ema = golden_open(folder, "model.ckpt", folder, LDM_YES, v);
+    raw = golden_open(folder, "model.ckpt", folder, EMA_NO, v);
+    ema = golden_open(folder, "model.ckpt", folder, EMA_YES, v);
     golden_eps(raw, folder, "x_T", "eps_raw", v->eps);
     golden_eps(ema, folder, "x_T", "eps_ema", v->eps);
     blocks(raw, folder, v);
@@ -146,12 +147,12 @@ static void uncond_kl8(void **state)
 static void what_a_posterior_gives(void **state)
 {
     const char *folder = golden_folder("uncond-kl8");
-    ldm_model *m = golden_open(folder, "model.ckpt", folder, LDM_YES, *state);
+    ldm_model *m = golden_open(folder, "model.ckpt", folder, EMA_YES, *state);
     ldm_array in = golden_load(folder, "encode_input.npy"), a, b, c;
-    ldm_eval_job job = {.part = LDM_PART_ENCODE, .in = &in, .encode = LDM_ENCODE_SAMPLE, .seed = 7};
+    plain_eval job = {.part = LDM_PART_ENCODE, .in = &in, .sample = true, .seed = 7};
     ldm_error err = {.msg = ""};
-    ldm_model_info info;
-    ldm_job run_job;
+    const ldm_model_info *info;
+    plain_job run_job;
     ldm_run *run;
 
     a = eval(m, &job);
@@ -163,23 +164,23 @@ static void what_a_posterior_gives(void **state)
     ldm_array_free(&b);
     ldm_array_free(&c);
     job.noise = &in; /* of another shape */
-    assert_int_equal(ldm_eval(m, &job, &b, &err), LDM_ERR_USAGE);
+    assert_int_equal(plain_eval_run(m, &job, &b, &err), LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "expected [1,4,8,8]"));
-    job = (ldm_eval_job){.part = LDM_PART_QUANTIZE, .in = &a};
-    assert_int_equal(ldm_eval(m, &job, &b, &err), LDM_ERR_USAGE);
+    job = (plain_eval){.part = LDM_PART_QUANTIZE, .in = &a};
+    assert_int_equal(plain_eval_run(m, &job, &b, &err), LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "has no codebook"));
-    ldm_job_init(&run_job);
+    plain_job_init(&run_job);
     run_job.quantize_x0 = true;
-    assert_int_equal(ldm_run_create(m, &run_job, &run, &err), LDM_ERR_USAGE);
+    assert_int_equal(plain_run_create(m, &run_job, &run, &err), LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "has no codebook"));
-    ldm_job_init(&run_job);
+    plain_job_init(&run_job);
     run_job.quantize = false;
-    assert_int_equal(ldm_run_create(m, &run_job, &run, &err), LDM_OK);
+    assert_int_equal(plain_run_create(m, &run_job, &run, &err), LDM_OK);
     assert_int_equal(ldm_run_note_count(run), 1);
     assert_non_null(strstr(ldm_run_note(run, 0), "no-quantize has no effect"));
     ldm_run_free(run);
-    ldm_model_get_info(m, &info);
-    assert_true(info.posterior && !info.codebook && info.downsample == 8);
+    info = ldm_model_get_info(m);
+    assert_true(info->posterior && !info->codebook && info->downsample == 8);
     ldm_array_free(&a);
     ldm_array_free(&in);
     ldm_model_close(m);

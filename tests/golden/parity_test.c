@@ -23,17 +23,17 @@ static const char *folder_of(char *buf, const char *case_name)
     return buf;
 }
 
-static ldm_job job_of(int steps, double eta)
+static plain_job job_of(int steps, double eta)
 {
-    ldm_job job;
+    plain_job job;
 
-    ldm_job_init(&job);
+    plain_job_init(&job);
     job.steps = steps;
     job.eta = eta;
     return job;
 }
 
-static void sample(const ldm_model *m, const char *folder, const char *name, ldm_job job,
+static void sample(const ldm_model *m, const char *folder, const char *name, plain_job job,
                    const golden_variant *v)
 {
     ldm_array z = golden_sample(m, folder, name, job, 1.0, v->latent);
@@ -48,14 +48,14 @@ static void blocks(const ldm_model *m, const char *folder, const golden_variant 
 {
     char dir[] = "/tmp/ldm_act_XXXXXX", act[PATH_LEN + 8], path[PATH_LEN];
     ldm_array x = golden_load(folder, "x_T.npy"), out;
-    ldm_eval_job job = {.part = LDM_PART_UNET, .in = &x, .t = 500, .dump_dir = dir};
+    plain_eval job = {.part = LDM_PART_UNET, .in = &x, .t = 500, .dump_dir = dir};
     ldm_error err = {.msg = ""};
     struct dirent *e;
     int count = 0;
     DIR *d;
 
     assert_non_null(mkdtemp(dir));
-    if (ldm_eval(m, &job, &out, &err))
+    if (plain_eval_run(m, &job, &out, &err))
         fail_msg("%s", err.msg);
     snprintf(act, sizeof act, "%s/act", folder);
     d = opendir(act);
@@ -88,15 +88,15 @@ static void encode(const ldm_model *m, const char *folder, const golden_variant 
     ldm_array in = golden_load(folder, "encode_input.npy"), out, quant;
     ldm_array want = golden_load(folder, "encode_prequant.npy");
     ldm_array indices = golden_load(folder, "encode_indices.npy");
-    ldm_eval_job job = {.part = LDM_PART_ENCODE, .in = &in};
+    plain_eval job = {.part = LDM_PART_ENCODE, .in = &in};
 
-    assert_int_equal(ldm_eval(m, &job, &out, NULL), LDM_OK);
+    assert_int_equal(plain_eval_run(m, &job, &out, NULL), LDM_OK);
     assert_int_equal(out.numel, want.numel);
     golden_near("encode_prequant", out.data, want.data, want.numel, v->eps);
     ldm_array_free(&out);
     job.part = LDM_PART_INDICES;
     job.in = &want;
-    assert_int_equal(ldm_eval(m, &job, &out, NULL), LDM_OK);
+    assert_int_equal(plain_eval_run(m, &job, &out, NULL), LDM_OK);
     assert_int_equal(out.numel, indices.numel);
     assert_memory_equal(out.data, indices.data, out.numel * sizeof *out.data);
     ldm_array_free(&out);
@@ -108,7 +108,7 @@ static void encode(const ldm_model *m, const char *folder, const golden_variant 
     quant = golden_load(folder, "ddim50_quant.npy");
     job.part = LDM_PART_QUANTIZE;
     job.in = &in;
-    assert_int_equal(ldm_eval(m, &job, &out, NULL), LDM_OK);
+    assert_int_equal(plain_eval_run(m, &job, &out, NULL), LDM_OK);
     assert_int_equal(out.numel, quant.numel);
     golden_near("ddim50_quant", out.data, quant.data, quant.numel, 1e-6);
     ldm_array_free(&in);
@@ -138,7 +138,7 @@ static void masked(const ldm_model *m, const char *folder, const golden_variant 
 {
     ldm_array mask = golden_load(folder, "mask_mask.npy"), x0 = golden_load(folder, "mask_x0.npy");
     ldm_array noise = mask_noise(&x0, 10);
-    ldm_job job = job_of(10, 0);
+    plain_job job = job_of(10, 0);
 
     assert_int_equal(x0.shape[0], 2);
     job.mask = &mask;
@@ -153,7 +153,7 @@ static void masked(const ldm_model *m, const char *folder, const golden_variant 
 static void other_runs(const ldm_model *m, const char *folder, const golden_variant *v)
 {
     ldm_array noise = golden_load(folder, "ddim50_eta1_noise.npy");
-    ldm_job job = job_of(50, 1);
+    plain_job job = job_of(50, 1);
 
     job.noise = &noise;
     sample(m, folder, "ddim50_eta1", job, v);
@@ -184,8 +184,8 @@ static void ffhq_small(void **state)
     ldm_model *raw, *ema;
 
     folder_of(folder, "ffhq-small");
-    raw = golden_open(folder, "model.ckpt", folder, LDM_NO, v);
-    ema = golden_open(folder, "model.ckpt", folder, LDM_YES, v);
+    raw = golden_open(folder, "model.ckpt", folder, EMA_NO, v);
+    ema = golden_open(folder, "model.ckpt", folder, EMA_YES, v);
     golden_eps(raw, folder, "x_T", "eps_raw", v->eps);
     golden_eps(ema, folder, "x_T", "eps_ema", v->eps);
     blocks(raw, folder, v);
@@ -208,7 +208,7 @@ static void ffhq_small(void **state)
 
 /* ---- the study's approaches ------------------------------------------------------------------ */
 
-static void approach(const char *case_name, const char *weights, ldm_job job, double scale,
+static void approach(const char *case_name, const char *weights, plain_job job, double scale,
                      const golden_variant *v)
 {
     char folder[PATH_LEN], ckpt[PATH_LEN], name[64];
@@ -218,7 +218,7 @@ static void approach(const char *case_name, const char *weights, ldm_job job, do
 
     folder_of(ckpt, "ffhq-small");
     folder_of(folder, case_name);
-    m = golden_open(ckpt, "model.ckpt", folder, ema ? LDM_YES : LDM_NO, v);
+    m = golden_open(ckpt, "model.ckpt", folder, ema ? EMA_YES : EMA_NO, v);
     snprintf(name, sizeof name, "eps_%s", weights);
     golden_eps(m, folder, "x_eps", name, v->eps);
     snprintf(name, sizeof name, "sample_%s", weights);
@@ -250,7 +250,7 @@ static void seed_approach1(void **state)
 static void seed_approach2(void **state)
 {
     const golden_variant *v = *state;
-    ldm_job job = job_of(150, 0);
+    plain_job job = job_of(150, 0);
 
     job.scale = 7.5;
     job.cond = "zeros";
@@ -264,10 +264,10 @@ static void seed_approach2(void **state)
 static void one_eps(const ldm_model *m, const char *folder, const char *name, double t, double bar)
 {
     ldm_array x = golden_load(folder, "x_T.npy"), want = golden_load(folder, "%s.npy", name), got;
-    ldm_eval_job job = {.part = LDM_PART_UNET, .in = &x, .t = t};
+    plain_eval job = {.part = LDM_PART_UNET, .in = &x, .t = t};
     ldm_error err = {.msg = ""};
 
-    if (ldm_eval(m, &job, &got, &err))
+    if (plain_eval_run(m, &job, &got, &err))
         fail_msg("%s", err.msg);
     golden_near(name, got.data, want.data, want.numel, bar);
     ldm_array_free(&x);
@@ -292,7 +292,7 @@ static void ffhq_full(void **state)
         skip();
     }
     folder_of(folder, "ffhq-full");
-    m = golden_open(NULL, ckpt, folder, LDM_NO, v);
+    m = golden_open(NULL, ckpt, folder, EMA_NO, v);
     one_eps(m, folder, "eps_t500", 500, v->eps);
     one_eps(m, folder, "eps_t20", 20, v->eps);
     /* The picture is stored as float16, whose own rounding is 1e-3. */

@@ -18,35 +18,35 @@ enum { PATH_LEN = 1024, TIMES = 5 };
 
 typedef struct unet_case {
     const char *name, *reference;
-    ldm_tristate ema;
+    plain_ema ema;
     bool cond; /* cond.npy follows the latent's channels */
 } unet_case;
 
 static const unet_case cases[] = {
-    {"uncond-kl8", "eps_raw", LDM_NO, false},
-    {"uncond-kl8", "eps_ema", LDM_YES, false},
-    {"inpaint", "eps_ema", LDM_YES, true},
-    {"superres", "eps", LDM_NO, true},
+    {"uncond-kl8", "eps_raw", EMA_NO, false},
+    {"uncond-kl8", "eps_ema", EMA_YES, false},
+    {"inpaint", "eps_ema", EMA_YES, true},
+    {"superres", "eps", EMA_NO, true},
 };
 
-static ldm_model *open_unet(const char *folder, ldm_tristate ema, const golden_variant *v)
+static ldm_model *open_unet(const char *folder, plain_ema ema, const golden_variant *v)
 {
     char ckpt[PATH_LEN], config[PATH_LEN];
     const char *configs[] = {config, "tests/golden/unet_alone.yaml"};
     ldm_error err = {.msg = ""};
-    ldm_model_options opt;
+    plain_options opt;
     ldm_model *m;
 
     snprintf(ckpt, sizeof ckpt, "%s/model.ckpt", folder);
     snprintf(config, sizeof config, "%s/config.yaml", folder);
-    ldm_model_options_init(&opt);
+    plain_options_init(&opt);
     opt.ckpt = ckpt;
     opt.configs = configs;
     opt.config_count = 2;
     opt.ema = ema;
     opt.max_isa = v->max_isa;
     opt.precision = v->precision;
-    if (ldm_model_open(&opt, &m, &err))
+    if (plain_model_open(&opt, &m, &err))
         fail_msg("%s", err.msg);
     return m;
 }
@@ -85,11 +85,11 @@ static void check_case(const unet_case *c, const golden_variant *v)
     }
     assert_int_equal(want.shape[0], TIMES);
     for (i = 0; i < TIMES; i++) {
-        ldm_eval_job job = {.part = LDM_PART_UNET, .in = &x, .t = times[i]};
+        plain_eval job = {.part = LDM_PART_UNET, .in = &x, .t = times[i]};
         ldm_error err = {.msg = ""};
         ldm_array got;
 
-        if (ldm_eval(m, &job, &got, &err))
+        if (plain_eval_run(m, &job, &got, &err))
             fail_msg("%s: %s", c->name, err.msg);
         assert_int_equal(got.numel * TIMES, want.numel);
         golden_near(c->name, got.data, want.data + (uint64_t)i * got.numel, got.numel, v->eps);

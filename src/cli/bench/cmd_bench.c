@@ -6,41 +6,16 @@
 #include "cli/bench/roofline.h"
 
 typedef struct options {
-    ldm_model_opts model;
-    int rounds, batch, steps, cache, seeds;
-    double eta;
-    const char *shapes, *plot;
-    bool json, layers;
+    const char *plot;
+    bool json;
 } options;
 
 static const ldm_opt rows[] = {
-    LDM_ROWS_MODEL(options),
-    LDM_ROW_PRECISION(options),
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_MODEL, .name = "precision"},
     {.type = LDM_OPT_HEADING, .name = "Timing"},
-    {.type = LDM_OPT_INT,
-     .name = "rounds",
-     .arg = "N",
-     .min = 1,
-     .max = 100000,
-     .field = offsetof(options, rounds),
-     .help = "evaluations of the UNet to take the median of; default 5"},
-    {.type = LDM_OPT_INT,
-     .name = "batch",
-     .arg = "N",
-     .min = 1,
-     .max = 1024,
-     .field = offsetof(options, batch),
-     .help = "pictures per evaluation; default 1"},
-    {.type = LDM_OPT_FLAG,
-     .name = "layers",
-     .field = offsetof(options, layers),
-     .help = "a table of every operation"},
-    {.type = LDM_OPT_TEXT,
-     .name = "shapes",
-     .arg = "FILE",
-     .field = offsetof(options, shapes),
-     .help = "the kernels alone, on a list of convolutions as\n"
-             "`ldm inspect --shapes` writes it; needs no model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_BENCH, .name = "Timing"},
     {.type = LDM_OPT_TEXT,
      .name = "plot",
      .arg = "FILE.svg",
@@ -48,50 +23,34 @@ static const ldm_opt rows[] = {
      .help = "a roofline: every operation (or shape) under what the\n"
              "machine can do at most, which is measured as well"},
     {.type = LDM_OPT_HEADING, .name = "Whole pictures"},
-    {.type = LDM_OPT_INT,
-     .name = "steps",
-     .arg = "N",
-     .min = 1,
-     .max = 1000,
-     .field = offsetof(options, steps),
-     .help = "time a picture of N DDIM steps; with --cache the\n"
-             "default is the config's, or 50"},
-    {.type = LDM_OPT_INT,
-     .name = "cache",
-     .arg = "N",
-     .min = 2,
-     .max = 1000,
-     .field = offsetof(options, cache),
-     .help = "make the pictures with `ldm generate --cache N` as\n"
-             "well, in turn: speed, and error against without"},
-    {.type = LDM_OPT_REAL,
-     .name = "eta",
-     .arg = "X",
-     .min = 0,
-     .max = 100,
-     .field = offsetof(options, eta),
-     .help = "noise in their steps; default: the config's, or 0"},
-    {.type = LDM_OPT_INT,
-     .name = "seeds",
-     .arg = "N",
-     .min = 1,
-     .max = 10000,
-     .field = offsetof(options, seeds),
-     .help = "so many pictures, one at a time; default 1, with\n"
-             "--cache 4"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_BENCH, .name = "Whole pictures"},
     {.type = LDM_OPT_HEADING, .name = "Output and machine"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(options, json),
      .help = "one JSON object instead of text"},
-    LDM_ROW_THREADS(options),
-    LDM_ROW_MAX_MEMORY(options),
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
 };
 
+/* The first of the settings in the group that is given, as an option; NULL: none. */
+static const char *first_given(const ldm_bench_options *bench, const char *group)
+{
+    for (size_t i = 0; i < ldm_setting_count(LDM_SETTINGS_BENCH); i++) {
+        const ldm_setting_row *s = ldm_setting_at(LDM_SETTINGS_BENCH, i);
+
+        if (!strcmp(ldm_setting_group(s), group) &&
+            ldm_bench_options_is_set(bench, ldm_setting_key(s)))
+            return ldm_setting_key(s);
+    }
+    return NULL;
+}
+
 /* Contradictions, and names that nothing could be written to. An exit code. */
-static int check(const ldm_command *cmd, const options *o)
+static int check(const ldm_command *cmd, const options *o, const ldm_bench_options *bench)
 {
     const char *dot = o->plot ? strrchr(o->plot, '.') : NULL;
+    const char *whole = first_given(bench, "Whole pictures");
+    bool shapes = ldm_bench_options_is_set(bench, "shapes");
 
     if (o->plot && (!dot || strcmp(dot, ".svg")))
         return ldm_cli_usage(
@@ -99,41 +58,35 @@ static int check(const ldm_command *cmd, const options *o)
             "--plot: '%s' does not end in .svg; the picture is drawn as SVG, which "
             "browsers show and rsvg-convert or inkscape turn into a PNG",
             o->plot);
-    if (o->shapes && (o->steps || o->cache || o->seeds || o->eta >= 0 || o->layers))
-        return ldm_cli_usage(cmd, "--shapes times kernels without a model: leave out %s",
-                             o->steps    ? "--steps"
-                             : o->cache  ? "--cache"
-                             : o->seeds  ? "--seeds"
-                             : o->layers ? "--layers"
-                                         : "--eta");
-    if ((o->seeds || o->eta >= 0) && !o->steps && !o->cache)
-        return ldm_cli_usage(cmd, "%s is about whole pictures: give --steps N, or --cache N, too",
-                             o->seeds ? "--seeds" : "--eta");
+    if (shapes && !whole && ldm_bench_options_is_set(bench, "layers"))
+        whole = "layers";
+    if (shapes && whole)
+        return ldm_cli_usage(cmd, "--shapes times kernels without a model: leave out --%s", whole);
+    if (whole && !ldm_bench_options_is_set(bench, "steps") &&
+        !ldm_bench_options_is_set(bench, "cache"))
+        return ldm_cli_usage(cmd, "--%s is about whole pictures: give --steps N, or --cache N, too",
+                             whole);
     return ldm_output_check_file(cmd, "--plot", o->plot);
 }
 
-static int bench(const ldm_cli *cli, const ldm_command *cmd, const options *o,
-                 const ldm_model_options *mo)
+static int bench(const ldm_command *cmd, const options *o, const ldm_targets *targets)
 {
-    const ldm_bench_options bo = {.rounds = o->rounds,
-                                  .batch = o->batch,
-                                  .threads = o->model.threads,
-                                  .layers = o->layers,
-                                  .machine = o->plot != NULL,
-                                  .steps = o->steps,
-                                  .eta = o->eta,
-                                  .cache = o->cache,
-                                  .seeds = o->seeds,
-                                  .shapes = o->shapes,
-                                  .process_start = cli->start};
     char *text = NULL, *json = NULL;
     json_t *report = NULL;
     ldm_error err;
-    ldm_status st =
-        ldm_bench(mo, &bo, o->json ? NULL : &text, o->json || o->plot ? &json : NULL, &err);
+    ldm_status st;
     int code = LDM_EXIT_OK;
 
-    if (!st && o->plot) {
+    ldm_model_name(targets->model);
+    st = ldm_bench(targets->model, targets->bench, o->json ? NULL : &text,
+                   o->json || o->plot ? &json : NULL, &err);
+    if (st) {
+        code = ldm_model_fail(cmd, targets->model, st, &err);
+        if (o->json)
+            ldm_cli_json_failure(cmd);
+        return code;
+    }
+    if (o->plot) {
         report = json_loads(json, 0, NULL);
         code = report ? ldm_roofline_write(cmd, o->plot, report) : ldm_cli_nomem(cmd);
         json_decref(report);
@@ -149,18 +102,36 @@ static int bench(const ldm_cli *cli, const ldm_command *cmd, const options *o,
     return code;
 }
 
+static ldm_status begin(const ldm_cli *cli, const options *o, const ldm_targets *targets,
+                        ldm_error *err)
+{
+    ldm_status st = ldm_bench_options_set_real(targets->bench, "process_start", cli->start, err);
+
+    return st ? st : ldm_bench_options_set_bool(targets->bench, "machine", o->plot != NULL, err);
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
-    options o = {.rounds = 5, .batch = 1, .eta = -1};
-    ldm_model_options mo;
-    int code;
+    options o = {0};
+    ldm_targets targets = {0};
+    ldm_error err;
+    ldm_status st = LDM_OK;
+    ldm_parse parse = LDM_PARSE_OK;
+    int args, code = ldm_model_begin(cli, cmd, &targets);
 
-    if (!ldm_model_opts_begin(cli, cmd, argc, argv, &o, &o.model, &mo, &code))
-        return code;
-    code = check(cmd, &o);
     if (!code)
-        code = bench(cli, cmd, &o, &mo);
-    ldm_model_opts_free(&o.model);
+        st = ldm_bench_options_create(&targets.bench, &err);
+    if (!code && !st) {
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
+        code = parse ? ldm_parse_exit(parse) : check(cmd, &o, targets.bench);
+    }
+    if (!code && !st && !parse)
+        st = begin(cli, &o, &targets, &err);
+    if (st)
+        code = ldm_cli_fail(cmd, st, &err);
+    else if (!code && !parse)
+        code = bench(cmd, &o, &targets);
+    ldm_targets_free(&targets);
     return code;
 }
 

@@ -299,7 +299,7 @@ static int write_file(chart *c, const char *path, const char *tmp, const json_t 
 int ldm_roofline_write(const ldm_command *cmd, const char *path, const json_t *report)
 {
     chart c = {0};
-    char *tmp = ldm_cli_concat(path, ".tmp");
+    char *tmp = ldm_cli_format("%s%s", path, ".tmp");
     int code = LDM_EXIT_OK, why;
 
     if (!tmp || !read_report(&c, report)) {

@@ -6,49 +6,23 @@
 #include "cli/compare/compare.h"
 #include "cli/signals.h"
 
+enum { DEFAULT_COUNT = 16 };
+
 static const char default_folder[] = "generated_outputs";
 static const char *const default_layers[2] = {"configs/study/approach1.yaml",
                                               "configs/study/approach2.yaml"};
 
 static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING, .name = "What A and B are laid over"},
-    {.type = LDM_OPT_TEXT,
-     .name = "ckpt",
-     .arg = "FILE",
-     .field = offsetof(ldm_compare_opts, model.ckpt),
-     .help = "CompVis checkpoint; default: the shipped model"},
-    {.type = LDM_OPT_LIST,
-     .name = "config",
-     .arg = "FILE",
-     .field = offsetof(ldm_compare_opts, model.configs),
-     .help = "its YAML; repeatable"},
-    {.type = LDM_OPT_LIST,
-     .name = "set",
-     .arg = "KEY=VALUE",
-     .field = offsetof(ldm_compare_opts, model.sets),
-     .help = "change one value of both, e.g. ldm.sampling.steps=20;\n"
-             "repeatable"},
-    {.type = LDM_OPT_YES,
-     .name = "ema",
-     .field = offsetof(ldm_compare_opts, model.ema),
-     .help = "use the averaged (EMA) weights"},
-    {.type = LDM_OPT_NO,
-     .name = "no-ema",
-     .field = offsetof(ldm_compare_opts, model.ema),
-     .help = "use the raw weights"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
     {.type = LDM_OPT_HEADING, .name = "Comparison"},
-    {.type = LDM_OPT_INT,
-     .letter = 'n',
+    {.type = LDM_OPT_SETTING,
+     .kind = LDM_SETTINGS_JOB,
      .name = "count",
-     .arg = "N",
-     .min = 1,
-     .max = 100000,
-     .field = offsetof(ldm_compare_opts, count),
      .help = "pictures of each; default 16"},
-    {.type = LDM_OPT_U64,
+    {.type = LDM_OPT_SETTING,
+     .kind = LDM_SETTINGS_JOB,
      .name = "seed",
-     .arg = "N",
-     .field = offsetof(ldm_compare_opts, seed),
      .help = "picture i has seed N + i on both sides; default 42"},
     {.type = LDM_OPT_FLAG,
      .name = "ablate",
@@ -84,16 +58,8 @@ static const ldm_opt rows[] = {
      .field = offsetof(ldm_compare_opts, quiet),
      .help = "no notes and no progress bar on stderr"},
     {.type = LDM_OPT_HEADING, .name = "Machine"},
-    {.type = LDM_OPT_INT,
-     .name = "batch",
-     .arg = "N",
-     .min = 1,
-     .max = 1024,
-     .field = offsetof(ldm_compare_opts, batch),
-     .help = "pictures computed together; default: chosen"},
-    LDM_ROW_THREADS(ldm_compare_opts),
-    LDM_ROW_MAX_MEMORY(ldm_compare_opts),
-    LDM_ROW_PRECISION(ldm_compare_opts),
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
 };
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -104,7 +70,7 @@ static char *stem_of(const char *path)
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
 
-    return ldm_cmp_format("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
+    return ldm_cli_format("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
 static int name_layers(ldm_compare *c, int argc, char **argv)
@@ -136,12 +102,12 @@ static int name_layers(ldm_compare *c, int argc, char **argv)
         ldm_cmp_side *s = sides[i];
 
         if (alike) {
-            char *longer = ldm_cmp_format("%s_%c", s->stem, "ab"[i]);
+            char *longer = ldm_cli_format("%s_%c", s->stem, "ab"[i]);
 
             free(s->stem);
             s->stem = longer;
         }
-        s->folder = s->stem ? ldm_cmp_format("%s%s_samples/", c->out, s->stem) : NULL;
+        s->folder = s->stem ? ldm_cli_format("%s%s_samples/", c->out, s->stem) : NULL;
         if (!s->folder)
             return ldm_cli_nomem(c->cmd);
     }
@@ -161,7 +127,7 @@ static int read_published(ldm_compare *c)
 
     if (na != nb || strncmp(c->a.layer, c->b.layer, na))
         return LDM_EXIT_OK;
-    path = ldm_cmp_format("%.*spublished.json", (int)na, c->a.layer);
+    path = ldm_cli_format("%.*spublished.json", (int)na, c->a.layer);
     if (!path)
         return ldm_cli_nomem(c->cmd);
     f = fopen(path, "r");
@@ -205,34 +171,33 @@ static int name_sides(ldm_compare *c, int argc, char **argv)
 
 static int find_difference(ldm_compare *c)
 {
-    const char **ca = NULL, **cb = NULL;
-    ldm_model_options a, b;
+    ldm_model_options *a = NULL, *b = NULL;
     char *text = NULL;
     ldm_error err;
     ldm_status st;
-    int code = ldm_cmp_model_options(c, c->a.layer, &a, &ca);
+    int code = ldm_cmp_model_options(c, c->a.layer, &a);
 
     if (!code)
-        code = ldm_cmp_model_options(c, c->b.layer, &b, &cb);
+        code = ldm_cmp_model_options(c, c->b.layer, &b);
     if (!code) {
-        st = ldm_config_difference(&a, &b, &text, &err);
-        code = st ? ldm_cli_fail(c->cmd, st, &err) : LDM_EXIT_OK;
+        st = ldm_config_difference(a, b, &text, &err);
+        code = st ? ldm_model_fail(c->cmd, a, st, &err) : LDM_EXIT_OK;
     }
     if (!code) {
         c->difference = json_loads(text, 0, NULL);
         code = c->difference ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
     }
     ldm_release(text);
-    free(ca);
-    free(cb);
+    ldm_model_options_free(a);
+    ldm_model_options_free(b);
     return code;
 }
 
 /* Under a temporary name first, so that a browser never shows half a report. */
 static int write_report(ldm_compare *c, const char *name, int html)
 {
-    char *path = ldm_cmp_format("%s%s", c->out, name);
-    char *tmp = ldm_cmp_format("%s.%s.tmp", c->out, name);
+    char *path = ldm_cli_format("%s%s", c->out, name);
+    char *tmp = ldm_cli_format("%s.%s.tmp", c->out, name);
     FILE *f = path && tmp ? fopen(tmp, "w") : NULL;
     int code = LDM_EXIT_OK;
 
@@ -312,31 +277,45 @@ static void compare_free(ldm_compare *c)
     free(c->out);
 }
 
+static int work(ldm_compare *c, int argc, char **argv)
+{
+    const char *out = c->o->out ? c->o->out : default_folder;
+
+    if (argc == 1)
+        return ldm_cli_usage(c->cmd, "'%s' needs a second layer beside it", argv[0]);
+    c->out = ldm_cli_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
+    ldm_model_name(c->o->to.model);
+    ldm_bar_init(&c->bar);
+    ldm_signals_catch_interrupts();
+    if (c->o->quiet)
+        c->bar.on = false;
+    return c->out ? compare(c, argc, argv) : ldm_cli_nomem(c->cmd);
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
-    ldm_compare_opts o = {.count = 16, .seed = 42};
-    ldm_compare c = {.cli = cli, .cmd = cmd, .o = &o};
+    ldm_compare_opts o = {0};
+    ldm_compare c = {.cmd = cmd, .o = &o};
+    ldm_error err;
+    ldm_status st = LDM_OK;
     ldm_parse parse;
-    int args, code;
+    int args, code = ldm_model_begin(cli, cmd, &o.to);
 
-    ldm_model_opts_init(&o.model);
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    if (parse) {
-        code = ldm_parse_exit(parse);
-    } else if (argc - args == 1) {
-        code = ldm_cli_usage(cmd, "'%s' needs a second layer beside it", argv[args]);
-    } else {
-        const char *out = o.out ? o.out : default_folder;
-
-        c.out = ldm_cmp_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
-        ldm_bar_init(&c.bar);
-        ldm_signals_catch_interrupts();
-        if (o.quiet)
-            c.bar.on = false;
-        code = c.out ? compare(&c, argc - args, argv + args) : ldm_cli_nomem(cmd);
+    if (!code)
+        st = ldm_job_create(NULL, &o.to.job, &err);
+    if (!code && !st) {
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &o.to, &args);
+        if (parse)
+            code = ldm_parse_exit(parse);
+        else if (!ldm_job_is_set(o.to.job, "count"))
+            st = ldm_job_set_int(o.to.job, "count", DEFAULT_COUNT, &err);
+        if (!parse && !st)
+            code = work(&c, argc - args, argv + args);
     }
+    if (st)
+        code = ldm_cli_fail(cmd, st, &err);
     compare_free(&c);
-    ldm_model_opts_free(&o.model);
+    ldm_targets_free(&o.to);
     return code;
 }
 

@@ -13,9 +13,7 @@
 #include "cli/svg.h"
 
 typedef struct ldm_compare_opts {
-    ldm_model_opts model;
-    int count, batch;
-    uint64_t seed;
+    ldm_targets to; /* the model and the job */
     const char *out, *cascade, *stats;
     bool ablate, json, quiet;
 } ldm_compare_opts;
@@ -23,7 +21,7 @@ typedef struct ldm_compare_opts {
 typedef struct ldm_cmp_picture {
     uint64_t seed;
     bool good;       /* false: its sampling failed, nothing below is set */
-    ldm_image image; /* rgb: free() */
+    ldm_image image; /* pixels: free() */
     char *file;      /* free() */
     ldm_image_metrics m;
     int faces; /* -1: nobody looked */
@@ -49,7 +47,7 @@ typedef struct ldm_cmp_side {
     json_t *notes;      /* of loading and sampling, an array of texts */
     int steps_asked, steps_run;
     double eta, scale;
-    char cond[16];
+    char *cond;
     bool guidance_works; /* conditional and unconditional predictions can differ */
     double load_seconds, sample_seconds;
     ldm_cmp_picture *pictures;
@@ -67,7 +65,6 @@ typedef struct ldm_cmp_variant {
 } ldm_cmp_variant;
 
 typedef struct ldm_compare {
-    const ldm_cli *cli;
     const ldm_command *cmd;
     const ldm_compare_opts *o;
     char *out; /* with a trailing slash */
@@ -90,20 +87,13 @@ typedef struct ldm_compare {
 
 /* ---- compare_run.c --------------------------------------------------------------------------- */
 
-/* Options of the common configuration with `layer` laid over it (NULL: none). *configs: free(). */
-int ldm_cmp_model_options(const ldm_compare *c, const char *layer, ldm_model_options *out,
-                          const char ***configs);
+/* Options of the common configuration with `layer` laid over it (NULL: none). An exit code. */
+int ldm_cmp_model_options(const ldm_compare *c, const char *layer, ldm_model_options **out);
 
 /* Checks, loads and samples s, whose layer, stem and folder are set; writes its pictures. An exit
  * code, said on stderr. */
 int ldm_cmp_side_run(ldm_compare *c, ldm_cmp_side *s);
 void ldm_cmp_side_free(ldm_cmp_side *s); /* a zeroed struct is fine */
-
-/* Makes a folder and its parents. An exit code. */
-int ldm_cmp_make_folder(const ldm_compare *c, const char *path);
-
-/* Fresh text; free() it. NULL when out of memory. */
-char *ldm_cmp_format(const char *fmt, ...) LDM_PRINTF(1, 2);
 
 /* ---- compare_judge.c ------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/compare/compare.h"
+#include "cli/generate/generate.h"
 
 /* Settings that only mean something together, and names for people. A key that is in no row makes a
  * group of its own, called by its last part. */
@@ -206,30 +207,24 @@ static int run_variant(ldm_compare *c, ldm_cmp_variant *v)
     ldm_compare over = *c; /* the same, but B's layer is one of the common ones */
     ldm_compare_opts o = *c->o;
     char *name = file_name(v->name);
-    int code = LDM_EXIT_OK;
-    size_t i;
+    int code;
 
     if (name) {
         s->stem = strdup(name);
         s->title = strdup(v->name);
-        s->layer = ldm_cmp_format("%sablation/%s.yaml", c->out, name);
-        s->folder = ldm_cmp_format("%sablation/%s_samples/", c->out, name);
+        s->layer = ldm_cli_format("%sablation/%s.yaml", c->out, name);
+        s->folder = ldm_cli_format("%sablation/%s_samples/", c->out, name);
     }
     free(name);
     if (!s->stem || !s->title || !s->layer || !s->folder)
         return ldm_cli_nomem(c->cmd);
-    memset(&o.model.configs, 0, sizeof o.model.configs);
-    for (i = 0; i < c->o->model.configs.count && !code; i++)
-        code = ldm_list_add(&o.model.configs, c->o->model.configs.items[i]);
-    if (code || ldm_list_add(&o.model.configs, c->b.layer)) {
-        ldm_list_free(&o.model.configs);
-        return ldm_cli_nomem(c->cmd);
-    }
+    code = ldm_cmp_model_options(c, c->b.layer, &o.to.model);
     over.o = &o;
-    code = write_layer(c, v);
+    if (!code)
+        code = write_layer(c, v);
     if (!code && ldm_cmp_side_run(&over, s) && !s->failure) /* its failure is a result */
         code = LDM_EXIT_FAILED;
-    ldm_list_free(&o.model.configs);
+    ldm_model_options_free(o.to.model);
     return code;
 }
 
@@ -242,7 +237,7 @@ static size_t count_same(const ldm_compare *c, const ldm_cmp_side *s)
 
         if (p->good && q->good && p->image.width == q->image.width &&
             p->image.height == q->image.height)
-            same += !memcmp(p->image.rgb, q->image.rgb,
+            same += !memcmp(p->image.pixels, q->image.pixels,
                             3 * (size_t)p->image.width * (size_t)p->image.height);
     }
     return same;
@@ -250,11 +245,11 @@ static size_t count_same(const ldm_compare *c, const ldm_cmp_side *s)
 
 int ldm_cmp_ablate(ldm_compare *c)
 {
-    char *folder = ldm_cmp_format("%sablation", c->out);
+    char *folder = ldm_cli_format("%sablation", c->out);
     int code = folder ? make_groups(c) : ldm_cli_nomem(c->cmd);
 
     if (!code)
-        code = ldm_cmp_make_folder(c, folder);
+        code = ldm_output_make_folder(c->cmd, "--out", folder);
     free(folder);
     c->a_same = count_same(c, &c->a);
     for (size_t i = 0; !code && i < c->variant_count; i++) {

@@ -9,13 +9,13 @@
 /* "renders.stats" beside the checkpoint, as it ships with the default model. */
 static char *default_stats(const ldm_compare *c)
 {
-    const char *ckpt = c->o->model.ckpt, *slash;
+    const char *ckpt = ldm_model_ckpt(c->o->to.model), *slash;
     char *path;
 
     if (!ckpt)
         return ldm_shipped_path("models/demo/renders.stats", &path, NULL) ? NULL : path;
     slash = strrchr(ckpt, '/');
-    path = slash ? ldm_cmp_format("%.*s/renders.stats", (int)(slash - ckpt), ckpt)
+    path = slash ? ldm_cli_format("%.*s/renders.stats", (int)(slash - ckpt), ckpt)
                  : strdup("renders.stats");
     if (path && access(path, R_OK)) {
         free(path);
@@ -41,7 +41,7 @@ static int find_stats(ldm_compare *c)
     }
     found = default_stats(c);
     c->stats_file = found ? strdup(found) : NULL;
-    if (c->o->model.ckpt)
+    if (ldm_model_ckpt(c->o->to.model))
         free(found);
     else
         ldm_release(found);
@@ -144,7 +144,9 @@ int ldm_cmp_judge_side(ldm_compare *c, ldm_cmp_side *s)
 
         if (!p->good)
             continue;
-        ldm_image_measure(&p->image, &p->m);
+        st = ldm_image_measure(&p->image, &p->m, sizeof p->m, &err);
+        if (st)
+            return ldm_cli_fail(c->cmd, st, &err);
         if (!c->judge)
             continue;
         st = ldm_face_judge_find(c->judge, &p->image, NULL, &n, &err);
@@ -186,11 +188,10 @@ static ldm_status side_distance(ldm_cmp_side *s, ldm_features *f, const ldm_stat
 
 int ldm_cmp_judge_distances(ldm_compare *c)
 {
-    const char **configs = NULL;
     ldm_stats *renders = NULL;
     ldm_features *f = NULL;
     ldm_model *m = NULL;
-    ldm_model_options mo;
+    ldm_model_options *mo = NULL;
     double *values = NULL;
     ldm_error err;
     ldm_status st;
@@ -199,14 +200,14 @@ int ldm_cmp_judge_distances(ldm_compare *c)
 
     if (!c->stats_file)
         return LDM_EXIT_OK;
-    code = ldm_cmp_model_options(c, NULL, &mo, &configs);
+    code = ldm_cmp_model_options(c, NULL, &mo);
     if (code)
         return code;
     st = ldm_stats_read(c->stats_file, &renders, &err);
     if (!st)
-        st = ldm_model_open(&mo, &m, &err);
+        st = ldm_model_open(mo, &m, &err);
     if (!st)
-        st = ldm_features_open(m, c->o->model.threads, &f, &err);
+        st = ldm_features_open(m, ldm_model_options_get_int(mo, "threads"), &f, &err);
     if (!st) {
         c->stats_count = ldm_stats_count(renders);
         values = malloc(ldm_features_dim(f) * sizeof *values);
@@ -225,7 +226,7 @@ int ldm_cmp_judge_distances(ldm_compare *c)
     if (st && c->o->stats) {
         code = ldm_cli_fail(c->cmd, st, &err);
     } else if (st) { /* a file that nobody named may be of another model */
-        c->stats_missing = ldm_cmp_format("No Frechet distance: %s", err.msg);
+        c->stats_missing = ldm_cli_format("No Frechet distance: %s", err.msg);
         if (!c->stats_missing)
             code = ldm_cli_nomem(c->cmd);
         else if (!c->o->quiet)
@@ -235,6 +236,6 @@ int ldm_cmp_judge_distances(ldm_compare *c)
     ldm_features_close(f);
     ldm_model_close(m);
     ldm_stats_free(renders);
-    free(configs);
+    ldm_model_options_free(mo);
     return code;
 }

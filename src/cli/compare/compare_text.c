@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "cli/compare/compare.h"
 
 static void add(json_t *list, char *text)
 {
     if (text)
-        json_array_append_new(list, ldm_cli_json_text(text));
+        json_array_append_new(list, ldm_json_text(text));
     free(text);
 }
 
@@ -43,7 +44,7 @@ static void add_findings(json_t *list, const ldm_compare *c)
         if (v->side.failure)
             continue;
         if (v->same == v->side.count) {
-            longer = ldm_cmp_format("%s%s%s", none ? none : "", none ? ", " : "", v->name);
+            longer = ldm_cli_format("%s%s%s", none ? none : "", none ? ", " : "", v->name);
             free(none);
             none = longer;
         }
@@ -53,14 +54,14 @@ static void add_findings(json_t *list, const ldm_compare *c)
             farthest = v;
     }
     if (none)
-        add(list, ldm_cmp_format("These change no picture at all: %s.", none));
+        add(list, ldm_cli_format("These change no picture at all: %s.", none));
     free(none);
     if (worst)
         add(list,
-            ldm_cmp_format("Alone, %s costs the most faces: from %.0f %% to %.0f %%.", worst->name,
+            ldm_cli_format("Alone, %s costs the most faces: from %.0f %% to %.0f %%.", worst->name,
                            100 * b->face_share, 100 * worst->side.sum.face_share));
     if (farthest)
-        add(list, ldm_cmp_format("Alone, %s moves the pictures farthest from the training set: "
+        add(list, ldm_cli_format("Alone, %s moves the pictures farthest from the training set: "
                                  "Frechet distance %.3g in place of %.3g.",
                                  farthest->name, farthest->side.sum.frechet, b->frechet));
 }
@@ -73,25 +74,26 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
     if (!list)
         return NULL;
     add(list,
-        ldm_cmp_format("%zu picture%s of each from seed %llu on, the same on both sides, from "
-                       "%s.",
-                       n, n == 1 ? "" : "s", (unsigned long long)c->o->seed,
-                       c->o->model.ckpt ? c->o->model.ckpt : "the shipped model"));
+        ldm_cli_format(
+            "%zu picture%s of each from seed %llu on, the same on both sides, from "
+            "%s.",
+            n, n == 1 ? "" : "s", (unsigned long long)ldm_job_get_u64(c->o->to.job, "seed"),
+            ldm_model_ckpt(c->o->to.model) ? ldm_model_ckpt(c->o->to.model) : "the shipped model"));
     if (c->judge)
         add(list, strdup("Face recognition: the share of pictures in which OpenCV's frontal face "
                          "cascade finds a face. Nobody trained it on pictures of this model."));
     else
-        add(list, ldm_cmp_format("Faces were not judged: %s.", c->judge_missing));
+        add(list, ldm_cli_format("Faces were not judged: %s.", c->judge_missing));
     if (c->stats_missing)
-        add(list, ldm_cmp_format("%s.", c->stats_missing));
+        add(list, ldm_cli_format("%s.", c->stats_missing));
     else
         add(list,
-            ldm_cmp_format("Frechet distance: to %llu pictures of the training set, on the pooled "
+            ldm_cli_format("Frechet distance: to %llu pictures of the training set, on the pooled "
                            "outputs of the first stage's encoder. It shrinks with the number of "
                            "pictures: compare only figures of equally many.",
                            (unsigned long long)c->stats_count));
     if (c->variant_count) {
-        add(list, ldm_cmp_format(
+        add(list, ldm_cli_format(
                       "One change at a time: %s with a single one of %s's settings; \"change\" "
                       "is the difference to %s (faces in percentage points), \"same "
                       "pictures\" how many are equal to its pictures byte by byte.",
@@ -232,17 +234,17 @@ static json_t *picture_json(const ldm_cmp_picture *p)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "seed", ldm_cli_json_u64(p->seed));
-    json_object_set_new(o, "file", p->good ? ldm_cli_json_text(p->file) : json_null());
+    json_object_set_new(o, "seed", ldm_json_u64(p->seed));
+    json_object_set_new(o, "file", p->good ? ldm_json_text(p->file) : json_null());
     if (!p->good)
         return o;
-    json_object_set_new(o, "brightness", ldm_cli_json_real(p->m.brightness));
-    json_object_set_new(o, "contrast", ldm_cli_json_real(p->m.contrast));
-    json_object_set_new(o, "mean_r", ldm_cli_json_real(p->m.mean_r));
-    json_object_set_new(o, "mean_g", ldm_cli_json_real(p->m.mean_g));
-    json_object_set_new(o, "mean_b", ldm_cli_json_real(p->m.mean_b));
+    json_object_set_new(o, "brightness", ldm_json_real(p->m.brightness));
+    json_object_set_new(o, "contrast", ldm_json_real(p->m.contrast));
+    json_object_set_new(o, "mean_r", ldm_json_real(p->m.mean_r));
+    json_object_set_new(o, "mean_g", ldm_json_real(p->m.mean_g));
+    json_object_set_new(o, "mean_b", ldm_json_real(p->m.mean_b));
     json_object_set_new(o, "skin_like", json_boolean(p->m.skin_like));
-    json_object_set_new(o, "colour_coherence", ldm_cli_json_real(p->m.colour_coherence));
+    json_object_set_new(o, "colour_coherence", ldm_json_real(p->m.colour_coherence));
     json_object_set_new(o, "colour_grade", json_string(p->m.colour_grade));
     json_object_set_new(o, "faces", p->faces < 0 ? json_null() : json_integer(p->faces));
     return o;
@@ -254,16 +256,16 @@ static json_t *summary_json(const ldm_cmp_summary *s)
 
     json_object_set_new(o, "pictures", json_integer((json_int_t)s->good));
     json_object_set_new(o, "failed", json_integer((json_int_t)s->failed));
-    json_object_set_new(o, "contrast", ldm_cli_json_real(s->contrast));
-    json_object_set_new(o, "brightness", ldm_cli_json_real(s->brightness));
-    json_object_set_new(o, "mean_r", ldm_cli_json_real(s->r));
-    json_object_set_new(o, "mean_g", ldm_cli_json_real(s->g));
-    json_object_set_new(o, "mean_b", ldm_cli_json_real(s->b));
-    json_object_set_new(o, "colour_coherence", ldm_cli_json_real(s->coherence));
+    json_object_set_new(o, "contrast", ldm_json_real(s->contrast));
+    json_object_set_new(o, "brightness", ldm_json_real(s->brightness));
+    json_object_set_new(o, "mean_r", ldm_json_real(s->r));
+    json_object_set_new(o, "mean_g", ldm_json_real(s->g));
+    json_object_set_new(o, "mean_b", ldm_json_real(s->b));
+    json_object_set_new(o, "colour_coherence", ldm_json_real(s->coherence));
     json_object_set_new(o, "colour_grade", json_string(s->grade));
-    json_object_set_new(o, "skin_like_share", ldm_cli_json_real(s->skin_share));
-    json_object_set_new(o, "face_share", ldm_cli_json_real(s->face_share));
-    json_object_set_new(o, "frechet", ldm_cli_json_real(s->frechet));
+    json_object_set_new(o, "skin_like_share", ldm_json_real(s->skin_share));
+    json_object_set_new(o, "face_share", ldm_json_real(s->face_share));
+    json_object_set_new(o, "frechet", ldm_json_real(s->frechet));
     return o;
 }
 
@@ -271,21 +273,21 @@ static json_t *side_json(const ldm_cmp_side *s, bool details)
 {
     json_t *o = json_object(), *list;
 
-    json_object_set_new(o, "name", ldm_cli_json_text(s->stem));
-    json_object_set_new(o, "layer", ldm_cli_json_text(s->layer));
+    json_object_set_new(o, "name", ldm_json_text(s->stem));
+    json_object_set_new(o, "layer", ldm_json_text(s->layer));
     if (s->failure) {
-        json_object_set_new(o, "error", ldm_cli_json_text(s->failure));
+        json_object_set_new(o, "error", ldm_json_text(s->failure));
         return o;
     }
-    json_object_set_new(o, "folder", ldm_cli_json_text(s->folder));
+    json_object_set_new(o, "folder", ldm_json_text(s->folder));
     json_object_set_new(o, "steps_asked", json_integer(s->steps_asked));
     json_object_set_new(o, "steps_run", json_integer(s->steps_run));
-    json_object_set_new(o, "eta", ldm_cli_json_real(s->eta));
-    json_object_set_new(o, "scale", ldm_cli_json_real(s->scale));
+    json_object_set_new(o, "eta", ldm_json_real(s->eta));
+    json_object_set_new(o, "scale", ldm_json_real(s->scale));
     json_object_set_new(o, "cond", json_string(s->cond));
     json_object_set_new(o, "guidance_has_effect", json_boolean(s->guidance_works));
-    json_object_set_new(o, "load_seconds", ldm_cli_json_real(s->load_seconds));
-    json_object_set_new(o, "generation_seconds", ldm_cli_json_real(s->sample_seconds));
+    json_object_set_new(o, "load_seconds", ldm_json_real(s->load_seconds));
+    json_object_set_new(o, "generation_seconds", ldm_json_real(s->sample_seconds));
     json_object_set_new(o, "complete",
                         json_boolean(json_integer_value(json_object_get(s->audit, "matching")) ==
                                      json_integer_value(json_object_get(s->audit, "model_keys"))));
@@ -310,12 +312,12 @@ static json_t *table_json(const ldm_compare *c, ldm_cmp_table_kind kind)
 
     ldm_cmp_table_make(c, kind, &t);
     for (k = 0; k < t.columns; k++)
-        json_array_append_new(head, ldm_cli_json_text(t.head[k]));
+        json_array_append_new(head, ldm_json_text(t.head[k]));
     for (r = 0; r < t.rows; r++) {
         json_t *row = json_array();
 
         for (k = 0; k < t.columns; k++)
-            json_array_append_new(row, ldm_cli_json_text(t.cell[r][k]));
+            json_array_append_new(row, ldm_json_text(t.cell[r][k]));
         json_array_append_new(rows, row);
     }
     json_object_set_new(o, "title", json_string(t.title));
@@ -328,7 +330,7 @@ static json_t *variant_json(const ldm_cmp_variant *v)
 {
     json_t *o = side_json(&v->side, false);
 
-    json_object_set_new(o, "change", ldm_cli_json_text(v->name));
+    json_object_set_new(o, "change", ldm_json_text(v->name));
     json_object_set(o, "settings", v->settings);
     json_object_set_new(o, "same_pictures", json_integer((json_int_t)v->same));
     return o;
@@ -339,17 +341,17 @@ int ldm_cmp_print_json(const ldm_compare *c)
     json_t *root = json_object(), *faces = json_object(), *frechet = json_object();
     json_t *tables = json_array(), *variants;
 
-    json_object_set_new(root, "count", json_integer(c->o->count));
-    json_object_set_new(root, "seed", ldm_cli_json_u64(c->o->seed));
+    json_object_set_new(root, "count", json_integer(ldm_job_get_int(c->o->to.job, "count")));
+    json_object_set_new(root, "seed", ldm_json_u64(ldm_job_get_u64(c->o->to.job, "seed")));
     json_object_set_new(faces, "judged", json_boolean(c->judge != NULL));
     if (c->judge_missing)
-        json_object_set_new(faces, "reason", ldm_cli_json_text(c->judge_missing));
+        json_object_set_new(faces, "reason", ldm_json_text(c->judge_missing));
     json_object_set_new(root, "faces", faces);
     json_object_set_new(frechet, "measured", json_boolean(!c->stats_missing));
     if (c->stats_missing)
-        json_object_set_new(frechet, "reason", ldm_cli_json_text(c->stats_missing));
+        json_object_set_new(frechet, "reason", ldm_json_text(c->stats_missing));
     else
-        json_object_set_new(frechet, "reference", ldm_cli_json_text(c->stats_file));
+        json_object_set_new(frechet, "reference", ldm_json_text(c->stats_file));
     json_object_set_new(root, "frechet", frechet);
     json_object_set_new(root, "a", side_json(&c->a, true));
     json_object_set_new(root, "b", side_json(&c->b, true));

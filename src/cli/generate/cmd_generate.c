@@ -1,71 +1,18 @@
-/* ldm generate: its options, and where their values come from: the line, before it the recipe of a
- * picture (--like), before that the configuration and the library. generate.c does the work. */
-#include <math.h>
-#include <string.h>
-
+/* ldm generate: its options, and what they are put into. generate.c does the work. */
 #include "cli/generate/generate.h"
 
 static const ldm_opt rows[] = {
-    LDM_ROWS_MODEL(ldm_generate_opts),
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
     {.type = LDM_OPT_TEXT,
      .name = "like",
      .arg = "IMAGE.png",
      .field = offsetof(ldm_generate_opts, like),
      .help = "repeat the recipe that is stored in this picture;\n"
-             "options given beside it win"},
+             "options given beside it take precedence"},
     {.type = LDM_OPT_HEADING,
      .name = "Sampling (the config's section \"ldm: sampling:\" may set other defaults)"},
-    {.type = LDM_OPT_INT,
-     .name = "steps",
-     .arg = "N",
-     .min = 1,
-     .max = 1000,
-     .field = offsetof(ldm_generate_opts, steps),
-     .help = "DDIM steps, 1 to 1000; default 50"},
-    {.type = LDM_OPT_CHOICE,
-     .name = "timesteps",
-     .arg = "NAME",
-     .choices = "compvis|quad|leading|trailing|linspace",
-     .field = offsetof(ldm_generate_opts, timesteps),
-     .help = "how they are spaced; compvis (default) and quad are\n"
-             "the original's and may run another number than asked"},
-    {.type = LDM_OPT_REAL,
-     .name = "eta",
-     .arg = "X",
-     .min = 0,
-     .max = 100,
-     .field = offsetof(ldm_generate_opts, eta),
-     .help = "noise in the steps: 0 none (default), 1 as DDPM"},
-    {.type = LDM_OPT_REAL,
-     .name = "temperature",
-     .arg = "X",
-     .min = 0,
-     .max = 100,
-     .field = offsetof(ldm_generate_opts, temperature),
-     .help = "factor on that noise; default 1"},
-    {.type = LDM_OPT_REAL,
-     .name = "scale",
-     .arg = "X",
-     .min = -1000,
-     .max = 1000,
-     .field = offsetof(ldm_generate_opts, scale),
-     .help = "classifier-free guidance; default 1: none"},
-    {.type = LDM_OPT_CHOICE,
-     .name = "cond",
-     .arg = "NAME",
-     .choices = "none|zeros",
-     .field = offsetof(ldm_generate_opts, cond),
-     .help = "conditioning; default none"},
-    {.type = LDM_OPT_INT,
-     .name = "cache",
-     .arg = "N",
-     .min = 1,
-     .max = 1000,
-     .field = offsetof(ldm_generate_opts, cache),
-     .help = "evaluate the whole network every N-th step only, in\n"
-             "between its outermost blocks with the deeper features\n"
-             "of that step: faster, other pictures; default 1: off.\n"
-             "`ldm bench --cache N` measures speed and error"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Sampling"},
     {.type = LDM_OPT_TEXT,
      .name = "mask",
      .arg = "FILE.npy",
@@ -76,19 +23,6 @@ static const ldm_opt rows[] = {
      .arg = "FILE.npy",
      .field = offsetof(ldm_generate_opts, x0),
      .help = "known latent [1 or N,C,H,W] for --mask"},
-    {.type = LDM_OPT_FLAG,
-     .name = "quantize-x0",
-     .field = offsetof(ldm_generate_opts, quantize_x0),
-     .help = "put the predicted x0 through the codebook in each step"},
-    {.type = LDM_OPT_UNFLAG,
-     .name = "no-quantize",
-     .field = offsetof(ldm_generate_opts, quantize),
-     .help = "decode without the codebook"},
-    {.type = LDM_OPT_U64,
-     .name = "seed",
-     .arg = "N",
-     .field = offsetof(ldm_generate_opts, seed),
-     .help = "picture i has seed N + i; default 42"},
     {.type = LDM_OPT_TEXT,
      .name = "x-t",
      .arg = "FILE.npy",
@@ -99,26 +33,6 @@ static const ldm_opt rows[] = {
      .arg = "FILE.npy",
      .field = offsetof(ldm_generate_opts, noise),
      .help = "noise [S,N,C,H,W] of each step really run"},
-    {.type = LDM_OPT_INT,
-     .letter = 'n',
-     .name = "count",
-     .arg = "N",
-     .min = 1,
-     .max = 1000000,
-     .field = offsetof(ldm_generate_opts, count),
-     .help = "pictures; default 1"},
-    {.type = LDM_OPT_INT,
-     .name = "batch",
-     .arg = "N",
-     .min = 1,
-     .max = 1024,
-     .field = offsetof(ldm_generate_opts, batch),
-     .help = "pictures computed together; default: chosen"},
-    {.type = LDM_OPT_SHAPE,
-     .name = "shape",
-     .arg = "C,H,W",
-     .field = offsetof(ldm_generate_opts, shape),
-     .help = "latent shape; default: the config's"},
     {.type = LDM_OPT_HEADING, .name = "Output"},
     {.type = LDM_OPT_TEXT,
      .letter = 'o',
@@ -165,53 +79,51 @@ static const ldm_opt rows[] = {
      .field = offsetof(ldm_generate_opts, quiet),
      .help = "no notes and no progress bar on stderr"},
     {.type = LDM_OPT_HEADING, .name = "Machine"},
-    LDM_ROW_THREADS(ldm_generate_opts),
-    LDM_ROW_MAX_MEMORY(ldm_generate_opts),
-    LDM_ROW_PRECISION(ldm_generate_opts),
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
 };
 
-static void set_defaults(ldm_generate_opts *o)
+int ldm_generate_count(const ldm_generate_opts *o)
 {
-    ldm_job job;
+    return ldm_job_is_set(o->to.job, "count") ? ldm_job_get_int(o->to.job, "count") : 0;
+}
 
-    ldm_job_init(&job);
-    memset(o, 0, sizeof *o);
-    ldm_model_opts_init(&o->model);
-    o->eta = o->temperature = o->scale = NAN; /* not said: see generate.c */
-    o->seed = job.seed;
-    o->quantize = job.quantize;
-    o->quantize_x0 = job.quantize_x0;
+static int work(const ldm_command *cmd, ldm_generate_opts *o)
+{
+    ldm_recipe recipe = {0};
+    int code = o->like ? ldm_recipe_load(cmd, o->like, &recipe, o) : LDM_EXIT_OK;
+
+    if (!code && !o->mask != !o->x0)
+        code = ldm_cli_usage(cmd, "%s",
+                             o->mask ? "--mask needs --x0 as well: the latent to keep"
+                                     : "--x0 needs --mask as well: where to keep it");
+    if (!code)
+        code = ldm_generate(cmd, o, &recipe);
+    ldm_recipe_free(&recipe);
+    return code;
 }
 
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
-    ldm_generate_opts o;
-    ldm_recipe recipe = {0};
-    ldm_parse parse;
-    int args, code = LDM_EXIT_OK;
+    ldm_generate_opts o = {0};
+    ldm_error err;
+    ldm_status st = LDM_OK;
+    ldm_parse parse = LDM_PARSE_OK;
+    int args, code = ldm_model_begin(cli, cmd, &o.to);
 
-    set_defaults(&o);
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    if (!parse && o.like) {
-        /* The recipe's settings are the defaults under a second reading of the same line. */
-        const char *like = o.like;
-
-        ldm_model_opts_free(&o.model);
-        set_defaults(&o);
-        code = ldm_recipe_load(cmd, like, &recipe, &o);
-        if (!code)
-            parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
-    }
+    if (!code)
+        st = ldm_job_create(NULL, &o.to.job, &err);
+    if (st)
+        code = ldm_cli_fail(cmd, st, &err);
+    if (!code)
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &o.to, &args);
     if (parse)
         code = ldm_parse_exit(parse);
-    else if (!code && !o.mask != !o.x0)
-        code = ldm_cli_usage(cmd, "%s",
-                             o.mask ? "--mask needs --x0 as well: the latent to keep"
-                                    : "--x0 needs --mask as well: where to keep it");
-    if (!parse && !code)
-        code = ldm_generate(cli, cmd, &o, &recipe);
-    ldm_model_opts_free(&o.model);
-    ldm_recipe_free(&recipe);
+    else if (!code)
+        code = work(cmd, &o);
+    if (code && o.json && !o.printed)
+        ldm_cli_json_failure(cmd);
+    ldm_targets_free(&o.to);
     return code;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/json_text.h"
 #include "cli/generate/generate.h"
 
 /* A number alone in a file of the system; 0 where there is none ("max": no limit). */
@@ -39,14 +40,19 @@ static uint64_t machine_memory(void)
 
 uint64_t ldm_fit_limit(const ldm_generate_opts *o)
 {
-    return o->model.max_memory ? o->model.max_memory : machine_memory();
+    return ldm_fit_limit_given(o) ? ldm_job_get_u64(o->to.job, "max_memory") : machine_memory();
+}
+
+bool ldm_fit_limit_given(const ldm_generate_opts *o)
+{
+    return ldm_job_is_set(o->to.job, "max_memory");
 }
 
 int ldm_fit_fail(const ldm_command *cmd, const ldm_generate_opts *o, ldm_status st,
                  const ldm_error *err)
 {
-    if (st != LDM_ERR_LIMIT || o->model.max_memory)
-        return ldm_cli_fail(cmd, st, err);
+    if (st != LDM_ERR_LIMIT || ldm_fit_limit_given(o))
+        return ldm_model_fail(cmd, o->to.model, st, err);
     ldm_cli_say(cmd, "%s (where no --max-memory is given it is this machine's memory)", err->msg);
     return LDM_EXIT_FAILED;
 }
@@ -72,7 +78,7 @@ int ldm_fit_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
     ldm_cli_say(cmd,
                 "%s: %d pictures kept for the arrays and sheets at the end need %.0f MB beside the "
                 "run's %.0f MB, the limit is %.0f MB; make fewer at a time",
-                o->model.max_memory ? "--max-memory" : "this machine's memory", ri->count,
+                ldm_fit_limit_given(o) ? "--max-memory" : "this machine's memory", ri->count,
                 results / 1e6, run / 1e6, limit / 1e6);
     return LDM_EXIT_FAILED;
 }
@@ -92,18 +98,17 @@ static int print_json(const ldm_command *cmd, const ldm_generate_opts *o, const 
     double results = ldm_fit_results(o, out, ri);
     json_t *root = json_object(), *memory = json_object(), *work = json_object();
 
-    json_object_set_new(memory, "weights_bytes", ldm_cli_json_u64(ri->memory_weights));
-    json_object_set_new(memory, "activations_bytes", ldm_cli_json_u64(ri->memory_activations));
-    json_object_set_new(memory, "results_bytes", ldm_cli_json_u64((uint64_t)results));
-    json_object_set_new(memory, "total_bytes",
-                        ldm_cli_json_u64(ri->memory_total + (uint64_t)results));
-    json_object_set_new(memory, "limit_bytes", ldm_cli_json_u64(ldm_fit_limit(o)));
-    json_object_set_new(memory, "limit_given", json_boolean(o->model.max_memory != 0));
-    json_object_set_new(work, "per_eps", ldm_cli_json_real(ri->flop_per_eps));
+    json_object_set_new(memory, "weights_bytes", ldm_json_u64(ri->memory_weights));
+    json_object_set_new(memory, "activations_bytes", ldm_json_u64(ri->memory_activations));
+    json_object_set_new(memory, "results_bytes", ldm_json_u64((uint64_t)results));
+    json_object_set_new(memory, "total_bytes", ldm_json_u64(ri->memory_total + (uint64_t)results));
+    json_object_set_new(memory, "limit_bytes", ldm_json_u64(ldm_fit_limit(o)));
+    json_object_set_new(memory, "limit_given", json_boolean(ldm_fit_limit_given(o)));
+    json_object_set_new(work, "per_eps", ldm_json_real(ri->flop_per_eps));
     if (ri->shallow_evaluations > 0)
-        json_object_set_new(work, "per_shallow_eps", ldm_cli_json_real(ri->flop_shallow));
-    json_object_set_new(work, "per_decode", ldm_cli_json_real(ri->flop_decode));
-    json_object_set_new(work, "total", ldm_cli_json_real(flop(ri, ri->count - kept)));
+        json_object_set_new(work, "per_shallow_eps", ldm_json_real(ri->flop_shallow));
+    json_object_set_new(work, "per_decode", ldm_json_real(ri->flop_decode));
+    json_object_set_new(work, "total", ldm_json_real(flop(ri, ri->count - kept)));
     json_object_set_new(root, "dry_run", json_true());
     json_object_set_new(root, "pictures", json_integer(ri->count));
     json_object_set_new(root, "kept", json_integer(kept));
@@ -117,7 +122,7 @@ static int print_json(const ldm_command *cmd, const ldm_generate_opts *o, const 
     json_object_set_new(root, "height", json_integer(ri->image_h));
     json_object_set_new(root, "memory", memory);
     json_object_set_new(root, "flop", work);
-    json_object_set_new(root, "estimated_seconds", ldm_cli_json_real(seconds));
+    json_object_set_new(root, "estimated_seconds", ldm_json_real(seconds));
     return ldm_cli_print_json(cmd, root);
 }
 
@@ -135,7 +140,7 @@ int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
         printf(", %.1f MB results kept for the end", results / 1e6);
     printf("\n            %.1f MB together, of %.0f MB (%s)\n",
            ((double)ri->memory_total + results) / 1e6, (double)ldm_fit_limit(o) / 1e6,
-           o->model.max_memory ? "--max-memory" : "this machine's");
+           ldm_fit_limit_given(o) ? "--max-memory" : "this machine's");
     printf("arithmetic  %.4g GFLOP a step and picture, %.4g GFLOP to decode one,\n"
            "            %.4g GFLOP in all (%d step%s, %d picture%s)\n",
            ri->flop_per_eps / 1e9, ri->flop_decode / 1e9, flop(ri, ri->count - kept) / 1e9,

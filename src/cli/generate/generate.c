@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "cli/progress.h"
+#include "cli/sampling.h"
 #include "cli/signals.h"
 
 /* One `ldm generate` from the opened model to the last file. */
 typedef struct task {
-    const ldm_cli *cli;
     const ldm_command *cmd;
     ldm_generate_opts *o;
     ldm_array x_t, noise, mask, x0;
@@ -20,8 +21,8 @@ typedef struct task {
     const ldm_recipe *recipe;
     ldm_model *model;
     ldm_run *run;
-    ldm_model_info mi;
-    ldm_run_info ri;
+    const ldm_model_info *mi;
+    const ldm_run_info *ri;
     ldm_bar bar;
 
     /* What the arrays and the sheet at the end need; NULL where nothing asked for it. */
@@ -37,14 +38,6 @@ typedef struct task {
     bool unwritable;           /* a picture could not be written: the rest cannot either */
     double started, finished;
 } task;
-
-static int on_progress(void *ctx, const ldm_progress *p)
-{
-    task *t = ctx;
-
-    ldm_bar_update(&t->bar, p);
-    return ldm_signals_interrupted() != 0;
-}
 
 static bool on_skip(void *ctx, int index)
 {
@@ -72,6 +65,31 @@ static int read_array(const ldm_command *cmd, const char *option, const char *pa
     return LDM_EXIT_OK;
 }
 
+/* What the start noise says must be what the line says. */
+static int check_x_t(const task *t)
+{
+    const ldm_generate_opts *o = t->o;
+    const uint64_t *found = t->x_t.shape;
+    const int *shape = ldm_job_get_shape(o->to.job, "shape");
+    const int count = ldm_generate_count(o);
+    const double most = ldm_setting_max(ldm_setting_find(LDM_SETTINGS_JOB, "count"));
+
+    if (count && (uint64_t)count != found[0])
+        return ldm_cli_usage(t->cmd, "-n %d: %s holds start noise for %llu picture%s", count,
+                             o->x_t, (unsigned long long)found[0], found[0] == 1 ? "" : "s");
+    if ((double)found[0] > most)
+        return ldm_cli_usage(t->cmd, "--x-t: %s holds %llu pictures; at most %.0f", o->x_t,
+                             (unsigned long long)found[0], most);
+    for (int i = 0; i < 3 && ldm_job_is_set(o->to.job, "shape"); i++) {
+        if ((uint64_t)shape[i] != found[i + 1])
+            return ldm_cli_usage(t->cmd, "--shape %d,%d,%d: %s has shape [%llu,%llu,%llu,%llu]",
+                                 shape[0], shape[1], shape[2], o->x_t, (unsigned long long)found[0],
+                                 (unsigned long long)found[1], (unsigned long long)found[2],
+                                 (unsigned long long)found[3]);
+    }
+    return LDM_EXIT_OK;
+}
+
 static int read_inputs(task *t)
 {
     const ldm_generate_opts *o = t->o;
@@ -83,24 +101,7 @@ static int read_inputs(task *t)
         code = read_array(t->cmd, "--mask", o->mask, 4, "[1 or N,1 or C,H,W]", &t->mask);
     if (!code)
         code = read_array(t->cmd, "--x0", o->x0, 4, "[1 or N,C,H,W]", &t->x0);
-    if (code || !o->x_t)
-        return code;
-    if (o->count && (uint64_t)o->count != t->x_t.shape[0])
-        return ldm_cli_usage(t->cmd, "-n %d: %s holds start noise for %llu picture%s", o->count,
-                             o->x_t, (unsigned long long)t->x_t.shape[0],
-                             t->x_t.shape[0] == 1 ? "" : "s");
-    if (t->x_t.shape[0] > 1000000)
-        return ldm_cli_usage(t->cmd, "--x-t: %s holds %llu pictures; at most 1000000", o->x_t,
-                             (unsigned long long)t->x_t.shape[0]);
-    for (int i = 0; i < 3 && o->shape[0]; i++) {
-        if ((uint64_t)o->shape[i] != t->x_t.shape[i + 1])
-            return ldm_cli_usage(
-                t->cmd, "--shape %d,%d,%d: %s has shape [%llu,%llu,%llu,%llu]", o->shape[0],
-                o->shape[1], o->shape[2], o->x_t, (unsigned long long)t->x_t.shape[0],
-                (unsigned long long)t->x_t.shape[1], (unsigned long long)t->x_t.shape[2],
-                (unsigned long long)t->x_t.shape[3]);
-    }
-    return LDM_EXIT_OK;
+    return code || !o->x_t ? code : check_x_t(t);
 }
 
 /* A recipe is about one file; another one under the same name gives other pictures. */
@@ -118,83 +119,76 @@ static int compare_hash(const task *t)
     if (!strcmp(hex, t->recipe->sha256))
         return LDM_EXIT_OK;
     ldm_cli_say(t->cmd, "%s%s was made with a checkpoint of SHA-256 %.12s..., %s has %.12s...%s",
-                t->o->model.ckpt != t->recipe->ckpt ? "warning: " : "", t->o->like,
-                t->recipe->sha256, t->mi.ckpt_path, hex,
-                t->o->model.ckpt != t->recipe->ckpt
+                t->recipe->ckpt_named ? "warning: " : "", t->o->like, t->recipe->sha256,
+                t->mi->ckpt_path, hex,
+                t->recipe->ckpt_named
                     ? "; the pictures will differ"
                     : "; name the right one with --ckpt, or this one to take it all the same");
-    return t->o->model.ckpt != t->recipe->ckpt ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
-}
-
-/* What neither the line nor a recipe said comes from the configuration's `ldm: sampling:` section,
- * and what that leaves open from the library. */
-static void fill_defaults(const ldm_model *m, ldm_generate_opts *o)
-{
-    ldm_job job;
-
-    ldm_model_init_job(m, &job);
-    if (!o->steps)
-        o->steps = job.steps;
-    if (!o->timesteps)
-        o->timesteps = job.timesteps;
-    if (isnan(o->eta))
-        o->eta = job.eta;
-    if (isnan(o->temperature))
-        o->temperature = job.temperature;
-    if (isnan(o->scale))
-        o->scale = job.scale;
-    if (!o->cond)
-        o->cond = job.cond;
-    if (!o->cache)
-        o->cache = job.cache;
+    return t->recipe->ckpt_named ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
 }
 
 static int open_model(task *t)
 {
-    ldm_model_options mo;
+    ldm_model_options *options = t->o->to.model;
     ldm_error err;
-    ldm_status st;
+    ldm_status st = ldm_model_options_set_u64(options, "max_memory", ldm_fit_limit(t->o), &err);
     int code;
 
-    ldm_model_opts_export(&t->o->model, t->cli, &mo);
-    mo.config_text = t->o->config_text;
-    mo.config_name = t->o->config_name;
-    mo.max_memory = ldm_fit_limit(t->o);
-    mo.dry_run = t->o->dry_run;
-    st = ldm_model_open(&mo, &t->model, &err);
+    ldm_model_name(options);
+    if (!st)
+        st = ldm_model_options_set_bool(options, "dry_run", t->o->dry_run, &err);
+    if (!st)
+        st = ldm_model_open(options, &t->model, &err);
     if (st)
         return ldm_fit_fail(t->cmd, t->o, st, &err);
-    ldm_model_get_info(t->model, &t->mi);
-    fill_defaults(t->model, t->o);
+    t->mi = ldm_model_get_info(t->model);
     code = compare_hash(t);
     if (code || t->o->quiet)
         return code;
-    if (t->mi.is_default && t->mi.default_note && t->mi.default_note[0])
-        ldm_cli_say(t->cmd, "note: %s", t->mi.default_note);
+    if (t->mi->is_default && t->mi->default_note && t->mi->default_note[0])
+        ldm_cli_say(t->cmd, "note: %s", t->mi->default_note);
     for (size_t i = 0; i < ldm_model_note_count(t->model); i++)
         ldm_cli_say(t->cmd, "note: %s", ldm_model_note(t->model, i));
-    if (t->mi.shape_ambiguous && !t->o->shape[0] && !t->o->x_t)
+    if (t->mi->shape_ambiguous && !ldm_job_is_set(t->o->to.job, "shape") && !t->o->x_t)
         ldm_cli_say(t->cmd,
                     "note: the config does not say one latent shape; candidates: %s; "
                     "taking %d,%d,%d (--shape C,H,W chooses)",
-                    t->mi.latent_candidates, t->mi.latent_channels, t->mi.latent_h, t->mi.latent_w);
+                    t->mi->latent_candidates, t->mi->latent_channels, t->mi->latent_h,
+                    t->mi->latent_w);
     return LDM_EXIT_OK;
+}
+
+/* Every setting that changes pictures and is no fact of its own line, as it is run. */
+static void print_sampling(const ldm_job *job)
+{
+    const char *separator = "";
+
+    for (size_t i = 0; i < ldm_setting_count(LDM_SETTINGS_JOB); i++) {
+        const ldm_setting_row *s = ldm_setting_at(LDM_SETTINGS_JOB, i);
+        char *text;
+
+        if (!(ldm_setting_flags(s) & LDM_SETTING_CONFIG) ||
+            ldm_job_get(job, ldm_setting_key(s), &text, NULL))
+            continue;
+        fprintf(stderr, "%s%s %s", separator, ldm_setting_key(s), text);
+        separator = ", ";
+        ldm_release(text);
+    }
 }
 
 static void print_settings(const task *t)
 {
-    const ldm_generate_opts *o = t->o;
+    const ldm_job *job = ldm_run_get_job(t->run);
 
     fprintf(stderr, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s\n",
-            t->mi.ckpt_path, t->mi.ckpt_format, t->mi.weights, t->mi.isa, t->mi.load_seconds);
-    fprintf(stderr, "sampler     DDIM, %d step%s (%s), eta %g, temperature %g\n", t->ri.steps_run,
-            t->ri.steps_run == 1 ? "" : "s", o->timesteps, o->eta, o->temperature);
-    fprintf(stderr, "guidance    scale %g, conditioning %s\n", o->scale, o->cond);
-    fprintf(stderr, "latent      %d,%d,%d  ->  picture %d x %d\n", t->ri.latent_c, t->ri.latent_h,
-            t->ri.latent_w, t->ri.image_w, t->ri.image_h);
+            t->mi->ckpt_path, t->mi->ckpt_format, t->mi->weights, t->mi->isa, t->mi->load_seconds);
+    fprintf(stderr, "sampling    %d step%s: ", t->ri->steps_run, t->ri->steps_run == 1 ? "" : "s");
+    print_sampling(job);
+    fprintf(stderr, "\nlatent      %d,%d,%d  ->  picture %d x %d\n", t->ri->latent_c,
+            t->ri->latent_h, t->ri->latent_w, t->ri->image_w, t->ri->image_h);
     fprintf(stderr, "pictures    %d from seed %llu, %d at a time, %d thread%s, %.0f MB\n",
-            t->ri.count, (unsigned long long)o->seed, t->ri.batch, t->ri.threads,
-            t->ri.threads == 1 ? "" : "s", (double)t->ri.memory_total / 1e6);
+            t->ri->count, (unsigned long long)ldm_job_get_u64(job, "seed"), t->ri->batch,
+            t->ri->threads, t->ri->threads == 1 ? "" : "s", (double)t->ri->memory_total / 1e6);
 }
 
 /* The library knows arrays by what they are for; the user knows them as files. */
@@ -211,47 +205,46 @@ static int refuse_arrays(const task *t, const ldm_error *err)
     return LDM_EXIT_USAGE;
 }
 
+static ldm_status set_arrays(task *t, ldm_error *err)
+{
+    const ldm_generate_opts *o = t->o;
+    ldm_job *job = o->to.job;
+    ldm_status st = ldm_job_set_array(job, "x_t", o->x_t ? &t->x_t : NULL, err);
+
+    if (!st)
+        st = ldm_job_set_array(job, "noise", o->noise ? &t->noise : NULL, err);
+    if (!st)
+        st = ldm_job_set_array(job, "mask", o->mask ? &t->mask : NULL, err);
+    if (!st)
+        st = ldm_job_set_array(job, "x0", o->x0 ? &t->x0 : NULL, err);
+    return st;
+}
+
 static int create_run(task *t)
 {
     const ldm_generate_opts *o = t->o;
-    ldm_job job;
+    ldm_job *job = o->to.job;
+    const int count = o->x_t ? (int)t->x_t.shape[0] : ldm_job_get_int(job, "count");
+    const bool limited = ldm_fit_limit_given(o);
     ldm_error err;
-    ldm_status st;
+    ldm_status st = set_arrays(t, &err);
 
-    ldm_job_init(&job);
-    job.steps = o->steps;
-    job.timesteps = o->timesteps;
-    job.eta = o->eta;
-    job.temperature = o->temperature;
-    job.scale = o->scale;
-    job.cond = o->cond;
-    job.cache = o->cache;
-    job.seed = o->seed;
-    job.count = o->x_t ? (int)t->x_t.shape[0] : o->count ? o->count : 1;
-    job.batch = o->batch;
-    job.latent_c = o->shape[0];
-    job.latent_h = o->shape[1];
-    job.latent_w = o->shape[2];
-    job.quantize = o->quantize;
-    job.quantize_x0 = o->quantize_x0;
-    job.x_t = o->x_t ? &t->x_t : NULL;
-    job.noise = o->noise ? &t->noise : NULL;
-    job.mask = o->mask ? &t->mask : NULL;
-    job.x0 = o->x0 ? &t->x0 : NULL;
-    job.threads = o->model.threads;
-    job.max_memory = ldm_fit_limit(o);
-    job.progress = on_progress;
-    job.skip = on_skip;
-    job.ctx = t;
-    t->kept = calloc((size_t)job.count, sizeof *t->kept);
+    t->kept = calloc((size_t)count, sizeof *t->kept);
     if (!t->kept)
         return ldm_cli_nomem(t->cmd);
-    st = ldm_run_create(t->model, &job, &t->run, &err);
+    ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
+    ldm_job_set_skip(job, on_skip, t);
+    if (!st)
+        st = ldm_job_set_u64(job, "max_memory", ldm_fit_limit(o), &err);
+    if (!st)
+        st = ldm_run_create(t->model, job, &t->run, &err);
+    if (!limited)
+        (void)ldm_job_unset(job, "max_memory", NULL);
     if (st == LDM_ERR_USAGE && (o->x_t || o->noise || o->mask))
         return refuse_arrays(t, &err);
     if (st)
         return ldm_fit_fail(t->cmd, o, st, &err);
-    ldm_run_get_info(t->run, &t->ri);
+    t->ri = ldm_run_get_info(t->run);
     if (o->quiet) {
         t->bar.on = false;
         return LDM_EXIT_OK;
@@ -265,18 +258,18 @@ static int create_run(task *t)
 /* Memory for what is written at the end. */
 static int keep_room(task *t)
 {
-    double n = t->ri.count, bytes = ldm_fit_results(t->o, &t->output, &t->ri);
-    double pixels = (double)t->ri.image_w * t->ri.image_h;
-    double latent = (double)t->ri.latent_c * t->ri.latent_h * t->ri.latent_w;
+    double n = t->ri->count, bytes = ldm_fit_results(t->o, &t->output, t->ri);
+    double pixels = (double)t->ri->image_w * t->ri->image_h;
+    double latent = (double)t->ri->latent_c * t->ri->latent_h * t->ri->latent_w;
     bool rgb = t->output.npz || t->output.grid;
 
     if (bytes > (double)(SIZE_MAX / 4))
         return ldm_cli_nomem(t->cmd);
-    t->good = calloc((size_t)t->ri.count, sizeof *t->good);
+    t->good = calloc((size_t)t->ri->count, sizeof *t->good);
     if (t->o->save_latent)
         t->latents = malloc((size_t)(n * latent) * sizeof *t->latents);
     if (t->o->save_image)
-        t->images = malloc((size_t)(n * t->ri.image_c * pixels) * sizeof *t->images);
+        t->images = malloc((size_t)(n * t->ri->image_c * pixels) * sizeof *t->images);
     if (rgb)
         t->rgb = calloc((size_t)n, (size_t)(3 * pixels));
     if (!t->good || (t->o->save_latent && !t->latents) || (t->o->save_image && !t->images) ||
@@ -299,13 +292,13 @@ static void keep_floats(float *all, const float *one, size_t numel, int index)
 
 static void keep(task *t, const ldm_result *r)
 {
-    size_t latent = (size_t)t->ri.latent_c * (size_t)t->ri.latent_h * (size_t)t->ri.latent_w;
-    size_t pixels = (size_t)t->ri.image_w * (size_t)t->ri.image_h;
+    size_t latent = (size_t)t->ri->latent_c * (size_t)t->ri->latent_h * (size_t)t->ri->latent_w;
+    size_t pixels = (size_t)t->ri->image_w * (size_t)t->ri->image_h;
 
     keep_floats(t->latents, r->latent, latent, r->index);
-    keep_floats(t->images, r->image, (size_t)t->ri.image_c * pixels, r->index);
-    if (t->rgb && r->rgb)
-        memcpy(t->rgb + (size_t)r->index * 3 * pixels, r->rgb, 3 * pixels);
+    keep_floats(t->images, r->image, (size_t)t->ri->image_c * pixels, r->index);
+    if (t->rgb && r->pixels)
+        memcpy(t->rgb + (size_t)r->index * 3 * pixels, r->pixels, 3 * pixels);
     t->good[r->index] = r->status == LDM_OK;
 }
 
@@ -314,9 +307,11 @@ static void list_picture(task *t, int index, const char *file, const char *messa
     json_t *p = json_object();
 
     json_object_set_new(p, "index", json_integer(index));
-    json_object_set_new(p, "seed", ldm_cli_json_u64(t->o->seed + (uint64_t)index));
-    json_object_set_new(p, "file", file ? ldm_cli_json_text(file) : json_null());
-    json_object_set_new(p, "error", message ? ldm_cli_json_text(message) : json_null());
+    json_object_set_new(
+        p, "seed",
+        ldm_json_u64(ldm_job_get_u64(ldm_run_get_job(t->run), "seed") + (uint64_t)index));
+    json_object_set_new(p, "file", file ? ldm_json_text(file) : json_null());
+    json_object_set_new(p, "error", message ? ldm_json_text(message) : json_null());
     json_object_set_new(p, "kept", json_boolean(t->kept[index]));
     json_array_append_new(t->pictures, p);
 }
@@ -348,7 +343,7 @@ static void note_picture(task *t, int index, const char *file, const char *messa
 /* Pictures of other channels than grey or RGB are kept as arrays only. */
 static int check_channels(const task *t)
 {
-    int c = t->ri.image_c;
+    int c = t->ri->image_c;
 
     if (c == 1 || c == 3)
         return LDM_EXIT_OK;
@@ -375,7 +370,8 @@ static int check_channels(const task *t)
 static int write_picture(task *t, const ldm_result *r)
 {
     char *name = ldm_output_name(&t->output, r->index), *recipe = NULL, *full = NULL;
-    ldm_image im = {r->width, r->height, (uint8_t *)r->rgb}; /* only read */
+    ldm_image im = {r->width, r->height, r->channels,
+                    (uint8_t *)(uintptr_t)r->pixels}; /* only read */
     ldm_error err;
     ldm_status st;
     int code = LDM_EXIT_OK;
@@ -386,9 +382,9 @@ static int write_picture(task *t, const ldm_result *r)
         code = ldm_resume_lock(t->cmd, t->o, &t->output);
     if (code)
         goto done;
-    st = ldm_run_recipe(t->run, r, &recipe, &err);
+    st = ldm_run_recipe(t->run, r->index, &recipe, &err);
     if (!st) {
-        full = ldm_recipe_complete(recipe, t->o, r->index);
+        full = ldm_recipe_complete(recipe, t->o);
         if (!name || !full) {
             code = ldm_cli_nomem(t->cmd);
             goto done;
@@ -410,45 +406,32 @@ done:
     return code;
 }
 
-/* All pictures, in order. An interrupt is no failure here: `interrupted` tells. */
+static int take_picture(void *ctx, const ldm_result *r, const ldm_error *why)
+{
+    task *t = ctx;
+
+    keep(t, r);
+    t->seen++;
+    if (!r->status && !r->pixels) { /* see check_channels */
+        t->written++;
+        return LDM_EXIT_OK;
+    }
+    if (!r->status)
+        return write_picture(t, r);
+    t->failed++;
+    ldm_cli_say(t->cmd, "picture %d (seed %llu): %s", r->index, (unsigned long long)r->seed,
+                why->msg);
+    note_picture(t, r->index, NULL, why->msg);
+    return LDM_EXIT_OK;
+}
+
+/* All pictures, in order. An interrupt is no failure here: it is said in the end. */
 static int sample(task *t)
 {
-    ldm_result r;
-    ldm_error err;
-    ldm_status st;
-    bool have;
-    int code;
+    ldm_sampling s = {.run = t->run, .bar = &t->bar};
+    int code = ldm_sampling_run(&s, take_picture, t);
 
-    for (;;) {
-        st = ldm_run_next(t->run, &r, &have, &err);
-        if (st == LDM_ERR_CANCELLED)
-            break;
-        if (st) {
-            ldm_bar_clear(&t->bar);
-            return ldm_cli_fail(t->cmd, st, &err);
-        }
-        if (!have)
-            break;
-        keep(t, &r);
-        t->seen++;
-        if (r.status) {
-            t->failed++;
-            ldm_bar_clear(&t->bar);
-            ldm_cli_say(t->cmd, "picture %d (seed %llu): %s", r.index, (unsigned long long)r.seed,
-                        err.msg);
-            note_picture(t, r.index, NULL, err.msg);
-            continue;
-        }
-        if (!r.rgb) { /* see check_channels */
-            t->written++;
-            continue;
-        }
-        code = write_picture(t, &r);
-        if (code)
-            return code;
-    }
-    ldm_bar_clear(&t->bar);
-    return LDM_EXIT_OK;
+    return s.status ? ldm_cli_fail(t->cmd, s.status, &s.error) : code;
 }
 
 /* ---- after the last picture ------------------------------------------------------------------ */
@@ -467,7 +450,7 @@ static ldm_status write_floats(const task *t, const char *path, float *data, int
 /* Places of the sheet: to the last picture that there is, made or kept. */
 static int places(const task *t)
 {
-    int n = t->ri.count;
+    int n = t->ri->count;
 
     while (n > t->seen && !t->good[n - 1])
         n--;
@@ -477,7 +460,7 @@ static int places(const task *t)
 /* The sheet shows every place (a failed picture is black), the .npz holds the good ones only. */
 static ldm_status write_sheets(const task *t, ldm_error *err)
 {
-    size_t bytes = (size_t)t->ri.image_w * (size_t)t->ri.image_h * 3, count = 0;
+    size_t bytes = (size_t)t->ri->image_w * (size_t)t->ri->image_h * 3, count = 0;
     int n = places(t);
     ldm_image *ims = calloc((size_t)n, sizeof *ims), grid = {0};
     ldm_status st = LDM_OK;
@@ -488,17 +471,17 @@ static ldm_status write_sheets(const task *t, ldm_error *err)
     }
     if (t->output.grid) {
         for (int i = 0; i < n; i++)
-            ims[i] = (ldm_image){t->ri.image_w, t->ri.image_h, t->rgb + (size_t)i * bytes};
+            ims[i] = (ldm_image){t->ri->image_w, t->ri->image_h, 3, t->rgb + (size_t)i * bytes};
         st = ldm_image_grid(ims, (size_t)n, 0, &grid, err);
         if (!st)
             st = ldm_image_write(t->output.grid, &grid, NULL, err);
-        ldm_release(grid.rgb);
+        ldm_release(grid.pixels);
     }
     if (!st && t->output.npz) {
         for (int i = 0; i < n; i++) {
             if (t->good[i])
                 ims[count++] =
-                    (ldm_image){t->ri.image_w, t->ri.image_h, t->rgb + (size_t)i * bytes};
+                    (ldm_image){t->ri->image_w, t->ri->image_h, 3, t->rgb + (size_t)i * bytes};
         }
         st = ldm_image_write_npz(t->output.npz, ims, count, err);
     }
@@ -514,11 +497,11 @@ static int write_collections(task *t)
     if (t->unwritable || !(t->seen + t->kept_count))
         return LDM_EXIT_OK;
     if (t->latents)
-        st = write_floats(t, t->o->save_latent, t->latents, t->ri.latent_c, t->ri.latent_h,
-                          t->ri.latent_w, &err);
+        st = write_floats(t, t->o->save_latent, t->latents, t->ri->latent_c, t->ri->latent_h,
+                          t->ri->latent_w, &err);
     if (!st && t->images)
-        st = write_floats(t, t->o->save_image, t->images, t->ri.image_c, t->ri.image_h,
-                          t->ri.image_w, &err);
+        st = write_floats(t, t->o->save_image, t->images, t->ri->image_c, t->ri->image_h,
+                          t->ri->image_w, &err);
     if (!st && t->rgb && t->written + t->kept_count)
         st = write_sheets(t, &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
@@ -526,7 +509,7 @@ static int write_collections(task *t)
 
 static json_t *file_or_null(const char *path, bool written)
 {
-    return path && written ? ldm_cli_json_text(path) : json_null();
+    return path && written ? ldm_json_text(path) : json_null();
 }
 
 static int print_result(task *t)
@@ -541,7 +524,7 @@ static int print_result(task *t)
                     t->finished - t->started);
         return LDM_EXIT_OK;
     }
-    list_kept(t, t->ri.count);
+    list_kept(t, t->ri->count);
     root = json_object();
     files = json_array();
     seeds = json_array();
@@ -553,12 +536,12 @@ static int print_result(task *t)
             json_array_append(files, json_object_get(p, "file"));
         json_array_append(seeds, json_object_get(p, "seed"));
     }
-    for (i = 0; i < (size_t)t->ri.steps_run; i++)
-        json_array_append_new(steps, json_integer(t->ri.timesteps[i]));
+    for (i = 0; i < (size_t)t->ri->steps_run; i++)
+        json_array_append_new(steps, json_integer(t->ri->timesteps[i]));
     for (i = 0; i < ldm_model_note_count(t->model); i++)
-        json_array_append_new(notes, ldm_cli_json_text(ldm_model_note(t->model, i)));
+        json_array_append_new(notes, ldm_json_text(ldm_model_note(t->model, i)));
     for (i = 0; i < ldm_run_note_count(t->run); i++)
-        json_array_append_new(notes, ldm_cli_json_text(ldm_run_note(t->run, i)));
+        json_array_append_new(notes, ldm_json_text(ldm_run_note(t->run, i)));
 
     json_object_set_new(root, "files", files);
     json_object_set_new(root, "seeds", seeds);
@@ -567,34 +550,35 @@ static int print_result(task *t)
     json_object_set_new(root, "npz", file_or_null(t->output.npz, sheets));
     json_object_set_new(root, "latent", file_or_null(t->o->save_latent, t->seen > 0));
     json_object_set_new(root, "image", file_or_null(t->o->save_image, t->seen > 0));
-    json_object_set_new(root, "asked", json_integer(t->ri.count));
+    json_object_set_new(root, "asked", json_integer(t->ri->count));
     json_object_set_new(root, "kept", json_integer(t->kept_count));
     json_object_set_new(root, "failed", json_integer(t->failed));
     json_object_set_new(root, "interrupted", json_boolean(ldm_signals_interrupted() != 0));
-    json_object_set_new(root, "steps_asked", json_integer(t->ri.steps_asked));
-    json_object_set_new(root, "steps_run", json_integer(t->ri.steps_run));
+    json_object_set_new(root, "steps_asked", json_integer(t->ri->steps_asked));
+    json_object_set_new(root, "steps_run", json_integer(t->ri->steps_run));
     json_object_set_new(root, "timesteps", steps);
     json_object_set_new(root, "latent_shape",
-                        json_pack("[iii]", t->ri.latent_c, t->ri.latent_h, t->ri.latent_w));
-    json_object_set_new(root, "width", json_integer(t->ri.image_w));
-    json_object_set_new(root, "height", json_integer(t->ri.image_h));
-    json_object_set_new(root, "checkpoint", ldm_cli_json_text(t->mi.ckpt_path));
-    json_object_set_new(root, "default_model", json_boolean(t->mi.is_default));
-    json_object_set_new(root, "weights", ldm_cli_json_text(t->mi.weights));
-    json_object_set_new(root, "isa", ldm_cli_json_text(t->mi.isa));
-    json_object_set_new(root, "threads", json_integer(t->ri.threads));
-    json_object_set_new(root, "load_seconds", ldm_cli_json_real(t->mi.load_seconds));
-    json_object_set_new(root, "seconds", ldm_cli_json_real(t->finished - t->started));
-    json_object_set_new(root, "memory_bytes", ldm_cli_json_u64(t->ri.memory_total));
+                        json_pack("[iii]", t->ri->latent_c, t->ri->latent_h, t->ri->latent_w));
+    json_object_set_new(root, "width", json_integer(t->ri->image_w));
+    json_object_set_new(root, "height", json_integer(t->ri->image_h));
+    json_object_set_new(root, "checkpoint", ldm_json_text(t->mi->ckpt_path));
+    json_object_set_new(root, "default_model", json_boolean(t->mi->is_default));
+    json_object_set_new(root, "weights", ldm_json_text(t->mi->weights));
+    json_object_set_new(root, "isa", ldm_json_text(t->mi->isa));
+    json_object_set_new(root, "threads", json_integer(t->ri->threads));
+    json_object_set_new(root, "load_seconds", ldm_json_real(t->mi->load_seconds));
+    json_object_set_new(root, "seconds", ldm_json_real(t->finished - t->started));
+    json_object_set_new(root, "memory_bytes", ldm_json_u64(t->ri->memory_total));
     json_object_set_new(root, "notes", notes);
+    t->o->printed = true;
     return ldm_cli_print_json(t->cmd, root);
 }
 
 /* Everything up to the first step. */
 static int prepare(task *t)
 {
-    int code =
-        ldm_output_plan(t->cmd, t->o, t->o->x_t ? (int)t->x_t.shape[0] : t->o->count, &t->output);
+    int code = ldm_output_plan(
+        t->cmd, t->o, t->o->x_t ? (int)t->x_t.shape[0] : ldm_generate_count(t->o), &t->output);
 
     if (!code && t->o->resume)
         code = ldm_resume_check(t->cmd, t->o, &t->output);
@@ -607,18 +591,18 @@ static int prepare(task *t)
     if (!code)
         code = check_channels(t);
     if (!code)
-        code = ldm_fit_check(t->cmd, t->o, &t->output, &t->ri);
+        code = ldm_fit_check(t->cmd, t->o, &t->output, t->ri);
     if (!code && !t->o->dry_run)
         code = keep_room(t);
     if (code || !t->o->resume)
         return code;
     code =
-        ldm_resume_scan(t->cmd, t->o, &t->output, t->run, &t->ri, t->kept, t->rgb, &t->kept_count);
-    for (int i = 0; t->good && i < t->ri.count; i++)
+        ldm_resume_scan(t->cmd, t->o, &t->output, t->run, t->ri, t->kept, t->rgb, &t->kept_count);
+    for (int i = 0; t->good && i < t->ri->count; i++)
         t->good[i] = t->kept[i];
     if (!code && !t->o->quiet && t->kept_count)
         ldm_cli_say(t->cmd, "note: %d of %d pictures are there already and kept", t->kept_count,
-                    t->ri.count);
+                    t->ri->count);
     return code;
 }
 
@@ -628,8 +612,10 @@ static int generate(task *t)
 
     if (code)
         return code;
-    if (t->o->dry_run)
-        return ldm_fit_print(t->cmd, t->o, &t->output, &t->ri, t->kept_count);
+    if (t->o->dry_run) {
+        t->o->printed = t->o->json;
+        return ldm_fit_print(t->cmd, t->o, &t->output, t->ri, t->kept_count);
+    }
     if (t->o->json)
         t->pictures = json_array();
     t->started = ldm_cli_now();
@@ -639,13 +625,13 @@ static int generate(task *t)
     printed = print_result(t);
     code = code ? code : written ? written : printed;
     if (!code && t->failed) {
-        ldm_cli_say(t->cmd, "%d of %d pictures failed", t->failed, t->ri.count);
+        ldm_cli_say(t->cmd, "%d of %d pictures failed", t->failed, t->ri->count);
         code = LDM_EXIT_FAILED;
     }
     signal = ldm_signals_interrupted();
     if (signal) {
         ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept",
-                    t->seen - t->failed + t->kept_count, t->ri.count);
+                    t->seen - t->failed + t->kept_count, t->ri->count);
         code = LDM_EXIT_SIGNAL + signal;
     }
     return code;
@@ -668,10 +654,9 @@ static void task_free(task *t)
     json_decref(t->pictures);
 }
 
-int ldm_generate(const ldm_cli *cli, const ldm_command *cmd, ldm_generate_opts *o,
-                 const ldm_recipe *recipe)
+int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe *recipe)
 {
-    task t = {.cli = cli, .cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
+    task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
     int code;
 
     ldm_bar_init(&t.bar);

@@ -1,5 +1,5 @@
 /* ldm generate in six files: cmd_generate.c reads the options, generate.c runs the job, output.c
- * decides where results go, recipe.c takes options from a picture that ldm made, resume.c finds
+ * decides where results go, like.c takes options from a picture that ldm made, resume.c finds
  * what an earlier run left, fit.c says what a run takes. */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
@@ -8,24 +8,17 @@
 #include "cli/opts.h"
 
 typedef struct ldm_generate_opts {
-    ldm_model_opts model;
-    const char *like;
-    int steps;
-    const char *timesteps;
-    double eta, temperature, scale;
-    int cache; /* 0: not said */
-    const char *cond, *mask, *x0, *x_t, *noise;
-    bool quantize, quantize_x0;
-    uint64_t seed;
-    int count; /* 0: not said; one picture, or as many as --x-t holds */
-    int batch;
-    int shape[3];
+    ldm_targets to;   /* the model and the job */
+    const char *like; /* NULL: no recipe */
+    const char *mask, *x0, *x_t, *noise;
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
     bool dry_run, resume;
-    const char *config_text; /* the recipe's config; NULL without --like */
-    const char *config_name; /* what messages call it */
+    bool printed; /* JSON is on stdout */
 } ldm_generate_opts;
+
+/* The number of pictures that was asked for; 0: not said. */
+int ldm_generate_count(const ldm_generate_opts *o);
 
 /* ---- where pictures go ----------------------------------------------------------------------- */
 
@@ -45,6 +38,9 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
  */
 int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path);
 
+/* Makes a folder, which `option` names, and its parents. An exit code. */
+int ldm_output_make_folder(const ldm_command *cmd, const char *option, const char *folder);
+
 /* Makes the folder, where there is one. An exit code. */
 int ldm_output_make(const ldm_command *cmd, const ldm_output *out);
 
@@ -57,18 +53,17 @@ void ldm_output_free(ldm_output *out); /* lock of a fresh one: -1 */
 
 typedef struct ldm_recipe {
     json_t *root;       /* NULL: none; strings in options point into it */
-    const char *ckpt;   /* as the recipe names it; NULL: the shipped model */
     const char *sha256; /* NULL: not recorded */
-    char *name;         /* "FILE: recipe" */
+    bool ckpt_named;    /* the line named another checkpoint file */
 } ldm_recipe;
 
-/* Reads the recipe in the PNG `path` and puts its settings into o. An exit code. */
+/* Reads the recipe in the PNG `path`, and takes from it what the line did not say. An exit code. */
 int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm_generate_opts *o);
 void ldm_recipe_free(ldm_recipe *r);
 
 /* The library's recipe of a picture with the files added that the command line named, so that
  * --like finds them again. Fresh text; free() it. NULL when out of memory. */
-char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o, int index);
+char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o);
 
 /* ---- going on with a broken run -------------------------------------------------------------- */
 
@@ -90,6 +85,7 @@ int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ld
 
 /* Bytes that this process may take: --max-memory, or what the machine has. */
 uint64_t ldm_fit_limit(const ldm_generate_opts *o);
+bool ldm_fit_limit_given(const ldm_generate_opts *o);
 
 /* ldm_cli_fail for calls that were given that limit. */
 int ldm_fit_fail(const ldm_command *cmd, const ldm_generate_opts *o, ldm_status st,
@@ -108,9 +104,7 @@ int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
 
 /* ---- the work -------------------------------------------------------------------------------- */
 
-/* Does what the options ask for; an exit code. What neither the line nor the recipe gave is filled
- * in from the model's configuration. A zeroed recipe: there is none. */
-int ldm_generate(const ldm_cli *cli, const ldm_command *cmd, ldm_generate_opts *o,
-                 const ldm_recipe *recipe);
+/* Does what the options ask for; an exit code. A zeroed recipe: there is none. */
+int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe *recipe);
 
 #endif

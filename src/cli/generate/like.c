@@ -1,190 +1,177 @@
 /* Recipes in pictures: ldm generate --like; see generate.h. The keys are the library's
  * (ldm_run_recipe in ldm.h) and one of ours, "files": the arrays that the command line named. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "cli/generate/generate.h"
 
-/* A key that is there must have the right type; one that is not keeps the option's default. */
+static int damaged(const ldm_command *cmd, const char *path, const char *what)
+{
+    ldm_cli_say(cmd, "--like: the recipe in %s is damaged: %s", path, what);
+    return LDM_EXIT_FAILED;
+}
+
+/* A key that is there must be a text; one that is not leaves *out alone, as does null. */
 static int take_text(const ldm_command *cmd, const char *path, const json_t *root, const char *key,
                      const char **out)
 {
     const json_t *v = json_object_get(root, key);
+    char what[64];
 
     if (!v || json_is_null(v))
-        return 0;
+        return LDM_EXIT_OK;
     if (!json_is_string(v)) {
-        ldm_cli_say(cmd, "--like: the recipe in %s is damaged: \"%s\" is not a text", path, key);
-        return -1;
+        snprintf(what, sizeof what, "\"%s\" is not a text", key);
+        return damaged(cmd, path, what);
     }
     *out = json_string_value(v);
-    return 0;
+    return LDM_EXIT_OK;
 }
 
-static int take_real(const ldm_command *cmd, const char *path, const json_t *root, const char *key,
-                     double *out)
+static int take_int(const ldm_command *cmd, const char *path, const json_t *root, const char *key,
+                    int min, int *out)
 {
+    const int max = (int)ldm_setting_max(ldm_setting_find(LDM_SETTINGS_JOB, "count"));
     const json_t *v = json_object_get(root, key);
+    char what[96];
 
     if (!v)
-        return 0;
-    if (!json_is_number(v)) {
-        ldm_cli_say(cmd, "--like: the recipe in %s is damaged: \"%s\" is not a number", path, key);
-        return -1;
-    }
-    *out = json_number_value(v);
-    return 0;
-}
-
-static int take_int(const ldm_command *cmd, const char *path, const json_t *v, const char *key,
-                    int min, int max, int *out)
-{
-    if (!v)
-        return 0;
+        return LDM_EXIT_OK;
     if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) {
-        ldm_cli_say(
-            cmd, "--like: the recipe in %s is damaged: \"%s\" is not a whole number from %d to %d",
-            path, key, min, max);
-        return -1;
+        snprintf(what, sizeof what, "\"%s\" is not a whole number from %d to %d", key, min, max);
+        return damaged(cmd, path, what);
     }
     *out = (int)json_integer_value(v);
-    return 0;
-}
-
-static void take_bool(const json_t *root, const char *key, bool *out)
-{
-    const json_t *v = json_object_get(root, key);
-
-    if (json_is_boolean(v))
-        *out = json_is_true(v);
-}
-
-/* A number, or its text where it is above 2^63 - 1. */
-static int take_seed(const ldm_command *cmd, const char *path, const json_t *v, uint64_t *out)
-{
-    const char *text = json_string_value(v);
-    char *end;
-
-    if (!v)
-        return 0;
-    if (json_is_integer(v) && json_integer_value(v) >= 0) {
-        *out = (uint64_t)json_integer_value(v);
-        return 0;
-    }
-    if (text && *text >= '0' && *text <= '9') {
-        errno = 0;
-        *out = strtoull(text, &end, 10);
-        if (!errno && !*end)
-            return 0;
-    }
-    ldm_cli_say(cmd, "--like: the recipe in %s is damaged: \"seed\" is not a number", path);
-    return -1;
-}
-
-static int apply(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm_generate_opts *o)
-{
-    const json_t *root = r->root, *ckpt = json_object_get(root, "checkpoint");
-    const json_t *files = json_object_get(root, "files"), *shape = json_object_get(root, "shape");
-    const char *weights = NULL;
-    int index = 0;
-
-    if (take_text(cmd, path, root, "config", &o->config_text) ||
-        take_text(cmd, path, root, "weights", &weights) ||
-        take_text(cmd, path, root, "precision", &o->model.precision) ||
-        take_text(cmd, path, root, "timesteps", &o->timesteps) ||
-        take_text(cmd, path, root, "cond", &o->cond) ||
-        take_int(cmd, path, json_object_get(root, "steps"), "steps", 1, 1000, &o->steps) ||
-        take_int(cmd, path, json_object_get(root, "cache"), "cache", 1, 1000, &o->cache) ||
-        take_real(cmd, path, root, "eta", &o->eta) ||
-        take_real(cmd, path, root, "temperature", &o->temperature) ||
-        take_real(cmd, path, root, "scale", &o->scale) ||
-        take_int(cmd, path, json_object_get(root, "index"), "index", 0, 1000000, &index) ||
-        take_seed(cmd, path, json_object_get(root, "seed"), &o->seed) ||
-        take_text(cmd, path, ckpt, "sha256", &r->sha256) ||
-        take_text(cmd, path, files, "ckpt", &r->ckpt) ||
-        take_text(cmd, path, files, "x_t", &o->x_t) ||
-        take_text(cmd, path, files, "noise", &o->noise) ||
-        take_text(cmd, path, files, "mask", &o->mask) || take_text(cmd, path, files, "x0", &o->x0))
-        return LDM_EXIT_FAILED;
-    for (size_t i = 0; i < 3 && shape; i++) {
-        if (take_int(cmd, path, json_array_get(shape, i), "shape", 1, 65536, &o->shape[i]))
-            return LDM_EXIT_FAILED;
-    }
-    take_bool(root, "quantize", &o->quantize);
-    take_bool(root, "quantize_x0", &o->quantize_x0);
-    if (weights)
-        o->model.ema = strcmp(weights, "EMA") ? LDM_NO : LDM_YES;
-    o->model.ckpt = r->ckpt;
-    /* The arrays belong to all pictures of that run, so all of them are made again. */
-    if (o->x_t || o->noise || o->mask) {
-        o->seed -= (uint64_t)index;
-        if (take_int(cmd, path, json_object_get(files, "count"), "count", 1, 1000000, &o->count))
-            return LDM_EXIT_FAILED;
-        ldm_cli_say(cmd,
-                    "note: %s was made from arrays in files (%s): this repeats the whole run, "
-                    "in which it was picture %d",
-                    path,
-                    o->x_t     ? o->x_t
-                    : o->noise ? o->noise
-                               : o->mask,
-                    index);
-    }
     return LDM_EXIT_OK;
+}
+
+/* What the line named stays; both are files that --like finds again. */
+typedef struct found {
+    const char *ckpt, *x_t, *noise, *mask, *x0; /* of the recipe; NULL: none */
+    int index, count;
+} found;
+
+static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, found *f)
+{
+    const json_t *files = json_object_get(r->root, "files");
+    int code = take_text(cmd, path, json_object_get(r->root, "checkpoint"), "sha256", &r->sha256);
+
+    if (!code)
+        code = take_int(cmd, path, r->root, "index", 0, &f->index);
+    if (!code)
+        code = take_text(cmd, path, files, "ckpt", &f->ckpt);
+    if (!code)
+        code = take_text(cmd, path, files, "x_t", &f->x_t);
+    if (!code)
+        code = take_text(cmd, path, files, "noise", &f->noise);
+    if (!code)
+        code = take_text(cmd, path, files, "mask", &f->mask);
+    if (!code)
+        code = take_text(cmd, path, files, "x0", &f->x0);
+    if (!code)
+        code = take_int(cmd, path, files, "count", 1, &f->count);
+    return code;
+}
+
+/* The settings, by the library: what the line gave takes precedence. */
+static ldm_status take_settings(const char *path, const char *text, const found *f,
+                                ldm_generate_opts *o, ldm_error *err)
+{
+    char *name = ldm_cli_format("%s: recipe", path);
+    ldm_status st = ldm_model_options_use_recipe(o->to.model, text, name, err);
+
+    free(name);
+    if (!st)
+        st = ldm_job_use_recipe(o->to.job, text, err);
+    if (!st && f->ckpt && !ldm_model_ckpt(o->to.model))
+        st = ldm_model_options_set(o->to.model, "ckpt", f->ckpt, err);
+    return st;
+}
+
+/* The arrays belong to all pictures of that run, so all of them are made again. */
+static ldm_status repeat_whole_run(const ldm_command *cmd, const char *path, const found *f,
+                                   bool seed_given, ldm_generate_opts *o, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+
+    o->x_t = o->x_t ? o->x_t : f->x_t;
+    o->noise = o->noise ? o->noise : f->noise;
+    o->mask = o->mask ? o->mask : f->mask;
+    o->x0 = o->x0 ? o->x0 : f->x0;
+    if (!f->x_t && !f->noise && !f->mask)
+        return LDM_OK;
+    if (!seed_given)
+        st = ldm_job_set_u64(o->to.job, "seed",
+                             ldm_job_get_u64(o->to.job, "seed") - (uint64_t)f->index, err);
+    if (!st && f->count && !ldm_job_is_set(o->to.job, "count"))
+        st = ldm_job_set_int(o->to.job, "count", f->count, err);
+    ldm_cli_say(cmd,
+                "note: %s was made from arrays in files (%s): this repeats the whole run, "
+                "in which it was picture %d",
+                path,
+                f->x_t     ? f->x_t
+                : f->noise ? f->noise
+                           : f->mask,
+                f->index);
+    return st;
 }
 
 int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm_generate_opts *o)
 {
+    const bool seed_given = ldm_job_is_set(o->to.job, "seed");
     char *text = NULL;
+    found f = {0};
     ldm_error err;
-    json_error_t jerr;
     ldm_status st = ldm_image_read_recipe(path, &text, &err);
+    int code;
 
     if (st)
         return ldm_cli_fail(cmd, st, &err);
-    r->root = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
-    ldm_release(text);
-    r->name = malloc(strlen(path) + sizeof ": recipe");
-    if (!r->name)
-        return ldm_cli_nomem(cmd);
-    sprintf(r->name, "%s: recipe", path);
-    o->config_name = r->name;
-    if (!json_is_object(r->root)) {
-        ldm_cli_say(cmd, "--like: the recipe in %s is damaged: %s", path,
-                    r->root ? "it is not a JSON object" : jerr.text);
-        return LDM_EXIT_FAILED;
+    r->root = json_loads(text, JSON_REJECT_DUPLICATES, NULL); /* the library says what is wrong */
+    r->ckpt_named = ldm_model_ckpt(o->to.model) != NULL;
+    code = read_own(cmd, path, r, &f);
+    if (!code) {
+        st = take_settings(path, text, &f, o, &err);
+        if (st == LDM_ERR_NOMEM)
+            code = ldm_cli_fail(cmd, st, &err);
+        else if (st)
+            code = damaged(cmd, path, err.msg);
     }
-    return apply(cmd, path, r, o);
+    if (!code) {
+        st = repeat_whole_run(cmd, path, &f, seed_given, o, &err);
+        code = st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
+    }
+    ldm_release(text);
+    return code;
 }
 
 void ldm_recipe_free(ldm_recipe *r)
 {
     json_decref(r->root);
-    free(r->name);
     memset(r, 0, sizeof *r);
 }
 
 static void add_file(json_t *files, const char *key, const char *path)
 {
     if (path)
-        json_object_set_new(files, key, ldm_cli_json_text(path));
+        json_object_set_new(files, key, ldm_json_text(path));
 }
 
-char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o, int index)
+char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o)
 {
     json_t *root = json_loads(library_json, 0, NULL), *files = json_object();
     char *text = NULL;
 
     if (json_is_object(root) && files) {
-        add_file(files, "ckpt", o->model.ckpt);
+        add_file(files, "ckpt", ldm_model_ckpt(o->to.model));
         add_file(files, "x_t", o->x_t);
         add_file(files, "noise", o->noise);
         add_file(files, "mask", o->mask);
         add_file(files, "x0", o->x0);
-        if (o->count)
-            json_object_set_new(files, "count", json_integer(o->count));
-        json_object_set_new(root, "index", json_integer(index));
+        if (ldm_generate_count(o))
+            json_object_set_new(files, "count", json_integer(ldm_generate_count(o)));
         json_object_set(root, "files", files);
         text = ldm_cli_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     }

@@ -6,16 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/generate/generate.h"
 
 static const char default_folder[] = "generated_outputs/";
-
-static bool is_folder(const char *path)
-{
-    struct stat st;
-
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
 
 /* The folder part of a path: "." for a bare name. free() it. */
 static char *parent_of(const char *path)
@@ -41,14 +35,14 @@ int ldm_output_check_file(const ldm_command *cmd, const char *option, const char
 
     if (!path)
         return LDM_EXIT_OK;
-    if (is_folder(path) || path[strlen(path) - 1] == '/')
+    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/')
         return ldm_cli_usage(cmd, "%s: '%s' is a folder; name a file", option, path);
     if (!lstat(path, &there) && !S_ISREG(there.st_mode))
         return ldm_cli_usage(cmd, "%s: '%s' is a device, pipe or link; name a file", option, path);
     dir = parent_of(path);
     if (!dir)
         return ldm_cli_nomem(cmd);
-    if (!is_folder(dir)) {
+    if (!ldm_is_dir(dir)) {
         ldm_cli_say(cmd, "%s: cannot write '%s': there is no folder '%s'; make it first", option,
                     path, dir);
         code = LDM_EXIT_FAILED;
@@ -107,7 +101,7 @@ static char *with_suffix(const char *file, const char *suffix)
         return NULL;
     if (len > 4 && !strcmp(file + len - 4, ".png"))
         stem[len - 4] = '\0';
-    name = ldm_cli_concat(stem, suffix);
+    name = ldm_cli_format("%s%s", stem, suffix);
     free(stem);
     return name;
 }
@@ -137,12 +131,12 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     out->lock = -1;
     if (!strcmp(path, "-"))
         return ldm_cli_usage(cmd, "-o: pictures cannot be written to stdout; name a file");
-    if (is_folder(path) || path[len - 1] == '/' || count > 1) {
-        out->folder = ldm_cli_concat(path, path[len - 1] == '/' ? "" : "/");
+    if (ldm_is_dir(path) || path[len - 1] == '/' || count > 1) {
+        out->folder = ldm_cli_format("%s%s", path, path[len - 1] == '/' ? "" : "/");
         if (out->folder && o->npz)
-            out->npz = ldm_cli_concat(out->folder, "samples.npz");
+            out->npz = ldm_cli_format("%s%s", out->folder, "samples.npz");
         if (out->folder && o->grid)
-            out->grid = ldm_cli_concat(out->folder, "grid.png");
+            out->grid = ldm_cli_format("%s%s", out->folder, "grid.png");
         if (!out->folder || (o->npz && !out->npz) || (o->grid && !out->grid))
             return ldm_cli_nomem(cmd);
         code = check_folder(cmd, out->folder);
@@ -163,28 +157,20 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     return code ? code : check_names(cmd, o, out);
 }
 
+int ldm_output_make_folder(const ldm_command *cmd, const char *option, const char *folder)
+{
+    ldm_error err;
+    ldm_status st = ldm_make_dirs(folder, &err);
+
+    if (!st)
+        return LDM_EXIT_OK;
+    ldm_cli_say(cmd, "%s: %s", option, err.msg);
+    return LDM_EXIT_FAILED;
+}
+
 int ldm_output_make(const ldm_command *cmd, const ldm_output *out)
 {
-    char *dir;
-
-    if (!out->folder)
-        return LDM_EXIT_OK;
-    dir = strdup(out->folder);
-    if (!dir)
-        return ldm_cli_nomem(cmd);
-    for (char *p = dir + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(dir, 0777) && !is_folder(dir)) {
-            ldm_cli_say(cmd, "-o: cannot make folder '%s': %s", dir, strerror(errno));
-            free(dir);
-            return LDM_EXIT_FAILED;
-        }
-        *p = '/';
-    }
-    free(dir);
-    return LDM_EXIT_OK;
+    return out->folder ? ldm_output_make_folder(cmd, "-o", out->folder) : LDM_EXIT_OK;
 }
 
 char *ldm_output_name(const ldm_output *out, int i)
@@ -194,7 +180,7 @@ char *ldm_output_name(const ldm_output *out, int i)
     if (!out->folder)
         return strdup(out->file);
     snprintf(name, sizeof name, "%05d.png", i);
-    return ldm_cli_concat(out->folder, name);
+    return ldm_cli_format("%s%s", out->folder, name);
 }
 
 void ldm_output_free(ldm_output *out)

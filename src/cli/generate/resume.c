@@ -136,10 +136,18 @@ static int other_config(const ldm_command *cmd, const char *name, const char *it
     }
 }
 
-/* What a recipe did not name before there was such a setting, and what it was then. */
+/* Whether a recipe that is older than the setting means this value. */
 static bool was_implied(const char *key, const json_t *ours)
 {
-    return !strcmp(key, "cache") && json_integer_value(ours) == 1;
+    const char *lacking = ldm_setting_lacking(ldm_setting_find(LDM_SETTINGS_JOB, key));
+
+    if (!lacking)
+        return false;
+    if (json_is_number(ours))
+        return strtod(lacking, NULL) == json_number_value(ours);
+    if (json_is_boolean(ours))
+        return !strcmp(lacking, json_is_true(ours) ? "true" : "false");
+    return json_is_string(ours) && !strcmp(lacking, json_string_value(ours));
 }
 
 /* What makes no difference to the pixels: the version, names of files, how many were asked for. */
@@ -191,10 +199,8 @@ static int parse_recipe(const ldm_command *cmd, const char *name, const char *te
     return LDM_EXIT_FAILED;
 }
 
-static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, int index,
-                        uint64_t seed)
+static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, int index)
 {
-    const ldm_result r = {.index = index, .seed = seed};
     char *its_text = NULL, *our_text = NULL;
     json_t *its = NULL, *ours = NULL;
     ldm_error err;
@@ -202,7 +208,7 @@ static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, 
     int code;
 
     if (!st)
-        st = ldm_run_recipe(run, &r, &our_text, &err);
+        st = ldm_run_recipe(run, index, &our_text, &err);
     code = st ? ldm_cli_fail(cmd, st, &err) : parse_recipe(cmd, name, its_text, &its);
     if (!code)
         code = parse_recipe(cmd, "this run", our_text, &ours);
@@ -231,9 +237,9 @@ static int check_pixels(const ldm_command *cmd, const char *name, const ldm_run_
                     im.width, im.height, ri->image_w, ri->image_h);
         code = LDM_EXIT_FAILED;
     } else if (rgb) {
-        memcpy(rgb, im.rgb, (size_t)im.width * (size_t)im.height * 3);
+        memcpy(rgb, im.pixels, (size_t)im.width * (size_t)im.height * 3);
     }
-    ldm_release(im.rgb);
+    ldm_release(im.pixels);
     return code;
 }
 
@@ -254,7 +260,7 @@ int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ld
         if (!name)
             return ldm_cli_nomem(cmd);
         if (!access(name, F_OK)) {
-            code = check_recipe(cmd, run, name, i, o->seed + (uint64_t)i);
+            code = check_recipe(cmd, run, name, i);
             if (!code)
                 code = check_pixels(cmd, name, ri, rgb ? rgb + (size_t)i * bytes : NULL);
             kept[i] = !code;

@@ -1,7 +1,6 @@
 /* Reading the `ldm:` section; see profile.h. */
-#include "engine/profile.h"
+#include "job/profile.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -24,67 +23,6 @@ static ldm_status check_keys(const ldm_value *map, const char *const *keys, cons
             return ldm_value_error(v, err, "is unknown, expected %s", expected);
     }
     return LDM_OK;
-}
-
-static ldm_status read_double(const ldm_value *map, const char *key, bool *has, double *out,
-                              ldm_error *err)
-{
-    const ldm_value *v = ldm_value_find(map, key);
-
-    *has = v != NULL;
-    return v ? ldm_value_double(v, out, err) : LDM_OK;
-}
-
-static ldm_status read_positive(const ldm_value *map, const char *key, bool *has, int *out,
-                                ldm_error *err)
-{
-    const ldm_value *v = ldm_value_find(map, key);
-    int64_t number;
-    ldm_status st;
-
-    *has = v != NULL;
-    if (!v)
-        return LDM_OK;
-    st = ldm_value_int(v, &number, err);
-    if (st)
-        return st;
-    if (number < 1 || number > INT_MAX)
-        return ldm_value_error(v, err, "is %lld, expected at least 1", (long long)number);
-    *out = (int)number;
-    return LDM_OK;
-}
-
-static ldm_status read_string(const ldm_value *map, const char *key, bool *has, const char **out,
-                              ldm_error *err)
-{
-    const ldm_value *v = ldm_value_find(map, key);
-
-    *has = v != NULL;
-    return v ? ldm_value_string(v, out, err) : LDM_OK;
-}
-
-static ldm_status read_sampling(const ldm_value *map, ldm_profile *p, ldm_error *err)
-{
-    static const char *const keys[] = {"steps", "timesteps", "eta",   "temperature",
-                                       "scale", "cond",      "cache", NULL};
-    ldm_status st =
-        check_keys(map, keys, "steps, timesteps, eta, temperature, scale, cond, cache", err);
-
-    if (!st)
-        st = read_positive(map, "steps", &p->has_steps, &p->steps, err);
-    if (!st)
-        st = read_positive(map, "cache", &p->has_cache, &p->cache, err);
-    if (!st)
-        st = read_string(map, "timesteps", &p->has_timesteps, &p->timesteps, err);
-    if (!st)
-        st = read_double(map, "eta", &p->has_eta, &p->eta, err);
-    if (!st)
-        st = read_double(map, "temperature", &p->has_temperature, &p->temperature, err);
-    if (!st)
-        st = read_double(map, "scale", &p->has_scale, &p->scale, err);
-    if (!st)
-        st = read_string(map, "cond", &p->has_cond, &p->cond, err);
-    return st;
 }
 
 static ldm_status read_rename(const ldm_value *map, ldm_arena *arena, ldm_profile *p,
@@ -158,8 +96,9 @@ ldm_status ldm_profile_read(const ldm_config *cfg, ldm_arena *arena, ldm_profile
     ldm_status st;
 
     memset(out, 0, sizeof *out);
-    if (!section)
-        return LDM_OK;
+    st = ldm_job_begin(&out->sampling, err);
+    if (st || !section)
+        return st;
     st = check_keys(section, keys, "description, sampling, load", err);
     if (st)
         return st;
@@ -167,8 +106,13 @@ ldm_status ldm_profile_read(const ldm_config *cfg, ldm_arena *arena, ldm_profile
     if (v && (st = ldm_value_string(v, &out->description, err)))
         return st;
     v = ldm_value_find(section, "sampling");
-    if (v && (st = read_sampling(v, out, err)))
+    if (v && (st = ldm_options_read_config(&out->sampling.options, v, err)))
         return st;
     v = ldm_value_find(section, "load");
     return v ? read_load(v, arena, out, err) : LDM_OK;
+}
+
+void ldm_profile_free(ldm_profile *p)
+{
+    ldm_options_finish(&p->sampling.options);
 }

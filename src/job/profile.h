@@ -2,8 +2,7 @@
  *
  *   ldm:
  *     description: text              # shown when the shipped model is used
- *     sampling: {steps: 50, timesteps: compvis, eta: 1.0, temperature: 1.0, scale: 1.0, cond: none,
- *                cache: 1}
+ *     sampling: {steps: 50, ...}   # settings of a job with LDM_SETTING_CONFIG, see setting_rows.c
  *     load:
  *       strict: true                 # any missing or unexpected key is a mismatch (default: false)
  *       rename:                      # old: new, for every key of the checkpoint, in this order
@@ -11,21 +10,19 @@
  *       missing: init                # or error (default): tensors that are missing afterwards
  *       seed: 0                      # of that initialisation
  */
-#ifndef LDM_ENGINE_PROFILE_H
-#define LDM_ENGINE_PROFILE_H
+#ifndef LDM_JOB_PROFILE_H
+#define LDM_JOB_PROFILE_H
 
 #include <ldm/ldm.h>
 
 #include "base/arena.h"
 #include "checkpoint/checkpoint.h"
 #include "config/config.h"
+#include "job/job.h"
 
 typedef struct ldm_profile {
     const char *description; /* NULL: none */
-    bool has_steps, has_timesteps, has_eta, has_temperature, has_scale, has_cond, has_cache;
-    int steps, cache;
-    double eta, temperature, scale;
-    const char *timesteps, *cond;
+    ldm_job sampling;        /* what the section gives is given, the rest is at its default */
 
     bool strict, init_missing;
     uint64_t seed;
@@ -34,8 +31,9 @@ typedef struct ldm_profile {
 } ldm_profile;
 
 /* Reads the section; an unknown key in it is an error, for it is ours. cfg must outlive the
- * profile. */
+ * profile. On failure, too, ldm_profile_free releases it. */
 ldm_status ldm_profile_read(const ldm_config *cfg, ldm_arena *arena, ldm_profile *out,
                             ldm_error *err);
+void ldm_profile_free(ldm_profile *p); /* a zeroed struct is fine */
 
 #endif

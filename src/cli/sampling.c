@@ -1,0 +1,42 @@
+/* The loop over a run's pictures; see sampling.h. */
+#include "cli/sampling.h"
+
+#include "cli/signals.h"
+
+int ldm_sampling_progress(void *ctx, const ldm_progress *p)
+{
+    ldm_bar_update(ctx, p);
+    return ldm_signals_interrupted() != 0;
+}
+
+int ldm_sampling_run(ldm_sampling *s,
+                     int (*each)(void *ctx, const ldm_result *r, const ldm_error *why), void *ctx)
+{
+    const ldm_result *r;
+    ldm_error err;
+    int code = LDM_EXIT_OK;
+
+    while (!code) {
+        double begin = ldm_cli_now();
+        ldm_status st = ldm_run_next(s->run, &r, &err);
+
+        s->seconds += ldm_cli_now() - begin;
+        if (st == LDM_ERR_CANCELLED) {
+            s->cancelled = true;
+            break;
+        }
+        if (st) {
+            s->status = st;
+            s->error = err;
+            code = LDM_EXIT_FAILED;
+        } else if (!r) {
+            break;
+        } else {
+            if (r->status)
+                ldm_bar_clear(s->bar);
+            code = each(ctx, r, &err);
+        }
+    }
+    ldm_bar_clear(s->bar);
+    return code;
+}

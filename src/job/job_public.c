@@ -1,0 +1,447 @@
+/* Create, free, set and get of the objects that hold settings; see ldm.h. What a key is and what it
+ * may be is the business of options.c. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "job/job.h"
+
+/* The text of a value, handed to a caller. */
+static ldm_status get(const ldm_options *o, const char *key, char **text, ldm_error *err)
+{
+    const ldm_setting_row *row;
+    ldm_str s = {0};
+    ldm_status st = ldm_options_row(o, key, &row, err);
+
+    if (!st)
+        st = ldm_options_text(o, row, &s, err);
+    if (st) {
+        ldm_str_free(&s);
+        return st;
+    }
+    *text = s.data; /* handed over */
+    return LDM_OK;
+}
+
+static int get_int(const ldm_options *o, const char *key)
+{
+    const int *field = ldm_options_field(o, key, LDM_TYPE_INT);
+
+    return field ? *field : 0;
+}
+
+static uint64_t get_u64(const ldm_options *o, const char *key)
+{
+    const uint64_t *field = ldm_options_field(o, key, LDM_TYPE_U64);
+
+    if (!field)
+        field = ldm_options_field(o, key, LDM_TYPE_BYTES);
+    return field ? *field : 0;
+}
+
+static const char *get_text(const ldm_options *o, const char *key)
+{
+    const char *const *field = ldm_options_field(o, key, LDM_TYPE_CHOICE);
+
+    if (!field)
+        field = ldm_options_field(o, key, LDM_TYPE_TEXT);
+    return field ? *field : NULL;
+}
+
+static ldm_status parse_recipe(const char *text, json_t **out, ldm_error *err)
+{
+    json_error_t why;
+
+    *out = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    if (json_is_object(*out))
+        return LDM_OK;
+    if (!*out)
+        return ldm_error_set(err, LDM_ERR_FORMAT, "the recipe is no JSON: line %d: %s", why.line,
+                             why.text);
+    json_decref(*out);
+    *out = NULL;
+    return ldm_error_set(err, LDM_ERR_FORMAT, "the recipe is not a JSON object");
+}
+
+/* The setters of one kind of object. */
+#define LDM_SETTER(object, arg, name, type, helper)                                                \
+    ldm_status object##_##name(object *o, const char *key, type value, ldm_error *err)             \
+    {                                                                                              \
+        LDM_REQUIRE(o, arg, err);                                                                  \
+        return helper(&o->options, key, value, err);                                               \
+    }
+
+LDM_SETTER(ldm_model_options, "opt", set, const char *, ldm_options_set)
+LDM_SETTER(ldm_model_options, "opt", set_int, int, ldm_options_set_int)
+LDM_SETTER(ldm_model_options, "opt", set_u64, uint64_t, ldm_options_set_u64)
+LDM_SETTER(ldm_model_options, "opt", set_bool, bool, ldm_options_set_bool)
+LDM_SETTER(ldm_job, "job", set, const char *, ldm_options_set)
+LDM_SETTER(ldm_job, "job", set_int, int, ldm_options_set_int)
+LDM_SETTER(ldm_job, "job", set_u64, uint64_t, ldm_options_set_u64)
+LDM_SETTER(ldm_job, "job", set_real, double, ldm_options_set_real)
+LDM_SETTER(ldm_job, "job", set_bool, bool, ldm_options_set_bool)
+LDM_SETTER(ldm_eval_job, "job", set, const char *, ldm_options_set)
+LDM_SETTER(ldm_eval_job, "job", set_int, int, ldm_options_set_int)
+LDM_SETTER(ldm_eval_job, "job", set_real, double, ldm_options_set_real)
+LDM_SETTER(ldm_eval_job, "job", set_bool, bool, ldm_options_set_bool)
+LDM_SETTER(ldm_bench_options, "opt", set, const char *, ldm_options_set)
+LDM_SETTER(ldm_bench_options, "opt", set_int, int, ldm_options_set_int)
+LDM_SETTER(ldm_bench_options, "opt", set_real, double, ldm_options_set_real)
+LDM_SETTER(ldm_bench_options, "opt", set_bool, bool, ldm_options_set_bool)
+
+/* ---- models ---- */
+
+ldm_status ldm_model_options_create(ldm_model_options **out, ldm_error *err)
+{
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    *out = ldm_calloc(1, sizeof **out);
+    if (!*out)
+        return ldm_error_nomem(err, sizeof **out, "options");
+    st = ldm_options_init(&(*out)->options, LDM_SETTINGS_MODEL, err);
+    if (st) {
+        ldm_model_options_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+void ldm_model_options_free(ldm_model_options *o)
+{
+    if (o)
+        ldm_options_finish(&o->options);
+    ldm_free(o);
+}
+
+bool ldm_model_options_is_set(const ldm_model_options *o, const char *key)
+{
+    return o && ldm_options_given(&o->options, key);
+}
+
+ldm_status ldm_model_options_unset(ldm_model_options *o, const char *key, ldm_error *err)
+{
+    LDM_REQUIRE(o, "opt", err);
+    return ldm_options_unset(&o->options, key, err);
+}
+
+ldm_status ldm_model_options_get(const ldm_model_options *o, const char *key, char **text,
+                                 ldm_error *err)
+{
+    LDM_REQUIRE(text, "text", err);
+    *text = NULL;
+    LDM_REQUIRE(o, "opt", err);
+    return get(&o->options, key, text, err);
+}
+
+int ldm_model_options_get_int(const ldm_model_options *o, const char *key)
+{
+    return o ? get_int(&o->options, key) : 0;
+}
+
+uint64_t ldm_model_options_get_u64(const ldm_model_options *o, const char *key)
+{
+    return o ? get_u64(&o->options, key) : 0;
+}
+
+const char *ldm_model_options_get_text(const ldm_model_options *o, const char *key)
+{
+    return o ? get_text(&o->options, key) : NULL;
+}
+
+ldm_status ldm_model_options_copy(const ldm_model_options *o, ldm_model_options **out,
+                                  ldm_error *err)
+{
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    *out = NULL;
+    LDM_REQUIRE(o, "opt", err);
+    st = ldm_model_options_create(out, err);
+    if (!st)
+        st = ldm_options_lay_below(&(*out)->options, &o->options, err);
+    if (st) {
+        ldm_model_options_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+/* Lays what a recipe says below what is set. "weights" is the fact ("EMA", "raw") that the setting
+ * ema led to. */
+static ldm_status use_model(ldm_model_options *o, const json_t *recipe, const char *name,
+                            ldm_error *err)
+{
+    static const char *const texts[] = {"config", "weights", "precision"};
+    ldm_model_options below = {0};
+    const char *values[3];
+    ldm_status st;
+    size_t i;
+
+    for (i = 0; i < 3; i++) {
+        const json_t *v = json_object_get(recipe, texts[i]);
+
+        values[i] = json_string_value(v);
+        if (v && !json_is_null(v) && !values[i])
+            return ldm_error_set(err, LDM_ERR_FORMAT, "\"%s\" is not a text", texts[i]);
+    }
+    st = ldm_options_init(&below.options, LDM_SETTINGS_MODEL, err);
+    if (!st && values[0])
+        st = ldm_options_set(&below.options, "config_text", values[0], err);
+    if (!st && values[0])
+        st = ldm_options_set(&below.options, "config_name", name, err);
+    if (!st && values[1])
+        st = ldm_options_set_bool(&below.options, "ema", strcmp(values[1], "EMA") == 0, err);
+    if (!st && values[2])
+        st = ldm_options_set(&below.options, "precision", values[2], err);
+    if (!st)
+        st = ldm_options_lay_below(&o->options, &below.options, err);
+    ldm_options_finish(&below.options);
+    return st;
+}
+
+ldm_status ldm_model_options_use_recipe(ldm_model_options *o, const char *json, const char *name,
+                                        ldm_error *err)
+{
+    json_t *recipe;
+    ldm_status st;
+
+    LDM_REQUIRE(o, "opt", err);
+    LDM_REQUIRE(json, "json", err);
+    st = parse_recipe(json, &recipe, err);
+    if (!st)
+        st = use_model(o, recipe, name && *name ? name : "recipe", err);
+    json_decref(recipe);
+    return st;
+}
+
+/* ---- jobs ---- */
+
+void ldm_job_free(ldm_job *job)
+{
+    if (job)
+        ldm_options_finish(&job->options);
+    ldm_free(job);
+}
+
+ldm_status ldm_job_set_shape(ldm_job *job, const char *key, const int value[3], ldm_error *err)
+{
+    char text[64];
+
+    LDM_REQUIRE(job, "job", err);
+    LDM_REQUIRE(value, "value", err);
+    snprintf(text, sizeof text, "%d,%d,%d", value[0], value[1], value[2]);
+    return ldm_options_set(&job->options, key, text, err);
+}
+
+ldm_status ldm_job_unset(ldm_job *job, const char *key, ldm_error *err)
+{
+    LDM_REQUIRE(job, "job", err);
+    return ldm_options_unset(&job->options, key, err);
+}
+
+bool ldm_job_is_set(const ldm_job *job, const char *key)
+{
+    return job && ldm_options_given(&job->options, key);
+}
+
+ldm_status ldm_job_get(const ldm_job *job, const char *key, char **text, ldm_error *err)
+{
+    LDM_REQUIRE(text, "text", err);
+    *text = NULL;
+    LDM_REQUIRE(job, "job", err);
+    return get(&job->options, key, text, err);
+}
+
+int ldm_job_get_int(const ldm_job *job, const char *key)
+{
+    return job ? get_int(&job->options, key) : 0;
+}
+
+uint64_t ldm_job_get_u64(const ldm_job *job, const char *key)
+{
+    return job ? get_u64(&job->options, key) : 0;
+}
+
+double ldm_job_get_real(const ldm_job *job, const char *key)
+{
+    const double *field = job ? ldm_options_field(&job->options, key, LDM_TYPE_REAL) : NULL;
+
+    return field ? *field : 0;
+}
+
+bool ldm_job_get_bool(const ldm_job *job, const char *key)
+{
+    const bool *field = job ? ldm_options_field(&job->options, key, LDM_TYPE_BOOL) : NULL;
+
+    return field && *field;
+}
+
+const char *ldm_job_get_text(const ldm_job *job, const char *key)
+{
+    return job ? get_text(&job->options, key) : NULL;
+}
+
+const int *ldm_job_get_shape(const ldm_job *job, const char *key)
+{
+    return job ? ldm_options_field(&job->options, key, LDM_TYPE_SHAPE) : NULL;
+}
+
+ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error *err)
+{
+    ldm_job below = {0};
+    json_t *recipe;
+    ldm_status st;
+
+    LDM_REQUIRE(job, "job", err);
+    LDM_REQUIRE(json, "json", err);
+    st = parse_recipe(json, &recipe, err);
+    if (!st)
+        st = ldm_job_begin(&below, err);
+    if (!st)
+        st = ldm_options_read_recipe(&below.options, recipe, err);
+    if (!st)
+        st = ldm_options_lay_below(&job->options, &below.options, err);
+    ldm_options_finish(&below.options);
+    json_decref(recipe);
+    return st;
+}
+
+ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a, ldm_error *err)
+{
+    ldm_status st;
+
+    LDM_REQUIRE(job, "job", err);
+    LDM_REQUIRE(name, "name", err);
+    st = a ? ldm_array_check(a, name, err) : LDM_OK;
+    if (st)
+        return st;
+    if (strcmp(name, "x_t") == 0)
+        job->x_t = a;
+    else if (strcmp(name, "noise") == 0)
+        job->noise = a;
+    else if (strcmp(name, "mask") == 0)
+        job->mask = a;
+    else if (strcmp(name, "x0") == 0)
+        job->x0 = a;
+    else
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%s: a job has no such array, expected x_t, noise, mask or x0", name);
+    return LDM_OK;
+}
+
+void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress *p), void *ctx)
+{
+    if (job) {
+        job->progress = fn;
+        job->ctx = ctx;
+    }
+}
+
+void ldm_job_set_skip(ldm_job *job, bool (*fn)(void *ctx, int index), void *ctx)
+{
+    if (job) {
+        job->skip = fn;
+        job->skip_ctx = ctx;
+    }
+}
+
+/* ---- evaluations ---- */
+
+ldm_status ldm_eval_job_create(ldm_part part, ldm_eval_job **out, ldm_error *err)
+{
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    *out = NULL;
+    *out = ldm_calloc(1, sizeof **out);
+    if (!*out)
+        return ldm_error_nomem(err, sizeof **out, "an evaluation");
+    st = ldm_options_init(&(*out)->options, LDM_SETTINGS_EVAL, err);
+    if (!st)
+        st = ldm_eval_job_set_part(*out, part, err);
+    if (st) {
+        ldm_eval_job_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+void ldm_eval_job_free(ldm_eval_job *job)
+{
+    if (job)
+        ldm_options_finish(&job->options);
+    ldm_free(job);
+}
+
+ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err)
+{
+    LDM_REQUIRE(job, "job", err);
+    if ((int)part < LDM_PART_UNET || (int)part > LDM_PART_INDICES)
+        return ldm_error_set(err, LDM_ERR_USAGE, "part is %d, which is no ldm_part", (int)part);
+    job->part = part;
+    return LDM_OK;
+}
+
+const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key)
+{
+    return job ? get_text(&job->options, key) : NULL;
+}
+
+bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key)
+{
+    return job && ldm_options_given(&job->options, key);
+}
+
+ldm_status ldm_eval_job_set_array(ldm_eval_job *job, const char *name, const ldm_array *a,
+                                  ldm_error *err)
+{
+    ldm_status st;
+
+    LDM_REQUIRE(job, "job", err);
+    LDM_REQUIRE(name, "name", err);
+    st = a ? ldm_array_check(a, strcmp(name, "in") ? name : "the input", err) : LDM_OK;
+    if (st)
+        return st;
+    if (strcmp(name, "in") == 0)
+        job->in = a;
+    else if (strcmp(name, "context") == 0)
+        job->context = a;
+    else if (strcmp(name, "noise") == 0)
+        job->noise = a;
+    else
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%s: an evaluation has no such array, expected in, context or noise",
+                             name);
+    return LDM_OK;
+}
+
+/* ---- benchmarks ---- */
+
+ldm_status ldm_bench_options_create(ldm_bench_options **out, ldm_error *err)
+{
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    *out = ldm_calloc(1, sizeof **out);
+    if (!*out)
+        return ldm_error_nomem(err, sizeof **out, "options");
+    st = ldm_options_init(&(*out)->options, LDM_SETTINGS_BENCH, err);
+    if (st) {
+        ldm_bench_options_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+void ldm_bench_options_free(ldm_bench_options *o)
+{
+    if (o)
+        ldm_options_finish(&o->options);
+    ldm_free(o);
+}
+
+bool ldm_bench_options_is_set(const ldm_bench_options *o, const char *key)
+{
+    return o && ldm_options_given(&o->options, key);
+}
