@@ -406,7 +406,7 @@ static void kept_rows_belong_to_their_part(void **state)
 static void a_norm_that_a_concat_reads_is_not_taken(void **state)
 {
     test_net net = net_make(1);
-    ldm_builder declare = {.network = net.network, .root = "toy"};
+    ldm_builder declare = {.network = net.network, .declared = net.network, .root = "toy"};
     int other;
 
     (void)state;

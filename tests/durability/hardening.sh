@@ -36,9 +36,9 @@ for f in "$LDM" "$LIB"; do
         -e 'getaddrinfo|gethostby.*|res_.*|inet_.*|if_nametoindex' \
         -e 'system|popen|fork|vfork|clone|exec[lv].*|fexecve|posix_spawnp?' \
         -e 'dlopen|dlmopen|wordexp' "$ROOM/said/imports" || die "$f imports the above"
-    # Pictures, YAML, JSON, deflate, SHA-256, the C library, bf16: nothing else is linked.
+    # Pictures, YAML, JSON, deflate, SHA-256, Unicode, the C library, bf16: nothing else is linked.
     ! grep NEEDED "$ROOM/said/dynamic" |
-        grep -Ev '\[(libfyaml|libjansson|libspng|libdeflate|libnettle|libexpat|libm|libc|ld-linux.*|libgcc_s|libdnnl|libgomp)\.so' ||
+        grep -Ev '\[(libfyaml|libjansson|libspng|libturbojpeg|libdeflate|libnettle|libexpat|libutf8proc|libm|libc|ld-linux.*|libgcc_s|libdnnl|libgomp)\.so' ||
         die "$f needs the above library"
 done
 

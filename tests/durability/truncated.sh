@@ -31,7 +31,7 @@ after_open()
 one_line()
 {
     [ $CODE -eq 1 ] || die "expected exit code 1"
-    grep -Ev '^(ldm generate: note:|model |sampler |guidance |latent |pictures )' "$ERR" \
+    grep -Ev '^(ldm generate: note:|model |sampling |guidance |latent |pictures )' "$ERR" \
         >"$ROOM/said/line" || :
     [ "$(wc -l <"$ROOM/said/line")" -eq 1 ] || die "expected one line: $(cat "$ROOM/said/line")"
     grep -Eq "$1" "$ROOM/said/line" || die "expected: $1"
