@@ -1,7 +1,11 @@
 #!/bin/sh
 # Runs one command-line test: tests/cli/run.sh PROGRAM SCRIPT [ARGUMENTS OF THE SCRIPT]. The script is
 # read with the functions below at hand, in an empty folder of its own that is removed afterwards. It
-# ends at the first expectation that is not met, and says which.
+# ends at the first expectation that is not met, and says which. tests/cli/helpers.sh tests the
+# functions themselves.
+#
+# LDM_PIXELS names the program that compares pictures (tests/cli/pixels.c); without it, it is looked for
+# where the builds put it: beside the program, or in the release tree below it.
 set -eu
 
 LDM=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -10,6 +14,12 @@ SRC=$(cd "$(dirname "$0")/../.." && pwd)
 CKPT=$SRC/tests/data/tiny/model.ckpt
 CONFIG=$SRC/tests/data/tiny/config.yaml
 TINY="--ckpt $CKPT --config $CONFIG"
+
+PIXELS=${LDM_PIXELS:-}
+for place in "${LDM%/*}/tests/pixels" "${LDM%/*}/release/tests/pixels"; do
+    [ -n "$PIXELS" ] || [ ! -x "$place" ] || PIXELS=$place
+done
+[ -n "$PIXELS" ] || { echo "tests/cli/run.sh: no pixels program; build the tests, or set LDM_PIXELS"; exit 1; }
 
 ROOM=$(mktemp -d "${TMPDIR:-/tmp}/ldm-cli.XXXXXX")
 trap 'rm -rf "$ROOM"' EXIT
@@ -37,19 +47,32 @@ ldm()
     "$LDM" "$@" >"$OUT" 2>"$ERR" </dev/null || CODE=$?
 }
 
+# skipped WHAT: a part of this test cannot run here. tools/run_tests.sh counts and lists these lines.
+skipped()
+{
+    echo "skipped: $*"
+}
+
+# Names and contents of all that is in the folder.
+folder_state()
+{
+    find . | sort
+    find . -type f -exec cksum {} + | sort -k 3
+}
+
 # fails CODE PATTERN ARGUMENTS: a wrong input. Nothing on stdout, one line on stderr that matches the
 # extended regular expression, no file made or changed.
 fails()
 {
     want=$1 pattern=$2
     shift 2
-    before=$(find . | sort)
+    before=$(folder_state)
     ldm "$@"
     [ "$CODE" -eq "$want" ] || die "expected exit code $want"
     [ ! -s "$OUT" ] || die "expected nothing on stdout"
     [ "$(wc -l <"$ERR")" -eq 1 ] || die "expected one line on stderr"
     grep -Eq -e "$pattern" "$ERR" || die "expected on stderr: $pattern"
-    [ "$before" = "$(find . | sort)" ] || die "a file appeared or went: $(find . | sort)"
+    [ "$before" = "$(folder_state)" ] || die "a file appeared, went or changed: $(folder_state)"
 }
 
 # works ARGUMENTS: must end with exit code 0.
@@ -59,29 +82,44 @@ works()
     [ "$CODE" -eq 0 ] || die "expected success"
 }
 
+# file_has FILE PATTERN, file_lacks FILE PATTERN: extended regular expressions. A file that cannot be
+# read, and a pattern that is none, meet neither expectation.
+file_has()
+{
+    grep -Eq -e "$2" "$1" || die "expected in $1: $2"
+}
+
+file_lacks()
+{
+    rc=0
+    grep -Eq -e "$2" "$1" || rc=$?
+    [ "$rc" -eq 1 ] || die "not expected in $1 (grep: $rc): $2"
+}
+
 stdout_is()
 {
     [ "$(cat "$OUT")" = "$1" ] || die "expected exactly this on stdout: $1"
+    [ -n "$1" ] || [ ! -s "$OUT" ] || die "expected nothing on stdout"
 }
 
 stdout_has()
 {
-    grep -Eq -e "$1" "$OUT" || die "expected on stdout: $1"
+    file_has "$OUT" "$1"
 }
 
 stdout_lacks()
 {
-    ! grep -Eq -e "$1" "$OUT" || die "not expected on stdout: $1"
+    file_lacks "$OUT" "$1"
 }
 
 stderr_has()
 {
-    grep -Eq -e "$1" "$ERR" || die "expected on stderr: $1"
+    file_has "$ERR" "$1"
 }
 
 stderr_lacks()
 {
-    ! grep -Eq -e "$1" "$ERR" || die "not expected on stderr: $1"
+    file_lacks "$ERR" "$1"
 }
 
 stderr_empty()
@@ -98,12 +136,33 @@ files_are()
 
 same()
 {
-    cmp -s "$1" "$2" || die "$1 and $2 differ"
+    cmp -s "$1" "$2" || die "$1 and $2 differ, or one is missing"
 }
 
+# Both are there, and their bytes differ.
 differ()
 {
-    ! cmp -s "$1" "$2" || die "$1 and $2 are the same"
+    rc=0
+    cmp -s "$1" "$2" || rc=$?
+    [ "$rc" -eq 1 ] || die "$1 and $2 are the same, or one is missing (cmp: $rc)"
+}
+
+# same_folder A B [PATTERN]: the same files with the same bytes. Lines of diff -rq that match the
+# pattern are no difference ('^Only in A' where B may lack files).
+same_folder()
+{
+    rc=0
+    diff -rq "$1" "$2" >"$ROOM/said/diff" 2>&1 || rc=$?
+    [ "$rc" -le 1 ] || die "diff of $1 and $2: $(cat "$ROOM/said/diff")"
+    ! grep -Ev -e "${3:-^$}" "$ROOM/said/diff" >"$ROOM/said/differences" ||
+        die "$1 and $2 differ: $(cat "$ROOM/said/differences")"
+}
+
+# No temporary file of an unfinished result is in the folder, which must exist.
+no_part_files()
+{
+    [ -d "$1" ] || die "there is no folder $1"
+    [ -z "$(find "$1" -name '*part-*')" ] || die "a temporary file was left: $(find "$1" -name '*part-*')"
 }
 
 # npy FILE SHAPE [BYTES]: a float32 array of zeros, e.g. npy x.npy '(1, 3, 16, 16)' 3072
@@ -116,12 +175,12 @@ npy()
     } >"$1"
 }
 
-# pixels A B: the two PNGs hold the same pictures (their text chunks may differ).
+# The two PNGs show the same picture, byte by byte once decoded; their text chunks may differ.
 same_pixels()
 {
-    "$LDM" metrics "$1" | tail -n +2 >"$ROOM/said/a"
-    "$LDM" metrics "$2" | tail -n +2 >"$ROOM/said/b"
-    cmp -s "$ROOM/said/a" "$ROOM/said/b" || die "$1 and $2 show different pictures"
+    rc=0
+    "$PIXELS" "$1" "$2" >"$ROOM/said/pixels" 2>&1 || rc=$?
+    [ "$rc" -eq 0 ] || die "$1 and $2 are not the same picture: $(cat "$ROOM/said/pixels")"
 }
 
 shift 2
