@@ -1,5 +1,5 @@
 /* Runs a fuzz target over files and folders of files, as an ordinary test: no fuzz engine needed.
- * The first folder must hold at least one input; a later one that does not exist is passed over. */
+ * Each must be there, and the first must hold at least one input. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ static int replay_file(const char *path)
     if (f && !fseek(f, 0, SEEK_END))
         size = ftell(f);
     if (size >= 0 && !fseek(f, 0, SEEK_SET))
-        data = malloc((size_t)size + 1);
+        data = malloc(size ? (size_t)size : 1); /* exactly: a byte read after it is an error */
     if (!data || fread(data, 1, (size_t)size, f) != (size_t)size) {
         fprintf(stderr, "cannot read %s\n", path);
         free(data);
@@ -42,8 +42,10 @@ static int replay(const char *path)
     DIR *dir;
     int total = 0;
 
-    if (stat(path, &st))
-        return 0;
+    if (stat(path, &st)) {
+        perror(path);
+        return -1;
+    }
     if (!S_ISDIR(st.st_mode))
         return replay_file(path);
     dir = opendir(path);

@@ -40,7 +40,8 @@ static int present(const char *name)
     f = fopen(path, "rb");
     if (f)
         fclose(f);
-    print_message("%s %s\n", f ? "running" : "skipped (not there):", path);
+    if (!f)
+        print_message("skipped: %s is not there\n", path);
     return f != NULL;
 }
 

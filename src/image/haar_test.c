@@ -145,7 +145,7 @@ static void test_face_cascade(void **state)
 
     (void)state;
     if (ldm_haar_load_face(NULL, &h, &err)) {
-        print_message("face cascade skipped: %s\n", err.msg);
+        print_message("skipped: OpenCV's face cascade (%s)\n", err.msg);
         assert_non_null(strstr(err.msg, "opencv-data"));
         skip();
     }

@@ -22,7 +22,7 @@ const char *golden_schedules(const char *case_name)
         print_message("%s: compared with %s\n", case_name, folder);
         return folder;
     }
-    print_message("%s: %s is not there, reference data skipped\n", case_name, folder);
+    print_message("skipped: %s (no folder %s)\n", case_name, folder);
     return NULL;
 }
 

@@ -2,7 +2,7 @@
 
 works generate --steps 1 -o face.png
 stdout_is face.png
-stderr_has 'note: .*shipped|default'
+stderr_has 'note: the shipped default is a small model'
 works check
 stdout_has 'FOUND'
 works check --config "$SRC/configs/study/approach2.yaml"

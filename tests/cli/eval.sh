@@ -29,13 +29,13 @@ for f in input_blocks_00 input_blocks_03 middle_block output_blocks_00 output_bl
 done
 
 fails 1 "nothing.npy.*No such file" eval $TINY --part unet --in nothing.npy --t 5 --out o.npy
-fails 1 "config.yaml" eval $TINY --part unet --in "$CONFIG" --t 5 --out o.npy
+fails 1 "config.yaml is not a .npy file" eval $TINY --part unet --in "$CONFIG" --t 5 --out o.npy
 npy bad.npy '(1, 4, 16, 16)' 4096
-fails 2 "4" eval $TINY --part unet --in bad.npy --t 5 --out o.npy
+fails 2 "bad.npy: the input has 4 channels" eval $TINY --part unet --in bad.npy --t 5 --out o.npy
 npy flat.npy '(768,)' 3072
-fails 2 "dimension|shape|N,C,H,W" eval $TINY --part unet --in flat.npy --t 5 --out o.npy
-fails 2 "3" eval $TINY --part encode --in bad.npy --out o.npy
+fails 2 "flat.npy: the input has 1 dimensions" eval $TINY --part unet --in flat.npy --t 5 --out o.npy
+fails 2 "bad.npy: the input has 4 channels, encode takes \[N,3,H,W\]" eval $TINY --part encode --in bad.npy --out o.npy
 npy odd.npy '(1, 3, 15, 16)' 2880
-fails 2 "15" eval $TINY --part unet --in odd.npy --t 5 --out o.npy
-fails 1 "no/o.npy" eval $TINY --part unet --in x.npy --t 5 --out no/o.npy
+fails 2 "latent of 15 x 16 pixels: .* multiples of 2" eval $TINY --part unet --in odd.npy --t 5 --out o.npy
+fails 1 "cannot write no/o.npy: No such file" eval $TINY --part unet --in x.npy --t 5 --out no/o.npy
 fails 2 "--t: '-1'" eval $TINY --part unet --in x.npy --t -1 --out o.npy

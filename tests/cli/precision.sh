@@ -20,7 +20,7 @@ unset LDM_MAX_ISA
 
 ldm generate -n 1 --steps 2 --precision bf16 --out bf16.png
 if [ "$CODE" -ne 0 ]; then
-    echo "bf16: skipped: $(cat "$ERR")"
+    skipped "bf16: $(cat "$ERR")"
     stderr_has "$lacks|oneDNN makes no use"
     return 0
 fi

@@ -5,11 +5,11 @@
 # its process group gets it too, and now and then the second comes apart from the first and ends the run.
 COMMAND='generate, interrupted'
 CODE=0
-timeout --foreground -s INT 2 "$LDM" generate $TINY --steps 1000 -n 500 --batch 1 --threads 1 -o many \
+timeout --foreground -s INT 2 "$LDM" generate $TINY --steps 20 -n 5000 --batch 1 --threads 1 -o many \
     --save-latent z.npy --json >"$OUT" 2>"$ERR" || CODE=$?
 # timeout itself says 124 when it had to send the signal; the program's code is in the JSON's absence.
 [ "$CODE" -eq 124 ] || die "expected the run to be interrupted"
-stderr_has 'interrupted: [0-9]+ of 500 pictures are done and kept'
+stderr_has 'interrupted: [1-9][0-9]* of 5000 pictures are done and kept'
 stdout_has '"interrupted": true'
 CODE=0
 timeout --foreground --preserve-status -s INT 1 "$LDM" generate $TINY --steps 1000 -n 500 --threads 1 -o many2 \
@@ -20,9 +20,13 @@ timeout --foreground --preserve-status -s TERM 1 "$LDM" generate $TINY --steps 1
     --quiet >"$OUT" 2>"$ERR" || CODE=$?
 [ "$CODE" -eq 143 ] || die "expected exit code 143"
 # No half-written file: every picture that is there can be read.
-for f in many*/*; do
-    [ ! -e "$f" ] || "$LDM" metrics "$f" >"$OUT" 2>"$ERR" || die "$f is not whole"
+count=0
+for f in many*/*.png; do
+    [ -e "$f" ] || continue # no picture in one of the folders
+    same_pixels "$f" "$f"
+    count=$((count + 1))
 done
+[ $count -gt 0 ] || die "no run was interrupted after its first picture"
 
 # Output that cannot be delivered is a failure.
 COMMAND='check >/dev/full'
@@ -44,4 +48,6 @@ if command -v script >/dev/null; then
         </dev/null || die "expected success"
     stdout_has 'sampling \[#*\.*\] [0-9]+/50  .* step/s  ETA 0:'
     stdout_has 'picture 1-1 of 4'
+else
+    skipped "the bar in a terminal (no script)"
 fi

@@ -46,4 +46,6 @@ done
 # program's own note is there only if the system's start files were built for CET as well.)
 if [ "$(uname -m)" = x86_64 ] && command -v objdump >/dev/null; then
     objdump -d --disassemble=main "$LDM" | grep -q endbr64 || die "ldm: not built with -fcf-protection"
+else
+    skipped "landing pads of CET (another processor, or no objdump)"
 fi

@@ -25,7 +25,7 @@ after_open()
         wait $pid || CODE=$?
         [ $CODE -eq 0 ] && [ $tries -lt 5 ] || break
     done
-    ! ls | grep -q 'part-' || die "a temporary file was left"
+    no_part_files .
 }
 
 one_line()

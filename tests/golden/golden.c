@@ -283,7 +283,7 @@ static void compare_rgb(const ldm_model *m, const char *folder, const char *name
         }
         bytes_near(name, differ, largest, u8.numel);
     } else {
-        print_message("%s: an index of the sampled latent flipped; its picture is not compared\n",
+        print_message("skipped: the picture of %s (an index of the sampled latent flipped)\n",
                       name);
     }
     ldm_array_free(&u8);

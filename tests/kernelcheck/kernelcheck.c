@@ -82,7 +82,7 @@ static long run_bf16(const options *o, const ldm_cpu *cpu, const ldm_backend *c)
     ldm_error err;
 
     if (ldm_cpu_bf16(cpu, &err)) {
-        printf("bf16: skipped: %s\n", err.msg);
+        printf("skipped: bf16: %s\n", err.msg);
         return 0;
     }
     k.tested = ldm_cpu_backend(cpu);
