@@ -19,6 +19,12 @@ add_compile_definitions(_DEFAULT_SOURCE _POSIX_C_SOURCE=200809L _FILE_OFFSET_BIT
 add_compile_options(-Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
                     -Wpointer-arith -Wwrite-strings -Wformat=2 -ffp-contract=off
                     -fno-math-errno -fno-trapping-math)
+if(CMAKE_C_COMPILER_ID MATCHES "Clang") # it takes {NULL} for a forgotten field; gcc knows it as "all zero"
+    add_compile_options(-Wno-missing-field-initializers)
+endif()
+if(LDM_WERROR)
+    add_compile_options(-Werror)
+endif()
 include_directories("${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}/src")
 
 if(LDM_SANITIZE)

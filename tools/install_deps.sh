@@ -1,12 +1,17 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing ldm needs, and only those that are missing.
 # Root, or sudo; with nothing missing neither is used. `tools/install_deps.sh --list` prints the names.
+# With --ci: what .ci/run and `make tidy` need beside them (--ci --list prints these).
 set -eu
 
 packages='cmake ninja-build pkg-config
     libfyaml-dev libjansson-dev libspng-dev libturbojpeg0-dev libdeflate-dev nettle-dev
     libexpat1-dev libcmocka-dev opencv-data'
 
+if [ "${1:-}" = --ci ]; then
+    packages='clang clang-format clang-tidy'
+    shift
+fi
 if [ "${1:-}" = --list ]; then
     echo $packages
     exit 0

@@ -1,13 +1,23 @@
 #!/bin/sh
 # make test: builds with sanitizers and optimised, runs ctest in both, and the tests labelled
-# `threads` under ThreadSanitizer. Runs all of it even where a part fails; the last lines say what
-# happened, the exit status is 0 only if everything passed.
+# `threads` under ThreadSanitizer. With --clang also the optimised build by clang. Runs all of it even
+# where a part fails; the last lines say what happened, what a machine could not test, and how many
+# tests passed. The exit status is 0 only if everything passed.
 set -u
 cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
 status=0
 summary=
+skipped=build/skipped.txt # one line for each check that could not run
+with_clang=
+case ${1:-} in
+'') ;;
+--clang) with_clang=yes ;;
+*) echo "usage: tools/run_tests.sh [--clang]" >&2; exit 2 ;;
+esac
+mkdir -p build
+: >"$skipped"
 
 # part NAME PRESET TARGETS [ctest options]
 part() {
@@ -28,7 +38,11 @@ part() {
       echo $? >build/$preset/test.rc; } | tee "$log"
     rc=$(cat build/$preset/test.rc)
     [ "$rc" -eq 0 ] || status=1
-    summary="$summary$name: $(grep -E 'tests passed|No tests' "$log" | tail -n 1), $(($(date +%s) - start)) s
+    last=build/$preset/Testing/Temporary/LastTest.log # what every test printed, also where it passed
+    left_out=$(grep -c '^skipped: ' "$last" 2>/dev/null || :)
+    grep '^skipped: ' "$last" 2>/dev/null | sed "s/^skipped/$preset/" >>"$skipped"
+    summary="$summary$name: $(grep -E 'tests passed|No tests' "$log" | tail -n 1), ${left_out:-0} checks skipped, \
+$(($(date +%s) - start)) s
 "
     if [ "$rc" -ne 0 ]; then
         summary="$summary$(sed -n '/The following tests FAILED/,/^Errors/p' "$log" | grep -E '^[[:space:]]+[0-9]+ - ')
@@ -40,9 +54,15 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 part 'AddressSanitizer and UBSan' asan all
 part 'optimised build' release all
+[ -z "$with_clang" ] || part 'optimised build by clang' clang all
 part 'ThreadSanitizer (label threads)' tsan 'ldm base_test api_threads_test' -L threads
 
 echo
+if [ -s "$skipped" ]; then
+    echo "== skipped: checks that this machine cannot run, as many times as each was left out ($skipped)"
+    sort "$skipped" | uniq -c
+    echo
+fi
 echo "== summary"
 printf '%s' "$summary"
 if [ $status -eq 0 ]; then

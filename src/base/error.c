@@ -38,7 +38,7 @@ static void flatten(char *s)
     }
 }
 
-static void fill(ldm_error *err, ldm_status st, const char *fmt, va_list ap)
+static LDM_PRINTF(3, 0) void fill(ldm_error *err, ldm_status st, const char *fmt, va_list ap)
 {
     err->code = st;
     err->offset = -1;

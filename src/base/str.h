@@ -23,7 +23,7 @@ typedef struct ldm_str {
 void ldm_str_append(ldm_str *s, const char *text, size_t len);
 void ldm_str_puts(ldm_str *s, const char *text);
 void ldm_str_printf(ldm_str *s, const char *fmt, ...) LDM_STR_PRINTF(2, 3);
-void ldm_str_vprintf(ldm_str *s, const char *fmt, va_list ap);
+void ldm_str_vprintf(ldm_str *s, const char *fmt, va_list ap) LDM_STR_PRINTF(2, 0);
 void ldm_str_free(ldm_str *s); /* frees data and resets */
 
 /* 1234567 as "1,234,567"; buf holds at least 27 bytes and is returned. */

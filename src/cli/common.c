@@ -18,7 +18,8 @@ double ldm_cli_now(void)
 static char last_said[2048];
 
 /* One line on stderr; what comes from argv or a file must not move the terminal's cursor. */
-static void say(const ldm_command *cmd, const char *fmt, va_list ap, const char *tail)
+static LDM_PRINTF(2, 0) void say(const ldm_command *cmd, const char *fmt, va_list ap,
+                                 const char *tail)
 {
     vsnprintf(last_said, sizeof last_said, fmt, ap);
     for (char *p = last_said; *p; p++) {

@@ -118,7 +118,7 @@ static void the_full_model_has_the_published_sizes(void **state)
         int keys[LDM_COMPONENT_COUNT] = {0}, i;
         ldm_error err = {.msg = ""};
         ldm_config *cfg;
-        ldm_network *s;
+        ldm_network *s = NULL;
 
         assert_int_equal(ldm_config_create(&cfg, NULL), LDM_OK);
         if (ldm_config_load(cfg, full_config, &err) ||
@@ -152,7 +152,7 @@ static void keys_have_the_order_of_state_dict(void **state)
     char dir[512], path[600];
     ldm_error err = {.msg = ""};
     ldm_config *cfg;
-    ldm_network *s;
+    ldm_network *s = NULL;
     json_t *expected, *keys;
     int i;
 
