@@ -7,11 +7,25 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all deps demo study test train install clean format check-layers onednn
+.PHONY: all help deps demo study test train install clean format tidy errors check-layers onednn
 
 all:
 	$(call CONFIGURED,release)
 	@cmake --build --preset release --parallel $(JOBS) --target ldm ldmc
+
+help:
+	@echo 'make             builds build/ldm and the library (packages: make deps)'
+	@echo 'make demo        installs what is missing, builds, makes a picture'
+	@echo 'make test        installs what is missing, builds with sanitizers and optimised, runs all tests'
+	@echo 'make install     builds and installs into PREFIX ($(PREFIX)); DESTDIR is put before it'
+	@echo 'make deps        installs the Debian packages that building and testing needs (root or sudo)'
+	@echo 'make onednn      fetches oneDNN 3 for --precision bf16 into build/onednn'
+	@echo 'make study       measures what docs/STUDY.md reports, and writes it there'
+	@echo 'make train       trains the demo model again (hours; needs Python packages)'
+	@echo 'make errors      writes docs/ERRORS.md from the sources and docs/errors.txt'
+	@echo 'make format      lays out the C sources (clang-format 14)'
+	@echo 'make tidy        looks for mistakes with clang-tidy (minutes)'
+	@echo 'make clean       removes build/'
 
 deps:
 	@tools/install_deps.sh
@@ -20,7 +34,7 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@tools/demo.sh
 
-# Measures what docs/STUDY.md tells and writes it there.
+# Measures what docs/STUDY.md reports and writes it there.
 study: deps
 	@$(MAKE) --no-print-directory all
 	@tools/make_study.sh
@@ -41,6 +55,12 @@ install:
 onednn:
 	@tools/get_onednn.sh
 	@if [ -f build/release/build.ninja ]; then cmake --preset release; fi
+
+errors:
+	@tools/make_errors.sh --write
+
+tidy:
+	@tools/tidy.sh
 
 check-layers:
 	@tools/check_layers.sh

@@ -21,6 +21,25 @@ DECODER_MINUTES=${DECODER_MINUTES:-3.5}
 LDM_MINUTES=${LDM_MINUTES:-150}
 LDM_INIT=${LDM_INIT:-}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
+
+command -v "$PYTHON" >/dev/null || {
+    echo "make train: there is no $PYTHON; install it (Debian: apt-get install python3-venv), or name one by PYTHON=" >&2
+    exit 1
+}
+missing=$("$PYTHON" -c '
+import importlib.util
+names = {"numpy": "numpy", "torch": "torch", "cv2": "opencv-python-headless", "yaml": "pyyaml"}
+print(*(package for name, package in names.items() if not importlib.util.find_spec(name)))')
+[ -z "$missing" ] || {
+    echo "make train: $PYTHON lacks $missing; install the packages, best into an environment of their own:" >&2
+    echo "    $PYTHON -m venv build/venv && build/venv/bin/pip install -r train/requirements.txt" >&2
+    echo "    PYTHON=build/venv/bin/python make train" >&2
+    exit 1
+}
+[ -r "$CASCADE" ] || {
+    echo "make train: $CASCADE is not there; run make deps (Debian: opencv-data), or name one by CASCADE=" >&2
+    exit 1
+}
 mkdir -p "$STATE" "$MODEL"
 # large tensors come from the heap and stay there; without this every step pays for fresh pages
 export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000
