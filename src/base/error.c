@@ -1,4 +1,5 @@
 /* Filling error records; see error.h. */
+#define LDM_ERROR_IS_DEFINED_HERE
 #include "base/error.h"
 
 #include <stdarg.h>
