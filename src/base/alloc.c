@@ -73,7 +73,7 @@ void *ldm_pages_alloc(size_t bytes)
     if (must_fail())
         return NULL;
     if (bytes < LDM_HUGE_PAGE) {
-        /* Small blocks come from the heap, where sanitizers watch their ends. */
+        /* Small blocks come from the heap: there, sanitizers notice an overrun. */
         if (posix_memalign(&p, 64, bytes ? bytes : 64))
             return NULL;
         memset(p, 0, bytes);
@@ -83,7 +83,7 @@ void *ldm_pages_alloc(size_t bytes)
     if (p == MAP_FAILED)
         return NULL;
 #ifdef MADV_HUGEPAGE
-    (void)madvise(p, bytes, MADV_HUGEPAGE); /* advice: failing costs speed only */
+    (void)madvise(p, bytes, MADV_HUGEPAGE); /* a hint: if it fails, only speed is lost */
 #endif
     return p;
 }

@@ -1,12 +1,12 @@
-/* Every allocation of ldm goes through here, so that a test can fail the n-th one and a build with
- * sanitizers sees each. All may return NULL; a count times size that overflows returns NULL. */
+/* Every allocation of ldm goes through here, so that a test can make the n-th one fail. All
+ * functions may return NULL, also where count times size overflows. */
 #ifndef LDM_BASE_ALLOC_H
 #define LDM_BASE_ALLOC_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of memory that a system provides at a time: the larger where it can. */
+/* Page sizes in bytes. A system with huge pages uses the larger one where it can. */
 #define LDM_SMALL_PAGE ((size_t)4 << 10)
 #define LDM_HUGE_PAGE ((size_t)2 << 20)
 

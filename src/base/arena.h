@@ -1,5 +1,6 @@
-/* Memory that is freed all at once: what a parser builds. Blocks grow; nothing moves. In builds
- * with AddressSanitizer each object is a heap block of its own, so that an overrun is seen. */
+/* Memory that is freed all at once, for what a parser builds. The arena takes larger and larger
+ * blocks; objects never move. In builds with AddressSanitizer each object is a heap block of its
+ * own, so that an overrun is noticed. */
 #ifndef LDM_BASE_ARENA_H
 #define LDM_BASE_ARENA_H
 

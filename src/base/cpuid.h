@@ -1,4 +1,4 @@
-/* What the processor and the operating system let this process use. */
+/* The instruction sets that the processor has and the operating system lets this process use. */
 #ifndef LDM_BASE_CPUID_H
 #define LDM_BASE_CPUID_H
 

@@ -30,7 +30,8 @@ const char *ldm_status_text(ldm_status st)
     return (size_t)st < STATUS_COUNT ? status_texts[st] : "unknown status";
 }
 
-/* Messages are one line for the terminal: names out of a file must not move the cursor. */
+/* A message is one line on a terminal. It may contain names from a file, whose control characters
+ * must not move the cursor. */
 static void flatten(char *s)
 {
     for (; *s; s++) {

@@ -1,5 +1,6 @@
-/* Filling ldm_error: set at the deepest frame, wrapped on the way up. Every function returns the
- * status it was given, so that `return ldm_error_set(...)` is the idiom. `err` may be NULL. */
+/* Fills ldm_error: the deepest function sets it, its callers may put context before the message.
+ * Every function returns the status it was given, so `return ldm_error_set(...)` is the idiom.
+ * `err` may be NULL. */
 #ifndef LDM_BASE_ERROR_H
 #define LDM_BASE_ERROR_H
 
@@ -15,7 +16,7 @@ ldm_status ldm_error_at(ldm_error *err, ldm_status st, uint64_t offset, const ch
 ldm_status ldm_error_at_line(ldm_error *err, ldm_status st, int line, int column, const char *fmt,
                              ...) LDM_PRINTF(5, 6);
 
-/* Puts "context: " in front of the message that is there. Position and code stay. */
+/* Puts "context: " before the present message. Position and code stay. */
 ldm_status ldm_error_wrap(ldm_error *err, ldm_status st, const char *fmt, ...) LDM_PRINTF(3, 4);
 
 /* "out of memory (N bytes for what)". */

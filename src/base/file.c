@@ -126,7 +126,7 @@ ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *si
             break;
         }
         if (n == 0)
-            break; /* it shrank meanwhile: what there is, is the file */
+            break; /* the file shrank since its size was read: take what is left */
         have += (size_t)n;
     }
     close(fd);
@@ -151,7 +151,8 @@ ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)
     memset(out, 0, sizeof *out);
     if (ldm_is_dir(path))
         return ldm_error_set(err, LDM_ERR_IO, "cannot write %s: it is a folder", path);
-    /* rename() would put a plain file in the place of /dev/null, for every program there is. */
+    /* Refuse /dev/null and the like: rename() would replace the device by a plain file, for every
+     * program on the system. */
     if (!lstat(path, &there) && !S_ISREG(there.st_mode))
         return ldm_error_set(err, LDM_ERR_IO,
                              "cannot write %s: a device, pipe or link has that name; give another",
@@ -174,7 +175,8 @@ ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)
         ldm_outfile_abort(out);
         return st;
     }
-    /* mkstemp makes it private; give it the mode that open() would have. */
+    /* mkstemp creates the file readable by its owner alone; give it the mode that open() would have
+     * given. */
     mask = umask(0);
     umask(mask);
     (void)fchmod(fd, 0666 & ~mask);
@@ -190,13 +192,13 @@ ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)
 ldm_status ldm_outfile_commit(ldm_outfile *out, ldm_error *err)
 {
     ldm_status st = LDM_OK;
-    int bad = ferror(out->stream) ? EIO : 0; /* unless the system says more */
+    int bad = ferror(out->stream) ? EIO : 0; /* if the system gives no better reason */
 
     errno = 0;
     if (fflush(out->stream))
         bad = errno ? errno : EIO;
-    /* Onto the disk before the name is given: after a power cut a name stands for a whole file.
-     * EINVAL: a file system that cannot. */
+    /* Write the data to the disk before the rename. After a power cut the name then either is
+     * absent or belongs to the whole file. EINVAL: the file system has no fsync. */
     if (!bad && fsync(fileno(out->stream)) && errno != EINVAL)
         bad = errno;
     if (fclose(out->stream) && !bad)

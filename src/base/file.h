@@ -18,8 +18,9 @@ typedef struct ldm_map {
 ldm_status ldm_map_open(const char *path, ldm_map *out, ldm_error *err);
 void ldm_map_close(ldm_map *m); /* a zeroed struct is fine */
 
-/* Tells the system that [offset, offset + bytes) will be read soon, or is no longer needed in this
- * process' memory (it stays in the page cache). Advice only: cannot fail, whole pages inside. */
+/* Hints to the system: the range [offset, offset + bytes) will be read soon, or is no longer needed
+ * in this process' memory (it stays in the page cache). They apply to the whole pages inside the
+ * range and cannot fail. */
 void ldm_map_will_need(const ldm_map *m, uint64_t offset, uint64_t bytes);
 void ldm_map_release(const ldm_map *m, uint64_t offset, uint64_t bytes);
 
@@ -27,9 +28,9 @@ void ldm_map_release(const ldm_map *m, uint64_t offset, uint64_t bytes);
  * *size bytes. "-" is not special. */
 ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *size, ldm_error *err);
 
-/* An output file under a temporary name in the same folder; commit brings it onto the disk and
- * renames it onto `path`, abort removes it. Nothing of it is ever seen under the final name before
- * commit succeeded. */
+/* An output file under a temporary name in the same folder. Commit writes it to the disk and
+ * renames it to `path`; abort removes it. Nothing appears under the final name before commit has
+ * succeeded. */
 typedef struct ldm_outfile {
     FILE *stream; /* write here; NULL after commit or abort */
     char *path, *tmp_path;
@@ -39,7 +40,7 @@ ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err);
 ldm_status ldm_outfile_commit(ldm_outfile *out, ldm_error *err); /* on failure: aborted */
 void ldm_outfile_abort(ldm_outfile *out); /* NULL-safe, and after commit a no-op */
 
-/* All of data under `path`, through an ldm_outfile. */
+/* Writes `data` to `path` through an ldm_outfile: all of it or nothing. */
 ldm_status ldm_file_write(const char *path, const void *data, size_t size, ldm_error *err);
 
 /* 1 if the path is an existing folder, 0 otherwise. */

@@ -1,15 +1,15 @@
 /* Persistent thread team; see pool.h.
  *
- * Each worker has a share of the indices, and takes from the others' when its own is used up.
- * Shares are the same for every job of one count: what a worker has written it mostly reads itself
- * in the next operation, which counts where processors don't share a cache.
+ * Each worker has a share of the indices. When its own share is finished, it takes indices from the
+ * others'. Jobs of the same count have the same shares, so a worker mostly reads what it wrote
+ * itself in the operation before; that matters where processors do not share a cache.
  *
- * A job is over when all of its indices are done, not when all workers have seen it: on a busy
- * machine a worker may get its processor back milliseconds late, and then finds nothing left to do.
- * So the tickets that hand out indices carry the job's number too: a late worker's claim cannot
- * hit the next job, whose function it has not read. Workers spin for a few microseconds before they
- * sleep: within a step the next operation follows at once, and waking a sleeping thread costs more
- * than many a small layer. */
+ * A job is over when all of its indices are done, not when all workers have seen it. On a busy
+ * machine a worker may be suspended for milliseconds and find nothing left to do. Therefore the
+ * tickets that hand out indices also carry the job's number: a late worker cannot claim an index of
+ * the next job, whose function it has not read. Workers spin for a few microseconds before they
+ * sleep, because within a step the next operation follows at once, and waking a sleeping thread
+ * takes longer than many a small layer. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
@@ -40,9 +40,9 @@ struct ldm_pool {
     int threads, started;
     worker *workers; /* [threads]; 0 is the caller */
 
-    /* The job. Atomic, for a late worker may read it while it is replaced; what it read counts only
-     * if its claim on a ticket then succeeds, and all tickets are closed before anything is
-     * replaced. */
+    /* The job. Its fields are atomic because a late worker may read them while they are replaced.
+     * What it has read is used only if its claim on a ticket succeeds afterwards, and all tickets
+     * are closed before anything is replaced. */
     _Atomic(ldm_task_fn *) fn;
     _Atomic(void *) arg;
     atomic_uint count;
@@ -159,7 +159,7 @@ static void close_tickets(ldm_pool *p)
     atomic_store_explicit(&p->job, job, memory_order_relaxed);
 }
 
-/* Publishes the job that was written behind the closed tickets. Returns its number. */
+/* Opens the tickets for the job that was written while they were closed. Returns its number. */
 static unsigned open_tickets(ldm_pool *p, unsigned count)
 {
     const unsigned job = atomic_load_explicit(&p->job, memory_order_relaxed) + 1;
@@ -302,7 +302,7 @@ int ldm_cpu_count(void)
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         n = CPU_COUNT(&set);
-    else /* more processors than the set has room for */
+    else /* the set is too small for this machine's processors */
         n = (int)sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? n : 1;
 }

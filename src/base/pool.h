@@ -21,8 +21,8 @@ void ldm_pool_free(ldm_pool *p); /* NULL is fine */
 int ldm_pool_threads(const ldm_pool *p);
 void ldm_pool_run(ldm_pool *p, size_t count, ldm_task_fn *fn, void *arg);
 
-/* Has the system provide the pages of `bytes` zeroed bytes now rather than at the first write,
- * which where a host takes a guest's free memory back can be slow. */
+/* Touches `bytes` zeroed bytes, so that the system provides their pages now and not at the first
+ * write. In a virtual machine whose host reclaims free memory, that write can be slow. */
 void ldm_pool_touch(ldm_pool *p, void *pages, size_t bytes);
 
 /* Processors this process may run on (affinity counted in). */

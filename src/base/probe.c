@@ -15,7 +15,7 @@ static const size_t LEAST_BYTES = (size_t)256 << 20, MOST_BYTES = (size_t)1 << 3
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 
-/* Two operations each: without FMA a product and a sum. */
+/* Each multiply-add counts as two operations; without FMA it is a product and a sum. */
 double ldm_probe_fma_c(size_t rounds, float start)
 {
     float a[LDM_PROBE_LANES_C];

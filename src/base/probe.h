@@ -1,5 +1,5 @@
-/* What this machine can do at most, measured in a fraction of a second: the two lines of a
- * roofline. Threads are the pool's; each probe takes the best of several short tries. */
+/* The peak speed of this machine, measured in a fraction of a second: the two lines of a roofline
+ * diagram. The threads are the pool's; each probe reports the best of several short tries. */
 #ifndef LDM_BASE_PROBE_H
 #define LDM_BASE_PROBE_H
 

@@ -4,10 +4,12 @@
 
 #include <stddef.h>
 
-/* Numbers that go through one multiply-add each a round: enough to hide its latency. */
+/* How many independent numbers go through one multiply-add in each round: enough to hide its
+ * latency. */
 enum { LDM_PROBE_LANES_C = 32, LDM_PROBE_LANES_AVX2 = 12 * 8, LDM_PROBE_LANES_AVX512 = 16 * 16 };
 
-/* `rounds` rounds from `start`; the sum of the results, which is of no use to anybody. */
+/* Runs `rounds` rounds from `start`. Returns the sum of the results, only so that the compiler
+ * cannot leave the work out. */
 typedef double ldm_probe_fma_fn(size_t rounds, float start);
 
 ldm_probe_fma_fn ldm_probe_fma_c, ldm_probe_fma_avx2, ldm_probe_fma_avx512;

@@ -40,7 +40,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Memory on the file's word grows with the file, so that a small one cannot take much: honest
+/* The memory that a file may claim grows with its size, so a small file cannot take much. Genuine
  * pickles and headers need about a tenth of this. */
 static ldm_status make_room(ldm_ckpt *ck, const ldm_ckpt_options *opt, ldm_error *err)
 {

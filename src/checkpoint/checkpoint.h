@@ -12,7 +12,7 @@
 
 typedef struct ldm_ckpt ldm_ckpt;
 
-/* Far beyond what a checkpoint has; a report of so many is still small. */
+/* Far more tensors than any checkpoint has; a report of this many is still small. */
 enum { LDM_MAX_DIMS = 8, LDM_MAX_TENSORS = 20000 };
 
 /* name, bytes per element, whether ldm computes with such values (ldm_ckpt_read_f32). Tensors of
@@ -70,7 +70,7 @@ typedef struct ldm_tensor_info {
 } ldm_tensor_info;
 
 typedef struct ldm_ckpt_options {
-    uint64_t max_meta_bytes; /* memory that may be taken on the file's word; 0: 256 MB */
+    uint64_t max_meta_bytes; /* memory that the file's claims may take; 0: 256 MB */
 } ldm_ckpt_options;
 
 /* opt may be NULL. On failure *out is NULL and err names the file and the position. */
@@ -113,7 +113,8 @@ ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float
  * their CRC-32 where the file has it. LDM_ERR_FORMAT names the first that is damaged. */
 ldm_status ldm_ckpt_check_sums(const ldm_ckpt *ck, ldm_error *err);
 
-/* What that has to work through: elements, and the bytes of a storage that it has to inflate. */
+/* The work of that check: the number of elements, and of the bytes of a storage that must be
+ * inflated. */
 uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t);
 
 /* The tensor's bytes in the mapping if it is contiguous, stored uncompressed and not negated, else
@@ -147,8 +148,8 @@ typedef struct ldm_ckpt_rename_rule {
     const char *from, *to;
 } ldm_ckpt_rename_rule;
 
-/* Applies the rules in order to every tensor's name. Before the checkpoint is shared: pointers got
- * from it earlier are not valid afterwards. *renamed: keys that changed. */
+/* Applies the rules, in order, to every tensor's name. Call it before the checkpoint is shared:
+ * pointers obtained earlier are not valid afterwards. *renamed: how many keys changed. */
 ldm_status ldm_ckpt_rename(ldm_ckpt *ck, const ldm_ckpt_rename_rule *rules, size_t count,
                            size_t *renamed, ldm_error *err);
 

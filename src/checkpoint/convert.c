@@ -88,7 +88,7 @@ LOOP(from_u8, uint8_t, AS_IS)
 LOOP(from_f8_e4m3, uint8_t, e4m3_to_float)
 LOOP(from_f8_e5m2, uint8_t, e5m2_to_float)
 
-/* Bits as they are: an assignment of floats could quieten a NaN. */
+/* Copies the bits: assigning floats could turn a signalling NaN into a quiet one. */
 static void from_f32(const unsigned char *src, size_t stride, size_t count, float *dst)
 {
     size_t i;

@@ -125,7 +125,8 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     st = ldm_index_check(&t->info, copy, src, pos, err);
     if (st)
         return st;
-    /* A stride of 0 repeats elements; so often as to make more of them than there are is a bomb. */
+    /* A stride of 0 repeats elements. A view with more elements than its storage is refused: it
+     * would make a small file take much memory. */
     if (t->info.numel > capacity_of(&t->info))
         return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
                                 "tensor '%.120s' has %llu elements, its storage only %llu", copy,

@@ -1,5 +1,6 @@
-/* What a format's reader fills: the index of a checkpoint's tensors, its metadata and warnings. The
- * one place that decides whether a strided view fits its storage. Private to this room. */
+/* The index of a checkpoint's tensors, with its metadata and warnings; the reader of each format
+ * fills it. This is the one place that decides whether a strided view fits its storage. Private to
+ * this room. */
 #ifndef LDM_CHECKPOINT_INDEX_H
 #define LDM_CHECKPOINT_INDEX_H
 

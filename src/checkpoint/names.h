@@ -1,5 +1,5 @@
-/* Names sorted once, then found by binary search. No hash: the names come from a stranger, who
- * could make them collide. */
+/* Names are sorted once and then found by binary search. There is no hash table, because the author
+ * of a hostile file could choose names that collide. */
 #ifndef LDM_CHECKPOINT_NAMES_H
 #define LDM_CHECKPOINT_NAMES_H
 

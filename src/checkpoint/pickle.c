@@ -134,7 +134,7 @@ static void push_text_line(ldm_pkm *m)
         push_text(m, LDM_PK_STR, dst, n);
 }
 
-/* A RUN among keys and values hides which is which: the pairs before it are kept. */
+/* After a RUN it is unknown which values are keys: only the pairs before it are kept. */
 static size_t pairs_before_run(ldm_pk **items, size_t count)
 {
     return count && items[count - 1]->kind == LDM_PK_RUN ? (count - 1) / 2 * 2 : count;
@@ -173,7 +173,7 @@ static void push_from_mark(ldm_pkm *m, ldm_pk_kind kind)
         push_seq(m, kind, items, count);
 }
 
-/* Puts items into the container on top. What an opaque object would be given is dropped. */
+/* Puts items into the container on top of the stack. Items for an opaque object are dropped. */
 static void add_to_top(ldm_pkm *m, ldm_pk_kind kind, ldm_pk **items, size_t count)
 {
     ldm_pk *v = ldm_pkm_top(m);
@@ -217,7 +217,8 @@ static void memo_put(ldm_pkm *m, uint64_t index)
 
     if (!v)
         return;
-    /* Writers number from 0, one opcode each: a larger index only takes memory. */
+    /* Picklers number memo entries from 0, one for each opcode. A larger index would only take
+     * memory. */
     if (index > m->pos) {
         FAIL(m, LDM_ERR_FORMAT, "memo index %llu in a pickle that has used at most %llu",
              ldm_ull(index), ldm_ull(m->pos));
@@ -254,8 +255,8 @@ static uint64_t memo_index_line(ldm_pkm *m)
     return v;
 }
 
-/* Equal names share one value, so that a file cannot make many of few; and they are found by
- * halving, so that no choice of names makes the search slow. */
+/* Equal names share one value, so repeating a name takes no memory. They are found by binary
+ * search, so no choice of names makes the search slow. */
 static ldm_pk *intern_global(ldm_pkm *m, const char *name)
 {
     size_t count = m->out->global_count, low = 0, high = count;
@@ -346,8 +347,8 @@ static void extension(ldm_pkm *m, unsigned bytes)
          ldm_ull(code));
 }
 
-/* OrderedDict() and OrderedDict([[key, value], ...]), as Python 3 and 2 write it; a defaultdict's
- * factory is no pair and falls away. */
+/* OrderedDict() and OrderedDict([[key, value], ...]), as Python 3 and 2 write it. The factory of a
+ * defaultdict is no pair and is dropped. */
 static void push_dict_call(ldm_pkm *m, const ldm_pk *args)
 {
     ldm_pk *dict = ldm_pkm_make(m, LDM_PK_DICT);
@@ -397,7 +398,7 @@ static void push_call(ldm_pkm *m, ldm_pk *callee, ldm_pk *args)
     ldm_pkm_push(m, v);
 }
 
-/* NEWOBJ_EX has keyword arguments on top; they fall away. */
+/* NEWOBJ_EX has keyword arguments on top; they are dropped. */
 static void reduce(ldm_pkm *m, bool keywords)
 {
     ldm_pk *args = ldm_pkm_pop(m), *callee;
@@ -431,8 +432,8 @@ static void instance(ldm_pkm *m, bool named)
     push_call(m, cls, args);
 }
 
-/* State goes to an object's __setstate__ or __dict__: for data (OrderedDict's _metadata) it is
- * without meaning, for an opaque object it stays unread. */
+/* Python passes the state to an object's __setstate__ or __dict__. For data (OrderedDict's
+ * _metadata) it has no meaning here; for an opaque object it is not read. */
 static void build(ldm_pkm *m)
 {
     ldm_pk *state = ldm_pkm_pop(m), *v = ldm_pkm_top(m);
@@ -544,7 +545,7 @@ static void step(ldm_pkm *m)
     case 'B': push_counted(m, LDM_PK_BYTES, 4); break;
     case 'C': push_counted(m, LDM_PK_BYTES, 1); break;
     case 0x8e: case 0x96: push_counted(m, LDM_PK_BYTES, 8); break;
-    case 0x98: break; /* READONLY_BUFFER changes nothing that is seen here */
+    case 0x98: break; /* READONLY_BUFFER has no effect here */
     case ')': push_kind(m, LDM_PK_TUPLE); break;
     case ']': push_kind(m, LDM_PK_LIST); break;
     case '}': push_kind(m, LDM_PK_DICT); break;

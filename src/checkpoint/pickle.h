@@ -4,8 +4,8 @@
  * that make plain dictionaries (collections.OrderedDict) are followed, by building the dictionary
  * here.
  *
- * Values may be shared and, as in Python, even contain themselves: whoever walks them bounds depth
- * and count. */
+ * Values may be shared and, as in Python, may contain themselves: code that walks them must limit
+ * depth and count. */
 #ifndef LDM_CHECKPOINT_PICKLE_H
 #define LDM_CHECKPOINT_PICKLE_H
 
@@ -31,7 +31,8 @@ typedef enum ldm_pk_kind {
     LDM_PK_GLOBAL,
     LDM_PK_OBJECT,
     LDM_PK_PERSID,
-    LDM_PK_RUN /* so many numbers of a long sequence, of which none is kept: a training's history */
+    LDM_PK_RUN /* a count of numbers in a long sequence that were not kept, such as a history of
+                  losses */
 } ldm_pk_kind;
 
 /* What ldm makes of a global. */
@@ -97,7 +98,7 @@ enum { LDM_PICKLE_MAX_GLOBALS = 256 };
 
 typedef struct ldm_pickle {
     ldm_pk *root;
-    uint64_t end;                            /* offset behind the STOP opcode */
+    uint64_t end;                            /* offset after the STOP opcode */
     ldm_pk *persids;                         /* all in order, linked */
     ldm_pk *globals[LDM_PICKLE_MAX_GLOBALS]; /* each name once, where it first stood */
     size_t global_count;
@@ -130,7 +131,7 @@ size_t ldm_pickle_hex(const unsigned char *p, size_t len, char *dst);
 /* A decimal number without sign. False where the text is none or it does not fit. */
 bool ldm_pickle_index(const char *text, size_t len, uint64_t *out);
 
-/* The line behind an opcode I, L or F ("12", "12L", "00" and "01" for bools, "1e-3"): fills v's
+/* The line after an opcode I, L or F ("12", "12L", "00" and "01" for bools, "1e-3"): fills v's
  * kind and value; a number beyond 64 bits points into the line. False where it is no number. */
 bool ldm_pickle_number(int op, const char *line, size_t len, ldm_pk *v);
 

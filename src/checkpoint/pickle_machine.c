@@ -10,7 +10,7 @@
 #include "checkpoint/index.h"
 
 enum {
-    MAX_DEPTH = 1000, /* Python's own pickler ends there, by its limit on recursion */
+    MAX_DEPTH = 1000, /* the depth that Python's own pickler reaches, by its recursion limit */
     KEPT_NUMBERS =
         10000, /* of one sequence; a training's history of millions is counted, not kept */
     NAME_SHOWN = 100
@@ -196,7 +196,8 @@ ldm_pk *ldm_pkm_make(ldm_pkm *m, ldm_pk_kind kind)
     return v;
 }
 
-/* v goes into outer. What is put into v afterwards is not seen, nor does a pickler write so. */
+/* Notes the depth when v is put into outer. What is put into v later is not counted; picklers do
+ * not write that. */
 void ldm_pkm_nest(ldm_pkm *m, ldm_pk *outer, const ldm_pk *v)
 {
     if (v != outer && v->depth == MAX_DEPTH)
@@ -303,8 +304,8 @@ bool ldm_pkm_skip_numbers(ldm_pkm *m)
     return true;
 }
 
-/* Numbers that are put into a sequence which has KEPT_NUMBERS already fall away; a RUN at its end
- * counts them (picklers append a thousand at a time). True if that was done. */
+/* Numbers for a sequence that already has KEPT_NUMBERS are dropped, and a RUN at its end counts
+ * them (picklers append a thousand at a time). Returns true if that was done. */
 bool ldm_pkm_drop_numbers(ldm_pkm *m, ldm_pk *v, ldm_pk **items, size_t count)
 {
     const size_t each = v->kind == LDM_PK_DICT ? 2 : 1;

@@ -22,7 +22,7 @@ typedef struct ldm_pkm {
     ldm_pk **memo;         /* NULL: not set */
     size_t memo_count;     /* allocated */
     size_t memo_next;      /* entries set: MEMOIZE takes this index */
-    ldm_pk *spare;         /* values that fell away and may be used again, linked */
+    ldm_pk *spare;         /* a linked list of dropped values that may be used again */
     size_t numbers;        /* numbers pushed since the last opcode of another kind */
     uint64_t no_run_until; /* up to here the numbers are known to be needed one by one */
     ldm_pk **last_persid;

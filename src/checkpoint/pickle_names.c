@@ -154,7 +154,7 @@ static int64_t hex_number(const char *text, size_t len, size_t n)
     return v;
 }
 
-/* One backslash escape of a Python string literal; *used gets its length behind the backslash. */
+/* One backslash escape of a Python string literal; *used is its length after the backslash. */
 static int escape(const char *text, size_t len, size_t *used)
 {
     static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
@@ -252,7 +252,8 @@ size_t ldm_pickle_hex(const unsigned char *p, size_t len, char *dst)
     size_t i, n = 0;
     char *low = dst + (negative ? 3 : 2), *from, *to;
 
-    /* Digits of the magnitude, least first; then turned round without leading zeros. */
+    /* Writes the digits of the magnitude, the least significant first, then reverses them and drops
+     * leading zeros. */
     for (i = 0; i < len; i++) {
         unsigned byte = (negative ? p[i] ^ 0xffu : p[i]) + carry;
 

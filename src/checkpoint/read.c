@@ -26,8 +26,9 @@ static uint64_t span_elems(const ldm_tensor_info *t)
     return last + 1;
 }
 
-/* The view with as few and as long dimensions as show the same: those of one element fall away, and
- * two that lie behind one another become one. Returns their number, 1 or more. */
+/* The same view with as few dimensions as possible: those of size 1 are dropped, and two whose
+ * elements follow each other without a gap are joined. [2,1,3,4] of a contiguous tensor becomes
+ * [24]. Returns the number of dimensions, 1 or more. */
 static int compact(const ldm_tensor_info *t, uint64_t *shape, uint64_t *stride)
 {
     int n = 0, d;

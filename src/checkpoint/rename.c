@@ -8,7 +8,7 @@
 /* Rules may feed each other ("a" becomes "bb", "b" becomes "cc", ...): no key needs so many. */
 enum { MAX_RENAMED = 4096 };
 
-/* Appends `name` with every occurrence of the rule's text replaced, and gives up behind MAX_RENAMED
+/* Appends `name` with every occurrence of the rule's text replaced, and gives up after MAX_RENAMED
  * bytes. Returns whether there was one. */
 static bool apply(const ldm_ckpt_rename_rule *rule, const char *name, ldm_str *out)
 {

@@ -78,7 +78,7 @@ static int32_t hex4(const unsigned char *p, uint64_t left)
     return v;
 }
 
-/* \uXXXX, and a pair of them for what lies beyond 16 bits; *used counts from behind the 'u'. */
+/* \uXXXX, and a pair of them for a code point above 16 bits; *used counts from after the 'u'. */
 static int32_t code_point(const unsigned char *p, uint64_t left, size_t *used)
 {
     int32_t c = hex4(p, left), low;

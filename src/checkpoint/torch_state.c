@@ -226,7 +226,7 @@ static ldm_status find_nested(ldm_torch *t, const ldm_pk *top, const char *path,
                           s.path);
 }
 
-/* What pretends to be a state dict is told why it is none. */
+/* Reports why a value that stands in the place of a state dict is none. */
 static ldm_status judge_entries(const ldm_torch *t, const ldm_pk *root, ldm_error *err)
 {
     char what[WHAT_BYTES];

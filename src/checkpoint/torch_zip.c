@@ -70,7 +70,8 @@ static ldm_status no_pickle(const ldm_ckpt *ck, const ldm_zip *zip, ldm_error *e
                             zip->count);
 }
 
-/* The only entry "X/data.pkl" (or "data.pkl"); *top gets "X/". None beside it may be taken for it.
+/* The only entry "X/data.pkl" (or "data.pkl"); *top gets "X/". No other entry may be mistaken for
+ * it.
  */
 static ldm_status find_pickle(const ldm_ckpt *ck, const ldm_zip *zip, const ldm_zip_entry **out,
                               const char **top, ldm_error *err)

@@ -156,7 +156,8 @@ static int read_zip64_extra(const unsigned char *extra, size_t len, uint64_t *by
     return 1;
 }
 
-/* The local header must repeat what the directory says, and tells where the data begins. */
+/* The local header must repeat what the directory says, and its length gives the place where the
+ * data begins. */
 static ldm_status read_local(const ldm_source *s, const directory *dir, ldm_zip_entry *e,
                              unsigned flags, unsigned method, ldm_error *err)
 {
@@ -218,7 +219,7 @@ static bool leads_out(const char *name)
     return false;
 }
 
-/* One record of the directory at *pos; moves *pos behind it. */
+/* Reads one record of the directory at *pos and moves *pos after it. */
 static ldm_status read_central(const ldm_source *s, const directory *dir, uint64_t *pos,
                                ldm_arena *arena, ldm_zip_entry *e, ldm_error *err)
 {
@@ -283,7 +284,7 @@ static int by_offset(const void *a, const void *b)
     return (*x)->local_offset < (*y)->local_offset ? -1 : (*x)->local_offset > (*y)->local_offset;
 }
 
-/* Entries that share bytes are how a small file claims to be a huge one. */
+/* Entries must not share bytes: overlapping entries let a small file claim to hold a huge one. */
 static ldm_status check_overlap(const ldm_zip *zip, ldm_arena *arena, ldm_error *err)
 {
     const ldm_zip_entry **order = ldm_arena_alloc(arena, zip->count, sizeof *order);

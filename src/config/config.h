@@ -45,24 +45,25 @@ ldm_status ldm_config_load(ldm_config *cfg, const char *path, ldm_error *err);
 ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *text, size_t size,
                                 ldm_error *err);
 
-/* One OmegaConf dot-list assignment, "model.params.scale_factor=1.0". The value is YAML (flow lists
- * and maps too; nothing is null). List elements are addressed by number
- * ("attention_resolutions.0=8" or "attention_resolutions[0]=8"). Maps on the way are made, also in
- * the place of a null; a path through another scalar is an error. */
+/* One OmegaConf dot-list assignment, "model.params.scale_factor=1.0". The value is YAML, flow lists
+ * and maps included; an empty value is null. List elements are addressed by number
+ * ("attention_resolutions.0=8" or "attention_resolutions[0]=8"). Missing maps on the path are
+ * created, and a null on the path is replaced by a map; a path through another scalar is an error.
+ */
 ldm_status ldm_config_set(ldm_config *cfg, const char *assignment, ldm_error *err);
 
 /* The root map; never NULL. */
 const ldm_value *ldm_config_root(const ldm_config *cfg);
 
-/* The first file that was laid, for messages about the whole. */
+/* The name of the first file, for messages about the whole configuration. */
 const char *ldm_config_file(const ldm_config *cfg);
 
 /* The value at a dotted path below `v`, NULL where there is none (or v is NULL). */
 const ldm_value *ldm_value_find(const ldm_value *v, const char *path);
 
-/* A text that is one reference, ${a.b.c}, reads as the value at that path of the whole config, here
- * and in the accessors below. Every other interpolation, and the text ???, is a LDM_VALUE_STRING
- * that no accessor reads: an error then, and only then. */
+/* A text that consists of one reference, ${a.b.c}, reads as the value at that path of the whole
+ * config, here and in the accessors below. Every other interpolation, and the text ???, is an
+ * LDM_VALUE_STRING; it is an error only when an accessor reads it. */
 ldm_value_kind ldm_value_get_kind(const ldm_value *v);
 const char *ldm_value_kind_name(ldm_value_kind kind); /* "a number", "a list", ... for messages */
 ldm_origin ldm_value_origin(const ldm_value *v);

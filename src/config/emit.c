@@ -8,7 +8,7 @@
 #include "config/config.h"
 #include "config/tree.h"
 
-/* Text that no reader takes for anything else needs no quotes. */
+/* Whether text needs no quotes: no YAML reader would take it for anything but text. */
 static bool is_plain(const char *s)
 {
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
@@ -86,7 +86,7 @@ static bool is_block(const ldm_value *v)
     return false;
 }
 
-/* A scalar, an empty map, or a list of scalars: what fits behind its key. */
+/* A scalar, an empty map, or a list of scalars: what is written on the line of its key. */
 static void put_inline(const ldm_value *v, ldm_str *out)
 {
     size_t i;

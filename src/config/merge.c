@@ -43,7 +43,7 @@ ldm_value *ldm_map_get(const ldm_value *map, const char *key)
     return NULL;
 }
 
-/* An arena that is exhausted is either too large an input or too small a machine. */
+/* The arena is exhausted: either the input is too large, or the machine has no more memory. */
 static ldm_status no_room(const ldm_builder *b, ldm_error *err)
 {
     if (ldm_arena_over_limit(b->arena))

@@ -1,8 +1,7 @@
 /* `--set a.b.c=value`: OmegaConf's dot-list, one assignment at a time.
  *
- * Stricter than OmegaConf in two things that are slips more often than wishes: an assignment
- * without
- * "=" and a path that leads through a number, a text or a truth value are errors. */
+ * Stricter than OmegaConf in two cases that usually are typing errors: an assignment without "=",
+ * and a path that leads through a number, a text or a truth value. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -28,8 +27,8 @@ static bool is_container(const ldm_value *v)
     return v->kind == LDM_VALUE_MAP || v->kind == LDM_VALUE_LIST;
 }
 
-/* A copy of `base` (NULL: nothing there yet) in which the value at the path's parts from `part` on
- * is laid over what is there; everything else stays. */
+/* Copies `base` (NULL: nothing is there yet) and lays the assigned value over what stands at the
+ * path's parts from `part` on. Everything else stays. */
 static ldm_status assign(ldm_builder *b, const assignment *as, size_t part, const ldm_value *base,
                          const char *key, const char *parent_path, int depth, ldm_value **out,
                          ldm_error *err)

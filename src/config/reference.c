@@ -27,7 +27,7 @@ bool ldm_reference_path(const char *text, char *path, size_t cap)
 
 static const ldm_value *target_of(const ldm_value *root, const ldm_value *v, int *left);
 
-/* As ldm_value_find, but goes on through references on the way. */
+/* As ldm_value_find, but follows references on the path. */
 static const ldm_value *find_through(const ldm_value *root, const char *path, int *left)
 {
     const ldm_value *v = root;
@@ -53,8 +53,8 @@ static const ldm_value *find_through(const ldm_value *root, const char *path, in
     return v;
 }
 
-/* The map or list that a text refers to, by way of others if need be; NULL: it refers to none.
- * *left: references that may still be followed, so that a: ${a.b} ends. */
+/* The map or list that a text refers to, directly or through further references; NULL if there is
+ * none. *left: how many references may still be followed, so that a: ${a.b} ends. */
 static const ldm_value *target_of(const ldm_value *root, const ldm_value *v, int *left)
 {
     char path[512];

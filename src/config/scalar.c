@@ -10,7 +10,7 @@
 
 #include "config/tree.h"
 
-enum { MAX_NUMBER = 400 }; /* no number anyone writes is longer; longer text stays text */
+enum { MAX_NUMBER = 400 }; /* longer text is no number that anyone writes: it stays text */
 
 static bool is_one_of(const char *s, const char *const *words)
 {
@@ -69,7 +69,8 @@ static bool is_float(const char *text)
     const char *s = text, *t;
 
     if (*s == '.') {
-        /* A leading point takes no sign, and then an exponent must have one: OmegaConf's rule. */
+        /* OmegaConf's rule: a number that begins with a point has no sign, and its exponent must
+         * have one. */
         t = skip(s + 1, DIGITS_);
         return strpbrk(s, "0123456789") && t > s + 1 && (!*t || is_exponent(t, true));
     }
@@ -87,7 +88,8 @@ static bool is_float(const char *text)
     return !*s || is_exponent(s, false);
 }
 
-/* 0 if it is no integer, else its base (60 for 1:30). *digits is behind sign and prefix. */
+/* The base of an integer (60 for 1:30), or 0 if the text is none. *digits points after sign and
+ * prefix. */
 static int integer_base(const char *text, const char **digits)
 {
     const char *s = text, *t;

@@ -1,8 +1,8 @@
-/* The config tree from inside: shared by the files of this room, seen by nobody else.
+/* The inside of the config tree, for the files of this room only.
  *
- * A parser builds a tree of its own in a scratch arena, where aliases share what they point at. The
- * builder below then copies it over the present tree into a fresh arena, and only a complete result
- * takes the old one's place: a failed load changes nothing, and no old text piles up. */
+ * A parser builds a tree of its own in a scratch arena, in which aliases share their targets. The
+ * builder below merges a copy of it and of the present tree into a fresh arena. Only a complete
+ * result replaces the old tree: a failed load changes nothing, and old text does not accumulate. */
 #ifndef LDM_CONFIG_TREE_H
 #define LDM_CONFIG_TREE_H
 
@@ -85,8 +85,9 @@ ldm_value *ldm_map_get(const ldm_value *map, const char *key);
 /* A list index in decimal ("0", "12") below count. */
 bool ldm_parse_index(const char *text, size_t count, size_t *out);
 
-/* Takes the first part off a dotted path ("a.b", "a[0].b"): returns where the next one begins, or
- * NULL behind the last; *len is the part's length at *path, which moves behind an opening bracket.
+/* Splits the first part off a dotted path ("a.b", "a[0].b"). Returns where the next part begins, or
+ * NULL after the last one. *len is the length of the part at *path; an opening bracket at *path is
+ * skipped.
  */
 const char *ldm_path_part(const char **path, size_t *len);
 
@@ -115,8 +116,8 @@ bool ldm_reference_path(const char *text, char *path, size_t cap);
 /* The map or list below root that the text v refers to, by way of other references if need be;
  * NULL: none. */
 const ldm_value *ldm_reference_target(const ldm_value *root, const ldm_value *v);
-/* Makes root, in its arena, the config's tree, and resolves it. Takes the arena over, also on
- * failure, when the config stays as it was. */
+/* Makes root the config's tree and resolves its references. The config owns the arena afterwards.
+ * On failure the arena is freed and the config stays as it was. */
 ldm_status ldm_config_replace(ldm_config *cfg, const char *name, ldm_arena *arena, ldm_value *root,
                               ldm_error *err);
 

@@ -71,8 +71,8 @@ const ldm_value *ldm_value_find(const ldm_value *v, const char *path)
     return v;
 }
 
-/* What a value is as far as it can be told: a scalar, the scalar that a whole ${a.b.c} refers to,
- * or NULL and a reason. */
+/* The scalar that a value stands for: itself, or the target of a text that is one reference
+ * ${a.b.c}. NULL, and a reason in *why, if there is none. */
 static const ldm_value *resolve(const ldm_value *v, const char **why)
 {
     int hops;
@@ -183,7 +183,7 @@ static ldm_status wrong_kind(const ldm_value *v, const ldm_value *target, const 
     }
 }
 
-/* The scalar behind v, or NULL and an error. */
+/* The scalar that v stands for, or NULL and an error. */
 static const ldm_value *readable(const ldm_value *v, ldm_error *err)
 {
     const char *why = "";
@@ -216,7 +216,7 @@ ldm_status ldm_value_int(const ldm_value *v, int64_t *out, ldm_error *err)
         *out = target->u.integer;
         return LDM_OK;
     }
-    /* Beyond 2^53 a float stands for several integers. */
+    /* Above 2^53 one float stands for several integers. */
     if (target->kind == LDM_VALUE_FLOAT && fabs(target->u.real) <= 9007199254740992.0 &&
         floor(target->u.real) == target->u.real) {
         *out = (int64_t)target->u.real;

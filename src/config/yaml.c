@@ -1,8 +1,8 @@
 /* YAML text into a tree, on libfyaml's event parser.
  *
- * Events rather than its documents: what a document would do by recursion and by comparing nodes
- * (aliases, merge keys, duplicate keys) is done here with caps, so hostile text costs bounded time
- * and stack. Aliases share their target in the tree that comes out. */
+ * It reads events and not libfyaml's documents. A document handles aliases, merge keys and
+ * duplicate keys by recursion and by comparing nodes; here they are handled with limits, so that
+ * hostile text takes bounded time and stack. In the resulting tree, aliases share their target. */
 #include <libfyaml.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ typedef struct place {
 static ldm_status fail_at(const ldm_yaml_input *in, ldm_error *err, place at, ldm_status code,
                           const char *what, const char *detail)
 {
-    if (!in->positions) /* a value from the command line: it has no lines to name */
+    if (!in->positions) /* a value from the command line has no line to report */
         return ldm_error_set(err, code, "%s: %s%.300s", in->name, what, detail);
     return ldm_error_at_line(err, code, at.line, at.column, "%s:%d:%d: %s%.300s", in->name, at.line,
                              at.column, what, detail);
@@ -91,8 +91,9 @@ static size_t character_length(const unsigned char *s, size_t left)
     return len;
 }
 
-/* Whether a token may begin here. libfyaml reads a whole flow collection, and a whole line, before
- * it hands out their first event, and each token takes it 350 bytes: nothing else bounds them. */
+/* Whether a token may begin here. libfyaml reads a whole line, and a whole flow collection, before
+ * it returns their first event, and it takes 350 bytes for each token. Counting tokens in advance
+ * is the only bound on that memory. */
 static bool is_indicator(const unsigned char *s, size_t left)
 {
     switch (*s) {
@@ -167,7 +168,8 @@ ldm_status ldm_yaml_check_text(const ldm_yaml_input *in, ldm_error *err)
     return LDM_OK;
 }
 
-/* Where an event begins; what was left out ("key:") has no place, and gets that of its key. */
+/* Where an event begins. An omitted value ("key:") has no position of its own and takes that of its
+ * key. */
 static place event_place(const parser *p, struct fy_event *ev)
 {
     const struct fy_mark *mark = fy_event_start_mark(ev);
@@ -293,8 +295,8 @@ static ldm_status add_merge(parser *p, frame *f, ldm_value *v, place at)
                 ldm_value_kind_name(v->kind));
 }
 
-/* Puts a finished value where it belongs. `v` may be shared with an anchor: where it needs a key it
- * is a shallow copy that gets it. */
+/* Puts a finished value into the collection that is being read. `v` may be shared with an anchor,
+ * so a shallow copy of it receives the key. */
 static ldm_status deliver(parser *p, ldm_value *v, place at)
 {
     frame *f = p->depth ? &p->frames[p->depth - 1] : NULL;
@@ -369,7 +371,7 @@ static bool has_tag(const char *tag, const char *name)
            !strcmp(tag + sizeof prefix - 1, name);
 }
 
-/* Types a scalar: quoted and block text stays text, a tag has the last word. */
+/* Gives a scalar its type: quoted and block text stays text, and a tag takes precedence. */
 static ldm_status type_scalar(const parser *p, ldm_value *v, const char *text, bool plain,
                               const char *tag, place at)
 {
@@ -407,7 +409,7 @@ static ldm_status on_scalar(parser *p, struct fy_event *ev)
     if (ev->scalar.value)
         style = fy_token_scalar_style(ev->scalar.value);
     if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && at.column > 1)
-        at.column--; /* libfyaml points behind the quote */
+        at.column--; /* libfyaml reports the column after the quote */
     if ((st = token_text(p, ev->scalar.anchor, at, &name)) ||
         (st = token_text(p, ev->scalar.tag, at, &tag)) ||
         (st = scalar_text(p, ev->scalar.value, at, &text)) ||
@@ -429,7 +431,7 @@ static ldm_status on_alias(parser *p, struct fy_event *ev)
     ldm_status st;
 
     if (at.column > 1)
-        at.column--; /* libfyaml points behind the star */
+        at.column--; /* libfyaml reports the column after the star */
     st = token_text(p, ev->alias.anchor, at, &name);
     if (st)
         return st;
@@ -471,7 +473,7 @@ static ldm_status on_start(parser *p, struct fy_event *ev, ldm_value_kind kind,
     return LDM_OK;
 }
 
-/* An entry of a map while doubles are looked for; order: its place in the list. */
+/* An entry of a map, for finding duplicate keys; order is its place in the list. */
 typedef struct entry {
     ldm_value *value;
     size_t order;
@@ -492,8 +494,9 @@ static int by_order(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* Fills f->node's list from the map's own entries and what "<<" brings in: of equal keys its own
- * wins, then the first merged. Two own ones are an error. */
+/* Fills f->node's list with the map's own entries and those that "<<" merges in. Of equal keys the
+ * map's own takes precedence, then the first one merged. Two own entries with the same key are an
+ * error. */
 static ldm_status finish_map(parser *p, frame *f)
 {
     size_t total = f->count, kept = 0, i, j;
@@ -575,7 +578,7 @@ static ldm_status on_end(parser *p, struct fy_event *ev)
     ldm_status st;
 
     st = f.node->kind == LDM_VALUE_MAP ? finish_map(p, &f) : finish_list(p, &f);
-    /* An anchor is known from its value's end on: a value cannot contain itself. */
+    /* An anchor becomes known at the end of its value, so a value cannot contain itself. */
     if (!st)
         st = add_anchor(p, f.anchor, at, f.node);
     free_frame(&f);
@@ -622,7 +625,7 @@ static ldm_status syntax_error(const parser *p, struct fy_diag *diag)
 
 static ldm_status parse_events(parser *p, const char *text, size_t size)
 {
-    /* No stream and no callback: libfyaml's own words go nowhere but into the collection. */
+    /* No stream and no callback: libfyaml's messages are collected and not printed. */
     const struct fy_diag_cfg quiet = {.level = FYET_ERROR, .module_mask = ~0U};
     struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE |
                                         FYPCF_SLOPPY_FLOW_INDENTATION};
@@ -658,7 +661,7 @@ ldm_status ldm_yaml_parse(const ldm_yaml_input *in, ldm_arena *arena, ldm_value 
                           ldm_error *err)
 {
     static const char byte_order_mark[] = "\xef\xbb\xbf";
-    ldm_yaml_input body = *in; /* behind the mark */
+    ldm_yaml_input body = *in; /* after the byte order mark */
     parser *p;
     ldm_status st;
 
@@ -680,7 +683,7 @@ ldm_status ldm_yaml_parse(const ldm_yaml_input *in, ldm_arena *arena, ldm_value 
     p->err = err;
     st = ldm_yaml_check_text(&body, err);
     if (!st && body.size) {
-        /* libfyaml looks ahead: give it a copy with a NUL behind its end. */
+        /* libfyaml looks ahead: give it a copy that ends with a NUL. */
         const char *copy = ldm_arena_strndup(arena, body.text, body.size);
 
         st = copy ? parse_events(p, copy, body.size) : nomem(p);

@@ -1,8 +1,8 @@
-/* Runs a Haar cascade over a picture so that every hit is OpenCV 4's. The details that decide
- * single hits are kept: the pyramid is made by fixed-point bilinear resizing (INTER_LINEAR_EXACT),
- * scales are f32, window features are f32 sums times a f32 normalisation while stage sums are f64,
- * windows advance by 2 below scale 2 and by 1 from there on, the window after one that fails the
- * first stage is skipped, and rounding is to even. */
+/* Runs a Haar cascade over a picture so that every hit is the same as OpenCV 4's. The details that
+ * decide single hits are reproduced: the pyramid is made by fixed-point bilinear resizing
+ * (INTER_LINEAR_EXACT), scales are f32, window features are f32 sums times a f32 normalisation
+ * while stage sums are f64, windows advance by 2 below scale 2 and by 1 from there on, the window
+ * after one that fails the first stage is skipped, and rounding is to even. */
 #include "image/haar.h"
 
 #include <math.h>
@@ -40,7 +40,7 @@ typedef struct detector {
     const uint8_t *grey;
     uint32_t width, height;
     /* Of the current scale, allocated for the largest one. sum and sqsum wrap around; differences
-     * over a window are right all the same. */
+     * over a window are right nevertheless. */
     uint8_t *scaled;       /* [rows][cols] */
     uint32_t *sum, *sqsum; /* [rows + 1][cols + 1] */
     corners *corners;      /* per feature */
@@ -237,8 +237,8 @@ static ldm_status add_hit(hits *l, ldm_rect r, ldm_error *err)
     return LDM_OK;
 }
 
-/* OpenCV shares rows out to `stripes` threads, in whole steps of equal number; where they do not
- * come out even, the last row is nobody's. */
+/* OpenCV shares rows out to `stripes` threads, in whole steps of equal number; where the division
+ * leaves a remainder, the last row belongs to no thread. */
 static int rows_searched(int rows, int step, int stripes)
 {
     int per_stripe = (rows / step + stripes - 1) / stripes;
@@ -331,7 +331,7 @@ static ldm_rect group_mean(ldm_rect r, int weight)
     return r;
 }
 
-/* Is the group (a, na) inside another (b, nb) that more hits speak for? */
+/* Is the group (a, na) inside another group (b, nb) that has more hits? */
 static bool swallowed(const ldm_rect *a, int na, const ldm_rect *b, int nb)
 {
     const int dx = rounded(b->width * group_eps), dy = rounded(b->height * group_eps);

@@ -16,7 +16,7 @@ typedef struct haar_feature {
     haar_rect rect[HAAR_RECTS];
 } haar_feature;
 
-/* A child above 0 is a node of the same tree behind this one, otherwise the leaf of its negative.
+/* A child above 0 is a later node of the same tree; otherwise its negative is the number of a leaf.
  */
 typedef struct haar_node {
     int left, right; /* for values below the threshold, and for others */

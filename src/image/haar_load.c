@@ -176,7 +176,7 @@ static void on_internal_nodes(loader *l)
     }
 }
 
-/* A child must lie behind its parent, so that every walk ends, or be one of count + 1 leaves. */
+/* A child must come after its parent, so that every walk ends, or be one of count + 1 leaves. */
 static bool child_exists(int child, size_t parent, size_t count)
 {
     return child > 0 ? (size_t)child > parent && (size_t)child < count : (size_t)-child <= count;
@@ -379,7 +379,7 @@ static void XMLCALL on_doctype(void *user, const XML_Char *name, const XML_Char 
     failed(user, LDM_ERR_FORMAT, "a document type declaration");
 }
 
-/* What only the whole file shows. */
+/* Checks that need the whole file. */
 static ldm_status check_cascade(const ldm_haar *h, const char *file, ldm_error *err)
 {
     size_t i, k;
@@ -413,7 +413,7 @@ static void *expat_realloc(void *p, size_t size)
     return ldm_reallocarray(p, 1, size);
 }
 
-/* Piece by piece, so that one piece of markup as large as the file is seen before it costs. */
+/* Parses piece by piece, so that one tag as large as the file is refused before it takes memory. */
 static enum XML_Status feed(loader *l, const char *data, size_t size)
 {
     enum XML_Status status;

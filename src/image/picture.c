@@ -40,7 +40,7 @@ void ldm_picture_from_planes(const float *x, ldm_picture *out)
         for (c = 0; c < 3; c++) {
             float v = x[c * pixels + i];
 
-            /* Written so that NaN, which has no grey level, becomes -1 and so black. */
+            /* This form turns NaN into -1, which is black. */
             v = v > -1.0f ? (v < 1.0f ? v : 1.0f) : -1.0f;
             out->rgb[3 * i + c] = (uint8_t)(255.0f * ((v + 1.0f) / 2.0f));
         }
