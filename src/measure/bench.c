@@ -24,7 +24,7 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Room for the activations of a program, if the arena is too small for it. */
+/* Enlarges the arena if the activations of a program need more. */
 static ldm_status reserve(bench *b, const ldm_program *p, ldm_error *err)
 {
     size_t need = ldm_program_arena_floats(p);
@@ -123,7 +123,7 @@ static ldm_status time_decode(bench *b, ldm_error *err)
     return st;
 }
 
-/* Sampling needs no encoder: a checkpoint may have none, and that is no failure here. */
+/* Sampling needs no encoder, so a checkpoint without one is no failure here. */
 static ldm_status time_encode(bench *b, ldm_error *err)
 {
     const int f = b->d.m->network->first_stage.factor;
@@ -148,8 +148,8 @@ static ldm_status time_encode(bench *b, ldm_error *err)
     return st;
 }
 
-/* The highest resident memory of this program. Not getrusage's where Linux says it otherwise: that
- * one begins with the peak of the process which started this one. */
+/* The peak of this program's resident memory, from Linux' /proc where it is there: getrusage counts
+ * from the peak of the process that started this one. */
 static uint64_t peak_rss(void)
 {
     FILE *f = fopen("/proc/self/status", "r");

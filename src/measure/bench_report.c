@@ -24,7 +24,7 @@ static json_t *spread_json(const ldm_spread *s)
                      "greatest", real(s->high));
 }
 
-/* Takes over both; NULL (out of memory) in, NULL out. */
+/* Takes ownership of both. NULL (out of memory) if either is NULL. */
 static json_t *appended(json_t *list, json_t *item)
 {
     if (list && !json_array_append_new(list, item))
@@ -100,7 +100,7 @@ static json_t *f32_json(const ldm_bench_f32 *f)
                      spread_json(&f->psnr));
 }
 
-/* Sets a key, or notes that memory ended (value NULL). */
+/* Sets a key. A NULL value (out of memory) is recorded as a failure. */
 static void put(json_t *root, const char *key, json_t *value, bool *failed)
 {
     if (json_object_set_new(root, key, value))

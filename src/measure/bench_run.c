@@ -1,5 +1,5 @@
-/* Whole pictures: how long one takes, and what --cache costs in exactness and saves in time. Both
- * runs are there at once and make their pictures in turn, so that a drift of the machine meets both
+/* Whole pictures: the time that one takes, and the error and speed of --cache. The runs with and
+ * without it take turns, picture by picture, so that a change in the machine's speed affects both
  * alike. */
 #include <string.h>
 

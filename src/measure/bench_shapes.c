@@ -1,6 +1,6 @@
-/* The kernels alone: convolutions of a list of shapes (bench/shapes, or `ldm inspect --shapes` of a
- * configuration). Weights come from memory as in an evaluation: copies of them are cycled that are
- * larger than the caches together. */
+/* Single kernels: convolutions of a list of shapes (bench/shapes, or `ldm inspect --shapes` of a
+ * configuration). Weights are read from memory as in an evaluation: the calls cycle through copies
+ * of the weights that together are larger than the caches. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

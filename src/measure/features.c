@@ -15,7 +15,7 @@ struct ldm_features {
     char network[65]; /* SHA-256 of the encoder's weights */
 
     ldm_pool *pool;
-    ldm_program *program; /* for the size below; made anew when another one comes */
+    ldm_program *program; /* for the size below; created again when the size changes */
     float *arena;
     size_t arena_floats;
     float *in, *out;
@@ -32,8 +32,8 @@ struct ldm_stats {
 
 /* ---- the network's name ---------------------------------------------------------------------- */
 
-/* Names and values of the encoder's tensors as they are run, so that f16 and f32 files of the same
- * values count as the same network. */
+/* Hashes the names of the encoder's tensors and their values as f32, so that f16 and f32 files with
+ * the same values count as the same network. */
 static ldm_status name_network(const ldm_model *m, char hex[65], ldm_error *err)
 {
     static const char prefix[] = "first_stage_model.encoder.", version[] = "ldm-features 1";
@@ -329,7 +329,8 @@ ldm_status ldm_stats_add(ldm_stats *s, const double *values, ldm_error *err)
     LDM_REQUIRE(s, "s", err);
     LDM_REQUIRE(values, "values", err);
     for (i = 0; i < s->g->dim; i++) {
-        if (!(values[i] - values[i] == 0)) /* NaN or infinity would spoil all that came before */
+        if (!(values[i] - values[i] ==
+              0)) /* NaN or infinity would spoil the sums of all pictures before */
             return ldm_error_set(err, LDM_ERR_NUMERIC, "feature %zu is NaN or infinite", i);
     }
     ldm_gaussian_add(s->g, values, s->work);

@@ -1,25 +1,25 @@
 /* DDIM (Song et al. 2020, eq. 12) as CompVis' DDIMSampler computes it (ddim_sampling and
  * p_sample_ddim of ldm/models/diffusion/ddim.py). All coefficients are rounded to f32 first and
- * every product, sum and root is an f32 operation of its own, in the order of the original: that is
- * what keeps 50 steps within rounding of it.
+ * every product, sum and root is an f32 operation of its own, in the order of the original. Only so
+ * do 50 steps stay within rounding of it.
  *
- * Random numbers: every step draws its own noise, also where sigma is 0 and nothing is added,
- * because the original does, and so the generator stands at the same place afterwards. */
+ * Random numbers: every step draws noise, even where sigma is 0 and nothing is added. The original
+ * does that too, and the generator must be in the same state afterwards. */
 #include <math.h>
 
 #include "sample/sampler_row.h"
 
-/* CompVis' sigma, eta * sqrt((1 - prev) / (1 - a) * (1 - a / prev)), with the precision it really
- * has there: `a` is a float32 tensor and `prev` a NumPy array, so that 1 - a and its reciprocal are
- * rounded to f32 and the rest is f64. An array of one element counts as a scalar for PyTorch, and
- * then a / prev is rounded too. */
+/* CompVis' sigma, eta * sqrt((1 - prev) / (1 - a) * (1 - a / prev)), with the precision that the
+ * original has at each operation: `a` is a float32 tensor and `prev` a NumPy array, so that 1 - a
+ * and its reciprocal are rounded to f32 and the rest is f64. An array of one element counts as a
+ * scalar for PyTorch, and then a / prev is rounded too. */
 static double compvis_sigma(float a, double prev, double eta, int count)
 {
     float reciprocal = 1.0f / (1.0f - a);
     double ratio = count == 1 ? (double)(a / (float)prev) : a / prev;
 
     if (eta == 0 || ratio >= 1)
-        return 0; /* a repeated timestep; the test also keeps 0 * infinity out where a is 1 */
+        return 0; /* a repeated timestep; this also avoids 0 * infinity where a is 1 */
     return eta * sqrt((1 - prev) * (double)reciprocal * (1 - ratio));
 }
 

@@ -1,7 +1,6 @@
-/* PyTorch's CPU generator. The order in which it draws is part of its contract with the user ("seed
- * 42 gives this picture"), so each function below follows ATen's CPU kernels draw by draw:
- * uniforms take one 32-bit word per float, a request for 16 normals or more fills its whole output
- * with uniforms first, a shorter one goes through the scalar double path.
+/* PyTorch's CPU generator. Seed 42 must give the same picture as in PyTorch, so each function draws
+ * in the order of ATen's CPU kernels: a uniform takes one 32-bit word; a request for 16 normals or
+ * more fills its whole output with uniforms first; a shorter one uses the scalar path in double.
  * Generator: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8(1), 1998. */
 #include "sample/rng.h"
 
@@ -101,8 +100,8 @@ static void box_muller_block(float *x)
     }
 }
 
-/* One normal in double. Pairs come from two uniforms; the second waits in the generator, and stays
- * there through longer requests and uniform draws in between. */
+/* One normal in double. Two uniforms give a pair of normals; the generator keeps the second one for
+ * the next call, also across longer requests and uniform draws. */
 static double normal_f64(ldm_rng *r)
 {
     double u1, u2, radius, theta;
@@ -133,7 +132,7 @@ void ldm_rng_randn(ldm_rng *r, float *out, size_t n)
     for (i = 0; i + BLOCK <= n; i += BLOCK)
         box_muller_block(out + i);
     if (n % BLOCK) {
-        /* The last 16 values are drawn anew, though some of them were complete already. */
+        /* The last 16 values are drawn again, although some of them are complete, as in ATen. */
         ldm_rng_rand(r, out + n - BLOCK, BLOCK);
         box_muller_block(out + n - BLOCK);
     }

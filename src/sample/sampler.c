@@ -1,4 +1,4 @@
-/* The table of samplers, checks of what is asked of one, plans, and the loop; see sampler.h. */
+/* The table of samplers, the checks of a request, plans, and the loop; see sampler.h. */
 #include "sample/sampler.h"
 
 #include <ctype.h>

@@ -16,7 +16,7 @@
 typedef struct ldm_sampler ldm_sampler;
 typedef struct ldm_sampler_run ldm_sampler_run; /* of one execution: sampler_row.h */
 
-/* What the network was trained to give. */
+/* What the network was trained to predict. */
 typedef enum ldm_prediction { LDM_PREDICTS_EPS, LDM_PREDICTS_X0 } ldm_prediction;
 
 /* What a sampler must know of the model. Arrays are borrowed. */
@@ -81,7 +81,8 @@ struct ldm_sampler {
      * row. On failure the caller frees. */
     ldm_status (*plan)(const ldm_diffusion *d, const ldm_sampling *s, ldm_sampler_plan *plan,
                        ldm_error *err);
-    /* One step: r->x becomes x at the next timestep, r->pred_x0 the x0 that it was led by. */
+    /* One step: r->x becomes x at the next timestep, r->pred_x0 the prediction of x0 that led to
+     * it. */
     ldm_status (*step)(ldm_sampler_run *r, ldm_error *err);
 };
 
@@ -91,16 +92,17 @@ struct ldm_sampler {
 const ldm_sampler *ldm_sampler_find(const char *name);
 const ldm_sampler *ldm_sampler_at(size_t i); /* NULL: there are no more; 0 is the default */
 
-/* LDM_ERR_USAGE where the sampler does not take a setting, named with those that do. */
+/* LDM_ERR_USAGE where the sampler does not take a setting. The message lists the samplers that do.
+ */
 ldm_status ldm_sampler_check(const ldm_sampler *sampler, const ldm_sampling *s, ldm_error *err);
 
-/* Checks everything; on failure *out is zeroed. A wrong setting is LDM_ERR_USAGE, a noise schedule
- * that is none LDM_ERR_RANGE. */
+/* Checks the settings and the model. On failure *out is zeroed. A wrong setting is LDM_ERR_USAGE, a
+ * broken noise schedule LDM_ERR_RANGE. */
 ldm_status ldm_sampler_plan_create(const ldm_sampler *sampler, const ldm_diffusion *d,
                                    const ldm_sampling *s, ldm_sampler_plan *out, ldm_error *err);
 void ldm_sampler_plan_free(ldm_sampler_plan *p); /* a zeroed struct is fine */
 
-/* How many [n][chw] ldm_sampler_job.scratch has room for. */
+/* How many arrays of [n][chw] ldm_sampler_job.scratch must hold. */
 size_t ldm_sampler_scratch_latents(const ldm_sampler *sampler);
 
 /* One request for noise. Each picture's noise is its own, so that it depends on no other. */
@@ -117,7 +119,8 @@ typedef struct ldm_denoiser {
     ldm_status (*predict)(void *ctx, int step, const float *x, double t, float *out,
                           ldm_error *err);
     /* noise[n][chw]: standard normal, or the user's own. With a mask first q_sample's, then the
-     * step's, as CompVis draws; DDIM draws at every step, also where its noise counts 0 times. */
+     * step's, as CompVis draws; DDIM draws at every step, even where its noise is multiplied by 0.
+     */
     ldm_status (*noise)(void *ctx, ldm_draw draw, float *noise, ldm_error *err);
     /* Replaces pred_x0[n][chw] by its quantised form; may be NULL without quantize_x0. */
     ldm_status (*quantize)(void *ctx, float *pred_x0, ldm_error *err);
@@ -137,8 +140,8 @@ typedef struct ldm_sampler_job {
     float *scratch;    /* ldm_sampler_scratch_latents * n * chw floats, the caller's */
 } ldm_sampler_job;
 
-/* Runs the plan's steps from `start` to the end. x[n][chw]: in the noise, out the latent. NaN or
- * infinity is LDM_ERR_NUMERIC naming the step. */
+/* Runs the plan's steps from `start` to the end. x[n][chw] holds the noise on entry and the latent
+ * on return. NaN or infinity is LDM_ERR_NUMERIC, and the message names the step. */
 ldm_status ldm_sampler_execute(const ldm_sampler_job *job, const ldm_denoiser *model, float *x,
                                ldm_error *err);
 

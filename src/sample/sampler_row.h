@@ -1,4 +1,4 @@
-/* Inside the room: what the file of a sampler needs beside sampler.h, and the rows themselves. */
+/* Private to this room: what a sampler's file needs in addition to sampler.h, and the rows. */
 #ifndef LDM_SAMPLE_SAMPLER_ROW_H
 #define LDM_SAMPLE_SAMPLER_ROW_H
 
@@ -25,7 +25,7 @@ ldm_status ldm_sampler_predict(ldm_sampler_run *r, const float *x, double t, flo
                                ldm_error *err);
 /* The step's next own noise, into r->noise. */
 ldm_status ldm_sampler_draw(ldm_sampler_run *r, ldm_error *err);
-/* r->pred_x0 through the codebook where the user wants that; else nothing. */
+/* Quantises r->pred_x0 with the codebook if the user asked for that. */
 ldm_status ldm_sampler_quantize(ldm_sampler_run *r, ldm_error *err);
 
 /* Zeroed steps[count] and times[evaluations]. */
