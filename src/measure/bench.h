@@ -24,7 +24,7 @@ double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other);
 typedef struct ldm_layer_time {
     const char *name, *op, *algorithm;
     int kernel, cin, c, h, w;
-    double flop, bytes; /* that it computes, and must move: see ldm_step_info */
+    double flop, bytes; /* the arithmetic and the memory traffic of one call: see ldm_step_info */
     double seconds;     /* smallest seen */
 } ldm_layer_time;
 

@@ -1,5 +1,5 @@
-/* What bf16 costs in exactness and gains in time: the same model a second time in f32, both in turn
- * on the same inputs, so that a drift of the machine meets both alike. */
+/* Error and speed of bf16. The same model is opened a second time in f32, and both take turns on
+ * the same inputs, so that a change in the machine's speed affects both alike. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -7,7 +7,7 @@
 #include "measure/bench.h"
 #include "sample/rng.h"
 
-/* One of the two models at work on eps. */
+/* One of the two models, evaluating eps. */
 typedef struct side {
     const ldm_model *m;
     ldm_program *unet;
@@ -26,7 +26,8 @@ static ldm_status evaluate(const ldm_bench_data *b, side *s, float *arena, const
     return st;
 }
 
-/* Normal noise at timesteps spread over the schedule, another at each round. values: [4][rounds].
+/* Evaluates eps for normal noise. Each round has noise of its own, and the rounds' timesteps are
+ * spread over the schedule. values: [4][rounds].
  */
 static ldm_status compare_eps(ldm_bench_data *b, side *bf16, side *f32, float *arena, float *x,
                               float *t, size_t in, size_t out, double *values, ldm_error *err)

@@ -1,4 +1,4 @@
-/* Times of the UNet's operations, told by an observer between them. */
+/* Times of the UNet's operations, measured by an observer that is called between them. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "measure/bench.h"
