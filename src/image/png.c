@@ -131,7 +131,7 @@ static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_pixels *p,
         errno = 0;
         code = spng_encode_image(ctx, p->data, (size_t)p->width * p->height * p->channels,
                                  SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
-        if (code && ferror(stream)) /* libspng knows no reason, the system does */
+        if (code && ferror(stream)) /* libspng has no reason for it; take the system's */
             st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
                                strerror(errno ? errno : EIO));
         else if (code)
