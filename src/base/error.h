@@ -30,4 +30,14 @@ ldm_status ldm_error_nomem(ldm_error *err, uint64_t bytes, const char *what);
             return ldm_error_set(err, LDM_ERR_USAGE, "%s is NULL", name);                          \
     } while (0)
 
+/* What clang-tidy's analyzer cannot see from another file: these calls return the status they are
+ * given, so code after `if (st) return st;` runs only where nothing failed. */
+#if defined(__clang_analyzer__) && !defined(LDM_ERROR_IS_DEFINED_HERE)
+#define ldm_error_set(err, st, ...) ((void)ldm_error_set(err, st, __VA_ARGS__), (st))
+#define ldm_error_at(err, st, ...) ((void)ldm_error_at(err, st, __VA_ARGS__), (st))
+#define ldm_error_at_line(err, st, ...) ((void)ldm_error_at_line(err, st, __VA_ARGS__), (st))
+#define ldm_error_wrap(err, st, ...) ((void)ldm_error_wrap(err, st, __VA_ARGS__), (st))
+#define ldm_error_nomem(err, ...) ((void)ldm_error_nomem(err, __VA_ARGS__), LDM_ERR_NOMEM)
+#endif
+
 #endif

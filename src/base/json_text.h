@@ -6,8 +6,8 @@
 
 #include "base/str.h"
 
-/* Appends root (NULL is a failure) with jansson's flags. False when out of memory: json_dumps would
- * lose a key, and say nothing, where its buffer cannot grow. */
+/* Appends root as text, with jansson's flags; root NULL is a failure. Returns false when out of
+ * memory. (json_dumps would silently lose a key where its buffer cannot grow.) */
 bool ldm_json_append(const json_t *root, size_t flags, ldm_str *out);
 
 /* A JSON string of bytes that need not be UTF-8 (file names): where they are not, every byte above

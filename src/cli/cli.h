@@ -69,7 +69,7 @@ int ldm_cli_print_json(const ldm_command *cmd, json_t *root);
 int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, char *report,
                    bool json);
 
-/* Prints {"error": what was said last} to stdout, for those who read JSON there. */
+/* Prints {"error": the last message} to stdout, for programs that read JSON there. */
 void ldm_cli_json_failure(const ldm_command *cmd);
 
 /* Fresh text; free() it. NULL when out of memory. */

@@ -1,4 +1,4 @@
-/* ldm check: holds a configuration against a checkpoint and reports what fits. */
+/* ldm check: compares a configuration with a checkpoint and reports what fits. */
 #include <stdio.h>
 #include <unistd.h>
 

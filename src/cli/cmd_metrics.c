@@ -237,7 +237,8 @@ static int open_features(task *t)
     return t->values ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 }
 
-/* Asked for by name it must be there; else what is missing is said with the pictures. */
+/* A detector named by --cascade must be there; otherwise its absence is reported with the pictures.
+ */
 static int open_judge(task *t)
 {
     ldm_error err;

@@ -202,7 +202,7 @@ static void spell(const entry *o, bool letter, char *buf, size_t size)
         snprintf(buf, size, "--%s", o->name);
 }
 
-/* Says what is wrong with a long option getopt does not know; `word` is what follows the dashes. */
+/* Reports a long option that getopt does not know; `word` is the text after the dashes. */
 static void unknown_long(const ldm_command *cmd, const entries *all, const char *word)
 {
     const char *names[MAX_OPTS + 1], *hit[2] = {NULL, NULL};

@@ -17,9 +17,9 @@ typedef struct ldm_sampling {
 /* For ldm_job_set_progress; ctx is the bar. Draws it, and cancels after an interrupt. */
 int ldm_sampling_progress(void *ctx, const ldm_progress *p);
 
-/* Hands every picture to `each`; r->status tells whether it failed, `why` how. An exit code: what
- * `each` returned, which ends the run, or LDM_EXIT_FAILED where s->status says why, which is the
- * caller's to say. The bar is wiped in the end. */
+/* Passes every picture to `each`; r->status says whether it failed and `why` how. An exit code:
+ * what `each` returned, which ends the run, or LDM_EXIT_FAILED where s->status says why, which is
+ * the caller's to say. The bar is wiped in the end. */
 int ldm_sampling_run(ldm_sampling *s,
                      int (*each)(void *ctx, const ldm_result *r, const ldm_error *why), void *ctx);
 

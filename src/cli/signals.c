@@ -17,7 +17,7 @@ static volatile sig_atomic_t bus_line_length;
 static void on_bus_error(int sig)
 {
     (void)sig;
-    /* No cleaning up: the memory that any structure lives in may be what is gone. */
+    /* No clean-up: any structure may lie in the memory that is gone. */
     if (write(STDERR_FILENO, bus_line, (size_t)bus_line_length) < 0)
         _exit(LDM_EXIT_FAILED);
     _exit(LDM_EXIT_FAILED);

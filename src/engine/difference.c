@@ -76,7 +76,8 @@ static ldm_status note(json_t *list, const ldm_value *a, const ldm_value *b, ldm
     return st;
 }
 
-/* A map whose entries can be told apart by paths: a name with a dot in it would look like two. */
+/* Whether dotted paths can name all entries of a map: a name that contains a dot would look like
+ * two. */
 static bool is_tree(const ldm_value *v)
 {
     size_t i;

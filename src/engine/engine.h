@@ -62,7 +62,7 @@ struct ldm_model {
     pthread_mutex_t lock; /* guards weights */
     ldm_weights
         *weights[LDM_PART_COUNT]; /* packed at first use; UNet at open; by weights_of(part) */
-    ldm_hash *hash;               /* has a state of its own, whoever may write the model */
+    ldm_hash *hash;               /* has a state of its own, with a lock */
 };
 
 /* What a model is judged by, opened from the options: model.c and reports.c begin with it. */

@@ -120,7 +120,8 @@ ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err)
 {
     ldm_hash_start(h);
     pthread_mutex_lock(&h->lock);
-    /* Not by joining: a run that begins its first step meanwhile must get the lock. */
+    /* Waits without joining the thread: a run that begins its first step in the meantime must get
+     * the lock. */
     while (!h->finished)
         pthread_cond_wait(&h->done, &h->lock);
     pthread_mutex_unlock(&h->lock);

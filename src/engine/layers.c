@@ -68,7 +68,7 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
     return LDM_OK;
 }
 
-/* Copies of what was given, for the audit's reports: opt may be gone by then. */
+/* Copies the options for the audit's reports, because opt may have been freed by then. */
 static ldm_status keep_given(const ldm_model_options *opt, ldm_arena *texts, const char *ckpt_path,
                              ldm_audit_given *out, ldm_error *err)
 {

@@ -1,4 +1,5 @@
-/* Inside the room: the remarks of a model or a run, one line each, for whoever shows them. */
+/* Private to this room: the remarks of a model or a run, one line each, for the front end to show.
+ */
 #ifndef LDM_ENGINE_NOTES_H
 #define LDM_ENGINE_NOTES_H
 
@@ -13,7 +14,7 @@ typedef struct ldm_notes {
 } ldm_notes;
 
 ldm_status ldm_notes_add(ldm_notes *n, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);
-const char *ldm_notes_at(const ldm_notes *n, size_t i); /* NULL behind the last */
+const char *ldm_notes_at(const ldm_notes *n, size_t i); /* NULL after the last */
 void ldm_notes_free(ldm_notes *n);
 
 #endif

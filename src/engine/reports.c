@@ -71,7 +71,7 @@ static bool ends_in(const char *path, const char *ending)
     return n >= e && strcmp(path + n - e, ending) == 0;
 }
 
-/* A checkpoint is told by its first bytes; what no checkpoint begins like is read as YAML. */
+/* A checkpoint is recognised by its first bytes; any other file is read as YAML. */
 static bool looks_like_text(const char *path)
 {
     const unsigned char *head;
@@ -80,7 +80,7 @@ static bool looks_like_text(const char *path)
     size_t n, i;
 
     if (ldm_map_open(path, &map, NULL))
-        return false; /* whoever opens it next says why */
+        return false; /* opening it reports why */
     head = map.data;
     n = map.size < 256 ? (size_t)map.size : 256;
     if (n >= 9 && head[8] == '{' && head[7] == 0) /* safetensors: a length, then JSON */

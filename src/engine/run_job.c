@@ -1,4 +1,4 @@
-/* Checking a job: every wrong value is named with what was expected, before any work. */
+/* Checks a job before any work. A message names the wrong value and what was expected. */
 #include "engine/run_job.h"
 
 #include <inttypes.h>
@@ -68,7 +68,7 @@ static uint64_t max_count(void)
     return (uint64_t)ldm_setting_max(ldm_setting_find(LDM_SETTINGS_JOB, "count"));
 }
 
-/* The start noise says how many pictures of which size. */
+/* The start noise sets the number of pictures and their size. */
 static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     const ldm_array *a = j->x_t;

@@ -50,7 +50,8 @@ struct ldm_run {
     ldm_result result; /* the last that ldm_run_next handed out */
 };
 
-/* Timesteps whose embedding is computed at once: so many read each of its weights once. */
+/* How many timesteps' embeddings are computed together, so that each weight is read once for all of
+ * them. */
 #define LDM_RUN_TIMES 32
 
 /* Calls for noise in sampling a picture: the sampler's own, and with a mask one before each step.

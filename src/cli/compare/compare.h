@@ -24,7 +24,7 @@ typedef struct ldm_cmp_picture {
     ldm_image image; /* pixels: free() */
     char *file;      /* free() */
     ldm_image_metrics m;
-    int faces; /* -1: nobody looked */
+    int faces; /* -1: not counted */
 } ldm_cmp_picture;
 
 /* Means over the good pictures. */
@@ -34,7 +34,7 @@ typedef struct ldm_cmp_summary {
     const char *grade;  /* the most frequent one; static */
     size_t grade_count; /* how many pictures have it */
     double skin_share;
-    double face_share; /* NaN: nobody looked */
+    double face_share; /* NaN: not counted */
     double frechet;    /* NaN: no statistics */
 } ldm_cmp_summary;
 

@@ -425,7 +425,7 @@ static void write_fact(FILE *f, const char *name, const char *a, const char *b)
     fputs("</span></div>\n", f);
 }
 
-/* The three rows of the tables that tell most. */
+/* The three most informative rows of the tables. */
 static void write_facts(const ldm_compare *c, FILE *f)
 {
     static const struct {

@@ -225,7 +225,7 @@ int ldm_cmp_judge_distances(ldm_compare *c)
     }
     if (st && c->o->stats) {
         code = ldm_cli_fail(c->cmd, st, &err);
-    } else if (st) { /* a file that nobody named may be of another model */
+    } else if (st) { /* a file found beside the checkpoint may be of another model */
         c->stats_missing = ldm_cli_format("No Frechet distance: %s", err.msg);
         if (!c->stats_missing)
             code = ldm_cli_nomem(c->cmd);

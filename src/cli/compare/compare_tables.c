@@ -353,7 +353,7 @@ static void settings_table(const ldm_compare *c, ldm_cmp_table *t)
 
 /* ---- ablation -------------------------------------------------------------------------------- */
 
-/* The value with `digits` behind the point (digits 0: four that count; percent: as such, without
+/* The value with `digits` after the point (digits 0: four that count; percent: as such, without
  * any) and, in the next cell, its difference to B's. */
 static void put_change(char *to, char *change, double v, double b, int digits, bool percent)
 {

@@ -13,7 +13,7 @@ static void add(json_t *list, char *text)
     free(text);
 }
 
-/* Notes of the audit that both sides share are told once. */
+/* Notes of the audit that both sides share are printed once. */
 static void add_notes(json_t *list, const ldm_cmp_side *s)
 {
     json_t *notes = json_object_get(s->audit, "notes"), *note, *known;

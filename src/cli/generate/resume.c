@@ -39,7 +39,7 @@ int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_outp
         return LDM_EXIT_OK;
     out->lock = open(out->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->lock < 0)
-        return LDM_EXIT_OK; /* not made yet, or not to be read; writing will tell */
+        return LDM_EXIT_OK; /* not made yet, or not readable; writing will report that */
     /* flock() and not fcntl(): the latter cannot lock a folder. It ends with the process, however
      * that ends; a file system without locks does without. */
     if (!flock(out->lock, (o->resume ? LOCK_EX : LOCK_SH) | LOCK_NB) || errno != EWOULDBLOCK)
@@ -49,8 +49,8 @@ int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_outp
     return LDM_EXIT_FAILED;
 }
 
-/* What the library calls a file before it is whole (".part-" and six letters behind the name that
- * it will have), for one of the names that a folder of pictures has. */
+/* The library's name for a file that is not complete yet (".part-" and six letters behind the name
+ * that it will have), for one of the names that a folder of pictures has. */
 static bool is_leftover(const char *name)
 {
     static const char mark[] = ".part-", letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS"
@@ -150,7 +150,8 @@ static bool was_implied(const char *key, const json_t *ours)
     return json_is_string(ours) && !strcmp(lacking, json_string_value(ours));
 }
 
-/* What makes no difference to the pixels: the version, names of files, how many were asked for. */
+/* Keys of a recipe that do not affect the pixels: the version, names of files, the number asked
+ * for. */
 static bool is_incidental(const char *key)
 {
     return !strcmp(key, "ldm") || !strcmp(key, "files");
