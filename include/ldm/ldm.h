@@ -8,13 +8,14 @@
  *   ldm_run     one job on a model: its own threads, memory and random numbers. One thread at a
  * time.
  *
- * Objects are opaque; what can be told to them is set by key (see "settings"). Structs that the
- * library hands out may get fields at their end, structs that a caller fills never do.
+ * Objects are opaque; their settings are set by key (see "settings"). Structs that the library
+ * returns may get new fields at their end; structs that a caller fills never do.
  *
  * Rules that hold for every call: fallible calls return ldm_status and take `ldm_error *err` last,
  * which may be NULL; on failure out-parameters are left NULL or zeroed and nothing is to be freed;
  * NULL for a pointer is LDM_ERR_USAGE, named in the message, but where a call says what NULL means;
- * strings are UTF-8; memory that a call hands over is released with the call named beside it. */
+ * strings are UTF-8; memory that a call returns is released with the call that its comment names.
+ */
 #ifndef LDM_LDM_H
 #define LDM_LDM_H
 
@@ -62,7 +63,7 @@ LDM_API void ldm_array_free(ldm_array *a); /* NULL is fine */
 
 /* ---- settings --------------------------------------------------------------------------------
  *
- * What a model, a job, an evaluation and a benchmark can be told is listed in one table each. The
+ * The settings of a model, a job, an evaluation and a benchmark are listed in one table each. The
  * objects below are set by key; a front end lists the rows and needs to know none of them. */
 
 typedef enum ldm_setting_kind {
@@ -109,7 +110,7 @@ LDM_API double ldm_setting_max(const ldm_setting_row *s);
 /* The i-th choice; NULL after the last. */
 LDM_API const char *ldm_setting_choice(const ldm_setting_row *s, size_t i);
 LDM_API const char *ldm_setting_default(const ldm_setting_row *s); /* as text; NULL: none */
-/* What a recipe means, as text, that is older than the setting; NULL: every recipe has it. */
+/* The value, as text, of a recipe that is older than the setting; NULL: every recipe has it. */
 LDM_API const char *ldm_setting_lacking(const ldm_setting_row *s);
 LDM_API char ldm_setting_letter(const ldm_setting_row *s);     /* 'n' for -n; '\0': none */
 LDM_API const char *ldm_setting_arg(const ldm_setting_row *s); /* the value's name; NULL for BOOL */
@@ -147,12 +148,12 @@ LDM_API ldm_status ldm_model_options_get(const ldm_model_options *opt, const cha
 LDM_API int ldm_model_options_get_int(const ldm_model_options *opt, const char *key);
 LDM_API uint64_t ldm_model_options_get_u64(const ldm_model_options *opt, const char *key);
 LDM_API const char *ldm_model_options_get_text(const ldm_model_options *opt, const char *key);
-/* A copy that can be changed by itself. */
+/* An independent copy. */
 LDM_API ldm_status ldm_model_options_copy(const ldm_model_options *opt, ldm_model_options **out,
                                           ldm_error *err);
 
-/* What a picture's recipe says about its model (configuration, weights, precision), for what is not
- * set. name: what messages call the recipe; NULL: "recipe". LDM_ERR_FORMAT if it is damaged. */
+/* Takes what is not set from a picture's recipe: the model's configuration, weights and precision.
+ * name: what messages call the recipe; NULL: "recipe". LDM_ERR_FORMAT if it is damaged. */
 LDM_API ldm_status ldm_model_options_use_recipe(ldm_model_options *opt, const char *json,
                                                 const char *name, ldm_error *err);
 
@@ -222,8 +223,9 @@ LDM_API ldm_status ldm_inspect(const char *path, unsigned how, char **report, ld
 
 /* Where the configurations of a and b differ, laid over each other as ldm_model_open does: a JSON
  * array of {"key": dotted path, "a": value, "b": value}, in the order of a's keys, then b's; "a" or
- * "b" is absent where only the other one has the key. Maps that both have are descended into, but
- * for those whose names hold dots; all else is one value. Opens no checkpoint. ldm_release it. */
+ * "b" is absent where only the other one has the key. Maps that both have are compared entry by
+ * entry, except those whose names hold dots; everything else is one value. Opens no checkpoint.
+ * ldm_release it. */
 LDM_API ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_options *b,
                                          char **json, ldm_error *err);
 
@@ -274,8 +276,8 @@ LDM_API bool ldm_job_get_bool(const ldm_job *job, const char *key);
 LDM_API const char *ldm_job_get_text(const ldm_job *job, const char *key); /* CHOICE and TEXT */
 LDM_API const int *ldm_job_get_shape(const ldm_job *job, const char *key); /* [3] */
 
-/* What a recipe says (ldm_run_recipe), for what is not set: the seed is that picture's own.
- * LDM_ERR_FORMAT if it is damaged. */
+/* Takes the settings that are not set from a recipe (ldm_run_recipe). The seed becomes that
+ * picture's own. LDM_ERR_FORMAT if it is damaged. */
 LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error *err);
 
 /* Arrays by name; NULL takes one away. The array stays the caller's and must outlive the runs.
@@ -287,7 +289,7 @@ LDM_API ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_a
                                      ldm_error *err);
 
 /* Called after each step, and between the operations of a decode, on the thread of ldm_run_next;
- * nonzero cancels there. fn NULL: nobody is called. */
+ * nonzero cancels there. fn NULL: no call. */
 LDM_API void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress *p),
                                   void *ctx);
 
@@ -322,8 +324,8 @@ typedef struct ldm_run_info { /* made by the library, which may add fields at th
 LDM_API const ldm_run_info *ldm_run_get_info(const ldm_run *r);
 /* The job as it is run: every value is set or was chosen. Lives as long as the run. */
 LDM_API const ldm_job *ldm_run_get_job(const ldm_run *r);
-/* What the program should tell the user about this run: "150 steps asked, 167 run: ...", "guidance
- * has no effect: ...". One line each. */
+/* Remarks about this run for the user: "150 steps asked, 167 run: ...", "guidance has no effect:
+ * ...". One line each. */
 LDM_API size_t ldm_run_note_count(const ldm_run *r);
 LDM_API const char *ldm_run_note(const ldm_run *r, size_t i);
 
@@ -342,7 +344,7 @@ typedef struct ldm_result {
 } ldm_result;
 
 /* The next picture in order; computes a batch when none is waiting. *out is NULL after the last.
- * After LDM_ERR_CANCELLED the run is as before the call, but for time: a further call samples the
+ * After LDM_ERR_CANCELLED the run is in the state before the call: a further call samples the
  * same batch from its first step, or decodes the same picture again, with the same results. */
 LDM_API ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *err);
 
@@ -357,10 +359,10 @@ LDM_API ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error 
  */
 
 typedef enum ldm_part {
-    LDM_PART_UNET,   /* in: x [N,C,H,W], t; out: eps */
-    LDM_PART_ENCODE, /* in: image [N,channels,h,w] in -1..1; out: latent before quantisation, or
-                        what "mean" and "sample" ask for */
-    LDM_PART_DECODE, /* in: z [N,C,H,W] with the scale factor; out: image */
+    LDM_PART_UNET,     /* in: x [N,C,H,W], t; out: eps */
+    LDM_PART_ENCODE,   /* in: image [N,channels,h,w] in -1..1; out: latent before quantisation, or
+                          what "mean" and "sample" ask for */
+    LDM_PART_DECODE,   /* in: z [N,C,H,W] with the scale factor; out: image */
     LDM_PART_QUANTIZE, /* in: latent without scale factor; out: what goes to post_quant_conv */
     LDM_PART_INDICES   /* the same; out: codebook indices [N,H,W] */
 } ldm_part;
@@ -390,7 +392,7 @@ LDM_API ldm_status ldm_eval_job_set_bool(ldm_eval_job *job, const char *key, boo
 LDM_API ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err);
 LDM_API const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key);
 LDM_API bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key);
-/* "in": the input. "context": passed to the network as CompVis would; may stay away. "noise": of
+/* "in": the input. "context": passed to the network as CompVis would; may be left out. "noise": of
  * "sample", [N,C,H,W]; may stay away. All stay the caller's and must outlive the evaluation. */
 LDM_API ldm_status ldm_eval_job_set_array(ldm_eval_job *job, const char *name, const ldm_array *a,
                                           ldm_error *err);
@@ -441,7 +443,7 @@ LDM_API void ldm_images_free(ldm_image *ims, size_t count);
 
 /* ---- faces ----------------------------------------------------------------------------------- */
 
-/* A detector of frontal faces that nobody trained on the pictures it judges: OpenCV's Haar cascade
+/* A detector of frontal faces that was not trained on the pictures it judges: OpenCV's Haar cascade
  * haarcascade_frontalface_alt2.xml (Debian package opencv-data), which is found at run time.
  * docs/METRICS.md has its settings. Immutable: threads may share one. */
 typedef struct ldm_face_judge ldm_face_judge;

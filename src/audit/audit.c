@@ -1,5 +1,5 @@
-/* The match itself: every tensor of the description against the checkpoint's, by name and shape,
- * and the settings that come from the file. Reports are made elsewhere; see internal.h. */
+/* Compares every tensor of the description with the checkpoint's, by name and shape, and takes the
+ * settings that come from the file. Other files make the reports; see internal.h. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -93,7 +93,7 @@ static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
 }
 
 /* Which tensors a sampling run reads: the UNet or its shadows, decoder and codebook. A scale_factor
- * buffer counts too where nothing else gives the number: its true value cannot be computed. */
+ * buffer counts too if nothing else gives the number, because it cannot be computed. */
 static void mark_used(ldm_audit *a)
 {
     const ldm_network *s = a->network;
@@ -261,8 +261,9 @@ static ldm_status read_scale(ldm_audit *a, ldm_error *err)
     return LDM_OK;
 }
 
-/* Weights that a run reads must be numbers of their own: a file of the right names and shapes whose
- * elements are truth values, or one element under many indices, is no trained model. */
+/* Weights that a run reads must be separate floating-point numbers. A file with the right names and
+ * shapes whose elements are truth values, or which shows one element under many indices, is no
+ * trained model. */
 static ldm_status check_weights(const ldm_audit *a, ldm_error *err)
 {
     int k, d;
@@ -294,7 +295,7 @@ static ldm_status check_weights(const ldm_audit *a, ldm_error *err)
     return LDM_OK;
 }
 
-/* The lists, each as long as it can ever get. */
+/* Allocates the lists at their largest possible length. */
 static bool allocate(ldm_audit *a)
 {
     size_t model = (size_t)a->network->tensor_count, file = ldm_ckpt_count(a->ckpt);

@@ -12,7 +12,7 @@
 #include "network/network.h"
 
 /* Settings that no tensor's shape shows, as a run with this checkpoint will use them. A buffer in
- * the checkpoint goes before the YAML, the YAML before the default. */
+ * the checkpoint takes precedence over the YAML, and the YAML over the default. */
 typedef struct ldm_effective {
     double scale_factor;
     bool scale_is_buffer;   /* from the file's scale_factor buffer (only with scale_by_std) */
@@ -60,7 +60,7 @@ typedef struct ldm_audit {
     size_t run_missing, run_mismatched;
     ldm_load_policy policy;
     size_t initialised; /* run_missing, where the policy permits it; else 0 */
-    bool fits;          /* both are 0, or what the policy makes of it */
+    bool fits;          /* both are 0, or the policy allows what is not */
 
     ldm_audit_given given; /* empty until the caller sets it; outlives the audit */
 

@@ -1,5 +1,5 @@
 /* Causes of a mismatch that can be recognised, each with its cure. A detector is one function in
- * the table at the end; the order of the table is the order of the report, the most telling first.
+ * the table at the end; the order of the table is the order of the report, the most specific first.
  * They compare names and what the shapes say (infer.c) with the configuration. */
 #include <stdio.h>
 #include <string.h>
@@ -322,8 +322,9 @@ static void unet_differences(probe *p)
 #undef PATH
 }
 
-/* Of the first stage, whose configuration this room does not know: the file's value is held against
- * the text of a parameter. Parameters that this first stage does not have are left out. */
+/* Compares a value that the file's shapes show with a parameter of the first stage, as text: this
+ * room does not know the first stage's own structs. Parameters that it does not have are left out.
+ */
 static void text_difference(probe *p, const char *path, const char *id, const char *found)
 {
     const ldm_param *wanted = ldm_network_param(p->a->network, path);
@@ -383,7 +384,7 @@ static stage_kind kind_of(const ldm_inferred *in)
 }
 
 /* Two kinds of first stage that ldm computes: with a codebook, or with a posterior. A file without
- * quant_conv and codebook may be cut short: that is no other kind. */
+ * quant_conv and codebook may be incomplete; it is not taken for another kind. */
 static bool other_kind(probe *p)
 {
     const ldm_first_stage *f = &p->a->network->first_stage;
@@ -483,7 +484,7 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
     probe p = {a, f, &f->inferred};
     size_t i;
 
-    /* Extra keys alone are no fault, and neither are differences that no name or shape shows. */
+    /* Neither extra keys alone nor differences that no name or shape shows are a fault. */
     if (a->fits && a->mismatched_count == 0 && a->unexpected_count == 0)
         return;
     for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++)

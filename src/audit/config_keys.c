@@ -18,7 +18,7 @@ const char *ldm_audit_key_status_text(ldm_key_status s)
     return "training only";
 }
 
-/* By file, then by line; equal places keep their order. */
+/* Sorts by file, then by line; entries of one line keep their order. */
 static bool before(const ldm_config_key *a, const ldm_config_key *b)
 {
     int order = strcmp(a->origin.source, b->origin.source);

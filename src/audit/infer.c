@@ -1,6 +1,6 @@
 /* What a checkpoint's names and shapes say about the configuration it was trained with. Reads no
- * weights. Everything is optional: what cannot be seen stays 0, and the callers compare only what
- * was seen. */
+ * weights. Everything is optional: a value that the names and shapes do not show stays 0, and
+ * callers compare only the others. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,7 +136,8 @@ static void infer_unet(const scope *s, ldm_inferred *in)
     for (level = 0; level <= ups; level++) {
         base = level * (in->num_res_blocks + 1) + 1;
         res = look(s, "input_blocks.%d.0.out_layers.3.weight", base);
-        if (!res || dim(res, 0) % in->model_channels) { /* numbering that CompVis does not make */
+        if (!res ||
+            dim(res, 0) % in->model_channels) { /* CompVis does not number blocks like this */
             in->channel_mult.count = 0;
             in->num_res_blocks = 0;
             return;

@@ -1,4 +1,4 @@
-/* Shared inside the room: what a report is made of, gathered once and printed as text or JSON. */
+/* Private to this room: the contents of a report, gathered once and printed as text or JSON. */
 #ifndef LDM_AUDIT_INTERNAL_H
 #define LDM_AUDIT_INTERNAL_H
 
@@ -66,13 +66,13 @@ struct ldm_audit_private {
 bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *have);
 /* May a run read this tensor of the network? */
 bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t);
-/* Why a run can do without a tensor that is missing, one static line; NULL where it cannot. */
+/* Why a run does not need a missing tensor, one static line; NULL if it needs it. */
 const char *ldm_audit_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t);
 
 /* ---- what the file's shapes say about its configuration (infer.c) ------------------------------
  */
 
-/* 0 or an empty list: not to be seen. */
+/* 0 or an empty list: the file does not show it. */
 typedef struct ldm_inferred {
     const char *unet_prefix; /* "model.diffusion_model.", in the arena; NULL: no CompVis UNet */
     bool unet_from_ema;      /* only shadows are there */

@@ -1,5 +1,5 @@
-/* What a key's name says: which component it belongs to, weight or bias, and whether it is one of
- * those that CompVis files carry without any effect on sampling. */
+/* What follows from a key's name: which component it belongs to, weight or bias, and whether it is
+ * one of those that CompVis files carry without any effect on sampling. */
 #include <string.h>
 
 #include "audit/internal.h"
@@ -71,7 +71,7 @@ const char *ldm_audit_group_label(int group)
     }
 }
 
-/* The shadows' names have lost their dots, so the end of the name decides, not its last part. */
+/* The names of shadows have no dots, so the end of the name decides and not its last part. */
 ldm_key_kind ldm_audit_key_kind_of(const char *name)
 {
     if (ldm_audit_ends_with(name, "weight"))

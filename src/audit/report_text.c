@@ -1,4 +1,5 @@
-/* `ldm check` for a terminal: 100 columns, the verdict last, where the eye ends. */
+/* `ldm check` for a terminal: 100 columns, the verdict last, where it is seen first on a terminal.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,7 +207,7 @@ static size_t put_group(page *p, item_at at, size_t n, int group, const char *re
     return shown;
 }
 
-/* What a list's groups are told apart by. Reasons are static strings, so pointers compare. */
+/* The key of a group. Reasons are static strings, so comparing pointers suffices. */
 typedef struct group_key {
     int group;
     const char *reason;

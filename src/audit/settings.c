@@ -1,5 +1,6 @@
-/* Settings that no tensor's shape shows: what a run will use, where each value comes from, and what
- * deserves a word. Values go: buffer in the checkpoint, then the configuration, then the default.
+/* Settings that no tensor's shape shows: what a run will use, where each value comes from, and
+ * remarks. A buffer in the checkpoint takes precedence over the configuration, and that over the
+ * default.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static void add_setting(const ldm_audit *a, ldm_findings *f, const char *path, c
     double v;
 
     if (!s || (s->effect == LDM_EFFECT_NONE && !s->origin.source && strcmp(name, "num_heads")))
-        return; /* a default without effect is not worth a line; but all ask for num_heads */
+        return; /* leave out a default without effect; but num_heads is always shown */
     v = strtod(s->value, &end);
     if (strcmp(s->value, "null") == 0)
         add_typed(f, name, LDM_TYPE_NULL, 0, s->value, place_of(a, f, path), NULL);

@@ -1,5 +1,5 @@
-/* `ldm check --values`: reads every tensor once and counts what is not a finite number, then holds
- * the file's storages against their checksums. */
+/* `ldm check --values`: reads every tensor once and counts the values that are not finite, then
+ * compares the file's storages with their checksums. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -54,8 +54,8 @@ static double deviation(const float *v, uint64_t n)
     return n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
 }
 
-/* Where the first of them stands in the file; the beginning of what holds it where it is packed or
- * the view is strided. */
+/* The position of the first of them in the file. For a packed entry or a strided view it is the
+ * beginning of the storage. */
 static uint64_t place(const ldm_bad_values *b)
 {
     const ldm_tensor_info *t = b->tensor;
@@ -65,7 +65,8 @@ static uint64_t place(const ldm_bad_values *b)
     return t->storage_offset + (packed ? 0 : elem * ldm_dtype_size(t->dtype));
 }
 
-/* What the model does not know may hold what it likes: an attention mask of -inf, for one. */
+/* Tensors that the model does not have may hold any value, for example an attention mask of -inf.
+ */
 ldm_status ldm_audit_values_verdict(const ldm_audit *a, const ldm_findings *f, ldm_error *err)
 {
     const ldm_bad_values *first = NULL, *b;
@@ -91,7 +92,8 @@ ldm_status ldm_audit_values_verdict(const ldm_audit *a, const ldm_findings *f, l
 }
 
 /* Views may overlap, and their strides may be 0: a small file can describe any number of values.
- * What is read in all, and at once, is held against the file's size; no honest file comes near. */
+ * So the number of values read in all, and at once, is limited by the file's size. Genuine files
+ * stay far below. */
 static ldm_status debit(const ldm_ckpt *ck, const ldm_tensor_info *t, uint64_t *left,
                         ldm_error *err)
 {

@@ -1,12 +1,13 @@
-/* What a report comes to: everything gathered once (inferred configuration, settings, counts,
- * causes, notes), the verdict in a sentence with the next step, and the one line of a refusal. */
+/* Gathers a report and judges it: everything is gathered once (inferred configuration, settings,
+ * counts, causes, notes), the verdict in a sentence with the next step, and the one line of a
+ * refusal. */
 #include <stdio.h>
 #include <string.h>
 
 #include "audit/internal.h"
 
-/* Another file or YAML where a cause demands it; else all the --set options together, as long as
- * they are few enough to be slips and not another model. */
+/* Recommends another file or YAML if a cause demands it; otherwise all --set options together, if
+ * they are so few that they are probably mistakes and not another model. */
 static const char *cure(ldm_findings *f)
 {
     enum { FEW = 4 };
@@ -218,7 +219,7 @@ static void first_fault(const ldm_audit *a, ldm_str *out)
     }
 }
 
-/* Names and causes are enough for a line: no settings, no counts. */
+/* One line needs only names and causes, no settings and no counts. */
 ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
 {
     size_t others = a->run_missing + a->run_mismatched;

@@ -63,8 +63,8 @@ static bool attends(const ldm_autoencoder_config *v, int resolution)
     return false;
 }
 
-/* One level of either half: `count` ResnetBlocks, each with its attention. In state_dict() all
- * blocks stand before all attentions, which is why a declaring walk goes over the level twice. */
+/* One level of the encoder or decoder: `count` ResnetBlocks, each with its attention. state_dict()
+ * lists all blocks of a level before its attentions, so declaring walks over the level twice. */
 static int level_blocks(ldm_builder *b, const ldm_autoencoder_config *v, const char *level, int x,
                         int cin, int cout, int count, int resolution)
 {
@@ -136,7 +136,8 @@ static int decoder_level(ldm_builder *b, const ldm_autoencoder_config *v, int le
     char path[PATH_MAX_LEN], buf[JOIN_MAX_LEN];
     int levels = v->ch_mult.count, c = level_channels(v, level);
     int cin = level_channels(v, level < levels - 1 ? level + 1 : level);
-    /* Counted up from the coarsest level, as in the original: no multiple, not the encoder's. */
+    /* Counts up from the coarsest level, as in the original; the decoder's sizes need not be the
+     * encoder's. */
     int resolution = (v->resolution >> (levels - 1)) << (levels - 1 - level);
 
     snprintf(path, sizeof path, "decoder.up.%d", level);

@@ -14,7 +14,7 @@ typedef struct ldm_autoencoder_config {
 /* Reads and validates m->params: ddconfig. */
 ldm_status ldm_autoencoder_read(ldm_param_reader *r, const ldm_module *m,
                                 ldm_autoencoder_config *v);
-/* Sets what the shape of encoder and decoder decides: picture channels, factor, resolution. */
+/* Sets the fields that follow from encoder and decoder: picture channels, factor, resolution. */
 void ldm_autoencoder_describe(const ldm_autoencoder_config *v, ldm_first_stage *f);
 
 /* Picture [in_channels,h,w] -> [z_channels or, with double_z, 2 * z_channels, h / f, w / f]. Each

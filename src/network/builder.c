@@ -211,7 +211,8 @@ static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int 
 
     b->last_weight = w;
     b->last_bias = bias;
-    /* Stride 2 halves even sizes in both paddings; graphs are made of even sizes there. */
+    /* Stride 2 halves even sizes with either padding, and graphs are only made for sizes that are
+     * even here. */
     n = add_node(b, ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout, h / stride, wd / stride);
     if (!n)
         return 0;

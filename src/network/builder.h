@@ -1,10 +1,10 @@
-/* Building the description: functions that stand for CompVis' modules. Each registers its tensors,
- * in the order of state_dict(), and appends its nodes.
+/* Building the description: one function for each of CompVis' modules. It registers its tensors, in
+ * the order of state_dict(), and appends its nodes.
  *
  * Two uses of the same functions: `declare` (b->graph NULL) walks a network to list its tensors;
- * `emit` (b->graph set) walks it to write a graph, and then every tensor must be known already. So
- * there is no second list. Errors stick: after the first one every call does nothing, and the
- * caller looks at b->st once, at the end. Values are numbers; in `declare` they are all 0. */
+ * `emit` (b->graph set) walks it to write a graph, and then every tensor must have been declared.
+ * So there is only one list. The first error is kept: after it every call does nothing, and the
+ * caller checks b->st once, at the end. Values are numbers; in `declare` they are all 0. */
 #ifndef LDM_NETWORK_BUILDER_H
 #define LDM_NETWORK_BUILDER_H
 

@@ -1,5 +1,5 @@
-/* The conditioners that are words, not modules: none at all, and the first stage itself
- * (LatentDiffusion.instantiate_cond_stage, ldm/models/diffusion/ddpm.py). */
+/* The two conditioners that a configuration names by a word in place of a module: none, and the
+ * first stage itself (LatentDiffusion.instantiate_cond_stage, ldm/models/diffusion/ddpm.py). */
 #include "network/registry.h"
 
 /* ---- __is_unconditional__ -------------------------------------------------------------------- */

@@ -71,7 +71,7 @@ static const ldm_param_row rows[] = {
 };
 #undef K
 
-/* The constructor asserts ddconfig["double_z"]: a default does not count. */
+/* The constructor asserts ddconfig["double_z"], so the key must be written. */
 static ldm_status validate(const kl_config *v, const ldm_value *at, ldm_error *err)
 {
     const ldm_value *twice = ldm_value_find(at, "ddconfig.double_z");

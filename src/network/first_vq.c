@@ -55,7 +55,7 @@ static int build(ldm_builder *b, const void *config, ldm_graph_part part, int h,
     return quantize(b, v, ldm_b_input_x(b, v->embed_dim, h, w), part == LDM_GRAPH_INDICES);
 }
 
-/* LitEma of the first stage itself: one shadow a parameter, names without dots. */
+/* LitEma of the first stage itself: one shadow for each parameter, whose name has no dots. */
 static void declare_own_ema(ldm_builder *b, int first)
 {
     char name[256];
@@ -65,7 +65,8 @@ static void declare_own_ema(ldm_builder *b, int first)
     ldm_b_tensor(b, "model_ema.decay", LDM_INIT_ZEROS, 0, 0, NULL);
     ldm_b_tensor(b, "model_ema.num_updates", LDM_INIT_ZEROS, 0, 0, NULL);
     for (i = first; i < end && !b->st; i++) {
-        ldm_tensor_decl t = b->network->tensors[i]; /* a copy: the list moves */
+        ldm_tensor_decl t =
+            b->network->tensors[i]; /* a copy, because adding a tensor may move the list */
         char *p = name + snprintf(name, sizeof name, "model_ema.");
         const char *s;
 
@@ -154,7 +155,8 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     ldm_autoencoder_describe(&v->dd, f);
     f->latent_channels = f->encoded_channels = v->embed_dim;
     f->codebook = true;
-    /* The original builds such an encoder and fails when it is used; sampling needs none. */
+    /* The original builds such an encoder and fails when it is used. Sampling does not need it, so
+     * this is no error. */
     if (v->dd.double_z)
         f->no_encode = "ddconfig.double_z is true (its default): the encoder gives twice the "
                        "z_channels that quant_conv takes, so this first stage cannot encode";

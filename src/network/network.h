@@ -1,5 +1,5 @@
-/* The one description of a network, read by everybody: audit compares it with a checkpoint, exec
- * runs it, estimate counts it. From a merged configuration it gives
+/* The one description of a network for all rooms: audit compares it with a checkpoint, exec runs
+ * it, the estimate of time counts it. From a merged configuration it gives
  *   - the settings: every constructor parameter with its value and where that came from;
  *   - the tensors: the names and shapes of CompVis' own state_dict(), in its order;
  *   - graphs: flat lists of nodes (what to compute) for one part of the network at one size. */
@@ -49,7 +49,8 @@ typedef struct ldm_diffusion_config {
 
 struct ldm_network_part; /* part.h; of this room alone */
 
-/* What turns pictures into latents and back. A latent here is without the scale factor. */
+/* The network that turns pictures into latents and back. A latent here is one before multiplication
+ * by the scale factor. */
 typedef struct ldm_first_stage {
     const char *target;   /* of the configuration: "ldm.models.autoencoder.AutoencoderKL" */
     int in_channels;      /* of the picture that ENCODE takes */
@@ -74,8 +75,8 @@ typedef enum ldm_cond_takes {
     LDM_COND_TAKES_PICTURE /* a picture of the first stage's size */
 } ldm_cond_takes;
 
-/* A network that turns what the user gives into what the UNet reads beside the noisy latent. What
- * it does not give is 0. */
+/* A network that turns the user's input into what the UNet reads in addition to the noisy latent.
+ * Fields of outputs that it does not have are 0. */
 typedef struct ldm_conditioner {
     const char *target;
     ldm_cond_takes takes;
@@ -107,8 +108,8 @@ typedef struct ldm_param {
     const char *reason; /* why it has no effect here, else NULL */
 } ldm_param;
 
-/* A key of the YAML below `model: params:` that no constructor takes (the original raises
- * TypeError), or one elsewhere that --set gives and nothing reads. */
+/* A key below `model: params:` that no constructor takes (the original raises TypeError), or a key
+ * elsewhere that --set sets and nothing reads. */
 typedef struct ldm_unknown_key {
     const char *path;
     ldm_origin origin;
@@ -175,12 +176,12 @@ typedef enum ldm_op {
 } ldm_op;
 const char *ldm_op_name(ldm_op op);
 
-/* What a value follows from: the bits of the inputs that lead to it. A value without a bit is a
- * constant of the network. */
+/* The inputs that a value depends on, as bits. A value without a bit is a constant of the network.
+ */
 enum {
-    LDM_DEPENDS_X = 1,    /* the latent or the picture: another one at each evaluation */
+    LDM_DEPENDS_X = 1,    /* the latent or the picture: different in each evaluation */
     LDM_DEPENDS_TIME = 2, /* the timestep: the same for all samples of an evaluation in sampling */
-    LDM_DEPENDS_COND = 4  /* what the picture is conditioned on: the same for a whole run */
+    LDM_DEPENDS_COND = 4  /* the conditioning: the same for a whole run */
 };
 
 typedef struct ldm_graph_value {
@@ -235,7 +236,7 @@ typedef enum ldm_graph_part {
     LDM_GRAPH_QUANTIZE,    /* latent without scale factor -> its codebook entries */
     LDM_GRAPH_INDICES,     /* the same -> their numbers, as floats */
     LDM_GRAPH_UNET_SHALLOW /* x, t, a feature [c,h,w] -> eps, by the outermost blocks alone: the
-                              feature stands for what the whole UNet's deeper output blocks hand to
+                              feature replaces what the whole UNet's deeper output blocks pass to
                               the last LDM_SHALLOW_BLOCKS ones. From "DeepCache: Accelerating
                               Diffusion Models for Free" (Ma, Fang, Wang 2023, arXiv 2312.00858),
                               section 3.2. Its nodes and tensors are among UNET's. */

@@ -198,7 +198,7 @@ static void value_text(const ldm_param_row *p, const char *base, ldm_str *out)
     }
 }
 
-/* What stands in the YAML, for the report alone. */
+/* The text in the YAML, for the report only. */
 static void skipped_text(const ldm_value *v, ldm_str *out)
 {
     const char *s;
@@ -371,7 +371,7 @@ ldm_status ldm_params_unsupported(const ldm_value *at, ldm_error *err, const cha
 /* ---- keys outside the model --------------------------------------------------------------------
  */
 
-/* The first value on every way down from v that --set put there, as an unknown key. */
+/* Reports as unknown, on each path below v, the first value that --set put there. */
 static ldm_status add_overrides(ldm_param_reader *r, const char *prefix, const ldm_value *v,
                                 const ldm_param_row *names, size_t count)
 {
@@ -392,7 +392,8 @@ static ldm_status add_overrides(ldm_param_reader *r, const char *prefix, const l
     return st;
 }
 
-/* A file may hold sections for others (data, lightning); who writes --set wants an effect here. */
+/* A file may hold sections for other programs (data, lightning), but a --set is meant to have an
+ * effect here. */
 ldm_status ldm_params_find_strays(ldm_param_reader *r, const ldm_value *root,
                                   const ldm_value *model)
 {

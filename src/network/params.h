@@ -51,8 +51,8 @@ typedef struct ldm_param_table {
         rows, sizeof(rows) / sizeof(rows)[0], NULL                                                 \
     }
 
-/* Fills `base`, which holds the defaults, from map. map may be NULL where no row is required: then
- * the defaults stand. at: what a message about a missing map points to; path: of the map. */
+/* Fills `base`, which holds the defaults, from map. map may be NULL where no row is required; then
+ * the defaults stay. at: what a message about a missing map points to; path: of the map. */
 ldm_status ldm_params_read(ldm_param_reader *r, const ldm_value *at, const ldm_value *map,
                            const char *path, const ldm_param_table *table, void *base);
 

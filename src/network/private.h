@@ -1,4 +1,4 @@
-/* Shared inside the room: storage behind ldm_network. */
+/* Private to this room: the storage of an ldm_network. */
 #ifndef LDM_NETWORK_PRIVATE_H
 #define LDM_NETWORK_PRIVATE_H
 
@@ -15,7 +15,8 @@ struct ldm_network_private {
 /* Adds a tensor; fails on memory only. Returns its number or -1. */
 int ldm_network_add(ldm_network *s, const ldm_tensor_decl *t);
 
-/* One more conditioner, zeroed; NULL: no memory. It holds until the next one is added. */
+/* Adds a zeroed conditioner; NULL when out of memory. The pointer is valid until the next one is
+ * added. */
 ldm_conditioner *ldm_network_add_conditioner(ldm_network *s);
 
 #endif

@@ -75,7 +75,7 @@ static int res_block(walk *k, const char *path, int x, int cin, int cout, resamp
     return ldm_b_add(b, x, h, cout);
 }
 
-/* Heads of an AttentionBlock as the constructor arrives at them. With `legacy` the block is given
+/* Heads of an AttentionBlock, by the constructor's rules. With `legacy` the block is given
  * num_head_channels as it stands; without, dim_head = ch // num_heads, and so num_heads_upsample
  * counts only in the legacy case. 0 where the original's assertion fails. */
 static int head_count(const ldm_unet_config *u, int ch, bool output_block)
@@ -163,8 +163,8 @@ static bool left_out(const walk *k, int outer)
     return k->shallow && outer >= LDM_SHALLOW_BLOCKS;
 }
 
-/* Channels and downsampling of what enters the middle block go to *ch and *ds also where the blocks
- * that lead to it are left out. */
+/* *ch and *ds are the channels and the downsampling of the middle block's input, even if the blocks
+ * before it are left out. */
 static int input_blocks(walk *k, int x, skip_stack *skips, int *ch, int *ds)
 {
     const ldm_unet_config *u = k->u;
