@@ -4,7 +4,7 @@
 # the clone knows them. Without git, or outside a clone, it is skipped (exit code 77), and says so.
 set -eu
 cd "$(dirname "$0")/.."
-SINCE=3316bdfca41e86d457c95fa49489f6fbfae1b5f0
+SINCE=14246cef638e71e4824ea60263a2cd8d6f0cdcff
 
 if ! command -v git >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1; then
     echo "skipped: the subjects of commits (no git, or no clone)"
