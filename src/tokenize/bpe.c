@@ -204,12 +204,19 @@ static size_t match_contraction(const ldm_utext *t, size_t at)
     return len;
 }
 
-static bool is_other(uint32_t c)
+/* What belongs to no word: white space, and U+0345. That mark is no letter, but the small form of one;
+ * a pattern that ignores case then takes it neither for a letter nor for anything else. */
+static bool is_between(uint32_t c)
 {
-    return !ldm_is_white(c) && !ldm_is_letter(c) && !ldm_is_number(c);
+    return c == 0x345 || ldm_is_white(c);
 }
 
-/* The length of the word at `at`, which is no white space: letters, one number, or other
+static bool is_other(uint32_t c)
+{
+    return !is_between(c) && !ldm_is_letter(c) && !ldm_is_number(c);
+}
+
+/* The length of the word at `at`, which is_between is not true of: letters, one number, or other
  * characters. */
 static size_t match_run(const ldm_utext *t, size_t at)
 {
@@ -253,7 +260,7 @@ static bool encode_words(work *w, const ldm_utext *t, ldm_token_sink *out)
     int32_t id = -1;
 
     while (at < t->len) {
-        if (ldm_is_white(t->at[at])) {
+        if (is_between(t->at[at])) {
             at++;
             continue;
         }
