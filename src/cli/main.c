@@ -11,7 +11,7 @@
 
 static const ldm_command *const commands[] = {
     &ldm_cmd_generate, &ldm_cmd_check,   &ldm_cmd_inspect, &ldm_cmd_eval,
-    &ldm_cmd_metrics,  &ldm_cmd_compare, &ldm_cmd_bench,
+    &ldm_cmd_metrics,  &ldm_cmd_compare, &ldm_cmd_bench,   &ldm_cmd_tokenize,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -76,7 +76,7 @@ static int run(const ldm_cli *cli, int argc, char **argv)
 
     if (argc < 2)
         return ldm_cli_usage(NULL, "a command is missing: generate, check, inspect, eval, metrics, "
-                                   "compare or bench");
+                                   "compare, bench or tokenize");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         print_overview();
         return LDM_EXIT_OK;

@@ -17,6 +17,7 @@
 #include "exec/exec.h"
 #include "job/profile.h"
 #include "network/network.h"
+#include "tokenize/tokenize.h"
 
 enum { LDM_PART_COUNT = LDM_GRAPH_UNET_SHALLOW + 1 };
 
@@ -80,6 +81,11 @@ typedef struct ldm_sources {
 /* shipped.c: the folder that holds all of `names` (relative, ended by NULL), of those where files
  * of ldm's own may lie. */
 bool ldm_shipped_find(const char *const *names, char *dir, size_t size);
+
+/* vocabulary.c: the vocabulary of a text encoder, beside the checkpoint (`ckpt`, a file or a folder;
+ * NULL: none), else where `make vocab` puts it. *path: ldm_free it. LDM_ERR_IO where there is none;
+ * the message names the command. */
+ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err);
 
 /* layers.c. On failure nothing is left open. The layers alone, laid over each other; *ckpt_path is
  * in the arena, or the options'. */

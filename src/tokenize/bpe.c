@@ -204,8 +204,8 @@ static size_t match_contraction(const ldm_utext *t, size_t at)
     return len;
 }
 
-/* What belongs to no word: white space, and U+0345. That mark is no letter, but the small form of one;
- * a pattern that ignores case then takes it neither for a letter nor for anything else. */
+/* What belongs to no word: white space, and U+0345. That mark is no letter, but the small form of
+ * one; a pattern that ignores case then takes it neither for a letter nor for anything else. */
 static bool is_between(uint32_t c)
 {
     return c == 0x345 || ldm_is_white(c);

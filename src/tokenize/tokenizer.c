@@ -19,12 +19,6 @@ struct ldm_tokenizer {
     int32_t start, end, pad;
 };
 
-struct ldm_tokens {
-    const ldm_vocab *vocab; /* the tokenizer's */
-    int32_t ids[LDM_TOKENS_LENGTH];
-    size_t used, needed;
-};
-
 typedef struct kind_row {
     const char *name, *file;
 } kind_row;
@@ -216,6 +210,11 @@ void ldm_tokenizer_free(ldm_tokenizer *t)
     ldm_free(t);
 }
 
+ldm_token_kind ldm_tokenizer_kind(const ldm_tokenizer *t)
+{
+    return t->kind;
+}
+
 const char *ldm_tokenizer_path(const ldm_tokenizer *t)
 {
     return t->path;
@@ -224,6 +223,15 @@ const char *ldm_tokenizer_path(const ldm_tokenizer *t)
 size_t ldm_tokenizer_size(const ldm_tokenizer *t)
 {
     return t->vocab->size;
+}
+
+const char *ldm_tokenizer_piece(const ldm_tokenizer *t, int32_t id)
+{
+    const char *piece = NULL;
+
+    if (id >= 0 && (size_t)id < t->vocab->size)
+        piece = t->vocab->pieces[id];
+    return piece ? piece : "";
 }
 
 /* ---- a text ---------------------------------------------------------------------------------- */
@@ -247,7 +255,6 @@ static void frame(const ldm_tokenizer *t, const ldm_token_sink *sink, ldm_tokens
 {
     size_t kept = sink->count < LDM_TOKENS_LENGTH - 2 ? sink->count : LDM_TOKENS_LENGTH - 2, i;
 
-    tokens->vocab = t->vocab;
     tokens->used = kept + 2;
     tokens->needed = sink->count + 2;
     tokens->ids[0] = t->start;
@@ -258,57 +265,18 @@ static void frame(const ldm_tokenizer *t, const ldm_token_sink *sink, ldm_tokens
 }
 
 ldm_status ldm_tokenize(const ldm_tokenizer *t, const char *text, size_t bytes,
-                        ldm_text_cleaning cleaning, ldm_tokens **out, ldm_error *err)
+                        ldm_text_cleaning cleaning, ldm_tokens *out, ldm_error *err)
 {
     ldm_token_sink sink = {.count = 0};
     ldm_utext points = {0};
-    ldm_status st;
+    ldm_status st = decode(text, bytes, &points, err);
 
-    *out = NULL;
-    st = decode(text, bytes, &points, err);
+    memset(out, 0, sizeof *out);
     if (!st)
         st = t->kind == LDM_TOKEN_BERT ? ldm_wordpiece_encode(&t->wordpiece, &points, &sink, err)
                                        : ldm_bpe_encode(&t->bpe, &points, cleaning, &sink, err);
     ldm_utext_free(&points);
-    if (st)
-        return st;
-    *out = ldm_calloc(1, sizeof **out);
-    if (!*out)
-        return ldm_error_nomem(err, sizeof **out, "tokens");
-    frame(t, &sink, *out);
-    return LDM_OK;
-}
-
-void ldm_tokens_free(ldm_tokens *tokens)
-{
-    ldm_free(tokens);
-}
-
-const int32_t *ldm_tokens_ids(const ldm_tokens *tokens)
-{
-    return tokens->ids;
-}
-
-size_t ldm_tokens_length(const ldm_tokens *tokens)
-{
-    (void)tokens;
-    return LDM_TOKENS_LENGTH;
-}
-
-size_t ldm_tokens_used(const ldm_tokens *tokens)
-{
-    return tokens->used;
-}
-
-size_t ldm_tokens_needed(const ldm_tokens *tokens)
-{
-    return tokens->needed;
-}
-
-const char *ldm_tokens_piece(const ldm_tokens *tokens, size_t i)
-{
-    int32_t id = tokens->ids[i];
-    const char *piece = (size_t)id < tokens->vocab->size ? tokens->vocab->pieces[id] : NULL;
-
-    return piece ? piece : "";
+    if (!st)
+        frame(t, &sink, out);
+    return st;
 }

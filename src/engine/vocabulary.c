@@ -1,0 +1,184 @@
+/* The vocabularies of text encoders: where they lie, and the public interface to the tokenizers. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <ldm/tokenize.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "engine/engine.h"
+#include "tokenize/tokenize.h"
+
+struct ldm_text_vocab {
+    ldm_tokenizer *tokenizer;
+};
+
+struct ldm_text_ids {
+    const ldm_text_vocab *vocab;
+    ldm_tokens tokens;
+};
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+/* Looks in the folder of the checkpoint. *path is NULL where it has no vocabulary. */
+static ldm_status find_beside(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err)
+{
+    const char *slash = strrchr(ckpt, '/');
+    char *dir;
+    ldm_status st;
+
+    if (ldm_is_dir(ckpt))
+        return ldm_vocab_in_dir(kind, ckpt, path, err);
+    dir = slash ? ldm_strndup(ckpt, slash == ckpt ? 1 : (size_t)(slash - ckpt)) : ldm_strdup(".");
+    if (!dir)
+        return ldm_error_nomem(err, strlen(ckpt), "a path");
+    st = ldm_vocab_in_dir(kind, dir, path, err);
+    ldm_free(dir);
+    return st;
+}
+
+/* Looks where `make vocab` puts it: build/vocab in a source tree, share/ldmc/vocab where ldm was
+ * installed. */
+static ldm_status find_installed(ldm_token_kind kind, char **path, ldm_error *err)
+{
+    static const char *const folders[] = {"vocab", "build/vocab"};
+    char name[128], dir[PATH_MAX];
+    const char *names[] = {name, NULL};
+    ldm_str text = {0};
+
+    *path = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s/%s", folders[i], ldm_token_kind_file(kind));
+        if (!ldm_shipped_find(names, dir, sizeof dir))
+            continue;
+        ldm_str_printf(&text, "%s/%s", dir, name);
+        *path = text.data;
+        if (!text.failed)
+            return LDM_OK;
+        ldm_str_free(&text);
+        *path = NULL;
+        return ldm_error_nomem(err, strlen(dir), "a path");
+    }
+    return LDM_OK;
+}
+
+ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+
+    *path = NULL;
+    if (ckpt)
+        st = find_beside(kind, ckpt, path, err);
+    if (!st && !*path)
+        st = find_installed(kind, path, err);
+    if (!st && !*path)
+        st = ldm_error_set(err, LDM_ERR_IO,
+                           "no vocabulary for %s text (%s): it belongs to others and does not come "
+                           "with ldm; `make vocab` gets it, or name a copy (--vocab FILE)",
+                           ldm_token_kind_name(kind), ldm_token_kind_file(kind));
+    return st;
+}
+
+/* ---- the public interface ----------------------------------------------------------------------
+ */
+
+ldm_status ldm_text_vocab_open(const char *kind, const char *path, const char *ckpt,
+                               ldm_text_vocab **out, ldm_error *err)
+{
+    ldm_text_vocab *v = NULL;
+    ldm_token_kind which;
+    char *found = NULL;
+    ldm_status st;
+
+    *out = NULL;
+    st = ldm_token_kind_parse(kind, &which, err);
+    if (!st && !path)
+        st = ldm_vocab_find(which, ckpt, &found, err);
+    if (st)
+        return st;
+    v = ldm_calloc(1, sizeof *v);
+    st = v ? ldm_tokenizer_open(which, path ? path : found, &v->tokenizer, err)
+           : ldm_error_nomem(err, sizeof *v, "a vocabulary");
+    ldm_free(found);
+    if (st) {
+        ldm_free(v);
+        return st;
+    }
+    *out = v;
+    return LDM_OK;
+}
+
+void ldm_text_vocab_free(ldm_text_vocab *v)
+{
+    if (!v)
+        return;
+    ldm_tokenizer_free(v->tokenizer);
+    ldm_free(v);
+}
+
+const char *ldm_text_vocab_kind(const ldm_text_vocab *v)
+{
+    return ldm_token_kind_name(ldm_tokenizer_kind(v->tokenizer));
+}
+
+const char *ldm_text_vocab_path(const ldm_text_vocab *v)
+{
+    return ldm_tokenizer_path(v->tokenizer);
+}
+
+size_t ldm_text_vocab_size(const ldm_text_vocab *v)
+{
+    return ldm_tokenizer_size(v->tokenizer);
+}
+
+ldm_status ldm_text_encode(const ldm_text_vocab *v, const char *text, size_t bytes, bool ftfy,
+                           ldm_text_ids **out, ldm_error *err)
+{
+    ldm_text_ids *ids = ldm_calloc(1, sizeof *ids);
+    ldm_status st;
+
+    *out = NULL;
+    if (!ids)
+        return ldm_error_nomem(err, sizeof *ids, "token ids");
+    ids->vocab = v;
+    st = ldm_tokenize(v->tokenizer, text, bytes, ftfy ? LDM_TEXT_FTFY : LDM_TEXT_NO_FTFY,
+                      &ids->tokens, err);
+    if (st)
+        ldm_free(ids);
+    else
+        *out = ids;
+    return st;
+}
+
+void ldm_text_ids_free(ldm_text_ids *ids)
+{
+    ldm_free(ids);
+}
+
+const int32_t *ldm_text_ids_data(const ldm_text_ids *ids)
+{
+    return ids->tokens.ids;
+}
+
+size_t ldm_text_ids_length(const ldm_text_ids *ids)
+{
+    (void)ids; /* the same for all so far */
+    return LDM_TOKENS_LENGTH;
+}
+
+size_t ldm_text_ids_used(const ldm_text_ids *ids)
+{
+    return ids->tokens.used;
+}
+
+size_t ldm_text_ids_needed(const ldm_text_ids *ids)
+{
+    return ids->tokens.needed;
+}
+
+const char *ldm_text_ids_piece(const ldm_text_ids *ids, size_t i)
+{
+    return i < LDM_TOKENS_LENGTH ? ldm_tokenizer_piece(ids->vocab->tokenizer, ids->tokens.ids[i])
+                                 : "";
+}
