@@ -7,7 +7,7 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all help deps demo study test train install clean format tidy errors check-layers onednn
+.PHONY: all help deps demo study test train vocab install clean format tidy errors check-layers onednn
 
 all:
 	$(call CONFIGURED,release)
@@ -44,6 +44,11 @@ test: deps
 
 train:
 	@train/run.sh
+
+# The vocabularies of the text encoders, which are not ours to hand on, into build/vocab, where ldm
+# looks for them; `make install` takes them along.
+vocab:
+	@tools/get_vocab.sh
 
 # The prefix goes into ldmc.pc and into where the library looks for the shipped model.
 install:

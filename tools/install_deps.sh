@@ -2,11 +2,12 @@
 # Installs the Debian packages that building and testing ldm needs, and only those that are missing.
 # Root, or sudo; with nothing missing neither is used. `tools/install_deps.sh --list` prints the names.
 # With --ci: what .ci/run and `make tidy` need beside them (--ci --list prints these).
+# `--also NAME ...` installs these besides.
 set -eu
 
 packages='cmake ninja-build pkg-config
     libfyaml-dev libjansson-dev libspng-dev libturbojpeg0-dev libdeflate-dev nettle-dev
-    libexpat1-dev libcmocka-dev opencv-data'
+    libexpat1-dev libutf8proc-dev libcmocka-dev opencv-data'
 
 if [ "${1:-}" = --ci ]; then
     packages='clang clang-format clang-tidy'
@@ -15,6 +16,10 @@ fi
 if [ "${1:-}" = --list ]; then
     echo $packages
     exit 0
+fi
+if [ "${1:-}" = --also ]; then
+    shift
+    packages="$packages $*"
 fi
 if ! command -v dpkg-query >/dev/null; then
     echo "install_deps: this is no Debian; please install by your system's means:" $packages >&2

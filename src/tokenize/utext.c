@@ -108,6 +108,19 @@ size_t ldm_utext_decode(ldm_utext *t, const unsigned char *text, size_t bytes, b
     return at;
 }
 
+size_t ldm_utf8_good(const unsigned char *text, size_t bytes)
+{
+    size_t at = 0, len;
+    uint32_t c;
+
+    for (; at < bytes; at += len) {
+        len = decode_one(text + at, bytes - at, &c);
+        if (len == 0)
+            break;
+    }
+    return at;
+}
+
 size_t ldm_utf8_put(unsigned char out[4], uint32_t c)
 {
     return (size_t)utf8proc_encode_char((utf8proc_int32_t)c, out);

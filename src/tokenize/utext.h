@@ -27,6 +27,9 @@ void ldm_utext_append(ldm_utext *t, const uint32_t *at, size_t len);
  * read: less than `bytes` is where the text stops being UTF-8. */
 size_t ldm_utext_decode(ldm_utext *t, const unsigned char *text, size_t bytes, bool variants);
 
+/* The bytes of strict UTF-8 with which the text begins: `bytes` if it is nothing else. */
+size_t ldm_utf8_good(const unsigned char *text, size_t bytes);
+
 /* One code point as UTF-8; the number of bytes, 1 to 4. */
 size_t ldm_utf8_put(unsigned char out[4], uint32_t c);
 bool ldm_utext_same(const ldm_utext *a, const ldm_utext *b);

@@ -53,15 +53,12 @@ int32_t ldm_vocab_id(const ldm_vocab *v, const char *text)
 ldm_status ldm_lines_init(ldm_lines *l, const char *name, const char *text, size_t bytes,
                           ldm_error *err)
 {
-    ldm_utext points = {0};
-    size_t good;
+    size_t good = ldm_utf8_good((const unsigned char *)text, bytes);
 
     memset(l, 0, sizeof *l);
     l->name = name;
     l->at = text;
     l->end = text + bytes;
-    good = ldm_utext_decode(&points, (const unsigned char *)text, bytes, false);
-    ldm_utext_free(&points);
     if (good < bytes)
         return ldm_error_at(err, LDM_ERR_FORMAT, good, "%s: byte %zu: not UTF-8", name, good);
     return LDM_OK;
