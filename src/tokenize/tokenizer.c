@@ -20,13 +20,17 @@ struct ldm_tokenizer {
 };
 
 typedef struct kind_row {
-    const char *name, *file;
+    const char *name;
+    const char *file;  /* that `make vocab` installs */
+    const char *files; /* that a folder may hold, in words */
 } kind_row;
 
+#define MERGES "bpe_simple_vocab_16e6.txt.gz"
+
 static const kind_row kinds[] = {
-    [LDM_TOKEN_CLIP] = {"clip", "bpe_simple_vocab_16e6.txt.gz"},
-    [LDM_TOKEN_OPENCLIP] = {"openclip", "bpe_simple_vocab_16e6.txt.gz"},
-    [LDM_TOKEN_BERT] = {"bert", "vocab.txt"},
+    [LDM_TOKEN_CLIP] = {"clip", MERGES, MERGES " and no vocab.json"},
+    [LDM_TOKEN_OPENCLIP] = {"openclip", MERGES, MERGES " and no vocab.json"},
+    [LDM_TOKEN_BERT] = {"bert", "vocab.txt", "vocab.txt"},
 };
 
 const char *ldm_token_kind_name(ldm_token_kind kind)
@@ -193,8 +197,7 @@ ldm_status ldm_tokenizer_open(ldm_token_kind kind, const char *path, ldm_tokeniz
     if (st)
         return st;
     if (!found)
-        return ldm_error_set(err, LDM_ERR_IO, "%s: the folder has no %s%s", path, kinds[kind].file,
-                             kind == LDM_TOKEN_BERT ? "" : " and no vocab.json");
+        return ldm_error_set(err, LDM_ERR_IO, "%s: the folder has no %s", path, kinds[kind].files);
     st = open_file(kind, found, out, err);
     ldm_free(found);
     return st;

@@ -7,7 +7,7 @@ stderr_empty
 works --help
 stderr_empty
 cp "$OUT" overview
-for c in generate check inspect eval metrics bench; do
+for c in generate check inspect eval metrics bench tokenize; do
     grep -q "^  $c " overview || die "$c is not in ldm --help"
     works $c --help
     stderr_empty

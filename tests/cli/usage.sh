@@ -8,7 +8,7 @@ fails 2 "options come after the command" --ckpt x
 fails 2 "unknown command 'chek'; did you mean 'check'" help chek
 fails 2 "unexpected argument 'eval'" help check eval
 
-for c in generate check inspect eval metrics bench; do
+for c in generate check inspect eval metrics bench tokenize; do
     fails 2 "ldm $c: unknown option '--jsno'; did you mean --json\? \(see 'ldm $c --help'\)" $c --jsno
     fails 2 "ldm $c: --json takes no value" $c --json=1
     fails 2 "unknown option '-y'" $c -y
