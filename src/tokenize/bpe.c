@@ -306,13 +306,13 @@ static void clean(const ldm_bpe *b, const ldm_utext *in, ldm_text_cleaning clean
     ldm_utext_free(&c);
 }
 
-static bool encode_part(work *w, const uint32_t *at, size_t len, ldm_text_cleaning cleaning,
-                        ldm_token_sink *out)
+static bool encode_part(work *w, const ldm_utext *t, size_t from, size_t to,
+                        ldm_text_cleaning cleaning, ldm_token_sink *out)
 {
     ldm_utext in = {0}, cleaned = {0};
     bool fine;
 
-    ldm_utext_append(&in, at, len);
+    ldm_utext_append_part(&in, t, from, to);
     clean(w->bpe, &in, cleaning, &cleaned);
     fine = !in.failed && !cleaned.failed && encode_words(w, &cleaned, out);
     ldm_utext_free(&in);
@@ -334,13 +334,13 @@ static bool encode_parts(work *w, const ldm_utext *t, ldm_text_cleaning cleaning
             at++;
             continue;
         }
-        if (!encode_part(w, t->at + from, at - from, cleaning, out))
+        if (!encode_part(w, t, from, at, cleaning, out))
             return false;
         ldm_token_put(out, id);
         at += len;
         from = at;
     }
-    return encode_part(w, t->at + from, at - from, cleaning, out);
+    return encode_part(w, t, from, at, cleaning, out);
 }
 
 ldm_status ldm_bpe_encode(const ldm_bpe *b, const ldm_utext *text, ldm_text_cleaning cleaning,

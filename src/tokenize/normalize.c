@@ -71,7 +71,7 @@ static void decompose(const uint32_t *in, size_t len, utf8proc_option_t options,
             for (k = 0; k < count; k++)
                 ldm_utext_put(out, (uint32_t)parts[k]);
     }
-    if (!out->failed && !sort_marks(out->at + from, out->len - from))
+    if (!out->failed && out->len > from && !sort_marks(out->at + from, out->len - from))
         out->failed = true;
 }
 

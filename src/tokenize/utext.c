@@ -33,6 +33,13 @@ void ldm_utext_append(ldm_utext *t, const uint32_t *at, size_t len)
     t->len += len;
 }
 
+/* An empty text has no memory, and so no address to count from. */
+void ldm_utext_append_part(ldm_utext *t, const ldm_utext *of, size_t from, size_t to)
+{
+    if (to > from)
+        ldm_utext_append(t, of->at + from, to - from);
+}
+
 bool ldm_utext_same(const ldm_utext *a, const ldm_utext *b)
 {
     return a->len == b->len && (a->len == 0 || !memcmp(a->at, b->at, a->len * sizeof *a->at));

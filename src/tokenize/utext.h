@@ -21,6 +21,7 @@ typedef struct ldm_utext {
 void ldm_utext_free(ldm_utext *t); /* frees and zeroes */
 void ldm_utext_put(ldm_utext *t, uint32_t c);
 void ldm_utext_append(ldm_utext *t, const uint32_t *at, size_t len);
+void ldm_utext_append_part(ldm_utext *t, const ldm_utext *of, size_t from, size_t to);
 
 /* Appends `bytes` bytes of strict UTF-8. With `variants` also Java's two bytes for NUL and CESU-8's
  * six bytes for a character above U+FFFF, as ftfy's "utf-8-variants". Returns the number of bytes

@@ -132,14 +132,15 @@ static void encode_words(const ldm_wordpiece *w, const ldm_utext *t, ldm_token_s
     }
 }
 
-static bool encode_part(const ldm_wordpiece *w, const uint32_t *at, size_t len, ldm_token_sink *out)
+static bool encode_part(const ldm_wordpiece *w, const ldm_utext *t, size_t from, size_t to,
+                        ldm_token_sink *out)
 {
     ldm_utext a = {0}, b = {0};
     size_t i;
     bool fine;
 
-    for (i = 0; i < len; i++)
-        ldm_utext_lower_one(&a, at[i]);
+    for (i = from; i < to; i++)
+        ldm_utext_lower_one(&a, t->at[i]);
     ldm_clean_bert(a.at, a.len, &b);
     a.len = 0;
     ldm_utext_nfd(b.at, b.len, &a);
@@ -185,11 +186,11 @@ ldm_status ldm_wordpiece_encode(const ldm_wordpiece *w, const ldm_utext *text, l
             at++;
             continue;
         }
-        fine = encode_part(w, text->at + from, at - from, out);
+        fine = encode_part(w, text, from, at, out);
         ldm_token_put(out, w->special[special]);
         at += len;
         from = at;
     }
-    fine = fine && encode_part(w, text->at + from, at - from, out);
+    fine = fine && encode_part(w, text, from, at, out);
     return fine ? LDM_OK : ldm_error_nomem(err, text->len, "a text");
 }
