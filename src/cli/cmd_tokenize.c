@@ -4,6 +4,7 @@
 
 #include <ldm/tokenize.h>
 
+#include "base/json_text.h"
 #include "cli/cli.h"
 #include "cli/opts.h"
 #include "cli/signals.h"
@@ -56,10 +57,10 @@ static json_t *to_json(const ldm_text_vocab *vocab, const char *text, const ldm_
     for (i = 0; i < length; i++)
         json_array_append_new(all, json_integer(id[i]));
     for (i = 0; i < used; i++)
-        json_array_append_new(pieces, ldm_cli_json_text(ldm_text_ids_piece(ids, i)));
+        json_array_append_new(pieces, ldm_json_text(ldm_text_ids_piece(ids, i)));
     json_object_set_new(root, "kind", json_string(ldm_text_vocab_kind(vocab)));
-    json_object_set_new(root, "vocab", ldm_cli_json_text(ldm_text_vocab_path(vocab)));
-    json_object_set_new(root, "text", ldm_cli_json_text(text));
+    json_object_set_new(root, "vocab", ldm_json_text(ldm_text_vocab_path(vocab)));
+    json_object_set_new(root, "text", ldm_json_text(text));
     json_object_set_new(root, "ids", all);
     json_object_set_new(root, "pieces", pieces);
     json_object_set_new(root, "used", json_integer((json_int_t)used));
@@ -80,6 +81,15 @@ static void print_text(const ldm_text_ids *ids)
                length - used);
 }
 
+static int failed(const ldm_command *cmd, const options *o, ldm_status st, const ldm_error *err)
+{
+    int code = ldm_cli_fail(cmd, st, err);
+
+    if (o->json)
+        ldm_cli_json_failure(cmd);
+    return code;
+}
+
 static int tokenize(const ldm_command *cmd, const options *o, const ldm_text_vocab *vocab,
                     const char *text)
 {
@@ -89,7 +99,7 @@ static int tokenize(const ldm_command *cmd, const options *o, const ldm_text_voc
     int code = LDM_EXIT_OK;
 
     if (st)
-        return ldm_cli_fail(cmd, st, &err);
+        return failed(cmd, o, st, &err);
     if (ldm_text_ids_needed(ids) > ldm_text_ids_length(ids))
         ldm_cli_say(cmd, "note: the text is cut: it has %zu tokens, and there is room for %zu",
                     ldm_text_ids_needed(ids) - 2, ldm_text_ids_length(ids) - 2);
@@ -111,7 +121,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     int args, code;
 
     (void)cli;
-    parse = ldm_opts_parse(cmd, argc, argv, &o, &args);
+    parse = ldm_opts_parse(cmd, argc, argv, &o, &(ldm_targets){0}, &args);
     if (parse)
         return ldm_parse_exit(parse);
     if (!o.kind)
@@ -120,7 +130,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         ldm_signals_name_file(o.vocab);
     st = ldm_text_vocab_open(o.kind, o.vocab, o.ckpt, &vocab, &err);
     if (st)
-        return ldm_cli_fail(cmd, st, &err);
+        return failed(cmd, &o, st, &err);
     code = tokenize(cmd, &o, vocab, argv[args]);
     ldm_text_vocab_free(vocab);
     return code;
@@ -136,6 +146,7 @@ const ldm_command ldm_cmd_tokenize = {
         "start,\n"
         "at most 75 of the text, an end, padding. What is cut is said on stderr.",
     .notes =
+        "Where there are no ids, --json prints {\"error\": what stderr says}.\n"
         "The vocabularies belong to others and do not come with ldm; `make vocab` gets them.\n\n"
         "  ldm tokenize --kind clip \"a photograph of an astronaut riding a horse\"\n"
         "  ldm tokenize --kind bert --json \"a virus monster\"",

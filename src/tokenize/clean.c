@@ -166,7 +166,7 @@ static void fix_line(ldm_utext *a, ldm_utext *b, ldm_utext *c, bool unescape, ld
             plain_round(a, c, b);
             ldm_utext_swap(a, b);
         }
-        same = a->failed || b->failed || c->failed || ldm_utext_same(a, &before);
+        same = a->failed || b->failed || c->failed || before.failed || ldm_utext_same(a, &before);
     } while (!same);
     a->failed |= before.failed;
     ldm_utext_free(&before);

@@ -86,6 +86,9 @@ fails 1 'cannot open none' tokenize --kind clip --vocab none cat
 fails 1 'the folder has no bpe_simple_vocab_16e6.txt.gz and no vocab.json' tokenize --kind clip --vocab . cat
 fails 1 'has no <\|startoftext\|>|no merges|expected two symbols' tokenize --kind clip --vocab "$DATA/vocab.txt" cat
 fails 1 'expected BERT.s list of words' tokenize --kind bert --vocab "$DATA/merges.txt" cat
+ldm tokenize --kind clip --vocab none --json cat
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"error": "cannot open none'
 cp "$DATA/vocab.json" lonely.json
 fails 1 'lonely.json needs merges.txt beside it' tokenize --kind clip --vocab lonely.json cat
 printf '\037\213\010broken gzip file, which ends here' >broken.gz
