@@ -40,7 +40,7 @@ study: deps
 	@tools/make_study.sh
 
 test: deps
-	@tools/run_tests.sh
+	@tools/run_tests.sh $(TEST_OPTIONS)
 
 train:
 	@train/run.sh
