@@ -255,7 +255,7 @@ static char *recipe_with(const ldm_model *m, const char *key, const char *value)
     ldm_error err = {.msg = ""};
     ldm_job *job = new_job();
     ldm_run *run;
-    char *recipe;
+    char *recipe = NULL;
 
     assert_int_equal(ldm_job_set(job, key, value, NULL), LDM_OK);
     if (ldm_run_create(m, job, &run, &err) || ldm_run_recipe(run, 0, &recipe, &err))

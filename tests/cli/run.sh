@@ -4,7 +4,7 @@
 # ends at the first expectation that is not met, and says which. tests/cli/helpers.sh tests the
 # functions themselves.
 #
-# LDM_PIXELS names the program that compares pictures (tests/cli/pixels.c); without it, it is looked for
+# LDM_PIXELS names the program that compares pictures (tests/cli/png_pixels.c); without it, it is looked for
 # where the builds put it: beside the program, or in the release tree below it.
 set -eu
 
