@@ -71,7 +71,7 @@ check-layers:
 	@tools/check_layers.sh
 
 format:
-	@git ls-files '*.c' '*.h' '*.inc' | xargs clang-format -i
+	@tools/check_format.sh --write
 
 clean:
 	rm -rf build

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Holds the layout of the C sources against .clang-format. Other versions of clang-format break lines
+# Compares the layout of the C sources with .clang-format; --write lays them out. Tables that a program
+# wrote ("Written by tools/...") are left as they are. Other versions of clang-format break lines
 # otherwise, so only Debian 12's is asked; without it the check is skipped (exit code 77), and says so.
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,7 +20,11 @@ fi
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
 find src include tests fuzz examples -type f \( -name '*.c' -o -name '*.h' -o -name '*.inc' \) 2>/dev/null |
-    sort >"$list"
+    sort | xargs grep -L 'Written by tools/' >"$list"
+if [ "${1:-}" = --write ]; then
+    xargs "$tool" -i <"$list"
+    exit
+fi
 xargs "$tool" --dry-run -Werror <"$list" || {
     echo "some files are laid out otherwise; run: make format"
     exit 1
