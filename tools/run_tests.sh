@@ -60,7 +60,7 @@ export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 part 'AddressSanitizer and UBSan' asan all
 part 'optimised build' release all
 [ -z "$with_clang" ] || part 'optimised build by clang' clang all
-part 'ThreadSanitizer (label threads)' tsan 'ldm base_test api_threads_test' -L threads
+part 'ThreadSanitizer (label threads)' tsan 'ldm pixels base_test api_threads_test' -L threads
 
 echo
 if [ -s "$skipped" ]; then
