@@ -22,14 +22,14 @@ CLUES = "first_of_2 first_of_3 first_of_4 continuation continuation_strict".spli
 
 def write(path, head, rows):
     with open(path, "w", encoding="utf-8") as out:
-        out.write(f"/* {head} Written by tools/make_text_tables.py. */\n/* clang-format off */\n")
+        out.write(f"/* {head}\n * Written by tools/make_text_tables.py. */\n/* clang-format off */\n")
         line = ""
         for row in rows:
             if len(line) + len(row) > WIDTH:
                 out.write(line.rstrip() + "\n")
                 line = ""
             line += row + " "
-        out.write(line.rstrip() + "\n/* clang-format on */\n")
+        out.write(line.rstrip() + "\n")
 
 
 def entities():
