@@ -64,22 +64,21 @@ static bool put_ligature(ldm_utext *out, uint32_t c)
 static void put_plain(ldm_utext *out, uint32_t c)
 {
     c = ldm_c1_as_windows1252(c);
-    if (c < 0x132)
-        ldm_utext_put(out, c);
-    else if (put_ligature(out, c))
+    if (c >= 0x132 && put_ligature(out, c))
         return;
-    else if (c == 0x3000)
-        ldm_utext_put(out, ' ');
-    else if (c >= 0xff01 && c < 0xfff0)
+    if (c >= 0xff01 && c < 0xfff0) {
         ldm_utext_nfkc_one(out, c);
+        return;
+    }
+    if (c == 0x3000)
+        c = ' ';
     else if (c >= 0x201c && c <= 0x201f)
-        ldm_utext_put(out, '"');
+        c = '"';
     else if (c == 0x2bc || (c >= 0x2018 && c <= 0x201b))
-        ldm_utext_put(out, '\'');
+        c = '\'';
     else if (c == 0x2028 || c == 0x2029)
-        ldm_utext_put(out, '\n');
-    else
-        ldm_utext_put(out, c);
+        c = '\n';
+    ldm_utext_put(out, c);
 }
 
 /* What neither shows nor is white space. Joiners, direction marks and tags stay: emoji use them. */

@@ -250,6 +250,7 @@ static bool has_spaced(const unsigned char *s, size_t n)
 /* Makes U+FFFD of what was lost; s has n bytes and room for three times as many. */
 static size_t replace_lossy(unsigned char *s, size_t n, unsigned char *spare)
 {
+    static const unsigned char fffd[] = {0xef, 0xbf, 0xbd};
     size_t i, len, m = 0;
 
     memcpy(spare, s, n);
@@ -259,8 +260,8 @@ static size_t replace_lossy(unsigned char *s, size_t n, unsigned char *spare)
             s[m++] = spare[i];
             len = 1;
         } else {
-            memcpy(s + m, "\xef\xbf\xbd", 3);
-            m += 3;
+            memcpy(s + m, fffd, sizeof fffd);
+            m += sizeof fffd;
         }
     }
     return m;

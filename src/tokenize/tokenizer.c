@@ -163,7 +163,7 @@ static bool is_json(const char *data, size_t bytes)
 {
     size_t at = 0;
 
-    while (at < bytes && memchr(" \t\r\n", data[at], 4))
+    while (at < bytes && (data[at] == ' ' || (data[at] >= '\t' && data[at] <= '\r')))
         at++;
     return at < bytes && data[at] == '{';
 }
