@@ -300,7 +300,7 @@ def state_dict():
         full = "model.diffusion_model." + name
         add(full, "e", shape, values(full, shape))
     add("model_ema.decay", "f", (), [0.9999])
-    add("model_ema.num_updates", "i", (), [0])
+    add("model_ema.num_updates", "i", (), [1000])
     for name, shape in unet():
         full = "model.diffusion_model." + name
         shadow = "model_ema." + full[len("model."):].replace(".", "")

@@ -61,6 +61,19 @@ static bool has_shadows(const ldm_network *s, const ldm_ckpt *ck)
     return false;
 }
 
+/* LitEma counts its updates; 0 is what it begins with. */
+static ldm_status find_updates(ldm_audit *a, ldm_error *err)
+{
+    const ldm_tensor_info *t = ldm_ckpt_find(a->ckpt, "model_ema.num_updates");
+    float updates = 1;
+    ldm_status st = LDM_OK;
+
+    if (t && t->numel == 1 && ldm_dtype_readable(t->dtype))
+        st = ldm_ckpt_read_f32(a->ckpt, t, &updates, err);
+    a->priv->ema_never_updated = updates == 0;
+    return st;
+}
+
 static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
 {
     ldm_effective *e = &a->effective;
@@ -89,7 +102,7 @@ static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
             "the file has no model_ema.* (the original would sample with random shadows)";
     else
         e->ema_reason = "use_ema is false";
-    return LDM_OK;
+    return shadows ? find_updates(a, err) : LDM_OK;
 }
 
 /* Which tensors a sampling run reads: the UNet or its shadows, decoder and codebook. A scale_factor

@@ -59,7 +59,9 @@ struct ldm_audit_private {
     bool *run_uses; /* [tensor_count] of the network */
     int ema_asked;  /* as ldm_audit_create was told: -1, 0, 1 */
     ldm_schedule_check schedule;
-    double file_scale; /* the file's scale_factor, also where it does not count */
+    bool
+        ema_never_updated; /* model_ema.num_updates is 0: the shadows are those of the first step */
+    double file_scale;     /* the file's scale_factor, also where it does not count */
     bool file_has_scale;
 };
 
@@ -186,7 +188,9 @@ typedef struct ldm_findings {
     bool values_read;
     ldm_bad_values *bad;
     size_t bad_count, bad_cap;
-    double codebook_std; /* with --values; 0: unknown */
+    double codebook_std;  /* with --values; 0: unknown */
+    const char *headline; /* "FITS": it fits, and ldm generate makes pictures of it; static or in
+                             the arena */
     const char *verdict, *next_step;
     ldm_tone tone;
     bool failed; /* out of memory somewhere */
@@ -214,6 +218,7 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f);
 ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err);
 /* Why `ldm generate` makes no pictures of this network, one sentence; NULL: it does. */
 const char *ldm_audit_no_generate(const ldm_audit *a, ldm_findings *f);
+/* settings.c: warnings about what no shape shows, for whoever makes pictures. */
 void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f);
 void ldm_audit_find_stats(const ldm_audit *a, ldm_findings *f);
 ldm_status ldm_audit_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err);

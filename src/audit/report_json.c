@@ -270,6 +270,7 @@ static json_t *build(page *p)
     for (i = 0; i < p->f->source_count; i++)
         ldm_audit_json_add(p->j, sources, ldm_json_text(p->f->sources[i]));
     ldm_audit_json_set(p->j, root, "fits", json_boolean(a->fits));
+    ldm_audit_json_set(p->j, root, "headline", ldm_json_text(p->f->headline));
     ldm_audit_json_set(p->j, root, "verdict", ldm_json_text(p->f->verdict));
     ldm_audit_json_set(p->j, root, "next_step", ldm_json_text(p->f->next_step));
     ldm_audit_json_set(p->j, root, "checkpoint", checkpoint(p));

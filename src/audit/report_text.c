@@ -462,7 +462,7 @@ static void verdict(page *p)
 {
     ldm_audit_heading(p->out, p->r->colour, "Verdict");
     ldm_str_puts(p->out, "  ");
-    ldm_audit_paint(p->out, p->r->colour, p->f->tone, p->a->fits ? "FITS" : "DOES NOT FIT");
+    ldm_audit_paint(p->out, p->r->colour, p->f->tone, p->f->headline);
     ldm_str_puts(p->out, "\n  ");
     ldm_audit_put_wrapped(p->out, 2, 2, p->f->verdict);
     ldm_str_puts(p->out, "  Next: ");

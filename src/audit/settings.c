@@ -9,6 +9,8 @@
 #include "audit/internal.h"
 #include "base/alloc.h"
 
+enum { MOST_ENTRIES = 1 << 24 }; /* numbers of a codebook that are looked at */
+
 /* Where a setting comes from: for programs with the whole path, for people without the folder. */
 typedef struct place {
     const char *full, *brief;
@@ -91,6 +93,81 @@ static void add_setting(const ldm_audit *a, ldm_findings *f, const char *path, c
 /* ---- scale factor ------------------------------------------------------------------------------
  */
 
+/* The standard deviation of the codebook's entries; 0 where the file does not tell it. */
+static double codebook_std(const ldm_audit *a, ldm_findings *f)
+{
+    const ldm_tensor_info *t =
+        ldm_ckpt_find(a->ckpt, "first_stage_model.quantize.embedding.weight");
+    double sum = 0, squares = 0, mean;
+    ldm_status st;
+    uint64_t i;
+    float *v;
+
+    if (!t || !t->numel || t->numel > MOST_ENTRIES || !ldm_dtype_readable(t->dtype))
+        return 0;
+    v = ldm_reallocarray(NULL, (size_t)t->numel, sizeof *v);
+    st = v ? ldm_ckpt_read_f32(a->ckpt, t, v, NULL) : LDM_ERR_NOMEM;
+    f->failed |= st == LDM_ERR_NOMEM;
+    for (i = 0; !st && i < t->numel; i++) {
+        sum += v[i];
+        squares += (double)v[i] * v[i];
+    }
+    mean = sum / (double)t->numel;
+    ldm_free(v);
+    return st ? 0 : sqrt(fmax(squares / (double)t->numel - mean * mean, 0));
+}
+
+/* A diffusion model is trained on latents whose standard deviation times scale_factor is near 1,
+ * and the codebook's entries are such latents. 1 is what every published VQ model has, so it is
+ * doubted only where it is far too large: the shipped model's entries have 5.5, and with 1 its
+ * pictures are dark. */
+static void codebook_note(const ldm_audit *a, ldm_findings *f, double scale)
+{
+    const double limit = scale == 1.0 ? 5 : 2.5, std = codebook_std(a, f), product = std * scale;
+    const bool known = std > 0 && isfinite(std);
+    const char *published = ldm_findings_text(
+        f, "The published VQ models (ffhq, celebahq, lsun_bedrooms, cin) use 1.0%s.",
+        fabs(scale - 0.18215) < 1e-9
+            ? ", and 0.18215 belongs to the KL-f8 first stage of the text-to-image models"
+            : "");
+
+    if (known ? product < limit && (scale == 1.0 || product > 1 / limit) : scale == 1.0)
+        return;
+    if (known)
+        ldm_findings_note(
+            f, LDM_TONE_WARN,
+            ldm_findings_text(
+                f,
+                "scale_factor %.8g (%s) is implausible: the codebook's entries have a standard "
+                "deviation of %.3g, times scale_factor %.3g, and a diffusion model is trained on "
+                "latents near 1; %.3g would give 1. %s Compare pictures of both values.",
+                scale, origin_of(a, f, "scale_factor"), std, product, 1 / std, published));
+    else
+        ldm_findings_note(f, LDM_TONE_WARN,
+                          ldm_findings_text(f,
+                                            "scale_factor %.8g (%s) is unusual for a VQ first "
+                                            "stage. %s Compare pictures of both values.",
+                                            scale, origin_of(a, f, "scale_factor"), published));
+}
+
+/* What --set changed and no shape can confirm. */
+static void override_notes(const ldm_audit *a, ldm_findings *f)
+{
+    size_t i;
+
+    for (i = 0; i < a->network->param_count; i++) {
+        const ldm_param *s = &a->network->params[i];
+
+        if (s->effect == LDM_EFFECT_SILENT && ldm_origin_is_override(&s->origin))
+            ldm_findings_note(
+                f, LDM_TONE_WARN,
+                ldm_findings_text(f,
+                                  "%s=%s (--set) shows in no tensor's shape: that the "
+                                  "checkpoint fits does not confirm it.",
+                                  s->path, s->value));
+    }
+}
+
 static void scale_notes(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_effective *e = &a->effective;
@@ -136,20 +213,8 @@ static void scale_notes(const ldm_audit *a, ldm_findings *f)
             f, LDM_TONE_WARN,
             "scale_factor is 1, which is unusual for a KL first stage: the published KL models "
             "use 0.18215 or, with scale_by_std: true, the buffer in the file.");
-    else if (!by_std && config != 1.0 && a->network->first_stage.codebook)
-        ldm_findings_note(
-            f, LDM_TONE_WARN,
-            ldm_findings_text(
-                f,
-                "scale_factor %.8g (%s) is unusual for a VQ first stage: the published "
-                "VQ models (ffhq, celebahq, lsun_bedrooms, cin) use 1.0%s. No tensor shows "
-                "which one this network was trained with: compare pictures of both "
-                "values.",
-                config, origin_of(a, f, "scale_factor"),
-                fabs(config - 0.18215) < 1e-9
-                    ? "; 0.18215 belongs to the KL-f8 first stage of the text-to-image "
-                      "models"
-                    : ""));
+    else if (!by_std && a->network->first_stage.codebook)
+        codebook_note(a, f, config);
 }
 
 /* ---- schedule ----------------------------------------------------------------------------------
@@ -306,6 +371,11 @@ static void weights_row(const ldm_audit *a, ldm_findings *f)
                                              : place_of(a, f, "use_ema");
 
     add_typed(f, "weights", LDM_TYPE_TEXT, 0, e->ema ? "EMA" : "raw", origin, e->ema_reason);
+    if (e->ema && a->priv->ema_never_updated)
+        ldm_findings_note(
+            f, LDM_TONE_WARN,
+            "The EMA weights were never updated (model_ema.num_updates is 0): they are "
+            "those that the training began with. --no-ema takes the raw weights.");
     if (!e->ema && a->priv->ema_asked == -1 && a->network->diffusion.use_ema)
         ldm_findings_note(f, LDM_TONE_WARN,
                           "use_ema is true but the checkpoint has no model_ema.* tensors: the raw "
@@ -436,6 +506,7 @@ ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_erro
               e->scale_is_buffer ? fixed("checkpoint buffer") : place_of(a, f, "scale_factor"),
               NULL);
     scale_notes(a, f);
+    override_notes(a, f);
     for (i = 0; i < sizeof unet / sizeof unet[0]; i++)
         add_setting(a, f, ldm_findings_text(f, "unet_config.params.%s", unet[i]), unet[i]);
     conditioning_row(a, f);

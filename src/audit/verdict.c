@@ -96,41 +96,107 @@ static const char *remedy(ldm_findings *f)
     return f->cause_count ? cure(f) : "ldm check --all";
 }
 
+/* Tensors that a run reads and that hold NaN or infinity (only after values were read). */
+static size_t count_bad_used(const ldm_audit *a, const ldm_findings *f)
+{
+    size_t i, n = 0;
+
+    for (i = 0; i < f->bad_count; i++) {
+        int k = ldm_network_find(a->network, f->bad[i].tensor->name);
+
+        n += k >= 0 && ldm_audit_run_uses(a, &a->network->tensors[k]);
+    }
+    return n;
+}
+
+/* Whether the raw weights beside damaged EMA weights are sound. */
+static bool raw_is_sound(const ldm_audit *a, const ldm_findings *f)
+{
+    size_t i;
+
+    if (!a->effective.ema)
+        return false;
+    for (i = 0; i < f->bad_count; i++) {
+        int k = ldm_network_find(a->network, f->bad[i].tensor->name);
+
+        if (k >= 0 && a->network->tensors[k].component != LDM_COMPONENT_EMA)
+            return false;
+    }
+    return true;
+}
+
+static void judge_mismatch(const ldm_audit *a, ldm_findings *f)
+{
+    f->tone = LDM_TONE_BAD;
+    f->headline = "DOES NOT FIT";
+    if (a->run_missing || a->run_mismatched)
+        f->verdict = ldm_findings_text(f,
+                                       "The checkpoint does not fit the configuration: of the "
+                                       "tensors that a run reads, %s.",
+                                       fault_counts(a, f));
+    else
+        f->verdict = ldm_findings_text(
+            f,
+            "The checkpoint does not fit strictly (ldm.load.strict): %zu keys missing, %zu "
+            "unexpected, %zu of another shape.",
+            a->missing_count, a->unexpected_count, a->mismatched_count);
+    f->next_step = remedy(f);
+}
+
+static void judge_damage(const ldm_audit *a, ldm_findings *f, size_t bad)
+{
+    f->tone = LDM_TONE_BAD;
+    f->headline = "DAMAGED";
+    f->verdict = ldm_findings_text(
+        f, "Names and shapes fit, but %zu tensors that a run reads hold NaN or infinity%s.", bad,
+        a->effective.ema ? " (EMA weights)" : "");
+    f->next_step = raw_is_sound(a, f) ? "add --no-ema: the raw weights in the file are sound"
+                                      : "get the file again, or use an earlier checkpoint";
+}
+
+/* Why a file that fits makes no ordinary pictures here; false: it does. */
+static bool judge_reservations(const ldm_audit *a, ldm_findings *f)
+{
+    if (ldm_audit_no_generate(a, f)) {
+        f->tone = LDM_TONE_WARN;
+        f->headline = "FITS, BUT CANNOT RUN HERE";
+        f->verdict = ldm_findings_text(f,
+                                       "Every tensor that a run reads is there with the right "
+                                       "shape, but ldm makes no pictures of this model: %s",
+                                       ldm_audit_no_generate(a, f));
+        return true;
+    }
+    if (!a->initialised)
+        return false;
+    f->tone = LDM_TONE_WARN;
+    f->headline = "LOADS PARTIALLY";
+    f->verdict = ldm_findings_text(
+        f,
+        "The checkpoint is loaded partially, as ldm.load.missing permits: %zu tensors that a "
+        "run reads are missing and are initialised at random.",
+        a->initialised);
+    return true;
+}
+
 static void judge(const ldm_audit *a, ldm_findings *f)
 {
-    size_t unknown = a->network->unknown_count, i, odd = 0;
+    size_t i, odd = 0, warnings = 0, bad = count_bad_used(a, f);
 
     for (i = 0; i < a->unexpected_count; i++)
         odd += ldm_audit_unexpected_reason(a->unexpected[i]->name) == NULL;
     if (!a->fits) {
-        f->tone = LDM_TONE_BAD;
-        if (a->run_missing || a->run_mismatched)
-            f->verdict = ldm_findings_text(f,
-                                           "The checkpoint does not fit the configuration: of the "
-                                           "tensors that a run reads, %s.",
-                                           fault_counts(a, f));
-        else
-            f->verdict = ldm_findings_text(
-                f,
-                "The checkpoint does not fit strictly (ldm.load.strict): %zu keys missing, %zu "
-                "unexpected, %zu of another shape.",
-                a->missing_count, a->unexpected_count, a->mismatched_count);
-        f->next_step = remedy(f);
+        judge_mismatch(a, f);
+        return;
+    }
+    if (bad) {
+        judge_damage(a, f, bad);
         return;
     }
     f->next_step = ldm_audit_no_generate(a, f)
                        ? "ldm eval, which runs the parts of the network one by one"
                        : generate_command(a, f);
-    if (a->initialised) {
-        f->tone = LDM_TONE_WARN;
-        f->verdict = ldm_findings_text(
-            f,
-            "The checkpoint is loaded partially, as ldm.load.missing permits: %zu tensors that a "
-            "run reads are missing and are initialised at random.",
-            a->initialised);
+    if (judge_reservations(a, f))
         return;
-    }
-    f->tone = LDM_TONE_GOOD;
     if (a->matching == a->model_keys && a->unexpected_count == 0)
         f->verdict = ldm_findings_text(
             f, "The checkpoint fits the configuration: all %zu keys match.", a->matching);
@@ -140,12 +206,13 @@ static void judge(const ldm_audit *a, ldm_findings *f)
             "The checkpoint fits the configuration: every tensor that a run reads is there with "
             "the right shape%s.",
             odd ? ", but the file has keys this model does not know" : "");
-    for (i = 0; i < f->note_count; i++) {
-        if (f->notes[i].tone == LDM_TONE_BAD)
-            f->tone = LDM_TONE_WARN;
-    }
-    if (odd || unknown || f->bad_count)
-        f->tone = LDM_TONE_WARN;
+    for (i = 0; i < f->note_count; i++)
+        warnings += f->notes[i].tone == LDM_TONE_BAD || f->notes[i].tone == LDM_TONE_WARN;
+    f->tone = warnings || odd || a->network->unknown_count ? LDM_TONE_WARN : LDM_TONE_GOOD;
+    f->headline = "FITS";
+    if (warnings)
+        f->headline =
+            ldm_findings_text(f, "FITS, %zu warning%s", warnings, warnings == 1 ? "" : "s");
 }
 
 static void file_notes(const ldm_audit *a, ldm_findings *f)
@@ -253,6 +320,27 @@ ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
                            next);
 done:
     ldm_str_free(&fault);
+    ldm_findings_free(&f);
+    return st;
+}
+
+/* ---- for those who make pictures ------------------------------------------------------------- */
+
+ldm_status ldm_audit_warnings(const ldm_audit *a, ldm_audit_warning_fn *fn, void *ctx,
+                              ldm_error *err)
+{
+    ldm_findings f;
+    size_t i;
+    ldm_status st = ldm_findings_open(a, &f, err);
+
+    if (!st)
+        st = ldm_audit_find_settings(a, &f, err);
+    for (i = 0; !st && i < f.note_count; i++) {
+        if (f.notes[i].tone == LDM_TONE_WARN)
+            st = fn(ctx, f.notes[i].text, err);
+    }
+    if (!st && f.failed)
+        st = ldm_error_nomem(err, 0, "the warnings");
     ldm_findings_free(&f);
     return st;
 }

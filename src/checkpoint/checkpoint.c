@@ -223,6 +223,11 @@ ldm_ckpt_skipped ldm_ckpt_skipped_at(const ldm_ckpt *ck, size_t i)
     return i < ck->skipped_count ? ck->skipped[i] : none;
 }
 
+ldm_status ldm_ckpt_warn(ldm_ckpt *ck, const char *text, ldm_error *err)
+{
+    return ldm_index_warn(ck, err, "%s", text);
+}
+
 size_t ldm_ckpt_warning_count(const ldm_ckpt *ck)
 {
     return ck->warning_count;

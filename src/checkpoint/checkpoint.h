@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/str.h"
 
 typedef struct ldm_ckpt ldm_ckpt;
 
@@ -152,6 +153,15 @@ typedef struct ldm_ckpt_rename_rule {
  * pointers obtained earlier are not valid afterwards. *renamed: how many keys changed. */
 ldm_status ldm_ckpt_rename(ldm_ckpt *ck, const ldm_ckpt_rename_rule *rules, size_t count,
                            size_t *renamed, ldm_error *err);
+
+/* The same with a function for rules: it writes the new name into *out (empty at first) and returns
+ * true, or returns false for a name that stays. */
+typedef bool ldm_ckpt_rename_fn(const char *name, ldm_str *out);
+ldm_status ldm_ckpt_rename_by(ldm_ckpt *ck, ldm_ckpt_rename_fn *fn, size_t *renamed,
+                              ldm_error *err);
+
+/* Adds a warning, for those who open the file and change how it is read. */
+ldm_status ldm_ckpt_warn(ldm_ckpt *ck, const char *text, ldm_error *err);
 
 /* One line each: unknown globals skipped outside the state dict, duplicate keys, ... */
 size_t ldm_ckpt_warning_count(const ldm_ckpt *ck);

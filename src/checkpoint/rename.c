@@ -115,6 +115,36 @@ static ldm_status drop_hidden(ldm_ckpt *ck, ldm_error *err)
     return LDM_OK;
 }
 
+ldm_status ldm_ckpt_rename_by(ldm_ckpt *ck, ldm_ckpt_rename_fn *fn, size_t *renamed, ldm_error *err)
+{
+    ldm_str name = {0};
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    *renamed = 0;
+    for (i = 0; !st && i < ck->tensor_count; i++) {
+        ldm_tensor_info *t = &ck->tensors[i].info;
+
+        const char *copy = NULL;
+        bool other;
+
+        name.len = 0;
+        other = fn(t->name, &name);
+        if (other && !name.failed)
+            copy = ldm_arena_strndup(ck->keep, name.data, name.len);
+        if (copy) {
+            t->name = copy;
+            ++*renamed;
+        } else if (name.failed) {
+            st = ldm_error_nomem(err, 0, "renamed keys");
+        } else if (other) {
+            st = ldm_index_no_room(ck, t->storage_offset, "renamed keys", err);
+        }
+    }
+    ldm_str_free(&name);
+    return st || !*renamed ? st : drop_hidden(ck, err);
+}
+
 ldm_status ldm_ckpt_rename(ldm_ckpt *ck, const ldm_ckpt_rename_rule *rules, size_t count,
                            size_t *renamed, ldm_error *err)
 {

@@ -93,6 +93,9 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
                            const char **ckpt_path, bool *is_default, ldm_error *err);
 ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err);
+/* key_names.c: names of torch.compile and shadows with dots become CompVis' own, with a warning
+ * each. */
+ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err);
 void ldm_sources_close(ldm_sources *s); /* a zeroed struct is fine */
 
 /* model.c */

@@ -118,6 +118,8 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
         st = ldm_ckpt_rename(out->ckpt, out->profile.rename, out->profile.rename_count,
                              &out->renamed, err);
     if (!st)
+        st = ldm_ckpt_spell_keys(out->ckpt, err);
+    if (!st)
         st = ldm_network_create(out->config, &out->network, err);
     policy.strict = out->profile.strict;
     policy.init_missing = out->profile.init_missing;

@@ -202,10 +202,17 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     return st;
 }
 
+static ldm_status add_warning(void *ctx, const char *text, ldm_error *err)
+{
+    ldm_model *m = ctx;
+
+    return ldm_notes_add(&m->notes, err, "warning: %s", text);
+}
+
 static ldm_status note_warnings(ldm_model *m, ldm_error *err)
 {
     size_t i;
-    ldm_status st = LDM_OK;
+    ldm_status st = ldm_audit_warnings(m->audit, add_warning, m, err);
 
     for (i = 0; !st && i < ldm_ckpt_warning_count(m->ckpt); i++)
         st = ldm_notes_add(&m->notes, err, "%s", ldm_ckpt_warning(m->ckpt, i));

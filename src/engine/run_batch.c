@@ -19,10 +19,16 @@ static bool all_finite(const float *v, size_t n)
     return true;
 }
 
+/* What find_bad_step says beside the step. */
+typedef struct bad_step {
+    double t;
+    bool ema;
+} bad_step;
+
 /* An observer that stops at the first step whose output is not finite. */
 static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
-    const double *t = ctx;
+    const bad_step *bad = ctx;
     const ldm_view *y = &info->y;
     size_t pixels = (size_t)y->n * (size_t)y->h * (size_t)y->w, i;
 
@@ -31,8 +37,9 @@ static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error 
             return ldm_error_set(
                 err, LDM_ERR_NUMERIC,
                 "eps is not finite at timestep %g: NaN or infinity first appears in "
-                "%s (%s); `ldm check --values` looks for such weights",
-                *t, info->name, info->op);
+                "%s (%s) of the %s weights; `ldm check --values` looks for such weights%s",
+                bad->t, info->name, info->op, bad->ema ? "EMA" : "raw",
+                bad->ema ? ", and --no-ema takes the raw ones instead" : "");
     }
     return LDM_OK;
 }
@@ -74,7 +81,8 @@ static ldm_status predict_callback(void *ctx, int step, const float *x, double t
     bool whole = step % r->job.cache == 0;
     ldm_program *unet = whole ? r->unet[r->active_n] : r->shallow[r->active_n];
     ldm_kept *times = whole ? r->unet_times : r->shallow_times;
-    ldm_observer obs = {&t, find_bad_step};
+    bad_step bad = {t, r->m->audit->effective.ema};
+    ldm_observer obs = {&bad, find_bad_step};
     ldm_execution run = {
         .inputs = {{"x", x}, {"t", r->t}, {"feature", r->feature}},
         .feature = whole ? r->feature : NULL,

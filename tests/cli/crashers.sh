@@ -5,10 +5,10 @@ count=0
 for file in "$SRC"/tests/crashers/*; do
     name=$(basename "$file" | sed 's/[.]/\\./g')
     case $file in
-    *.yaml) fails 1 "ldm check: .*$name" check --ckpt "$CKPT" --config "$file" ;;
+    *.yaml) fails 1 "$name" check --ckpt "$CKPT" --config "$file" ;;
     *) fails 1 "ldm check: .*$name" check --ckpt "$file" --config "$CONFIG" ;;
     esac
-    fails 1 "ldm inspect: .*$name" inspect "$file"
+    fails 1 "$name" inspect "$file"
     count=$((count + 1))
 done
 [ $count -gt 50 ] || die "only $count files in tests/crashers"

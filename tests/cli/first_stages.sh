@@ -8,7 +8,7 @@ STAGE=model.params.first_stage_config
 DD=$STAGE.params.ddconfig
 ALONE="$TINY --config alone.yaml"
 KL="$ALONE --set $STAGE.target=ldm.models.autoencoder.AutoencoderKL --set $DD.double_z=true"
-PIXELS="$ALONE --set $STAGE.target=ldm.models.autoencoder.IdentityFirstStage"
+IDENTITY="$ALONE --set $STAGE.target=ldm.models.autoencoder.IdentityFirstStage"
 
 # As `fails`, where notes of loading stand before the error.
 refused()
@@ -71,13 +71,13 @@ stdout_has "first stage's decoder, latent 4x32x32"
 
 # ---- pixels --------------------------------------------------------------------------------------
 
-works generate $PIXELS --steps 2 -o pixels.png --save-image i.npy --save-latent z.npy
-works eval $PIXELS --part decode --in z.npy --out d.npy
+works generate $IDENTITY --steps 2 -o pixels.png --save-image i.npy --save-latent z.npy
+works eval $IDENTITY --part decode --in z.npy --out d.npy
 same d.npy i.npy
-works eval $PIXELS --part encode --in z.npy --out e.npy
+works eval $IDENTITY --part encode --in z.npy --out e.npy
 same e.npy z.npy
-refused 1 'has no encoder' metrics pixels.png --write-stats p.stats $PIXELS
-works check $PIXELS
+refused 1 'has no encoder' metrics pixels.png --write-stats p.stats $IDENTITY
+works check $IDENTITY
 stdout_has 'FITS'
 
 # ---- other channels ------------------------------------------------------------------------------

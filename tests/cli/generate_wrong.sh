@@ -13,7 +13,7 @@ head -c 700000 "$CKPT" >cut.ckpt
 for f in empty text zeros cut.ckpt; do
     fails 1 "^ldm generate: $f[: ]" generate --ckpt $f --config "$CONFIG"
 done
-fails 1 "^ldm generate: text:1:1: the file is text" generate --ckpt "$CKPT" --config text
+fails 1 "^text:1:1: the file is text" generate --ckpt "$CKPT" --config text
 printf 'model:\n  params: [1, 2\n' >broken.yaml
 fails 1 "broken.yaml:[0-9]+:[0-9]+" generate --ckpt "$CKPT" --config broken.yaml
 printf 'model:\n  a: 1\n  a: 2\n' >twice.yaml
@@ -73,7 +73,7 @@ if [ "$(id -u)" -ne 0 ]; then
     chmod 700 locked
 fi
 
-fails 1 "the UNet alone needs .* and --max-memory is 1.05 MB" generate $TINY --max-memory 1M -o f.png
+fails 1 "the UNet alone needs .* and max_memory is 1.05 MB" generate $TINY --max-memory 1M -o f.png
 LDM_MAX_ISA=sse9
 export LDM_MAX_ISA
 fails 2 'LDM_MAX_ISA is "sse9", expected' generate $TINY -o f.png

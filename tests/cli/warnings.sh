@@ -1,0 +1,24 @@
+# What `ldm check` warns about settings that no tensor's shape shows, `ldm generate` says, too; the shipped
+# model triggers none of it. FITS is kept for files that fit and of which pictures can be made.
+
+# --set of a setting that no shape shows
+works generate --ckpt "$CKPT" --config "$CONFIG" --steps 2 -o a.png \
+    --set model.params.unet_config.params.num_head_channels=16
+stderr_has 'warning: .*num_head_channels=16 \(--set\) shows in no tensor'
+works check --ckpt "$CKPT" --config "$CONFIG" --set model.params.unet_config.params.num_head_channels=16
+stdout_has 'FITS, 1 warning'
+
+# a scale factor that the codebook contradicts, on the shipped model, which is silent as it comes
+works generate --steps 2 -o b.png
+stderr_lacks 'warning'
+works generate --steps 2 -o c.png --set model.params.scale_factor=1.0
+stderr_has "warning: scale_factor 1 .* is implausible: the codebook's entries"
+works check
+stdout_lacks 'warning'
+
+# a model that fits and of which ldm makes no pictures
+printf 'model:\n  params:\n    unet_config:\n      params:\n        in_channels: 7\n' >seven.yaml
+CODE=0
+"$LDM" check --ckpt "$CKPT" --config "$CONFIG" --config seven.yaml >"$OUT" 2>"$ERR" || CODE=$?
+[ $CODE -eq 3 ] || die "another number of channels does not fit: exit code 3, not $CODE"
+stdout_has 'DOES NOT FIT'
