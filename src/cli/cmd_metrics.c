@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json_text.h"
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/sheets.h"
 
 typedef struct options {
     const char *cascade, *frechet, *write_stats;
@@ -60,7 +62,11 @@ typedef struct task {
 
     json_t *list;
     size_t count, faces_in, skin; /* pictures; those with a face; those with R > G > B */
+    size_t skipped;               /* contact sheets */
     double brightness, contrast, r, g, b, coherence;
+    int width, height; /* of the set's first picture; 0: there was none yet */
+    char first[256];   /* its name, for messages */
+    bool mixed;        /* another one has another size */
 } task;
 
 /* ---- one picture ----------------------------------------------------------------------------- */
@@ -140,6 +146,23 @@ static void to_text(const char *path, const ldm_image *im, const ldm_image_metri
     printf("  %s\n", m->verdict);
 }
 
+/* A set is one size: means over several say nothing, and one of them is likely no sample. */
+static int check_size(task *t, const char *name, const ldm_image *im)
+{
+    if (!t->o->summary || (im->width == t->width && im->height == t->height))
+        return LDM_EXIT_OK;
+    if (t->width) {
+        ldm_cli_say(t->cmd, "%s is %d x %d, and %s is %d x %d: a set has pictures of one size",
+                    name, im->width, im->height, t->first, t->width, t->height);
+        t->mixed = true;
+        return LDM_EXIT_FAILED;
+    }
+    t->width = im->width;
+    t->height = im->height;
+    snprintf(t->first, sizeof t->first, "%s", name);
+    return LDM_EXIT_OK;
+}
+
 static int measure(task *t, const char *name, const ldm_image *im)
 {
     ldm_image_metrics m;
@@ -148,6 +171,8 @@ static int measure(task *t, const char *name, const ldm_image *im)
     ldm_error err;
     ldm_status st;
 
+    if (check_size(t, name, im))
+        return LDM_EXIT_FAILED;
     st = ldm_image_measure(im, &m, sizeof m, &err);
     if (!st && t->judge)
         st = ldm_face_judge_find(t->judge, im, &faces, &count, &err);
@@ -206,6 +231,33 @@ static int measure_file(task *t, const char *path)
         free(name);
     }
     ldm_images_free(ims, count);
+    return code;
+}
+
+/* Contact sheets are left out: they are no samples. */
+static int measure_path(task *t, const char *path)
+{
+    int pictures = ldm_sheet_pictures(path);
+
+    if (!pictures)
+        return measure_file(t, path);
+    ldm_cli_say(t->cmd, "note: %s is a contact sheet of %d pictures and is skipped", path,
+                pictures);
+    t->skipped++;
+    return LDM_EXIT_OK;
+}
+
+static int measure_folder(task *t, const char *folder)
+{
+    char **paths;
+    size_t count, i;
+    int code = ldm_folder_pictures(t->cmd, folder, &paths, &count);
+
+    for (i = 0; i < count; i++) {
+        if (measure_path(t, paths[i]))
+            code = LDM_EXIT_FAILED;
+    }
+    ldm_paths_free(paths, count);
     return code;
 }
 
@@ -310,13 +362,17 @@ static int measure_all(task *t, int argc, char **argv, int args)
     if (t->o->json && !t->o->summary)
         t->list = json_array();
     for (int i = args; i < argc; i++) {
-        if (measure_file(t, argv[i]))
+        if (ldm_is_dir(argv[i]) ? measure_folder(t, argv[i]) : measure_path(t, argv[i]))
             code = LDM_EXIT_FAILED;
+    }
+    if (!code && !t->count) {
+        ldm_cli_say(t->cmd, "only contact sheets were given: there is no picture to measure");
+        code = LDM_EXIT_FAILED;
     }
     if (!t->o->summary && t->o->json) {
         printed = ldm_cli_print_json(t->cmd, t->list);
         t->list = NULL;
-    } else if (t->o->summary && code && (t->features || !t->count)) {
+    } else if (t->o->summary && code && (t->features || t->mixed || !t->count)) {
         ldm_cli_say(t->cmd, "not all pictures could be measured: no summary%s",
                     t->o->write_stats ? ", no statistics" : "");
     } else if (t->o->summary) {
@@ -352,19 +408,20 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
 const ldm_command ldm_cmd_metrics = {
     .name = "metrics",
-    .args = "IMAGE... [options]",
+    .args = "IMAGE|FOLDER... [options]",
     .summary = "brightness, contrast, colour and faces of pictures",
     .about =
         "Measures pictures (PNG, or .npy and .npz arrays [N,H,W,3] of bytes) as the study does:\n"
         "brightness (mean luma), contrast (standard deviation over mean of the luma), mean\n"
         "colours and their order, colour coherence (lag-1 spatial autocorrelation of Cb and Cr),\n"
-        "the study's verdict, and the faces that OpenCV's frontal face cascade finds.\n"
+        "the study's verdict, and the faces that OpenCV's frontal face cascade finds. Of a folder\n"
+        "the pictures in it are measured; contact sheets that ldm made are skipped.\n"
         "docs/METRICS.md has the formulas.",
     .notes = "Exit code 1 if any of the pictures could not be read; the others are measured.\n"
              "Frechet distances are taken on the encoder of the model that --ckpt and --config\n"
              "name, by default the shipped one:\n\n"
              "  ldm metrics renders.npz --write-stats renders.stats\n"
-             "  ldm metrics samples/*.png --frechet renders.stats",
+             "  ldm metrics samples/ --frechet renders.stats",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .min_args = 1,

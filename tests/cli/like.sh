@@ -50,6 +50,9 @@ same_pixels noise/00000.png repeat/00000.png
 
 # Pictures without a recipe, and files that are no pictures.
 works generate $TINY --steps 1 -n 2 -o sheet --grid
-fails 1 "sheet/grid.png.*recipe" generate --like sheet/grid.png -o p.png
+works generate --like sheet/grid.png -o all/
+stderr_has 'sheet/grid.png is a contact sheet: this repeats its 2 pictures'
+same_pixels sheet/00001.png all/00001.png
+fails 1 "holds no recipe" generate --like "$SRC/tests/data/haar/faces.png" -o p.png
 fails 1 "nothing.png.*No such file" generate --like nothing.png
 fails 1 "x.npy" generate --like x.npy

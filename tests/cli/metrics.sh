@@ -55,3 +55,25 @@ stdout_has '"frechet": [0-9.e-]+'
 fails 2 'found 1' metrics two/00000.png $TINY --frechet set.stats
 fails 1 'nothing.stats.*No such file' metrics two/00000.png --frechet nothing.stats
 fails 1 'holds no statistics' metrics two/00000.png --frechet two/00000.png
+
+# A contact sheet is no sample: it is skipped and said, in a list and in a folder.
+works generate $TINY --steps 2 -n 4 -o four/ --grid --npz --quiet
+works metrics four/*.png $TINY --write-stats four.stats
+stderr_has 'note: four/grid.png is a contact sheet of 4 pictures and is skipped'
+stdout_has '^4 pictures, means$'
+works metrics four/ $TINY --frechet four.stats
+stdout_has '^4 pictures, means$'
+stdout_has '^  Frechet distance +[0-9.]+(e-[0-9]+)? to 4 pictures$'
+works metrics four
+stdout_has '^four/00003.png: 64 x 64$'
+stdout_lacks 'grid'
+
+# A set has one size.
+works generate $TINY --steps 1 --shape 3,8,8 -o small.png --quiet
+ldm metrics four/00000.png small.png --summary
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stderr_has 'small.png is 32 x 32, and four/00000.png is 64 x 64: a set has pictures of one size'
+[ ! -s "$OUT" ] || die "a summary of two sizes"
+works metrics four/00000.png small.png
+mkdir none
+fails 1 "'none' is a folder without pictures" metrics none

@@ -80,7 +80,7 @@ fails 1 'moved/00000.png is of another run \(seed: 43 there, 42 here\)' $RUN -n 
 # Files that are no such pictures.
 mkdir odd
 cp part/grid.png odd/00000.png
-fails 1 'odd/00000.png holds no recipe' $RUN -n 2 -o odd --resume
+fails 1 'odd/00000.png is of another run .sheet' $RUN -n 2 -o odd --resume
 head -c 9000 part/00000.png >odd/00000.png
 fails 1 'odd/00000.png' $RUN -n 2 -o odd --resume
 mkdir sub sub/00000.png

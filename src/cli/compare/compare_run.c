@@ -5,6 +5,7 @@
 #include "base/json_text.h"
 #include "cli/compare/compare.h"
 #include "cli/generate/generate.h"
+#include "cli/sheets.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
 
@@ -124,7 +125,7 @@ static int sample(ldm_compare *c, ldm_cmp_side *s, ldm_run *run)
 static int write_grid(ldm_compare *c, const ldm_cmp_side *s)
 {
     ldm_image *ims = calloc(s->count, sizeof *ims), sheet = {0};
-    char *path = ldm_cli_format("%sgrid.png", s->folder);
+    char *path = ldm_cli_format("%sgrid.png", s->folder), *mark = NULL;
     size_t n = 0, i;
     ldm_error err;
     ldm_status st = LDM_OK;
@@ -136,10 +137,16 @@ static int write_grid(ldm_compare *c, const ldm_cmp_side *s)
     }
     if (n > 1)
         st = ldm_image_grid(ims, n, 0, &sheet, &err);
-    if (!st && n > 1)
-        st = ldm_image_write(path, &sheet, NULL, &err);
+    if (!st && n > 1) {
+        mark = ldm_sheet_recipe(NULL, n);
+        if (mark)
+            st = ldm_image_write(path, &sheet, mark, &err);
+        else
+            code = ldm_cli_nomem(c->cmd);
+    }
     if (st)
         code = ldm_cli_fail(c->cmd, st, &err);
+    free(mark);
     ldm_release(sheet.pixels);
     free(path);
     free(ims);

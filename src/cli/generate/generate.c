@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json_text.h"
+#include "cli/sheets.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
@@ -457,12 +458,35 @@ static int places(const task *t)
     return n;
 }
 
+/* The sheet and the recipe of its first picture, with the mark that it is a sheet. */
+static ldm_status write_grid(const task *t, const ldm_image *ims, size_t n, ldm_error *err)
+{
+    char *recipe = NULL, *full = NULL, *text = NULL;
+    ldm_image grid = {0};
+    ldm_status st = ldm_image_grid(ims, n, 0, &grid, err);
+
+    if (!st)
+        st = ldm_run_recipe(t->run, 0, &recipe, err);
+    if (!st) {
+        full = ldm_recipe_complete(recipe, t->o);
+        text = full ? ldm_sheet_recipe(full, n) : NULL;
+        if (!text)
+            memset(err, 0, sizeof *err);
+        st = text ? ldm_image_write(t->output.grid, &grid, text, err) : LDM_ERR_NOMEM;
+    }
+    free(text);
+    free(full);
+    ldm_release(recipe);
+    ldm_release(grid.pixels);
+    return st;
+}
+
 /* The sheet shows every place (a failed picture is black), the .npz holds the good ones only. */
 static ldm_status write_sheets(const task *t, ldm_error *err)
 {
     size_t bytes = (size_t)t->ri->image_w * (size_t)t->ri->image_h * 3, count = 0;
     int n = places(t);
-    ldm_image *ims = calloc((size_t)n, sizeof *ims), grid = {0};
+    ldm_image *ims = calloc((size_t)n, sizeof *ims);
     ldm_status st = LDM_OK;
 
     if (!ims) {
@@ -472,10 +496,7 @@ static ldm_status write_sheets(const task *t, ldm_error *err)
     if (t->output.grid) {
         for (int i = 0; i < n; i++)
             ims[i] = (ldm_image){t->ri->image_w, t->ri->image_h, 3, t->rgb + (size_t)i * bytes};
-        st = ldm_image_grid(ims, (size_t)n, 0, &grid, err);
-        if (!st)
-            st = ldm_image_write(t->output.grid, &grid, NULL, err);
-        ldm_release(grid.pixels);
+        st = write_grid(t, ims, (size_t)n, err);
     }
     if (!st && t->output.npz) {
         for (int i = 0; i < n; i++) {

@@ -51,6 +51,7 @@ static int take_int(const ldm_command *cmd, const char *path, const json_t *root
 typedef struct found {
     const char *ckpt, *x_t, *noise, *mask, *x0; /* of the recipe; NULL: none */
     int index, count;
+    int sheet; /* pictures of the contact sheet that holds the recipe; 0: it is a picture's */
 } found;
 
 static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, found *f)
@@ -60,6 +61,8 @@ static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, fou
 
     if (!code)
         code = take_int(cmd, path, r->root, "index", 0, &f->index);
+    if (!code)
+        code = take_int(cmd, path, json_object_get(r->root, "sheet"), "pictures", 1, &f->sheet);
     if (!code)
         code = take_text(cmd, path, files, "ckpt", &f->ckpt);
     if (!code)
@@ -100,8 +103,13 @@ static ldm_status repeat_whole_run(const ldm_command *cmd, const char *path, con
     o->noise = o->noise ? o->noise : f->noise;
     o->mask = o->mask ? o->mask : f->mask;
     o->x0 = o->x0 ? o->x0 : f->x0;
-    if (!f->x_t && !f->noise && !f->mask)
-        return LDM_OK;
+    if (f->sheet && !ldm_job_is_set(o->to.job, "count")) {
+        ldm_cli_say(cmd, "note: %s is a contact sheet: this repeats its %d pictures", path,
+                    f->sheet);
+        st = ldm_job_set_int(o->to.job, "count", f->sheet, err);
+    }
+    if (st || (!f->x_t && !f->noise && !f->mask))
+        return st;
     if (!seed_given)
         st = ldm_job_set_u64(o->to.job, "seed",
                              ldm_job_get_u64(o->to.job, "seed") - (uint64_t)f->index, err);
@@ -132,6 +140,11 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
     r->root = json_loads(text, JSON_REJECT_DUPLICATES, NULL); /* the library says what is wrong */
     r->ckpt_named = ldm_model_ckpt(o->to.model) != NULL;
     code = read_own(cmd, path, r, &f);
+    if (!code && f.sheet && !json_object_get(r->root, "config")) {
+        ldm_cli_say(cmd, "--like: %s is a contact sheet of ldm compare; name one of its pictures",
+                    path);
+        code = LDM_EXIT_FAILED;
+    }
     if (!code) {
         st = take_settings(path, text, &f, o, &err);
         if (st == LDM_ERR_NOMEM)

@@ -1,0 +1,82 @@
+/* Contact sheets and folders of pictures; see sheets.h. */
+#include "cli/sheets.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json_text.h"
+
+char *ldm_sheet_recipe(const char *first, size_t pictures)
+{
+    json_t *root = first ? json_loads(first, 0, NULL) : json_object();
+    json_t *sheet = json_pack("{s:I}", "pictures", (json_int_t)pictures);
+    char *text = NULL;
+
+    if (!json_object_set_new(root, "sheet", sheet))
+        text = ldm_cli_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    json_decref(root);
+    return text;
+}
+
+int ldm_sheet_pictures(const char *path)
+{
+    char *text = NULL;
+    json_t *root;
+    json_int_t n;
+
+    if (ldm_image_read_recipe(path, &text, NULL))
+        return 0;
+    root = json_loads(text, 0, NULL);
+    ldm_release(text);
+    n = json_integer_value(json_object_get(json_object_get(root, "sheet"), "pictures"));
+    json_decref(root);
+    return n < 0 ? 0 : n > 1000000 ? 1000000 : (int)n;
+}
+
+static int is_picture(const struct dirent *e)
+{
+    const char *dot = strrchr(e->d_name, '.');
+
+    return e->d_name[0] != '.' && dot &&
+           (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg"));
+}
+
+void ldm_paths_free(char **paths, size_t count)
+{
+    for (size_t i = 0; paths && i < count; i++)
+        free(paths[i]);
+    free(paths);
+}
+
+int ldm_folder_pictures(const ldm_command *cmd, const char *folder, char ***paths, size_t *count)
+{
+    const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+    struct dirent **found = NULL;
+    int n = scandir(folder, &found, is_picture, alphasort), code = LDM_EXIT_OK;
+
+    *paths = NULL;
+    *count = 0;
+    if (n < 0) {
+        ldm_cli_say(cmd, "cannot read folder '%s': %s", folder, strerror(errno));
+        return LDM_EXIT_FAILED;
+    }
+    if (!n) {
+        ldm_cli_say(cmd, "'%s' is a folder without pictures (*.png, *.jpg)", folder);
+        code = LDM_EXIT_FAILED;
+    } else {
+        *paths = calloc((size_t)n, sizeof **paths);
+        for (int i = 0; *paths && i < n; i++) {
+            (*paths)[i] = ldm_cli_format("%s%s%s", folder, slash, found[i]->d_name);
+            *count += (*paths)[i] != NULL;
+        }
+        if (*count < (size_t)n)
+            code = ldm_cli_nomem(cmd);
+    }
+    for (int i = 0; i < n; i++)
+        free(found[i]);
+    free(found);
+    return code;
+}
