@@ -23,7 +23,9 @@ same_pixels new/00000.png face.png
 works generate $TINY --steps 2 -n 3 -o three --grid --npz
 stdout_is 'three/00000.png
 three/00001.png
-three/00002.png'
+three/00002.png
+three/grid.png
+three/samples.npz'
 same_pixels three/00000.png face.png
 files_are face.png new/00000.png new/deep/00000.png three/00000.png three/00001.png \
     three/00002.png three/grid.png three/samples.npz
@@ -70,10 +72,38 @@ works $RUN --cache 4 -n 3 -o cached --dry-run --json
 stdout_has '"per_shallow_eps": '
 rm -r whole.png off.png cached single four.png four.npy whole.npy cache.yaml layer.png
 
-# No -o: a folder in the current one.
+# No -o: a folder for each run, so that none replaces another, nor --like its own source.
 works generate $TINY --steps 1
-stdout_is generated_outputs/00000.png
+stdout_is generated_outputs/0001/00000.png
+works generate $TINY --steps 1 --seed 2 -n 2 --grid
+stdout_is 'generated_outputs/0002/00000.png
+generated_outputs/0002/00001.png
+generated_outputs/0002/grid.png'
+works generate --like generated_outputs/0002/00001.png --steps 2
+stdout_is generated_outputs/0003/00000.png
+rm generated_outputs/0003/00000.png
+works generate $TINY --steps 1 --seed 3 -n 2 --resume
+stdout_is 'generated_outputs/0003/00000.png
+generated_outputs/0003/00001.png'
 rm -r generated_outputs
+
+# A named folder: pictures of another run are no prey.
+works generate $TINY --steps 1 -n 3 -o faces/ --grid
+cp -r faces before
+fails 1 "^ldm generate: -o: folder 'faces/' holds 4 files of another run; --resume" \
+    generate $TINY --steps 1 -n 2 --eta 1 -o faces/
+fails 1 "'faces/' holds 4 files of another run" generate $TINY --steps 1 -o faces
+for i in 00000 00001 00002 grid; do same faces/$i.png before/$i.png; done
+fails 2 'give one of the two' generate $TINY -n 2 -o faces --resume --overwrite
+works generate $TINY --steps 1 -n 2 --seed 9 -o faces/ --overwrite
+stderr_has "note: 2 files of another run stay in folder 'faces/'"
+differ faces/00000.png before/00000.png
+same faces/00002.png before/00002.png
+works generate $TINY --steps 1 -o faces/a.png
+stderr_lacks 'replaced'
+works generate $TINY --steps 1 -o faces/a.png
+stderr_has 'note: faces/a.png is there already and will be replaced'
+rm -r faces before
 
 # Arrays.
 works generate $TINY --steps 2 -n 2 -o two --save-latent z.npy --save-image x.npy

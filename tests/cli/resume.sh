@@ -32,7 +32,7 @@ rm part/*.part-* # they were nobody's
 # stdout names what was made: nothing now, but the sheets come again.
 rm part/grid.png
 works $RUN -n 6 -o part --resume --grid
-stdout_is ''
+stdout_is part/grid.png
 same whole/grid.png part/grid.png
 # More pictures of the same run (its PNGs say how many were asked for).
 works $RUN -n 8 -o part --resume

@@ -41,7 +41,13 @@ static const ldm_opt rows[] = {
      .field = offsetof(ldm_generate_opts, out),
      .help = "an existing folder, a name ending in / or -n above 1:\n"
              "a folder of 00000.png, 00001.png, ...; else one PNG of\n"
-             "that name. Default: generated_outputs/"},
+             "that name. Default: a folder for each run,\n"
+             "generated_outputs/0001/, generated_outputs/0002/, ..."},
+    {.type = LDM_OPT_FLAG,
+     .name = "overwrite",
+     .field = offsetof(ldm_generate_opts, overwrite),
+     .help = "replace pictures of another run in the folder that -o\n"
+             "names; without it they are an error"},
     {.type = LDM_OPT_FLAG,
      .name = "grid",
      .field = offsetof(ldm_generate_opts, grid),

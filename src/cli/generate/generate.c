@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_text.h"
 #include "cli/sheets.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
+
+enum { MANY_PICTURES = 24 }; /* that fit a terminal beside the rest */
 
 /* One `ldm generate` from the opened model to the last file. */
 typedef struct task {
@@ -329,6 +332,35 @@ static void list_kept(task *t, int index)
     }
 }
 
+/* The names of many pictures would push all else off a terminal: there the last line names them. */
+static void list_file(const task *t, const char *file)
+{
+    if (t->ri->count > MANY_PICTURES && isatty(STDOUT_FILENO))
+        return;
+    printf("%s\n", file);
+    fflush(stdout);
+}
+
+/* The files beside the pictures, and what list_file left out. */
+static void list_rest(const task *t)
+{
+    const bool sheets = t->written + t->kept_count > 0;
+    const struct {
+        const char *file;
+        bool there;
+    } rest[] = {{t->output.grid, sheets},
+                {t->output.npz, sheets},
+                {t->o->save_latent, t->seen > 0},
+                {t->o->save_image, t->seen > 0}};
+
+    if (t->written && t->output.folder && t->ri->count > MANY_PICTURES && isatty(STDOUT_FILENO))
+        printf("%d pictures in %s\n", t->written, t->output.folder);
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
+        if (rest[i].file && rest[i].there)
+            printf("%s\n", rest[i].file);
+    }
+}
+
 /* Says that a picture is done, or has failed. stdout names what this run made. */
 static void note_picture(task *t, int index, const char *file, const char *message)
 {
@@ -336,8 +368,7 @@ static void note_picture(task *t, int index, const char *file, const char *messa
         list_kept(t, index);
         list_picture(t, index, file, message);
     } else if (file) {
-        printf("%s\n", file);
-        fflush(stdout);
+        list_file(t, file);
     }
 }
 
@@ -378,7 +409,7 @@ static int write_picture(task *t, const ldm_result *r)
     int code = LDM_EXIT_OK;
 
     if (!t->written)
-        code = ldm_output_make(t->cmd, &t->output);
+        code = ldm_output_make(t->cmd, t->o, &t->output);
     if (!code)
         code = ldm_resume_lock(t->cmd, t->o, &t->output);
     if (code)
@@ -525,7 +556,11 @@ static int write_collections(task *t)
                           t->ri->image_w, &err);
     if (!st && t->rgb && t->written + t->kept_count)
         st = write_sheets(t, &err);
-    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+    if (st)
+        return ldm_cli_fail(t->cmd, st, &err);
+    if (!t->o->json)
+        list_rest(t);
+    return LDM_EXIT_OK;
 }
 
 static json_t *file_or_null(const char *path, bool written)
@@ -627,6 +662,23 @@ static int prepare(task *t)
     return code;
 }
 
+/* With the options that make the rest, where a folder can be gone on with. */
+static void say_interrupted(const task *t)
+{
+    const ldm_generate_opts *o = t->o;
+    const int done = t->seen - t->failed + t->kept_count;
+    const bool can = t->output.folder && done && !o->x_t && !o->noise && !o->mask &&
+                     !o->save_latent && !o->save_image;
+
+    if (can)
+        ldm_cli_say(t->cmd,
+                    "interrupted: %d of %d pictures are done and kept; the same command with "
+                    "-o %s --resume makes the rest",
+                    done, t->ri->count, t->output.folder);
+    else
+        ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept", done, t->ri->count);
+}
+
 static int generate(task *t)
 {
     int code = prepare(t), written, printed, signal;
@@ -651,8 +703,7 @@ static int generate(task *t)
     }
     signal = ldm_signals_interrupted();
     if (signal) {
-        ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept",
-                    t->seen - t->failed + t->kept_count, t->ri->count);
+        say_interrupted(t);
         code = LDM_EXIT_SIGNAL + signal;
     }
     return code;

@@ -13,7 +13,7 @@ typedef struct ldm_generate_opts {
     const char *mask, *x0, *x_t, *noise;
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
-    bool dry_run, resume;
+    bool dry_run, resume, overwrite;
     bool printed; /* JSON is on stdout */
 } ldm_generate_opts;
 
@@ -26,12 +26,16 @@ typedef struct ldm_output {
     char *folder; /* with a trailing slash; NULL: one picture under `file` */
     char *file;
     char *npz, *grid; /* names of --npz and --grid; NULL: not asked for */
+    int number;       /* of the folder of this run, where none was named; 0: one was */
     int lock;         /* the folder, open as long as the run is at work in it; -1: not yet */
 } ldm_output;
 
 /* Decides on names for `count` pictures, and looks whether every file that the options name could
  * be written: hours of sampling must not end at a misspelt folder. Makes nothing yet. An exit code.
- */
+ *
+ * Without -o every run has a folder of its own, generated_outputs/0001/ and so on: the number after
+ * the highest there is, with --resume the highest. In a folder that was named another run's
+ * pictures are an error, unless --resume or --overwrite says what to do with them. */
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out);
 
 /* Whether a result could be written as `path` (NULL is fine), which `option` names. An exit code.
@@ -41,8 +45,12 @@ int ldm_output_check_file(const ldm_command *cmd, const char *option, const char
 /* Makes a folder, which `option` names, and its parents. An exit code. */
 int ldm_output_make_folder(const ldm_command *cmd, const char *option, const char *folder);
 
-/* Makes the folder, where there is one. An exit code. */
-int ldm_output_make(const ldm_command *cmd, const ldm_output *out);
+/* Makes the folder, where there is one. A numbered one that appeared meanwhile is another run's:
+ * the names change to the next that is free. An exit code. */
+int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out);
+
+/* Whether a folder of pictures has such names: 00000.png, grid.png, samples.npz. */
+bool ldm_output_is_ours(const char *name, size_t len);
 
 /* The name of picture i; free() it. NULL when out of memory. */
 char *ldm_output_name(const ldm_output *out, int i);

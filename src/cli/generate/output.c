@@ -1,4 +1,5 @@
 /* Where the pictures of ldm generate go; see generate.h. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "base/file.h"
 #include "cli/generate/generate.h"
 
-static const char default_folder[] = "generated_outputs/";
+static const char default_folder[] = "generated_outputs/"; /* of one folder a run */
 
 /* The folder part of a path: "." for a bare name. free() it. */
 static char *parent_of(const char *path)
@@ -121,35 +122,145 @@ static int check_names(const ldm_command *cmd, const ldm_generate_opts *o, const
     return LDM_EXIT_OK;
 }
 
+/* ---- what is there already ------------------------------------------------------------------- */
+
+bool ldm_output_is_ours(const char *name, size_t len)
+{
+    const size_t digits = strspn(name, "0123456789");
+
+    return (len == strlen("grid.png") && !strncmp(name, "grid.png", len)) ||
+           (len == strlen("samples.npz") && !strncmp(name, "samples.npz", len)) ||
+           (digits >= 5 && len == digits + 4 && !strncmp(name + digits, ".png", 4));
+}
+
+/* The highest number that a run's folder has; 0: there is none. */
+static int last_run(void)
+{
+    DIR *dir = opendir(default_folder);
+    const struct dirent *e;
+    int last = 0;
+
+    while (dir && (e = readdir(dir))) {
+        size_t digits = strspn(e->d_name, "0123456789");
+
+        if (digits >= 4 && digits <= 9 && !e->d_name[digits] && strtol(e->d_name, NULL, 10) > last)
+            last = (int)strtol(e->d_name, NULL, 10);
+    }
+    if (dir)
+        closedir(dir);
+    return last;
+}
+
+/* Whether this run of `count` pictures replaces the file. */
+static bool is_replaced(const ldm_generate_opts *o, const char *name, int count)
+{
+    return name[0] == 'g' ? o->grid : name[0] == 's' ? o->npz : strtol(name, NULL, 10) < count;
+}
+
+/* Pictures of another run in the folder: an error, or a note about those that stay. */
+static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, const char *folder,
+                       int count)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *e;
+    int there = 0, stay = 0;
+
+    while (dir && (e = readdir(dir))) {
+        if (ldm_output_is_ours(e->d_name, strlen(e->d_name))) {
+            there++;
+            stay += !is_replaced(o, e->d_name, count > 0 ? count : 1);
+        }
+    }
+    if (dir)
+        closedir(dir);
+    if (there && !o->overwrite) {
+        ldm_cli_say(cmd,
+                    "-o: folder '%s' holds %d file%s of another run; --resume goes on with that "
+                    "run, --overwrite replaces files of the same name; or name another folder",
+                    folder, there, there == 1 ? "" : "s");
+        return LDM_EXIT_FAILED;
+    }
+    if (stay && !o->quiet)
+        ldm_cli_say(cmd, "note: %d file%s of another run stay%s in folder '%s'", stay,
+                    stay == 1 ? "" : "s", stay == 1 ? "s" : "", folder);
+    return LDM_EXIT_OK;
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* Names in the folder `path`. An exit code. */
+static int name_folder(const ldm_command *cmd, const ldm_generate_opts *o, const char *path,
+                       ldm_output *out)
+{
+    free(out->folder);
+    free(out->npz);
+    free(out->grid);
+    out->folder = ldm_cli_format("%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/");
+    out->npz = out->folder && o->npz ? ldm_cli_format("%ssamples.npz", out->folder) : NULL;
+    out->grid = out->folder && o->grid ? ldm_cli_format("%sgrid.png", out->folder) : NULL;
+    return out->folder && !o->npz == !out->npz && !o->grid == !out->grid ? LDM_EXIT_OK
+                                                                         : ldm_cli_nomem(cmd);
+}
+
+static int name_numbered(const ldm_command *cmd, const ldm_generate_opts *o, int number,
+                         ldm_output *out)
+{
+    char path[48];
+
+    snprintf(path, sizeof path, "%s%04d/", default_folder, number);
+    out->number = number;
+    return name_folder(cmd, o, path, out);
+}
+
+static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int count,
+                       ldm_output *out)
+{
+    int last = o->out ? 0 : last_run(), code;
+
+    if (o->out)
+        code = name_folder(cmd, o, o->out, out);
+    else
+        code = name_numbered(cmd, o, o->resume && last ? last : last + 1, out);
+    if (!code)
+        code = check_folder(cmd, out->folder);
+    if (!code && o->out && !o->resume && !o->dry_run)
+        code = check_taken(cmd, o, out->folder, count);
+    return code;
+}
+
+static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)
+{
+    int code;
+
+    out->file = strdup(o->out);
+    if (out->file && o->npz)
+        out->npz = with_suffix(o->out, ".npz");
+    if (!out->file || (o->npz && !out->npz))
+        return ldm_cli_nomem(cmd);
+    if (o->grid && !o->quiet)
+        ldm_cli_say(cmd, "note: --grid of one picture is the picture itself: %s", o->out);
+    code = ldm_output_check_file(cmd, "-o", o->out);
+    if (!code && !o->quiet && !o->overwrite && !o->dry_run && !access(o->out, F_OK))
+        ldm_cli_say(cmd, "note: %s is there already and will be replaced", o->out);
+    return code;
+}
+
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
 {
     const char *path = o->out ? o->out : default_folder;
-    size_t len = strlen(path);
     int code;
 
     memset(out, 0, sizeof *out);
     out->lock = -1;
     if (!strcmp(path, "-"))
         return ldm_cli_usage(cmd, "-o: pictures cannot be written to stdout; name a file");
-    if (ldm_is_dir(path) || path[len - 1] == '/' || count > 1) {
-        out->folder = ldm_cli_format("%s%s", path, path[len - 1] == '/' ? "" : "/");
-        if (out->folder && o->npz)
-            out->npz = ldm_cli_format("%s%s", out->folder, "samples.npz");
-        if (out->folder && o->grid)
-            out->grid = ldm_cli_format("%s%s", out->folder, "grid.png");
-        if (!out->folder || (o->npz && !out->npz) || (o->grid && !out->grid))
-            return ldm_cli_nomem(cmd);
-        code = check_folder(cmd, out->folder);
-    } else {
-        out->file = strdup(path);
-        if (out->file && o->npz)
-            out->npz = with_suffix(path, ".npz");
-        if (!out->file || (o->npz && !out->npz))
-            return ldm_cli_nomem(cmd);
-        if (o->grid && !o->quiet)
-            ldm_cli_say(cmd, "note: --grid of one picture is the picture itself: %s", path);
-        code = ldm_output_check_file(cmd, "-o", path);
-    }
+    if (o->resume && o->overwrite)
+        return ldm_cli_usage(cmd, "--resume keeps pictures and --overwrite replaces them: give "
+                                  "one of the two");
+    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/' || count > 1)
+        code = plan_folder(cmd, o, count, out);
+    else
+        code = plan_file(cmd, o, out);
     if (!code)
         code = ldm_output_check_file(cmd, "--save-latent", o->save_latent);
     if (!code)
@@ -168,9 +279,24 @@ int ldm_output_make_folder(const ldm_command *cmd, const char *option, const cha
     return LDM_EXIT_FAILED;
 }
 
-int ldm_output_make(const ldm_command *cmd, const ldm_output *out)
+int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)
 {
-    return out->folder ? ldm_output_make_folder(cmd, "-o", out->folder) : LDM_EXIT_OK;
+    int code;
+
+    if (!out->folder)
+        return LDM_EXIT_OK;
+    if (!out->number || o->resume)
+        return ldm_output_make_folder(cmd, "-o", out->folder);
+    code = ldm_output_make_folder(cmd, "-o", default_folder);
+    while (!code && mkdir(out->folder, 0777)) {
+        if (errno == EEXIST) {
+            code = name_numbered(cmd, o, out->number + 1, out);
+        } else {
+            ldm_cli_say(cmd, "-o: cannot make folder '%s': %s", out->folder, strerror(errno));
+            code = LDM_EXIT_FAILED;
+        }
+    }
+    return code;
 }
 
 char *ldm_output_name(const ldm_output *out, int i)

@@ -55,18 +55,10 @@ static bool is_leftover(const char *name)
 {
     static const char mark[] = ".part-", letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS"
                                                      "TUVWXYZ0123456789";
-    size_t len = strlen(name), tail = strlen(mark) + 6, stem, digits;
+    size_t len = strlen(name), tail = strlen(mark) + 6;
 
-    if (len <= tail || strncmp(name + len - tail, mark, strlen(mark)) ||
-        strspn(name + len - 6, letters) != 6)
-        return false;
-    stem = len - tail;
-    if (stem == strlen("grid.png") && !strncmp(name, "grid.png", stem))
-        return true;
-    if (stem == strlen("samples.npz") && !strncmp(name, "samples.npz", stem))
-        return true;
-    digits = strspn(name, "0123456789");
-    return digits >= 5 && stem == digits + 4 && !strncmp(name + digits, ".png", 4);
+    return len > tail && !strncmp(name + len - tail, mark, strlen(mark)) &&
+           strspn(name + len - 6, letters) == 6 && ldm_output_is_ours(name, len - tail);
 }
 
 static int remove_leftovers(const ldm_command *cmd, const char *folder)
