@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/terminal.h"
 
 typedef struct options {
     bool all, json, values;
@@ -32,7 +33,7 @@ static int check(const ldm_command *cmd, const options *o, const ldm_model_optio
 {
     unsigned how = (o->json ? LDM_REPORT_JSON : 0U) | (o->all ? LDM_REPORT_ALL : 0U) |
                    (o->values ? LDM_REPORT_VALUES : 0U) |
-                   (isatty(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
+                   (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
     char *report;
     bool fits;
     ldm_error err;

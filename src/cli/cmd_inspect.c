@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/terminal.h"
 #include "cli/signals.h"
 
 typedef struct options {
@@ -45,7 +46,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         return ldm_parse_exit(parse);
     how = (o.json ? LDM_REPORT_JSON : 0U) | (o.shapes ? LDM_REPORT_SHAPES : 0U) |
           (o.keys ? LDM_REPORT_KEYS : 0U) | (o.all ? LDM_REPORT_ALL : 0U) |
-          (isatty(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
+          (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
     ldm_signals_name_file(argv[args]);
     st = ldm_inspect(argv[args], how, &report, &err);
     return ldm_cli_report(cmd, st, &err, report, o.json);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "cli/terminal.h"
 
 double ldm_cli_now(void)
 {
@@ -126,7 +127,7 @@ int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, 
     int code;
 
     if (report) {
-        fputs(report, stdout);
+        ldm_terminal_print(report);
         ldm_release(report);
         return st ? ldm_cli_fail(cmd, st, err) : LDM_EXIT_OK;
     }

@@ -1,9 +1,13 @@
 /* ldm: the command line of latent diffusion models in C. A table of commands; each lives in a
  * cmd_*.c of its own and uses nothing but include/ldm. Results go to stdout, all else to stderr. */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/opts.h"
@@ -41,16 +45,40 @@ static const ldm_command *find_command(const char *name)
     return NULL;
 }
 
+/* What other programs call it. */
+static const char *by_other_name(const char *word)
+{
+    static const char *const names[][2] = {
+        {"sample", "generate"},   {"txt2img", "generate"}, {"make", "generate"},
+        {"create", "generate"},   {"run", "generate"},     {"verify", "check"},
+        {"validate", "check"},    {"info", "inspect"},     {"show", "inspect"},
+        {"ls", "inspect"},        {"measure", "metrics"},  {"fid", "metrics"},
+        {"diff", "compare"},      {"benchmark", "bench"},  {"time", "bench"},
+        {"version", "--version"},
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(names[i][0], word))
+            return names[i][1];
+    }
+    return NULL;
+}
+
 static int unknown_command(const char *word)
 {
-    const char *names[COMMAND_COUNT], *near;
+    const char *names[COMMAND_COUNT], *near = by_other_name(word);
+    size_t hits = 0;
 
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         names[i] = commands[i]->name;
-    near = ldm_word_nearest(word, names, COMMAND_COUNT);
+        if (*word && !near && !strncmp(names[i], word, strlen(word)) && !hits++)
+            near = names[i]; /* "gen" */
+    }
+    if (!near)
+        near = ldm_word_nearest(word, names, COMMAND_COUNT);
     if (near)
         return ldm_cli_usage(NULL, "unknown command '%s'; did you mean '%s'?", word, near);
-    return ldm_cli_usage(NULL, "unknown command '%s'", word);
+    return ldm_cli_usage(NULL, "unknown command '%s'; 'ldm help' lists the commands", word);
 }
 
 static int help(int argc, char **argv)
@@ -78,6 +106,8 @@ static int run(const ldm_cli *cli, int argc, char **argv)
         return ldm_cli_usage(NULL, "a command is missing: generate, check, inspect, eval, metrics, "
                                    "compare, bench or tokenize");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        if (argc > 2 && argv[2][0] != '-')
+            return help(2, argv + 1);
         print_overview();
         return LDM_EXIT_OK;
     }
@@ -95,6 +125,16 @@ static int run(const ldm_cli *cli, int argc, char **argv)
     return cmd->run(cli, cmd, argc - 1, argv + 1);
 }
 
+/* stdout is a pipe, and nobody reads it any more. */
+static bool reader_went(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    struct stat st;
+
+    return !fstat(STDOUT_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) &&
+           poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+}
+
 /* A result that did not reach its reader (full disk, closed pipe) must not look like success. */
 static int close_stdout(int code)
 {
@@ -105,6 +145,8 @@ static int close_stdout(int code)
         lost = 1;
     if (!lost)
         return code;
+    if (reader_went()) /* `| head`: it has what it wanted */
+        return code ? code : LDM_EXIT_SIGNAL + SIGPIPE;
     ldm_cli_say(NULL, "writing to stdout failed%s%s", errno ? ": " : "",
                 errno ? strerror(errno) : "");
     return code ? code : LDM_EXIT_FAILED;

@@ -23,6 +23,10 @@ for c in generate check inspect eval metrics bench tokenize; do
 done
 works help
 same "$OUT" overview
+works --help generate
+cp "$OUT" help
+works generate --help
+same "$OUT" help
 
 # Help goes before what else is on the line.
 works generate --help --steps 5

@@ -36,8 +36,8 @@ CODE=0
 stderr_has 'writing to stdout failed'
 COMMAND='check | (reads nothing)'
 { CODE=0; sleep 0.5; "$LDM" check $TINY 2>"$ERR" || CODE=$?; echo $CODE >"$ROOM/said/code"; } | :
-[ "$(cat "$ROOM/said/code")" -eq 1 ] || die "expected exit code 1"
-stderr_has 'writing to stdout failed'
+[ "$(cat "$ROOM/said/code")" -eq 141 ] || die "expected exit code 141, as a program that SIGPIPE ends"
+stderr_empty
 
 # A terminal on stderr gets a bar; a file does not.
 works generate $TINY --steps 5 -o face.png
@@ -46,8 +46,30 @@ if command -v script >/dev/null; then
     COMMAND='generate, in a terminal'
     script -qec "'$LDM' generate $TINY --steps 50 -n 4 --batch 1 -o four" /dev/null >"$OUT" 2>&1 \
         </dev/null || die "expected success"
-    stdout_has 'sampling \[#*\.*\] [0-9]+/50  .* step/s  ETA 0:'
-    stdout_has 'picture 1-1 of 4'
+    stdout_has 'sampling \[#*\.*\] [0-9]+/50  ETA 0:.* step/s'
+    stdout_has 'picture 1 of 4'
+    # As wide as the window, and no step count stands for decoding.
+    for columns in 40 60 80; do
+        COMMAND="generate, in $columns columns"
+        script -qec "stty cols $columns; '$LDM' generate $TINY --steps 500 -n 12 -o w$columns >/dev/null" /dev/null \
+            >"$OUT" 2>&1 </dev/null || die "expected success"
+        tr '\r' '\n' <"$OUT" | grep '\[K' | sed 's/^.*\[K//' >lines
+        grep -q '^sampling \[' lines || die "no bar"
+        awk -v most=$columns 'length($0) >= most { exit 1 }' lines || die "a bar wider than $columns columns"
+        ! grep -q 'decoding.*500' lines || die "steps beside decoding"
+    done
+    COMMAND='generate, in a dumb terminal'
+    TERM=dumb script -qec "'$LDM' generate $TINY --steps 50 -o dumb/" /dev/null >"$OUT" 2>&1 </dev/null || die "expected success"
+    stdout_lacks 'sampling \['
+    COMMAND='check, in a terminal'
+    script -qec "stty cols 60; '$LDM' check $TINY --all" /dev/null >"$OUT" 2>&1 </dev/null || die "expected success"
+    stdout_has "$(printf '\033')\["
+    for how in NO_COLOR=1 TERM=dumb; do
+        env $how script -qec "stty cols 60; '$LDM' check $TINY --all" /dev/null >"$OUT" 2>&1 </dev/null || die "expected success"
+        stdout_lacks "$(printf '\033')\["
+        # Whole words alone are longer than the window.
+        tr -d '\r' <"$OUT" | awk 'length($0) > 60 && $0 ~ /[^ ] +[^ ]/ { print; exit 1 }' >long || die "a line too wide: $(cat long)"
+    done
 else
     skipped "the bar in a terminal (no script)"
 fi

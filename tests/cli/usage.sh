@@ -2,8 +2,13 @@
 
 fails 2 "a command is missing.*ldm --help"
 fails 2 "unknown command 'genrate'; did you mean 'generate'\?" genrate
-fails 2 "unknown command 'zzzzzzzz' \(see" zzzzzzzz
+fails 2 "unknown command 'zzzzzzzz'; 'ldm help' lists the commands \(see" zzzzzzzz
 fails 2 "unknown command ''" ''
+fails 2 "unknown command 'gen'; did you mean 'generate'" gen
+fails 2 "unknown command 'sample'; did you mean 'generate'" sample
+fails 2 "unknown command 'version'; did you mean '--version'" version
+fails 2 "unknown command 'foo'; 'ldm help' lists the commands" help foo
+fails 2 "unknown command 'gen'; did you mean 'generate'" --help gen
 fails 2 "options come after the command" --ckpt x
 fails 2 "unknown command 'chek'; did you mean 'check'" help chek
 fails 2 "unexpected argument 'eval'" help check eval

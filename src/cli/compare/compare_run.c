@@ -110,7 +110,11 @@ static int sample(ldm_compare *c, ldm_cmp_side *s, ldm_run *run)
 {
     ldm_sampling loop = {.run = run, .bar = &c->bar};
     taking t = {c, s, run};
-    int code = ldm_sampling_run(&loop, take_picture, &t);
+    int code;
+
+    ldm_bar_init(&c->bar);
+    ldm_bar_expect(&c->bar, ldm_run_get_info(run), 0);
+    code = ldm_sampling_run(&loop, take_picture, &t);
 
     s->sample_seconds += loop.seconds;
     if (loop.cancelled) {

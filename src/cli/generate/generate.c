@@ -691,6 +691,7 @@ static int generate(task *t)
     }
     if (t->o->json)
         t->pictures = json_array();
+    ldm_bar_expect(&t->bar, t->ri, t->kept_count);
     t->started = ldm_cli_now();
     code = sample(t);
     t->finished = ldm_cli_now();

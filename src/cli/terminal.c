@@ -1,0 +1,109 @@
+/* The terminal; see terminal.h. */
+#include "cli/terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { DEFAULT_WIDTH = 80, LAID_OUT = 100, NARROWEST = 20 };
+
+int ldm_terminal_width(int fd)
+{
+    struct winsize ws;
+
+    if (!isatty(fd))
+        return 0;
+    memset(&ws, 0, sizeof ws);
+    if (ioctl(fd, TIOCGWINSZ, &ws) || !ws.ws_col)
+        return DEFAULT_WIDTH;
+    return ws.ws_col;
+}
+
+bool ldm_terminal_redraws(int fd)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(fd) && (!term || strcmp(term, "dumb"));
+}
+
+bool ldm_terminal_colour(int fd)
+{
+    const char *no = getenv("NO_COLOR");
+
+    return ldm_terminal_redraws(fd) && !(no && *no);
+}
+
+/* Bytes of the character at s and its columns: an escape sequence has none, UTF-8 has one. */
+static size_t character(const char *s, int *columns)
+{
+    size_t n = 1;
+
+    *columns = 1;
+    if (s[0] == '\033' && s[1] == '[') {
+        *columns = 0;
+        n = 2 + strspn(s + 2, "0123456789;");
+        return s[n] ? n + 1 : n;
+    }
+    while (((unsigned char)s[n] & 0xc0) == 0x80)
+        n++;
+    return n;
+}
+
+/* How many bytes of the line fit: to the last blank before `width`; a longer word stands alone. */
+static size_t fitting(const char *line, size_t len, int width, size_t indent)
+{
+    size_t at = 0, blank = 0;
+    int used = 0, columns;
+
+    while (at < len) {
+        size_t n = character(line + at, &columns);
+
+        if (line[at] == ' ' && at > indent)
+            blank = at;
+        if (used + columns > width && blank)
+            return blank;
+        used += columns;
+        at += n;
+    }
+    return len;
+}
+
+static void print_line(const char *line, size_t len, int width)
+{
+    size_t indent = strspn(line, " "), first = 1;
+
+    if (indent > (size_t)width / 2)
+        indent = (size_t)width / 2;
+    while (len) {
+        int room = width - (first ? 0 : (int)indent);
+        size_t n = fitting(line, len, room, first ? indent : 0);
+
+        printf("%*s%.*s\n", first ? 0 : (int)indent, "", (int)n, line);
+        first = 0;
+        line += n;
+        len -= n;
+        for (; len && *line == ' '; len--)
+            line++;
+    }
+}
+
+void ldm_terminal_print(const char *text)
+{
+    int width = ldm_terminal_width(STDOUT_FILENO);
+
+    if (!width || width >= LAID_OUT || width < NARROWEST) {
+        fputs(text, stdout);
+        return;
+    }
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+
+        if (len)
+            print_line(text, len, width);
+        else
+            putchar('\n');
+        text += len + (text[len] == '\n');
+    }
+}

@@ -1,0 +1,20 @@
+/* What the terminal behind a file can do. Asked each time: its window changes. */
+#ifndef LDM_CLI_TERMINAL_H
+#define LDM_CLI_TERMINAL_H
+
+#include <stdbool.h>
+
+/* Columns of the terminal; 80 where it does not say, 0 where fd is none. */
+int ldm_terminal_width(int fd);
+
+/* A terminal on which a line can be drawn again: TERM is not "dumb". */
+bool ldm_terminal_redraws(int fd);
+
+/* The same with colours: NO_COLOR (no-color.org) is not set, or empty. */
+bool ldm_terminal_colour(int fd);
+
+/* Prints a text that is laid out for 100 columns to stdout. On a narrower terminal its lines are
+ * broken at blanks, and go on where the line began. Escape sequences have no width. */
+void ldm_terminal_print(const char *text);
+
+#endif
