@@ -1,5 +1,6 @@
 /* ldm check: compares a configuration with a checkpoint and reports what fits. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -29,6 +30,28 @@ static const ldm_opt rows[] = {
      .help = "one JSON object instead of text"},
 };
 
+static const char next[] = "\n  Next: ";
+
+/* The command to type next as one line, however long: broken it could not be pasted. It ends the
+ * report, and its further lines are indented by 8. */
+static void join_command(char *report)
+{
+    char *from = strstr(report, next), *to;
+
+    if (!from)
+        return;
+    from += strlen(next);
+    for (to = from; *from; from++) {
+        if (!strncmp(from, "\n        ", 9)) {
+            *to++ = ' ';
+            from += 8;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
 static int check(const ldm_command *cmd, const options *o, const ldm_model_options *model)
 {
     unsigned how = (o->json ? LDM_REPORT_JSON : 0U) | (o->all ? LDM_REPORT_ALL : 0U) |
@@ -42,6 +65,8 @@ static int check(const ldm_command *cmd, const options *o, const ldm_model_optio
 
     ldm_model_name(model);
     st = ldm_check(model, how, &report, &fits, &err);
+    if (report && !o->json)
+        join_command(report);
     if (report) {
         code = ldm_cli_report(cmd, st, &err, report, o->json);
     } else {

@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+static const char command[] = "  Next: ";
+
 enum { DEFAULT_WIDTH = 80, LAID_OUT = 100, NARROWEST = 20 };
 
 int ldm_terminal_width(int fd)
@@ -100,7 +102,9 @@ void ldm_terminal_print(const char *text)
     while (*text) {
         size_t len = strcspn(text, "\n");
 
-        if (len)
+        if (!strncmp(text, command, strlen(command)))
+            printf("%.*s\n", (int)len, text); /* to be pasted */
+        else if (len)
             print_line(text, len, width);
         else
             putchar('\n');

@@ -14,7 +14,8 @@ bool ldm_terminal_redraws(int fd);
 bool ldm_terminal_colour(int fd);
 
 /* Prints a text that is laid out for 100 columns to stdout. On a narrower terminal its lines are
- * broken at blanks, and go on where the line began. Escape sequences have no width. */
+ * broken at blanks, and go on where the line began, but for the command after "Next:". Escape
+ * sequences have no width. */
 void ldm_terminal_print(const char *text);
 
 #endif

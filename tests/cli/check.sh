@@ -123,3 +123,12 @@ stdout_has '"error": "--steps: .0. is not a whole number'
 ldm check --ckpt "$CKPT" --json
 [ "$CODE" -eq 2 ] || die "expected exit code 2"
 stdout_has '"error": "no configuration given for .* [(]--config FILE[)]"'
+
+# The next command is one line that a shell can be given.
+long="a folder with a name that is long enough to make any line of a hundred columns break"
+mkdir "$long"
+cp "$CKPT" "$long/model.ckpt"
+works check --ckpt "$long/model.ckpt" --config "$CONFIG"
+sed -n 's/^  Next: ldm //p' "$OUT" >next
+(eval "'$LDM' $(cat next) --steps 1 --quiet") >made || die "the next command does not run: $(cat next)"
+[ "$(cat made)" = picture.png ] || die "made: $(cat made)"
