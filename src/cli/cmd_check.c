@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/terminal.h"
 
@@ -58,13 +59,14 @@ static int check(const ldm_command *cmd, const options *o, const ldm_model_optio
                    (o->values ? LDM_REPORT_VALUES : 0U) |
                    (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
     char *report;
-    bool fits;
+    bool fits, report_made;
     ldm_error err;
     ldm_status st;
     int code;
 
     ldm_model_name(model);
     st = ldm_check(model, how, &report, &fits, &err);
+    report_made = report != NULL;
     if (report && !o->json)
         join_command(report);
     if (report) {
@@ -74,6 +76,9 @@ static int check(const ldm_command *cmd, const options *o, const ldm_model_optio
         if (o->json)
             ldm_cli_json_failure(cmd);
     }
+    if (report_made && !fits && !ldm_model_ckpt(model) && ldm_model_options_is_set(model, "config"))
+        ldm_cli_say(cmd, "note: no --ckpt was given: the checkpoint of this report is the shipped "
+                         "model; give yours with --ckpt FILE");
     return !code && !fits ? LDM_EXIT_MISMATCH : code;
 }
 
@@ -86,7 +91,14 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
     if (!code) {
         parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
-        code = parse ? ldm_parse_exit(parse) : check(cmd, &o, targets.model);
+        code = parse ? ldm_parse_exit(parse)
+                     : ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
+        if (!parse && !code)
+            code = ldm_inputs_find_config(cmd, targets.model, false);
+        if (!parse && code && o.json)
+            ldm_cli_json_failure(cmd);
+        if (!parse && !code)
+            code = check(cmd, &o, targets.model);
     }
     ldm_targets_free(&targets);
     return code;
@@ -107,5 +119,6 @@ const ldm_command ldm_cmd_check = {
              "  ldm check --ckpt model.ckpt --config config.yaml --json | jq .missing",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
     .run = run,
 };

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json_text.h"
 #include "cli/cli.h"
+#include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/sheets.h"
 
@@ -51,7 +52,7 @@ static const ldm_opt rows[] = {
 typedef struct task {
     const ldm_command *cmd;
     const options *o;
-    const ldm_model_options *options;
+    ldm_model_options *options;
     ldm_face_judge *judge;
     char no_judge[1024]; /* why there is none */
 
@@ -270,6 +271,9 @@ static int open_features(task *t)
 
     if (!t->o->frechet && !t->o->write_stats)
         return LDM_EXIT_OK;
+    if (ldm_inputs_resolve(t->cmd, t->options, 0, NULL, false) ||
+        ldm_inputs_find_config(t->cmd, t->options, false))
+        return LDM_EXIT_USAGE;
     if (t->o->frechet)
         st = ldm_stats_read(t->o->frechet, &t->reference, &err);
     ldm_model_name(t->options);

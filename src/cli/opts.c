@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/aliases.h"
 #include "cli/signals.h"
 
 enum { MAX_OPTS = 96, LONG_BASE = 256, HELP_VAL = 255, HELP_COLUMN = 26 };
@@ -39,6 +40,8 @@ typedef struct entry {
     char letter;
     char name[48]; /* "max-memory" */
     const char *arg, *help;
+    const struct entry *means; /* of CompVis' spelling of another entry: that one; else NULL */
+    const char *value;         /* the value that this spelling stands for */
 } entry;
 
 typedef struct entries {
@@ -124,6 +127,69 @@ static void expand(const ldm_command *cmd, entries *e)
     }
 }
 
+/* ---- CompVis' spellings ---------------------------------------------------------------------- */
+
+/* Whether "--name" or "--name=..." is on the line: only then it may take part in shortening. */
+static bool is_typed(const char *name, int argc, char **argv)
+{
+    const size_t len = strlen(name);
+
+    for (int i = 1; i < argc && len; i++) {
+        if (!strncmp(argv[i], "--", 2) && !strncmp(argv[i] + 2, name, len) &&
+            (!argv[i][2 + len] || argv[i][2 + len] == '='))
+            return true;
+    }
+    return false;
+}
+
+static const entry *find_entry(const entries *e, const char *name, char letter)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        const entry *at = &e->at[i];
+
+        if (!at->heading &&
+            ((*name && !strcmp(at->name, name)) || (letter && at->letter == letter)))
+            return at;
+    }
+    return NULL;
+}
+
+/* Adds the spellings of the entries that the command has; its own take precedence. */
+static void add_aliases(entries *e, int argc, char **argv)
+{
+    const ldm_alias *a;
+
+    for (size_t i = 0; (a = ldm_alias_at(i)) && e->count < MAX_OPTS; i++) {
+        const entry *means = find_entry(e, a->here, 0);
+        const bool typed = is_typed(a->there, argc, argv) && !find_entry(e, a->there, 0);
+        const bool letter = a->letter && !find_entry(e, "", a->letter);
+        entry *to = &e->at[e->count];
+
+        if (!means || (!typed && !letter))
+            continue;
+        *to = *means;
+        to->letter = '\0';
+        if (letter)
+            to->letter = a->letter;
+        snprintf(to->name, sizeof to->name, "%s", typed ? a->there : "");
+        to->arg = a->value ? NULL : means->arg;
+        to->means = means;
+        to->value = a->value;
+        e->count++;
+    }
+}
+
+/* "-r is --ckpt", added to what was understood before. */
+static void add_understood(ldm_str *said, const entry *e, const char *spelled)
+{
+    char begin[80];
+
+    snprintf(begin, sizeof begin, "%s is ", spelled);
+    if (!said->len || !strstr(said->data, begin)) /* repeated: said once */
+        ldm_str_printf(said, "%s%s--%s%s%s", said->len ? ", " : "", begin, e->means->name,
+                       e->value ? " " : "", e->value ? e->value : "");
+}
+
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static bool is_choice(const char *s, const char *choices)
@@ -176,6 +242,11 @@ static int store(const ldm_command *cmd, const entry *e, const char *spelled, co
     const ldm_opt *o = e->own;
     char *field;
 
+    if (value && *value && value[strlen(value) - 1] == '\r')
+        return ldm_cli_usage(cmd,
+                             "%s: the value ends with a carriage return (\\r): the script or list "
+                             "that it comes from has Windows' line ends; remove them",
+                             spelled);
     if (e->setting)
         return store_setting(cmd, e, spelled, value, targets);
     field = (char *)out + o->field;
@@ -227,6 +298,8 @@ static void unknown_long(const ldm_command *cmd, const entries *all, const char 
         ldm_cli_usage(cmd, "'--%s' could be --%s or --%s; write it out", bare, hit[0], hit[1]);
         return;
     }
+    if (ldm_alias_refused(cmd, bare))
+        return;
     hit[0] = ldm_word_nearest(bare, names, count);
     if (hit[0])
         ldm_cli_usage(cmd, "unknown option '--%s'; did you mean --%s?", bare, hit[0]);
@@ -253,39 +326,61 @@ static void unknown_letter(const ldm_command *cmd, const entries *all, int lette
     ldm_cli_usage(cmd, "unknown option '-%c'", letter);
 }
 
-ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out,
-                         const ldm_targets *targets, int *args)
-{
-    entries all;
+typedef struct getopt_tables {
     struct option longs[MAX_OPTS + 2];
-    char shorts[2 * MAX_OPTS + 4], spelled[64];
-    size_t long_count = 0, s = 0;
-    int c, extra;
+    char shorts[2 * MAX_OPTS + 4];
+} getopt_tables;
+
+static void make_tables(const entries *all, getopt_tables *t)
+{
+    size_t count = 0, s = 0;
 
     /* ':' first: getopt tells a missing value from an unknown option, and prints nothing itself. */
-    expand(cmd, &all);
-    shorts[s++] = ':';
-    shorts[s++] = 'h';
-    for (size_t i = 0; i < all.count; i++) {
-        const entry *o = &all.at[i];
+    t->shorts[s++] = ':';
+    t->shorts[s++] = 'h';
+    for (size_t i = 0; i < all->count; i++) {
+        const entry *o = &all->at[i];
 
         if (*o->name)
-            longs[long_count++] = (struct option){o->name, o->arg ? required_argument : no_argument,
-                                                  NULL, LONG_BASE + (int)i};
+            t->longs[count++] = (struct option){o->name, o->arg ? required_argument : no_argument,
+                                                NULL, LONG_BASE + (int)i};
         if (o->letter) {
-            shorts[s++] = o->letter;
+            t->shorts[s++] = o->letter;
             if (o->arg)
-                shorts[s++] = ':';
+                t->shorts[s++] = ':';
         }
     }
-    longs[long_count++] = (struct option){"help", no_argument, NULL, HELP_VAL};
-    longs[long_count] = (struct option){NULL, 0, NULL, 0};
-    shorts[s] = '\0';
+    t->longs[count++] = (struct option){"help", no_argument, NULL, HELP_VAL};
+    t->longs[count] = (struct option){NULL, 0, NULL, 0};
+    t->shorts[s] = '\0';
+}
 
+static void missing_value(const ldm_command *cmd, const entries *all)
+{
+    if (optopt >= LONG_BASE)
+        ldm_cli_usage(cmd, "--%s needs a value (%s)", all->at[optopt - LONG_BASE].name,
+                      all->at[optopt - LONG_BASE].arg);
+    else
+        ldm_cli_usage(cmd, "-%c needs a value", optopt);
+}
+
+static const entry *entry_of(const entries *all, int c)
+{
+    return c >= LONG_BASE ? &all->at[c - LONG_BASE] : find_entry(all, "", (char)c);
+}
+
+static ldm_parse parse_options(const ldm_command *cmd, const entries *all, int argc, char **argv,
+                               void *out, const ldm_targets *targets, ldm_str *understood)
+{
+    getopt_tables tables;
+    char spelled[64];
+    int c;
+
+    make_tables(all, &tables);
     opterr = 0;
     optind = 0; /* start again, also on a second pass */
-    while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        const entry *o = NULL;
+    while ((c = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
+        const entry *o;
 
         if (c == 'h' || c == HELP_VAL) {
             ldm_opts_help(cmd);
@@ -294,36 +389,31 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
         if (c == '?') {
             /* getopt sets optopt for letters, and for known flags that were given a value */
             if (optopt > 0 && optopt < HELP_VAL)
-                unknown_letter(cmd, &all, optopt, argc, argv);
+                unknown_letter(cmd, all, optopt, argc, argv);
             else
-                unknown_long(cmd, &all, argv[optind - 1] + 2);
+                unknown_long(cmd, all, argv[optind - 1] + 2);
             return LDM_PARSE_ERROR;
         }
         if (c == ':') {
-            if (optopt >= LONG_BASE)
-                ldm_cli_usage(cmd, "--%s needs a value (%s)", all.at[optopt - LONG_BASE].name,
-                              all.at[optopt - LONG_BASE].arg);
-            else
-                ldm_cli_usage(cmd, "-%c needs a value", optopt);
+            missing_value(cmd, all);
             return LDM_PARSE_ERROR;
         }
-        if (c >= LONG_BASE) {
-            o = &all.at[c - LONG_BASE];
-        } else {
-            for (size_t i = 0; i < all.count; i++) {
-                if (all.at[i].letter == c)
-                    o = &all.at[i];
-            }
-        }
+        o = entry_of(all, c);
         if (!o)
             continue;
         spell(o, c < LONG_BASE, spelled, sizeof spelled);
-        if (store(cmd, o, spelled, o->arg ? optarg : NULL, out, targets))
+        if (store(cmd, o, spelled, o->value ? o->value : o->arg ? optarg : NULL, out, targets))
             return LDM_PARSE_ERROR;
+        if (o->means)
+            add_understood(understood, o, spelled);
     }
+    return LDM_PARSE_OK;
+}
 
-    extra = argc - optind;
-    *args = optind;
+static ldm_parse check_arguments(const ldm_command *cmd, int argc, char **argv)
+{
+    const int extra = argc - optind;
+
     if (extra < cmd->min_args) {
         ldm_cli_usage(cmd, "%.*s is missing; usage: ldm %s %s", (int)strcspn(cmd->args, " ."),
                       cmd->args, cmd->name, cmd->args);
@@ -336,7 +426,33 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
                                         : "files are given by options, e.g. --ckpt FILE");
         return LDM_PARSE_ERROR;
     }
+    for (int i = optind; i < argc; i++) {
+        if (*argv[i] && argv[i][strlen(argv[i]) - 1] == '\r') {
+            ldm_cli_usage(cmd,
+                          "'%s': the argument ends with a carriage return (\\r): the script or "
+                          "list that it comes from has Windows' line ends; remove them",
+                          argv[i]);
+            return LDM_PARSE_ERROR;
+        }
+    }
     return LDM_PARSE_OK;
+}
+
+ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out,
+                         const ldm_targets *targets, int *args)
+{
+    entries all;
+    ldm_str understood = {0};
+    ldm_parse parse;
+
+    expand(cmd, &all);
+    add_aliases(&all, argc, argv);
+    parse = parse_options(cmd, &all, argc, argv, out, targets, &understood);
+    if (!parse && understood.len)
+        ldm_cli_say(cmd, "note: CompVis' spellings: %s", understood.data);
+    ldm_str_free(&understood);
+    *args = optind;
+    return parse ? parse : check_arguments(cmd, argc, argv);
 }
 
 int ldm_parse_exit(ldm_parse p)
@@ -446,6 +562,14 @@ int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_s
     if (st == LDM_ERR_USAGE && !strncmp(err->msg, isa, strlen(isa))) {
         ldm_cli_say(cmd, "LDM_MAX_ISA%s", err->msg + strlen(isa));
         return LDM_EXIT_USAGE;
+    }
+    if (st == LDM_ERR_MISMATCH && !ldm_model_ckpt(model) &&
+        ldm_model_options_is_set(model, "config")) {
+        ldm_cli_say(cmd,
+                    "no --ckpt was given: the shipped model was used, and it does not fit this "
+                    "configuration (%.*s); give your checkpoint with --ckpt FILE",
+                    (int)strcspn(err->msg, ";"), err->msg);
+        return LDM_EXIT_MISMATCH;
     }
     if (st != LDM_ERR_USAGE || !ldm_model_ckpt(model) ||
         ldm_model_options_is_set(model, "config") || ldm_model_options_is_set(model, "config_text"))

@@ -62,8 +62,8 @@ rm 'la yer.yaml'
 
 fails 1 "nothing.ckpt.*No such file" check --ckpt nothing.ckpt --config "$CONFIG"
 fails 1 "nothing.yaml.*No such file" check --ckpt "$CKPT" --config nothing.yaml
-fails 1 "is a folder" check --ckpt . --config "$CONFIG"
-fails 1 "config.yaml" check --ckpt "$CONFIG" --config "$CONFIG"
+fails 2 "folder . holds 2 checkpoints; name one" check --ckpt . --config "$CONFIG"
+fails 2 "config.yaml is a YAML file, no checkpoint" check --ckpt "$CONFIG" --config "$CONFIG"
 
 # Renaming: of keys that become one the last counts; rules that feed each other end in time.
 ldm check $TINY --set 'ldm.load.rename={"in_layers": "out_layers"}' --json
@@ -104,7 +104,9 @@ error 1 'of first stages ldm knows ldm.models.autoencoder.VQModelInterface' \
 head -c 700000 "$CKPT" >cut.ckpt
 error 1 'cut off' check --ckpt cut.ckpt --config "$CONFIG"
 error 1 'No such file' check --ckpt nothing.ckpt --config "$CONFIG"
-error 2 'no configuration given' check --ckpt "$CKPT"
+mkdir none
+cp "$CKPT" none/alone.ckpt
+error 2 'no configuration given' check --ckpt none/alone.ckpt
 error 1 'cut off' inspect cut.ckpt
 error 1 'cut off' bench --ckpt cut.ckpt --config "$CONFIG"
 
@@ -120,7 +122,7 @@ stdout_has '"error": "unknown.yaml:2:11: model.target: is ldm.models.Unknown'
 ldm generate --json --steps 0
 [ "$CODE" -eq 2 ] || die "expected exit code 2"
 stdout_has '"error": "--steps: .0. is not a whole number'
-ldm check --ckpt "$CKPT" --json
+ldm check --ckpt none/alone.ckpt --json
 [ "$CODE" -eq 2 ] || die "expected exit code 2"
 stdout_has '"error": "no configuration given for .* [(]--config FILE[)]"'
 

@@ -4,6 +4,7 @@
 
 #include "cli/generate/generate.h"
 #include "cli/bench/roofline.h"
+#include "cli/inputs.h"
 
 typedef struct options {
     const char *plot;
@@ -75,8 +76,14 @@ static int bench(const ldm_command *cmd, const options *o, const ldm_targets *ta
     json_t *report = NULL;
     ldm_error err;
     ldm_status st;
-    int code = LDM_EXIT_OK;
+    int code = ldm_inputs_resolve(cmd, targets->model, 0, NULL, false);
 
+    if (!code)
+        code = ldm_inputs_find_config(cmd, targets->model, false);
+    if (code && o->json)
+        ldm_cli_json_failure(cmd);
+    if (code)
+        return code;
     ldm_model_name(targets->model);
     st = ldm_bench(targets->model, targets->bench, o->json ? NULL : &text,
                    o->json || o->plot ? &json : NULL, &err);

@@ -1,5 +1,6 @@
 /* ldm generate: its options, and what they are put into. generate.c does the work. */
 #include "cli/generate/generate.h"
+#include "cli/inputs.h"
 
 static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING, .name = "Model"},
@@ -94,11 +95,15 @@ int ldm_generate_count(const ldm_generate_opts *o)
     return ldm_job_is_set(o->to.job, "count") ? ldm_job_get_int(o->to.job, "count") : 0;
 }
 
-static int work(const ldm_command *cmd, ldm_generate_opts *o)
+static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **argv)
 {
     ldm_recipe recipe = {0};
-    int code = o->like ? ldm_recipe_load(cmd, o->like, &recipe, o) : LDM_EXIT_OK;
+    int code = ldm_inputs_resolve(cmd, o->to.model, argc, argv, o->quiet);
 
+    if (!code && o->like)
+        code = ldm_recipe_load(cmd, o->like, &recipe, o);
+    if (!code)
+        code = ldm_inputs_find_config(cmd, o->to.model, o->quiet);
     if (!code && !o->mask != !o->x0)
         code = ldm_cli_usage(cmd, "%s",
                              o->mask ? "--mask needs --x0 as well: the latent to keep"
@@ -126,7 +131,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     if (parse)
         code = ldm_parse_exit(parse);
     else if (!code)
-        code = work(cmd, &o);
+        code = work(cmd, &o, argc - args, argv + args);
     if (code && o.json && !o.printed)
         ldm_cli_json_failure(cmd);
     ldm_targets_free(&o.to);
@@ -144,11 +149,14 @@ const ldm_command ldm_cmd_generate = {
     .notes =
         "A picture depends on its own seed, not on the batch, the threads or the others.\n"
         "Ctrl-C ends after the current step and keeps what is done; --resume makes the rest. A\n"
-        "run that does not fit into --max-memory or the machine is refused before it starts.\n\n"
+        "run that does not fit into --max-memory or the machine is refused before it starts.\n"
+        "A folder as --ckpt, a checkpoint without --config (a YAML beside it is taken), files\n"
+        "without an option and the spellings of CompVis' scripts are understood, with a note.\n\n"
         "  ldm generate -o face.png\n"
         "  ldm generate --ckpt model.ckpt --config config.yaml --steps 150 -n 8 -o faces/ --grid\n"
         "  ldm generate --like face.png --steps 200 -o again.png",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
     .run = run,
 };

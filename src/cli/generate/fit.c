@@ -1,6 +1,7 @@
 /* What a run of ldm generate takes: whether it fits this machine, and what --dry-run prints. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/json_text.h"
@@ -51,9 +52,14 @@ bool ldm_fit_limit_given(const ldm_generate_opts *o)
 int ldm_fit_fail(const ldm_command *cmd, const ldm_generate_opts *o, ldm_status st,
                  const ldm_error *err)
 {
-    if (st != LDM_ERR_LIMIT || ldm_fit_limit_given(o))
+    static const char limit[] = "max_memory is"; /* how the library calls it */
+    const char *at = st == LDM_ERR_LIMIT ? strstr(err->msg, limit) : NULL;
+
+    if (!at)
         return ldm_model_fail(cmd, o->to.model, st, err);
-    ldm_cli_say(cmd, "%s (where no --max-memory is given it is this machine's memory)", err->msg);
+    ldm_cli_say(cmd, "%.*s%s%s", (int)(at - err->msg), err->msg,
+                ldm_fit_limit_given(o) ? "--max-memory is" : "this machine has",
+                at + strlen(limit));
     return LDM_EXIT_FAILED;
 }
 

@@ -1,0 +1,328 @@
+/* Files by what they are; see inputs.h. */
+#include "cli/inputs.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+
+typedef enum kind { NOTHING, FOLDER, CHECKPOINT, YAML, OTHER } kind;
+
+static bool ends_in_one_of(const char *name, const char *const *endings, size_t count)
+{
+    const size_t len = strlen(name);
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t n = strlen(endings[i]);
+
+        if (len > n && !strcmp(name + len - n, endings[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool named_checkpoint(const char *name)
+{
+    static const char *const endings[] = {".ckpt", ".pt", ".pth", ".safetensors", ".bin"};
+
+    return ends_in_one_of(name, endings, sizeof endings / sizeof *endings);
+}
+
+static bool named_yaml(const char *name)
+{
+    static const char *const endings[] = {".yaml", ".yml"};
+
+    return ends_in_one_of(name, endings, sizeof endings / sizeof *endings);
+}
+
+/* A key at the beginning of a line. */
+static bool has_key(const char *text, const char *key)
+{
+    const char *at = text;
+
+    while ((at = strstr(at, key))) {
+        if (at == text || at[-1] == '\n')
+            return true;
+        at++;
+    }
+    return false;
+}
+
+/* By the first bytes, by the name where they do not tell. */
+static kind kind_of(const char *path)
+{
+    char head[4097];
+    struct stat st;
+    size_t n;
+    FILE *f;
+
+    if (stat(path, &st))
+        return NOTHING;
+    if (S_ISDIR(st.st_mode))
+        return FOLDER;
+    f = S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
+    if (!f)
+        return OTHER;
+    n = fread(head, 1, sizeof head - 1, f);
+    fclose(f);
+    head[n] = '\0';
+    if ((n > 4 && !memcmp(head, "PK\3\4", 4)) || (n > 1 && (unsigned char)head[0] == 0x80) ||
+        (n > 8 && head[8] == '{' && !head[7]))
+        return CHECKPOINT; /* a zip, a pickle, a safetensors file of less than 2^56 bytes */
+    if (strlen(head) == n && has_key(head, "model:"))
+        return YAML;
+    return named_checkpoint(path) ? CHECKPOINT : named_yaml(path) ? YAML : OTHER;
+}
+
+static void note(const ldm_command *cmd, bool quiet, const char *what, const char *path,
+                 const char *as)
+{
+    if (!quiet)
+        ldm_cli_say(cmd, "note: %s %s is taken as %s", what, path, as);
+}
+
+static int set(const ldm_command *cmd, ldm_model_options *model, const char *key, const char *value)
+{
+    ldm_error err;
+    ldm_status st = ldm_model_options_set(model, key, value, &err);
+
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
+}
+
+/* ---- arguments and exchanged options --------------------------------------------------------- */
+
+static int take_argument(const ldm_command *cmd, ldm_model_options *model, const char *path,
+                         bool quiet)
+{
+    const kind k = kind_of(path);
+
+    if (k == NOTHING && strchr(path, '=')) { /* as at the end of CompVis' command lines */
+        note(cmd, quiet, "the assignment", path, "--set");
+        return set(cmd, model, "set", path);
+    }
+    if (k == NOTHING)
+        return ldm_cli_usage(cmd,
+                             "unexpected argument '%s'; files are given by options, e.g. --ckpt "
+                             "FILE, and no file has that name",
+                             path);
+    if (k == OTHER)
+        return ldm_cli_usage(cmd, "'%s' is neither a checkpoint nor a YAML configuration", path);
+    if (k == YAML) {
+        note(cmd, quiet, "the YAML file", path, "--config");
+        return set(cmd, model, "config", path);
+    }
+    if (ldm_model_options_is_set(model, "ckpt"))
+        return ldm_cli_usage(cmd, "'%s' is a second checkpoint beside '%s'; give one", path,
+                             ldm_model_options_get_text(model, "ckpt"));
+    note(cmd, quiet, k == FOLDER ? "the folder" : "the checkpoint", path, "--ckpt");
+    return set(cmd, model, "ckpt", path);
+}
+
+/* A checkpoint among the configurations is the one of --ckpt; a YAML there is a configuration. */
+static int exchange(const ldm_command *cmd, ldm_model_options *model, bool quiet)
+{
+    const char *ckpt = ldm_model_options_get_text(model, "ckpt");
+    char *wrong = ckpt && kind_of(ckpt) == YAML ? strdup(ckpt) : NULL, *list = NULL, *found = NULL;
+    char *line, *rest = NULL;
+    int code = LDM_EXIT_OK;
+
+    if (ldm_model_options_is_set(model, "config") &&
+        ldm_model_options_get(model, "config", &list, NULL))
+        return ldm_cli_nomem(cmd);
+    for (line = list; line && !found;) { /* looked at without being taken apart */
+        size_t len = strcspn(line, "\n");
+        char *path = ldm_cli_format("%.*s", (int)len, line);
+
+        if (path && kind_of(path) == CHECKPOINT)
+            found = path;
+        else
+            free(path);
+        line = line[len] ? line + len + 1 : NULL;
+    }
+    if (wrong && !found)
+        code = ldm_cli_usage(cmd,
+                             "--ckpt: %s is a YAML file, no checkpoint; give it with --config, and "
+                             "the checkpoint with --ckpt",
+                             wrong);
+    else if (found && ckpt && !wrong)
+        code = ldm_cli_usage(cmd, "--config: %s is a checkpoint, no YAML file, and --ckpt names %s",
+                             found, ckpt);
+    if (code || !found)
+        goto done;
+    (void)ldm_model_options_unset(model, "config", NULL);
+    for (line = strtok_r(list, "\n", &rest); line && !code; line = strtok_r(NULL, "\n", &rest))
+        code = strcmp(line, found) ? set(cmd, model, "config", line) : LDM_EXIT_OK;
+    if (!code && wrong) {
+        note(cmd, quiet, "the YAML file", wrong, "--config");
+        code = set(cmd, model, "config", wrong);
+    }
+    note(cmd, quiet, "the checkpoint", found, "--ckpt");
+    if (!code)
+        code = set(cmd, model, "ckpt", found);
+done:
+    ldm_release(list);
+    free(found);
+    free(wrong);
+    return code;
+}
+
+/* ---- looking into folders -------------------------------------------------------------------- */
+
+/* The one file of the folder whose name `is` accepts, or NULL; *count: how many there are. With
+ * `last` the last of several by name. free() it. */
+static char *only_file(const char *folder, bool (*is)(const char *name), bool last, int *count)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *e;
+    char *name = NULL, *path = NULL;
+
+    *count = 0;
+    while (dir && (e = readdir(dir))) {
+        if (e->d_name[0] == '.' || !is(e->d_name))
+            continue;
+        if (!name || strcmp(e->d_name, name) > 0) {
+            free(name);
+            name = strdup(e->d_name);
+        }
+        ++*count;
+    }
+    if (dir)
+        closedir(dir);
+    if (name && (*count == 1 || last))
+        path = ldm_cli_format("%s/%s", folder, name);
+    free(name);
+    return path;
+}
+
+/* folder/name if there is such a file. free() it. */
+static char *file_in(const char *folder, const char *name)
+{
+    char *path = ldm_cli_format("%s/%s", folder, name);
+    struct stat st;
+
+    if (path && !stat(path, &st) && S_ISREG(st.st_mode))
+        return path;
+    free(path);
+    return NULL;
+}
+
+static int take_folder(const ldm_command *cmd, ldm_model_options *model, bool quiet)
+{
+    static const char *const names[] = {"model.ckpt", "last.ckpt", "checkpoints/last.ckpt"};
+    char *folder = strdup(ldm_model_options_get_text(model, "ckpt")), *deeper = NULL, *path = NULL;
+    int count = 0, code;
+
+    for (size_t i = 0; folder && !path && i < sizeof names / sizeof *names; i++)
+        path = file_in(folder, names[i]);
+    if (folder && !path)
+        path = only_file(folder, named_checkpoint, false, &count);
+    if (folder && !path && !count) {
+        deeper = ldm_cli_format("%s/checkpoints", folder);
+        path = deeper ? only_file(deeper, named_checkpoint, false, &count) : NULL;
+    }
+    if (!path && count)
+        code =
+            ldm_cli_usage(cmd, "--ckpt: folder %s holds %d checkpoints; name one", folder, count);
+    else if (!path)
+        code = ldm_cli_usage(cmd,
+                             "--ckpt: %s is a folder without a checkpoint (model.ckpt, "
+                             "checkpoints/last.ckpt, or one *.ckpt or *.safetensors)",
+                             folder ? folder : "");
+    else
+        code = set(cmd, model, "ckpt", path);
+    if (!code)
+        note(cmd, quiet, "the checkpoint", path, "--ckpt");
+    free(path);
+    free(deeper);
+    free(folder);
+    return code;
+}
+
+int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int argc, char **argv,
+                      bool quiet)
+{
+    int code = LDM_EXIT_OK;
+
+    for (int i = 0; i < argc && !code; i++)
+        code = take_argument(cmd, model, argv[i], quiet);
+    if (!code)
+        code = exchange(cmd, model, quiet);
+    if (!code && ldm_model_options_is_set(model, "ckpt") &&
+        kind_of(ldm_model_options_get_text(model, "ckpt")) == FOLDER)
+        code = take_folder(cmd, model, quiet);
+    return code;
+}
+
+/* ---- the configuration beside a checkpoint --------------------------------------------------- */
+
+static bool is_project(const char *name)
+{
+    static const char *const endings[] = {"-project.yaml"};
+
+    return ends_in_one_of(name, endings, 1);
+}
+
+/* What CompVis' training leaves: configs/2022-03-01T10-11-12-project.yaml, one for each start. */
+static char *project_in(const char *folder)
+{
+    char *configs = ldm_cli_format("%s/configs", folder), *path;
+    int count;
+
+    path = configs ? only_file(configs, is_project, true, &count) : NULL;
+    free(configs);
+    return path;
+}
+
+/* *count: YAML files of the folder, where that is the reason why none is taken. */
+static char *config_beside(const char *folder, const char *name, int *count)
+{
+    const char *dot = strrchr(name, '.');
+    char *same = ldm_cli_format("%.*s.yaml", (int)(dot ? dot - name : (long)strlen(name)), name);
+    char *path = same ? file_in(folder, same) : NULL, *above;
+    const char *slash = strrchr(folder, '/');
+
+    *count = 0;
+    if (!path)
+        path = file_in(folder, "config.yaml");
+    if (!path)
+        path = only_file(folder, named_yaml, false, count);
+    if (!path && !*count)
+        path = project_in(folder);
+    if (!path && !*count && !strcmp(slash ? slash + 1 : folder, "checkpoints")) {
+        above = slash ? ldm_cli_format("%.*s", (int)(slash - folder), folder) : strdup(".");
+        path = above ? project_in(above) : NULL;
+        free(above);
+    }
+    free(same);
+    return path;
+}
+
+int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet)
+{
+    const char *ckpt = ldm_model_options_get_text(model, "ckpt"), *slash;
+    char *folder, *path;
+    int count = 0, code = LDM_EXIT_OK;
+
+    if (!ckpt || ldm_model_options_is_set(model, "config") ||
+        ldm_model_options_is_set(model, "config_text") || kind_of(ckpt) != CHECKPOINT)
+        return LDM_EXIT_OK;
+    slash = strrchr(ckpt, '/');
+    folder =
+        slash ? ldm_cli_format("%.*s", slash == ckpt ? 1 : (int)(slash - ckpt), ckpt) : strdup(".");
+    path = folder ? config_beside(folder, slash ? slash + 1 : ckpt, &count) : NULL;
+    if (path) {
+        if (!strncmp(path, "./", 2) && strncmp(ckpt, "./", 2))
+            memmove(path, path + 2, strlen(path) - 1);
+        note(cmd, quiet, "the YAML file", path, "--config");
+        code = set(cmd, model, "config", path);
+    } else if (count > 1) {
+        code = ldm_cli_usage(
+            cmd, "no --config was given, and %d YAML files lie beside %s; name one", count, ckpt);
+    }
+    free(path);
+    free(folder);
+    return code;
+}

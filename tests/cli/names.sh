@@ -1,0 +1,88 @@
+# What people type where --ckpt and --config are meant, and CompVis' spellings.
+mkdir -p whole logs/run/checkpoints logs/run/configs two none stem
+cp "$CKPT" whole/model.ckpt
+cp "$CONFIG" whole/config.yaml
+cp "$CKPT" logs/run/checkpoints/last.ckpt
+cp "$CONFIG" logs/run/configs/2022-03-01T10-11-12-project.yaml
+cp "$CKPT" two/model.ckpt
+cp "$CONFIG" two/a.yaml
+cp "$CONFIG" two/b.yaml
+cp "$CKPT" none/model.ckpt
+cp "$CKPT" stem/ffhq.ckpt
+cp "$CONFIG" stem/ffhq.yaml
+cp "$CONFIG" stem/other.yaml
+works generate $TINY --steps 1 -o plain.png
+
+taken()
+{
+    works generate "$@" --steps 1 -o named.png
+    same_pixels named.png plain.png
+    rm named.png
+}
+
+taken --ckpt whole
+stderr_has 'note: the checkpoint whole/model.ckpt is taken as --ckpt'
+stderr_has 'note: the YAML file whole/config.yaml is taken as --config'
+taken --ckpt whole/
+taken --ckpt whole/model.ckpt
+taken whole/model.ckpt whole/config.yaml
+stderr_has 'note: the YAML file whole/config.yaml is taken as --config'
+taken whole/config.yaml whole/model.ckpt
+taken whole
+taken --ckpt whole/config.yaml --config whole/model.ckpt
+stderr_has 'note: the checkpoint whole/model.ckpt is taken as --ckpt'
+taken --config whole/model.ckpt --config whole/config.yaml
+taken --ckpt logs/run
+stderr_has 'note: the checkpoint logs/run/checkpoints/last.ckpt is taken as --ckpt'
+stderr_has 'note: the YAML file logs/run/configs/2022-03-01T10-11-12-project.yaml is taken as --config'
+taken --ckpt logs/run/checkpoints/last.ckpt
+taken --ckpt stem/ffhq.ckpt
+stderr_has 'the YAML file stem/ffhq.yaml'
+(cd whole && "$LDM" generate --ckpt model.ckpt --steps 1 -o ../named.png) >"$OUT" 2>"$ERR" || die "not beside"
+stderr_has 'note: the YAML file config.yaml is taken'
+same_pixels named.png plain.png
+rm named.png
+taken --quiet whole
+stderr_empty
+works check whole/model.ckpt whole/config.yaml
+stdout_has 'FITS'
+works check --ckpt whole
+works bench --ckpt whole --rounds 1
+
+fails 2 'no --config was given, and 2 YAML files lie beside two/model.ckpt; name one' generate --ckpt two/model.ckpt
+fails 2 'no configuration given for none/model.ckpt' check --ckpt none/model.ckpt
+fails 2 'two/a.yaml is a YAML file, no checkpoint; give it with --config' generate --ckpt two/a.yaml
+fails 2 'is a second checkpoint beside' generate --ckpt none/model.ckpt two/model.ckpt
+fails 2 'two/b.yaml is a YAML file, no checkpoint' generate --ckpt two/b.yaml --config two/a.yaml
+fails 2 'is a checkpoint, no YAML file, and --ckpt names' generate --ckpt none/model.ckpt --config two/model.ckpt
+mkdir empty
+fails 2 'empty is a folder without a checkpoint' generate --ckpt empty
+cp "$CKPT" empty/a.ckpt
+cp "$CKPT" empty/b.ckpt
+fails 2 'folder empty holds 2 checkpoints; name one' generate --ckpt empty
+fails 2 "'plain.png' is neither a checkpoint nor a YAML" generate plain.png
+fails 2 'ends with a carriage return \(.r\)' generate --ckpt "$(printf 'whole/model.ckpt\r.')" --config "$(printf 'whole/config.yaml\r')"
+fails 2 'ends with a carriage return \(.r\)' check "$(printf 'whole/model.ckpt\r')"
+
+# A forgotten --ckpt is not the configuration's fault.
+fails 3 'no --ckpt was given: the shipped model was used, and it does not fit this configuration' \
+    generate --config whole/config.yaml -o a.png
+ldm check --config whole/config.yaml
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stderr_has 'no --ckpt was given: the checkpoint of this report is the shipped model'
+
+# CompVis' spellings, as its README has them.
+works generate -r whole/model.ckpt -c 2 -e 0 --n_samples 2 --batch_size 2 -l samples/
+stderr_has "note: CompVis' spellings: -r is --ckpt, -c is --steps, -e is --eta, --n_samples is --count, --batch_size is --batch, -l is --out"
+stdout_is 'samples/00000.png
+samples/00001.png'
+works generate --base whole/config.yaml -r whole/model.ckpt --ddim_steps 1 --ddim_eta=0.0 --outdir out/
+stderr_has "note: CompVis' spellings: --base is --config, -r is --ckpt, --ddim_steps is --steps, --ddim_eta is --eta, --outdir is --out"
+same_pixels out/00000.png plain.png
+works generate -r whole -b whole/config.yaml --custom_steps 1 --logdir out2/ --n_samples=1
+stderr_has '-b is --config'
+works generate -r whole/model.ckpt -c 1 -l out3/ model.params.unet_config.params.num_heads=4
+stderr_has 'the assignment model.params.unet_config.params.num_heads=4 is taken as --set'
+fails 2 "--prompt is CompVis' option, not ldm's" generate --prompt face
+fails 2 "--n_iter is CompVis' option, not ldm's: -n is the number" generate --n_iter 2
+fails 2 "unknown option '--csutom_steps'" generate --csutom_steps 2
