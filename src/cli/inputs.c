@@ -242,7 +242,7 @@ static int take_folder(const ldm_command *cmd, ldm_model_options *model, bool qu
 }
 
 int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int argc, char **argv,
-                      bool quiet)
+                       bool quiet)
 {
     int code = LDM_EXIT_OK;
 

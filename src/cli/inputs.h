@@ -13,7 +13,7 @@
  *
  * quiet: no notes. An exit code. */
 int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int argc, char **argv,
-                      bool quiet);
+                       bool quiet);
 
 /* Takes the configuration that lies beside the checkpoint where none was given: of the same stem,
  * config.yaml, the folder's one YAML, or CompVis' configs/DATE-project.yaml beside or above. Where
