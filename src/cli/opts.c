@@ -563,6 +563,10 @@ int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_s
         ldm_cli_say(cmd, "LDM_MAX_ISA%s", err->msg + strlen(isa));
         return LDM_EXIT_USAGE;
     }
+    if (st == LDM_ERR_CONFIG && !strncmp(err->msg, "--set", 5)) {
+        ldm_cli_say(cmd, "%s", err->msg);
+        return LDM_EXIT_USAGE; /* a value of the line, as other options' */
+    }
     if (st == LDM_ERR_MISMATCH && !ldm_model_ckpt(model) &&
         ldm_model_options_is_set(model, "config")) {
         ldm_cli_say(cmd,

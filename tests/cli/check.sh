@@ -78,9 +78,13 @@ fails 1 'renaming makes more than 4096 bytes of the key' \
 works check $TINY --set modle.params.scale_factor=1 --set data.params.batch_size=4
 stdout_has 'modle: *unknown: nothing reads it; did you mean model'
 stdout_has 'data: *unknown: nothing reads it'
-works generate $TINY --dry-run --steps 1 --set modle.params.scale_factor=1 --set model.parms.x=1
-stderr_has '^ldm generate: note: --set: modle is no parameter of the model and is ignored; did you mean model$'
-stderr_has '^ldm generate: note: --set: model.parms is no parameter .*did you mean params$'
+fails 2 'set modle.params.scale_factor: the model has no such parameter; did you mean model.params.scale_factor\?' \
+    generate $TINY --steps 1 --set modle.params.scale_factor=1
+fails 2 'did you mean model.params.x\?' generate $TINY --steps 1 --set model.parms.x=1
+fails 2 'set scale_factor: the model has no such parameter; did you mean model.params.scale_factor\?' \
+    generate $TINY --steps 1 --set scale_factor=0.18215
+fails 2 'did you mean model.params.scale_factor\?' generate $TINY --set model.params.scalefactor=0.18215
+fails 2 'set nothing.like.it: the model has no such parameter; .ldm inspect. lists' generate $TINY --set nothing.like.it=1
 printf 'data: {params: {batch_size: 4}}\nlightning: {trainer: {benchmark: true}}\n' >other.yaml
 works generate $TINY --dry-run --steps 1 --config other.yaml
 stderr_lacks 'ignored'

@@ -30,7 +30,7 @@ fails 1 "cache.yaml:2:21: ldm.sampling.cache: is 0, expected a whole number from
     --config cache.yaml
 rm cache.yaml
 fails 2 'model.params.scale_factor: no "="' generate $TINY --set model.params.scale_factor
-fails 1 'scale_factor: found the text "abc", expected a number' generate $TINY --set model.params.scale_factor=abc
+fails 2 'scale_factor: found the text "abc", expected a number' generate $TINY --set model.params.scale_factor=abc
 fails 1 "32 channels cannot be split into .*num_head_channels 7" generate $TINY --set model.params.unet_config.params.num_head_channels=7
 fails 3 "model_ema.diffusion_model.*expects.*model_channels" generate $TINY --set model.params.unet_config.params.model_channels=64
 fails 3 "quantize.embedding.weight.*256.*512" generate $TINY --set model.params.first_stage_config.params.n_embed=512
