@@ -51,7 +51,7 @@ refused 2 'has no codebook' eval $KL --part quantize --in sample.npy --out x.npy
 refused 2 'belongs to --part encode' eval $KL --part decode --in sample.npy --sample --out x.npy
 refused 2 'exclude each other' eval $KL --part encode --in picture.npy --mean --sample --out x.npy
 refused 2 'gives latents and no moments' eval $TINY --part encode --in picture.npy --mean --out x.npy
-refused 1 'demands double_z: true|demands true' eval $KL --set $DD.double_z=false --part decode \
+refused 2 'demands double_z: true|demands true' eval $KL --set $DD.double_z=false --part decode \
     --in sample.npy --out x.npy
 
 works generate $KL --steps 2 -n 2 -o kl/ --save-latent z.npy

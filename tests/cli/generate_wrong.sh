@@ -75,7 +75,7 @@ if [ "$(id -u)" -ne 0 ]; then
     chmod 700 locked
 fi
 
-fails 1 "the UNet alone needs .* and max_memory is 1.05 MB" generate $TINY --max-memory 1M -o f.png
+fails 1 "the UNet alone needs .* and --max-memory is 1.05 MB" generate $TINY --max-memory 1M -o f.png
 LDM_MAX_ISA=sse9
 export LDM_MAX_ISA
 fails 2 'LDM_MAX_ISA is "sse9", expected' generate $TINY -o f.png
