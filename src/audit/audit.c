@@ -208,6 +208,8 @@ static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
     int n = d->timesteps, i;
     double *betas, *f64, worst = -1, tolerance;
     float *file, *f32;
+    const double quantum = t && t->dtype == LDM_DTYPE_F16 ? 0x1p-24 : 0; /* of f16 near 0 */
+    bool lost = false;
     ldm_status st;
 
     c->state = LDM_SCHEDULE_COMPUTED;
@@ -229,9 +231,13 @@ static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
         return st;
     ldm_betas(d->beta_schedule, n, d->linear_start, d->linear_end, d->cosine_s, betas);
     ldm_alphas_cumprod(betas, n, f64, f32);
+    tolerance = dtype_tolerance(t->dtype);
     for (i = 0; i < n; i++) {
         double diff = fabs((double)file[i] - (double)f32[i]) / fmax(fabs((double)f32[i]), 1e-12);
 
+        lost = lost || file[i] <= 0 || file[i] >= 1;
+        if (fabs((double)file[i] - (double)f32[i]) <= quantum)
+            diff = 0;
         if (isnan(diff))
             diff = INFINITY;
         if (diff > worst) {
@@ -241,10 +247,14 @@ static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
             c->in_config = f32[i];
         }
     }
-    tolerance = dtype_tolerance(t->dtype);
     c->state = worst <= tolerance ? LDM_SCHEDULE_EQUAL : LDM_SCHEDULE_DIFFERENT;
     if (c->state == LDM_SCHEDULE_DIFFERENT)
         recover_linear(c, file, n, tolerance, betas, f64, f32);
+    if (c->state == LDM_SCHEDULE_EQUAL && lost) {
+        c->state = LDM_SCHEDULE_ROUNDED;
+        a->effective.alphas_cumprod = NULL;
+        a->effective.schedule_rounded = true;
+    }
     return LDM_OK;
 }
 

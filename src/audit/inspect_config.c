@@ -56,12 +56,12 @@ static json_t *shape_json(page *p, const ldm_layer_shape *l)
 static ldm_status part_shapes(page *p, ldm_graph_part part, const char *key, const char *title,
                               json_t *root, ldm_error *err)
 {
-    int size = p->s->diffusion.image_size;
+    const ldm_extent size = p->s->diffusion.image_size;
     ldm_layer_shape *list = NULL;
     size_t count = 0, i;
     ldm_graph *g;
     json_t *all;
-    ldm_status st = ldm_graph_create(p->s, part, size, size, &g, err);
+    ldm_status st = ldm_graph_create(p->s, part, size.h, size.w, &g, err);
 
     if (st)
         return st;
@@ -76,7 +76,7 @@ static ldm_status part_shapes(page *p, ldm_graph_part part, const char *key, con
             p->out,
             "# Convolutions and linear layers of the %s, latent %dx%dx%d; the whole graph: "
             "%.1f GFLOP at batch 1\n# cin cout kernel stride upsample in_h in_w count\n",
-            title, p->s->diffusion.channels, size, size, ldm_graph_flop(g) / 1e9);
+            title, p->s->diffusion.channels, size.h, size.w, ldm_graph_flop(g) / 1e9);
         for (i = 0; i < count; i++)
             ldm_str_printf(p->out, "%d %d %d %d %d %d %d %d\n", list[i].cin, list[i].cout,
                            list[i].kernel, list[i].stride, list[i].upsample, list[i].in_h,
@@ -269,9 +269,9 @@ static void text_model(page *p)
         ldm_str_puts(p->out, "\n");
     }
     ldm_str_printf(p->out, "  latent %d x %d x %d, pictures of %d x %d pixels\n",
-                   s->diffusion.channels, s->diffusion.image_size, s->diffusion.image_size,
-                   s->diffusion.image_size * s->first_stage.factor,
-                   s->diffusion.image_size * s->first_stage.factor);
+                   s->diffusion.channels, s->diffusion.image_size.h, s->diffusion.image_size.w,
+                   s->diffusion.image_size.h * s->first_stage.factor,
+                   s->diffusion.image_size.w * s->first_stage.factor);
     ldm_audit_heading(p->out, p->r->colour, "Keys and parameters");
     ldm_str_printf(p->out, "  %-24s %8s %18s %10s\n", "", "keys", "numbers", "as f32");
     for (i = 0; i < LDM_COMPONENT_COUNT; i++) {

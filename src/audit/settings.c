@@ -235,6 +235,11 @@ static void schedule_row(const ldm_audit *a, ldm_findings *f)
     case LDM_SCHEDULE_EQUAL:
         note = "equal to the one the configuration gives";
         break;
+    case LDM_SCHEDULE_ROUNDED:
+        origin = place_of(a, f, "linear_start");
+        text = "computed from the configuration";
+        note = "the file's is the same rounded to half precision, which made 0 or 1 of values";
+        break;
     case LDM_SCHEDULE_DIFFERENT:
         note =
             ldm_findings_text(f,

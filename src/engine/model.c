@@ -76,6 +76,11 @@ static ldm_status note_precision(ldm_model *m, const ldm_model_options *opt, ldm
     return ldm_notes_add(&m->notes, err, "precision auto takes f32: %s", why.msg);
 }
 
+static bool same_extent(ldm_extent a, ldm_extent b)
+{
+    return a.h == b.h && a.w == b.w;
+}
+
 /* sample_diffusion.py takes the UNet's image_size and in_channels; other places in the
  * configuration may say something else, and then the user is shown all of them. */
 static ldm_status settle_shape(ldm_model *m, ldm_error *err)
@@ -83,8 +88,9 @@ static ldm_status settle_shape(ldm_model *m, ldm_error *err)
     const ldm_network *s = m->network;
     const ldm_param *outer = ldm_network_param(s, "image_size");
     const ldm_first_stage *f = &s->first_stage;
-    int sizes[3] = {s->unet.image_size, s->unet.image_size,
-                    f->resolution ? f->resolution / f->factor : s->unet.image_size};
+    const ldm_extent unet = s->unet.image_size;
+    const int side = f->resolution ? f->resolution / f->factor : 0;
+    ldm_extent sizes[3] = {unet, unet, {side, side}};
     static const char *const names[3] = {"unet_config.image_size", "image_size",
                                          "ddconfig.resolution / downsampling"};
     ldm_str text = {0};
@@ -93,12 +99,16 @@ static ldm_status settle_shape(ldm_model *m, ldm_error *err)
     if (outer && outer->origin.source)
         sizes[1] = s->diffusion.image_size;
     m->latent_c = s->unet.out_channels;
-    m->latent_h = m->latent_w = s->unet.image_size;
-    m->shape_ambiguous = sizes[1] != sizes[0] || sizes[2] != sizes[0];
+    m->latent_h = unet.h;
+    m->latent_w = unet.w;
+    /* resolution is one number: of latents that are not square it can be either side's. */
+    if (!side || side == unet.h || side == unet.w)
+        sizes[2] = unet;
+    m->shape_ambiguous = !same_extent(sizes[1], unet) || !same_extent(sizes[2], unet);
     if (!m->shape_ambiguous)
         return LDM_OK;
     for (i = 0; i < 3; i++)
-        ldm_str_printf(&text, "%s%d,%d,%d (%s)", i ? "; " : "", m->latent_c, sizes[i], sizes[i],
+        ldm_str_printf(&text, "%s%d,%d,%d (%s)", i ? "; " : "", m->latent_c, sizes[i].h, sizes[i].w,
                        names[i]);
     m->latent_candidates = text.failed ? NULL : ldm_arena_strdup(m->texts, text.data);
     ldm_str_free(&text);
@@ -137,8 +147,10 @@ static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
 {
     size_t n = (size_t)m->network->diffusion.timesteps;
     const ldm_tensor_info *alphas = m->audit->effective.alphas_cumprod;
-    const ldm_tensor_info *root = schedule_buffer(m, "sqrt_alphas_cumprod", n);
-    const ldm_tensor_info *rest = schedule_buffer(m, "sqrt_one_minus_alphas_cumprod", n);
+    const bool rounded = m->audit->effective.schedule_rounded;
+    const ldm_tensor_info *root = rounded ? NULL : schedule_buffer(m, "sqrt_alphas_cumprod", n);
+    const ldm_tensor_info *rest =
+        rounded ? NULL : schedule_buffer(m, "sqrt_one_minus_alphas_cumprod", n);
     ldm_status st = LDM_OK;
 
     m->alphas_cumprod = ldm_reallocarray(NULL, 3 * n, sizeof *m->alphas_cumprod);
@@ -157,8 +169,11 @@ static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
     if (st || alphas)
         return st;
     return ldm_notes_add(&m->notes, err,
-                         "the checkpoint has no alphas_cumprod buffer: the schedule is "
-                         "computed from the configuration");
+                         rounded ? "the checkpoint's noise schedule was rounded to half precision, "
+                                   "which made 0 or 1 of values: the configuration's, which it "
+                                   "equals, is used"
+                                 : "the checkpoint has no alphas_cumprod buffer: the schedule is "
+                                   "computed from the configuration");
 }
 
 static ldm_status settle_scale(ldm_model *m, ldm_error *err)
@@ -439,9 +454,11 @@ static ldm_graph_part weights_of(ldm_graph_part part)
 static void nominal_size(const ldm_model *m, ldm_graph_part part, int *h, int *w)
 {
     int multiple = 1 << (m->network->unet.channel_mult.count - 1);
-    int latent = (m->network->unet.image_size + multiple - 1) / multiple * multiple;
+    const ldm_extent size = m->network->unet.image_size;
+    const int factor = part == LDM_GRAPH_ENCODE ? m->network->first_stage.factor : 1;
 
-    *h = *w = part == LDM_GRAPH_ENCODE ? latent * m->network->first_stage.factor : latent;
+    *h = (size.h + multiple - 1) / multiple * multiple * factor;
+    *w = (size.w + multiple - 1) / multiple * multiple * factor;
 }
 
 static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_error *err)

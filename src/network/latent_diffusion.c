@@ -97,7 +97,7 @@ static const ldm_param_row rows[] = {
     {"linear_start", LDM_PARAM_DOUBLE, D(linear_start), SILENT, false},
     {"linear_end", LDM_PARAM_DOUBLE, D(linear_end), SILENT, false},
     {"cosine_s", LDM_PARAM_DOUBLE, D(cosine_s), SILENT, false},
-    {"image_size", LDM_PARAM_INT, D(image_size), SILENT, false},
+    {"image_size", LDM_PARAM_EXTENT, D(image_size), SILENT, false},
     {"channels", LDM_PARAM_INT, D(channels), SILENT, false},
     {"scale_factor", LDM_PARAM_DOUBLE, D(scale_factor), SILENT, false},
     {"scale_by_std", LDM_PARAM_BOOL, D(scale_by_std), SHAPE, false},
@@ -241,7 +241,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
 
     *d = (ldm_diffusion_config){
         .timesteps = 1000,
-        .image_size = 256,
+        .image_size = {256, 256},
         .channels = 3,
         .linear_start = 1e-4,
         .linear_end = 2e-2,

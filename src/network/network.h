@@ -22,11 +22,17 @@ typedef struct ldm_int_list {
     int items[LDM_MAX_LEVELS];
 } ldm_int_list;
 
+/* Pixels. A configuration says 32, or [32, 64] for latents that are not square. */
+typedef struct ldm_extent {
+    int h, w;
+} ldm_extent;
+
 /* ---- configurations, as the constructors take them ------------------------------------------- */
 
 /* ldm.modules.diffusionmodules.openaimodel.UNetModel */
 typedef struct ldm_unet_config {
-    int image_size, in_channels, model_channels, out_channels, num_res_blocks;
+    ldm_extent image_size; /* of the latents */
+    int in_channels, model_channels, out_channels, num_res_blocks;
     ldm_int_list attention_resolutions, channel_mult;
     bool conv_resample, use_scale_shift_norm, resblock_updown, use_new_attention_order;
     bool use_spatial_transformer, legacy;
@@ -36,7 +42,8 @@ typedef struct ldm_unet_config {
 
 /* ldm.models.diffusion.ddpm.LatentDiffusion */
 typedef struct ldm_diffusion_config {
-    int timesteps, image_size, channels;
+    int timesteps, channels;
+    ldm_extent image_size; /* of the latents */
     ldm_beta_schedule beta_schedule;
     double linear_start, linear_end, cosine_s;
     double scale_factor; /* the YAML's or the default's; a buffer in the file takes precedence */

@@ -130,6 +130,25 @@ static ldm_status read_betas(const ldm_value *v, ldm_beta_schedule *out, ldm_err
                : LDM_OK;
 }
 
+static ldm_status read_extent(const ldm_value *v, ldm_extent *out, ldm_error *err)
+{
+    ldm_int_list list = {0};
+    ldm_status st;
+
+    if (ldm_value_get_kind(v) != LDM_VALUE_LIST) {
+        st = read_int(v, &out->h, err);
+        out->w = out->h;
+        return st;
+    }
+    st = read_ints(v, &list, err);
+    if (!st && list.count != 2)
+        st = ldm_value_error(v, err, "has %d entries, expected a number or [height, width]",
+                             list.count);
+    out->h = list.items[0];
+    out->w = list.items[1];
+    return st;
+}
+
 static ldm_status read_value(const ldm_param_row *p, const ldm_value *v, char *base, ldm_error *err)
 {
     void *field = base + p->offset;
@@ -152,6 +171,8 @@ static ldm_status read_value(const ldm_param_row *p, const ldm_value *v, char *b
             return LDM_OK;
         }
         return ldm_value_string(v, field, err);
+    case LDM_PARAM_EXTENT:
+        return read_extent(v, field, err);
     case LDM_PARAM_INTS:
         return read_ints(v, field, err);
     case LDM_PARAM_BETAS:
@@ -167,6 +188,7 @@ static void value_text(const ldm_param_row *p, const char *base, ldm_str *out)
 {
     const void *field = base + p->offset;
     const ldm_int_list *list;
+    const ldm_extent *extent;
     int i;
 
     switch (p->kind) {
@@ -181,6 +203,13 @@ static void value_text(const ldm_param_row *p, const char *base, ldm_str *out)
         break;
     case LDM_PARAM_STRING:
         ldm_str_puts(out, *(const char *const *)field ? *(const char *const *)field : "null");
+        break;
+    case LDM_PARAM_EXTENT:
+        extent = field;
+        if (extent->h == extent->w)
+            ldm_str_printf(out, "%d", extent->h);
+        else
+            ldm_str_printf(out, "[%d, %d]", extent->h, extent->w);
         break;
     case LDM_PARAM_INTS:
         list = field;

@@ -14,6 +14,7 @@ typedef enum ldm_param_kind {
     LDM_PARAM_DOUBLE,
     LDM_PARAM_STRING,  /* const char *; null sets NULL */
     LDM_PARAM_INTS,    /* ldm_int_list */
+    LDM_PARAM_EXTENT,  /* ldm_extent: a number, or a list [h, w] */
     LDM_PARAM_BETAS,   /* ldm_beta_schedule, by its name */
     LDM_PARAM_SKIPPED, /* of no use to sampling: any value */
     LDM_PARAM_MODULE   /* a nested map, which the part reads itself */

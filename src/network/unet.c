@@ -317,7 +317,7 @@ static int build(ldm_builder *b, const void *config, ldm_graph_part part, int h,
 #define SILENT LDM_EFFECT_SILENT
 #define U(field) offsetof(ldm_unet_config, field)
 static const ldm_param_row rows[] = {
-    {"image_size", LDM_PARAM_INT, U(image_size), SILENT, true},
+    {"image_size", LDM_PARAM_EXTENT, U(image_size), SILENT, true},
     {"in_channels", LDM_PARAM_INT, U(in_channels), SHAPE, true},
     {"model_channels", LDM_PARAM_INT, U(model_channels), SHAPE, true},
     {"out_channels", LDM_PARAM_INT, U(out_channels), SHAPE, true},
@@ -387,8 +387,10 @@ static ldm_status validate(const ldm_unet_config *u, const ldm_value *at, ldm_er
         return ldm_params_bad(at, err, "out_channels", "1 to 32768", u->out_channels);
     if (u->num_res_blocks < 1 || u->num_res_blocks > 64)
         return ldm_params_bad(at, err, "num_res_blocks", "1 to 64", u->num_res_blocks);
-    if (u->image_size < 1 || u->image_size > 4096)
-        return ldm_params_bad(at, err, "image_size", "1 to 4096", u->image_size);
+    if (u->image_size.h < 1 || u->image_size.h > 4096)
+        return ldm_params_bad(at, err, "image_size", "1 to 4096", u->image_size.h);
+    if (u->image_size.w < 1 || u->image_size.w > 4096)
+        return ldm_params_bad(at, err, "image_size", "1 to 4096", u->image_size.w);
     if (!u->channel_mult.count)
         return ldm_value_error(at, err,
                                "channel_mult is an empty list, expected one number a level");
