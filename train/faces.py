@@ -19,7 +19,7 @@ import time
 import cv2
 import numpy as np
 
-from fields import Body, Hair, Head, grad, march, rotation
+from fields import Body, Hair, Hat, Head, grad, march, rotation
 from persons import Person, draw
 
 F = np.float32
@@ -150,6 +150,16 @@ def paint_skin(X: np.ndarray, Y: np.ndarray, Z: np.ndarray, p: Person, light) ->
     col = col * (1 - F(p.fold) * fold)[:, None]
     nostril = np.exp(-(np.square((aX - F(p.nose_w * 0.62)) / F(0.030)) + np.square((Y - F(p.nose_y - 0.048)) / F(0.020))))
     col = col * (1 - F(0.86) * nostril * front)[:, None]
+    if p.wrinkles > 0:
+        for y, wide in ((0.27, 0.20), (0.33, 0.17), (0.385, 0.13)):
+            line = np.exp(-np.square((Y - F(y) - F(0.25) * X * X) / F(0.013))) * smoothstep(wide + 0.05, wide - 0.05, aX) * front
+            col = col * (1 - F(p.wrinkles) * line)[:, None]
+        bags = spot(p.eye_x, p.eye_y - 0.10, 0.09, 0.016)
+        col = col * (1 - F(p.wrinkles) * bags)[:, None]
+    if p.freckles > 0:
+        dots = np.sin(F(71) * X + F(2.1) * np.sin(F(53) * Y)) * np.sin(F(67) * Y + F(1.7) * np.sin(F(59) * X))
+        where = np.maximum(spot(0.24, -0.13, 0.15, 0.10), spot(0.0, -0.10, 0.12, 0.08))
+        col = col * (1 - F(p.freckles) * smoothstep(0.35, 0.7, dots) * where)[:, None]
     if p.beard > 0:
         low = smoothstep(p.mouth_y + 0.14, p.mouth_y - 0.05, Y + F(0.55) * np.maximum(F(0.40) - aX, 0) - F(0.10))
         side = smoothstep(0.24, 0.40, aX) * smoothstep(0.02, -0.12, Y)
@@ -222,8 +232,13 @@ def background(p: Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     t = x * F(p.bg_dir[0]) + y * F(p.bg_dir[1])
     t = F(0.5) + F(0.5) * t
     glow = np.exp(-(np.square(x - F(p.bg_glow[0])) + np.square(y - F(p.bg_glow[1]))) / F(1.1)) * F(p.bg_glow[2])
-    c = p.bg_a + (p.bg_b - p.bg_a) * t[..., None]
-    return c * (1 + glow[..., None])
+    if p.scene == "plain":
+        return (p.bg_a + (p.bg_b - p.bg_a) * t[..., None]) * (1 + glow[..., None])
+    height, k, phase = p.hills
+    up = y - F(p.horizon) - F(height) * np.sin(F(k) * x + F(phase))
+    sky = p.bg_a * (1 + F(0.55) * np.exp(-np.abs(up) * F(2.2)))[..., None]       # paler towards the horizon
+    ground = p.bg_b * (1 + F(0.35) * np.minimum(up, 0))[..., None]
+    return ground + (sky - ground) * smoothstep(-0.03, 0.03, up)[..., None]
 
 
 def render(p: Person, size: int = 64) -> np.ndarray:
@@ -237,7 +252,7 @@ def render(p: Person, size: int = 64) -> np.ndarray:
     inv = rot.T.astype(F)
 
     depth = np.full((n, n), F(-3))
-    kind = np.zeros((n, n), np.uint8)                       # 0 background, 1 body, 2 head, 3 hair
+    kind = np.zeros((n, n), np.uint8)                       # 0 background, 1 body, 2 head, 3 hair, 4 hat, 5 earring
     normal = np.zeros((n, n, 3), F)
     colour = np.zeros((n, n, 3), F)
     gloss = np.zeros((n, n), F)
@@ -271,6 +286,19 @@ def render(p: Person, size: int = 64) -> np.ndarray:
         strands = hair.strands(Q)
         colour[idx] = p.hair_col * (1 + F(p.strand) * strands)[:, None]
         gloss[idx] = F(p.hair_gloss) * (1 + F(0.8) * strands)
+
+    if p.hat != "none":
+        hat = Hat(p)
+        idx, Q = layer(hat, (p.cx, p.cy), inv, s, (p.cx - s, p.cx + s, p.cy, p.cy + 1.1 * s), 16, 4, True)
+        colour[idx] = mix(np.broadcast_to(p.hat_col, (Q.shape[1], 3)), p.hat_band, hat.band(Q))
+        gloss[idx] = 0.01
+    if p.earring > 0:
+        for side in (-1.0, 1.0):
+            ex, ey, ez = rot @ np.asarray([side * (0.50 * p.width + p.ear + 0.02), -0.17 - p.earring, -0.06], F) * F(s)
+            r = np.hypot(x - (ex + F(p.cx)), y - (ey + F(p.cy)))
+            idx = np.nonzero((r < p.earring * s) & (depth < ez + F(0.10)))
+            depth[idx], kind[idx], colour[idx], gloss[idx] = ez, 5, p.earring_col, 0.5
+            normal[idx] = (0, 0.3, 0.95)
 
     alpha = kind > 0
     lit = shadow(depth, light, px)
@@ -324,14 +352,14 @@ def portrait(seed: int, index: int, size: int = 64) -> np.ndarray:
 
 
 def _job(args: tuple) -> np.ndarray:
-    seed, lo, hi, size = args
+    seed, lo, hi, size, one = args
     cv2.setNumThreads(1)
-    return np.stack([portrait(seed, i, size) for i in range(lo, hi)])
+    return np.stack([one(seed, i, size) for i in range(lo, hi)])
 
 
-def series(seed: int, count: int, size: int = 64, workers: int = 2, first: int = 0) -> np.ndarray:
-    """Pictures first .. first+count-1 of a series, (count, size, size, 3) uint8."""
-    jobs = [(seed, i, min(i + 64, first + count), size) for i in range(first, first + count, 64)]
+def series(seed: int, count: int, size: int = 64, workers: int = 2, first: int = 0, one=portrait) -> np.ndarray:
+    """Pictures first .. first+count-1 of a series, (count, size, size, 3) uint8; `one` draws picture (seed, index, size)."""
+    jobs = [(seed, i, min(i + 64, first + count), size, one) for i in range(first, first + count, 64)]
     if workers < 2:
         return np.concatenate([_job(j) for j in jobs])
     with mp.get_context("fork").Pool(workers) as pool:

@@ -186,3 +186,39 @@ class Hair:
             return np.sin(k * X + F(p.phase)) * np.sin(k * Y + F(1.3)) * np.sin(k * Z)
         a = np.arctan2(X - F(p.part), np.maximum(Y + F(0.2), F(-0.3)) * F(0.4) + F(0.45)) + F(0.12) * np.sin(F(6) * Y + F(p.phase))
         return F(0.6) * np.sin(F(17) * a + F(p.phase)) + F(0.4) * np.sin(F(31) * a + F(2 * p.phase))
+
+
+class Hat:
+    """Crown over the hair; a cap has a visor, a brim goes round."""
+
+    def __init__(self, p: Person):
+        self.p = p
+
+    def above(self, Y, Z) -> np.ndarray:
+        """Height over the lower edge, which rises to the front."""
+        return Y - F(self.p.hat_y) - F(0.16) * Z
+
+    def __call__(self, P: np.ndarray) -> np.ndarray:
+        p = self.p
+        X, Y, Z = P
+        th = p.hair_th + 0.035
+        up = self.above(Y, Z)
+        d = ellipsoid(X, Y, Z, (0, 0.24, -0.12), (0.50 * p.width + th, 0.54 + th, 0.60 + th))
+        d = np.maximum(d, -up)
+        if p.hat == "cap":
+            flat = np.sqrt(np.square(X / F(0.38)) + np.square((Z - F(0.30)) / F(0.50)) + F(1e-6))
+            visor = np.maximum((flat - 1) * F(0.36), np.abs(up + F(0.10) * (Z - F(0.4)) + F(0.25) * X * X) - F(0.022))
+            d = np.minimum(d, visor)
+        elif p.hat == "brim":
+            flat = np.sqrt(X * X + np.square(Z + F(0.1)) * F(0.85) + F(1e-6))
+            d = np.minimum(d, np.maximum(flat - F(0.80), np.abs(up + F(0.26) * (Z + F(0.1)) - F(0.02)) - F(0.022)))
+        return d
+
+    def band(self, Q: np.ndarray) -> np.ndarray:
+        """Where the turned-up edge or the ribbon is, 0..1."""
+        up = self.above(Q[1], Q[2])
+        if self.p.hat == "beanie":
+            return (up < F(0.15)).astype(F)
+        if self.p.hat == "brim":
+            return ((up > F(0.05)) & (up < F(0.16)) & (Q[0] * Q[0] + np.square(Q[2] + F(0.1)) < F(0.5))).astype(F)
+        return np.zeros(Q.shape[1], F)

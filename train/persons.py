@@ -13,6 +13,7 @@ SKIN = np.array([(246, 212, 192), (239, 198, 170), (229, 182, 148), (215, 163, 1
 HAIR = {"black": (26, 22, 21), "dark": (48, 34, 27), "brown": (84, 56, 38), "chestnut": (110, 66, 40),
         "auburn": (134, 62, 34), "red": (168, 84, 42), "blond": (206, 168, 110), "pale": (226, 202, 158),
         "grey": (140, 138, 136), "white": (216, 214, 210)}
+DYED = {"copper": (168, 68, 32), "blue": (52, 84, 176), "pink": (222, 110, 158), "green": (58, 138, 84), "purple": (118, 66, 150)}
 IRIS = [(70, 44, 26), (92, 58, 32), (112, 84, 44), (84, 110, 72), (74, 110, 140), (110, 142, 164), (50, 34, 24)]
 CLOTH = [(38, 44, 60), (30, 30, 34), (220, 218, 212), (120, 36, 40), (44, 84, 70), (84, 104, 140), (150, 132, 110),
          (196, 150, 60), (92, 60, 100), (180, 190, 200), (60, 110, 150), (206, 130, 120)]
@@ -109,6 +110,18 @@ class Person:
     glass_pow: float = 3.0
     glass_t: float = 0.02
     glass_tint: float = 0.0
+    # what only portraits.py draws
+    hat: str = "none"                 # none, beanie, cap, brim
+    hat_y: float = 0.29               # lower edge at z = 0
+    hat_col: np.ndarray = field(default_factory=lambda: lin((0.3, 0.3, 0.4)))
+    hat_band: np.ndarray = field(default_factory=lambda: lin((0.2, 0.2, 0.3)))
+    earring: float = 0.0              # radius
+    earring_col: np.ndarray = field(default_factory=lambda: lin((0.9, 0.75, 0.3)))
+    freckles: float = 0.0
+    wrinkles: float = 0.0
+    scene: str = "plain"              # plain, or a horizon between bg_a (above) and bg_b
+    horizon: float = 0.0
+    hills: tuple = (0.0, 3.0, 0.0)    # height, frequency, phase
     # clothes
     collar: str = "crew"
     neckline: float = -0.95
@@ -152,8 +165,9 @@ def tint(warm: float) -> np.ndarray:
     return c / (c @ np.array([0.21, 0.72, 0.07], F))
 
 
-def draw(g: np.random.Generator) -> Person:
-    """One person, one pose, one light."""
+def draw(g: np.random.Generator, fem: float | None = None, age: float | None = None, tone: float | None = None,
+         colour: str | None = None, style: str | None = None) -> Person:
+    """One person, one pose, one light. What is given takes the place of what would be drawn; the same random numbers are used."""
     def n(mean: float, sd: float, lo: float = -1e9, hi: float = 1e9) -> float:
         return float(np.clip(g.normal(mean, sd), lo, hi))
 
@@ -161,8 +175,9 @@ def draw(g: np.random.Generator) -> Person:
         return float(g.uniform(lo, hi))
 
     p = Person()
-    fem = u(0, 1)                     # from sturdy (0) to delicate (1): a continuum, it only shifts means
-    age = u(0, 1)
+    drawn = u(0, 1), u(0, 1)
+    fem = drawn[0] if fem is None else fem      # from sturdy (0) to delicate (1): a continuum, it only shifts means
+    age = drawn[1] if age is None else age
     p.yaw, p.pitch, p.roll = n(0, 0.19, -0.45, 0.45), n(0.0, 0.07, -0.16, 0.16), n(0, 0.05, -0.13, 0.13)
     p.cx, p.cy, p.scale = n(0, 0.02, -0.05, 0.05) - 0.10 * np.sin(p.yaw), n(-0.005, 0.015, -0.04, 0.03), n(1.07, 0.02, 1.02, 1.12)
 
@@ -212,7 +227,8 @@ def draw(g: np.random.Generator) -> Person:
     p.shoulder_y = n(-1.26, 0.03, -1.32, -1.19)
 
     # colours
-    tone = u(0, len(SKIN) - 1.001)
+    drawn_tone = u(0, len(SKIN) - 1.001)
+    tone = drawn_tone if tone is None else tone
     i, f = int(tone), tone - int(tone)
     skin = SKIN[i] * (1 - f) + SKIN[i + 1] * f
     skin = skin * (1 + np.array([n(0, 0.012), n(0, 0.012), n(0, 0.02)], F))
@@ -238,7 +254,8 @@ def draw(g: np.random.Generator) -> Person:
     odds = np.array([0.20 + 0.8 * dark, 0.20 + 0.2 * dark, *(np.array([0.20, 0.12, 0.06, 0.06, 0.14, 0.08]) * max(1 - 1.5 * dark, 0.02)),
                      0.16 * age, 0.14 * age * age])
     name = names[int(g.choice(len(names), p=odds / odds.sum()))]
-    hair = np.array(HAIR[name], F) / 255 * (1 + n(0, 0.06) + np.array([n(0, 0.02), 0, n(0, 0.03)], F))
+    name = name if colour is None else colour
+    hair = np.array({**HAIR, **DYED}[name], F) / 255 * (1 + n(0, 0.06) + np.array([n(0, 0.02), 0, n(0, 0.03)], F))
     p.hair_col = lin(hair) * 1.15
     p.brow_col = lin(np.minimum(hair * 0.60, skin * 0.48))
     p.lash_col = lin(np.minimum(hair * 0.4, 0.14))
@@ -247,9 +264,8 @@ def draw(g: np.random.Generator) -> Person:
     p.phase = u(0, 6.28)
 
     # hair style
-    style = g.choice(["short", "long", "bob", "afro", "bun", "none"],
-                     p=_style_odds(fem, dark, age))
-    p.hair = str(style)
+    drawn_style = g.choice(["short", "long", "bob", "afro", "bun", "none"], p=_style_odds(fem, dark, age))
+    p.hair = str(drawn_style) if style is None else style
     p.hairline = n(0.43, 0.04, 0.34, 0.56)
     p.temple = 0.425 * p.width * p.cheek
     p.part, p.part_tilt = n(0, 0.09, -0.2, 0.2), n(0, 0.18, -0.4, 0.4)
