@@ -10,16 +10,17 @@ from torch import Tensor
 
 STEPS, START, END = 1000, 0.0015, 0.0195
 SCALE_FACTOR = 0.18215
+TEXT_START, TEXT_END = 0.00085, 0.012       # the text model's
 
 
-def betas() -> np.ndarray:
+def betas(start: float = START, end: float = END) -> np.ndarray:
     """The `linear` schedule: linear in the square root, float64 (1000,)."""
-    return torch.linspace(START ** 0.5, END ** 0.5, STEPS, dtype=torch.float64).square().numpy()
+    return torch.linspace(start ** 0.5, end ** 0.5, STEPS, dtype=torch.float64).square().numpy()
 
 
-def buffers() -> "OrderedDict[str, Tensor]":
+def buffers(start: float = START, end: float = END) -> "OrderedDict[str, Tensor]":
     """The twelve float32 buffers a checkpoint holds, in its order."""
-    b = betas()
+    b = betas(start, end)
     ac = np.cumprod(1.0 - b, axis=0)
     prev = np.append(1.0, ac[:-1])
     var = b * (1.0 - prev) / (1.0 - ac)
@@ -42,9 +43,9 @@ def timesteps(s: int) -> np.ndarray:
 
 @torch.no_grad()
 def ddim(eps: Callable[[Tensor, Tensor], Tensor], x: Tensor, s: int = 50, eta: float = 0.0,
-         gen: torch.Generator | None = None) -> Tensor:
+         gen: torch.Generator | None = None, ac: Tensor | None = None) -> Tensor:
     """Samples from noise x (B, C, h, w) to scaled latents; eps takes (x, t) with t (B,) int64."""
-    ac = buffers()["alphas_cumprod"].double()
+    ac = (buffers()["alphas_cumprod"] if ac is None else ac).double()
     ts = timesteps(s)
     prev = torch.cat([ac[:1], ac[torch.from_numpy(ts[:-1])]])
     for i in reversed(range(len(ts))):

@@ -172,6 +172,25 @@ class FirstStage(nn.Module):
         return self.decoder(self.post_quant_conv(self.quantize(z)[0] if quantise else z))
 
 
+class KlStage(nn.Module):
+    """ldm.models.autoencoder.AutoencoderKL without attention: `encode` gives the mean (B, z, s, s) of the posterior.
+
+    Its variance does not depend on the picture: the rows of quant_conv for its logarithm have no weights, only a bias."""
+
+    def __init__(self, ch: int = 32, mult: tuple = (1, 2, 4), blocks: int = 1, z: int = 4):
+        super().__init__()
+        self.z = z
+        self.encoder, self.decoder = Encoder(ch, list(mult), blocks, 2 * z), Decoder(ch, list(mult), blocks, z)
+        self.quant_conv, self.post_quant_conv = nn.Conv2d(2 * z, 2 * z, 1), nn.Conv2d(z, z, 1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.quant_conv(self.encoder(x))[:, :self.z]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(B, z, s, s) latents (not scaled) -> (B, 3, S, S) in about [-1, 1]."""
+        return self.decoder(self.post_quant_conv(z))
+
+
 # ---------------------------------------------------------------- UNet
 
 def timestep_embedding(t: Tensor, dim: int) -> Tensor:
@@ -323,3 +342,197 @@ def deeper(old: UNet) -> UNet:
         nn.init.zeros_(shortcut.bias)
         nn.init.eye_(shortcut.weight[:, :, 0, 0])
     return new
+
+
+# ---------------------------------------------------------------- text model
+
+class Bert(nn.Module):
+    """ldm.modules.encoders.modules.BERTEmbedder: token ids (B, n) -> (B, n, width). Padding is attended to like any token."""
+
+    HEADS, HEAD = 8, 64
+
+    class Attend(nn.Module):
+        def __init__(self, width: int):
+            super().__init__()
+            inner = Bert.HEADS * Bert.HEAD
+            self.to_q, self.to_k, self.to_v = (nn.Linear(width, inner, bias=False) for _ in range(3))
+            self.to_out = nn.Linear(inner, width)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.to_out(attend(self.to_q(x), self.to_k(x), self.to_v(x), Bert.HEADS))
+
+    class Feed(nn.Module):
+        def __init__(self, width: int):
+            super().__init__()
+            self.net = nn.Sequential(nn.Sequential(nn.Linear(width, 4 * width), nn.GELU()), nn.Dropout(0.0), nn.Linear(4 * width, width))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x)
+
+    def __init__(self, width: int = 128, layers: int = 2, words: int = 600, length: int = 77):
+        super().__init__()
+        t = nn.Module()
+        t.token_emb, t.pos_emb = nn.Embedding(words, width), nn.Module()
+        t.pos_emb.emb = nn.Embedding(length, width)
+        t.attn_layers = nn.Module()
+        t.attn_layers.layers = nn.ModuleList(
+            nn.ModuleList([nn.LayerNorm(width), (Bert.Attend, Bert.Feed)[k % 2](width), nn.Identity()]) for k in range(2 * layers))
+        t.norm, t.to_logits = nn.LayerNorm(width), nn.Linear(width, words)           # the last is in the file and unused
+        nn.init.normal_(t.token_emb.weight, std=0.02)
+        nn.init.normal_(t.pos_emb.emb.weight, std=0.02)
+        self.transformer = t
+
+    def forward(self, ids: Tensor) -> Tensor:
+        t = self.transformer
+        x = t.token_emb(ids) + t.pos_emb.emb.weight[:ids.shape[1]]
+        for norm, block, _ in t.attn_layers.layers:
+            x = x + block(norm(x))
+        return t.norm(x)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """Attention of (B, n, heads d) to (B, m, heads d); the heads lie one after the other."""
+    q, k, v = (t.unflatten(2, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+    a = torch.softmax(q @ k.transpose(2, 3) * q.shape[3] ** -0.5, -1)
+    return (a @ v).transpose(1, 2).flatten(2)
+
+
+class Cross(nn.Module):
+    """ldm.modules.attention.CrossAttention with heads that fill the width."""
+
+    def __init__(self, ch: int, context: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(ch, ch, bias=False)
+        self.to_k, self.to_v = nn.Linear(context, ch, bias=False), nn.Linear(context, ch, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(ch, ch), nn.Dropout(0.0))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        return self.to_out(attend(self.to_q(x), self.to_k(context), self.to_v(context), self.heads))
+
+
+class Gated(nn.Module):
+    """GEGLU: a linear map times the GELU of another one."""
+
+    def __init__(self, ch: int):
+        super().__init__()
+        self.proj = nn.Linear(ch, 8 * ch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, gate = self.proj(x).chunk(2, -1)
+        return a * nnf.gelu(gate)
+
+
+class TransformerBlock(nn.Module):
+    class Feed(nn.Module):
+        def __init__(self, ch: int):
+            super().__init__()
+            self.net = nn.Sequential(Gated(ch), nn.Dropout(0.0), nn.Linear(4 * ch, ch))
+
+    def __init__(self, ch: int, context: int, heads: int):
+        super().__init__()
+        self.attn1, self.ff, self.attn2 = Cross(ch, ch, heads), TransformerBlock.Feed(ch), Cross(ch, context, heads)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(ch), nn.LayerNorm(ch), nn.LayerNorm(ch)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        y = self.norm1(x)
+        x = x + self.attn1(y, y)
+        x = x + self.attn2(self.norm2(x), context)
+        return x + self.ff.net(self.norm3(x))
+
+
+class Spatial(nn.Module):
+    """SpatialTransformer of depth 1: (B, ch, h, w), context (B, n, c) -> (B, ch, h, w)."""
+
+    def __init__(self, ch: int, context: int, heads: int):
+        super().__init__()
+        self.norm, self.proj_in = norm(ch), nn.Conv2d(ch, ch, 1)
+        self.transformer_blocks = nn.ModuleList([TransformerBlock(ch, context, heads)])
+        self.proj_out = zeroed(nn.Conv2d(ch, ch, 1))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        y = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        y = self.transformer_blocks[0](y, context)
+        return x + self.proj_out(y.transpose(1, 2).unflatten(2, (h, w)))
+
+
+class ShiftBlock(ResBlock):
+    """Residual block that the time scales and shifts after the second normalisation (`use_scale_shift_norm`)."""
+
+    def __init__(self, i: int, o: int, e: int):
+        super().__init__(i, o, e)
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(e, 2 * o))
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        h = self.in_layers(x)
+        scale, shift = self.emb_layers(emb)[:, :, None, None].chunk(2, 1)
+        h = self.out_layers[0](h) * (1 + scale) + shift
+        return self.skip_connection(x) + self.out_layers[1:](h)
+
+
+class TextStage(nn.Sequential):
+    """A block of the text model's UNet: residual blocks see the time, transformers the text."""
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
+        for m in self:
+            x = m(x, emb) if isinstance(m, ResBlock) else m(x, context) if isinstance(m, Spatial) else m(x)
+        return x
+
+
+class TextUNet(nn.Module):
+    """UNetModel with spatial transformers, `legacy: false`: (B, c, s, s), (B,), (B, n, context) -> (B, c, s, s).
+
+    head: channels a head, or heads the number of heads. shift: use_scale_shift_norm."""
+
+    def __init__(self, width: int = 64, mult: tuple = (1, 2, 3), blocks: int = 1, attn: tuple = (2, 4), head: int = 32, heads: int = 0,
+                 channels: int = 4, context: int = 128, shift: bool = True):
+        super().__init__()
+        self.width = width
+        e = 4 * width
+        res = ShiftBlock if shift else ResBlock
+
+        def look(ch: int) -> Spatial:
+            return Spatial(ch, context, heads or ch // head)
+
+        self.time_embed = nn.Sequential(nn.Linear(width, e), nn.SiLU(), nn.Linear(e, e))
+        self.input_blocks = nn.ModuleList([TextStage(nn.Conv2d(channels, width, 3, padding=1))])
+        ch, ds, skips = width, 1, [width]
+        for n, m in enumerate(mult):
+            for _ in range(blocks):
+                layers: list[nn.Module] = [res(ch, m * width, e)]
+                ch = m * width
+                if ds in attn:
+                    layers.append(look(ch))
+                self.input_blocks.append(TextStage(*layers))
+                skips.append(ch)
+            if n + 1 < len(mult):
+                self.input_blocks.append(TextStage(Down(ch)))
+                skips.append(ch)
+                ds *= 2
+        self.middle_block = TextStage(res(ch, ch, e), look(ch), res(ch, ch, e))
+        self.output_blocks = nn.ModuleList()
+        for n, m in reversed(list(enumerate(mult))):
+            for i in range(blocks + 1):
+                layers = [res(ch + skips.pop(), m * width, e)]
+                ch = m * width
+                if ds in attn:
+                    layers.append(look(ch))
+                if n and i == blocks:
+                    layers.append(Up(ch))
+                    ds //= 2
+                self.output_blocks.append(TextStage(*layers))
+        self.out = nn.Sequential(gn(ch), nn.SiLU(), zeroed(nn.Conv2d(ch, channels, 3, padding=1)))
+
+    def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+        emb = self.time_embed(timestep_embedding(t, self.width))
+        h, kept = x, []
+        for block in self.input_blocks:
+            h = block(h, emb, context)
+            kept.append(h)
+        h = self.middle_block(h, emb, context)
+        for block in self.output_blocks[:-1]:
+            h = block(torch.cat([h, kept.pop()], 1), emb, context)
+        with torch.autocast(x.device.type, enabled=False):             # eps near x_t has to be exact (text.passage)
+            h = self.output_blocks[-1](torch.cat([h, kept.pop()], 1).float(), emb.float(), context.float())
+            return self.out(h)

@@ -1,0 +1,186 @@
+"""Text model, stage 2: trains the KL autoencoder (f4, 4 channels) on the portraits.
+
+It begins with the encoder and the decoder of the demo model's first stage, given a fourth channel and no codebook, so that
+minutes are enough. The latents are held near zero mean and unit covariance and get noise of a fixed size, which is
+what the file tells as the posterior's variance. At the end they are made exactly white (folded into quant_conv and
+post_quant_conv). The learning rate stays constant until `--fall` of the time is left and then falls to nothing; given more
+minutes, a finished run goes on from its state.
+"""
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+import ae
+import common
+import export
+import faces
+from nets import KlStage
+
+NOISE = 0.06                           # on latents of unit variance
+
+
+def begin(model: Path) -> KlStage:
+    """The first stage of an exported VQ model as a KL one: its three channels, a fourth that is all but unused."""
+    with open(model / "config.yaml") as f:
+        _, old = export.read(model / "model.ckpt", yaml.safe_load(f))
+    net = KlStage()
+    scale = ae.LATENT_STD
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if name in ("encoder.conv_out.weight", "encoder.conv_out.bias", "decoder.conv_in.weight") or "quant_conv" in name:
+                continue
+            p.copy_(old.state_dict()[name])
+        a, b = net.encoder.conv_out, old.encoder.conv_out
+        a.weight.mul_(0.3)
+        a.weight[:3], a.bias[:3] = b.weight, b.bias
+        net.quant_conv.weight.zero_()
+        net.quant_conv.weight[3, 3, 0, 0] = 1
+        net.quant_conv.weight[:3, :3] = old.quant_conv.weight / scale
+        net.quant_conv.bias.zero_()
+        net.quant_conv.bias[:3] = old.quant_conv.bias / scale
+        net.quant_conv.bias[4:] = 2 * math.log(NOISE)
+        net.post_quant_conv.weight.zero_()
+        net.post_quant_conv.weight[3, 3, 0, 0] = 1
+        net.post_quant_conv.weight[:3, :3] = old.post_quant_conv.weight * scale
+        net.post_quant_conv.bias.zero_()
+        net.post_quant_conv.bias[:3] = old.post_quant_conv.bias
+        net.decoder.conv_in.weight.mul_(0.3)
+        net.decoder.conv_in.weight[:, :3] = old.decoder.conv_in.weight
+    return net
+
+
+@torch.no_grad()
+def latents(net: KlStage, pics: np.ndarray, flip: bool = False) -> Tensor:
+    """Means of the posterior of uint8 pictures, (N, z, s, s)."""
+    out = []
+    for i in range(0, len(pics), 64):
+        x = common.batch(pics, np.arange(i, min(i + 64, len(pics))))
+        out.append(net.encode(x.flip(3) if flip else x).float())
+    return torch.cat(out)
+
+
+@torch.no_grad()
+def whiten(net: KlStage, pics: np.ndarray) -> None:
+    """Latents of pics become zero-mean and white; the decoder undoes it, the posterior's variance follows."""
+    n = net.z
+    mean, w = ae.whitening(latents(net, pics).permute(0, 2, 3, 1).reshape(-1, n))
+    q, p = net.quant_conv, net.post_quant_conv
+    qw, pw = q.weight[:n, :, 0, 0].double(), p.weight[:, :, 0, 0].double()
+    q.bias[:n] = (w @ (q.bias[:n].double() - mean)).float()
+    q.weight[:n] = (w @ qw)[:, :, None, None].float()
+    q.bias[n:] = ((w * w).sum(1) * NOISE ** 2).log().float()
+    p.bias.copy_(p.bias.double() + pw @ mean)
+    p.weight.copy_((pw @ torch.linalg.inv(w))[:, :, None, None])
+
+
+@torch.no_grad()
+def measure(net: KlStage, pics: np.ndarray) -> tuple[float, np.ndarray]:
+    """PSNR in dB (mean over pictures) and the reconstructions."""
+    recs, psnr = [], []
+    for i in range(0, len(pics), 32):
+        x = common.batch(pics, np.arange(i, min(i + 32, len(pics))))
+        r = net.decode(net.encode(x)).clamp(-1, 1)
+        psnr.append(10 * torch.log10(4 / (r - x).square().mean((1, 2, 3))))
+        recs.append(common.to_uint8(r))
+    return float(torch.cat(psnr).mean()), np.concatenate(recs)
+
+
+def renders(state: Path) -> list[Path]:
+    found = sorted(state.glob("renders_*.npy"), key=lambda p: int(p.stem.split("_")[1]))
+    if not found:
+        raise SystemExit(f"{state} holds no renders_N.npy: make them first (portraits.py)")
+    return found
+
+
+def arguments() -> argparse.Namespace:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--state", type=Path, default=Path("build/text"))
+    ap.add_argument("--logs", type=Path, default=Path("models/portrait"))
+    ap.add_argument("--init", type=Path, default=common.MODEL, help="exported VQ model to begin with")
+    ap.add_argument("--minutes", type=float, default=20)
+    ap.add_argument("--fall", type=float, default=0.3, help="share of the time in which the learning rate falls")
+    ap.add_argument("--batch", type=int, default=8, help="pictures a worker and step")
+    ap.add_argument("--workers", type=int, default=2)
+    ap.add_argument("--lr", type=float, default=0.006)
+    ap.add_argument("--adam-lr", type=float, default=0.001)
+    ap.add_argument("--compile", type=int, default=int(shutil.which("g++") is not None))
+    ap.add_argument("--every", type=float, default=90, help="seconds between states")
+    ap.add_argument("--seed", type=int, default=13)
+    return ap.parse_args()
+
+
+def train(a: argparse.Namespace) -> None:
+    torch.manual_seed(a.seed)
+    chief = common.rank() == 0
+    held = np.load(a.state / "heldout.npy")
+    pics = np.concatenate([np.load(p, mmap_mode="r") for p in renders(a.state)])
+    net = begin(a.init)
+    opt = common.Muon(net, a.lr, a.adam_lr, skip=("decoder.conv_out", "encoder.conv_in", "quant_conv", "post_quant_conv"))
+    step, used, path = 0, 0.0, a.state / "kl.pt"
+    if (old := common.load(path)) is not None:
+        net.load_state_dict(old["net"])
+        opt.load_state_dict(old["opt"])
+        step, used = old["step"], old["used"]
+    form = torch.channels_last if a.compile else torch.contiguous_format
+    net = net.to(memory_format=form)
+    enc, dec = (torch.compile(net.encoder), torch.compile(net.decoder)) if a.compile else (net.encoder, net.decoder)
+    log = chief and common.Log(a.logs / "autoencoder.csv", ["minutes", "step", "loss", "psnr", "rate", "speed"])
+    weight = ae.face_weight(pics.shape[1])
+    budget = common.Budget(a.minutes, used)
+    gen = np.random.default_rng([a.seed, step, common.rank()])
+    share, total, seen, mark, saved = budget.tick(), 0.0, 0, time.time(), time.time()
+    if chief:
+        print(f"{len(pics)} renders, {step} steps so far, held-out PSNR {measure(net, held[:64])[0]:.2f} dB", flush=True)
+    while share < 1:
+        opt.rate(min(1.0, (step + 1) / 20, max((1 - share) / a.fall, 0.01)))
+        x = common.batch(pics, np.sort(gen.integers(len(pics), size=a.batch)), gen.random(a.batch) < 0.5).contiguous(memory_format=form)
+        with torch.autocast("cpu", torch.bfloat16):
+            h = enc(x)
+        z = net.quant_conv(h.float())[:, :net.z]
+        flat = z.permute(0, 2, 3, 1).reshape(-1, net.z)
+        white = flat.mean(0).square().sum() + (torch.cov(flat.t()) - torch.eye(net.z)).square().sum()
+        y = net.post_quant_conv(z + NOISE * torch.randn(z.shape)).contiguous(memory_format=form)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = dec(y)
+        loss = ae.loss_of(out, x, weight)
+        (loss + 0.02 * white).backward()
+        share = common.share_gradients(net, budget.tick())
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        net.quant_conv.weight.grad[net.z:] = 0
+        net.quant_conv.bias.grad[net.z:] = 0
+        opt.step()
+        opt.zero_grad(set_to_none=True)
+        step, seen, total = step + 1, seen + 1, total + float(loss.detach())
+        if chief and (time.time() - saved > a.every or share >= 1):
+            speed = seen * a.batch * common.workers() / (time.time() - mark)
+            common.save(path, dict(net=net.state_dict(), opt=opt.state_dict(), step=step, used=budget.used))
+            psnr, recs = measure(net, held[:64])
+            log.row(minutes=budget.used / 60, step=step, loss=total / seen, psnr=psnr, rate=opt.param_groups[0]["lr"], speed=speed)
+            pair = np.stack([held[:32], recs[:32]], 1).reshape(-1, *held.shape[1:])
+            cv2.imwrite(str(a.state / "kl.png"), faces.sheet(pair, 8, 2)[..., ::-1])
+            budget.tick()
+            total, seen, mark, saved = 0.0, 0, time.time(), time.time()
+    if not chief:
+        return
+    whiten(net, pics[:2048])
+    psnr, _ = measure(net, held)
+    state = {k: v.contiguous() for k, v in net.state_dict().items()}
+    common.save(a.state / "kl_final.pt", dict(net=state, step=step, minutes=budget.used / 60, psnr=psnr, batch=a.batch * common.workers(),
+                                             budget=a.minutes, pictures=len(pics)))
+    z = latents(net, held)
+    print(f"autoencoder: {step} steps, held-out PSNR {psnr:.2f} dB over {len(held)}, latents' std {z.std((0, 2, 3)).tolist()}")
+
+
+if __name__ == "__main__":
+    options = arguments()
+    common.launch(train, options, options.workers)

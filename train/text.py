@@ -1,0 +1,295 @@
+"""Text model, stage 3: trains the UNet and the text encoder together on the latents of the portraits and their mirror images.
+
+The network predicts eps, as CompVis' code knows it (`--predict v` for comparison). The error is measured as that of v,
+|eps' - eps|^2 (1 + SNR) / SNR, so the noisiest timesteps weigh what they are worth to the sample. An eps network can only obey
+that if x_t reaches its output undistorted, through normalisations; `passage` sets the first weights so that it does: eps = x_t.
+The last block and the output are computed in float32, for the same reason.
+
+Captions are made anew for every latent that is seen; one in eight is empty, for guidance. The rate is constant and the
+averages of the weights are what is used, so the run may stop at any time. `--fall M` lets the rate fall over the last M of
+the minutes and writes text_final.pt; text.pt stays at the constant rate and can be gone on with later. Renders that were added
+since are used from the next start on.
+"""
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import random
+import shutil
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import captions
+import common
+import diffusion
+import faces
+import kl
+import portraits
+import study
+from nets import Bert, KlStage, TextUNet
+
+BUCKETS = [0, 50, 200, 400, 600, 800, 1000]
+PROMPTS = ["a woman with long red hair and glasses", "an old man with a white beard in front of a blue background",
+           "a smiling dark-skinned woman with a black afro and earrings", "a bald man with sunglasses on a yellow background",
+           "a young woman with blond hair in a bun, green background", "a man with short black hair and a moustache in the snow",
+           "a pale woman with a red hat by the sea", "a person"]
+
+
+class Joint(nn.Module):
+    """UNet and text encoder: x_t, t, token ids -> prediction."""
+
+    def __init__(self, words: int, width: int, mult: tuple, blocks: int, attn: tuple, text: int, layers: int, channels: int = 4):
+        super().__init__()
+        self.unet = TextUNet(width, mult, blocks, attn, channels=channels, context=text)
+        self.bert = Bert(text, layers, words)
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
+        return self.unet(x, t, self.bert(ids))
+
+
+@torch.no_grad()
+def passage(unet: TextUNet, channels: int = 4, lift: float = 5.0, high: float = 14.0) -> None:
+    """Sets some of the first weights so that the network begins as eps = x_t.
+
+    The output is normalised in groups of two channels, which takes the group's mean and scale away. So of each of the
+    first 4 * `channels` groups one channel carries x_t or -x_t, and the other a fixed pattern, the difference of the border from the
+    inside that padding makes: it holds the group's deviation at `s`, whatever x_t is. With m the mean of x_t's channel, the
+    normalisation's own weights turn the two into +-(x_t - m/2) + lift and pattern -+ m/2 + high, where SiLU is all but straight;
+    the difference of the two signs takes away the pattern and what is left of the curve, and the second channel gives m/2 back."""
+    first, block = unet.input_blocks[0][0], unet.output_blocks[-1][0]
+    skip, gn, conv, out = block.skip_connection, block.out_layers[0], block.out_layers[3], unet.out
+    size, width = 16, first.weight.shape[0]
+    taps = torch.nn.functional.conv2d(torch.ones(1, 1, size, size), torch.ones(1, 1, 3, 3), padding=1)
+    unit = 3.0 / taps.std(unbiased=False)
+    s = ((1 + 9.0) / 2) ** 0.5
+    gate = torch.sigmoid(torch.tensor(lift))
+    slope = 2 * (gate * (1 + lift * (1 - gate))).item()
+    one = torch.nn.functional.silu(torch.tensor(4.0)).item()
+    source = width - 1                                                  # this channel of the last block is a constant
+    gn.weight[source], gn.bias[source] = 0, 4.0
+    block.emb_layers[1].weight[source], block.emb_layers[1].bias[source] = 0, 0
+    block.emb_layers[1].weight[width + source], block.emb_layers[1].bias[width + source] = 0, 0
+    first.weight[:channels].zero_()
+    first.bias[:channels].zero_()
+    skip.weight[:4 * channels].zero_()
+    skip.bias[:4 * channels].zero_()
+    for c in range(channels):
+        first.weight[c, c, 1, 1] = 1
+        for k, sign in enumerate((1.0, -1.0)):
+            at = 2 * (2 * c + k)
+            skip.weight[at, skip.weight.shape[1] - width + c] = sign
+            conv.weight[at + 1, source], conv.bias[at + 1] = unit / one, -unit * taps.mean()
+            out[0].weight[at:at + 2] = s
+            out[0].bias[at], out[0].bias[at + 1] = lift, high
+            out[2].weight[c, at, 1, 1], out[2].weight[c, at + 1, 1, 1] = sign / slope, -sign / 2
+
+
+def shapes(a: argparse.Namespace, words: int) -> dict:
+    return dict(words=words, width=a.width, mult=tuple(a.mult), blocks=a.blocks, attn=tuple(a.attn), text=a.text, layers=a.layers)
+
+
+def first_stage(state: Path) -> KlStage:
+    done = common.load(state / "kl_final.pt")
+    if done is None:
+        raise SystemExit(f"{state}/kl_final.pt is missing: train the autoencoder first (kl.py)")
+    net = KlStage()
+    net.load_state_dict(done["net"])
+    return net.eval().requires_grad_(False)
+
+
+def encode(a: argparse.Namespace) -> None:
+    """Latents of this worker's share of the renders' files, (N, 4, s, s) float16 each, and of their mirror images."""
+    first = first_stage(a.state)
+    for n, path in enumerate(kl.renders(a.state)):
+        for flip in (0, 1):
+            out = latent_file(path, flip)
+            if (2 * n + flip) % common.workers() != common.rank() or out.exists():
+                continue
+            with torch.autocast("cpu", torch.bfloat16):
+                z = kl.latents(first, np.load(path, mmap_mode="r"), bool(flip))
+            with open(str(out) + ".part", "wb") as f:
+                np.save(f, z.half().numpy())
+            Path(str(out) + ".part").rename(out)
+
+
+def latent_file(renders: Path, flip: int) -> Path:
+    return renders.with_name(renders.stem.replace("renders", "flip" if flip else "same") + ".latents.npy")
+
+
+def dataset(state: Path) -> tuple[Tensor, list[dict]]:
+    """All latents, float32, and the facts of each."""
+    z, told = [], []
+    for path in kl.renders(state):
+        facts = json.loads(path.with_suffix(".facts.json").read_text())
+        for flip in (0, 1):
+            z.append(np.load(latent_file(path, flip)))
+            told += [portraits.mirrored(f) for f in facts] if flip else facts
+    return torch.from_numpy(np.concatenate(z)).float(), told
+
+
+def pick_times(count: int, gen: torch.Generator) -> Tensor:
+    """Timesteps (B,): three of four spread over all, the fourth over the noisier ones, where the whole is decided."""
+    u = (torch.arange(count) + torch.rand(count, generator=gen)) / count
+    return torch.where(torch.arange(count) % 4 == 0, 300 + u * 700, u * 1000).long().clamp(0, 999)
+
+
+@torch.no_grad()
+def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str,
+           size: int = 16, each: int = 1) -> np.ndarray:
+    """uint8 pictures of the prompts' ids (B, 77); noise i depends on the seed and i % each alone where each > 1."""
+    gen = torch.Generator().manual_seed(seed)
+    noise = torch.randn(len(ids) if each == 1 else each, first.z, size, size, generator=gen)
+    if each > 1:
+        noise = noise.repeat(len(ids) // each, 1, 1, 1)
+    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
+    c, u = net.bert(ids).float(), net.bert(empty[None]).float().expand(len(ids), -1, -1)
+
+    def eps(x: Tensor, t: Tensor) -> Tensor:
+        if scale == 1:
+            out = net.unet(x, t, c).float()
+        else:
+            a, b = net.unet(torch.cat([x, x]), torch.cat([t, t]), torch.cat([u, c])).float().chunk(2)
+            out = a + scale * (b - a)
+        if predict == "v":
+            return ac[t].sqrt()[:, None, None, None] * out + (1 - ac[t]).sqrt()[:, None, None, None] * x
+        return out
+
+    z = diffusion.ddim(eps, noise, steps, ac=ac)
+    return np.concatenate([common.to_uint8(first.decode(part.float())) for part in z.split(16)])
+
+
+def arguments() -> argparse.Namespace:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--state", type=Path, default=Path("build/text"))
+    ap.add_argument("--model", type=Path, default=Path("models/portrait"), help="grammar and vocabulary; the log goes there")
+    ap.add_argument("--minutes", type=float, default=60, help="of training in all, over interruptions")
+    ap.add_argument("--fall", type=float, default=0, help="minutes, the last ones, in which the rate falls to nothing")
+    ap.add_argument("--init", type=Path, help="resume file (resume.pt) to begin with where there is no state")
+    ap.add_argument("--name", default="text", help="of the state file")
+    ap.add_argument("--batch", type=int, default=32, help="latents a worker and step")
+    ap.add_argument("--workers", type=int, default=2)
+    ap.add_argument("--lr", type=float, default=0.02)
+    ap.add_argument("--adam-lr", type=float, default=0.001)
+    ap.add_argument("--width", type=int, default=64)
+    ap.add_argument("--mult", type=int, nargs="+", default=[1, 2, 2])
+    ap.add_argument("--blocks", type=int, default=1)
+    ap.add_argument("--attn", type=int, nargs="+", default=[2, 4], help="attention at these downsampling factors")
+    ap.add_argument("--text", type=int, default=128, help="width of the text encoder")
+    ap.add_argument("--layers", type=int, default=2)
+    ap.add_argument("--predict", choices=["eps", "v"], default="eps")
+    ap.add_argument("--empty", type=float, default=0.12, help="share of empty captions")
+    ap.add_argument("--ema", type=float, default=0.999)
+    ap.add_argument("--compile", type=int, default=int(shutil.which("g++") is not None))
+    ap.add_argument("--every", type=float, default=240, help="seconds between states")
+    ap.add_argument("--guidance", type=float, default=2.5, help="of the pictures that show the progress")
+    ap.add_argument("--cascade", default=study.CASCADE)
+    ap.add_argument("--seed", type=int, default=14)
+    return ap.parse_args()
+
+
+def train(a: argparse.Namespace) -> None:
+    torch.manual_seed(a.seed)
+    chief = common.rank() == 0
+    first = first_stage(a.state)
+    data, told = dataset(a.state)
+    grammar, tokens = captions.Grammar(a.model / "grammar.txt"), captions.Tokenizer(a.model / "vocab.txt")
+    net = Joint(**shapes(a, len(tokens.ids)))
+    if a.predict == "eps":
+        passage(net.unet)
+    opt = common.Muon(net, a.lr, a.adam_lr, skip=("unet.input_blocks.0.", "unet.out.", f"unet.output_blocks.{len(net.unet.output_blocks) - 1}.0.",
+                                                 "bert.transformer.token_emb", "bert.transformer.pos_emb", "bert.transformer.to_logits"))
+    ema = copy.deepcopy(net).requires_grad_(False)
+    step, used, warm = 0, 0.0, 0
+    path = a.state / f"{a.name}.pt"
+    old = common.load(path) or (a.init and common.load(a.init))
+    if old:
+        net.load_state_dict({k: v.float() for k, v in old["net"].items()})
+        ema.load_state_dict({k: v.float() for k, v in old["ema"].items()})
+        step, used = old["step"], old["used"]
+        if old.get("opt"):
+            opt.load_state_dict(old["opt"])
+        else:
+            warm = step                                                 # the optimiser knows nothing: its rate rises again
+    if chief:
+        print(f"{len(data)} latents, std by channel {data.std((0, 2, 3)).tolist()}; {len(tokens.ids)} pieces; "
+              f"{sum(p.numel() for p in net.parameters())} parameters; step {step}, {used / 60:.1f} minutes", flush=True)
+    form = torch.channels_last if a.compile else torch.contiguous_format
+    run = torch.compile(net.to(memory_format=form)) if a.compile else net
+    names = [f"v_{lo}_{hi}" for lo, hi in zip(BUCKETS, BUCKETS[1:])]
+    log = chief and common.Log(a.model / f"{a.name}.csv", ["minutes", "step", "loss", *names, "faces", "rate", "speed"])
+    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
+    root, noise_root = ac.sqrt()[:, None, None, None], (1 - ac).sqrt()[:, None, None, None]
+    gen = torch.Generator().manual_seed((a.seed * 1000003 + step) * 64 + common.rank())
+    words = random.Random((a.seed * 1000003 + step) * 64 + common.rank())
+    empty = torch.tensor(tokens(""))
+    shown = torch.tensor([tokens(p) for p in PROMPTS for _ in range(4)])
+    detector = study.detector(a.cascade)
+    budget = common.Budget(a.minutes, used)
+    share, seen, total, mark, saved = budget.tick(), 0, 0.0, time.time(), time.time()
+    sums, counts, edges = torch.zeros(len(names)), torch.zeros(len(names)), torch.tensor(BUCKETS[1:-1])
+    falling = False
+    while share < 1:
+        left = (1 - share) * a.minutes
+        if left < a.fall and not falling:
+            falling = True
+            if chief:
+                save(path, net, ema, opt, step, budget.used, a)
+        rate = min(1.0, (step - warm + 1) / 60, left / a.fall if falling else 1.0)
+        opt.rate(rate)
+        pick = torch.randint(len(data), (a.batch,), generator=gen)
+        ids = torch.stack([empty if words.random() < a.empty else torch.tensor(tokens(grammar.caption(told[i], words))) for i in pick.tolist()])
+        x0, t = data[pick], pick_times(a.batch, gen)
+        noise = torch.randn(x0.shape, generator=gen)
+        xt = root[t] * x0 + noise_root[t] * noise
+        with torch.autocast("cpu", torch.bfloat16):
+            out = run(xt.contiguous(memory_format=form), t, ids)
+        e = (out.float() - noise) / root[t] if a.predict == "eps" else out.float() - (root[t] * noise - noise_root[t] * x0)
+        each = e.square().mean((1, 2, 3))
+        loss = each.mean()
+        loss.backward()
+        for p in net.parameters():
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        share = common.share_gradients(net, budget.tick())
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        opt.step()
+        opt.zero_grad(set_to_none=True)
+        step, seen, total = step + 1, seen + 1, total + float(loss.detach())
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - min(a.ema, (1 + step) / (10 + step)))
+            where = torch.bucketize(t, edges, right=True)
+            sums.index_add_(0, where, each.detach())
+            counts.index_add_(0, where, torch.ones(a.batch))
+        if chief and (time.time() - saved > a.every or share >= 1):
+            speed = seen * a.batch * common.workers() / (time.time() - mark)
+            save(a.state / f"{a.name}_final.pt" if falling else path, net, ema, opt, step, budget.used, a)
+            with torch.autocast("cpu", torch.bfloat16):
+                shots = guided(ema, first, shown, empty, a.guidance, 25, 42, a.predict)
+            cv2.imwrite(str(a.state / f"{a.name}.png"), faces.sheet(shots, 8, 2)[..., ::-1])
+            log.row(minutes=budget.used / 60, step=step, loss=total / seen, faces=study.hits(shots, detector).mean(), rate=rate, speed=speed,
+                    **dict(zip(names, (sums / counts.clamp(min=1)).tolist())))
+            budget.tick()
+            seen, total, mark, saved = 0, 0.0, time.time(), time.time()
+            sums.zero_()
+            counts.zero_()
+    if chief:
+        print(f"text: {step} steps, {budget.used / 60:.1f} minutes", flush=True)
+
+
+def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, used: float, a: argparse.Namespace) -> None:
+    state = {k: v.contiguous() for k, v in net.state_dict().items()}
+    common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings),
+                           predict=a.predict, batch=a.batch * common.workers(), empty=a.empty, average=a.ema))
+
+
+if __name__ == "__main__":
+    options = arguments()
+    if not all(latent_file(p, f).exists() for p in kl.renders(options.state) for f in (0, 1)):
+        common.launch(encode, options, options.workers)
+    common.launch(train, options, options.workers)
