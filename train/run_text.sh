@@ -1,0 +1,37 @@
+#!/bin/sh
+# Trains the portrait model: renders with facts -> autoencoder -> UNet and text encoder -> checkpoint and card.
+# Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time. Where there
+# is no state, models/portrait/resume.pt and model.ckpt are gone on from, where they are.
+#
+#   train/run_text.sh                       everything
+#   TEXT_MINUTES=120 FALL=12 train/run_text.sh     trains until 120 minutes in all, over all runs, the rate falling in the last 12
+#
+# TEXT_DIR  state (build/text)     MODEL_DIR  result (models/portrait)     PYTHON  interpreter (python3)
+set -eu
+cd "$(dirname "$0")/.."
+STATE=${TEXT_DIR:-build/text}
+MODEL=${MODEL_DIR:-models/portrait}
+PYTHON=${PYTHON:-python3}
+PARTS=${PARTS:-8}                     # files of 4096 renders
+WORKERS=${WORKERS:-2}
+AE_MINUTES=${AE_MINUTES:-14}
+TEXT_MINUTES=${TEXT_MINUTES:-240}
+FALL=${FALL:-15}
+CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
+mkdir -p "$STATE"
+# large tensors come from the heap and stay there; without this every step pays for fresh pages
+export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+[ -e "$STATE/heldout.npy" ] || "$PYTHON" train/portraits.py "$STATE/heldout.npy" --count 512 --seed 12 --workers "$WORKERS"
+k=0
+while [ "$k" -lt "$PARTS" ]; do
+    [ -e "$STATE/renders_$k.npy" ] ||
+        "$PYTHON" train/portraits.py "$STATE/renders_$k.npy" --count 4096 --first $((k * 4096)) --seed 11 --workers "$WORKERS"
+    k=$((k + 1))
+done
+[ -e "$MODEL/vocab.txt" ] || "$PYTHON" train/captions.py vocab "$MODEL/vocab.txt" --grammar "$MODEL/grammar.txt"
+[ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/text_restore.py --state "$STATE" --model "$MODEL"
+[ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/kl.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
+"$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$MODEL/resume.pt" \
+    --workers "$WORKERS" --cascade "$CASCADE"
+"$PYTHON" train/text_export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"

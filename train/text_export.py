@@ -1,0 +1,206 @@
+"""Text model, stage 4: writes model.ckpt, config.yaml, resume.pt, figures.json and README.md of the text model.
+
+model.ckpt is what CompVis' latent-diffusion saves for txt2img, in float16: the averaged weights as `model.*`, the text encoder
+as `cond_stage_model.*`, the autoencoder as `first_stage_model.*`, the schedule's buffers in float32. resume.pt holds what training
+goes on from on another machine: the plain weights in bfloat16 and how far they are (text.py --init). Every figure of the card
+is measured here, on pictures drawn from the file just written.
+"""
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+from collections import OrderedDict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import yaml
+
+import captions
+import common
+import diffusion
+import faces
+import kl
+import study
+import text
+from nets import KlStage
+
+GUIDANCES = (1.0, 2.0, 3.0, 5.0)
+
+
+def config(shape: dict, predict: str) -> dict:
+    """The model's configuration in CompVis' layout; txt2img-1p4B's with other sizes."""
+    width, mult = shape["width"], list(shape["mult"])
+    params = {"linear_start": diffusion.TEXT_START, "linear_end": diffusion.TEXT_END, "num_timesteps_cond": 1, "log_every_t": 200,
+              "timesteps": diffusion.STEPS, "first_stage_key": "image", "cond_stage_key": "caption", "image_size": 16, "channels": 4,
+              "cond_stage_trainable": True, "concat_mode": False, "conditioning_key": "crossattn", "monitor": "val/loss_simple_ema",
+              "scale_factor": 1.0, "use_ema": False}
+    if predict != "eps":
+        params["parameterization"] = predict
+    params["unet_config"] = {
+        "target": "ldm.modules.diffusionmodules.openaimodel.UNetModel",
+        "params": {"image_size": 16, "in_channels": 4, "out_channels": 4, "model_channels": width,
+                   "attention_resolutions": list(shape["attn"]), "num_res_blocks": shape["blocks"], "channel_mult": mult, "num_head_channels": 32,
+                   "use_scale_shift_norm": True, "use_spatial_transformer": True, "transformer_depth": 1, "context_dim": shape["text"],
+                   "use_checkpoint": False, "legacy": False}}
+    params["first_stage_config"] = {
+        "target": "ldm.models.autoencoder.AutoencoderKL",
+        "params": {"embed_dim": 4, "monitor": "val/rec_loss",
+                   "ddconfig": {"double_z": True, "z_channels": 4, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32, "ch_mult": [1, 2, 4],
+                                "num_res_blocks": 1, "attn_resolutions": [], "attn_type": "none", "dropout": 0.0},
+                   "lossconfig": {"target": "torch.nn.Identity"}}}
+    params["cond_stage_config"] = {
+        "target": "ldm.modules.encoders.modules.BERTEmbedder",
+        "params": {"n_embed": shape["text"], "n_layer": shape["layers"], "vocab_size": shape["words"], "max_seq_len": captions.LENGTH}}
+    return {"model": {"base_learning_rate": 5.0e-05, "target": "ldm.models.diffusion.ddpm.LatentDiffusion", "params": params}}
+
+
+def checkpoint(net: text.Joint, first: KlStage, step: int) -> dict:
+    sd: "OrderedDict[str, torch.Tensor]" = OrderedDict(diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END))
+    for prefix, part in (("model.diffusion_model.", net.unet), ("first_stage_model.", first), ("cond_stage_model.", net.bert)):
+        for k, v in part.state_dict().items():
+            sd[prefix + k] = v.half().contiguous().clone()
+    return {"epoch": 0, "global_step": step, "pytorch-lightning_version": "1.4.2", "state_dict": sd, "callbacks": {}, "optimizer_states": [],
+            "lr_schedulers": []}
+
+
+def read(model: Path) -> tuple[text.Joint, KlStage, captions.Tokenizer, str]:
+    """The networks of an exported model in float32, its tokenizer and what it predicts; every key must match."""
+    with open(model / "config.yaml") as f:
+        p = yaml.safe_load(f)["model"]["params"]
+    u, b = p["unet_config"]["params"], p["cond_stage_config"]["params"]
+    net = text.Joint(b["vocab_size"], u["model_channels"], tuple(u["channel_mult"]), u["num_res_blocks"], tuple(u["attention_resolutions"]),
+                     b["n_embed"], b["n_layer"])
+    first = KlStage()
+    sd = torch.load(model / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    for prefix, part in (("model.diffusion_model.", net.unet), ("first_stage_model.", first), ("cond_stage_model.", net.bert)):
+        part.load_state_dict({k[len(prefix):]: v.float() for k, v in sd.items() if k.startswith(prefix)}, strict=True)
+    return net.eval().requires_grad_(False), first.eval().requires_grad_(False), captions.Tokenizer(model / "vocab.txt"), \
+        p.get("parameterization", "eps")
+
+
+@torch.no_grad()
+def draw(model: Path, prompts: list[str], scale: float, steps: int, seed: int, fast: bool = True, each: int = 1) -> np.ndarray:
+    """One picture a prompt, uint8 (N, 64, 64, 3), from an exported model; fast: in bfloat16."""
+    net, first, tokens, predict = read(model)
+    ids, empty = torch.tensor([tokens(p) for p in prompts]), torch.tensor(tokens(""))
+    out = []
+    chunk = 64 if each == 1 else 64 // each * each
+    with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+        for n, part in enumerate(ids.split(chunk)):
+            out.append(text.guided(net, first, part, empty, scale, steps, seed + n, predict, each=each))
+    return np.concatenate(out)
+
+
+def rows(path: Path) -> list[dict]:
+    with open(path) as f:
+        return [{k: float(v) for k, v in r.items()} for r in csv.DictReader(f)]
+
+
+def card(model: Path, f: dict) -> str:
+    table = "\n".join(f"| {g['guidance']:g} | {g['faces']} of {g['count']} | {g['variety']:.4f} |" for g in f["guidance"])
+    last = f["last"]
+    errors = ", ".join(f"{k[2:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("v_"))
+    return f"""# Portrait model: text to portraits, 64x64
+
+A text-to-image latent diffusion model of txt2img-1p4B's topology with few channels, in the format of CompVis'
+latent-diffusion: `model.ckpt` (float16, {f['keys']} keys, {f['megabytes']:.1f} MB), `config.yaml`, `vocab.txt` (WordPiece, {f['words']} pieces) and
+`grammar.txt` (what the captions were made from). Figures are written by `train/text_export.py`; the raw ones are in `figures.json`.
+
+![samples at guidance {f['shown']:g}, one prompt a row](samples.png)
+
+Prompts of the rows: {'; '.join(f'"{p}"' for p in text.PROMPTS)}.
+
+## What it was trained on
+
+{f['pictures']} procedural portraits of 64x64 and their mirror images, made by `train/portraits.py`. No photograph and no downloaded data
+are involved, so no person is depicted. Captions are made from the facts of each portrait by the rules of `grammar.txt`, anew each time it is
+seen; {100 * f['empty']:g} % are empty. The detector (OpenCV's frontalface_alt2, as in `train/study.py`) finds a face in {f['held_faces']} of {f['held']} held-out renders.
+
+## How
+
+| | |
+|---|---|
+| first stage | AutoencoderKL f4, 4 channels, white latents; begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; held-out reconstruction {f['psnr']:.2f} dB PSNR |
+| text encoder | BERTEmbedder, width {f['shape']['text']}, {f['shape']['layers']} layers, trained with the UNet |
+| UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; {f['predict']} |
+| parameters | {f['parameters']['unet']:,} UNet, {f['parameters']['text']:,} text encoder, {f['parameters']['first']:,} first stage |
+| training | {f['steps']:,} steps of {f['batch']} latents in {f['minutes']:.0f} minutes on 2 shared cores, most of the time at idle priority |
+| error as that of v, by timestep, in the last minutes | {errors} |
+
+## Measured
+
+{f['guidance'][0]['count']} random captions of the grammar, DDIM-{f['ddim']}, the same noise at each guidance:
+
+| guidance | faces found | variety |
+|---|---|---|
+{table}
+
+Variety is the mean root mean square distance of two of the pictures, of pixels of 0..1; that of as many renders is {f['held_variety']:.4f}.
+
+## Go on training
+
+`resume.pt` holds the weights that training goes on from (not averaged, bfloat16) and how far they are. `train/run_text.sh` takes it up where
+`build/text` has no state; the optimiser begins anew with a short warm-up.
+"""
+
+
+def variety(pics: np.ndarray) -> float:
+    x = pics.reshape(len(pics), -1).astype(np.float64) / 255
+    square = (x * x).sum(1)
+    d = np.maximum(square[:, None] + square[None] - 2 * x @ x.T, 0) / x.shape[1]
+    return float(np.sqrt(d[np.triu_indices(len(x), 1)]).mean())
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--state", type=Path, default=Path("build/text"))
+    ap.add_argument("--model", type=Path, default=Path("models/portrait"))
+    ap.add_argument("--count", type=int, default=64, help="samples at each guidance")
+    ap.add_argument("--steps", type=int, default=50)
+    ap.add_argument("--guidance", type=float, default=2.5, help="of samples.png")
+    ap.add_argument("--cascade", default=study.CASCADE)
+    a = ap.parse_args()
+    torch.set_num_threads(1)
+    done, ae = common.load(a.state / "text_final.pt") or common.load(a.state / "text.pt"), common.load(a.state / "kl_final.pt")
+    if done is None or ae is None:
+        raise SystemExit(f"{a.state} holds no trained autoencoder and UNet")
+    net, first = text.Joint(**done["shape"]), text.first_stage(a.state)
+    net.load_state_dict(done["ema"])
+    conf = config(done["shape"], done["predict"])
+    a.model.mkdir(parents=True, exist_ok=True)
+    path = a.model / "model.ckpt"
+    made = checkpoint(net, first, done["step"])
+    torch.save(made, path)
+    (a.model / "config.yaml").write_text(yaml.safe_dump(conf, sort_keys=False))
+    go_on = common.load(a.state / "text.pt") or done
+    light = {k: v.bfloat16() for k, v in go_on["net"].items()}
+    common.save(a.model / "resume.pt", dict(net=light, ema=light, step=go_on["step"], used=go_on["used"], shape=go_on["shape"], predict=go_on["predict"]))
+
+    held, cascade = np.load(a.state / "heldout.npy"), study.detector(a.cascade)
+    grammar, g = captions.Grammar(a.model / "grammar.txt"), random.Random(1)
+    prompts = [grammar.caption(grammar.draw(g), g) for _ in range(a.count)]
+    sheet = draw(a.model, [p for p in text.PROMPTS for _ in range(8)], a.guidance, a.steps, 42, each=8)
+    cv2.imwrite(str(a.model / "samples.png"), faces.sheet(sheet, 8, 2)[..., ::-1])
+    table = []
+    for scale in GUIDANCES:
+        pics = draw(a.model, prompts, scale, a.steps, 7)
+        table.append(dict(guidance=scale, faces=int(study.hits(pics, cascade).sum()), count=a.count, variety=variety(pics)))
+        print(table[-1], flush=True)
+    count = lambda m: sum(p.numel() for p in m.parameters())
+    f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], shown=a.guidance, ddim=a.steps,
+             pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], held=len(held),
+             held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
+             shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
+             batch=done["batch"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
+             parameters=dict(unet=count(net.unet), text=count(net.bert), first=count(first)))
+    (a.model / "figures.json").write_text(json.dumps(f, indent=1) + "\n")
+    (a.model / "README.md").write_text(card(a.model, f))
+    print(f"{path}: {f['megabytes']:.1f} MB, step {done['step']}; resume.pt {(a.model / 'resume.pt').stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
