@@ -101,7 +101,7 @@ def train(a: argparse.Namespace) -> None:
         opt.param_groups[0]["lr"] = 2e-3 * common.cosine(share, warm=0.03)
         pick = np.sort(np.random.default_rng([3, step]).integers(len(pics), size=64))
         x = worn(common.batch(pics, pick), gen)
-        with torch.autocast("cpu", torch.bfloat16):
+        with common.autocast():
             out = net(x)
         loss = sum(nnf.cross_entropy(out[k].float(), told[k][pick], ignore_index=-100) for k in VALUES)
         opt.zero_grad()

@@ -144,13 +144,13 @@ def train(a: argparse.Namespace) -> None:
     while share < 1:
         opt.rate(min(1.0, (step + 1) / 20, max((1 - share) / a.fall, 0.01)))
         x = common.batch(pics, np.sort(gen.integers(len(pics), size=a.batch)), gen.random(a.batch) < 0.5).contiguous(memory_format=form)
-        with torch.autocast("cpu", torch.bfloat16):
+        with common.autocast():
             h = enc(x)
         z = net.quant_conv(h.float())[:, :net.z]
         flat = z.permute(0, 2, 3, 1).reshape(-1, net.z)
         white = flat.mean(0).square().sum() + (torch.cov(flat.t()) - torch.eye(net.z)).square().sum()
         y = net.post_quant_conv(z + NOISE * torch.randn(z.shape)).contiguous(memory_format=form)
-        with torch.autocast("cpu", torch.bfloat16):
+        with common.autocast():
             out = dec(y)
         loss = ae.loss_of(out, x, weight)
         (loss + 0.02 * white).backward()

@@ -33,5 +33,5 @@ done
 [ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/text_restore.py --state "$STATE" --model "$MODEL"
 [ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/kl.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$MODEL/resume.pt" \
-    --workers "$WORKERS" --cascade "$CASCADE"
+    --workers "$WORKERS"
 "$PYTHON" train/text_export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"

@@ -31,7 +31,6 @@ import diffusion
 import faces
 import kl
 import portraits
-import study
 from nets import Bert, KlStage, TextUNet
 
 BUCKETS = [0, 50, 200, 400, 600, 800, 1000]
@@ -111,7 +110,7 @@ def encode(a: argparse.Namespace) -> None:
             out = latent_file(path, flip)
             if (2 * n + flip) % common.workers() != common.rank() or out.exists():
                 continue
-            with torch.autocast("cpu", torch.bfloat16):
+            with common.autocast():
                 z = kl.latents(first, np.load(path, mmap_mode="r"), bool(flip))
             with open(str(out) + ".part", "wb") as f:
                 np.save(f, z.half().numpy())
@@ -172,7 +171,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--fall", type=float, default=0, help="minutes, the last ones, in which the rate falls to nothing")
     ap.add_argument("--init", type=Path, help="resume file (resume.pt) to begin with where there is no state")
     ap.add_argument("--name", default="text", help="of the state file")
-    ap.add_argument("--batch", type=int, default=32, help="latents a worker and step")
+    ap.add_argument("--batch", type=int, default=16, help="latents a worker and step")
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.001)
@@ -180,15 +179,15 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--mult", type=int, nargs="+", default=[1, 2, 2])
     ap.add_argument("--blocks", type=int, default=1)
     ap.add_argument("--attn", type=int, nargs="+", default=[2, 4], help="attention at these downsampling factors")
-    ap.add_argument("--text", type=int, default=128, help="width of the text encoder")
+    ap.add_argument("--text", type=int, default=64, help="width of the text encoder")
     ap.add_argument("--layers", type=int, default=2)
     ap.add_argument("--predict", choices=["eps", "v"], default="eps")
     ap.add_argument("--empty", type=float, default=0.12, help="share of empty captions")
     ap.add_argument("--ema", type=float, default=0.999)
     ap.add_argument("--compile", type=int, default=int(shutil.which("g++") is not None))
     ap.add_argument("--every", type=float, default=240, help="seconds between states")
-    ap.add_argument("--guidance", type=float, default=2.5, help="of the pictures that show the progress")
-    ap.add_argument("--cascade", default=study.CASCADE)
+    ap.add_argument("--look", type=float, default=900, help="seconds between pictures that show the progress")
+    ap.add_argument("--guidance", type=float, default=2.5, help="of these pictures")
     ap.add_argument("--seed", type=int, default=14)
     return ap.parse_args()
 
@@ -219,21 +218,21 @@ def train(a: argparse.Namespace) -> None:
     if chief:
         print(f"{len(data)} latents, std by channel {data.std((0, 2, 3)).tolist()}; {len(tokens.ids)} pieces; "
               f"{sum(p.numel() for p in net.parameters())} parameters; step {step}, {used / 60:.1f} minutes", flush=True)
-    form = torch.channels_last if a.compile else torch.contiguous_format
-    run = torch.compile(net.to(memory_format=form)) if a.compile else net
+    form = torch.channels_last
+    net = net.to(memory_format=form)
+    run = torch.compile(net) if a.compile else net
     names = [f"v_{lo}_{hi}" for lo, hi in zip(BUCKETS, BUCKETS[1:])]
-    log = chief and common.Log(a.model / f"{a.name}.csv", ["minutes", "step", "loss", *names, "faces", "rate", "speed"])
+    log = chief and common.Log(a.model / f"{a.name}.csv", ["minutes", "step", "loss", *names, "rate", "speed"])
     ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
     root, noise_root = ac.sqrt()[:, None, None, None], (1 - ac).sqrt()[:, None, None, None]
     gen = torch.Generator().manual_seed((a.seed * 1000003 + step) * 64 + common.rank())
     words = random.Random((a.seed * 1000003 + step) * 64 + common.rank())
     empty = torch.tensor(tokens(""))
-    shown = torch.tensor([tokens(p) for p in PROMPTS for _ in range(4)])
-    detector = study.detector(a.cascade)
+    shown = torch.tensor([tokens(p) for p in PROMPTS for _ in range(2)])
     budget = common.Budget(a.minutes, used)
     share, seen, total, mark, saved = budget.tick(), 0, 0.0, time.time(), time.time()
     sums, counts, edges = torch.zeros(len(names)), torch.zeros(len(names)), torch.tensor(BUCKETS[1:-1])
-    falling = False
+    falling, looked = False, time.time()
     while share < 1:
         left = (1 - share) * a.minutes
         if left < a.fall and not falling:
@@ -247,7 +246,7 @@ def train(a: argparse.Namespace) -> None:
         x0, t = data[pick], pick_times(a.batch, gen)
         noise = torch.randn(x0.shape, generator=gen)
         xt = root[t] * x0 + noise_root[t] * noise
-        with torch.autocast("cpu", torch.bfloat16):
+        with common.autocast():
             out = run(xt.contiguous(memory_format=form), t, ids)
         e = (out.float() - noise) / root[t] if a.predict == "eps" else out.float() - (root[t] * noise - noise_root[t] * x0)
         each = e.square().mean((1, 2, 3))
@@ -269,11 +268,13 @@ def train(a: argparse.Namespace) -> None:
         if chief and (time.time() - saved > a.every or share >= 1):
             speed = seen * a.batch * common.workers() / (time.time() - mark)
             save(a.state / f"{a.name}_final.pt" if falling else path, net, ema, opt, step, budget.used, a)
-            with torch.autocast("cpu", torch.bfloat16):
-                shots = guided(ema, first, shown, empty, a.guidance, 25, 42, a.predict)
-            cv2.imwrite(str(a.state / f"{a.name}.png"), faces.sheet(shots, 8, 2)[..., ::-1])
-            log.row(minutes=budget.used / 60, step=step, loss=total / seen, faces=study.hits(shots, detector).mean(), rate=rate, speed=speed,
+            log.row(minutes=budget.used / 60, step=step, loss=total / seen, rate=rate, speed=speed,
                     **dict(zip(names, (sums / counts.clamp(min=1)).tolist())))
+            if time.time() - looked > a.look or share >= 1:
+                with common.autocast():
+                    shots = guided(ema, first, shown, empty, a.guidance, 20, 42, a.predict)
+                cv2.imwrite(str(a.state / f"{a.name}_{step}.png"), faces.sheet(shots, 8, 2)[..., ::-1])
+                looked = time.time()
             budget.tick()
             seen, total, mark, saved = 0, 0.0, time.time(), time.time()
             sums.zero_()

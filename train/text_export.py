@@ -89,7 +89,7 @@ def draw(model: Path, prompts: list[str], scale: float, steps: int, seed: int, f
     ids, empty = torch.tensor([tokens(p) for p in prompts]), torch.tensor(tokens(""))
     out = []
     chunk = 64 if each == 1 else 64 // each * each
-    with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+    with common.autocast(fast):
         for n, part in enumerate(ids.split(chunk)):
             out.append(text.guided(net, first, part, empty, scale, steps, seed + n, predict, each=each))
     return np.concatenate(out)
