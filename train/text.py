@@ -105,7 +105,7 @@ def first_stage(state: Path) -> KlStage:
 def encode(a: argparse.Namespace) -> None:
     """Latents of this worker's share of the renders' files, (N, 4, s, s) float16 each, and of their mirror images."""
     first = first_stage(a.state)
-    for n, path in enumerate(kl.renders(a.state)):
+    for n, path in enumerate(kl.renders(a.state)[:a.parts]):
         for flip in (0, 1):
             out = latent_file(path, flip)
             if (2 * n + flip) % common.workers() != common.rank() or out.exists():
@@ -121,10 +121,10 @@ def latent_file(renders: Path, flip: int) -> Path:
     return renders.with_name(renders.stem.replace("renders", "flip" if flip else "same") + ".latents.npy")
 
 
-def dataset(state: Path) -> tuple[Tensor, list[dict]]:
-    """All latents, float32, and the facts of each."""
+def dataset(state: Path, parts: int | None) -> tuple[Tensor, list[dict]]:
+    """All latents of the first `parts` files, float32, and the facts of each."""
     z, told = [], []
-    for path in kl.renders(state):
+    for path in kl.renders(state)[:parts]:
         facts = json.loads(path.with_suffix(".facts.json").read_text())
         for flip in (0, 1):
             z.append(np.load(latent_file(path, flip)))
@@ -170,6 +170,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--minutes", type=float, default=60, help="of training in all, over interruptions")
     ap.add_argument("--fall", type=float, default=0, help="minutes, the last ones, in which the rate falls to nothing")
     ap.add_argument("--init", type=Path, help="resume file (resume.pt) to begin with where there is no state")
+    ap.add_argument("--parts", type=int, help="files of renders to use, the first ones (all)")
     ap.add_argument("--name", default="text", help="of the state file")
     ap.add_argument("--batch", type=int, default=16, help="latents a worker and step")
     ap.add_argument("--workers", type=int, default=2)
@@ -196,7 +197,7 @@ def train(a: argparse.Namespace) -> None:
     torch.manual_seed(a.seed)
     chief = common.rank() == 0
     first = first_stage(a.state)
-    data, told = dataset(a.state)
+    data, told = dataset(a.state, a.parts)
     grammar, tokens = captions.Grammar(a.model / "grammar.txt"), captions.Tokenizer(a.model / "vocab.txt")
     net = Joint(**shapes(a, len(tokens.ids)))
     if a.predict == "eps":
@@ -291,6 +292,6 @@ def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, used: 
 
 if __name__ == "__main__":
     options = arguments()
-    if not all(latent_file(p, f).exists() for p in kl.renders(options.state) for f in (0, 1)):
+    if not all(latent_file(p, f).exists() for p in kl.renders(options.state)[:options.parts] for f in (0, 1)):
         common.launch(encode, options, options.workers)
     common.launch(train, options, options.workers)
