@@ -111,9 +111,20 @@ def workers() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def keep_rank() -> None:
+    """Gives this session the niceness of the process. Where the scheduler shares by session (Linux' autogroup), a nice process in
+    a session of its own would count as much as everything that others run in theirs."""
+    try:
+        with open("/proc/self/autogroup", "w") as f:
+            f.write(str(os.nice(0)))
+    except OSError:
+        pass                            # no such scheduler
+
+
 def _worker(index: int, count: int, meeting: str, main, args) -> None:
     if count > 1:
         os.setsid()                     # where the scheduler shares by session, each worker counts for itself
+        keep_rank()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if count > 1:

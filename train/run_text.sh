@@ -17,6 +17,7 @@ WORKERS=${WORKERS:-2}
 AE_MINUTES=${AE_MINUTES:-14}
 TEXT_MINUTES=${TEXT_MINUTES:-240}
 FALL=${FALL:-15}
+SHARP_MINUTES=${SHARP_MINUTES:-8}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
 mkdir -p "$STATE"
 # large tensors come from the heap and stay there; without this every step pays for fresh pages
@@ -34,4 +35,5 @@ done
 [ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/kl.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$MODEL/resume.pt" \
     --workers "$WORKERS"
+[ -e "$STATE/kl_sharp.pt" ] || "$PYTHON" train/text_decoder.py --state "$STATE" --model "$MODEL" --minutes "$SHARP_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/text_export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"

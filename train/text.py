@@ -97,7 +97,7 @@ def first_stage(state: Path) -> KlStage:
     done = common.load(state / "kl_final.pt")
     if done is None:
         raise SystemExit(f"{state}/kl_final.pt is missing: train the autoencoder first (kl.py)")
-    net = KlStage()
+    net = KlStage(z=4)
     net.load_state_dict(done["net"])
     return net.eval().requires_grad_(False)
 
@@ -139,11 +139,11 @@ def pick_times(count: int, gen: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str,
-           size: int = 16, each: int = 1) -> np.ndarray:
-    """uint8 pictures of the prompts' ids (B, 77); noise i depends on the seed and i % each alone where each > 1."""
+def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str, each: int = 1,
+                   shape: tuple = (4, 16, 16)) -> Tensor:
+    """Latents of the prompts' ids (B, 77) by DDIM; noise i depends on the seed and i % each alone where each > 1."""
     gen = torch.Generator().manual_seed(seed)
-    noise = torch.randn(len(ids) if each == 1 else each, first.z, size, size, generator=gen)
+    noise = torch.randn(len(ids) if each == 1 else each, *shape, generator=gen)
     if each > 1:
         noise = noise.repeat(len(ids) // each, 1, 1, 1)
     ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
@@ -159,7 +159,13 @@ def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float,
             return ac[t].sqrt()[:, None, None, None] * out + (1 - ac[t]).sqrt()[:, None, None, None] * x
         return out
 
-    z = diffusion.ddim(eps, noise, steps, ac=ac)
+    return diffusion.ddim(eps, noise, steps, ac=ac)
+
+
+@torch.no_grad()
+def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str, each: int = 1) -> np.ndarray:
+    """uint8 pictures of the prompts' ids, as guided_latents draws them."""
+    z = guided_latents(net, ids, empty, scale, steps, seed, predict, each)
     return np.concatenate([common.to_uint8(first.decode(part.float())) for part in z.split(16)])
 
 
@@ -292,6 +298,7 @@ def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, used: 
 
 if __name__ == "__main__":
     options = arguments()
+    common.keep_rank()
     if not all(latent_file(p, f).exists() for p in kl.renders(options.state)[:options.parts] for f in (0, 1)):
         common.launch(encode, options, options.workers)
     common.launch(train, options, options.workers)

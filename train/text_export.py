@@ -124,7 +124,7 @@ seen; {100 * f['empty']:g} % are empty. The detector (OpenCV's frontalface_alt2,
 
 | | |
 |---|---|
-| first stage | AutoencoderKL f4, 4 channels, white latents; begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; held-out reconstruction {f['psnr']:.2f} dB PSNR |
+| first stage | AutoencoderKL f4, 4 channels, white latents; begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; {f['sharp']}held-out reconstruction {f['psnr']:.2f} dB PSNR |
 | text encoder | BERTEmbedder, width {f['shape']['text']}, {f['shape']['layers']} layers, trained with the UNet |
 | UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; {f['predict']} |
 | parameters | {f['parameters']['unet']:,} UNet, {f['parameters']['text']:,} text encoder, {f['parameters']['first']:,} first stage |
@@ -165,11 +165,12 @@ def main() -> None:
     ap.add_argument("--cascade", default=study.CASCADE)
     a = ap.parse_args()
     torch.set_num_threads(1)
-    done, ae = common.load(a.state / "text_final.pt") or common.load(a.state / "text.pt"), common.load(a.state / "kl_final.pt")
+    done, ae = common.load(a.state / "text_final.pt") or common.load(a.state / "text.pt"), common.load(a.state / "kl_sharp.pt") or common.load(a.state / "kl_final.pt")
     if done is None or ae is None:
         raise SystemExit(f"{a.state} holds no trained autoencoder and UNet")
-    net, first = text.Joint(**done["shape"]), text.first_stage(a.state)
+    net, first = text.Joint(**done["shape"]).requires_grad_(False), KlStage().requires_grad_(False)
     net.load_state_dict(done["ema"])
+    first.load_state_dict(ae["net"])
     conf = config(done["shape"], done["predict"])
     a.model.mkdir(parents=True, exist_ok=True)
     path = a.model / "model.ckpt"
@@ -194,7 +195,7 @@ def main() -> None:
     f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], shown=a.guidance, ddim=a.steps,
              pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
-             shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
+             sharp=f"decoder then {ae['sharp']['steps']} steps more against a discriminator; " if "sharp" in ae else "", shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
              batch=done["batch"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
              parameters=dict(unet=count(net.unet), text=count(net.bert), first=count(first)))
     (a.model / "figures.json").write_text(json.dumps(f, indent=1) + "\n")
