@@ -129,7 +129,8 @@ def train(a: argparse.Namespace) -> None:
     step, used, path = 0, 0.0, a.state / "kl.pt"
     if (old := common.load(path)) is not None:
         net.load_state_dict(old["net"])
-        opt.load_state_dict(old["opt"])
+        if old["opt"]:
+            opt.load_state_dict(old["opt"])
         step, used = old["step"], old["used"]
     form = torch.channels_last if a.compile else torch.contiguous_format
     net = net.to(memory_format=form)

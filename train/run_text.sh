@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trains the portrait model: renders with facts -> autoencoder -> UNet and text encoder -> checkpoint and card.
 # Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time. Where there
-# is no state, models/portrait/resume.pt and model.ckpt are gone on from, where they are.
+# is no state, models/portrait/resume.pt is gone on from.
 #
 #   train/run_text.sh                       everything
 #   TEXT_MINUTES=120 FALL=12 train/run_text.sh     trains until 120 minutes in all, over all runs, the rate falling in the last 12
@@ -31,7 +31,7 @@ while [ "$k" -lt "$PARTS" ]; do
     k=$((k + 1))
 done
 [ -e "$MODEL/vocab.txt" ] || "$PYTHON" train/captions.py vocab "$MODEL/vocab.txt" --grammar "$MODEL/grammar.txt"
-[ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/text_restore.py --state "$STATE" --model "$MODEL"
+"$PYTHON" train/text_restore.py unpack --state "$STATE" --model "$MODEL"
 [ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/kl.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$MODEL/resume.pt" \
     --workers "$WORKERS"

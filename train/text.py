@@ -214,9 +214,9 @@ def train(a: argparse.Namespace) -> None:
     step, used, warm = 0, 0.0, 0
     path = a.state / f"{a.name}.pt"
     old = common.load(path) or (a.init and common.load(a.init))
-    if old:
+    if old and "net" in old:
         net.load_state_dict({k: v.float() for k, v in old["net"].items()})
-        ema.load_state_dict({k: v.float() for k, v in old["ema"].items()})
+        ema.load_state_dict({k: v.float() for k, v in old.get("ema", old["net"]).items()})
         step, used = old["step"], old["used"]
         if old.get("opt"):
             opt.load_state_dict(old["opt"])

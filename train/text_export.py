@@ -2,7 +2,7 @@
 
 model.ckpt is what CompVis' latent-diffusion saves for txt2img, in float16: the averaged weights as `model.*`, the text encoder
 as `cond_stage_model.*`, the autoencoder as `first_stage_model.*`, the schedule's buffers in float32. resume.pt holds what training
-goes on from on another machine: the plain weights in bfloat16 and how far they are (text.py --init). Every figure of the card
+goes on from on another machine (text_restore.py). Every figure of the card
 is measured here, on pictures drawn from the file just written.
 """
 from __future__ import annotations
@@ -26,6 +26,7 @@ import faces
 import kl
 import study
 import text
+import text_restore
 from nets import KlStage
 
 GUIDANCES = (1.0, 2.0, 3.0, 5.0)
@@ -177,9 +178,7 @@ def main() -> None:
     made = checkpoint(net, first, done["step"])
     torch.save(made, path)
     (a.model / "config.yaml").write_text(yaml.safe_dump(conf, sort_keys=False))
-    go_on = common.load(a.state / "text.pt") or done
-    light = {k: v.bfloat16() for k, v in go_on["net"].items()}
-    common.save(a.model / "resume.pt", dict(net=light, ema=light, step=go_on["step"], used=go_on["used"], shape=go_on["shape"], predict=go_on["predict"]))
+    text_restore.pack(a.state, a.model)
 
     held, cascade = np.load(a.state / "heldout.npy"), study.detector(a.cascade)
     grammar, g = captions.Grammar(a.model / "grammar.txt"), random.Random(1)

@@ -1,10 +1,14 @@
-"""Makes the autoencoder's state from an exported text model where it is lost (float16 weights; the UNet's is resume.pt).
+"""The text model's training state in a file small enough to be kept: resume.pt, and back.
 
-Held-out renders must come back with the error that figures.json tells, or the renders are others than those it was trained on."""
+    python text_restore.py pack       # build/text -> models/portrait/resume.pt
+    python text_restore.py unpack     # kl.pt and kl_final.pt from it, where they are lost; text.py --init reads the rest itself
+
+The autoencoder is kept in float16, the UNet's and the text encoder's plain weights in bfloat16, where they are trained at all;
+optimisers are not. On the way back held-out renders must come out with the PSNR they had, or the renders are others.
+"""
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +16,51 @@ import torch
 
 import common
 import kl
-import text_export
+from nets import KlStage
+
+KEPT = ("step", "minutes", "psnr", "batch", "budget", "pictures")
+
+
+def pack(state: Path, model: Path) -> Path:
+    """Writes resume.pt."""
+    ae, trained = common.load(state / "kl_final.pt"), common.load(state / "text.pt")
+    if ae is None:
+        raise SystemExit(f"{state}/kl_final.pt is missing: train the autoencoder first (kl.py)")
+    out = dict(first=dict(net={k: v.half() for k, v in ae["net"].items()}, **{k: ae[k] for k in KEPT if k in ae}))
+    if trained is not None:
+        out.update({k: trained[k] for k in ("step", "used", "shape", "predict")})
+        out["net"] = {k: v.bfloat16() for k, v in trained["net"].items()}
+    model.mkdir(parents=True, exist_ok=True)
+    common.save(model / "resume.pt", out)
+    return model / "resume.pt"
+
+
+def unpack(state: Path, model: Path) -> None:
+    kept = common.load(model / "resume.pt")
+    if kept is None or (state / "kl.pt").exists() or (state / "kl_final.pt").exists():
+        return
+    first, said = KlStage(), kept["first"]
+    first.load_state_dict({k: v.float() for k, v in said["net"].items()})
+    psnr, _ = kl.measure(first, np.load(state / "heldout.npy"))
+    if abs(psnr - said["psnr"]) > 0.02:
+        raise SystemExit(f"{model}/resume.pt: held-out renders come back at {psnr:.3f} dB, they did at {said['psnr']:.3f}: other renders")
+    common.save(state / "kl.pt", dict(net=first.state_dict(), opt=None, step=said["step"], used=said["minutes"] * 60))
+    common.save(state / "kl_final.pt", {**said, "net": first.state_dict()})
+    print(f"{state}/kl_final.pt from {model}: held-out PSNR {psnr:.2f} dB, as before")
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("what", choices=["pack", "unpack"])
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--model", type=Path, default=Path("models/portrait"))
     a = ap.parse_args()
     torch.set_num_threads(1)
-    if not (a.model / "model.ckpt").exists():
-        print(f"{a.model} holds no model to begin with")
-        return
-    said = json.loads((a.model / "figures.json").read_text())
-    first = text_export.read(a.model)[1]
-    psnr, _ = kl.measure(first, np.load(a.state / "heldout.npy"))
-    if abs(psnr - said["psnr"]) > 0.02:
-        raise SystemExit(f"{a.model}: held-out renders come back at {psnr:.3f} dB, figures.json says {said['psnr']:.3f}: other renders")
-    common.save(a.state / "kl_final.pt", dict(net=first.state_dict(), step=said["ae_steps"], minutes=said["ae_minutes"], psnr=psnr))
-    print(f"{a.state}/kl_final.pt from {a.model}: held-out PSNR {psnr:.2f} dB, as figures.json says")
+    if a.what == "unpack":
+        unpack(a.state, a.model)
+    else:
+        path = pack(a.state, a.model)
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
