@@ -136,6 +136,7 @@ def prompt(g: random.Random) -> tuple[str, dict]:
 
 
 def words(a: argparse.Namespace) -> None:
+    import patchy
     import text_export
     net, accuracy = load(a.state)
     used = [k for k in VALUES if accuracy[k] >= 0.95]
@@ -146,6 +147,8 @@ def words(a: argparse.Namespace) -> None:
         pics = text_export.draw(a.model, [p for p, _ in asked for _ in range(a.each)], scale, a.steps, a.seed, True)
         seen = says(net, pics)
         row: dict = dict(guidance=scale, count=len(pics), faces=float(study.hits(pics, cascade).mean()), variety=text_export.variety(pics))
+        if (a.state / "patchy.pt").exists():
+            row["patchy"] = patchy.share(a.state, pics)
         hits = []
         for k in used:
             got = [VALUES[k][seen[k][n]] == ask[k] for n, (_, ask) in enumerate(r for r in asked for _ in range(a.each)) if k in ask]
