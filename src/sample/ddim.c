@@ -5,9 +5,12 @@
  *
  * Random numbers: every step draws noise, even where sigma is 0 and nothing is added. The original
  * does that too, and the generator must be in the same state afterwards. */
-#include <math.h>
+#include "sample/ddim.h"
 
-#include "sample/sampler_row.h"
+#include <math.h>
+#include <string.h>
+
+#include "sample/prediction.h"
 
 /* CompVis' sigma, eta * sqrt((1 - prev) / (1 - a) * (1 - a / prev)), with the precision that the
  * original has at each operation: `a` is a float32 tensor and `prev` a NumPy array, so that 1 - a
@@ -31,27 +34,34 @@ static float direction2(const ldm_sampler_step *s)
     return 1.0f - (float)s->alpha_next - sigma * sigma;
 }
 
-static ldm_status plan_step(const ldm_diffusion *d, const ldm_timesteps *times, int index,
-                            const ldm_sampling *set, ldm_sampler_step *s, ldm_error *err)
+/* A step of x from timestep t to alpha_next. */
+static ldm_status fill_step(const ldm_diffusion *d, int t, double alpha_next, double eta, int count,
+                            ldm_sampler_step *s, ldm_error *err)
 {
-    /* DDIM calls the clean data alpha 1; CompVis takes alphas_cumprod[0], its last index, there. */
-    const bool compvis = set->spacing == LDM_SPACING_COMPVIS || set->spacing == LDM_SPACING_QUAD;
-    const float a = d->alphas_cumprod[times->t[index]];
-
-    s->t = times->t[index];
+    s->t = t;
     s->evaluations = 1;
-    s->alpha = a;
-    s->alpha_next = index     ? (double)d->alphas_cumprod[times->t[index - 1]]
-                    : compvis ? (double)d->alphas_cumprod[0]
-                              : 1.0;
-    s->noise = compvis_sigma(a, s->alpha_next, set->eta, times->count);
-    ldm_sampler_known_at(d, times->t[index], s);
+    s->alpha = (double)d->alphas_cumprod[t];
+    s->alpha_next = alpha_next;
+    s->noise = compvis_sigma(d->alphas_cumprod[t], alpha_next, eta, count);
+    ldm_sampler_known_at(d, t, s);
     if (direction2(s) < 0)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "eta is too large: at t = %g sigma^2 = %g exceeds 1 - alpha_prev = "
                              "%g; take an eta of at most 1",
                              s->t, s->noise * s->noise, 1 - s->alpha_next);
     return LDM_OK;
+}
+
+/* Where the step at timestep `index` (in increasing order) ends: at the next timestep, the last at
+ * the clean data, alpha 1; CompVis takes alphas_cumprod[0], its last index, there. */
+static double alpha_after(const ldm_diffusion *d, const ldm_timesteps *times, int index,
+                          ldm_spacing spacing)
+{
+    const bool compvis = spacing == LDM_SPACING_COMPVIS || spacing == LDM_SPACING_QUAD;
+
+    if (index)
+        return (double)d->alphas_cumprod[times->t[index - 1]];
+    return compvis ? (double)d->alphas_cumprod[0] : 1.0;
 }
 
 static void note_count(const ldm_diffusion *d, const ldm_timesteps *times, ldm_sampler_plan *p)
@@ -70,36 +80,56 @@ static void note_count(const ldm_diffusion *d, const ldm_timesteps *times, ldm_s
             "%d steps asked, %d run: CompVis' spacing takes every %dth of %d timesteps; "
             "--timesteps leading, trailing or linspace run exactly as many as asked",
             asked, times->count, d->train_steps / asked, d->train_steps);
-    if (d->prediction == LDM_PREDICTS_X0)
-        ldm_sampler_note(
-            p, "parameterization is x0, but DDIM takes the network's output for eps, as CompVis' "
-               "sampler does");
 }
 
-static ldm_status plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_sampler_plan *p,
-                       ldm_error *err)
+/* CompVis' samplers do not ask what the network predicts. */
+static void take_for_eps(ldm_sampler_plan *p)
+{
+    p->prediction = LDM_PREDICTS_EPS;
+    ldm_sampler_note(p,
+                     "parameterization is x0, but %s takes the network's output for eps, as "
+                     "CompVis' sampler does",
+                     p->sampler->name);
+}
+
+static void finish_plan(ldm_sampler_plan *p)
+{
+    int i;
+
+    for (i = 0; i < p->count; i++) {
+        p->times[i] = p->steps[i].t;
+        p->adds_noise = p->adds_noise || p->steps[i].noise > 0;
+    }
+    p->draws = p->count;
+}
+
+ldm_status ldm_ddim_plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_sampler_plan *p,
+                         ldm_error *err)
 {
     ldm_timesteps times;
     ldm_status st = ldm_timesteps_create(set->spacing, d->train_steps, set->steps, &times, err);
     int i;
 
     if (!st)
-        st = ldm_sampler_plan_steps(p, times.count, times.count, err);
+        st = ldm_sampler_plan_steps(p, times.count, times.count + 1, err); /* + 1: for PLMS */
+    p->evaluations = p->count;
     for (i = 0; !st && i < p->count; i++) {
-        st = plan_step(d, &times, p->count - 1 - i, set, &p->steps[i], err);
-        p->times[i] = p->steps[i].t;
-        p->adds_noise = p->adds_noise || p->steps[i].noise > 0;
+        const int index = p->count - 1 - i;
+
+        st = fill_step(d, times.t[index], alpha_after(d, &times, index, set->spacing), set->eta,
+                       times.count, &p->steps[i], err);
     }
+    finish_plan(p);
     if (!st)
         note_count(d, &times, p);
-    p->draws = p->count;
+    if (!st && d->prediction == LDM_PREDICTS_X0)
+        take_for_eps(p);
     ldm_timesteps_free(&times);
     return st;
 }
 
-/* x_0 as the network's eps sees it: Song et al. 2020, eq. 12, first term. */
-static void predict_x0(const ldm_sampler_step *s, const float *x, const float *eps, size_t count,
-                       float *pred_x0)
+void ldm_ddim_predict_x0(const ldm_sampler_step *s, const float *x, const float *eps, size_t count,
+                         float *pred_x0)
 {
     const float sqrt_a = sqrtf((float)s->alpha);
     const float sqrt_one_minus_a = sqrtf(1.0f - (float)s->alpha);
@@ -107,6 +137,22 @@ static void predict_x0(const ldm_sampler_step *s, const float *x, const float *e
 
     for (i = 0; i < count; i++)
         pred_x0[i] = (x[i] - sqrt_one_minus_a * eps[i]) / sqrt_a;
+}
+
+void ldm_ddim_eps(ldm_prediction prediction, const ldm_sampler_step *s, const float *x,
+                  size_t count, float *out)
+{
+    ldm_to_eps(prediction, sqrtf((float)s->alpha), sqrtf(1.0f - (float)s->alpha), x, count, out);
+}
+
+void ldm_ddim_move(const ldm_sampler_step *s, const float *pred_x0, const float *eps, size_t count,
+                   float *out)
+{
+    const float sqrt_a_prev = sqrtf((float)s->alpha_next), dir = sqrtf(direction2(s));
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        out[i] = sqrt_a_prev * pred_x0[i] + dir * eps[i];
 }
 
 /* x of the next timestep: pred_x0 scaled, the direction back to x, fresh noise. */
@@ -129,7 +175,14 @@ static ldm_status step(ldm_sampler_run *r, ldm_error *err)
 
     if (st)
         return st;
-    predict_x0(s, r->x, eps, r->count, r->pred_x0);
+    if (r->plan->prediction == LDM_PREDICTS_EPS) {
+        ldm_ddim_predict_x0(s, r->x, eps, r->count, r->pred_x0);
+    } else { /* not by way of eps, which says nothing where alpha is 0 */
+        memcpy(r->pred_x0, eps, r->count * sizeof *eps);
+        ldm_to_x0(r->plan->prediction, sqrtf((float)s->alpha), sqrtf(1.0f - (float)s->alpha), r->x,
+                  r->count, r->pred_x0);
+        ldm_ddim_eps(r->plan->prediction, s, r->x, r->count, eps);
+    }
     st = ldm_sampler_quantize(r, err);
     if (!st)
         st = ldm_sampler_draw(r, err);
@@ -138,7 +191,7 @@ static ldm_status step(ldm_sampler_run *r, ldm_error *err)
     return st;
 }
 
-static const char *const aliases[] = {"DDIMScheduler", NULL};
+static const char *const aliases[] = {"DDIMSampler", NULL};
 
 const ldm_sampler ldm_sampler_ddim = {
     .name = "ddim",
@@ -149,10 +202,74 @@ const ldm_sampler ldm_sampler_ddim = {
     .takes_temperature = true,
     .takes_mask = true,
     .takes_quantize_x0 = true,
-    .spacings = LDM_SPACING_BIT(LDM_SPACING_COMPVIS) | LDM_SPACING_BIT(LDM_SPACING_QUAD) |
-                LDM_SPACING_BIT(LDM_SPACING_LEADING) | LDM_SPACING_BIT(LDM_SPACING_TRAILING) |
-                LDM_SPACING_BIT(LDM_SPACING_LINSPACE),
+    .takes_zero_snr = true,
+    .takes_whole_t = true, /* they are */
+    .spacings = LDM_DDIM_SPACINGS,
+    .default_spacing = LDM_SPACING_COMPVIS,
     .latents = 1, /* eps */
-    .plan = plan,
+    .plan = ldm_ddim_plan,
+    .step = step,
+};
+
+/* ---- as diffusers runs it -------------------------------------------------------------------- */
+
+static int diffusers_timestep(ldm_spacing spacing, int train_steps, int steps, int i)
+{
+    const double total = train_steps;
+
+    switch (spacing) {
+    case LDM_SPACING_TRAILING:
+        return (int)rint(total - i * (total / steps)) - 1;
+    case LDM_SPACING_LINSPACE:
+        return steps == 1 ? 0 : (int)rint((steps - 1 - i) * ((total - 1) / (steps - 1)));
+    default: /* leading, with steps_offset 1, as Stable Diffusion's files set it */
+        return (steps - 1 - i) * (train_steps / steps) + 1;
+    }
+}
+
+/* Each step goes T / S timesteps down, also where the next evaluation is elsewhere (linspace), and
+ * below 0 to alphas_cumprod[0] (set_alpha_to_one false). */
+static ldm_status diffusers_plan(const ldm_diffusion *d, const ldm_sampling *set,
+                                 ldm_sampler_plan *p, ldm_error *err)
+{
+    const int steps = set->steps, total = d->train_steps;
+    ldm_status st = LDM_OK;
+    int i, t, next;
+
+    if (steps < 1 || steps > total || (steps == total && set->spacing == LDM_SPACING_LEADING))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%d steps asked for, expected 1 to %d, with timestep spacing leading "
+                             "one less",
+                             steps, total);
+    st = ldm_sampler_plan_steps(p, steps, steps, err);
+    for (i = 0; !st && i < steps; i++) {
+        t = diffusers_timestep(set->spacing, total, steps, i);
+        next = t - total / steps;
+        st = fill_step(d, t, (double)d->alphas_cumprod[next > 0 ? next : 0], set->eta, steps,
+                       &p->steps[i], err);
+    }
+    if (!st)
+        finish_plan(p);
+    return st;
+}
+
+static const char *const diffusers_aliases[] = {"DDIMScheduler", NULL};
+
+const ldm_sampler ldm_sampler_ddim_diffusers = {
+    .name = "ddim_diffusers",
+    .aliases = diffusers_aliases,
+    .summary = "DDIM with diffusers' timesteps, which end at alphas_cumprod[0]",
+    .evaluations_per_step = 1,
+    .takes_eta = true,
+    .takes_temperature = true,
+    .takes_mask = true,
+    .takes_quantize_x0 = true,
+    .takes_zero_snr = true,
+    .takes_whole_t = true, /* they are */
+    .spacings = LDM_SPACING_BIT(LDM_SPACING_LEADING) | LDM_SPACING_BIT(LDM_SPACING_TRAILING) |
+                LDM_SPACING_BIT(LDM_SPACING_LINSPACE),
+    .default_spacing = LDM_SPACING_LEADING,
+    .latents = 1,
+    .plan = diffusers_plan,
     .step = step,
 };

@@ -9,9 +9,19 @@
 
 #include "base/alloc.h"
 #include "sample/sampler_row.h"
+#include "sample/schedule.h"
 
 static const ldm_sampler *const samplers[] = {
-    &ldm_sampler_ddim,
+    &ldm_sampler_ddim,         &ldm_sampler_ddim_diffusers,
+    &ldm_sampler_plms,         &ldm_sampler_ddpm,
+    &ldm_sampler_dpm_solver,   &ldm_sampler_euler,
+    &ldm_sampler_euler_a,      &ldm_sampler_heun,
+    &ldm_sampler_dpm2,         &ldm_sampler_dpm2_a,
+    &ldm_sampler_lms,          &ldm_sampler_dpmpp_2m,
+    &ldm_sampler_dpmpp_2m_sde, &ldm_sampler_dpmpp_sde,
+    &ldm_sampler_unipc,        &ldm_sampler_unipc3,
+    &ldm_sampler_deis,         &ldm_sampler_pndm_prk,
+    &ldm_sampler_lcm,
 };
 
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
@@ -23,35 +33,73 @@ static char folded(char c)
     return c == '_' || c == '-' ? ' ' : (char)tolower((unsigned char)c);
 }
 
-static bool same_name(const char *a, const char *b)
-{
-    while (*a && folded(*a) == folded(*b))
-        a++, b++;
-    return !*a && !*b;
-}
-
-static bool has_name(const ldm_sampler *s, const char *name)
+/* Whether `name`, `length` bytes of it, is another way to write `known`. */
+static bool same_name(const char *known, const char *name, size_t length)
 {
     size_t i;
 
-    if (same_name(s->name, name))
+    for (i = 0; i < length && known[i]; i++) {
+        if (folded(known[i]) != folded(name[i]))
+            return false;
+    }
+    return i == length && !known[i];
+}
+
+static bool has_name(const ldm_sampler *s, const char *name, size_t length)
+{
+    size_t i;
+
+    if (same_name(s->name, name, length))
         return true;
     for (i = 0; s->aliases[i]; i++) {
-        if (same_name(s->aliases[i], name))
+        if (same_name(s->aliases[i], name, length))
             return true;
     }
     return false;
 }
 
-const ldm_sampler *ldm_sampler_find(const char *name)
+static const ldm_sampler *row_of(const char *name, size_t length)
 {
     size_t i;
 
     for (i = 0; i < COUNT_OF(samplers); i++) {
-        if (has_name(samplers[i], name))
+        if (has_name(samplers[i], name, length))
             return samplers[i];
     }
     return NULL;
+}
+
+/* "DPM++ 2M Karras": a sampler's name and a spacing that it runs with. */
+static const ldm_sampler *split_name(const char *name, ldm_spacing *spacing)
+{
+    const ldm_sampler *s;
+    const size_t total = strlen(name);
+    size_t tail;
+    int k;
+
+    for (k = LDM_SPACING_KARRAS; k < LDM_SPACING_COUNT; k++) {
+        tail = strlen(ldm_spacing_name((ldm_spacing)k));
+        if (total < tail + 2 || folded(name[total - tail - 1]) != ' ' ||
+            !same_name(ldm_spacing_name((ldm_spacing)k), name + total - tail, tail))
+            continue;
+        *spacing = (ldm_spacing)k;
+        s = row_of(name, total - tail - 1);
+        return s && s->spacings & LDM_SPACING_BIT(k) ? s : NULL;
+    }
+    return NULL;
+}
+
+const ldm_sampler *ldm_sampler_find(const char *name)
+{
+    const ldm_sampler *s = row_of(name, strlen(name));
+    ldm_spacing spacing;
+
+    return s ? s : split_name(name, &spacing);
+}
+
+bool ldm_sampler_spacing_in(const char *name, ldm_spacing *out)
+{
+    return !row_of(name, strlen(name)) && split_name(name, out);
 }
 
 const ldm_sampler *ldm_sampler_at(size_t i)
@@ -81,6 +129,16 @@ static bool takes_quantize_x0(const ldm_sampler *s)
     return s->takes_quantize_x0;
 }
 
+static bool takes_whole_t(const ldm_sampler *s)
+{
+    return s->takes_whole_t;
+}
+
+static bool takes_zero_snr(const ldm_sampler *s)
+{
+    return s->takes_zero_snr;
+}
+
 /* "sampler plms takes no eta; ddim does", with every sampler that does. */
 static ldm_status refuse(const ldm_sampler *sampler, const char *what,
                          bool (*takes)(const ldm_sampler *), ldm_error *err)
@@ -105,7 +163,7 @@ static ldm_status check_spacing(const ldm_sampler *sampler, ldm_spacing spacing,
 
     if (sampler->spacings & LDM_SPACING_BIT(spacing))
         return LDM_OK;
-    for (s = LDM_SPACING_COMPVIS; s <= LDM_SPACING_LINSPACE; s++) {
+    for (s = 0; s < LDM_SPACING_COUNT; s++) {
         if (sampler->spacings & LDM_SPACING_BIT(s) && used < sizeof names)
             used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "",
                                      ldm_spacing_name((ldm_spacing)s));
@@ -123,7 +181,7 @@ ldm_status ldm_sampler_check(const ldm_sampler *sampler, const ldm_sampling *s, 
     if (!(s->temperature >= 0) || !isfinite(s->temperature))
         return ldm_error_set(err, LDM_ERR_USAGE, "temperature is %g, expected 0 or more",
                              s->temperature);
-    if (s->eta > 0 && !sampler->takes_eta)
+    if (s->eta > 0 && !s->own_eta && !sampler->takes_eta)
         return refuse(sampler, "eta", takes_eta, err);
     if (fabs(s->temperature - 1) > 0 && !sampler->takes_temperature)
         return refuse(sampler, "temperature", takes_temperature, err);
@@ -131,6 +189,10 @@ ldm_status ldm_sampler_check(const ldm_sampler *sampler, const ldm_sampling *s, 
         return refuse(sampler, "mask", takes_mask, err);
     if (s->quantize_x0 && !sampler->takes_quantize_x0)
         return refuse(sampler, "quantize_x0", takes_quantize_x0, err);
+    if (s->whole_t && !sampler->takes_whole_t)
+        return refuse(sampler, "rounding of timesteps", takes_whole_t, err);
+    if (s->zero_snr && !sampler->takes_zero_snr)
+        return refuse(sampler, "zero terminal SNR", takes_zero_snr, err);
     return check_spacing(sampler, s->spacing, err);
 }
 
@@ -150,16 +212,47 @@ static ldm_status check_diffusion(const ldm_diffusion *d, ldm_error *err)
     return LDM_OK;
 }
 
+/* The row's plan with a schedule that ends without signal. q_sample's buffers are of the other one.
+ */
+static ldm_status plan_without_signal(const ldm_diffusion *d, ldm_sampler_plan *p, ldm_error *err)
+{
+    const size_t bytes = (size_t)d->train_steps * sizeof *d->alphas_cumprod;
+    ldm_diffusion rescaled = {.train_steps = d->train_steps, .prediction = d->prediction};
+    float *alphas = ldm_malloc(bytes);
+    ldm_status st;
+    int i;
+
+    if (!alphas)
+        return ldm_error_nomem(err, bytes, "the rescaled noise schedule");
+    ldm_zero_terminal_snr(d->alphas_cumprod, d->train_steps, alphas);
+    rescaled.alphas_cumprod = alphas;
+    st = p->sampler->plan(&rescaled, &p->settings, p, err);
+    for (i = 0; !st && i < p->count; i++) {
+        if (d->prediction == LDM_PREDICTS_EPS && !(p->steps[i].alpha > 0))
+            st = ldm_error_set(err, LDM_ERR_USAGE,
+                               "zero terminal SNR: at timestep %g x is all noise, from which a "
+                               "network that predicts eps cannot tell x0; take timestep spacing "
+                               "leading",
+                               p->steps[i].t);
+    }
+    ldm_free(alphas);
+    return st;
+}
+
 ldm_status ldm_sampler_plan_create(const ldm_sampler *sampler, const ldm_diffusion *d,
                                    const ldm_sampling *s, ldm_sampler_plan *out, ldm_error *err)
 {
     ldm_status st = ldm_sampler_check(sampler, s, err);
 
-    *out = (ldm_sampler_plan){.sampler = sampler, .settings = *s};
+    *out = (ldm_sampler_plan){
+        .sampler = sampler, .settings = *s, .prediction = d->prediction, .start_scale = 1};
+    if (s->own_eta)
+        out->settings.eta = sampler->own_eta;
     if (!st)
         st = check_diffusion(d, err);
     if (!st)
-        st = sampler->plan(d, s, out, err);
+        st = s->zero_snr ? plan_without_signal(d, out, err)
+                         : sampler->plan(d, &out->settings, out, err);
     if (st)
         ldm_sampler_plan_free(out);
     return st;
@@ -282,6 +375,15 @@ static ldm_status keep_known_region(ldm_sampler_run *r, ldm_error *err)
     return st;
 }
 
+static void scale_start(ldm_sampler_run *r)
+{
+    const float scale = (float)r->plan->start_scale;
+    size_t i;
+
+    for (i = 0; i < r->count; i++)
+        r->x[i] *= scale;
+}
+
 static ldm_status one_step(ldm_sampler_run *r, ldm_error *err)
 {
     const ldm_denoiser *m = r->model;
@@ -329,6 +431,8 @@ ldm_status ldm_sampler_execute(const ldm_sampler_job *job, const ldm_denoiser *m
         .work = job->scratch + 2 * count,
     };
 
+    if (!st && job->start == 0)
+        scale_start(&r);
     for (r.index = job->start; !st && r.index < job->plan->count; r.index++) {
         r.done = r.index - job->start;
         st = one_step(&r, err);

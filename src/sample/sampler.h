@@ -17,7 +17,7 @@ typedef struct ldm_sampler ldm_sampler;
 typedef struct ldm_sampler_run ldm_sampler_run; /* of one execution: sampler_row.h */
 
 /* What the network was trained to predict. */
-typedef enum ldm_prediction { LDM_PREDICTS_EPS, LDM_PREDICTS_X0 } ldm_prediction;
+typedef enum ldm_prediction { LDM_PREDICTS_EPS, LDM_PREDICTS_V, LDM_PREDICTS_X0 } ldm_prediction;
 
 /* What a sampler must know of the model. Arrays are borrowed. */
 typedef struct ldm_diffusion {
@@ -34,15 +34,20 @@ typedef struct ldm_sampling {
     int steps; /* 1 .. T */
     ldm_spacing spacing;
     double eta;         /* 0: deterministic; 0 where a sampler takes none */
+    bool own_eta;       /* instead of eta the one that the method's authors take (the row's) */
     double temperature; /* factor of the noise that steps add; 1 where a sampler takes none */
     bool mask;          /* a known region will be kept */
     bool quantize_x0;   /* each predicted x0 goes through the codebook */
+    bool whole_t;  /* fractional timesteps are rounded to the nearest (k-diffusion's quantize) */
+    bool zero_snr; /* the noise schedule is rescaled to end without signal (schedule.h) */
 } ldm_sampling;
 
 typedef struct ldm_sampler_step {
     double t;                 /* timestep of its first evaluation; may have a fraction */
     int evaluations;          /* of the network */
     double alpha, alpha_next; /* alphas_cumprod where x stands before and after the step */
+    double sigma, sigma_next; /* the same as noise levels, ((1 - alpha) / alpha)^0.5; filled in by
+                                 those samplers that count in them */
     double noise;             /* standard deviation of the noise that it adds */
     /* x stands at known_x0 * x0 + known_noise * (standard normal noise) before the step: how a
      * mask's known region and a run that begins here (ldm_sampler_job.start) are noised. */
@@ -54,10 +59,12 @@ enum { LDM_SAMPLER_NOTES = 2, LDM_SAMPLER_NOTE_BYTES = 256 };
 /* The steps of a run in the order in which they run (timesteps decrease). */
 typedef struct ldm_sampler_plan {
     const ldm_sampler *sampler;
-    ldm_sampling settings;
+    ldm_sampling settings;     /* eta as it is taken */
+    ldm_prediction prediction; /* what the network's output is taken for */
     int count;
     ldm_sampler_step *steps; /* [count] */
     double *times;           /* [evaluations]: timestep of each evaluation, in order */
+    double start_scale;      /* start noise is multiplied by it; 1 where x keeps a variance of 1 */
     int evaluations;         /* of the network, in all steps together */
     int draws;       /* calls of ldm_denoiser.noise that the sampler itself makes (a mask: besides,
                         one before each step) */
@@ -74,9 +81,14 @@ struct ldm_sampler {
     const char *summary;        /* one line for a list of samplers */
     /* A plan evaluates the network count * evaluations_per_step + evaluations_more times. */
     int evaluations_per_step, evaluations_more;
-    bool takes_eta, takes_temperature, takes_mask, takes_quantize_x0;
-    unsigned spacings; /* those it runs with: bits LDM_SPACING_BIT(s) */
-    int latents;       /* [n][chw] that it works with; they keep their values from step to step */
+    int least_steps; /* 0: one will do */
+    bool takes_eta, takes_temperature, takes_mask, takes_quantize_x0, takes_zero_snr;
+    bool takes_whole_t;          /* its timesteps are whole, or can be rounded */
+    bool distilled;              /* only for models that were distilled for it */
+    double own_eta;              /* what own_eta of ldm_sampling stands for */
+    unsigned spacings;           /* those it runs with: bits LDM_SPACING_BIT(s) */
+    ldm_spacing default_spacing; /* one of them */
+    int latents; /* [n][chw] that it works with; they keep their values from step to step */
     /* Fills *plan: ldm_sampler_plan_steps, then each step. The settings were checked against this
      * row. On failure the caller frees. */
     ldm_status (*plan)(const ldm_diffusion *d, const ldm_sampling *s, ldm_sampler_plan *plan,
@@ -88,8 +100,10 @@ struct ldm_sampler {
 
 #define LDM_SPACING_BIT(s) (1u << (s))
 
-/* The row of a name or alias; case, '_', '-' and ' ' do not matter. NULL: there is none. */
+/* The row of a name or alias; case, '_', '-' and ' ' do not matter. A spacing may follow, as in
+ * "DPM++ 2M Karras". NULL: there is none. */
 const ldm_sampler *ldm_sampler_find(const char *name);
+bool ldm_sampler_spacing_in(const char *name, ldm_spacing *out); /* false: none follows */
 const ldm_sampler *ldm_sampler_at(size_t i); /* NULL: there are no more; 0 is the default */
 
 /* LDM_ERR_USAGE where the sampler does not take a setting. The message lists the samplers that do.
@@ -132,8 +146,8 @@ typedef struct ldm_denoiser {
 
 typedef struct ldm_sampler_job {
     const ldm_sampler_plan *plan;
-    int start; /* step of the plan that runs first. 0: x is start noise; above: the caller noised x
-                  as ldm_sampler_step says */
+    int start; /* step of the plan that runs first. 0: x is start noise, standard normal; above: the
+                  caller noised x as ldm_sampler_step says */
     size_t n, chw;
     const float *mask; /* [n][chw], 1 keeps x0; NULL: none */
     const float *x0;   /* [n][chw] with mask */

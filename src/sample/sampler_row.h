@@ -5,7 +5,14 @@
 #include "sample/sampler.h"
 
 /* One row a sampler; sampler.c lists them. */
-extern const ldm_sampler ldm_sampler_ddim;
+extern const ldm_sampler ldm_sampler_ddim, ldm_sampler_ddim_diffusers, ldm_sampler_plms,
+    ldm_sampler_ddpm, ldm_sampler_dpm_solver;
+extern const ldm_sampler ldm_sampler_euler, ldm_sampler_euler_a, ldm_sampler_heun, ldm_sampler_dpm2,
+    ldm_sampler_dpm2_a, ldm_sampler_lms;
+extern const ldm_sampler ldm_sampler_dpmpp_2m, ldm_sampler_dpmpp_2m_sde, ldm_sampler_dpmpp_sde;
+
+extern const ldm_sampler ldm_sampler_unipc, ldm_sampler_unipc3, ldm_sampler_deis, ldm_sampler_lcm,
+    ldm_sampler_pndm_prk;
 
 /* What a step works on. The loop sets everything; a step changes x, pred_x0, noise and work. */
 struct ldm_sampler_run {

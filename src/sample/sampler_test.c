@@ -27,12 +27,14 @@ typedef struct toy {
     float alphas[T];
     const ldm_sampler *sampler;
     ldm_sampling sampling;
+    ldm_prediction prediction;
     ldm_sampler_plan plan;
     size_t n; /* pictures that are being sampled, and the first of them */
     int first;
     ldm_rng rngs[N];
     float x[COUNT], start[COUNT], *scratch;
     int evaluations, own_draws, mask_draws, steps_seen, cancel_at, nan_at;
+    bool begun_late; /* not with the plan's first step */
 } toy;
 
 /* alphas_cumprod at t; between two timesteps log(sigma) is linear, sigma^2 = (1 - a) / a. */
@@ -56,10 +58,18 @@ static ldm_status toy_predict(void *ctx, int step, const float *x, double t, flo
 
     (void)err;
     assert_int_equal(step, y->steps_seen);
-    assert_true(y->evaluations < y->plan.evaluations);
-    assert_true(fabs(t - y->plan.times[y->evaluations]) <= 1e-6 * fabs(t));
-    for (i = 0; i < y->n * CHW; i++)
-        out[i] = (float)(((double)x[i] - c * mean) * gain / sqrt(d2));
+    if (!y->begun_late) {
+        assert_true(y->evaluations < y->plan.evaluations);
+        assert_true(fabs(t - y->plan.times[y->evaluations]) <= 1e-6 * fabs(t));
+    }
+    for (i = 0; i < y->n * CHW; i++) {
+        const double eps = ((double)x[i] - c * mean) * gain / sqrt(d2);
+        const double x0 = ((double)x[i] - sqrt(d2) * eps) / c;
+
+        out[i] = (float)(y->prediction == LDM_PREDICTS_EPS ? eps
+                         : y->prediction == LDM_PREDICTS_V ? c * eps - sqrt(d2) * x0
+                                                           : x0);
+    }
     if (y->evaluations++ == y->nan_at)
         out[3] = NAN;
     return LDM_OK;
@@ -140,7 +150,9 @@ static ldm_status run(toy *y, int start, int first, int n, const float *mask, co
                                  .x0 = x0,
                                  .scratch = y->scratch};
     const ldm_sampler_step *s = &y->plan.steps[start];
-    const double c = (double)s->known_x0, d = (double)s->known_noise;
+    /* The loop scales start noise; this one is not quite normal, as no start noise is. */
+    const double scale = start ? 1 : y->plan.start_scale;
+    const double c = (double)s->known_x0 / scale, d = (double)s->known_noise / scale;
     const double width = sqrt(c * c * spread * spread + d * d);
     size_t i;
     int k;
@@ -148,8 +160,8 @@ static ldm_status run(toy *y, int start, int first, int n, const float *mask, co
     y->first = first;
     y->n = (size_t)n;
     y->steps_seen = y->own_draws = y->mask_draws = 0;
-    for (y->evaluations = 0, k = 0; k < start; k++)
-        y->evaluations += y->plan.steps[k].evaluations;
+    y->evaluations = 0;
+    y->begun_late = start > 0;
     for (k = first; k < first + n; k++) {
         ldm_rng_seed(&y->rngs[k], 7 + (uint64_t)k);
         ldm_rng_randn(&y->rngs[k], y->start + (size_t)k * CHW, CHW);
@@ -214,14 +226,20 @@ static void each_row(each_fn *fn)
  * no path of its own: its result has the mean and the spread of the data. */
 static void converges(const ldm_sampler *s, ldm_spacing spacing)
 {
-    const double few = distance_after(s, spacing, 10), more = distance_after(s, spacing, 40);
-    const double many = distance_after(s, spacing, 250);
+    double few, more, many;
 
+    if (s->distilled) /* this network is not */
+        return;
+    few = distance_after(s, spacing, 10);
+    more = distance_after(s, spacing, 40);
+    many = distance_after(s, spacing, 250);
     if (few < 0)
         return;
     print_message("%s %s: distance %.2g after 10 steps, %.2g after 40, %.2g after 250\n", s->name,
                   ldm_spacing_name(spacing), few, more, many);
-    assert_true(few < 0.3 && more < 0.6 * few && many < 0.012 && many < more);
+    assert_true(few < 0.3 && more < 0.6 * few && many < 0.012 &&
+                many < more + 0.0015); /* quad repeats timesteps where they are many,
+                                            and the last step ends at 0 by Euler's rule */
 }
 
 static void test_converges(void **state)
@@ -247,10 +265,30 @@ static void check_moments(const toy *y)
     assert_true(fabs(sum - mean) < 0.05 && fabs(squares - spread) < 0.05);
 }
 
+/* Another plan, after a change of y->sampling. */
+static void plan_again(toy *y)
+{
+    const ldm_diffusion d = {
+        .train_steps = T, .alphas_cumprod = y->alphas, .prediction = y->prediction};
+    ldm_error err = {0};
+
+    ldm_sampler_plan_free(&y->plan);
+    if (ldm_sampler_plan_create(y->sampler, &d, &y->sampling, &y->plan, &err))
+        fail_msg("%s: %s", y->sampler->name, err.msg);
+}
+
 static void has_the_datas_distribution(const ldm_sampler *s, ldm_spacing spacing)
 {
-    toy *y = make(s, spacing, 200);
+    toy *y;
 
+    if (s->distilled)
+        return;
+    y = make(s, spacing, 200);
+    run_all(y);
+    check_moments(y);
+    y->sampling.own_eta = true;
+    plan_again(y);
+    assert_int_equal(y->plan.adds_noise, s->own_eta > 0 || !strcmp(s->name, "ddpm"));
     run_all(y);
     check_moments(y);
     drop(y);
@@ -265,16 +303,75 @@ static void test_distribution(void **state)
 static void test_eta_keeps_the_distribution(void **state)
 {
     toy *y = make(ldm_sampler_find("ddim"), LDM_SPACING_TRAILING, 200);
-    const ldm_diffusion d = {.train_steps = T, .alphas_cumprod = y->alphas};
 
     (void)state;
     y->sampling.eta = 1;
-    ldm_sampler_plan_free(&y->plan);
-    assert_int_equal(ldm_sampler_plan_create(y->sampler, &d, &y->sampling, &y->plan, NULL), LDM_OK);
+    plan_again(y);
     assert_true(y->plan.adds_noise);
     run_all(y);
     assert_true(distance(y) > 0.1);
     check_moments(y);
+    drop(y);
+}
+
+/* What the network predicts changes rounding only. PLMS and CompVis' DDIM take an x0 for eps. */
+static void predictions_agree(const ldm_sampler *s, ldm_spacing spacing)
+{
+    static const ldm_prediction others[] = {LDM_PREDICTS_V, LDM_PREDICTS_X0};
+    toy *y = make(s, spacing, 20);
+    float of_eps[COUNT];
+    double sum;
+    size_t i, k;
+
+    run_all(y);
+    memcpy(of_eps, y->x, sizeof of_eps);
+    for (k = 0; k < 2; k++) {
+        y->prediction = others[k];
+        plan_again(y);
+        if (y->prediction == LDM_PREDICTS_X0 && y->plan.note_count > 0) {
+            assert_non_null(
+                strstr(y->plan.notes[y->plan.note_count - 1], "parameterization is x0"));
+            continue;
+        }
+        run_all(y);
+        for (sum = 0, i = 0; i < COUNT; i++)
+            sum += fabs((double)y->x[i] - (double)of_eps[i]);
+        if (!(sum / COUNT < 2e-4))
+            fail_msg("%s %s: %g apart, prediction %d", s->name, ldm_spacing_name(spacing),
+                     sum / COUNT, (int)y->prediction);
+    }
+    drop(y);
+}
+
+static void test_predictions_agree(void **state)
+{
+    (void)state;
+    each_row(predictions_agree);
+}
+
+/* A schedule that ends without signal: from pure noise, where only v says anything. */
+static void test_zero_snr(void **state)
+{
+    toy *y = make(ldm_sampler_find("ddim"), LDM_SPACING_TRAILING, 50);
+    const ldm_diffusion d = {.train_steps = T, .alphas_cumprod = y->alphas};
+    float rescaled[T];
+    ldm_error err = {0};
+    ldm_sampler_plan p;
+
+    (void)state;
+    y->sampling.zero_snr = true;
+    assert_int_equal(ldm_sampler_plan_create(y->sampler, &d, &y->sampling, &p, &err),
+                     LDM_ERR_USAGE);
+    assert_non_null(strstr(err.msg, "zero terminal SNR: at timestep 999"));
+    y->prediction = LDM_PREDICTS_V;
+    plan_again(y);
+    assert_true(!(y->plan.steps[0].alpha > 0));
+    ldm_zero_terminal_snr(y->alphas, T, rescaled);
+    assert_true(fabsf(rescaled[0] - y->alphas[0]) < 1e-6f && !(rescaled[T - 1] > 0));
+    memcpy(y->alphas, rescaled, sizeof rescaled); /* what the network was trained on */
+    y->alphas[T - 1] = 1e-12f;                    /* toy_predict divides by it */
+    run_all(y);
+    assert_true(distance(y) < 0.1);
     drop(y);
 }
 
@@ -285,7 +382,7 @@ static void counts(const ldm_sampler *s, ldm_spacing spacing)
     size_t k;
 
     for (k = 0; k < sizeof steps / sizeof *steps; k++) {
-        toy *y = make(s, spacing, steps[k]);
+        toy *y = make(s, spacing, steps[k] > s->least_steps ? steps[k] : s->least_steps);
         int sum = 0, i;
 
         assert_int_equal(y->plan.evaluations,
@@ -310,17 +407,21 @@ static void test_counts(void **state)
 /* A run that begins in the middle, on the solution, ends near it; no step before it is run. */
 static void begins_in_the_middle(const ldm_sampler *s, ldm_spacing spacing)
 {
-    toy *y = make(s, spacing, 100);
+    toy *y = make(s, spacing, s->distilled ? 8 : 100);
     const int start = y->plan.count / 2;
+    /* PLMS begins anew, with the two evaluations of its first step. */
+    int expected = s->evaluations_more == 1 ? 2 : y->plan.steps[start].evaluations, i;
     ldm_error err = {0};
 
     if (run(y, start, 0, N, NULL, NULL, &err))
         fail_msg("%s: %s", s->name, err.msg);
     assert_int_equal(y->steps_seen, y->plan.count - start);
-    assert_int_equal(y->evaluations, y->plan.evaluations);
-    if (y->plan.adds_noise)
+    for (i = start + 1; i < y->plan.count; i++)
+        expected += y->plan.steps[i].evaluations;
+    assert_int_equal(y->evaluations, expected);
+    if (y->plan.adds_noise && !s->distilled)
         check_moments(y);
-    else
+    else if (!s->distilled)
         assert_true(distance(y) < 0.03);
     drop(y);
 }
@@ -370,7 +471,9 @@ static void keeps_region(const ldm_sampler *s, ldm_spacing spacing)
         assert_int_equal(y->mask_draws, y->plan.count);
         for (i = 1; i < COUNT; i += 2)
             sum += fabs((double)y->x[i] - (double)x0[i]);
-        assert_true(sum / (COUNT / 2) < 0.25);
+        print_message("%s %s: known region off by %.3f\n", s->name, ldm_spacing_name(spacing),
+                      sum / (COUNT / 2));
+        assert_true(sum / (COUNT / 2) < 0.2);
     } else {
         assert_int_equal(run(y, 0, 0, N, mask, x0, NULL), LDM_ERR_USAGE);
     }
@@ -415,6 +518,7 @@ static void test_cancel_and_nan(void **state)
 static void test_names(void **state)
 {
     const ldm_sampler *s;
+    ldm_spacing spacing;
     size_t i, k;
 
     (void)state;
@@ -429,6 +533,15 @@ static void test_names(void **state)
     assert_string_equal(ldm_sampler_at(0)->name, "ddim");
     assert_ptr_equal(ldm_sampler_find("DDIM"), ldm_sampler_at(0));
     assert_null(ldm_sampler_find("ddi"));
+    assert_ptr_equal(ldm_sampler_find("DPM++ 2M Karras"), ldm_sampler_find("dpmpp_2m"));
+    assert_true(ldm_sampler_spacing_in("DPM++ 2M Karras", &spacing));
+    assert_int_equal(spacing, LDM_SPACING_KARRAS);
+    assert_true(ldm_sampler_spacing_in("euler-exponential", &spacing));
+    assert_int_equal(spacing, LDM_SPACING_EXPONENTIAL);
+    assert_false(ldm_sampler_spacing_in("euler", &spacing));
+    assert_null(ldm_sampler_find("ddim karras")); /* does not run with it */
+    assert_null(ldm_sampler_find("karras"));
+    assert_null(ldm_sampler_find(" karras"));
     assert_null(ldm_sampler_find("ddim2"));
     assert_null(ldm_sampler_find(""));
 }
@@ -475,6 +588,30 @@ static void test_what_rows_take(void **state)
     }
 }
 
+/* A float16 buffer repeats levels, and may begin at 1, where k-diffusion's samplers have no level.
+ */
+static void test_rounded_levels(void **state)
+{
+    toy *y = make(ldm_sampler_find("euler"), LDM_SPACING_KARRAS, 20);
+    const ldm_diffusion d = {.train_steps = T, .alphas_cumprod = y->alphas};
+    ldm_error err = {0};
+    ldm_sampler_plan p;
+    int i;
+
+    (void)state;
+    for (i = 0; i < T; i += 2)
+        y->alphas[i + 1] = y->alphas[i];
+    assert_int_equal(ldm_sampler_plan_create(y->sampler, &d, &y->sampling, &p, NULL), LDM_OK);
+    for (i = 0; i < p.count; i++)
+        assert_true(p.steps[i].t >= 0 && p.steps[i].t < T);
+    ldm_sampler_plan_free(&p);
+    y->alphas[0] = 1;
+    assert_int_equal(ldm_sampler_plan_create(y->sampler, &d, &y->sampling, &p, &err),
+                     LDM_ERR_RANGE);
+    assert_non_null(strstr(err.msg, "the noise level at timestep 0 is 0"));
+    drop(y);
+}
+
 static void runs_out_of_memory(const ldm_sampler *s, ldm_spacing spacing)
 {
     toy *y = make(s, spacing, 5);
@@ -506,6 +643,8 @@ int main(void)
         cmocka_unit_test(test_converges),
         cmocka_unit_test(test_distribution),
         cmocka_unit_test(test_eta_keeps_the_distribution),
+        cmocka_unit_test(test_predictions_agree),
+        cmocka_unit_test(test_zero_snr),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_begins_in_the_middle),
         cmocka_unit_test(test_independent_pictures),
@@ -513,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_cancel_and_nan),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_what_rows_take),
+        cmocka_unit_test(test_rounded_levels),
         cmocka_unit_test(test_out_of_memory),
     };
 

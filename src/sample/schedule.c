@@ -99,3 +99,16 @@ void ldm_alphas_cumprod(const double *betas, int n, double *f64, float *f32)
             f32[i] = (float)product;
     }
 }
+
+void ldm_zero_terminal_snr(const float *alphas_cumprod, int n, float *out)
+{
+    const double first = sqrt((double)alphas_cumprod[0]);
+    const double last = sqrt((double)alphas_cumprod[n - 1]);
+    double root;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        root = (sqrt((double)alphas_cumprod[i]) - last) * first / (first - last);
+        out[i] = (float)(root * root);
+    }
+}

@@ -20,5 +20,8 @@ void ldm_betas(ldm_beta_schedule s, int n, double linear_start, double linear_en
                double *betas);
 /* CompVis register_schedule: alphas_cumprod in f64, and its f32 copy as the buffer stores it. */
 void ldm_alphas_cumprod(const double *betas, int n, double *f64, float *f32);
+/* Algorithm 1 of "Common diffusion noise schedules and sample steps are flawed": sqrt(alphas)
+ * shifted and scaled so that the last is 0 and the first stays. out[n] may be alphas. */
+void ldm_zero_terminal_snr(const float *alphas_cumprod, int n, float *out);
 
 #endif

@@ -9,7 +9,8 @@
 static const char *const spacing_names[] = {
     [LDM_SPACING_COMPVIS] = "compvis",   [LDM_SPACING_QUAD] = "quad",
     [LDM_SPACING_LEADING] = "leading",   [LDM_SPACING_TRAILING] = "trailing",
-    [LDM_SPACING_LINSPACE] = "linspace",
+    [LDM_SPACING_LINSPACE] = "linspace", [LDM_SPACING_DISCRETE] = "discrete",
+    [LDM_SPACING_KARRAS] = "karras",     [LDM_SPACING_EXPONENTIAL] = "exponential",
 };
 
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
@@ -23,9 +24,10 @@ ldm_status ldm_spacing_parse(const char *name, ldm_spacing *out, ldm_error *err)
             *out = (ldm_spacing)i;
             return LDM_OK;
         }
-    return ldm_error_set(
-        err, LDM_ERR_USAGE,
-        "timestep spacing is '%s', expected compvis, quad, leading, trailing or linspace", name);
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "timestep spacing is '%s', expected compvis, quad, leading, trailing, "
+                         "linspace, discrete, karras or exponential",
+                         name);
 }
 
 const char *ldm_spacing_name(ldm_spacing s)
@@ -70,7 +72,7 @@ static int timestep(ldm_spacing s, int train_steps, int steps, int i)
         return (int)rint(total * (i + 1) / steps) - 1;
     case LDM_SPACING_LINSPACE:
         return steps == 1 ? 0 : (int)rint(1 + (total - 1) * i / (steps - 1)) - 1;
-    case LDM_SPACING_COMPVIS:
+    default:
         break;
     }
     return i * (train_steps / steps) + 1;
@@ -85,8 +87,9 @@ static ldm_status check_request(ldm_spacing s, int train_steps, int steps, ldm_e
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "%d steps asked for, expected 1 to %d (the model's timesteps)", steps,
                              train_steps);
-    if ((unsigned)s >= COUNT_OF(spacing_names))
-        return ldm_error_set(err, LDM_ERR_USAGE, "timestep spacing %d does not exist", (int)s);
+    if ((unsigned)s > LDM_SPACING_LINSPACE)
+        return ldm_error_set(err, LDM_ERR_USAGE, "timestep spacing %d is no list of timesteps",
+                             (int)s);
     return LDM_OK;
 }
 
