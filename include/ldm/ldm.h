@@ -221,6 +221,10 @@ LDM_API ldm_status ldm_check(const ldm_model_options *opt, unsigned how, char **
 /* What is in a checkpoint or a YAML file, without loading weights. ldm_release the report. */
 LDM_API ldm_status ldm_inspect(const char *path, unsigned how, char **report, ldm_error *err);
 
+/* The samplers that a job's "sampler" may name: evaluations, settings that they take, timesteps,
+ * other names. how: LDM_REPORT_JSON: an array of objects; else text. ldm_release the report. */
+LDM_API ldm_status ldm_samplers(unsigned how, char **report, ldm_error *err);
+
 /* Where the configurations of a and b differ, laid over each other as ldm_model_open does: a JSON
  * array of {"key": dotted path, "a": value, "b": value}, in the order of a's keys, then b's; "a" or
  * "b" is absent where only the other one has the key. Maps that both have are compared entry by
@@ -233,7 +237,7 @@ LDM_API ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_m
 
 typedef struct ldm_progress { /* made by the library, which may add fields at the end */
     int step, step_count;     /* 1-based within this batch; step 0: the first is about to begin */
-    int timestep;
+    double timestep;          /* where the step began; some samplers' have a fraction */
     int first_image, images_in_batch, image_count;
     const char *stage; /* "sampling" or "decoding" */
 } ldm_progress;
@@ -282,7 +286,8 @@ LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error 
 
 /* Arrays by name; NULL takes one away. The array stays the caller's and must outlive the runs.
  *   "x_t"    start noise [N,C,H,W]; sets count and shape; without it noise comes from the seed
- *   "noise"  [S,N,C,H,W] of each step really run, in the order drawn
+ *   "noise"  [D,N,C,H,W], one entry a draw, in the order drawn; how many draws a run makes is the
+ *            sampler's (the message names the number)
  *   "mask"   [1 or N,1 or C,H,W], 1 keeps x0; with x0
  *   "x0"     [1 or N,C,H,W] */
 LDM_API ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a,
@@ -308,12 +313,13 @@ LDM_API void ldm_run_free(ldm_run *r); /* NULL is fine */
 
 typedef struct ldm_run_info { /* made by the library, which may add fields at the end */
     int steps_asked, steps_run;
-    const int *timesteps; /* [steps_run], in the order sampled (largest first) */
+    const double *timesteps; /* [steps_run]: where each step begins, the largest first; some
+                                samplers' have a fraction */
     int count, batch;
     int latent_c, latent_h, latent_w, image_h, image_w;
     int image_c; /* channels of a picture: 3 RGB, 1 grey; others have no RGB form */
     int threads;
-    bool noise_used; /* eta > 0 or a mask: random numbers are drawn in the steps */
+    bool noise_used; /* the sampler adds noise, or a mask: random numbers count in the steps */
     uint64_t memory_weights, memory_activations, memory_total; /* bytes */
     double flop_per_eps, flop_decode; /* floating point operations, per picture */
     double eps_evaluations;           /* of the whole network, of the whole run, per picture */

@@ -29,8 +29,10 @@ static void print_overview(void)
         "Commands\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm --version' prints the\n"
-           "version. Without --ckpt and --config the shipped default model is used.\n\n"
+    printf("\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm help samplers' lists\n"
+           "the samplers; 'ldm --version' prints the version. Without --ckpt and --config the "
+           "shipped\n"
+           "default model is used.\n\n"
            "Exit codes: 0 fine, 1 the work failed, 2 wrong usage, 3 config and checkpoint do not\n"
            "match, 130 interrupted.\n"
            "Environment: LDM_MAX_ISA=c|avx2|avx512 limits the instructions used.\n");
@@ -81,6 +83,19 @@ static int unknown_command(const char *word)
     return ldm_cli_usage(NULL, "unknown command '%s'; 'ldm help' lists the commands", word);
 }
 
+static int help_samplers(void)
+{
+    ldm_error err;
+    char *text;
+    ldm_status st = ldm_samplers(0, &text, &err);
+
+    if (st)
+        return ldm_cli_fail(NULL, st, &err);
+    fputs(text, stdout);
+    ldm_release(text);
+    return LDM_EXIT_OK;
+}
+
 static int help(int argc, char **argv)
 {
     const ldm_command *cmd;
@@ -91,6 +106,8 @@ static int help(int argc, char **argv)
     }
     if (argc > 2)
         return ldm_cli_usage(NULL, "help: unexpected argument '%s'; give one command", argv[2]);
+    if (!strcmp(argv[1], "samplers"))
+        return help_samplers();
     cmd = find_command(argv[1]);
     if (!cmd)
         return unknown_command(argv[1]);

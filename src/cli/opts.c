@@ -11,7 +11,7 @@
 #include "cli/aliases.h"
 #include "cli/signals.h"
 
-enum { MAX_OPTS = 96, LONG_BASE = 256, HELP_VAL = 255, HELP_COLUMN = 26 };
+enum { MAX_OPTS = 96, LONG_BASE = 256, HELP_VAL = 255, HELP_COLUMN = 26, CHOICES_WIDTH = 60 };
 
 const char *ldm_word_nearest(const char *word, const char *const *candidates, size_t count)
 {
@@ -462,16 +462,28 @@ int ldm_parse_exit(ldm_parse p)
 
 /* ---- help ------------------------------------------------------------------------------------ */
 
-/* "(a|b|c)" below a choice. */
+/* "(a|b|c)" below a choice, in as many lines as it takes. */
 static void print_choices(const entry *e)
 {
     const char *c;
+    size_t used = 0;
 
     if (!e->setting && e->own->type == LDM_OPT_CHOICE)
         printf("%*s(%s)\n", HELP_COLUMN, "", e->own->choices);
-    for (size_t i = 0; (c = ldm_setting_choice(e->setting, i)); i++)
-        printf("%*s%s%s", i ? 0 : HELP_COLUMN + 1, i ? "|" : "(", c,
-               ldm_setting_choice(e->setting, i + 1) ? "" : ")\n");
+    for (size_t i = 0; (c = ldm_setting_choice(e->setting, i)); i++) {
+        if (i == 0)
+            printf("%*s(", HELP_COLUMN, "");
+        else if (used + strlen(c) < CHOICES_WIDTH)
+            putchar('|');
+        else {
+            printf("|\n%*s", HELP_COLUMN + 1, "");
+            used = 0;
+        }
+        fputs(c, stdout);
+        used += strlen(c) + 1;
+    }
+    if (used)
+        puts(")");
 }
 
 static void print_option(const entry *e)

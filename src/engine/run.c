@@ -202,7 +202,7 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     if (!r->order)
         return ldm_error_nomem(err, 0, "the timesteps");
     for (i = 0; i < p->count; i++) {
-        r->order[i] = (int)lrint(p->steps[i].t);
+        r->order[i] = p->steps[i].t;
         if (i % j->cache == 0)
             r->info.eps_evaluations += p->steps[i].evaluations;
         else
@@ -238,6 +238,15 @@ static ldm_status estimate_time(ldm_run *r, ldm_error *err)
     return st;
 }
 
+static ldm_prediction prediction_of(const ldm_model *m)
+{
+    const char *name = m->network->diffusion.parameterization;
+
+    return !strcmp(name, "v")    ? LDM_PREDICTS_V
+           : !strcmp(name, "x0") ? LDM_PREDICTS_X0
+                                 : LDM_PREDICTS_EPS;
+}
+
 static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
 {
     const ldm_model *m = r->m;
@@ -247,8 +256,7 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .alphas_cumprod = m->alphas_cumprod,
         .sqrt_alphas_cumprod = m->sqrt_alphas_cumprod,
         .sqrt_one_minus_alphas_cumprod = m->sqrt_one_minus_alphas_cumprod,
-        .prediction = strcmp(m->network->diffusion.parameterization, "x0") ? LDM_PREDICTS_EPS
-                                                                           : LDM_PREDICTS_X0,
+        .prediction = prediction_of(m),
     };
     const ldm_sampling sampling = {
         .steps = j->steps,
@@ -257,6 +265,8 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .temperature = j->temperature,
         .mask = j->mask != NULL,
         .quantize_x0 = j->quantize_x0,
+        .whole_t = j->whole_timesteps,
+        .zero_snr = j->zero_snr,
     };
 
     return ldm_sampler_plan_create(ldm_sampler_find(j->sampler), &diffusion, &sampling, &r->plan,
@@ -285,7 +295,7 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     st = r->texts ? ldm_job_resolve(job, &m->profile.sampling, &r->job, err)
                   : ldm_error_nomem(err, 0, "the run");
     if (!st)
-        st = ldm_job_settle(m, &r->job, &spacing, err);
+        st = ldm_job_settle(m, job, &r->job, &spacing, err);
     if (!st) {
         r->chw = (size_t)r->job.latent_c * (size_t)r->job.latent_h * (size_t)r->job.latent_w;
         settle_batch(r);

@@ -147,7 +147,7 @@ static int report(const ldm_run *r, int step, double t, const char *stage)
     ldm_progress p = {
         .step = step,
         .step_count = r->plan.count,
-        .timestep = (int)lrint(t),
+        .timestep = t,
         .first_image = r->pictures[r->active],
         .images_in_batch = r->active_n,
         .image_count = r->job.count,

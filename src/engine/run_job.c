@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sample/sampler.h"
+
 enum { MAX_SIDE = 4096 };
 
 /* The model's own limits; those of a setting by itself are its row's. */
@@ -178,10 +180,32 @@ static ldm_status check_arrays(const ldm_job *j, ldm_error *err)
     return st;
 }
 
-ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing, ldm_error *err)
+/* What the sampler is asked to do where nobody says. The configuration's advice is about its own
+ * sampler: where the caller takes another, what that one does not take of it is left out. */
+static void settle_sampler(const ldm_job *asked, ldm_job *j)
+{
+    const ldm_sampler *s = ldm_sampler_find(j->sampler);
+    const bool other = asked && ldm_options_given(&asked->options, "sampler");
+    const bool timesteps_asked = asked && ldm_options_given(&asked->options, "timesteps");
+    const bool eta_asked = asked && ldm_options_given(&asked->options, "eta");
+    ldm_spacing spacing;
+
+    if (!ldm_options_given(&j->options, "timesteps") ||
+        (other && !timesteps_asked && !ldm_spacing_parse(j->timesteps, &spacing, NULL) &&
+         !(s->spacings & LDM_SPACING_BIT(spacing))))
+        j->timesteps = ldm_spacing_name(s->default_spacing);
+    if (!ldm_options_given(&j->options, "eta") || (other && !eta_asked && !s->takes_eta))
+        j->eta = s->own_eta;
+    if (other && !ldm_options_given(&asked->options, "temperature") && !s->takes_temperature)
+        j->temperature = 1;
+}
+
+ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job,
+                          ldm_spacing *spacing, ldm_error *err)
 {
     ldm_status st = check_network(m, err);
 
+    settle_sampler(asked, job);
     if (!st)
         st = check_arrays(job, err);
     if (!st)

@@ -6,8 +6,10 @@
 #include "sample/spacing.h"
 
 /* Checks every value against the model and fills in what is open: count and shape from the arrays
- * or the configuration. */
-ldm_status ldm_job_settle(const ldm_model *m, ldm_job *job, ldm_spacing *spacing, ldm_error *err);
+ * or the configuration, timesteps and eta as the sampler's authors take them. asked: the caller's
+ * job, of which *job is made, or NULL. */
+ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job,
+                          ldm_spacing *spacing, ldm_error *err);
 
 /* The noise array against what a picture of these steps draws (ldm_run_draws). With a mask and eta
  * 0 one entry a step will do: q_sample's. */

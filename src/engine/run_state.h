@@ -12,7 +12,7 @@ struct ldm_run {
     ldm_job job; /* its own, settled: count, batch, shape are final */
     ldm_pool *pool;
     ldm_sampler_plan plan;
-    int *order; /* [plan.count]: timestep at which each step begins, rounded, for ldm_run_info */
+    double *order; /* [plan.count]: timestep at which each step begins, for ldm_run_info */
     size_t chw;
 
     ldm_program **unet;             /* [batch + 1], by batch size; made when first needed */

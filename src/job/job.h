@@ -16,7 +16,7 @@ struct ldm_job {
     double eta, temperature, scale;
     const char *cond;
     int cache;
-    bool quantize, quantize_x0;
+    bool quantize, quantize_x0, whole_timesteps, zero_snr;
     union {
         int shape[3]; /* 0, 0, 0: the configuration's */
         struct {

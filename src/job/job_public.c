@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "job/job.h"
+#include "sample/sampler.h"
 
 /* The text of a value, handed to a caller. */
 static ldm_status get(const ldm_options *o, const char *key, char **text, ldm_error *err)
@@ -63,6 +64,18 @@ static ldm_status parse_recipe(const char *text, json_t **out, ldm_error *err)
     return ldm_error_set(err, LDM_ERR_FORMAT, "the recipe is not a JSON object");
 }
 
+/* A sampler's name may bring its timesteps along: "DPM++ 2M Karras". */
+static ldm_status set_of_job(ldm_options *o, const char *key, const char *text, ldm_error *err)
+{
+    ldm_status st = ldm_options_set(o, key, text, err);
+    ldm_spacing spacing;
+
+    if (!st && !strcmp(key, "sampler") && ldm_sampler_spacing_in(text, &spacing) &&
+        !ldm_options_given(o, "timesteps"))
+        st = ldm_options_set(o, "timesteps", ldm_spacing_name(spacing), err);
+    return st;
+}
+
 /* The setters of one kind of object. */
 #define LDM_SETTER(object, arg, name, type, helper)                                                \
     ldm_status object##_##name(object *o, const char *key, type value, ldm_error *err)             \
@@ -75,7 +88,7 @@ LDM_SETTER(ldm_model_options, "opt", set, const char *, ldm_options_set)
 LDM_SETTER(ldm_model_options, "opt", set_int, int, ldm_options_set_int)
 LDM_SETTER(ldm_model_options, "opt", set_u64, uint64_t, ldm_options_set_u64)
 LDM_SETTER(ldm_model_options, "opt", set_bool, bool, ldm_options_set_bool)
-LDM_SETTER(ldm_job, "job", set, const char *, ldm_options_set)
+LDM_SETTER(ldm_job, "job", set, const char *, set_of_job)
 LDM_SETTER(ldm_job, "job", set_int, int, ldm_options_set_int)
 LDM_SETTER(ldm_job, "job", set_u64, uint64_t, ldm_options_set_u64)
 LDM_SETTER(ldm_job, "job", set_real, double, ldm_options_set_real)

@@ -35,7 +35,18 @@ static const char *sampler_meant(const char *text)
     return s ? s->name : NULL;
 }
 
-static const char *const spacings[] = {"compvis", "quad", "leading", "trailing", "linspace", NULL};
+static const char *spacing_name(size_t i)
+{
+    return i < LDM_SPACING_COUNT ? ldm_spacing_name((ldm_spacing)i) : NULL;
+}
+
+static const char *spacing_meant(const char *text)
+{
+    ldm_spacing s;
+
+    return ldm_spacing_parse(text, &s, NULL) ? NULL : ldm_spacing_name(s);
+}
+
 static const char *const conds[] = {"none", "zeros", NULL};
 static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
 
@@ -52,15 +63,18 @@ static const ldm_setting_row job_rows[] = {
     {"seed", LDM_TYPE_U64, PIXELS, SAMPLING, F(seed), .value = "42", .arg = "N",
      .help = "picture i has seed N + i; default 42"},
     {"sampler", LDM_TYPE_CHOICE, PIXELS | CONFIG, SAMPLING, F(sampler), .choice = sampler_name,
-     .canonical = sampler_meant, .value = "ddim", .arg = "NAME", .help = "default ddim"},
+     .canonical = sampler_meant, .value = "ddim", .arg = "NAME",
+     .help = "default ddim; other programs' names are known, too"},
     {"steps", LDM_TYPE_INT, PIXELS | CONFIG, SAMPLING, F(steps), 1, MAX_STEPS, .value = "50",
      .arg = "N", .help = "1 to the model's timesteps (1000); default 50"},
-    {"timesteps", LDM_TYPE_CHOICE, PIXELS | CONFIG, SAMPLING, F(timesteps), .choices = spacings,
-     .value = "compvis", .arg = "NAME",
-     .help = "how they are spaced; compvis (default) and quad are\n"
-             "the original's and may run another number than asked"},
-    {"eta", LDM_TYPE_REAL, PIXELS | CONFIG, SAMPLING, F(eta), 0, MAX_ETA, .value = "0", .arg = "X",
-     .help = "noise in the steps: 0 none (default), 1 as DDPM"},
+    {"timesteps", LDM_TYPE_CHOICE, PIXELS | CONFIG, SAMPLING, F(timesteps), .choice = spacing_name,
+     .canonical = spacing_meant, .arg = "NAME",
+     .help = "how they are spaced; default: the sampler's own, with\n"
+             "ddim compvis; compvis and quad are the original's and\n"
+             "may run another number than asked"},
+    {"eta", LDM_TYPE_REAL, PIXELS | CONFIG, SAMPLING, F(eta), 0, MAX_ETA, .arg = "X",
+     .help = "noise in the steps: 0 none, 1 as DDPM; default: the\n"
+             "sampler's own, with ddim 0"},
     {"temperature", LDM_TYPE_REAL, PIXELS | CONFIG, SAMPLING, F(temperature), 0, 100, .value = "1",
      .arg = "X", .help = "factor on that noise; default 1"},
     {"scale", LDM_TYPE_REAL, PIXELS | CONFIG, SAMPLING, F(scale), -1000, 1000, .value = "1",
@@ -77,6 +91,12 @@ static const ldm_setting_row job_rows[] = {
      .help = "decode through the codebook", .help_no = "decode without the codebook"},
     {"quantize_x0", LDM_TYPE_BOOL, PIXELS, SAMPLING, F(quantize_x0), .value = "false",
      .help = "put the predicted x0 through the codebook in each step"},
+    {"whole_timesteps", LDM_TYPE_BOOL, PIXELS | CONFIG, SAMPLING, F(whole_timesteps),
+     .value = "false", .lacking = "false",
+     .help = "round the fractional timesteps of k-diffusion's\n"
+             "samplers (its `quantize`)"},
+    {"zero_snr", LDM_TYPE_BOOL, PIXELS | CONFIG, SAMPLING, F(zero_snr), .value = "false",
+     .lacking = "false", .help = "rescale the noise schedule to end without signal"},
     {"shape", LDM_TYPE_SHAPE, PIXELS, SAMPLING, F(shape), 1, 65536, .arg = "C,H,W",
      .help = "latent shape; default: the config's"},
     {"count", LDM_TYPE_INT, 0, SAMPLING, F(count), 1, MAX_COUNT, .value = "1", .letter = 'n',

@@ -226,6 +226,8 @@ static void models_runs_and_reports(void **state)
     REFUSED(ldm_inspect(NULL, 0, &text, e), "path");
     REFUSED(ldm_inspect("x", 0, NULL, e), "report");
     REFUSED(ldm_inspect("x", 1U << 30, &text, e), "how");
+    REFUSED(ldm_samplers(0, NULL, e), "report");
+    REFUSED(ldm_samplers(LDM_REPORT_ALL, &text, e), "how");
     REFUSED(ldm_config_difference(NULL, NULL, NULL, e), "json");
     REFUSED(ldm_shipped_path(NULL, &text, e), "name");
     REFUSED(ldm_shipped_path("x", NULL, e), "path");

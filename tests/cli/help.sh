@@ -28,6 +28,15 @@ cp "$OUT" help
 works generate --help
 same "$OUT" help
 
+# The samplers: every one that --sampler takes, and within a terminal's width.
+works help samplers
+stderr_empty
+for s in ddim plms ddpm 'dpm-solver[+][+]' euler euler_a heun dpm2 dpm2_a lms dpmpp_2m dpmpp_2m_sde \
+    dpmpp_sde unipc deis lcm; do
+    stdout_has "^$s: "
+done
+awk 'length($0) > 100 { exit 1 }' "$OUT" || die "a line of ldm help samplers is too long"
+
 # Help goes before what else is on the line.
 works generate --help --steps 5
 

@@ -106,9 +106,11 @@ static ldm_status fill_numbers(ldm_job *to, const plain_job *job, ldm_error *err
     const int shape[3] = {job->latent_c, job->latent_h, job->latent_w};
     ldm_status st = ldm_job_set_int(to, "steps", job->steps, err);
 
-    if (!st)
+    if (!st && job->sampler)
+        st = ldm_job_set(to, "sampler", job->sampler, err);
+    if (!st && (job->timesteps || !job->sampler))
         st = ldm_job_set(to, "timesteps", job->timesteps, err);
-    if (!st)
+    if (!st && (job->eta >= 0 || !job->sampler))
         st = ldm_job_set_real(to, "eta", job->eta, err);
     if (!st)
         st = ldm_job_set_real(to, "temperature", job->temperature, err);
@@ -141,6 +143,10 @@ static ldm_status fill_job(ldm_job *to, const plain_job *job, ldm_error *err)
         st = ldm_job_set_bool(to, "quantize", job->quantize, err);
     if (!st)
         st = ldm_job_set_bool(to, "quantize_x0", job->quantize_x0, err);
+    if (!st && job->whole_timesteps)
+        st = ldm_job_set_bool(to, "whole_timesteps", true, err);
+    if (!st && job->zero_snr)
+        st = ldm_job_set_bool(to, "zero_snr", true, err);
     if (!st)
         st = ldm_job_set_array(to, "x_t", job->x_t, err);
     if (!st)

@@ -30,6 +30,8 @@ ldm_status plain_difference(const plain_options *a, const plain_options *b, char
                             ldm_error *err);
 
 typedef struct plain_job {
+    const char
+        *sampler; /* NULL: unset. With one, timesteps NULL and a negative eta are unset, too */
     int steps;
     const char *timesteps;
     double eta, temperature, scale;
@@ -37,7 +39,7 @@ typedef struct plain_job {
     uint64_t seed;
     int cache, count, batch;
     int latent_c, latent_h, latent_w;
-    bool quantize, quantize_x0;
+    bool quantize, quantize_x0, whole_timesteps, zero_snr;
     const ldm_array *x_t, *noise, *mask, *x0;
     int threads;
     uint64_t max_memory;

@@ -568,6 +568,12 @@ static json_t *file_or_null(const char *path, bool written)
     return path && written ? ldm_json_text(path) : json_null();
 }
 
+/* A whole number without a point: most samplers have no others. */
+static json_t *timestep_json(double t)
+{
+    return t == floor(t) ? json_integer((json_int_t)t) : json_real(t);
+}
+
 static int print_result(task *t)
 {
     bool sheets = !t->unwritable && t->written + t->kept_count > 0;
@@ -593,7 +599,7 @@ static int print_result(task *t)
         json_array_append(seeds, json_object_get(p, "seed"));
     }
     for (i = 0; i < (size_t)t->ri->steps_run; i++)
-        json_array_append_new(steps, json_integer(t->ri->timesteps[i]));
+        json_array_append_new(steps, timestep_json(t->ri->timesteps[i]));
     for (i = 0; i < ldm_model_note_count(t->model); i++)
         json_array_append_new(notes, ldm_json_text(ldm_model_note(t->model, i)));
     for (i = 0; i < ldm_run_note_count(t->run); i++)

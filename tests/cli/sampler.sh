@@ -1,0 +1,49 @@
+# ldm generate --sampler: names, what a sampler takes, and that pictures depend on their seed alone.
+
+RUN="generate $TINY --steps 5 --quiet"
+SAMPLERS="ddim ddim_diffusers plms ddpm dpm-solver++ euler euler_a heun dpm2 dpm2_a lms dpmpp_2m
+    dpmpp_2m_sde dpmpp_sde unipc unipc3 deis pndm_prk lcm"
+
+# Every sampler: each picture has the same bytes in a batch and alone, with --cache as well, and the
+# recipe gives it back.
+for s in $SAMPLERS; do
+    works $RUN --sampler "$s" -n 3 -o "$s" --batch 3 --threads 2
+    works $RUN --sampler "$s" --seed 44 -o one.png --threads 1
+    same_pixels one.png "$s/00002.png"
+    works $RUN --sampler "$s" --cache 2 -n 2 -o "cached.$s" --batch 2
+    works $RUN --sampler "$s" --cache 2 --seed 43 -o one.png
+    same_pixels one.png "cached.$s/00001.png"
+    works generate --like "$s/00001.png" -o one.png --quiet
+    same_pixels one.png "$s/00001.png"
+done
+for s in ddpm euler heun dpmpp_sde unipc; do
+    differ "$s/00000.png" ddim/00000.png
+done
+
+# Names of other programs, in any case; a spacing may follow.
+works generate $TINY --steps 5 --sampler "DPM++ 2M Karras" -o one.png
+stderr_has 'sampler dpmpp_2m, steps 5, timesteps karras, eta 0'
+works $RUN --sampler dpmpp_2m --timesteps karras -o two.png
+same_pixels one.png two.png
+works generate $TINY --steps 5 --sampler "Euler a" -o one.png
+stderr_has 'sampler euler_a, steps 5, timesteps discrete, eta 1'
+same_pixels one.png euler_a/00000.png
+works $RUN --sampler euler_a --eta 0 -o two.png
+same_pixels two.png euler/00000.png
+
+# What does not go together.
+fails 2 "sampler plms takes no eta; samplers that do: ddim, " $RUN --sampler plms --eta 0.5
+fails 2 "sampler heun takes no temperature" $RUN --sampler heun --temperature 0.9
+fails 2 "sampler euler takes no quantize_x0" $RUN --sampler euler --quantize-x0
+fails 2 "sampler ddim does not run with timestep spacing karras, expected one of: compvis" \
+    $RUN --sampler ddim --timesteps karras
+fails 2 "zero terminal SNR: at timestep 999" $RUN --timesteps trailing --zero-snr
+fails 2 "--sampler: 'ddimm' is not one of" $RUN --sampler ddimm
+
+# A configuration's advice is about its own sampler.
+printf 'ldm:\n  sampling: {timesteps: quad, eta: 0.5, temperature: 0.8}\n' >advice.yaml
+works generate $TINY --config advice.yaml --steps 5 -o one.png
+stderr_has 'sampler ddim, steps 5, timesteps quad, eta 0.5, temperature 0.8'
+works generate $TINY --config advice.yaml --steps 5 --sampler heun -o one.png
+stderr_has 'sampler heun, steps 5, timesteps discrete, eta 0, temperature 1'
+same_pixels one.png heun/00000.png
