@@ -151,8 +151,13 @@ static void attention_task(void *arg, size_t index, int worker)
     for (p = 0; p < j->key_panels; p++)
         product(j, q, a->q.pitch, count, j->head_dim, kp + p * nr * j->head_dim, scores + p * nr,
                 j->stripe, nr);
-    for (i = 0; i < count; i++)
-        inverse[i] = 1.0f / kernels->softmax(scores + i * j->stripe, j->keys, a->scale);
+    for (i = 0; i < count; i++) {
+        const size_t seen = a->causal && begin + i + 1 < j->keys ? begin + i + 1 : j->keys;
+        float *row = scores + i * j->stripe;
+
+        inverse[i] = 1.0f / kernels->softmax(row, seen, a->scale);
+        memset(row + seen, 0, (j->keys - seen) * sizeof *row);
+    }
     for (p = 0; p < j->value_panels; p++) {
         const size_t columns = j->head_dim - p * nr;
 

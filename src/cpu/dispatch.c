@@ -26,7 +26,11 @@
         .moments = ldm_moments_##isa,                                                              \
         .affine = ldm_affine_##isa,                                                                \
         .softmax = ldm_softmax_##isa,                                                              \
+        .layer_norm = ldm_layer_norm_##isa,                                                        \
         .silu = ldm_silu_##isa,                                                                    \
+        .gelu = ldm_gelu_##isa,                                                                    \
+        .quick_gelu = ldm_quick_gelu_##isa,                                                        \
+        .geglu = ldm_geglu_##isa,                                                                  \
         .add = ldm_add_##isa,                                                                      \
         .multiply = ldm_multiply_##isa,                                                            \
         .mean4 = ldm_mean4_##isa,                                                                  \
@@ -50,7 +54,9 @@
                 .norm = ldm_cpu_norm,                                                              \
                 .attention_scratch = ldm_cpu_attention_scratch,                                    \
                 .attention = ldm_cpu_attention,                                                    \
-                .silu = ldm_cpu_silu,                                                              \
+                .layer_norm = ldm_cpu_layer_norm,                                                  \
+                .geglu = ldm_cpu_geglu,                                                            \
+                .activate = ldm_cpu_activate,                                                      \
                 .add = ldm_cpu_add,                                                                \
                 .copy = ldm_cpu_copy,                                                              \
                 .avg_pool2 = ldm_cpu_avg_pool2,                                                    \

@@ -61,6 +61,52 @@ float ldm_softmax_ref(float *row, size_t n, float scale)
     return sum;
 }
 
+void ldm_layer_norm_ref(const float *x, const float *gamma, const float *beta, float eps, float *y,
+                        size_t n)
+{
+    float sum = 0.0f, square = 0.0f, mean, rstd;
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        sum += x[i];
+    mean = sum / (float)n;
+    for (i = 0; i < n; i++)
+        square += (x[i] - mean) * (x[i] - mean);
+    rstd = 1.0f / sqrtf(square / (float)n + eps);
+    for (i = 0; i < n; i++)
+        y[i] = (x[i] - mean) * rstd * gamma[i] + beta[i];
+}
+
+/* v * Phi(v) */
+static float gelu1(float v)
+{
+    return v * 0.5f * erfcf(v * -0x1.6a09e6p-1f);
+}
+
+void ldm_gelu_ref(const float *x, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] = gelu1(x[i]);
+}
+
+void ldm_quick_gelu_ref(const float *x, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] = x[i] / (1.0f + expf(-1.702f * x[i]));
+}
+
+void ldm_geglu_ref(const float *a, const float *b, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] = a[i] * gelu1(b[i]);
+}
+
 void ldm_silu_ref(const float *x, float *y, size_t n)
 {
     size_t i;

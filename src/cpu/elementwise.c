@@ -17,6 +17,8 @@ struct rows_job {
     size_t task_pixels, pixels;
     const float *vector;
     size_t vector_stride;
+    const float *gamma, *beta; /* layer_norm */
+    float eps;
 };
 
 static bool is_dense(const ldm_view *v)
@@ -60,6 +62,30 @@ static void silu_row(const rows_job *job, size_t pixel, const float *x, float *y
     job->kernels->silu(x, y, n);
 }
 
+static void gelu_row(const rows_job *job, size_t pixel, const float *x, float *y, size_t n)
+{
+    (void)pixel;
+    job->kernels->gelu(x, y, n);
+}
+
+static void quick_gelu_row(const rows_job *job, size_t pixel, const float *x, float *y, size_t n)
+{
+    (void)pixel;
+    job->kernels->quick_gelu(x, y, n);
+}
+
+static void geglu_row(const rows_job *job, size_t pixel, const float *x, float *y, size_t n)
+{
+    (void)pixel;
+    job->kernels->geglu(x, x + n, y, n);
+}
+
+static void layer_norm_row(const rows_job *job, size_t pixel, const float *x, float *y, size_t n)
+{
+    (void)pixel;
+    job->kernels->layer_norm(x, job->gamma, job->beta, job->eps, y, n);
+}
+
 static void add_row(const rows_job *job, size_t pixel, const float *x, float *y, size_t n)
 {
     job->kernels->add(x, job->other->data + pixel * job->other->pitch, y, n);
@@ -80,12 +106,39 @@ static void add_vector_row(const rows_job *job, size_t pixel, const float *x, fl
     job->kernels->add(x, job->vector + pixel / plane * job->vector_stride, y, n);
 }
 
-void ldm_cpu_silu(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
-                  const ldm_view *y)
+void ldm_cpu_activate(const ldm_backend *b, const ldm_exec_ctx *ctx, ldm_activation f,
+                      const ldm_view *x, const ldm_view *y)
 {
-    rows_job job = {.kernels = ldm_kernels_of(b), .fn = silu_row, .x = x, .y = y};
+    static row_fn *const rows[] = {
+        [LDM_ACTIVATION_SILU] = silu_row,
+        [LDM_ACTIVATION_GELU] = gelu_row,
+        [LDM_ACTIVATION_QUICK_GELU] = quick_gelu_row,
+    };
+    rows_job job = {.kernels = ldm_kernels_of(b), .fn = rows[f], .x = x, .y = y};
 
     job.dense = is_dense(x) && is_dense(y);
+    run_rows(ctx, &job);
+}
+
+void ldm_cpu_geglu(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                   const ldm_view *y)
+{
+    rows_job job = {.kernels = ldm_kernels_of(b), .fn = geglu_row, .x = x, .y = y};
+
+    run_rows(ctx, &job);
+}
+
+void ldm_cpu_layer_norm(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                        const float *gamma, const float *beta, float eps, const ldm_view *y)
+{
+    rows_job job = {.kernels = ldm_kernels_of(b),
+                    .fn = layer_norm_row,
+                    .x = x,
+                    .y = y,
+                    .gamma = gamma,
+                    .beta = beta,
+                    .eps = eps};
+
     run_rows(ctx, &job);
 }
 

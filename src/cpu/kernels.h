@@ -140,7 +140,13 @@ typedef struct ldm_kernels {
     /* row = exp(scale * (row - max(row))), up to a factor near 1 that the whole row shares; returns
      * the sum of the new row. scale >= 0. */
     float (*softmax)(float *row, size_t n, float scale);
+    /* y = (x - mean) / sqrt(variance + eps) * gamma + beta of one row */
+    void (*layer_norm)(const float *x, const float *gamma, const float *beta, float eps, float *y,
+                       size_t n);
     void (*silu)(const float *x, float *y, size_t n);
+    void (*gelu)(const float *x, float *y, size_t n);
+    void (*quick_gelu)(const float *x, float *y, size_t n);
+    void (*geglu)(const float *a, const float *b, float *y, size_t n); /* a * gelu(b) */
     void (*add)(const float *a, const float *b, float *y, size_t n);
     void (*multiply)(float *y, size_t n, float s); /* y *= s */
     /* y = (a + b + c + d) / 4 in this order */
@@ -176,7 +182,12 @@ extern const ldm_kernels ldm_kernels_avx512;
     void ldm_affine_##isa(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels, \
                           size_t c, const float *a, const float *b, bool silu);                    \
     float ldm_softmax_##isa(float *row, size_t n, float scale);                                    \
+    void ldm_layer_norm_##isa(const float *x, const float *gamma, const float *beta, float eps,    \
+                              float *y, size_t n);                                                 \
     void ldm_silu_##isa(const float *x, float *y, size_t n);                                       \
+    void ldm_gelu_##isa(const float *x, float *y, size_t n);                                       \
+    void ldm_quick_gelu_##isa(const float *x, float *y, size_t n);                                 \
+    void ldm_geglu_##isa(const float *a, const float *b, float *y, size_t n);                      \
     void ldm_add_##isa(const float *a, const float *b, float *y, size_t n);                        \
     void ldm_multiply_##isa(float *y, size_t n, float s);                                          \
     void ldm_mean4_##isa(const float *a, const float *b, const float *c, const float *d, float *y, \

@@ -39,8 +39,12 @@ void ldm_cpu_norm(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_norm_
 size_t ldm_cpu_attention_scratch(const ldm_backend *b, const ldm_attention_args *a, int threads);
 void ldm_cpu_attention(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_attention_args *a);
 
-void ldm_cpu_silu(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
-                  const ldm_view *y);
+void ldm_cpu_layer_norm(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                        const float *gamma, const float *beta, float eps, const ldm_view *y);
+void ldm_cpu_geglu(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                   const ldm_view *y);
+void ldm_cpu_activate(const ldm_backend *b, const ldm_exec_ctx *ctx, ldm_activation f,
+                      const ldm_view *x, const ldm_view *y);
 void ldm_cpu_add(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *a0,
                  const ldm_view *a1, const ldm_view *y);
 void ldm_cpu_copy(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,

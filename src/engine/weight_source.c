@@ -21,6 +21,7 @@ static const ldm_tensor_info *info_of(const ldm_model *m, int tensor)
 static void initialise(const ldm_model *m, int tensor, float *data)
 {
     const ldm_tensor_decl *t = &m->network->tensors[tensor];
+    const uint64_t seed = m->profile.seed + 0x9e3779b97f4a7c15u * (uint64_t)(tensor + 1);
     size_t n = (size_t)t->numel, i;
     float bound = 0;
     ldm_rng rng;
@@ -30,11 +31,16 @@ static void initialise(const ldm_model *m, int tensor, float *data)
             data[i] = t->init == LDM_INIT_ONES ? 1.0f : 0.0f;
         return;
     }
+    if (t->init == LDM_INIT_NORMAL) {
+        ldm_rng_seed(&rng, seed);
+        ldm_rng_randn(&rng, data, n);
+        return;
+    }
     if (t->init == LDM_INIT_CODEBOOK)
         bound = 1.0f / (float)t->shape[0];
     else
         bound = (float)(1.0 / sqrt((double)t->fan_in));
-    ldm_rng_seed(&rng, m->profile.seed + 0x9e3779b97f4a7c15u * (uint64_t)(tensor + 1));
+    ldm_rng_seed(&rng, seed);
     ldm_rng_rand(&rng, data, n);
     for (i = 0; i < n; i++)
         data[i] = bound * (2.0f * data[i] - 1.0f);

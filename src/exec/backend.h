@@ -124,7 +124,14 @@ typedef struct ldm_attention_args {
     int heads, head_dim;
     size_t head_stride;
     float scale;
+    bool causal; /* query number i sees keys 0 to i; there must be as many keys as queries */
 } ldm_attention_args;
+
+typedef enum ldm_activation {
+    LDM_ACTIVATION_SILU,      /* x * sigmoid(x) */
+    LDM_ACTIVATION_GELU,      /* x * Phi(x) */
+    LDM_ACTIVATION_QUICK_GELU /* x * sigmoid(1.702 x) */
+} ldm_activation;
 
 typedef struct ldm_backend ldm_backend;
 
@@ -150,9 +157,17 @@ struct ldm_backend {
     size_t (*attention_scratch)(const ldm_backend *b, const ldm_attention_args *a, int threads);
     void (*attention)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_attention_args *a);
 
-    /* y = silu(x); y = a + b; y = x; elementwise over views of one size, y may be an input. */
-    void (*silu)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
-                 const ldm_view *y);
+    /* y = (x - mean) / sqrt(variance + eps) * gamma + beta, over the channels of each pixel; y may
+     * be x. gamma, beta: [c]. */
+    void (*layer_norm)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                       const float *gamma, const float *beta, float eps, const ldm_view *y);
+    /* y[j] = x[j] * GELU(x[c + j]), c the channels of y; x has 2 c. */
+    void (*geglu)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
+                  const ldm_view *y);
+
+    /* y = f(x); y = a + b; y = x; elementwise over views of one size, y may be an input. */
+    void (*activate)(const ldm_backend *b, const ldm_exec_ctx *ctx, ldm_activation f,
+                     const ldm_view *x, const ldm_view *y);
     void (*add)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *a0,
                 const ldm_view *a1, const ldm_view *y);
     void (*copy)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,

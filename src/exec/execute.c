@@ -50,7 +50,10 @@ static double step_flop(const ldm_program *p, const ldm_step *s)
         return p->n * ldm_flop_attention(pixels, (double)keys->h * keys->w, y->c);
     case LDM_STEP_NORM:
         return p->n * values * (FLOP_NORM + (s->silu ? FLOP_SILU : 0));
-    case LDM_STEP_SILU:
+    case LDM_STEP_LAYER_NORM:
+        return p->n * values * FLOP_NORM;
+    case LDM_STEP_ACTIVATE:
+    case LDM_STEP_GEGLU:
         return p->n * values * FLOP_SILU;
     case LDM_STEP_ADD:
     case LDM_STEP_ADD_VECTOR:

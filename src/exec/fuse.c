@@ -173,8 +173,14 @@ static ldm_step_kind kind_of(ldm_op op)
         return LDM_STEP_CONV;
     case LDM_OP_NORM:
         return LDM_STEP_NORM;
+    case LDM_OP_LAYER_NORM:
+        return LDM_STEP_LAYER_NORM;
     case LDM_OP_SILU:
-        return LDM_STEP_SILU;
+    case LDM_OP_GELU:
+    case LDM_OP_QUICK_GELU:
+        return LDM_STEP_ACTIVATE;
+    case LDM_OP_GEGLU:
+        return LDM_STEP_GEGLU;
     case LDM_OP_TANH:
         return LDM_STEP_TANH;
     case LDM_OP_ADD:
@@ -189,6 +195,8 @@ static ldm_step_kind kind_of(ldm_op op)
         return LDM_STEP_ATTENTION;
     case LDM_OP_TIMESTEP_EMBED:
         return LDM_STEP_EMBED;
+    case LDM_OP_EMBEDDING:
+        return LDM_STEP_EMBEDDING;
     case LDM_OP_QUANTIZE:
         return LDM_STEP_QUANTIZE;
     case LDM_OP_QUANTIZE_INDEX:

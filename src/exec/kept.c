@@ -12,9 +12,8 @@
  * computes 32 timesteps at once. */
 static bool serves_any_batch(ldm_step_kind kind)
 {
-    return kind == LDM_STEP_CONV || kind == LDM_STEP_SILU || kind == LDM_STEP_TANH ||
-           kind == LDM_STEP_ADD || kind == LDM_STEP_ADD_VECTOR || kind == LDM_STEP_COPY ||
-           kind == LDM_STEP_EMBED;
+    return kind != LDM_STEP_NORM && kind != LDM_STEP_ATTENTION && kind != LDM_STEP_QUANTIZE &&
+           kind != LDM_STEP_INDEX;
 }
 
 static bool is_vector(const ldm_graph_value *v)

@@ -1,5 +1,6 @@
 /* One step of a program: where its values are, and the call of the backend that it stands for. */
 #include <math.h>
+#include <string.h>
 
 #include "exec/program.h"
 
@@ -82,6 +83,7 @@ ldm_attention_args ldm_frame_attention(const ldm_frame *f, const ldm_step *s)
         .head_dim = n->head_dim,
         .head_stride = (size_t)n->head_dim,
         .scale = (float)(1.0 / sqrt((double)n->head_dim)),
+        .causal = n->causal,
     };
     size_t k_off = (size_t)a.y.c, v_off = 2 * (size_t)a.y.c;
 
@@ -123,6 +125,40 @@ static void embed(const ldm_view *t, const ldm_view *y)
         if (y->c % 2)
             out[y->c - 1] = 0;
     }
+}
+
+/* A number that is no row's becomes the nearest row's; the caller checks what users give. */
+static size_t row_number(float id, int entries)
+{
+    if (!(id > 0))
+        return 0;
+    return id < (float)entries ? (size_t)id : (size_t)entries - 1;
+}
+
+static void embed_rows(const ldm_slot *slot, const float *block, const ldm_view *ids,
+                       const ldm_view *y)
+{
+    const float *table = slot->lent ? slot->lent : block + slot->packed;
+    const size_t pixels = (size_t)y->h * (size_t)y->w, c = (size_t)y->c;
+    size_t i, k;
+
+    for (i = 0; i < (size_t)y->n * pixels; i++) {
+        const float *row = table + row_number(ids->data[i * ids->pitch], slot->entries) * c;
+        float *out = y->data + i * y->pitch;
+
+        memcpy(out, row, c * sizeof *out);
+        if (slot->has_bias) {
+            for (k = 0; k < c; k++)
+                out[k] += block[slot->bias + i % pixels * c + k];
+        }
+    }
+}
+
+static ldm_activation activation_of(ldm_op op)
+{
+    return op == LDM_OP_GELU         ? LDM_ACTIVATION_GELU
+           : op == LDM_OP_QUICK_GELU ? LDM_ACTIVATION_QUICK_GELU
+                                     : LDM_ACTIVATION_SILU;
 }
 
 static void tanh_view(const ldm_view *x, const ldm_view *y)
@@ -212,8 +248,14 @@ void ldm_frame_run(const ldm_frame *f, const ldm_exec_ctx *ctx, int i)
         norm.beta = block + slot->beta;
         b->norm(b, ctx, &norm);
         break;
-    case LDM_STEP_SILU:
-        b->silu(b, ctx, &x, &y);
+    case LDM_STEP_LAYER_NORM:
+        b->layer_norm(b, ctx, &x, block + slot->gamma, block + slot->beta, (float)s->node->eps, &y);
+        break;
+    case LDM_STEP_ACTIVATE:
+        b->activate(b, ctx, activation_of(s->node->op), &x, &y);
+        break;
+    case LDM_STEP_GEGLU:
+        b->geglu(b, ctx, &x, &y);
         break;
     case LDM_STEP_TANH:
         tanh_view(&x, &y);
@@ -243,6 +285,9 @@ void ldm_frame_run(const ldm_frame *f, const ldm_exec_ctx *ctx, int i)
         break;
     case LDM_STEP_EMBED:
         embed(&x, &y);
+        break;
+    case LDM_STEP_EMBEDDING:
+        embed_rows(slot, block, &x, &y);
         break;
     case LDM_STEP_QUANTIZE:
     case LDM_STEP_INDEX:

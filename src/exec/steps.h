@@ -7,7 +7,9 @@
 typedef enum ldm_step_kind {
     LDM_STEP_CONV, /* y = W * x + bias [+ vector] [+ residual]; linear layers too */
     LDM_STEP_NORM, /* [scale/shift] [SiLU] */
-    LDM_STEP_SILU,
+    LDM_STEP_LAYER_NORM,
+    LDM_STEP_ACTIVATE, /* SILU, GELU, QUICK_GELU: the node says which */
+    LDM_STEP_GEGLU,
     LDM_STEP_TANH,
     LDM_STEP_ADD, /* y = x + residual */
     LDM_STEP_ADD_VECTOR,
@@ -15,7 +17,8 @@ typedef enum ldm_step_kind {
     LDM_STEP_UPSAMPLE,
     LDM_STEP_AVG_POOL,
     LDM_STEP_ATTENTION,
-    LDM_STEP_EMBED,
+    LDM_STEP_EMBED,     /* the timestep */
+    LDM_STEP_EMBEDDING, /* rows of a table */
     LDM_STEP_QUANTIZE,
     LDM_STEP_INDEX
 } ldm_step_kind;
@@ -100,7 +103,7 @@ typedef struct ldm_slot {
                                             they are in the block, at .packed */
     size_t packed, bias, gamma, beta;    /* offsets into the block, in floats */
     bool has_bias;
-    int entries; /* QUANTIZE, INDEX: of the codebook */
+    int entries; /* QUANTIZE, INDEX: of the codebook; EMBEDDING: rows of the table */
 } ldm_slot;
 
 struct ldm_weights {

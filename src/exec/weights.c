@@ -63,8 +63,21 @@ static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, con
                 slot->bias = take(&l, (size_t)g->values[s->y].c);
             break;
         case LDM_STEP_NORM:
+        case LDM_STEP_LAYER_NORM:
             slot->gamma = take(&l, (size_t)in->c);
             slot->beta = take(&l, (size_t)in->c);
+            break;
+        case LDM_STEP_EMBEDDING:
+            slot->entries = (int)network->tensors[s->weight].shape[0];
+            if (src && src->lend)
+                slot->lent = src->lend(src->ctx, s->weight);
+            if (slot->lent)
+                w->lent_bytes += network->tensors[s->weight].numel * sizeof(float);
+            else
+                slot->packed = take(&l, (size_t)network->tensors[s->weight].numel);
+            slot->has_bias = s->bias >= 0;
+            if (slot->has_bias)
+                slot->bias = take(&l, (size_t)network->tensors[s->bias].numel);
             break;
         case LDM_STEP_QUANTIZE:
         case LDM_STEP_INDEX:
@@ -165,12 +178,15 @@ static void fill(void *arg, size_t index, int worker)
         return;
     if (s->kind == LDM_STEP_CONV) {
         st = fill_conv(j, s, slot, err);
-    } else if (s->kind == LDM_STEP_NORM) {
+    } else if (s->kind == LDM_STEP_NORM || s->kind == LDM_STEP_LAYER_NORM) {
         st = copy_vector(j, s->weight, j->w->block + slot->gamma, false, err);
         if (!st)
             st = copy_vector(j, s->bias, j->w->block + slot->beta, false, err);
     } else {
-        st = copy_vector(j, s->weight, j->w->block + slot->packed, false, err);
+        st =
+            slot->lent ? LDM_OK : copy_vector(j, s->weight, j->w->block + slot->packed, false, err);
+        if (!st && slot->has_bias)
+            st = copy_vector(j, s->bias, j->w->block + slot->bias, false, err);
     }
     if (st) {
         j->statuses[worker] = st;

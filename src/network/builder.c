@@ -200,12 +200,12 @@ static int weight(ldm_builder *b, const char *path, const char *leaf, ldm_init i
     return ldm_b_tensor(b, name, init, fan_in, ndim, shape);
 }
 
-static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
-                int stride, int pad)
+static int layer(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
+                 int stride, int pad, bool biased)
 {
     int fan_in = cin * kernel * kernel;
     int w = weight(b, path, "weight", LDM_INIT_UNIFORM, fan_in, ndim, cout, cin, kernel, kernel);
-    int bias = weight(b, path, "bias", LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0);
+    int bias = biased ? weight(b, path, "bias", LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0) : -1;
     int h = ldm_b_height(b, x), wd = ldm_b_width(b, x);
     ldm_node *n;
 
@@ -225,12 +225,19 @@ static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int 
     return n->out;
 }
 
+static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
+                int stride, int pad)
+{
+    return layer(b, path, x, cin, cout, kernel, ndim, stride, pad, true);
+}
+
 void ldm_b_zero(ldm_builder *b)
 {
     if (!b->declared || failed(b))
         return;
     b->declared->tensors[b->last_weight].init = LDM_INIT_ZEROS;
-    b->declared->tensors[b->last_bias].init = LDM_INIT_ZEROS;
+    if (b->last_bias >= 0)
+        b->declared->tensors[b->last_bias].init = LDM_INIT_ZEROS;
 }
 
 int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
@@ -253,19 +260,51 @@ int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout)
     return conv(b, path, x, cin, cout, 1, 2, 1, 0);
 }
 
-int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps)
+int ldm_b_linear_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout)
+{
+    return layer(b, path, x, cin, cout, 1, 2, 1, 0, false);
+}
+
+static int norm(ldm_builder *b, ldm_op op, const char *path, int x, int c, int groups, double eps)
 {
     int w = weight(b, path, "weight", LDM_INIT_ONES, 0, 1, c, 0, 0, 0);
     int bias = weight(b, path, "bias", LDM_INIT_ZEROS, 0, 1, c, 0, 0, 0);
-    ldm_node *n = add_node(b, LDM_OP_NORM, path, c, ldm_b_height(b, x), ldm_b_width(b, x));
+    ldm_node *n = add_node(b, op, path, c, ldm_b_height(b, x), ldm_b_width(b, x));
 
     if (!n)
         return 0;
     connect(b, n, 0, x);
     n->weight = w;
     n->bias = bias;
-    n->groups = GROUPS;
+    n->groups = groups;
     n->eps = eps;
+    return n->out;
+}
+
+int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps)
+{
+    return norm(b, LDM_OP_NORM, path, x, c, GROUPS, eps);
+}
+
+int ldm_b_layer_norm(ldm_builder *b, const char *path, int x, int c, double eps)
+{
+    return norm(b, LDM_OP_LAYER_NORM, path, x, c, 0, eps);
+}
+
+int ldm_b_embedding(ldm_builder *b, const char *table, int ids, int entries, int c,
+                    const char *positions, int length)
+{
+    const int64_t rows[2] = {entries, c}, places[2] = {length, c};
+    int w = ldm_b_tensor(b, table, LDM_INIT_NORMAL, 0, 2, rows);
+    int p = positions ? ldm_b_tensor(b, positions, LDM_INIT_NORMAL, 0, 2, places) : -1;
+    ldm_node *n =
+        add_node(b, LDM_OP_EMBEDDING, table, c, ldm_b_height(b, ids), ldm_b_width(b, ids));
+
+    if (!n)
+        return 0;
+    connect(b, n, 0, ids);
+    n->weight = w;
+    n->bias = p;
     return n->out;
 }
 
@@ -354,6 +393,12 @@ int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads)
         connect(b, n, 2, v);
     }
     return out;
+}
+
+void ldm_b_causal(ldm_builder *b)
+{
+    if (b->graph && !failed(b))
+        b->graph->nodes[b->graph->node_count - 1].causal = true;
 }
 
 int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, bool index)

@@ -57,11 +57,20 @@ int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bo
 int ldm_b_conv1d(ldm_builder *b, const char *path, int x, int cin, int cout); /* [out, in, 1] */
 /* The last layer's weights start as zeros (the original's zero_module). */
 void ldm_b_zero(ldm_builder *b);
+/* Of each pixel, or token, by itself; weight [out, in]. */
 int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout);
+int ldm_b_linear_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout);
+int ldm_b_layer_norm(ldm_builder *b, const char *path, int x, int c, double eps);
+/* Rows of a table [entries, c] by their numbers, in `ids` (1 channel). positions: the name of a
+ * tensor [length, c] of which row p is added to pixel p; NULL: none. `table` is a tensor's name,
+ * too. */
+int ldm_b_embedding(ldm_builder *b, const char *table, int ids, int entries, int c,
+                    const char *positions, int length);
 int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps); /* 32 groups */
 
 /* Operations without weights. */
-int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c); /* SILU, TANH, UPSAMPLE, AVG_POOL */
+/* SILU, GELU, QUICK_GELU, TANH, UPSAMPLE, AVG_POOL; c: channels of the result. GEGLU takes 2 c. */
+int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c);
 int ldm_b_add(ldm_builder *b, int x, int y, int c);
 int ldm_b_add_vector(ldm_builder *b, int x, int v, int c);
 int ldm_b_scale_shift(ldm_builder *b, int x, int v, int c);
@@ -69,6 +78,7 @@ int ldm_b_concat(ldm_builder *b, int x, int cx, int y, int cy);
 int ldm_b_timestep_embed(ldm_builder *b, int t, int c);
 int ldm_b_attention_qkv(ldm_builder *b, int qkv, int c, int heads, bool heads_first);
 int ldm_b_attention(ldm_builder *b, int q, int k, int v, int c, int heads);
+void ldm_b_causal(ldm_builder *b); /* in the last attention a pixel sees none after it */
 int ldm_b_quantize(ldm_builder *b, const char *path, int x, int c, int entries, bool index);
 
 #endif

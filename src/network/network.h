@@ -144,10 +144,11 @@ extern const char *const ldm_schedule_buffers[LDM_SCHEDULE_BUFFERS];
 
 /* What a constructor puts into a tensor before anything is loaded. */
 typedef enum ldm_init {
-    LDM_INIT_UNIFORM, /* PyTorch's Conv and Linear: U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) */
-    LDM_INIT_ONES,    /* GroupNorm's weight */
-    LDM_INIT_ZEROS,   /* GroupNorm's bias; the original's zero_module */
-    LDM_INIT_CODEBOOK /* VectorQuantizer2: U(-1 / entries, 1 / entries) */
+    LDM_INIT_UNIFORM,  /* PyTorch's Conv and Linear: U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) */
+    LDM_INIT_ONES,     /* a norm's weight */
+    LDM_INIT_ZEROS,    /* a norm's bias; the original's zero_module */
+    LDM_INIT_CODEBOOK, /* VectorQuantizer2: U(-1 / entries, 1 / entries) */
+    LDM_INIT_NORMAL    /* PyTorch's Embedding: N(0, 1) */
 } ldm_init;
 
 typedef struct ldm_tensor_decl {
@@ -165,10 +166,14 @@ typedef struct ldm_tensor_decl {
 /* ---- graphs ---------------------------------------------------------------------------------- */
 
 typedef enum ldm_op {
-    LDM_OP_CONV,   /* y = W * x + b; kernel 1 or 3 */
-    LDM_OP_LINEAR, /* on values of 1 x 1 pixels */
-    LDM_OP_NORM,   /* GroupNorm */
+    LDM_OP_CONV,       /* y = W * x + b; kernel 1 or 3 */
+    LDM_OP_LINEAR,     /* of each pixel, or token, by itself: y = W * x + b */
+    LDM_OP_NORM,       /* GroupNorm */
+    LDM_OP_LAYER_NORM, /* over the channels of each pixel */
     LDM_OP_SILU,
+    LDM_OP_GELU,       /* x * Phi(x), Phi the normal distribution's: PyTorch's, with erf */
+    LDM_OP_QUICK_GELU, /* x * sigmoid(1.702 x): CLIP's */
+    LDM_OP_GEGLU,      /* a * GELU(b), [a, b] the channels of in0 */
     LDM_OP_TANH,
     LDM_OP_ADD,            /* in0 + in1 */
     LDM_OP_ADD_VECTOR,     /* in0 + in1[channel] at every pixel */
@@ -176,8 +181,11 @@ typedef enum ldm_op {
     LDM_OP_CONCAT,         /* channels of in0, then of in1 */
     LDM_OP_UPSAMPLE,       /* nearest, 2x */
     LDM_OP_AVG_POOL,       /* 2x2 mean */
-    LDM_OP_ATTENTION,      /* in0: qkv; or in0, in1, in2: q, k, v */
+    LDM_OP_ATTENTION,      /* in0: qkv; or in0, in1, in2: q, k, v, of which k and v may have other
+                              pixels than q (cross-attention) */
     LDM_OP_TIMESTEP_EMBED, /* in0: t (1 channel) -> [cos, sin] */
+    LDM_OP_EMBEDDING,      /* in0: numbers of rows (1 channel) -> those rows of the weight, plus row
+                              p of the bias for pixel p, if there is one */
     LDM_OP_QUANTIZE,       /* nearest codebook entry e: z + (e - z) */
     LDM_OP_QUANTIZE_INDEX  /* its number, as a float */
 } ldm_op;
@@ -205,8 +213,9 @@ typedef struct ldm_node {
     int weight, bias;                      /* tensor numbers in the network, -1 for none */
     int kernel, stride, pad_top, pad_left; /* CONV */
     int groups;                            /* NORM */
-    double eps;                            /* NORM */
+    double eps;                            /* NORM, LAYER_NORM */
     int heads, head_dim;                   /* ATTENTION */
+    bool causal;                           /* ATTENTION: pixel p sees no pixel after p */
     bool heads_first; /* in0 holds per head q, k, v (legacy order); false: all q, all k, all v */
 } ldm_node;
 

@@ -244,29 +244,65 @@ static int toy(ldm_builder *b)
     h = ldm_b_conv(b, "conv_1", h, c, c, 3);
     h = ldm_b_add_vector(b, h, ldm_b_linear(b, "emb_2", e, 2 * c, c), c);
     h = ldm_b_add(b, h, ldm_b_conv(b, "hint", concat, 3, c, 3), c);
-    k = ldm_b_linear(b, "to_k", context, WIDTH, c);
-    v = ldm_b_linear(b, "to_v", context, WIDTH, c);
-    h = ldm_b_add(b, h, ldm_b_attention(b, ldm_b_conv(b, "to_q", h, c, c, 1), k, v, c, 4), c);
-    h = ldm_b_norm(b, "norm_2", ldm_b_concat(b, h, c, ldm_b_conv(b, "hint", concat, 3, c, 3), c),
+    k = ldm_b_linear_unbiased(b, "to_k", context, WIDTH, c);
+    v = ldm_b_linear_unbiased(b, "to_v", context, WIDTH, c);
+    e = ldm_b_linear_unbiased(b, "to_q", ldm_b_layer_norm(b, "norm_2", h, c, 1e-5), c, c);
+    h = ldm_b_add(b, h, ldm_b_attention(b, e, k, v, c, 4), c);
+    e = ldm_b_linear(b, "proj", ldm_b_layer_norm(b, "norm_3", h, c, 1e-5), c, 8 * c);
+    e = ldm_b_unary(b, LDM_OP_GEGLU, e, 4 * c);
+    h = ldm_b_add(b, h, ldm_b_linear(b, "ff", e, 4 * c, c), c);
+    h = ldm_b_norm(b, "norm_4", ldm_b_concat(b, h, c, ldm_b_conv(b, "hint", concat, 3, c, 3), c),
                    2 * c, 1e-5);
     return ldm_b_conv(b, "out", h, 2 * c, 4, 3);
 }
 
-static ldm_graph *toy_graph(const test_net *net, uint32_t seed)
+enum { WORDS = 40, LENGTH = 9 };
+
+/* What text encoders are made of: rows of a table with positions, causal attention, an MLP. */
+static int text(ldm_builder *b)
+{
+    const int c = TOY_C;
+    int ids, h, x, q, k, v;
+
+    b->root = "toy_text";
+    b->component = LDM_COMPONENT_COND_STAGE;
+    b->used = LDM_USED_UNET;
+    ids = ldm_b_input(b, (ldm_input){.name = "ids", .depends = LDM_DEPENDS_X}, 1, LENGTH, 1);
+    h = ldm_b_embedding(b, "token.weight", ids, WORDS, c, "positions", LENGTH);
+    x = ldm_b_layer_norm(b, "norm_1", h, c, 1e-5);
+    q = ldm_b_linear(b, "q", x, c, c);
+    k = ldm_b_linear(b, "k", x, c, c);
+    v = ldm_b_linear_unbiased(b, "v", x, c, c);
+    x = ldm_b_attention(b, q, k, v, c, 4);
+    ldm_b_causal(b);
+    h = ldm_b_add(b, h, ldm_b_linear(b, "out", x, c, c), c);
+    x = ldm_b_linear(b, "fc1", ldm_b_layer_norm(b, "norm_2", h, c, 1e-5), c, 4 * c);
+    x = ldm_b_unary(b, LDM_OP_QUICK_GELU, x, 4 * c);
+    h = ldm_b_add(b, h, ldm_b_linear(b, "fc2", x, 4 * c, c), c);
+    x = ldm_b_unary(b, LDM_OP_GELU, ldm_b_linear(b, "fc3", h, c, 3 * c), 3 * c);
+    return ldm_b_add(b, h, ldm_b_linear(b, "fc4", x, 3 * c, c), c);
+}
+
+static ldm_graph *graph_of(const test_net *net, int (*build)(ldm_builder *))
 {
     ldm_graph *g = ldm_calloc(1, sizeof *g);
     ldm_error err = {.msg = ""};
     ldm_builder b = {.network = net->network, .graph = g, .err = &err};
 
-    (void)seed;
     assert_non_null(g);
     g->arena = ldm_arena_create(0);
     assert_non_null(g->arena);
     g->feature = -1;
-    g->output = toy(&b);
+    g->output = build(&b);
     if (b.st)
         fail_msg("%s", err.msg);
     return g;
+}
+
+static ldm_graph *toy_graph(const test_net *net, uint32_t seed)
+{
+    (void)seed;
+    return graph_of(net, toy);
 }
 
 static void kept_values_change_nothing_in_networks(void **state)
@@ -326,12 +362,60 @@ static void kept_values_change_nothing_in_networks(void **state)
     net_free(&net);
 }
 
+/* Text of several lengths in one batch; and numbers that are no row's do no harm. */
+static void text_encoders_equal_their_graphs(void **state)
+{
+    static const float ids[2 * LENGTH] = {0, 39, 1, 1, 38, 7, 0, 0, 0, 5, 6, 7, 8, 9, 39, 39, 2, 1};
+    static const float wild[2 * LENGTH] = {-1, 1e30f, NAN, 40, INFINITY, -INFINITY};
+    static const char *const isas[] = {"c", "avx2", NULL};
+    test_net net = net_make(1);
+    ldm_builder b = {.network = net.network};
+    net_run run = {.precision = LDM_PRECISION_EXACT, .n = 2, .inputs = {{"ids", ids}}};
+    ldm_graph *g;
+    int i, k;
+
+    (void)state;
+    text(&b);
+    assert_int_equal(b.st, LDM_OK);
+    net_fill(&net);
+    g = graph_of(&net, text);
+    net_check_plan(g);
+    for (i = 0; i < 3; i++) {
+        size_t floats = net_numel(g, g->output), at;
+        ldm_cpu cpu;
+        float *out;
+
+        ldm_cpu_detect(&cpu);
+        assert_int_equal(ldm_cpu_cap(&cpu, isas[i], NULL), LDM_OK);
+        run.backend = ldm_cpu_backend(&cpu);
+        run.threads = 1 + i;
+        run.inputs[0].data = ids;
+        out = net_execute(&net, graph_of(&net, text), &run, "text");
+        for (k = 0; k < 2; k++) {
+            float *want = naive_run(net.network, g, net.weights, run.inputs, k);
+
+            assert_non_null(want);
+            assert_true(net_distance(out + (size_t)k * floats, want, floats) < EXACT_BAR);
+            free(want);
+        }
+        free(out);
+        run.inputs[0].data = wild;
+        out = net_execute(&net, graph_of(&net, text), &run, "text");
+        for (at = 0; at < 2 * floats; at++)
+            assert_true(isfinite(out[at]));
+        free(out);
+    }
+    ldm_graph_free(g);
+    net_free(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tangled_graphs_run_as_they_stand),
         cmocka_unit_test(kept_values_change_nothing_in_tangles),
         cmocka_unit_test(kept_values_change_nothing_in_networks),
+        cmocka_unit_test(text_encoders_equal_their_graphs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,19 +100,20 @@ static void attention(const naive *x, const ldm_node *n)
     const float *k = n->in[1] >= 0 ? x->values[n->in[1]] : q;
     const float *v = n->in[2] >= 0 ? x->values[n->in[2]] : q;
     float *out = x->values[n->out];
-    size_t hw = (size_t)o->h * (size_t)o->w, keys = (size_t)other->h * (size_t)other->w, i, j;
-    double *p = malloc(keys * sizeof *p);
+    size_t hw = (size_t)o->h * (size_t)o->w, all = (size_t)other->h * (size_t)other->w, i, j;
+    double *p = malloc(all * sizeof *p);
     int head, d;
 
     for (head = 0; p && head < n->heads; head++) {
         for (i = 0; i < hw; i++) {
+            const size_t keys = n->causal ? i + 1 : all;
             double top = -1e300, sum = 0;
 
             for (j = 0; j < keys; j++) {
                 p[j] = 0;
                 for (d = 0; d < n->head_dim; d++)
                     p[j] += (double)q[channel(n, o->c, 0, head, d) * hw + i] *
-                            k[channel(n, o->c, 1, head, d) * keys + j];
+                            k[channel(n, o->c, 1, head, d) * all + j];
                 p[j] /= sqrt(n->head_dim);
                 top = p[j] > top ? p[j] : top;
             }
@@ -122,7 +123,7 @@ static void attention(const naive *x, const ldm_node *n)
                 double y = 0;
 
                 for (j = 0; j < keys; j++)
-                    y += p[j] / sum * v[channel(n, o->c, 2, head, d) * keys + j];
+                    y += p[j] / sum * v[channel(n, o->c, 2, head, d) * all + j];
                 out[(size_t)(head * n->head_dim + d) * hw + i] = (float)y;
             }
         }
@@ -159,6 +160,48 @@ static void quantize(const naive *x, const ldm_node *n, int entries)
     }
 }
 
+static double gelu(double v)
+{
+    return v * 0.5 * erfc(-v / sqrt(2));
+}
+
+static void layer_norm(const naive *x, const ldm_node *n)
+{
+    const ldm_graph_value *a = spec_of(x, n->in[0]);
+    const size_t hw = (size_t)a->h * (size_t)a->w, c = (size_t)a->c;
+    const float *in = x->values[n->in[0]];
+    size_t i, k;
+
+    for (i = 0; i < hw; i++) {
+        double mean = 0, var = 0;
+
+        for (k = 0; k < c; k++)
+            mean += in[k * hw + i];
+        mean /= (double)c;
+        for (k = 0; k < c; k++)
+            var += (in[k * hw + i] - mean) * (in[k * hw + i] - mean);
+        var /= (double)c;
+        for (k = 0; k < c; k++)
+            x->values[n->out][k * hw + i] =
+                (float)((in[k * hw + i] - mean) / sqrt(var + n->eps) * x->weights[n->weight][k] +
+                        x->weights[n->bias][k]);
+    }
+}
+
+static void embedding(const naive *x, const ldm_node *n)
+{
+    const ldm_graph_value *o = spec_of(x, n->out);
+    const size_t hw = (size_t)o->h * (size_t)o->w, c = (size_t)o->c;
+    const float *ids = x->values[n->in[0]], *table = x->weights[n->weight];
+    size_t i, k;
+
+    for (i = 0; i < hw; i++) {
+        for (k = 0; k < c; k++)
+            x->values[n->out][k * hw + i] =
+                table[(size_t)ids[i] * c + k] + (n->bias >= 0 ? x->weights[n->bias][i * c + k] : 0);
+    }
+}
+
 /* Operations that treat each value by itself or with a neighbour. */
 static void simple(const naive *x, const ldm_node *n)
 {
@@ -176,6 +219,15 @@ static void simple(const naive *x, const ldm_node *n)
         switch (n->op) {
         case LDM_OP_SILU:
             out[i] = (float)(in[i] / (1 + exp(-(double)in[i])));
+            break;
+        case LDM_OP_GELU:
+            out[i] = (float)gelu(in[i]);
+            break;
+        case LDM_OP_QUICK_GELU:
+            out[i] = (float)(in[i] / (1 + exp(-1.702 * in[i])));
+            break;
+        case LDM_OP_GEGLU:
+            out[i] = (float)(in[i] * gelu(in[count + i]));
             break;
         case LDM_OP_TANH:
             out[i] = (float)tanh(in[i]);
@@ -261,6 +313,12 @@ float *naive_run(const ldm_network *s, const ldm_graph *g, float *const *weights
             break;
         case LDM_OP_NORM:
             norm(&x, n);
+            break;
+        case LDM_OP_LAYER_NORM:
+            layer_norm(&x, n);
+            break;
+        case LDM_OP_EMBEDDING:
+            embedding(&x, n);
             break;
         case LDM_OP_ATTENTION:
             attention(&x, n);

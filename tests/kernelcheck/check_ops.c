@@ -242,8 +242,8 @@ void check_norm(check *k)
 
 static void naive_attention(const ldm_attention_args *a, const ldm_view *y)
 {
-    const int queries = a->q.h * a->q.w, keys = a->k.h * a->k.w, d = a->head_dim;
-    double *p = malloc((size_t)keys * sizeof *p);
+    const int queries = a->q.h * a->q.w, all = a->k.h * a->k.w, d = a->head_dim;
+    double *p = malloc((size_t)all * sizeof *p);
     int i, head, q, t, j;
 
     if (!p)
@@ -257,6 +257,7 @@ static void naive_attention(const ldm_attention_args *a, const ldm_view *y)
             for (q = 0; q < queries; q++) {
                 const float *qs = view_pixel(&a->q, i, 0, 0) + (size_t)q * a->q.pitch + at;
                 float *out = view_pixel(y, i, 0, 0) + (size_t)q * y->pitch + head * d;
+                const int keys = a->causal ? q + 1 : all;
                 double max = -INFINITY, sum = 0.0;
 
                 for (t = 0; t < keys; t++) {
@@ -302,13 +303,15 @@ static void one_attention(check *k, bool large)
     guarded ks = guarded_make(k, n, 1, kv, qc, extra(k));
     guarded vs = guarded_make(k, n, 1, kv, qc, extra(k));
     guarded y = guarded_make(k, n, h, w, heads * d, extra(k)), want = guarded_copy(&y), other;
-    ldm_attention_args a = {q.v, ks.v, vs.v, y.v, heads, d, (size_t)stride, 0.0f};
+    ldm_attention_args a = {q.v, ks.v, vs.v, y.v, heads, d, (size_t)stride, 0.0f, false};
     char what[120];
     int i, threads;
 
+    a.causal = kv == h * w && check_int(k, 0, 1);
+
     a.scale = (float)((1.0 + 10.0 * fabsf(check_float(k))) / sqrt(d));
-    snprintf(what, sizeof what, "attention n %d queries %d keys %d heads %d of %d", n, h * w, kv,
-             heads, d);
+    snprintf(what, sizeof what, "attention n %d queries %d keys %d heads %d of %d%s", n, h * w, kv,
+             heads, d, a.causal ? " causal" : "");
     k->what = what;
     run_attention(k, k->tested, &a, 1);
     guarded_check(k, &y);
@@ -356,10 +359,32 @@ void check_attention(check *k)
         one_attention(k, i % 8 == 7);
 }
 
-enum { OP_SILU, OP_ADD, OP_COPY, OP_POOL, OP_UPSAMPLE, OP_ADD_VECTOR, OPS };
+enum {
+    OP_SILU,
+    OP_GELU,
+    OP_QUICK_GELU,
+    OP_GEGLU,
+    OP_ADD,
+    OP_COPY,
+    OP_POOL,
+    OP_UPSAMPLE,
+    OP_ADD_VECTOR,
+    OPS
+};
 
-static const char *const op_names[OPS] = {"silu",      "add",       "copy",
-                                          "avg_pool2", "upsample2", "add_vector"};
+static const char *const op_names[OPS] = {"silu", "gelu",      "quick_gelu", "geglu",     "add",
+                                          "copy", "avg_pool2", "upsample2",  "add_vector"};
+
+/* Those with an exponential: tested over the whole range of floats that they bend. */
+static bool is_curve(int op)
+{
+    return op <= OP_GEGLU;
+}
+
+static double gelu(double v)
+{
+    return v * 0.5 * erfc(-v / sqrt(2));
+}
 
 typedef struct op_case {
     int op;
@@ -375,6 +400,12 @@ static double naive_value(const op_case *t, int i, int y, int x, int j)
     switch (t->op) {
     case OP_SILU:
         return view_pixel(a, i, y, x)[j] / (1.0 + exp(-(double)view_pixel(a, i, y, x)[j]));
+    case OP_GELU:
+        return gelu(view_pixel(a, i, y, x)[j]);
+    case OP_QUICK_GELU:
+        return view_pixel(a, i, y, x)[j] / (1.0 + exp(-1.702 * view_pixel(a, i, y, x)[j]));
+    case OP_GEGLU:
+        return view_pixel(a, i, y, x)[j] * gelu(view_pixel(a, i, y, x)[a->c / 2 + j]);
     case OP_ADD:
         return (double)view_pixel(a, i, y, x)[j] + view_pixel(&t->b.v, i, y, x)[j];
     case OP_COPY:
@@ -398,7 +429,16 @@ static void run_op(check *k, const op_case *t, const ldm_view *a, const ldm_view
 
     switch (t->op) {
     case OP_SILU:
-        b->silu(b, &c.ctx, a, y);
+        b->activate(b, &c.ctx, LDM_ACTIVATION_SILU, a, y);
+        break;
+    case OP_GELU:
+        b->activate(b, &c.ctx, LDM_ACTIVATION_GELU, a, y);
+        break;
+    case OP_QUICK_GELU:
+        b->activate(b, &c.ctx, LDM_ACTIVATION_QUICK_GELU, a, y);
+        break;
+    case OP_GEGLU:
+        b->geglu(b, &c.ctx, a, y);
         break;
     case OP_ADD:
         b->add(b, &c.ctx, a, &t->b.v, y);
@@ -431,12 +471,14 @@ static void one_op(check *k, int op, bool large)
     char what[120];
     int i, oy, ox, j;
 
-    t.a = guarded_make(k, n, ah, aw, c, gaps * extra(k));
+    t.a = guarded_make(k, n, ah, aw, op == OP_GEGLU ? 2 * c : c, gaps * extra(k));
     t.b = guarded_make(k, n, ah, aw, c, gaps * extra(k));
     t.vector = check_array(k, (size_t)n * (size_t)(c + 2));
-    for (i = 0; i < n * ah * aw; i++) { /* SiLU over its whole range */
-        for (j = 0; j < c; j++)
-            t.a.v.data[(size_t)i * t.a.v.pitch + (size_t)j] *= op == OP_SILU ? 120.0f : 2.0f;
+    for (i = 0; i < n * ah * aw; i++) {
+        const float range = op == OP_GEGLU ? 10.0f : is_curve(op) && i % 2 ? 120.0f : 2.0f;
+
+        for (j = 0; j < t.a.v.c; j++)
+            t.a.v.data[(size_t)i * t.a.v.pitch + (size_t)j] *= range;
     }
     snprintf(what, sizeof what, "%s n %d %dx%d c %d%s", op_names[op], n, yh, yw, c,
              gaps ? " with gaps" : "");
@@ -452,8 +494,8 @@ static void one_op(check *k, int op, bool large)
     run_op(k, &t, &t.a.v, &y.v, check_int(k, 1, 3));
     guarded_check(k, &y);
     check_views(k, &y.v, &want.v,
-                op == OP_COPY || op == OP_UPSAMPLE ? 0.0 : 0x1p-24 * (op == OP_SILU ? 300.0 : 8.0));
-    if (op != OP_POOL && op != OP_UPSAMPLE) {
+                op == OP_COPY || op == OP_UPSAMPLE ? 0.0 : 0x1p-24 * (is_curve(op) ? 300.0 : 8.0));
+    if (op != OP_POOL && op != OP_UPSAMPLE && op != OP_GEGLU) {
         run_op(k, &t, &t.a.v, &t.a.v, check_int(k, 1, 3));
         guarded_check(k, &t.a);
         check_same(k, &t.a.v, &y.v, "the output in place");
@@ -474,6 +516,67 @@ void check_elementwise(check *k)
         for (i = 0; i < k->rounds; i++)
             one_op(k, op, i % 8 == 7);
     }
+}
+
+static void one_layer_norm(check *k, bool large)
+{
+    const int n = check_int(k, 1, 3), c = check_int(k, 1, large ? 1400 : 80);
+    const int h = check_int(k, 1, 9), w = check_int(k, 1, 9);
+    guarded x = guarded_make(k, n, h, w, c, extra(k)), y = guarded_make(k, n, h, w, c, extra(k));
+    guarded want = guarded_copy(&y), other;
+    float *gamma = check_array(k, (size_t)c), *beta = check_array(k, (size_t)c);
+    const float shift = 3.0f * check_float(k), size = 1.0f + 5.0f * fabsf(check_float(k));
+    const float eps = 1e-5f;
+    double offset = 0.0;
+    char what[120];
+    int p, j, threads;
+
+    snprintf(what, sizeof what, "layer_norm n %d %dx%d c %d", n, h, w, c);
+    k->what = what;
+    for (p = 0; p < n * h * w; p++) {
+        float *in = x.v.data + (size_t)p * x.v.pitch, *out = want.v.data + (size_t)p * want.v.pitch;
+        double mean = 0.0, var = 0.0;
+
+        for (j = 0; j < c; j++)
+            mean += in[j] = in[j] * size + shift;
+        mean /= c;
+        for (j = 0; j < c; j++)
+            var += (in[j] - mean) * (in[j] - mean);
+        var /= c;
+        for (j = 0; j < c; j++)
+            out[j] = (float)((in[j] - mean) / sqrt(var + eps) * gamma[j] + beta[j]);
+        offset = fmax(offset, fabs(mean) / sqrt(var + eps));
+    }
+    for (threads = 1; threads <= 3; threads++) {
+        context ctx = context_make(threads, 0);
+
+        other = guarded_copy(threads == 1 ? &y : &x); /* in place as well */
+        k->tested->layer_norm(k->tested, &ctx.ctx, threads == 1 ? &x.v : &other.v, gamma, beta, eps,
+                              &other.v);
+        context_free(k, &ctx);
+        guarded_check(k, &other);
+        /* The largest value is sqrt(c); the mean's rounding is divided by the deviation. */
+        check_views(k, &other.v, &want.v, 0x1p-24 * (8 + 8 * sqrt(c) + 16 * offset));
+        if (threads == 1)
+            memcpy(y.base, other.base, y.floats * sizeof *y.base);
+        else
+            check_same(k, &other.v, &y.v, "the number of threads, in place");
+        guarded_free(&other);
+    }
+    guarded_free(&x);
+    guarded_free(&y);
+    guarded_free(&want);
+    free(gamma);
+    free(beta);
+    k->what = "";
+}
+
+void check_layer_norm(check *k)
+{
+    int i;
+
+    for (i = 0; i < k->rounds; i++)
+        one_layer_norm(k, i % 4 == 3);
 }
 
 /* The order of operations is part of the definition: float, no fused multiply-add. */

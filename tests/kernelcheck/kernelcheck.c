@@ -132,6 +132,7 @@ int main(int argc, char **argv)
         k.tested = ldm_cpu_backend(&cpu);
         check_conv(&k);
         check_norm(&k);
+        check_layer_norm(&k);
         check_attention(&k);
         check_elementwise(&k);
         check_vq(&k);
