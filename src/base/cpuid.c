@@ -52,7 +52,7 @@ void ldm_cpu_detect(ldm_cpu *cpu)
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE))
         return;
     xcr0 = xgetbv0();
-    if ((xcr0 & XCR0_AVX) != XCR0_AVX || !(ecx & bit_AVX) || !(ecx & bit_FMA))
+    if ((xcr0 & XCR0_AVX) != XCR0_AVX || !(ecx & bit_AVX) || !(ecx & bit_FMA) || !(ecx & bit_F16C))
         return;
     if (!__get_cpuid_count(7, 0, &eax, &b7, &c7, &d7))
         return;

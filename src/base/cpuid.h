@@ -10,7 +10,8 @@
 typedef enum ldm_isa { LDM_ISA_C, LDM_ISA_AVX2, LDM_ISA_AVX512 } ldm_isa;
 
 typedef struct ldm_cpu {
-    ldm_isa isa;      /* strongest usable: AVX2 means AVX2 + FMA, AVX512 means F+BW+DQ+VL as well */
+    ldm_isa
+        isa; /* strongest usable: AVX2 means AVX2 + FMA + F16C, AVX512 means F+BW+DQ+VL as well */
     bool avx512_bf16; /* VDPBF16PS, at isa AVX512 only */
     bool amx_bf16;    /* tiles granted by the operating system too */
     char name[64];    /* brand string, or "unknown" */

@@ -5,27 +5,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/half.h"
+
 static inline float from_bits(uint32_t bits)
 {
     float f;
 
     memcpy(&f, &bits, sizeof f);
     return f;
-}
-
-/* The exponent is rebased by a multiplication, which is right for subnormals as well; infinities
- * and NaNs get the largest exponent back. */
-static inline float half_to_float(uint16_t h)
-{
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
-    const uint32_t rest = (uint32_t)(h & 0x7fff) << 13;
-    const float scaled = from_bits(rest) * 0x1p112f;
-    const uint32_t special = (h & 0x7c00) == 0x7c00 ? UINT32_MAX : 0;
-    uint32_t bits;
-
-    memcpy(&bits, &scaled, sizeof bits);
-    bits = (bits & ~special) | ((rest | 0x7f800000) & special);
-    return from_bits(bits | sign);
 }
 
 static inline float bfloat_to_float(uint16_t b)
@@ -36,7 +23,7 @@ static inline float bfloat_to_float(uint16_t b)
 /* float8_e5m2 has the exponent of f16 and its two upper bits of the fraction. */
 static inline float e5m2_to_float(uint8_t b)
 {
-    return half_to_float((uint16_t)(b << 8));
+    return ldm_half_to_float((uint16_t)(b << 8));
 }
 
 /* float8_e4m3fn: exponent bias 7, no infinity; all ones is NaN ("FP8 Formats for Deep Learning",
@@ -49,7 +36,7 @@ static inline float e4m3_to_float(uint8_t b)
     const uint32_t nan = 0x7fc00000;
 
     return (b & 0x7f) == 0x7f ? from_bits(nan | (uint32_t)(b & 0x80) << 24)
-                              : half_to_float(half) * 256.0f;
+                              : ldm_half_to_float(half) * 256.0f;
 }
 
 #define AS_IS(x) ((float)(x))
@@ -75,7 +62,7 @@ static inline float e4m3_to_float(uint8_t b)
     }
 
 LOOP(from_f64, double, AS_IS)
-LOOP(from_f16, uint16_t, half_to_float)
+LOOP(from_f16, uint16_t, ldm_half_to_float)
 LOOP(from_bf16, uint16_t, bfloat_to_float)
 LOOP(from_i64, int64_t, AS_IS)
 LOOP(from_i32, int32_t, AS_IS)

@@ -161,9 +161,10 @@ static const float *weights_of(const conv_job *job, size_t panel, size_t c, size
     const size_t cin = (size_t)job->desc->cin, nr = (size_t)k->nr;
 
     if (!ldm_direct_packs_late(job->desc))
-        return job->args->packed + (panel * cin + c) * job->taps * nr;
+        return (const float *)job->args->packed + (panel * cin + c) * job->taps * nr;
     k->pack(&(ldm_pack){
-        .src = job->args->packed + panel * nr * cin + c,
+        .src = ldm_weight_at(job->args->packed, panel * nr * cin + c, job->args->half),
+        .half = job->args->half,
         .src_stride = cin,
         .rows = columns_of(job, panel),
         .taps = 1,
@@ -223,12 +224,13 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
     const ldm_view *x = &job->args->x;
     const size_t nr = (size_t)k->nr, cin = (size_t)job->desc->cin;
     const float *first = x->data + pixel * x->pitch;
+    const bool half = job->args->half;
     ldm_strip s = {
         .a_stride = x->pitch,
         .rows = count,
         .following = first,
-        .next = job->args->packed + (panel + 1) * nr * cin,
-        .pace = ldm_strip_pace(k, count, nr),
+        .next = ldm_weight_at(job->args->packed, (panel + 1) * nr * cin, half),
+        .pace = ldm_strip_pace(k, count, half ? nr / 2 : nr),
         .out = outputs_of(job, panel, pixel, partial),
     };
     size_t c;
@@ -241,7 +243,7 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
         s.following = s.out.last ? first : s.a + s.k;
         s.b = weights_of(job, panel, c, s.k, buffer);
         k->strip(&s);
-        s.next += s.k * nr;
+        s.next = ldm_weight_at(s.next, s.k * nr, half);
     }
 }
 

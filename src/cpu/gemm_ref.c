@@ -1,5 +1,6 @@
 /* The matrix product tile and the packing of its right side, in portable C: the definition that the
  * vector versions are checked against. */
+#include "base/half.h"
 #include "cpu/kernels.h"
 
 #define NR 8
@@ -74,8 +75,12 @@ void ldm_pack_ref(const ldm_pack *p)
         for (tap = 0; tap < taps; tap++) {
             float *dst = p->dst + (first * taps + tap * len + ci - first) * NR;
 
-            for (j = 0; j < p->rows; j++)
-                dst[j] = p->src[(size_t)j * p->src_stride + ci * taps + tap];
+            for (j = 0; j < p->rows; j++) {
+                const size_t at = (size_t)j * p->src_stride + ci * taps + tap;
+
+                dst[j] = p->half ? ldm_half_to_float(((const uint16_t *)p->src)[at])
+                                 : ((const float *)p->src)[at];
+            }
             for (; j < NR; j++)
                 dst[j] = 0.0f;
         }

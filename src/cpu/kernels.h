@@ -62,8 +62,9 @@ typedef struct ldm_strip {
  * co becomes element co of row `chunk * taps * chunk_len + tap * len(chunk) + ci - chunk *
  * chunk_len` of dst, where chunk = ci / chunk_len. */
 typedef struct ldm_pack {
-    const float *src;  /* rows of cin * taps floats, 4-byte aligned */
-    size_t src_stride; /* floats from one row to the next */
+    const void *src;   /* rows of cin * taps floats, 4-byte aligned */
+    bool half;         /* src is in half precision (IEEE 754 binary16), 2-byte aligned */
+    size_t src_stride; /* elements from one row to the next */
     int rows;          /* 1..nr; the rest of a dst row is zero */
     int taps;
     size_t cin, chunk_len;

@@ -73,6 +73,12 @@ static inline size_t ldm_round_up(size_t a, size_t b)
     return ldm_ceil_div(a, b) * b;
 }
 
+/* Element i of weights in half precision or in floats. */
+static inline const void *ldm_weight_at(const void *weights, size_t i, bool half)
+{
+    return (const char *)weights + i * (half ? sizeof(uint16_t) : sizeof(float));
+}
+
 /* Start of part i of n when `total` is split evenly. */
 static inline size_t ldm_split(size_t total, size_t n, size_t i)
 {

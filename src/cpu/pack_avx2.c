@@ -2,6 +2,7 @@
 #include "cpu/kernels.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 typedef __m256 vec;
 
@@ -13,7 +14,7 @@ static __m256i lanes(int n)
 #define WIDTH 8
 #define NR 16
 #define ZERO _mm256_setzero_ps()
-#define LOAD_TAIL(p, n) _mm256_maskload_ps(p, lanes(n))
+#define LOAD_FLOATS(p, n) _mm256_maskload_ps(p, lanes(n))
 #define STORE(p, v) _mm256_store_ps(p, v)
 #define STREAM(p, v) _mm256_stream_ps(p, v)
 #define UNPACK_LOW(a, b) _mm256_unpacklo_ps(a, b)
@@ -42,10 +43,67 @@ static void transpose(vec r[8])
     }
 }
 
-static inline vec quarters(const float *p, size_t row)
+static inline vec quarters_of_floats(const float *p, size_t row)
 {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * row),
                                 1);
 }
 
+static inline vec halves(const uint16_t *p, int n)
+{
+    uint16_t all[8] = {0};
+
+    if (n < 8) {
+        memcpy(all, p, (size_t)n * sizeof *p);
+        p = all;
+    }
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline __m128i four_halves(const uint16_t *p)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+}
+
+static inline vec quarters_of_halves(const uint16_t *p, size_t row)
+{
+    return _mm256_cvtph_ps(_mm_unpacklo_epi64(four_halves(p), four_halves(p + 4 * row)));
+}
+
+static inline void put(float *dst, vec v, bool stream)
+{
+    if (stream)
+        STREAM(dst, v);
+    else
+        STORE(dst, v);
+}
+
+#define ELEMENT float
+#define FN(name) name##_floats
+#define LOAD_TAIL(p, n) LOAD_FLOATS(p, n)
+#define QUARTERS(p, row) quarters_of_floats(p, row)
 #include "cpu/pack.inc"
+#undef ELEMENT
+#undef FN
+#undef LOAD_TAIL
+#undef QUARTERS
+
+#define ELEMENT uint16_t
+#define FN(name) name##_halves
+#define LOAD_TAIL(p, n) halves(p, n)
+#define QUARTERS(p, row) quarters_of_halves(p, row)
+#include "cpu/pack.inc"
+
+void PACK(const ldm_pack *p)
+{
+    int half;
+
+    for (half = 0; half < NR; half += WIDTH) {
+        if (p->half)
+            pack_halves(p, half);
+        else
+            pack_floats(p, half);
+    }
+    if (p->stream)
+        _mm_sfence();
+}

@@ -9,7 +9,7 @@ typedef __m512 vec;
 #define WIDTH 16
 #define NR 32
 #define ZERO _mm512_setzero_ps()
-#define LOAD_TAIL(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
+#define LOAD_FLOATS(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define STORE(p, v) _mm512_store_ps(p, v)
 #define STREAM(p, v) _mm512_stream_ps(p, v)
 #define UNPACK_LOW(a, b) _mm512_unpacklo_ps(a, b)
@@ -46,7 +46,7 @@ static void transpose(vec r[16])
     }
 }
 
-static inline vec quarters(const float *p, size_t row)
+static inline vec quarters_of_floats(const float *p, size_t row)
 {
     vec v = _mm512_castps128_ps512(_mm_loadu_ps(p));
 
@@ -55,4 +55,58 @@ static inline vec quarters(const float *p, size_t row)
     return _mm512_insertf32x4(v, _mm_loadu_ps(p + 12 * row), 3);
 }
 
+static inline vec halves(const uint16_t *p, int n)
+{
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p));
+}
+
+static inline __m128i four_halves(const uint16_t *p)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+}
+
+static inline vec quarters_of_halves(const uint16_t *p, size_t row)
+{
+    const __m128i low = _mm_unpacklo_epi64(four_halves(p), four_halves(p + 4 * row));
+    const __m128i high = _mm_unpacklo_epi64(four_halves(p + 8 * row), four_halves(p + 12 * row));
+
+    return _mm512_cvtph_ps(_mm256_set_m128i(high, low));
+}
+
+static inline void put(float *dst, vec v, bool stream)
+{
+    if (stream)
+        STREAM(dst, v);
+    else
+        STORE(dst, v);
+}
+
+#define ELEMENT float
+#define FN(name) name##_floats
+#define LOAD_TAIL(p, n) LOAD_FLOATS(p, n)
+#define QUARTERS(p, row) quarters_of_floats(p, row)
 #include "cpu/pack.inc"
+#undef ELEMENT
+#undef FN
+#undef LOAD_TAIL
+#undef QUARTERS
+
+#define ELEMENT uint16_t
+#define FN(name) name##_halves
+#define LOAD_TAIL(p, n) halves(p, n)
+#define QUARTERS(p, row) quarters_of_halves(p, row)
+#include "cpu/pack.inc"
+
+void PACK(const ldm_pack *p)
+{
+    int half;
+
+    for (half = 0; half < NR; half += WIDTH) {
+        if (p->half)
+            pack_halves(p, half);
+        else
+            pack_floats(p, half);
+    }
+    if (p->stream)
+        _mm_sfence();
+}

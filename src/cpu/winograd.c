@@ -226,7 +226,8 @@ static const float *input_of(const wino_job *j, size_t chunk, size_t matrix)
 
 /* Filters of a panel: `rows` output channels, `stride` floats apart, n input channels of each. */
 typedef struct filters {
-    const float *at;
+    const void *at;
+    bool half;
     size_t stride, rows, n;
 } filters;
 
@@ -235,7 +236,8 @@ static filters filters_of(const wino_job *j, size_t panel, size_t c, size_t n)
     const size_t nr = (size_t)j->kernels->nr, left = (size_t)j->desc->cout - panel * nr;
 
     return (filters){
-        .at = j->args->packed + (panel * nr * j->cin + c) * TAPS,
+        .at = ldm_weight_at(j->args->packed, (panel * nr * j->cin + c) * TAPS, j->args->half),
+        .half = j->args->half,
         .stride = j->cin * TAPS,
         .rows = left < nr ? left : nr,
         .n = n,
@@ -246,6 +248,7 @@ static ldm_pack pack_of(const filters *f, size_t channels, float *g)
 {
     return (ldm_pack){
         .src = f->at,
+        .half = f->half,
         .src_stride = f->stride,
         .rows = (int)f->rows,
         .taps = TAPS,
@@ -264,7 +267,8 @@ static void transform_filters(const wino_job *j, const filters *f, float *g, flo
     ldm_pack p = pack_of(f, CHUNK_STEP, g);
     size_t c;
 
-    for (c = 0; c < f->n; c += CHUNK_STEP, p.src += CHUNK_STEP * TAPS) {
+    for (c = 0; c < f->n; c += CHUNK_STEP) {
+        p.src = ldm_weight_at(f->at, c * TAPS, f->half);
         p.cin = f->n - c < CHUNK_STEP ? f->n - c : CHUNK_STEP;
         k->pack(&p);
         j->wino->filter(g, p.cin, nr, u + c * nr, j->u_stride);
@@ -283,7 +287,7 @@ static void products(const wino_job *j, size_t begin, size_t end, size_t c, size
         .rows = end - begin,
         .k = n,
         .following = input_of(j, c / j->chunk_len, 0) + begin * j->chunk_len,
-        .pace = ldm_strip_pace(k, end - begin, TAPS),
+        .pace = ldm_strip_pace(k, end - begin, next->half ? (TAPS + 1) / 2 : TAPS),
         .out = {.first = c == 0, .cols = k->nr},
     };
     size_t i;
@@ -293,7 +297,8 @@ static void products(const wino_job *j, size_t begin, size_t end, size_t c, size
         if (i + 1 < j->matrices)
             s.following = input_of(j, c / j->chunk_len, i + 1) + begin * j->chunk_len;
         s.b = u + i * j->u_stride;
-        s.next = next->at + ldm_split(next->rows, j->matrices, i) * next->stride;
+        s.next = ldm_weight_at(next->at, ldm_split(next->rows, j->matrices, i) * next->stride,
+                               next->half);
         s.out.partial = m + i * j->m_stride;
         k->strip(&s);
     }
@@ -315,7 +320,7 @@ static void few_products(const wino_job *j, size_t begin, size_t tiles, size_t c
         .m = m,
         .m_stride = j->m_stride,
         .next = next->at,
-        .next_row = next->stride,
+        .next_row = next->half ? next->stride / 2 : next->stride,
     };
     size_t i;
 

@@ -54,12 +54,20 @@ static const float *in_file(const ldm_model *m, const ldm_tensor_info *info)
     return (uintptr_t)raw % sizeof(float) ? NULL : raw;
 }
 
-static const float *lend(void *ctx, int tensor)
+static ldm_lent lend(void *ctx, int tensor)
 {
     const ldm_model *m = ctx;
     const ldm_tensor_info *info = info_of(m, tensor);
+    ldm_lent lent = {.data = NULL};
 
-    return info && info->numel == m->network->tensors[tensor].numel ? in_file(m, info) : NULL;
+    if (!info || info->numel != m->network->tensors[tensor].numel)
+        return lent;
+    lent.half = info->dtype == LDM_DTYPE_F16;
+    lent.data = lent.half ? ldm_ckpt_data(m->ckpt, info) : in_file(m, info);
+    if (lent.half && (uintptr_t)lent.data % sizeof(uint16_t))
+        lent.data = NULL;
+    lent.half = lent.half && lent.data;
+    return lent;
 }
 
 static ldm_status read_tensor(void *ctx, int tensor, const float **data, float **owned,

@@ -88,8 +88,9 @@ typedef struct ldm_exec_ctx {
 
 typedef struct ldm_conv_args {
     ldm_view x, y;
-    const float *packed; /* from conv_pack, 64-byte aligned; or, where the plan says as_is, the
+    const void *packed;  /* from conv_pack, 64-byte aligned; or, where the plan says as_is, the
                             weights as conv_pack takes them */
+    bool half;           /* as_is only: packed is in half precision (IEEE 754 binary16) */
     const float *bias;   /* [cout], or one row per sample bias_stride floats apart; NULL: none */
     size_t bias_stride;  /* 0: the same bias for all samples */
     ldm_view residual;   /* added to the result (same n, h, w, c as y); data NULL: none. May be y

@@ -18,16 +18,22 @@
 #include "exec/backend.h"
 #include "network/network.h"
 
+/* A tensor where it lies. */
+typedef struct ldm_lent {
+    const void *data; /* aligned to its elements */
+    bool half;        /* IEEE 754 binary16; false: f32 */
+} ldm_lent;
+
 /* Where weights come from.
  * read: row-major f32 of the network's tensor `tensor`, either borrowed (*owned NULL) or in fresh
  * memory (*owned, which is handed back to done). It is called from several threads at once.
- * lend: the same tensor where it lies as f32, if it stays there as long as the weights made of it;
- * else NULL. lend itself may be NULL. */
+ * lend: the same tensor where it lies, as f32 or in half precision, if it stays there as long as
+ * the weights made of it; else .data is NULL. lend itself may be NULL. */
 typedef struct ldm_weight_source {
     void *ctx;
     ldm_status (*read)(void *ctx, int tensor, const float **data, float **owned, ldm_error *err);
     void (*done)(void *ctx, int tensor, float *owned);
-    const float *(*lend)(void *ctx, int tensor);
+    ldm_lent (*lend)(void *ctx, int tensor);
 } ldm_weight_source;
 
 typedef struct ldm_weights ldm_weights;

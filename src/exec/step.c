@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "exec/program.h"
 
 ldm_view ldm_frame_view(const ldm_frame *f, int value)
@@ -138,15 +139,18 @@ static size_t row_number(float id, int entries)
 static void embed_rows(const ldm_slot *slot, const float *block, const ldm_view *ids,
                        const ldm_view *y)
 {
-    const float *table = slot->lent ? slot->lent : block + slot->packed;
+    const void *table = slot->lent.data ? slot->lent.data : block + slot->packed;
     const size_t pixels = (size_t)y->h * (size_t)y->w, c = (size_t)y->c;
     size_t i, k;
 
     for (i = 0; i < (size_t)y->n * pixels; i++) {
-        const float *row = table + row_number(ids->data[i * ids->pitch], slot->entries) * c;
+        const size_t row = row_number(ids->data[i * ids->pitch], slot->entries) * c;
         float *out = y->data + i * y->pitch;
 
-        memcpy(out, row, c * sizeof *out);
+        if (!slot->lent.half)
+            memcpy(out, (const float *)table + row, c * sizeof *out);
+        for (k = 0; slot->lent.half && k < c; k++)
+            out[k] = ldm_half_to_float(((const uint16_t *)table)[row + k]);
         if (slot->has_bias) {
             for (k = 0; k < c; k++)
                 out[k] += block[slot->bias + i % pixels * c + k];
@@ -203,7 +207,8 @@ static void run_conv(const ldm_frame *f, const ldm_exec_ctx *ctx, int i, const l
     ldm_conv_args a = {
         .x = *x,
         .y = *y,
-        .packed = slot->lent ? slot->lent : p->weights->block + slot->packed,
+        .packed = slot->lent.data ? slot->lent.data : p->weights->block + slot->packed,
+        .half = slot->lent.half,
         .moments = moments_of(f, s->y),
     };
 

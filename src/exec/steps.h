@@ -99,8 +99,8 @@ void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
 typedef struct ldm_slot {
     int weight, bias_tensor, extra_bias; /* as the step's; weight -1: the step has none */
     ldm_conv_plan plan;                  /* CONV */
-    const float *lent;                   /* CONV: the weights where the source lends them; NULL:
-                                            they are in the block, at .packed */
+    ldm_lent lent;                       /* CONV: the weights where the source lends them; NULL:
+                                                they are in the block, at .packed */
     size_t packed, bias, gamma, beta;    /* offsets into the block, in floats */
     bool has_bias;
     int entries; /* QUANTIZE, INDEX: of the codebook; EMBEDDING: rows of the table */

@@ -28,6 +28,11 @@ static size_t take(layout *l, size_t floats)
     return at;
 }
 
+static size_t element_bytes(const ldm_lent *l)
+{
+    return l->half ? sizeof(uint16_t) : sizeof(float);
+}
+
 /* src: NULL while only sizes are planned: nothing is lent. */
 static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, const ldm_steps *steps,
                              const ldm_backend *backend, ldm_precision precision,
@@ -54,8 +59,8 @@ static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, con
                 return ldm_error_wrap(err, st, "%s", s->node->name);
             if (slot->plan.as_is && src && src->lend)
                 slot->lent = src->lend(src->ctx, s->weight);
-            if (slot->lent)
-                w->lent_bytes += slot->plan.packed_floats * sizeof(float);
+            if (slot->lent.data)
+                w->lent_bytes += slot->plan.packed_floats * element_bytes(&slot->lent);
             else
                 slot->packed = take(&l, slot->plan.packed_floats);
             slot->has_bias = s->bias >= 0 || s->extra_bias >= 0;
@@ -71,8 +76,8 @@ static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, con
             slot->entries = (int)network->tensors[s->weight].shape[0];
             if (src && src->lend)
                 slot->lent = src->lend(src->ctx, s->weight);
-            if (slot->lent)
-                w->lent_bytes += network->tensors[s->weight].numel * sizeof(float);
+            if (slot->lent.data)
+                w->lent_bytes += network->tensors[s->weight].numel * element_bytes(&slot->lent);
             else
                 slot->packed = take(&l, (size_t)network->tensors[s->weight].numel);
             slot->has_bias = s->bias >= 0;
@@ -129,15 +134,14 @@ static ldm_status copy_vector(const fill_job *j, int tensor, float *dst, bool ad
 
 /* Reads a page of the mapping from the disk, if need be, and maps it now, so that no step waits for
  * it. */
-static void touch(const float *p, size_t floats)
+static void touch(const void *p, size_t bytes)
 {
-    const size_t page = LDM_SMALL_PAGE / sizeof *p;
-    const volatile float *at = p;
+    const volatile char *at = p;
     size_t i;
 
-    for (i = 0; i < floats; i += page)
+    for (i = 0; i < bytes; i += LDM_SMALL_PAGE)
         (void)at[i];
-    (void)at[floats - 1];
+    (void)at[bytes - 1];
 }
 
 static ldm_status fill_conv(const fill_job *j, const ldm_step *s, const ldm_slot *slot,
@@ -149,8 +153,8 @@ static ldm_status fill_conv(const fill_job *j, const ldm_step *s, const ldm_slot
     ldm_status st = LDM_OK;
     int task;
 
-    if (slot->lent) {
-        touch(slot->lent, slot->plan.packed_floats);
+    if (slot->lent.data) {
+        touch(slot->lent.data, slot->plan.packed_floats * element_bytes(&slot->lent));
     } else {
         st = j->src->read(j->src->ctx, s->weight, &data, &owned, err);
         if (st)
@@ -183,8 +187,8 @@ static void fill(void *arg, size_t index, int worker)
         if (!st)
             st = copy_vector(j, s->bias, j->w->block + slot->beta, false, err);
     } else {
-        st =
-            slot->lent ? LDM_OK : copy_vector(j, s->weight, j->w->block + slot->packed, false, err);
+        st = slot->lent.data ? LDM_OK
+                             : copy_vector(j, s->weight, j->w->block + slot->packed, false, err);
         if (!st && slot->has_bias)
             st = copy_vector(j, s->bias, j->w->block + slot->bias, false, err);
     }

@@ -165,9 +165,9 @@ static void done_weight(void *ctx, int tensor, float *owned)
 }
 
 /* Every other tensor, so that both ways are taken. */
-static const float *lend_weight(void *ctx, int tensor)
+static ldm_lent lend_weight(void *ctx, int tensor)
 {
-    return tensor % 2 ? ((const test_net *)ctx)->weights[tensor] : NULL;
+    return (ldm_lent){.data = tensor % 2 ? ((const test_net *)ctx)->weights[tensor] : NULL};
 }
 
 ldm_weight_source net_source(const test_net *n)

@@ -19,6 +19,7 @@ typedef struct conv_case {
     bool in_place; /* the residual is y itself */
     ldm_precision precision;
     int algorithm; /* -1: the backend's choice */
+    bool halves;   /* weights are halves, and given as such where they may stay in the file */
     bool rounded;  /* bf16: x and weights are bf16 values already */
     char text[200];
 } conv_case;
@@ -70,6 +71,39 @@ static void naive(const conv_case *t, ldm_view *y)
     }
 }
 
+/* A float that is a half, below 2 in size: its fraction is cut to 10 bits, or to steps of 2^-24. */
+static float to_half(float v)
+{
+    int e;
+    float step;
+
+    frexpf(v, &e);
+    step = ldexpf(1.0f, (e > -13 ? e : -13) - 11);
+    return truncf(v / step) * step;
+}
+
+/* Every fourth a subnormal half, or zero. */
+static void make_halves(float *v, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        v[i] = to_half(i % 4 ? v[i] : v[i] * 0x1p-16f);
+}
+
+static uint16_t half_of(float v)
+{
+    const uint16_t sign = signbit(v) ? 0x8000 : 0;
+    int e;
+    const float f = frexpf(fabsf(v), &e); /* v = f * 2^e, f from 0.5 to 1 */
+
+    if (v == 0)
+        return sign;
+    if (e < -13) /* subnormal: multiples of 2^-24 */
+        return (uint16_t)(sign | (unsigned)(fabsf(v) * 0x1p24f));
+    return (uint16_t)(sign | (unsigned)(e + 14) << 10 | (unsigned)((f - 0.5f) * 0x1p11f));
+}
+
 /* Weights as they may lie in a checkpoint: off the lines of the cache, and nothing behind them. */
 static float *as_in_a_file(const float *weights, size_t n, float **memory)
 {
@@ -78,6 +112,21 @@ static float *as_in_a_file(const float *weights, size_t n, float **memory)
         abort();
     memcpy(*memory + 1, weights, n * sizeof **memory);
     return *memory + 1;
+}
+
+/* The same in half precision, from floats that are halves. */
+static uint16_t *halves_in_a_file(const float *weights, size_t n, float **memory)
+{
+    uint16_t *at;
+    size_t i;
+
+    *memory = malloc((n + 1) * sizeof *at);
+    if (!*memory)
+        abort();
+    at = (uint16_t *)(void *)*memory + 1;
+    for (i = 0; i < n; i++)
+        at[i] = half_of(weights[i]);
+    return at;
 }
 
 /* Moments of y in the slabs that the plan can tell of it, as [n][slab row][slab column] pixels of
@@ -167,8 +216,12 @@ static void run(check *k, const ldm_backend *b, const conv_case *t, int threads,
         b->conv_pack(b, &plan, t->weights, packed, task);
     c = context_make(threads, plan.scratch_floats);
     a.packed = packed;
-    if (plan.as_is && first % 2 == 0)
+    if (plan.as_is && t->halves) {
+        a.half = true;
+        a.packed = halves_in_a_file(t->weights, plan.packed_floats, &memory);
+    } else if (plan.as_is && first % 2 == 0) {
         a.packed = as_in_a_file(t->weights, plan.packed_floats, &memory);
+    }
     a.x.n = a.y.n = n;
     a.x.data += (size_t)first * in_plane * a.x.pitch;
     a.y.data += (size_t)first * out_plane * a.y.pitch;
@@ -293,6 +346,9 @@ static void make_case(check *k, conv_case *t, case_kind kind)
         for (i = 0; i < pixels; i++)
             round_bf16(t->x.v.data + i * t->x.v.pitch, (size_t)d->cin);
     }
+    t->halves = !k->bf16 && check_int(k, 0, 2) == 0;
+    if (t->halves)
+        make_halves(t->weights, rows * (size_t)d->cout);
     if (check_int(k, 0, 1))
         normalise(k, t);
     if (check_int(k, 0, 3)) {
