@@ -1,12 +1,21 @@
 /* Attention. Per sample and head, K is packed once as the right side of Q K^T and V as the right
  * side of P V; then each task takes a block of queries: a stripe of scores in the worker's scratch,
  * softmax over its rows, the product with V, the division by the sum of the row at the end. The N x
- * N matrix never exists, and each sum runs over all keys in order, whatever the split. */
+ * N matrix never exists, and each sum runs over all keys in order, whatever the split.
+ *
+ * With many keys and narrow heads the keys are taken in blocks as well, and a row's maximum and sum
+ * are brought up to date from block to block ("Online normalizer calculation for softmax",
+ * Milakov, Gimelshein 2018, arXiv 1805.02867). */
+#include <math.h>
 #include <string.h>
 
 #include "cpu/ops.h"
 
 #define TILES 2 /* of queries in a block: few enough that the first-level TLB holds their rows */
+#define BLOCK_KEYS 1024      /* a multiple of all nr */
+#define AT_ONCE_KEYS 4096    /* with more keys, */
+#define AT_ONCE_HEAD_DIM 256 /* and heads up to this wide, keys are taken in blocks */
+#define MAX_ROWS (TILES * LDM_CPU_MAX_MR)
 
 typedef struct attention_job {
     const ldm_kernels *kernels;
@@ -17,6 +26,14 @@ typedef struct attention_job {
     size_t blocks; /* of queries */
     float *k_packed, *v_packed, *scores;
 } attention_job;
+
+/* A stripe of up to 4096 keys is 330 KB with AVX-512, which stays in the second-level cache; blocks
+ * of 1024 are no faster then, shorter ones are slower (4096 keys, heads of 40 and 64, 2 MB of
+ * cache). With more keys it would no longer stay there. A property of the shape alone. */
+static bool in_blocks(const attention_job *j)
+{
+    return j->keys > AT_ONCE_KEYS && j->head_dim <= AT_ONCE_HEAD_DIM;
+}
 
 static attention_job make_job(const ldm_backend *b, const ldm_attention_args *a)
 {
@@ -32,7 +49,7 @@ static attention_job make_job(const ldm_backend *b, const ldm_attention_args *a)
     j.key_panels = ldm_ceil_div(j.keys, nr);
     j.value_panels = ldm_ceil_div(j.head_dim, nr);
     /* 16 more: rows a multiple of 4096 bytes apart would all fall into one set of the cache */
-    j.stripe = ldm_round_up(j.key_panels * nr, 16) + 16;
+    j.stripe = (in_blocks(&j) ? BLOCK_KEYS : ldm_round_up(j.key_panels * nr, 16)) + 16;
     j.blocks = ldm_ceil_div(j.queries, (size_t)(TILES * j.kernels->mr));
     return j;
 }
@@ -112,9 +129,10 @@ static void pack_task(void *arg, size_t index, int worker)
     }
 }
 
-/* y = A B; b: one panel of B, k rows. A stays in the first-level cache: it is not fetched. */
+/* y = A B, or y += A B; b: one panel of B, k rows. A stays in the first-level cache: it is not
+ * fetched. */
 static void product(const attention_job *j, const float *a, size_t pitch, size_t rows, size_t k,
-                    const float *b, float *y, size_t y_pitch, size_t columns)
+                    const float *b, float *y, size_t y_pitch, size_t columns, bool add)
 {
     const size_t nr = (size_t)j->kernels->nr;
     const ldm_strip strip = {
@@ -125,47 +143,133 @@ static void product(const attention_job *j, const float *a, size_t pitch, size_t
         .b = b,
         .next = b + k * nr,
         .pace = ldm_strip_pace(j->kernels, rows, nr),
-        .out = {.first = true, .last = true, .y = y, .y_pitch = y_pitch, .cols = (int)columns},
+        .out = {.first = true,
+                .last = true,
+                .y = y,
+                .y_pitch = y_pitch,
+                .cols = (int)columns,
+                .residual = add ? y : NULL,
+                .residual_pitch = y_pitch},
     };
 
     j->kernels->strip(&strip);
+}
+
+/* Some queries of one head, and where their scores are. */
+typedef struct queries {
+    const float *q, *k_packed, *v_packed;
+    float *y, *scores;
+    size_t begin, count;
+    float inverse[MAX_ROWS]; /* of the sums of the rows */
+} queries;
+
+/* Scores of the keys [first, first + n), from row 0 of the stripe on. */
+static void score(const attention_job *j, const queries *t, size_t first, size_t n)
+{
+    const size_t nr = (size_t)j->kernels->nr;
+    size_t k;
+
+    for (k = 0; k < n; k += nr)
+        product(j, t->q, j->args->q.pitch, t->count, j->head_dim,
+                t->k_packed + (first + k) * j->head_dim, t->scores + k, j->stripe, nr, false);
+}
+
+/* y = P V, or y += P V, for the keys [first, first + n). */
+static void weigh(const attention_job *j, const queries *t, size_t first, size_t n, bool add)
+{
+    const size_t nr = (size_t)j->kernels->nr;
+    size_t p;
+
+    for (p = 0; p < j->value_panels; p++) {
+        const size_t columns = j->head_dim - p * nr;
+
+        product(j, t->scores, j->stripe, t->count, n, t->v_packed + p * nr * j->keys + first * nr,
+                t->y + p * nr, j->args->y.pitch, columns < nr ? columns : nr, add);
+    }
+}
+
+/* How many of the keys from `first` on query i of the block sees, of n. */
+static size_t seen(const attention_job *j, const queries *t, size_t i, size_t first, size_t n)
+{
+    const size_t end = j->args->causal ? t->begin + i + 1 : j->keys;
+
+    return end <= first ? 0 : end - first < n ? end - first : n;
+}
+
+static void attend_at_once(const attention_job *j, queries *t)
+{
+    size_t i;
+
+    score(j, t, 0, j->keys);
+    for (i = 0; i < t->count; i++) {
+        const size_t n = seen(j, t, i, 0, j->keys);
+        float *row = t->scores + i * j->stripe;
+
+        t->inverse[i] = 1.0f / j->kernels->softmax(row, n, j->args->scale);
+        memset(row + n, 0, (j->keys - n) * sizeof *row);
+    }
+    weigh(j, t, 0, j->keys, false);
+}
+
+/* Rows are normalised by the greatest score so far. Where a later block has a greater one, what was
+ * added up before is multiplied by 2^(old - new). */
+static void attend_in_blocks(const attention_job *j, queries *t)
+{
+    const ldm_kernels *k = j->kernels;
+    float top[MAX_ROWS], sum[MAX_ROWS], ratio;
+    size_t first, i;
+
+    for (i = 0; i < t->count; i++) {
+        top[i] = -INFINITY;
+        sum[i] = 0.0f;
+    }
+    for (first = 0; first < j->keys; first += BLOCK_KEYS) {
+        const size_t left = j->keys - first, n = left < BLOCK_KEYS ? left : BLOCK_KEYS;
+
+        score(j, t, first, n);
+        for (i = 0; i < t->count; i++) {
+            const size_t visible = seen(j, t, i, first, n);
+            float *row = t->scores + i * j->stripe;
+
+            if (visible) {
+                const float part = k->softmax_part(row, visible, j->args->scale, &top[i], &ratio);
+
+                sum[i] = sum[i] * ratio + part;
+                if (first && ratio != 1.0f)
+                    k->multiply(t->y + i * j->args->y.pitch, j->head_dim, ratio);
+            }
+            memset(row + visible, 0, (n - visible) * sizeof *row);
+        }
+        weigh(j, t, first, n, first > 0);
+    }
+    for (i = 0; i < t->count; i++)
+        t->inverse[i] = 1.0f / sum[i];
 }
 
 static void attention_task(void *arg, size_t index, int worker)
 {
     const attention_job *j = arg;
     const ldm_attention_args *a = j->args;
-    const ldm_kernels *kernels = j->kernels;
-    const size_t nr = (size_t)kernels->nr, head = index / j->blocks, block = index % j->blocks;
+    const size_t nr = (size_t)j->kernels->nr, head = index / j->blocks, block = index % j->blocks;
     const size_t begin = ldm_split(j->queries, j->blocks, block);
-    const size_t count = ldm_split(j->queries, j->blocks, block + 1) - begin;
     const size_t pixel = j->sample * j->queries + begin;
-    const float *q = a->q.data + pixel * a->q.pitch + head * a->head_stride;
-    const float *kp = j->k_packed + head * j->key_panels * nr * j->head_dim;
-    const float *vp = j->v_packed + head * j->value_panels * nr * j->keys;
-    float *y = a->y.data + pixel * a->y.pitch + head * j->head_dim;
-    float *scores = j->scores + (size_t)worker * stripe_floats(j);
-    float inverse[TILES * LDM_CPU_MAX_MR];
-    size_t p, i;
+    queries t = {
+        .q = a->q.data + pixel * a->q.pitch + head * a->head_stride,
+        .k_packed = j->k_packed + head * j->key_panels * nr * j->head_dim,
+        .v_packed = j->v_packed + head * j->value_panels * nr * j->keys,
+        .y = a->y.data + pixel * a->y.pitch + head * j->head_dim,
+        .scores = j->scores + (size_t)worker * stripe_floats(j),
+        .begin = begin,
+        .count = ldm_split(j->queries, j->blocks, block + 1) - begin,
+    };
+    size_t i;
 
-    for (p = 0; p < j->key_panels; p++)
-        product(j, q, a->q.pitch, count, j->head_dim, kp + p * nr * j->head_dim, scores + p * nr,
-                j->stripe, nr);
-    for (i = 0; i < count; i++) {
-        const size_t seen = a->causal && begin + i + 1 < j->keys ? begin + i + 1 : j->keys;
-        float *row = scores + i * j->stripe;
-
-        inverse[i] = 1.0f / kernels->softmax(row, seen, a->scale);
-        memset(row + seen, 0, (j->keys - seen) * sizeof *row);
-    }
-    for (p = 0; p < j->value_panels; p++) {
-        const size_t columns = j->head_dim - p * nr;
-
-        product(j, scores, j->stripe, count, j->keys, vp + p * nr * j->keys, y + p * nr, a->y.pitch,
-                columns < nr ? columns : nr);
-    }
-    for (i = 0; i < count; i++)
-        kernels->multiply(y + i * a->y.pitch, j->head_dim, inverse[i]);
+    if (in_blocks(j))
+        attend_in_blocks(j, &t);
+    else
+        attend_at_once(j, &t);
+    for (i = 0; i < t.count; i++)
+        j->kernels->multiply(t.y + i * a->y.pitch, j->head_dim, t.inverse[i]);
 }
 
 void ldm_cpu_attention(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_attention_args *a)

@@ -26,6 +26,7 @@
         .moments = ldm_moments_##isa,                                                              \
         .affine = ldm_affine_##isa,                                                                \
         .softmax = ldm_softmax_##isa,                                                              \
+        .softmax_part = ldm_softmax_part_##isa,                                                    \
         .layer_norm = ldm_layer_norm_##isa,                                                        \
         .silu = ldm_silu_##isa,                                                                    \
         .gelu = ldm_gelu_##isa,                                                                    \

@@ -61,6 +61,24 @@ float ldm_softmax_ref(float *row, size_t n, float scale)
     return sum;
 }
 
+float ldm_softmax_part_ref(float *row, size_t n, float scale, float *top, float *ratio)
+{
+    const float factor = scale * 0x1.715476p+0f, before = *top; /* log2(e) */
+    float sum = 0.0f;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (row[i] * factor > *top)
+            *top = row[i] * factor;
+    }
+    for (i = 0; i < n; i++) {
+        row[i] = exp2f(row[i] * factor - *top);
+        sum += row[i];
+    }
+    *ratio = exp2f(before - *top);
+    return sum;
+}
+
 void ldm_layer_norm_ref(const float *x, const float *gamma, const float *beta, float eps, float *y,
                         size_t n)
 {

@@ -141,6 +141,10 @@ typedef struct ldm_kernels {
     /* row = exp(scale * (row - max(row))), up to a factor near 1 that the whole row shares; returns
      * the sum of the new row. scale >= 0. */
     float (*softmax)(float *row, size_t n, float scale);
+    /* The same for a part of a row. *top is scale * log2(e) times the greatest element so far,
+     * -INFINITY before the first part; it is updated and stands for the maximum. *ratio: what the
+     * parts before, and their sums, must be multiplied by. */
+    float (*softmax_part)(float *row, size_t n, float scale, float *top, float *ratio);
     /* y = (x - mean) / sqrt(variance + eps) * gamma + beta of one row */
     void (*layer_norm)(const float *x, const float *gamma, const float *beta, float eps, float *y,
                        size_t n);
@@ -183,6 +187,7 @@ extern const ldm_kernels ldm_kernels_avx512;
     void ldm_affine_##isa(const float *x, size_t x_pitch, float *y, size_t y_pitch, size_t pixels, \
                           size_t c, const float *a, const float *b, bool silu);                    \
     float ldm_softmax_##isa(float *row, size_t n, float scale);                                    \
+    float ldm_softmax_part_##isa(float *row, size_t n, float scale, float *top, float *ratio);     \
     void ldm_layer_norm_##isa(const float *x, const float *gamma, const float *beta, float eps,    \
                               float *y, size_t n);                                                 \
     void ldm_silu_##isa(const float *x, float *y, size_t n);                                       \

@@ -291,12 +291,20 @@ static void run_attention(check *k, const ldm_backend *b, const ldm_attention_ar
     context_free(k, &c);
 }
 
-static void one_attention(check *k, bool large)
+typedef enum attention_kind { FEW_KEYS, WIDE_HEADS, MANY_KEYS } attention_kind;
+
+static void one_attention(check *k, attention_kind kind)
 {
-    const int n = check_int(k, 1, 2), heads = check_int(k, 1, large ? 2 : 5);
-    const int d = large ? check_int(k, 100, 300) : check_int(k, 1, 70);
-    const int h = check_int(k, 1, large ? 20 : 10), w = check_int(k, 1, large ? 20 : 10);
-    const int kv = check_int(k, 0, 1) ? h * w : check_int(k, 1, 80);
+    const bool large = kind == WIDE_HEADS, many = kind == MANY_KEYS;
+    const bool square = many && check_int(k, 0, 2) == 0; /* as many queries: few channels */
+    const int n = square ? 1 : check_int(k, 1, 2);
+    const int heads = check_int(k, 1, many || large ? 2 : 5);
+    const int d = large ? check_int(k, 100, 300) : check_int(k, 1, square ? 4 : 70);
+    const int h = square ? 1 : check_int(k, 1, large ? 20 : 10);
+    const int w = square ? check_int(k, 4097, 4300) : check_int(k, 1, large ? 20 : 10);
+    const int kv = many && !square                ? check_int(k, 4097, 6000)
+                   : check_int(k, 0, 1) || square ? h * w
+                                                  : check_int(k, 1, 80);
     const int stride = d + check_int(k, 0, 1) * check_int(k, 1, 2 * d);
     const int qc = (heads - 1) * stride + d;
     guarded q = guarded_make(k, n, h, w, qc, extra(k));
@@ -356,7 +364,7 @@ void check_attention(check *k)
     int i;
 
     for (i = 0; i < k->rounds; i++)
-        one_attention(k, i % 8 == 7);
+        one_attention(k, i % 8 == 7 ? WIDE_HEADS : i % 8 == 3 ? MANY_KEYS : FEW_KEYS);
 }
 
 enum {

@@ -249,25 +249,34 @@ static void bench_norm(bench *t, int side, int channels)
     free(gamma);
 }
 
-static void bench_attention(bench *t, int tokens, int heads, int d)
+static void bench_attention(bench *t, int queries, int keys, int heads, int d)
 {
-    guarded qkv = guarded_make(&t->k, 1, 1, tokens, 3 * heads * d, 0);
-    guarded y = guarded_make(&t->k, 1, 1, tokens, heads * d, 0);
-    op_run r = {
-        .t = t,
-        .attention = {qkv.v, qkv.v, qkv.v, y.v, heads, d, (size_t)(3 * d), (float)(1.0 / sqrt(d))}};
+    guarded q = guarded_make(&t->k, 1, 1, queries, heads * d, 0);
+    guarded kv = guarded_make(&t->k, 1, 1, keys, 2 * heads * d, 0);
+    guarded y = guarded_make(&t->k, 1, 1, queries, heads * d, 0);
+    op_run r = {.t = t,
+                .attention = {.q = q.v,
+                              .k = kv.v,
+                              .v = kv.v,
+                              .y = y.v,
+                              .heads = heads,
+                              .head_dim = d,
+                              .head_stride = (size_t)d,
+                              .scale = (float)(1.0 / sqrt(d))}};
     context c;
     double s, least;
 
-    r.attention.k.data += d;
-    r.attention.v.data += 2 * d;
+    r.attention.v.data += heads * d;
     c = context_make(t->threads, t->b->attention_scratch(t->b, &r.attention, t->threads));
     r.ctx = &c.ctx;
     s = measure(t->seconds, attention_once, &r, &least);
-    printf("attention %4d tokens, %2d heads of %-3d %9.3f ms (least %8.3f) %7.1f GFLOP/s\n", tokens,
-           heads, d, s * 1e3, least * 1e3, 4.0 * tokens * tokens * heads * d / s * 1e-9);
+    printf("attention %4d x %-4d, %2d heads of %-3d %9.3f ms (least %8.3f) %7.1f GFLOP/s (most "
+           "%7.1f)\n",
+           queries, keys, heads, d, s * 1e3, least * 1e3, 4e-9 * queries * keys * heads * d / s,
+           4e-9 * queries * keys * heads * d / least);
     context_free(NULL, &c);
-    guarded_free(&qkv);
+    guarded_free(&q);
+    guarded_free(&kv);
     guarded_free(&y);
 }
 
@@ -311,10 +320,19 @@ int bench_run(const ldm_backend *b, const char *shapes, int threads, double seco
     bench_norm(&t, 16, 672);
     bench_norm(&t, 8, 896);
     bench_norm(&t, 256, 128);
-    bench_attention(&t, 1024, 14, 32);
-    bench_attention(&t, 256, 21, 32);
-    bench_attention(&t, 64, 28, 32);
-    bench_attention(&t, 4096, 1, 512);
+    bench_attention(&t, 1024, 1024, 14, 32);
+    bench_attention(&t, 256, 256, 21, 32);
+    bench_attention(&t, 64, 64, 28, 32);
+    bench_attention(&t, 4096, 4096, 1, 512);
+    bench_attention(&t, 4096, 4096, 8, 40); /* Stable Diffusion 1, and its context */
+    bench_attention(&t, 1024, 1024, 8, 80);
+    bench_attention(&t, 4096, 77, 8, 40);
+    bench_attention(&t, 256, 4096, 1, 40); /* so short that another process rarely comes between */
+    bench_attention(&t, 256, 1024, 1, 80);
+    bench_attention(&t, 256, 1024, 1, 40);
+    bench_attention(&t, 256, 512, 1, 40);
+    bench_attention(&t, 256, 256, 1, 40);
+    bench_attention(&t, 1024, 4096, 1, 40);
     bench_vq(&t, 64, 3, 8192);
     return 0;
 }
