@@ -133,6 +133,8 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     if (out->algorithm == LDM_CONV_BF16)
         return impl->bf16->plan(out, threads, err);
     out->as_is = winograd_algorithm(out->algorithm) || ldm_direct_packs_late(d);
+    out->activates = out->algorithm == LDM_CONV_DIRECT && ldm_direct_takes_pixels(d);
+    out->gates = out->activates && d->cout % (2 * k->nr) == 0;
     if (out->algorithm == LDM_CONV_WINOGRAD4)
         out->slabs = ldm_wino_slabs(k, d);
     out->normalises =

@@ -28,6 +28,8 @@ static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
 
 /* direct.c. Whether weights stay in the checkpoint's layout and are packed where they are used. */
 bool ldm_direct_packs_late(const ldm_conv_desc *d);
+/* Whether output pixel i is made of input pixel i alone. */
+bool ldm_direct_takes_pixels(const ldm_conv_desc *d);
 size_t ldm_direct_scratch_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads);
 void ldm_direct_pack(const ldm_kernels *k, const ldm_conv_desc *d, const float *weights,
                      float *packed, int task);

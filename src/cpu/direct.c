@@ -29,6 +29,7 @@ typedef struct conv_job {
     size_t blocks;             /* of pixels, per unit */
     size_t panel_group;        /* panels per task */
     bool panel_major;          /* consecutive tasks share the panel, not the pixels */
+    bool gated;                /* GEGLU: of panel p and its gate, panel p + panels, one is made */
     bool as_they_lie;          /* output pixel i is made of input pixel i alone */
 } conv_job;
 
@@ -40,6 +41,12 @@ static size_t chunk_count(const ldm_kernels *k, const ldm_conv_desc *d)
 static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
 {
     return ldm_ceil_div((size_t)d->cin, chunk_count(k, d));
+}
+
+bool ldm_direct_takes_pixels(const ldm_conv_desc *d)
+{
+    return d->kernel == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
+           !d->upsample && d->in_h == d->out_h && d->in_w == d->out_w;
 }
 
 /* Large weights of a kernel of 1 are packed where they are used. Packed at load they would be
@@ -57,13 +64,21 @@ static size_t late_floats(const ldm_kernels *k, const ldm_conv_desc *d)
     return ldm_direct_packs_late(d) ? chunk_length(k, d) * (size_t)k->nr : 0;
 }
 
-/* Partial sums, then weights that are packed late, then the pointer table. */
+/* Results of a panel and of its gate, before GEGLU. */
+static size_t gated_floats(const ldm_kernels *k, const ldm_conv_desc *d)
+{
+    return ldm_direct_takes_pixels(d) ? 2 * (size_t)k->block_pixels * (size_t)k->nr : 0;
+}
+
+/* Partial sums, then weights that are packed late, then results before GEGLU, then the pointer
+ * table. */
 static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 {
     size_t pixels = (size_t)k->block_pixels, taps = (size_t)(d->kernel * d->kernel);
     size_t pointers = pixels * taps * sizeof(float *) / sizeof(float);
 
-    return ldm_round_up(pixels * (size_t)k->nr + late_floats(k, d) + pointers, 16);
+    return ldm_round_up(pixels * (size_t)k->nr + late_floats(k, d) + gated_floats(k, d) + pointers,
+                        16);
 }
 
 size_t ldm_direct_scratch_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads)
@@ -217,8 +232,8 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
 
 /* The same without a table of rows. While one panel is multiplied, the next is fetched from memory,
  * where it is one piece: each chunk fetches its share. */
-static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial,
-                      float *buffer)
+static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t count,
+                      ldm_tile_out out, float *buffer)
 {
     const ldm_kernels *k = job->kernels;
     const ldm_view *x = &job->args->x;
@@ -231,7 +246,7 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
         .following = first,
         .next = ldm_weight_at(job->args->packed, (panel + 1) * nr * cin, half),
         .pace = ldm_strip_pace(k, count, half ? nr / 2 : nr),
-        .out = outputs_of(job, panel, pixel, partial),
+        .out = out,
     };
     size_t c;
 
@@ -245,6 +260,57 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
         k->strip(&s);
         s.next = ldm_weight_at(s.next, s.k * nr, half);
     }
+}
+
+static void activate(const conv_job *job, const ldm_tile_out *out, size_t count)
+{
+    const ldm_kernels *k = job->kernels;
+    const size_t n = (size_t)out->cols;
+    float *y = out->y;
+    size_t i;
+
+    for (i = 0; i < count; i++, y += out->y_pitch) {
+        if (job->args->activation == LDM_ACTIVATION_SILU)
+            k->silu(y, y, n);
+        else if (job->args->activation == LDM_ACTIVATION_GELU)
+            k->gelu(y, y, n);
+        else
+            k->quick_gelu(y, y, n);
+    }
+}
+
+/* Panel and gate side by side in `pair`, which stays in the cache, and their product to y. */
+static void run_gated(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial,
+                      float *buffer, float *pair)
+{
+    const ldm_kernels *k = job->kernels;
+    const size_t nr = (size_t)k->nr, gate = panel + job->panels;
+    const ldm_tile_out out = outputs_of(job, panel, pixel, partial);
+    ldm_tile_out a = out, b = outputs_of(job, gate, pixel, partial);
+    size_t i;
+
+    a.y = pair;
+    b.y = pair + nr;
+    a.y_pitch = b.y_pitch = 2 * nr;
+    run_strip(job, panel, pixel, count, a, buffer);
+    run_strip(job, gate, pixel, count, b, buffer);
+    for (i = 0; i < count; i++)
+        k->geglu(pair + 2 * nr * i, pair + 2 * nr * i + nr, out.y + i * out.y_pitch, nr);
+}
+
+static void run_pixels(const conv_job *job, size_t panel, size_t pixel, size_t count,
+                       float *partial, float *buffer)
+{
+    const ldm_tile_out out = outputs_of(job, panel, pixel, partial);
+
+    if (job->gated) {
+        run_gated(job, panel, pixel, count, partial, buffer,
+                  buffer + late_floats(job->kernels, job->desc));
+        return;
+    }
+    run_strip(job, panel, pixel, count, out, buffer);
+    if (job->args->activation != LDM_ACTIVATION_NONE)
+        activate(job, &out, count);
 }
 
 static void conv_task(void *arg, size_t index, int worker)
@@ -262,7 +328,8 @@ static void conv_task(void *arg, size_t index, int worker)
     const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
     float *partial = job->worker_scratch + (size_t)worker * job->worker_floats;
     float *buffer = partial + k->block_pixels * k->nr;
-    const float **rows = (const float **)(void *)(buffer + late_floats(k, job->desc));
+    const float **rows =
+        (const float **)(void *)(buffer + late_floats(k, job->desc) + gated_floats(k, job->desc));
     size_t i, start, mr, panel, end;
 
     for (i = start = 0; i < tiles.parts && !job->as_they_lie; i++, start += mr) {
@@ -273,7 +340,7 @@ static void conv_task(void *arg, size_t index, int worker)
     end = panel + job->panel_group < job->panels ? panel + job->panel_group : job->panels;
     for (; panel < end; panel++) {
         if (job->as_they_lie)
-            run_strip(job, panel, pixel, count, partial, buffer);
+            run_pixels(job, panel, pixel, count, partial, buffer);
         else
             run_panel(job, panel, pixel, count, rows, partial, buffer);
     }
@@ -339,10 +406,12 @@ void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_co
         .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),
         .units = a->bias && a->bias_stride ? n : 1,
         .unit_pixels = a->bias && a->bias_stride ? plane : plane * n,
-        .as_they_lie = d->kernel == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
-                       !d->upsample && d->in_h == d->out_h && d->in_w == d->out_w,
+        .as_they_lie = ldm_direct_takes_pixels(d),
+        .gated = a->activation == LDM_ACTIVATION_GEGLU,
     };
 
+    if (job.gated)
+        job.panels /= 2;
     memset(ctx->scratch, 0, ldm_conv_zero_floats(d) * sizeof(float));
     split_work(&job, ctx->threads);
     ldm_pool_run(ctx->pool, job.units * job.blocks * ldm_ceil_div(job.panels, job.panel_group),

@@ -76,6 +76,8 @@ typedef struct ldm_conv_plan {
     size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
     ldm_slabs slabs;       /* of the moments of y that conv can write; h 0: it writes none */
     bool normalises;       /* conv can normalise x itself (ldm_conv_args.affine) */
+    bool activates;        /* conv can apply an activation to its result (but GEGLU), */
+    bool gates;            /* or GEGLU */
 } ldm_conv_plan;
 
 /* Threads and scratch memory of one run. */
@@ -86,15 +88,25 @@ typedef struct ldm_exec_ctx {
     size_t scratch_floats;
 } ldm_exec_ctx;
 
+typedef enum ldm_activation {
+    LDM_ACTIVATION_NONE,
+    LDM_ACTIVATION_SILU,       /* x * sigmoid(x) */
+    LDM_ACTIVATION_GELU,       /* x * Phi(x) */
+    LDM_ACTIVATION_QUICK_GELU, /* x * sigmoid(1.702 x) */
+    LDM_ACTIVATION_GEGLU       /* a * GELU(b), a and b the first and second half of the channels */
+} ldm_activation;
+
 typedef struct ldm_conv_args {
     ldm_view x, y;
-    const void *packed;  /* from conv_pack, 64-byte aligned; or, where the plan says as_is, the
-                            weights as conv_pack takes them */
-    bool half;           /* as_is only: packed is in half precision (IEEE 754 binary16) */
-    const float *bias;   /* [cout], or one row per sample bias_stride floats apart; NULL: none */
-    size_t bias_stride;  /* 0: the same bias for all samples */
-    ldm_view residual;   /* added to the result (same n, h, w, c as y); data NULL: none. May be y
-                            itself (same data and pitch) */
+    const void *packed; /* from conv_pack, 64-byte aligned; or, where the plan says as_is, the
+                           weights as conv_pack takes them */
+    bool half;          /* as_is only: packed is in half precision (IEEE 754 binary16) */
+    const float *bias;  /* [cout], or one row per sample bias_stride floats apart; NULL: none */
+    size_t bias_stride; /* 0: the same bias for all samples */
+    ldm_view residual;  /* added to the result (same n, h, w, c as y); data NULL: none. May be y
+                           itself (same data and pitch) */
+    ldm_activation activation; /* of the result, residual included; only if the plan says so.
+                                  GEGLU: y has half of the plan's cout channels, and no residual */
     float *moments;      /* of y, in the plan's slabs: [n][slabs][2][cout]; NULL: not wanted */
     const float *affine; /* x * factor + offset is convolved: [n][2][cin]; NULL: x itself. Only
                             if the plan normalises */
@@ -128,12 +140,6 @@ typedef struct ldm_attention_args {
     bool causal; /* query number i sees keys 0 to i; there must be as many keys as queries */
 } ldm_attention_args;
 
-typedef enum ldm_activation {
-    LDM_ACTIVATION_SILU,      /* x * sigmoid(x) */
-    LDM_ACTIVATION_GELU,      /* x * Phi(x) */
-    LDM_ACTIVATION_QUICK_GELU /* x * sigmoid(1.702 x) */
-} ldm_activation;
-
 typedef struct ldm_backend ldm_backend;
 
 struct ldm_backend {
@@ -166,7 +172,8 @@ struct ldm_backend {
     void (*geglu)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
                   const ldm_view *y);
 
-    /* y = f(x); y = a + b; y = x; elementwise over views of one size, y may be an input. */
+    /* y = f(x) (not GEGLU); y = a + b; y = x; elementwise over views of one size, y may be an
+     * input. */
     void (*activate)(const ldm_backend *b, const ldm_exec_ctx *ctx, ldm_activation f,
                      const ldm_view *x, const ldm_view *y);
     void (*add)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *a0,

@@ -42,10 +42,12 @@ static double step_flop(const ldm_program *p, const ldm_step *s)
     const ldm_graph_value *x = &p->graph->values[s->x], *y = &p->graph->values[s->y];
     const ldm_graph_value *keys = s->k < 0 ? x : &p->graph->values[s->k];
     const double pixels = (double)y->h * y->w, values = pixels * y->c;
+    const bool gated = s->activation == LDM_ACTIVATION_GEGLU;
 
     switch (s->kind) {
     case LDM_STEP_CONV:
-        return p->n * ldm_flop_conv(pixels, x->c, y->c, s->node->kernel);
+        return p->n * (ldm_flop_conv(pixels, x->c, gated ? 2 * y->c : y->c, s->node->kernel) +
+                       (s->activation ? values * FLOP_SILU : 0));
     case LDM_STEP_ATTENTION:
         return p->n * ldm_flop_attention(pixels, (double)keys->h * keys->w, y->c);
     case LDM_STEP_NORM:
@@ -89,6 +91,8 @@ static const char *step_name(const ldm_step *s)
         return "copy";
     if (s->affine >= 0)
         return "norm factors";
+    if (s->kind == LDM_STEP_CONV && s->activation)
+        return s->activation == LDM_ACTIVATION_GEGLU ? "linear+geglu" : "linear+gelu";
     return s->kind == LDM_STEP_NORM && s->silu ? "norm+silu" : ldm_op_name(s->node->op);
 }
 

@@ -165,6 +165,20 @@ static void hoist_vector(fuser *f, const ldm_node *conv)
     }
 }
 
+static ldm_activation activation_of(ldm_op op)
+{
+    switch (op) {
+    case LDM_OP_GELU:
+        return LDM_ACTIVATION_GELU;
+    case LDM_OP_QUICK_GELU:
+        return LDM_ACTIVATION_QUICK_GELU;
+    case LDM_OP_GEGLU:
+        return LDM_ACTIVATION_GEGLU;
+    default:
+        return LDM_ACTIVATION_SILU;
+    }
+}
+
 static ldm_step_kind kind_of(ldm_op op)
 {
     switch (op) {
@@ -309,6 +323,8 @@ static ldm_status fuse_nodes(fuser *f, ldm_error *err)
             fuse_conv(f, s, n);
         } else if (s->kind == LDM_STEP_NORM) {
             fuse_norm(f, s, n);
+        } else if (s->kind == LDM_STEP_ACTIVATE || s->kind == LDM_STEP_GEGLU) {
+            s->activation = activation_of(n->op);
         } else if (s->kind == LDM_STEP_ADD) {
             s->residual = n->in[1];
         } else if (s->kind == LDM_STEP_ADD_VECTOR) {
@@ -433,6 +449,29 @@ void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i)
     s->steps[i].norm = maker;
 }
 
+void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, bool activates, bool gates)
+{
+    ldm_step *conv = &s->steps[i];
+    const int value = conv->y;
+    const ldm_step *f;
+    int k;
+
+    if (value == g->output || value == g->feature || g->values[value].dump || conv->residual >= 0)
+        return;
+    for (k = i + 1; k < s->count && s->steps[k].x != value; k++)
+        ;
+    f = &s->steps[k];
+    if (k == s->count || !alone_reads(g, f, value) ||
+        !(f->kind == LDM_STEP_GEGLU ? gates : f->kind == LDM_STEP_ACTIVATE && activates) ||
+        f->activation == LDM_ACTIVATION_SILU)
+        return;
+    conv->activation = f->activation;
+    conv->y = f->y;
+    s->buffers[s->places[value].buffer] = (ldm_buffer){0, 0, 0}; /* nothing is there */
+    memmove(&s->steps[k], &s->steps[k + 1], (size_t)(s->count - k - 1) * sizeof *s->steps);
+    s->count--;
+}
+
 unsigned ldm_value_alone(const ldm_graph_value *v)
 {
     if (v->depends == LDM_DEPENDS_TIME)
@@ -461,7 +500,7 @@ void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
 
     *d = (ldm_conv_desc){
         .cin = in->c,
-        .cout = out->c,
+        .cout = s->activation == LDM_ACTIVATION_GEGLU ? 2 * out->c : out->c,
         .kernel = n->kernel,
         .stride = n->stride,
         .pad_top = n->pad_top,

@@ -158,13 +158,6 @@ static void embed_rows(const ldm_slot *slot, const float *block, const ldm_view 
     }
 }
 
-static ldm_activation activation_of(ldm_op op)
-{
-    return op == LDM_OP_GELU         ? LDM_ACTIVATION_GELU
-           : op == LDM_OP_QUICK_GELU ? LDM_ACTIVATION_QUICK_GELU
-                                     : LDM_ACTIVATION_SILU;
-}
-
 static void tanh_view(const ldm_view *x, const ldm_view *y)
 {
     size_t pixels = (size_t)x->n * (size_t)x->h * (size_t)x->w, i;
@@ -209,6 +202,7 @@ static void run_conv(const ldm_frame *f, const ldm_exec_ctx *ctx, int i, const l
         .y = *y,
         .packed = slot->lent.data ? slot->lent.data : p->weights->block + slot->packed,
         .half = slot->lent.half,
+        .activation = s->activation,
         .moments = moments_of(f, s->y),
     };
 
@@ -257,7 +251,7 @@ void ldm_frame_run(const ldm_frame *f, const ldm_exec_ctx *ctx, int i)
         b->layer_norm(b, ctx, &x, block + slot->gamma, block + slot->beta, (float)s->node->eps, &y);
         break;
     case LDM_STEP_ACTIVATE:
-        b->activate(b, ctx, activation_of(s->node->op), &x, &y);
+        b->activate(b, ctx, s->activation, &x, &y);
         break;
     case LDM_STEP_GEGLU:
         b->geglu(b, ctx, &x, &y);

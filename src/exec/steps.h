@@ -8,7 +8,7 @@ typedef enum ldm_step_kind {
     LDM_STEP_CONV, /* y = W * x + bias [+ vector] [+ residual]; linear layers too */
     LDM_STEP_NORM, /* [scale/shift] [SiLU] */
     LDM_STEP_LAYER_NORM,
-    LDM_STEP_ACTIVATE, /* SILU, GELU, QUICK_GELU: the node says which */
+    LDM_STEP_ACTIVATE, /* SILU, GELU, QUICK_GELU */
     LDM_STEP_GEGLU,
     LDM_STEP_TANH,
     LDM_STEP_ADD, /* y = x + residual */
@@ -37,9 +37,10 @@ typedef struct ldm_step {
                              them; -1: the norm writes y */
     int norm;             /* CONV: the norm whose factors and offsets it applies to x; -1: none */
     bool silu;            /* NORM */
-    bool upsample;        /* CONV: x is enlarged by 2 first */
-    int weight, bias;     /* tensor numbers of the network, -1 for none */
-    int extra_bias;       /* CONV: a second bias tensor added to the first; -1 */
+    ldm_activation activation; /* CONV: of its result; ACTIVATE */
+    bool upsample;             /* CONV: x is enlarged by 2 first */
+    int weight, bias;          /* tensor numbers of the network, -1 for none */
+    int extra_bias;            /* CONV: a second bias tensor added to the first; -1 */
 } ldm_step;
 
 /* Where a value lives: channels [offset, offset + c) of a buffer's pixels. */
@@ -90,6 +91,10 @@ void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_
 /* Lets step i, a CONV, do what the norm before it does with each value, if nothing else reads the
  * norm's result. The norm then computes only factors and offsets. */
 void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i);
+
+/* Lets step i, a CONV, apply the GELU, QUICK_GELU (if `activates`) or GEGLU (if `gates`) that alone
+ * reads its result; that step is removed. */
+void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, bool activates, bool gates);
 
 /* The convolution of a CONV step, for this graph's size. */
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);

@@ -369,7 +369,7 @@ static void text_encoders_equal_their_graphs(void **state)
     static const float wild[2 * LENGTH] = {-1, 1e30f, NAN, 40, INFINITY, -INFINITY};
     static const char *const isas[] = {"c", "avx2", NULL};
     test_net net = net_make(1);
-    ldm_builder b = {.network = net.network};
+    ldm_builder b = {.network = net.network, .declared = net.network};
     net_run run = {.precision = LDM_PRECISION_EXACT, .n = 2, .inputs = {{"ids", ids}}};
     ldm_graph *g;
     int i, k;

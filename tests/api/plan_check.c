@@ -130,6 +130,10 @@ void net_check_plan(const ldm_graph *g)
         if (i % 4 < 2)
             ldm_steps_take_norm(g, &s, i);
     }
+    for (i = 0; i < s.count; i++) {
+        if (s.steps[i].kind == LDM_STEP_CONV && i % 3)
+            ldm_steps_take_activation(g, &s, i, i % 3 == 1, true);
+    }
     if (g->feature >= 0)
         assert_int_equal(s.moments[g->feature].buffer, -1); /* UNET_SHALLOW has no others */
     assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);

@@ -450,6 +450,77 @@ static void one_case(check *k, case_kind kind)
     k->what = "";
 }
 
+/* A convolution that applies an activation against the two operations one after the other: the same
+ * to the last bit. */
+static void one_activated(check *k, ldm_activation f)
+{
+    const bool gated = f == LDM_ACTIVATION_GEGLU, large = check_int(k, 0, 3) == 0;
+    const int n = check_int(k, 1, 2), h = check_int(k, 1, large ? 40 : 9), w = check_int(k, 1, 20);
+    const int cin = large ? check_int(k, 500, 1100) : check_int(k, 1, 70);
+    const int y_c = gated ? 32 * check_int(k, 1, large ? 20 : 3) : check_int(k, 1, 150);
+    const int cout = gated ? 2 * y_c : y_c;
+    const ldm_conv_desc d = {cin, cout, 1, 1, 0, 0, false, h, w, h, w};
+    guarded x = guarded_make(k, n, h, w, cin, check_int(k, 0, 7));
+    guarded whole = guarded_make(k, n, h, w, cout, 0), want = guarded_make(k, n, h, w, y_c, 0);
+    float *weights = check_array(k, (size_t)cin * (size_t)cout);
+    float *bias = check_array(k, (size_t)(2 * cout));
+    const ldm_backend *b = k->tested;
+    char what[120];
+    int threads, task;
+
+    snprintf(what, sizeof what, "activation %d of conv %d->%d %dx%d n %d", (int)f, cin, cout, h, w,
+             n);
+    k->what = what;
+    for (threads = 1; threads <= 3; threads++) {
+        guarded y = guarded_copy(&want);
+        ldm_conv_args a = {.x = x.v, .y = whole.v, .bias = bias};
+        ldm_conv_plan plan;
+        ldm_error err;
+        float *packed;
+        context c;
+
+        a.bias_stride = h * w % 2 ? (size_t)cout : 0;
+        if (b->conv_plan(b, &d, LDM_PRECISION_F32, -1, threads, &plan, &err) || !plan.activates ||
+            (gated && !plan.gates)) {
+            check_fail(k, "the plan refuses it");
+            guarded_free(&y);
+            break;
+        }
+        packed = check_zeros(plan.packed_floats);
+        for (task = 0; task < plan.pack_tasks; task++)
+            b->conv_pack(b, &plan, weights, packed, task);
+        a.packed = packed;
+        c = context_make(threads, plan.scratch_floats);
+        b->conv(b, &c.ctx, &plan, &a);
+        if (gated)
+            b->geglu(b, &c.ctx, &whole.v, &want.v);
+        else
+            b->activate(b, &c.ctx, f, &whole.v, &want.v);
+        a.activation = f;
+        a.y = y.v;
+        b->conv(b, &c.ctx, &plan, &a);
+        context_free(k, &c);
+        guarded_check(k, &y);
+        check_same(k, &y.v, &want.v, "the activation inside of the convolution");
+        guarded_free(&y);
+        free(packed);
+    }
+    guarded_free(&x);
+    guarded_free(&whole);
+    guarded_free(&want);
+    free(weights);
+    free(bias);
+    k->what = "";
+}
+
+void check_activated(check *k)
+{
+    int i;
+
+    for (i = 0; i < k->rounds; i++)
+        one_activated(k, (ldm_activation)(LDM_ACTIVATION_SILU + i % 4));
+}
+
 void check_conv(check *k)
 {
     static const case_kind kinds[] = {SMALL, SMALL,        SMALL, MANY_PIXELS,

@@ -131,6 +131,7 @@ int main(int argc, char **argv)
         cpu.avx512_bf16 = cpu.amx_bf16 = false;
         k.tested = ldm_cpu_backend(&cpu);
         check_conv(&k);
+        check_activated(&k);
         check_norm(&k);
         check_layer_norm(&k);
         check_attention(&k);
