@@ -524,6 +524,7 @@ ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int
 ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
                               int threads, ldm_estimate *out, ldm_error *err)
 {
+    const ldm_weight_source src = ldm_model_source(m);
     ldm_weights *weights = NULL;
     ldm_program *p = NULL;
     ldm_graph *g;
@@ -534,7 +535,7 @@ ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, in
     st = ldm_graph_create(m->network, weights_of(part), nominal_h, nominal_w, &g, err);
     if (st)
         return st;
-    st = ldm_weights_plan(m->network, g, m->backend, m->precision, &weights, err);
+    st = ldm_weights_plan(m->network, g, m->backend, m->precision, &src, &weights, err);
     ldm_graph_free(g);
     if (st)
         return st;

@@ -33,7 +33,6 @@ static size_t element_bytes(const ldm_lent *l)
     return l->half ? sizeof(uint16_t) : sizeof(float);
 }
 
-/* src: NULL while only sizes are planned: nothing is lent. */
 static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, const ldm_steps *steps,
                              const ldm_backend *backend, ldm_precision precision,
                              const ldm_weight_source *src, ldm_weights *w, ldm_error *err)
@@ -57,7 +56,7 @@ static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, con
             st = backend->conv_plan(backend, &d, precision, -1, 1, &slot->plan, err);
             if (st)
                 return ldm_error_wrap(err, st, "%s", s->node->name);
-            if (slot->plan.as_is && src && src->lend)
+            if (slot->plan.as_is && src->lend)
                 slot->lent = src->lend(src->ctx, s->weight);
             if (slot->lent.data)
                 w->lent_bytes += slot->plan.packed_floats * element_bytes(&slot->lent);
@@ -74,7 +73,7 @@ static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, con
             break;
         case LDM_STEP_EMBEDDING:
             slot->entries = (int)network->tensors[s->weight].shape[0];
-            if (src && src->lend)
+            if (src->lend)
                 slot->lent = src->lend(src->ctx, s->weight);
             if (slot->lent.data)
                 w->lent_bytes += network->tensors[s->weight].numel * element_bytes(&slot->lent);
@@ -282,8 +281,8 @@ static ldm_status plan_weights(const ldm_network *network, const ldm_graph *g,
 }
 
 ldm_status ldm_weights_plan(const ldm_network *network, const ldm_graph *g,
-                            const ldm_backend *backend, ldm_precision precision, ldm_weights **out,
-                            ldm_error *err)
+                            const ldm_backend *backend, ldm_precision precision,
+                            const ldm_weight_source *src, ldm_weights **out, ldm_error *err)
 {
     ldm_steps steps;
     ldm_status st = ldm_steps_create(g, &steps, err);
@@ -291,7 +290,7 @@ ldm_status ldm_weights_plan(const ldm_network *network, const ldm_graph *g,
     *out = NULL;
     if (st)
         return st;
-    st = plan_weights(network, g, &steps, backend, precision, NULL, out, err);
+    st = plan_weights(network, g, &steps, backend, precision, src, out, err);
     ldm_steps_free(&steps);
     return st;
 }
