@@ -24,7 +24,8 @@ static void estimate(const ldm_network *s, ldm_graph *g)
 
     if (!(ldm_graph_flop(g) >= 0))
         abort();
-    if (g->node_count > MAX_NODES || ldm_weights_plan(s, g, backend, LDM_PRECISION_F32, &w, &err) ||
+    if (g->node_count > MAX_NODES ||
+        ldm_weights_plan(s, g, backend, LDM_PRECISION_F32, NULL, &w, &err) ||
         ldm_program_create(g, w, backend, LDM_PRECISION_F32, 2, 2, &p, &err)) {
         ldm_graph_free(g);
         ldm_weights_free(w);

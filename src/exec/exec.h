@@ -47,8 +47,8 @@ ldm_status ldm_weights_create(const ldm_network *network, const ldm_graph *g,
                               ldm_error *err);
 void ldm_weights_free(ldm_weights *w);            /* NULL is fine */
 uint64_t ldm_weights_bytes(const ldm_weights *w); /* with those that are lent */
-/* The same without values; of src only lend is called. The number of bytes is right, and programs
- * over these weights can be measured, but not run. */
+/* The same without values; of src only lend is called, and src may be NULL (nothing is lent). The
+ * number of bytes is right, and programs over these weights can be measured, but not run. */
 ldm_status ldm_weights_plan(const ldm_network *network, const ldm_graph *g,
                             const ldm_backend *backend, ldm_precision precision,
                             const ldm_weight_source *src, ldm_weights **out, ldm_error *err);

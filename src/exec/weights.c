@@ -56,7 +56,7 @@ static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, con
             st = backend->conv_plan(backend, &d, precision, -1, 1, &slot->plan, err);
             if (st)
                 return ldm_error_wrap(err, st, "%s", s->node->name);
-            if (slot->plan.as_is && src->lend)
+            if (slot->plan.as_is && src && src->lend)
                 slot->lent = src->lend(src->ctx, s->weight);
             if (slot->lent.data)
                 w->lent_bytes += slot->plan.packed_floats * element_bytes(&slot->lent);
@@ -73,7 +73,7 @@ static ldm_status plan_slots(const ldm_network *network, const ldm_graph *g, con
             break;
         case LDM_STEP_EMBEDDING:
             slot->entries = (int)network->tensors[s->weight].shape[0];
-            if (src->lend)
+            if (src && src->lend)
                 slot->lent = src->lend(src->ctx, s->weight);
             if (slot->lent.data)
                 w->lent_bytes += network->tensors[s->weight].numel * element_bytes(&slot->lent);

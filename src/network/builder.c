@@ -200,12 +200,18 @@ static int weight(ldm_builder *b, const char *path, const char *leaf, ldm_init i
     return ldm_b_tensor(b, name, init, fan_in, ndim, shape);
 }
 
-static int layer(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
-                 int stride, int pad, bool biased)
+/* A layer's shape, besides its channels. bias: NULL for none. */
+typedef struct layer_kind {
+    const char *weight, *bias; /* last parts of the tensors' names */
+    int kernel, ndim, stride, pad;
+} layer_kind;
+
+static int layer(ldm_builder *b, const char *path, int x, int cin, int cout, const layer_kind *k)
 {
-    int fan_in = cin * kernel * kernel;
-    int w = weight(b, path, "weight", LDM_INIT_UNIFORM, fan_in, ndim, cout, cin, kernel, kernel);
-    int bias = biased ? weight(b, path, "bias", LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0) : -1;
+    int fan_in = cin * k->kernel * k->kernel;
+    int w = weight(b, path, k->weight, LDM_INIT_UNIFORM, fan_in, k->ndim, cout, cin, k->kernel,
+                   k->kernel);
+    int bias = k->bias ? weight(b, path, k->bias, LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0) : -1;
     int h = ldm_b_height(b, x), wd = ldm_b_width(b, x);
     ldm_node *n;
 
@@ -213,22 +219,25 @@ static int layer(ldm_builder *b, const char *path, int x, int cin, int cout, int
     b->last_bias = bias;
     /* Stride 2 halves even sizes with either padding, and graphs are only made for sizes that are
      * even here. */
-    n = add_node(b, ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout, h / stride, wd / stride);
+    n = add_node(b, k->ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout, h / k->stride,
+                 wd / k->stride);
     if (!n)
         return 0;
     connect(b, n, 0, x);
     n->weight = w;
     n->bias = bias;
-    n->kernel = kernel;
-    n->stride = stride;
-    n->pad_top = n->pad_left = pad;
+    n->kernel = k->kernel;
+    n->stride = k->stride;
+    n->pad_top = n->pad_left = k->pad;
     return n->out;
 }
 
 static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
                 int stride, int pad)
 {
-    return layer(b, path, x, cin, cout, kernel, ndim, stride, pad, true);
+    const layer_kind kind = {"weight", "bias", kernel, ndim, stride, pad};
+
+    return layer(b, path, x, cin, cout, &kind);
 }
 
 void ldm_b_zero(ldm_builder *b)
@@ -260,9 +269,17 @@ int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout)
     return conv(b, path, x, cin, cout, 1, 2, 1, 0);
 }
 
+int ldm_b_linear_named(ldm_builder *b, const char *path, const char *weight_name,
+                       const char *bias_name, int x, int cin, int cout)
+{
+    const layer_kind kind = {weight_name, bias_name, 1, 2, 1, 0};
+
+    return layer(b, path, x, cin, cout, &kind);
+}
+
 int ldm_b_linear_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout)
 {
-    return layer(b, path, x, cin, cout, 1, 2, 1, 0, false);
+    return ldm_b_linear_named(b, path, "weight", NULL, x, cin, cout);
 }
 
 static int norm(ldm_builder *b, ldm_op op, const char *path, int x, int c, int groups, double eps)

@@ -60,6 +60,10 @@ void ldm_b_zero(ldm_builder *b);
 /* Of each pixel, or token, by itself; weight [out, in]. */
 int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout);
 int ldm_b_linear_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout);
+/* The same with other names than path.weight and path.bias, such as MultiheadAttention's
+ * path.in_proj_weight. bias: NULL: there is none. */
+int ldm_b_linear_named(ldm_builder *b, const char *path, const char *weight, const char *bias,
+                       int x, int cin, int cout);
 int ldm_b_layer_norm(ldm_builder *b, const char *path, int x, int c, double eps);
 /* Rows of a table [entries, c] by their numbers, in `ids` (1 channel). positions: the name of a
  * tensor [length, c] of which row p is added to pixel p; NULL: none. `table` is a tensor's name,

@@ -276,6 +276,10 @@ static int text(ldm_builder *b)
     x = ldm_b_attention(b, q, k, v, c, 4);
     ldm_b_causal(b);
     h = ldm_b_add(b, h, ldm_b_linear(b, "out", x, c, c), c);
+    x = ldm_b_linear_named(b, "attn", "in_proj_weight", "in_proj_bias", h, c, 3 * c);
+    x = ldm_b_attention_qkv(b, x, c, 2, false);
+    ldm_b_causal(b);
+    h = ldm_b_add(b, h, x, c);
     x = ldm_b_linear(b, "fc1", ldm_b_layer_norm(b, "norm_2", h, c, 1e-5), c, 4 * c);
     x = ldm_b_unary(b, LDM_OP_QUICK_GELU, x, 4 * c);
     h = ldm_b_add(b, h, ldm_b_linear(b, "fc2", x, 4 * c, c), c);
