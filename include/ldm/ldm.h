@@ -416,11 +416,16 @@ typedef struct ldm_image {
     uint8_t *pixels; /* [height][width][channels]; ldm_release */
 } ldm_image;
 
-LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err); /* PNG */
-/* Atomic. recipe: JSON of ldm_run_recipe for the PNG's text chunks, or NULL. */
+/* PNG or JPEG, told apart by content, as RGB. */
+LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err);
+/* A PNG, or a JPEG of quality 95 where the path ends in .jpg or .jpeg. Atomic. recipe: JSON of
+ * ldm_run_recipe for the PNG's text chunks or the JPEG's comment, or NULL. */
 LDM_API ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *recipe,
                                    ldm_error *err);
-/* The recipe in a PNG that ldm wrote; LDM_ERR_FORMAT where there is none. ldm_release it. */
+/* The same; quality of a JPEG: 1 to 100. A PNG loses nothing, whatever the quality. */
+LDM_API ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int quality,
+                                           const char *recipe, ldm_error *err);
+/* The recipe in a picture that ldm wrote; LDM_ERR_FORMAT where there is none. ldm_release it. */
 LDM_API ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err);
 /* A contact sheet of equal pictures; columns 0: as square as it gets. ldm_release(out->pixels). */
 LDM_API ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns,
@@ -441,8 +446,8 @@ typedef struct ldm_image_metrics { /* later versions may add fields at the end *
 LDM_API ldm_status ldm_image_measure(const ldm_image *im, ldm_image_metrics *out, size_t size,
                                      ldm_error *err);
 
-/* A PNG as one picture, or .npy or .npz pictures [N,H,W,3] of values 0 to 255 (the first array of
- * an .npz that has such a shape). ldm_images_free. */
+/* A PNG or JPEG as one picture, or .npy or .npz pictures [N,H,W,3] of values 0 to 255 (the first
+ * array of an .npz that has such a shape). ldm_images_free. */
 LDM_API ldm_status ldm_images_read(const char *path, ldm_image **out, size_t *count,
                                    ldm_error *err);
 LDM_API void ldm_images_free(ldm_image *ims, size_t count);

@@ -2,9 +2,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "engine/engine.h"
+#include "image/jpeg.h"
 #include "image/npy.h"
 #include "image/picture.h"
 
@@ -115,25 +117,52 @@ ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err)
     LDM_REQUIRE(out, "out", err);
     memset(out, 0, sizeof *out);
     LDM_REQUIRE(path, "path", err);
-    st = ldm_png_read(path, 0, &p, err);
+    st = ldm_picture_read(path, 0, &p, err);
     if (!st)
         hand_over(&p, out);
     return st;
 }
 
+static bool is_jpeg(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg"));
+}
+
 ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *recipe,
                            ldm_error *err)
 {
+    return ldm_image_write_quality(path, im, LDM_JPEG_DEFAULT_QUALITY, recipe, err);
+}
+
+ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int quality,
+                                   const char *recipe, ldm_error *err)
+{
     const ldm_text texts[] = {{"Software", "ldm"}, {RECIPE_KEY, recipe}};
+    ldm_jpeg_options options = {quality, LDM_JPEG_444, recipe};
     ldm_picture p;
+    ldm_pixels samples;
     ldm_status st;
 
     LDM_REQUIRE(path, "path", err);
     st = ldm_image_check(im, "im", err);
     if (st)
         return st;
+    if (quality < 1 || quality > 100)
+        return ldm_error_set(err, LDM_ERR_USAGE, "quality is %d, expected 1 to 100", quality);
     p = as_picture(im);
-    return ldm_png_write(path, &p, texts, recipe ? 2 : 1, err);
+    if (!is_jpeg(path))
+        return ldm_png_write(path, &p, texts, recipe ? 2 : 1, err);
+    samples = (ldm_pixels){p.width, p.height, 3, p.rgb};
+    return ldm_jpeg_write(path, &samples, &options, err);
+}
+
+/* A JPEG has comments without keys: the one that is a JSON object with our key. */
+static bool is_recipe(const ldm_text *t)
+{
+    return !strcmp(t->key, RECIPE_KEY) || (!strcmp(t->key, LDM_JPEG_COMMENT_KEY) &&
+                                           t->value[0] == '{' && strstr(t->value, "\"ldm\":"));
 }
 
 ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err)
@@ -145,10 +174,10 @@ ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err)
     LDM_REQUIRE(json, "json", err);
     *json = NULL;
     LDM_REQUIRE(path, "path", err);
-    st = ldm_png_read_texts(path, &texts, &count, err);
+    st = ldm_picture_read_texts(path, &texts, &count, err);
     if (st)
         return st;
-    for (i = 0; i < count && strcmp(texts[i].key, RECIPE_KEY); i++)
+    for (i = 0; i < count && !is_recipe(&texts[i]); i++)
         ;
     if (i == count) {
         st = ldm_error_set(err, LDM_ERR_FORMAT,

@@ -90,7 +90,9 @@ stdout_has '"layers": '
 [ ! -e roof.svg.tmp ] || die "a temporary file was left"
 fails 2 "--plot: 'roof.png' does not end in .svg" bench $TINY --plot roof.png
 fails 2 "--plot: 'roof' does not end in .svg" bench $TINY --plot roof
-fails 1 "--plot: cannot write 'no/roof.svg': there is no folder" bench $TINY --plot no/roof.svg
+: >file
+fails 1 "--plot: 'file' is a file, and a folder is needed there" bench $TINY --plot file/roof.svg
+rm file
 mkdir d.svg
 fails 2 "--plot: 'd.svg' is a folder" bench $TINY --plot d.svg
 fails 2 '--seeds is about whole pictures' bench $TINY --seeds 2

@@ -33,8 +33,8 @@ works generate --like out/approach2_samples/00001.png $TINY \
     --config "$SRC/configs/study/approach2.yaml" $FAST -o again.png --quiet
 same_pixels out/approach2_samples/00001.png again.png
 
-# The picture knows its checkpoint: --like needs nothing beside it.
-works generate --like out/approach2_samples/00001.png -o alone.png --quiet
+# The picture knows its checkpoint by name and SHA-256.
+works generate --ckpt "$CKPT" --like out/approach2_samples/00001.png -o alone.png --quiet
 stderr_empty
 same_pixels alone.png out/approach2_samples/00001.png
 

@@ -79,7 +79,7 @@ works generate $TINY --steps 1 --seed 2 -n 2 --grid
 stdout_is 'generated_outputs/0002/00000.png
 generated_outputs/0002/00001.png
 generated_outputs/0002/grid.png'
-works generate --like generated_outputs/0002/00001.png --steps 2
+works generate --ckpt "$CKPT" --like generated_outputs/0002/00001.png --steps 2
 stdout_is generated_outputs/0003/00000.png
 rm generated_outputs/0003/00000.png
 works generate $TINY --steps 1 --seed 3 -n 2 --resume

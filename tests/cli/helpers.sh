@@ -11,7 +11,7 @@ refuses()
 }
 
 works generate $TINY --steps 2 -n 2 -o two --grid --quiet
-works generate --like two/00000.png -o again.png --quiet
+works generate --ckpt "$CKPT" --like two/00000.png -o again.png --quiet
 works generate $TINY --steps 2 --shape 3,8,8 -o small.png --quiet
 # A picture whose figures in ldm metrics are those of two/00000.png, but not its bytes.
 works generate $TINY --steps 2 --set model.params.scale_factor=1.001 -o near.png --quiet

@@ -1,5 +1,8 @@
 # ldm generate --like: the recipe in a picture repeats it.
 
+# The recipe names the checkpoint, and not its folder: here it is found.
+cp "$CKPT" model.ckpt
+
 works generate $TINY --steps 3 --eta 0.5 --seed 7 -n 2 -o two --no-ema \
     --set model.params.scale_factor=0.9 --quiet
 works generate --like two/00001.png -o again.png --quiet
@@ -22,12 +25,22 @@ same cached.png again.png
 works generate --like cached.png --cache 1 -o again.png
 stderr_lacks 'note: cache'
 
-# From another folder the checkpoint has to be named.
+! grep -q "$(dirname "$CKPT")" cached.png || die "the picture holds a path"
+! grep -aq '"ckpt"' cached.png || die "the picture holds a path"
+works generate $TINY --steps 1 --full-path -o path.png
+grep -aqF "$CKPT" path.png || die "no path in the picture"
+
+# Beside the picture it is found, too; elsewhere it has to be named.
+mkdir beside
+cp "$CKPT" beside/lies-here.ckpt
+works generate --ckpt beside/lies-here.ckpt --config "$CONFIG" --steps 2 -o beside/p.png
+works generate --like beside/p.png -o p2.png
+same_pixels beside/p.png p2.png
 mkdir moved
 cp "$CKPT" moved/m.ckpt
-works generate --ckpt moved/m.ckpt --config "$CONFIG" --steps 2 -o m.png
+works generate --ckpt moved/m.ckpt --config "$CONFIG" --steps 2 --full-path -o m.png
 mv moved/m.ckpt moved/n.ckpt
-fails 1 "moved/m.ckpt" generate --like m.png -o n.png
+fails 1 "like: m.png was made with the checkpoint moved/m.ckpt .SHA-256 [0-9a-f]{12}.*name it with --ckpt" generate --like m.png -o n.png
 works generate --like m.png --ckpt moved/n.ckpt -o n.png
 stderr_lacks warning
 same_pixels m.png n.png

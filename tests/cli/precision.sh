@@ -29,7 +29,7 @@ fi
 works generate -n 1 --steps 2 --precision auto --out auto2.png
 stderr_has '^ldm generate: note: precision auto takes bf16, by (AVX512|AMX)_BF16 through oneDNN 3\.'
 same auto2.png bf16.png
-works generate --like bf16.png --out again.png
+works generate --ckpt "$CKPT" --like bf16.png --out again.png
 same_pixels again.png bf16.png
 works generate -n 1 --steps 2 --out plain.png
 differ plain.png bf16.png

@@ -16,6 +16,6 @@ while IFS='	' read -r option value key pixels; do
     [ "$key" != steps ] || steps=
     # shellcheck disable=SC2086 # several words
     works generate $TINY $steps $given -o "$n.png" --quiet
-    works generate --like "$n.png" -o again.png --quiet
+    works generate --ckpt "$CKPT" --like "$n.png" -o again.png --quiet
     same "$n.png" again.png # the pixels and the recipe, byte by byte
 done <rows

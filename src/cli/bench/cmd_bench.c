@@ -95,7 +95,9 @@ static int bench(const ldm_command *cmd, const options *o, const ldm_targets *ta
     }
     if (o->plot) {
         report = json_loads(json, 0, NULL);
-        code = report ? ldm_roofline_write(cmd, o->plot, report) : ldm_cli_nomem(cmd);
+        code = ldm_output_make_parent(cmd, "--plot", o->plot);
+        if (!code)
+            code = report ? ldm_roofline_write(cmd, o->plot, report) : ldm_cli_nomem(cmd);
         json_decref(report);
     }
     if (o->json)

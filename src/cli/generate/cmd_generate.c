@@ -1,6 +1,11 @@
 /* ldm generate: its options, and what they are put into. generate.c does the work. */
 #include "cli/generate/generate.h"
+
+#include <stdlib.h>
+
 #include "cli/inputs.h"
+
+enum { DEFAULT_QUALITY = 95 };
 
 static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING, .name = "Model"},
@@ -40,10 +45,20 @@ static const ldm_opt rows[] = {
      .name = "out",
      .arg = "OUT",
      .field = offsetof(ldm_generate_opts, out),
-     .help = "an existing folder, a name ending in / or -n above 1:\n"
-             "a folder of 00000.png, 00001.png, ...; else one PNG of\n"
-             "that name. Default: a folder for each run,\n"
+     .help = "one picture: a name ending in .png, .jpg or .jpeg; else\n"
+             "a folder of 00000.png, 00001.png, ...; missing folders\n"
+             "are made. Default: a folder for each run,\n"
              "generated_outputs/0001/, generated_outputs/0002/, ..."},
+    {.type = LDM_OPT_TEXT,
+     .name = "quality",
+     .arg = "N",
+     .field = offsetof(ldm_generate_opts, quality_text),
+     .help = "of a JPEG, 1 to 100; default 95"},
+    {.type = LDM_OPT_FLAG,
+     .name = "full-path",
+     .field = offsetof(ldm_generate_opts, full_path),
+     .help = "keep the checkpoint's path in the picture, so that\n"
+             "--like finds it; else its name and SHA-256 alone"},
     {.type = LDM_OPT_FLAG,
      .name = "overwrite",
      .field = offsetof(ldm_generate_opts, overwrite),
@@ -95,11 +110,29 @@ int ldm_generate_count(const ldm_generate_opts *o)
     return ldm_job_is_set(o->to.job, "count") ? ldm_job_get_int(o->to.job, "count") : 0;
 }
 
+static int read_quality(const ldm_command *cmd, ldm_generate_opts *o)
+{
+    const char *text = o->quality_text;
+    char *end = NULL;
+    long v;
+
+    o->quality = DEFAULT_QUALITY;
+    if (!text)
+        return LDM_EXIT_OK;
+    v = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : 0;
+    if (!end || *end || v < 1 || v > 100)
+        return ldm_cli_usage(cmd, "--quality: '%s' is not a whole number from 1 to 100", text);
+    o->quality = (int)v;
+    return LDM_EXIT_OK;
+}
+
 static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **argv)
 {
     ldm_recipe recipe = {0};
-    int code = ldm_inputs_resolve(cmd, o->to.model, argc, argv, o->quiet);
+    int code = read_quality(cmd, o);
 
+    if (!code)
+        code = ldm_inputs_resolve(cmd, o->to.model, argc, argv, o->quiet);
     if (!code && o->like)
         code = ldm_recipe_load(cmd, o->like, &recipe, o);
     if (!code)
@@ -144,8 +177,9 @@ const ldm_command ldm_cmd_generate = {
     .summary = "make pictures",
     .about =
         "Samples pictures from a latent diffusion model with DDIM, as CompVis' code does, and\n"
-        "writes them as PNG. The names of the files written go to stdout, everything else to\n"
-        "stderr. Each PNG carries its recipe: --like repeats it.",
+        "writes them as PNG or JPEG. The names of the files written go to stdout, everything else "
+        "to\n"
+        "stderr. Each picture carries its recipe: --like repeats it.",
     .notes =
         "A picture depends on its own seed, not on the batch, the threads or the others.\n"
         "Ctrl-C ends after the current step and keeps what is done; --resume makes the rest. A\n"

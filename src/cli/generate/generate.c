@@ -421,7 +421,7 @@ static int write_picture(task *t, const ldm_result *r)
             code = ldm_cli_nomem(t->cmd);
             goto done;
         }
-        st = ldm_image_write(name, &im, full, &err);
+        st = ldm_image_write_quality(name, &im, t->o->quality, full, &err);
     }
     ldm_bar_clear(&t->bar);
     if (st) {
@@ -548,6 +548,9 @@ static int write_collections(task *t)
 
     if (t->unwritable || !(t->seen + t->kept_count))
         return LDM_EXIT_OK;
+    if (ldm_output_make_parent(t->cmd, "--save-latent", t->o->save_latent) ||
+        ldm_output_make_parent(t->cmd, "--save-image", t->o->save_image))
+        return LDM_EXIT_FAILED;
     if (t->latents)
         st = write_floats(t, t->o->save_latent, t->latents, t->ri->latent_c, t->ri->latent_h,
                           t->ri->latent_w, &err);

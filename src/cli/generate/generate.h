@@ -14,7 +14,10 @@ typedef struct ldm_generate_opts {
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
     bool dry_run, resume, overwrite;
-    bool printed; /* JSON is on stdout */
+    const char *quality_text; /* --quality; NULL: not given */
+    int quality;              /* of a JPEG */
+    bool full_path;           /* the recipe holds the checkpoint's path */
+    bool printed;             /* JSON is on stdout */
 } ldm_generate_opts;
 
 /* The number of pictures that was asked for; 0: not said. */
@@ -41,6 +44,9 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
 /* Whether a result could be written as `path` (NULL is fine), which `option` names. An exit code.
  */
 int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path);
+
+/* Makes the folders above a file, which `option` names (path NULL: nothing). An exit code. */
+int ldm_output_make_parent(const ldm_command *cmd, const char *option, const char *path);
 
 /* Makes a folder, which `option` names, and its parents. An exit code. */
 int ldm_output_make_folder(const ldm_command *cmd, const char *option, const char *folder);

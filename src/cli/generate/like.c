@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_text.h"
 #include "cli/generate/generate.h"
@@ -50,6 +51,8 @@ static int take_int(const ldm_command *cmd, const char *path, const json_t *root
 /* What the line named stays; both are files that --like finds again. */
 typedef struct found {
     const char *ckpt, *x_t, *noise, *mask, *x0; /* of the recipe; NULL: none */
+    const char *name;                           /* the checkpoint's, without its folder */
+    bool shipped;                               /* it is the model that comes with ldm */
     int index, count;
     int sheet; /* pictures of the contact sheet that holds the recipe; 0: it is a picture's */
 } found;
@@ -59,6 +62,9 @@ static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, fou
     const json_t *files = json_object_get(r->root, "files");
     int code = take_text(cmd, path, json_object_get(r->root, "checkpoint"), "sha256", &r->sha256);
 
+    f->shipped = json_is_true(json_object_get(json_object_get(r->root, "checkpoint"), "default"));
+    if (!code)
+        code = take_text(cmd, path, json_object_get(r->root, "checkpoint"), "name", &f->name);
     if (!code)
         code = take_int(cmd, path, r->root, "index", 0, &f->index);
     if (!code)
@@ -79,8 +85,8 @@ static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, fou
 }
 
 /* The settings, by the library: what the line gave takes precedence. */
-static ldm_status take_settings(const char *path, const char *text, const found *f,
-                                ldm_generate_opts *o, ldm_error *err)
+static ldm_status take_settings(const char *path, const char *text, ldm_generate_opts *o,
+                                ldm_error *err)
 {
     char *name = ldm_cli_format("%s: recipe", path);
     ldm_status st = ldm_model_options_use_recipe(o->to.model, text, name, err);
@@ -88,9 +94,40 @@ static ldm_status take_settings(const char *path, const char *text, const found 
     free(name);
     if (!st)
         st = ldm_job_use_recipe(o->to.job, text, err);
-    if (!st && f->ckpt && !ldm_model_ckpt(o->to.model))
-        st = ldm_model_options_set(o->to.model, "ckpt", f->ckpt, err);
     return st;
+}
+
+/* A recipe holds the checkpoint's path only on request (--full-path), and it may have moved: then
+ * the name is looked for here and beside the picture. The SHA-256 tells later whether it is the
+ * one. */
+static int take_checkpoint(const ldm_command *cmd, const char *path, const ldm_recipe *r,
+                           const found *f, ldm_generate_opts *o)
+{
+    const char *slash = strrchr(path, '/'), *name = f->name;
+    char *beside;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (ldm_model_ckpt(o->to.model) || f->shipped || (!f->ckpt && !name))
+        return LDM_EXIT_OK;
+    if (name && strchr(name, '/'))
+        return damaged(cmd, path, "\"name\" is a path");
+    beside = slash && name ? ldm_cli_format("%.*s%s", (int)(slash - path + 1), path, name) : NULL;
+    if (f->ckpt && !access(f->ckpt, F_OK))
+        st = ldm_model_options_set(o->to.model, "ckpt", f->ckpt, &err);
+    else if (name && !access(name, F_OK))
+        st = ldm_model_options_set(o->to.model, "ckpt", name, &err);
+    else if (beside && !access(beside, F_OK))
+        st = ldm_model_options_set(o->to.model, "ckpt", beside, &err);
+    else
+        ldm_cli_say(cmd,
+                    "--like: %s was made with the checkpoint %s (SHA-256 %.12s...), which is not "
+                    "found; name it with --ckpt FILE",
+                    path, f->ckpt ? f->ckpt : name, r->sha256 ? r->sha256 : "unknown");
+    free(beside);
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    return ldm_model_ckpt(o->to.model) ? LDM_EXIT_OK : LDM_EXIT_FAILED;
 }
 
 /* The arrays belong to all pictures of that run, so all of them are made again. */
@@ -146,12 +183,14 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
         code = LDM_EXIT_FAILED;
     }
     if (!code) {
-        st = take_settings(path, text, &f, o, &err);
+        st = take_settings(path, text, o, &err);
         if (st == LDM_ERR_NOMEM)
             code = ldm_cli_fail(cmd, st, &err);
         else if (st)
             code = damaged(cmd, path, err.msg);
     }
+    if (!code)
+        code = take_checkpoint(cmd, path, r, &f, o);
     if (!code) {
         st = repeat_whole_run(cmd, path, &f, seed_given, o, &err);
         code = st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
@@ -178,7 +217,8 @@ char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o)
     char *text = NULL;
 
     if (json_is_object(root) && files) {
-        add_file(files, "ckpt", ldm_model_ckpt(o->to.model));
+        if (o->full_path) /* else its name and hash are there: a path tells of its owner */
+            add_file(files, "ckpt", ldm_model_ckpt(o->to.model));
         add_file(files, "x_t", o->x_t);
         add_file(files, "noise", o->noise);
         add_file(files, "mask", o->mask);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,36 +29,8 @@ static char *parent_of(const char *path)
     return dir;
 }
 
-int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path)
-{
-    struct stat there;
-    char *dir;
-    int code = LDM_EXIT_OK;
-
-    if (!path)
-        return LDM_EXIT_OK;
-    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/')
-        return ldm_cli_usage(cmd, "%s: '%s' is a folder; name a file", option, path);
-    if (!lstat(path, &there) && !S_ISREG(there.st_mode))
-        return ldm_cli_usage(cmd, "%s: '%s' is a device, pipe or link; name a file", option, path);
-    dir = parent_of(path);
-    if (!dir)
-        return ldm_cli_nomem(cmd);
-    if (!ldm_is_dir(dir)) {
-        ldm_cli_say(cmd, "%s: cannot write '%s': there is no folder '%s'; make it first", option,
-                    path, dir);
-        code = LDM_EXIT_FAILED;
-    } else if (access(dir, W_OK | X_OK)) {
-        ldm_cli_say(cmd, "%s: cannot write '%s': folder '%s': %s", option, path, dir,
-                    strerror(errno));
-        code = LDM_EXIT_FAILED;
-    }
-    free(dir);
-    return code;
-}
-
 /* The folder need not exist: its nearest ancestor that does must be one, and writable. */
-static int check_folder(const ldm_command *cmd, const char *folder)
+static int check_folder(const ldm_command *cmd, const char *option, const char *folder)
 {
     char *dir = strdup(folder), *up;
     struct stat st;
@@ -71,7 +44,7 @@ static int check_folder(const ldm_command *cmd, const char *folder)
         if (!stat(dir, &st))
             break;
         if (errno != ENOENT) {
-            ldm_cli_say(cmd, "-o: cannot make folder '%s': %s", folder, strerror(errno));
+            ldm_cli_say(cmd, "%s: cannot make folder '%s': %s", option, folder, strerror(errno));
             free(dir);
             return LDM_EXIT_FAILED;
         }
@@ -82,14 +55,89 @@ static int check_folder(const ldm_command *cmd, const char *folder)
     if (!dir)
         return ldm_cli_nomem(cmd);
     if (!S_ISDIR(st.st_mode)) {
-        ldm_cli_say(cmd, "-o: '%s' is a file; several pictures need a folder", dir);
+        ldm_cli_say(cmd, "%s: '%s' is a file, and a folder is needed there", option, dir);
         code = LDM_EXIT_FAILED;
     } else if (access(dir, W_OK | X_OK)) {
-        ldm_cli_say(cmd, "-o: cannot write to folder '%s': %s", dir, strerror(errno));
+        ldm_cli_say(cmd, "%s: cannot write to folder '%s': %s", option, dir, strerror(errno));
         code = LDM_EXIT_FAILED;
     }
     free(dir);
     return code;
+}
+
+int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path)
+{
+    struct stat there;
+    char *dir;
+    int code;
+
+    if (!path)
+        return LDM_EXIT_OK;
+    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/')
+        return ldm_cli_usage(cmd, "%s: '%s' is a folder; name a file", option, path);
+    if (!lstat(path, &there) && !S_ISREG(there.st_mode))
+        return ldm_cli_usage(cmd, "%s: '%s' is a device, pipe or link; name a file", option, path);
+    dir = parent_of(path);
+    code = dir ? check_folder(cmd, option, dir) : ldm_cli_nomem(cmd);
+    free(dir);
+    return code;
+}
+
+int ldm_output_make_parent(const ldm_command *cmd, const char *option, const char *path)
+{
+    char *dir = path ? parent_of(path) : NULL;
+    int code = LDM_EXIT_OK;
+
+    if (dir && !ldm_is_dir(dir))
+        code = ldm_output_make_folder(cmd, option, dir);
+    else if (path && !dir)
+        code = ldm_cli_nomem(cmd);
+    free(dir);
+    return code;
+}
+
+/* ---- what a name says ------------------------------------------------------------------------ */
+
+/* The ending of the last part of a path, with its dot; "": it has none. */
+static const char *ending_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+
+    return dot && dot != name ? dot : "";
+}
+
+static bool is_one_of(const char *ending, const char *const *list)
+{
+    for (; *list; list++) {
+        if (!strcasecmp(ending, *list))
+            return true;
+    }
+    return false;
+}
+
+/* A name of one picture in a format that is written. */
+static bool names_picture(const char *path)
+{
+    static const char *const written[] = {".png", ".jpg", ".jpeg", NULL};
+
+    return is_one_of(ending_of(path), written);
+}
+
+/* Names of other kinds of pictures are no folders either. */
+static int refuse_ending(const ldm_command *cmd, const char *path, int count)
+{
+    static const char *const others[] = {".gif", ".bmp",  ".webp", ".tif", ".tiff", ".ppm",
+                                         ".pnm", ".heic", ".avif", ".jxl", ".jp2",  ".exr",
+                                         ".svg", ".npy",  ".npz",  NULL};
+    const char *ending = ending_of(path);
+
+    if (!*ending || (count > 1 && !is_one_of(ending, others)))
+        return LDM_EXIT_OK;
+    return ldm_cli_usage(cmd,
+                         "-o: '%s' ends in %s, and pictures are written as .png, .jpg or .jpeg; "
+                         "name one of these, or a folder: %s/",
+                         path, ending, path);
 }
 
 /* "face.png" -> "face.npz" */
@@ -100,8 +148,7 @@ static char *with_suffix(const char *file, const char *suffix)
 
     if (!stem)
         return NULL;
-    if (len > 4 && !strcmp(file + len - 4, ".png"))
-        stem[len - 4] = '\0';
+    stem[len - strlen(ending_of(file))] = '\0';
     name = ldm_cli_format("%s%s", stem, suffix);
     free(stem);
     return name;
@@ -222,7 +269,7 @@ static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int c
     else
         code = name_numbered(cmd, o, o->resume && last ? last : last + 1, out);
     if (!code)
-        code = check_folder(cmd, out->folder);
+        code = check_folder(cmd, "-o", out->folder);
     if (!code && o->out && !o->resume && !o->dry_run)
         code = check_taken(cmd, o, out->folder, count);
     return code;
@@ -257,10 +304,19 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     if (o->resume && o->overwrite)
         return ldm_cli_usage(cmd, "--resume keeps pictures and --overwrite replaces them: give "
                                   "one of the two");
-    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/' || count > 1)
+    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/')
         code = plan_folder(cmd, o, count, out);
-    else
+    else if (names_picture(path) && count > 1)
+        code = ldm_cli_usage(cmd,
+                             "-o: '%s' is the name of one picture, and %d are made; name a folder, "
+                             "e.g. %.*s/",
+                             path, count, (int)(strlen(path) - strlen(ending_of(path))), path);
+    else if (names_picture(path))
         code = plan_file(cmd, o, out);
+    else
+        code = refuse_ending(cmd, path, count);
+    if (!code && !out->file && !out->folder)
+        code = plan_folder(cmd, o, count, out);
     if (!code)
         code = ldm_output_check_file(cmd, "--save-latent", o->save_latent);
     if (!code)
@@ -284,7 +340,7 @@ int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_outp
     int code;
 
     if (!out->folder)
-        return LDM_EXIT_OK;
+        return ldm_output_make_parent(cmd, "-o", out->file);
     if (!out->number || o->resume)
         return ldm_output_make_folder(cmd, "-o", out->folder);
     code = ldm_output_make_folder(cmd, "-o", default_folder);
