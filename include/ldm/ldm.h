@@ -529,9 +529,10 @@ LDM_API bool ldm_bench_options_is_set(const ldm_bench_options *opt, const char *
 
 /* bopt NULL: the defaults. Opens the model itself, so that readiness is measured from the start of
  * the process. *text: tables for a terminal; *json: one object of ready_s, load_s, first_eps_s,
- * eps_s, eps_min_s, decode_s, encode_s (null where the checkpoint has no encoder), peak_rss_bytes
- * (up to the decodes), weight_bytes, threads, isa, cpu, precision, and where asked for "layers",
- * "machine", "generation", "cache", "shapes". Either may be NULL; ldm_release both. */
+ * eps_s, eps_min_s, decode_s, picture_50_s (what a picture of 50 steps takes by these), encode_s
+ * (null where the checkpoint has no encoder), peak_rss_bytes (up to the decodes), weight_bytes,
+ * threads, isa, cpu, precision, and where asked for "layers", "machine", "generation", "cache",
+ * "shapes". Either may be NULL; ldm_release both. */
 LDM_API ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *bopt,
                              char **text, char **json, ldm_error *err);
 

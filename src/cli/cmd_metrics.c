@@ -86,6 +86,15 @@ static json_t *faces_json(const task *t, const ldm_face *faces, size_t count)
     return list;
 }
 
+/* The study's sentence goes by colours alone, and noise can have a face's: it counts where a face
+ * was found. NULL: nobody looked. */
+static const char *verdict(const task *t, const ldm_image_metrics *m, size_t faces)
+{
+    if (!t->judge)
+        return NULL;
+    return faces ? m->verdict : "unlikely to be a face image: no face was found";
+}
+
 static json_t *to_json(const task *t, const char *name, const ldm_image *im,
                        const ldm_image_metrics *m, const ldm_face *faces, size_t count)
 {
@@ -102,7 +111,7 @@ static json_t *to_json(const task *t, const char *name, const ldm_image *im,
     json_object_set_new(o, "skin_like", json_boolean(m->skin_like));
     json_object_set_new(o, "colour_coherence", ldm_json_real(m->colour_coherence));
     json_object_set_new(o, "colour_grade", json_string(m->colour_grade));
-    json_object_set_new(o, "verdict", json_string(m->verdict));
+    json_object_set_new(o, "verdict", t->judge ? json_string(verdict(t, m, count)) : json_null());
     json_object_set_new(o, "faces", faces_json(t, faces, count));
     if (!t->judge)
         json_object_set_new(o, "faces_reason", ldm_json_text(t->no_judge));
@@ -144,7 +153,6 @@ static void to_text(const char *path, const ldm_image *im, const ldm_image_metri
            m->skin_like ? "skin-like (R > G > B)" : "not skin-like (that is R > G > B)");
     printf("  colour coherence  %.3f  %s (excellent from 0.95, fair from 0.85)\n",
            m->colour_coherence, m->colour_grade);
-    printf("  %s\n", m->verdict);
 }
 
 /* A set is one size: means over several say nothing, and one of them is likely no sample. */
@@ -199,6 +207,8 @@ static int measure(task *t, const char *name, const ldm_image *im)
     } else if (!t->o->summary) {
         to_text(name, im, &m);
         print_faces(t, faces, count);
+        if (t->judge)
+            printf("  verdict           %s\n", verdict(t, &m, count));
     }
     ldm_release(faces);
     return LDM_EXIT_OK;

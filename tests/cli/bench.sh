@@ -98,3 +98,9 @@ fails 2 "--plot: 'd.svg' is a folder" bench $TINY --plot d.svg
 fails 2 '--seeds is about whole pictures' bench $TINY --seeds 2
 fails 2 '--eta is about whole pictures' bench $TINY --eta 0
 fails 2 "--cache: '1' is not a whole number from 2" bench $TINY --cache 1
+
+# What everybody wants to know stands last.
+works bench $TINY --rounds 2
+tail -n 1 "$OUT" | grep -Eq '^a 64 x 64 picture of 50 steps takes about [0-9.e-]+ s$' || die "the last line is another"
+works bench $TINY --rounds 2 --json
+stdout_has '"picture_50_s": [0-9.]+'

@@ -77,3 +77,15 @@ stderr_has 'small.png is 32 x 32, and four/00000.png is 64 x 64: a set has pictu
 works metrics four/00000.png small.png
 mkdir none
 fails 1 "'none' is a folder without pictures" metrics none
+
+# A picture without a face is not said to be likely one, whatever its colours.
+SYNTHETIC="--cascade $SRC/tests/data/haar/synthetic.xml"
+works metrics "$SRC/tests/data/haar/faces.png" $SYNTHETIC
+stdout_has '^  verdict +[A-Z].*FACE IMAGE'
+npy flat.npy '(1, 64, 64, 3)' 49152
+works metrics flat.npy $SYNTHETIC
+stdout_has '^  faces +0 found$'
+stdout_has '^  verdict +unlikely to be a face image: no face was found$'
+stdout_lacks 'LIKELY|POSSIBLY'
+works metrics flat.npy $SYNTHETIC --json
+stdout_has '"verdict": "unlikely to be a face image: no face was found"'

@@ -100,6 +100,8 @@ static int bench(const ldm_command *cmd, const options *o, const ldm_targets *ta
             code = report ? ldm_roofline_write(cmd, o->plot, report) : ldm_cli_nomem(cmd);
         json_decref(report);
     }
+    if (!code && o->plot)
+        ldm_cli_say(cmd, "note: the roofline is in %s", o->plot);
     if (o->json)
         text = json;
     else
