@@ -79,8 +79,8 @@ export LDM_MAX_ISA
 fails 2 'LDM_MAX_ISA is "sse9", expected' generate $TINY -o f.png
 
 # A name that is no plain file's is left alone, and each result has its own.
-mkfifo pipe
-fails 2 "-o: 'pipe' is a device, pipe or link" generate $TINY --steps 1 -o pipe
+mkfifo pipe.png
+fails 2 "-o: 'pipe.png' is a device, pipe or link" generate $TINY --steps 1 -o pipe.png
 ln -s elsewhere link
 fails 2 "--save-latent: 'link' is a device" generate $TINY --steps 1 -o x.png --save-latent link
 fails 2 "'x.npy' is named for two results" \
