@@ -19,9 +19,10 @@ typedef struct ldm_effective {
     bool ema;               /* the UNet's weights come from model_ema.* */
     const char *ema_reason; /* one line, static: why EMA or raw */
     const ldm_tensor_info *alphas_cumprod; /* the file's buffer; NULL: computed from the YAML */
-    bool schedule_rounded; /* NULL because half precision made 0 or 1 of the file's values, which else
-                              are the YAML's; the file's other schedule buffers are no better */
-    bool cross_attention;                  /* the network has layers that read a context */
+    bool
+        schedule_rounded; /* NULL because half precision made 0 or 1 of the file's values, which
+                             else are the YAML's; the file's other schedule buffers are no better */
+    bool cross_attention; /* the network has layers that read a context */
 } ldm_effective;
 
 /* What a configuration's `ldm: load:` section permits. */

@@ -41,7 +41,7 @@ bool ldm_audit_ends_with(const char *s, const char *suffix);
 typedef enum ldm_schedule_state {
     LDM_SCHEDULE_COMPUTED, /* the file has no buffer */
     LDM_SCHEDULE_EQUAL,    /* within what the file's dtype can hold */
-    LDM_SCHEDULE_ROUNDED,  /* so, but the dtype made 0 or 1 of values: the configuration's is used */
+    LDM_SCHEDULE_ROUNDED, /* so, but the dtype made 0 or 1 of values: the configuration's is used */
     LDM_SCHEDULE_DIFFERENT,
     LDM_SCHEDULE_OTHER_LENGTH
 } ldm_schedule_state;
