@@ -1,33 +1,33 @@
-/* The plain structs behind the opaque objects of ldm.h: what a program asks for. The fields of a
- * setting are named as its key; the rows in setting_rows.c point at them. Other rooms read the
- * fields.
- */
+/* The plain structs behind the opaque objects of ldm.h: what a program asks for. A setting is a row
+ * of settings.inc, which makes its field here. Other rooms read the fields. */
 #ifndef LDM_JOB_JOB_H
 #define LDM_JOB_JOB_H
 
 #include "job/settings.h"
 
+/* The field of a setting, by its type; its name is the setting's key. A number of 0 where 0 is no
+ * valid value (batch, threads, max_memory, shape) means that nothing was said. */
+#define LDM_FIELD_INT(name) int name;
+#define LDM_FIELD_U64(name) uint64_t name;
+#define LDM_FIELD_REAL(name) double name;
+#define LDM_FIELD_BOOL(name) bool name;
+#define LDM_FIELD_CHOICE(name) const char *name;
+#define LDM_FIELD_TEXT(name) const char *name;
+#define LDM_FIELD_BYTES(name) uint64_t name;
+#define LDM_FIELD_LIST(name) ldm_texts name;
+#define LDM_FIELD_SHAPE(name)                                                                      \
+    union {                                                                                        \
+        int name[3];                                                                               \
+        struct {                                                                                   \
+            int latent_c, latent_h, latent_w;                                                      \
+        };                                                                                         \
+    };
+#define SETTING(type, field, ...) LDM_FIELD_##type(field)
+
 struct ldm_job {
     ldm_options options;
-    uint64_t seed; /* picture i has seed + i */
-    const char *sampler;
-    int steps;
-    const char *timesteps;
-    double eta, temperature, scale;
-    const char *cond;
-    int cache;
-    bool quantize, quantize_x0, whole_timesteps, zero_snr;
-    union {
-        int shape[3]; /* 0, 0, 0: the configuration's */
-        struct {
-            int latent_c, latent_h, latent_w;
-        };
-    };
-    int count;
-    int batch;           /* 0: chosen */
-    int threads;         /* 0: as many as processors may be used */
-    uint64_t max_memory; /* 0: no limit */
-
+#define LDM_ROWS_JOB
+#include "job/settings.inc"
     const ldm_array *x_t, *noise, *mask, *x0; /* the caller's; NULL: none */
     bool (*skip)(void *ctx, int index);
     void *skip_ctx;
@@ -44,16 +44,8 @@ ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *o
 
 struct ldm_model_options {
     ldm_options options;
-    const char *ckpt;
-    ldm_texts configs, sets;
-    bool ema; /* see ldm_model_options_ema */
-    int threads;
-    uint64_t max_memory;
-    const char *precision;
-
-    const char *max_isa;
-    const char *config_text, *config_name;
-    bool dry_run;
+#define LDM_ROWS_MODEL
+#include "job/settings.inc"
 };
 
 /* 1, 0, or -1 where it was not said. */
@@ -62,31 +54,18 @@ int ldm_model_options_ema(const ldm_model_options *opt);
 struct ldm_eval_job {
     ldm_options options;
     ldm_part part;
-    double t;
-    bool quantize, mean, sample;
-    uint64_t seed;
-    int threads;
-    const char *dump;
+#define LDM_ROWS_EVAL
+#include "job/settings.inc"
     const ldm_array *in, *context, *noise; /* the caller's */
 };
 
 struct ldm_bench_options {
     ldm_options options;
-    int rounds, batch;
-    bool layers, machine;
-    const char *shapes;
-    int steps, cache;
-    double eta;
-    int seeds;
-    int threads;
-    union {
-        int shape[3];
-        struct {
-            int latent_c, latent_h, latent_w;
-        };
-    };
-    double process_start;
+#define LDM_ROWS_BENCH
+#include "job/settings.inc"
 };
+
+#undef SETTING
 
 /* An array that a caller passes: dimensions 1 to 8, data, and numel as the shape says. */
 ldm_status ldm_array_check(const ldm_array *a, const char *what, ldm_error *err);

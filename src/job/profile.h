@@ -2,7 +2,7 @@
  *
  *   ldm:
  *     description: text              # shown when the shipped model is used
- *     sampling: {steps: 50, ...}   # settings of a job with LDM_SETTING_CONFIG, see setting_rows.c
+ *     sampling: {steps: 50, ...}   # settings of a job with LDM_SETTING_CONFIG, see settings.inc
  *     load:
  *       strict: true                 # any missing or unexpected key is a mismatch (default: false)
  *       rename:                      # old: new, for every key of the checkpoint, in this order

@@ -12,16 +12,9 @@
 #include "sample/schedule.h"
 
 static const ldm_sampler *const samplers[] = {
-    &ldm_sampler_ddim,         &ldm_sampler_ddim_diffusers,
-    &ldm_sampler_plms,         &ldm_sampler_ddpm,
-    &ldm_sampler_dpm_solver,   &ldm_sampler_euler,
-    &ldm_sampler_euler_a,      &ldm_sampler_heun,
-    &ldm_sampler_dpm2,         &ldm_sampler_dpm2_a,
-    &ldm_sampler_lms,          &ldm_sampler_dpmpp_2m,
-    &ldm_sampler_dpmpp_2m_sde, &ldm_sampler_dpmpp_sde,
-    &ldm_sampler_unipc,        &ldm_sampler_unipc3,
-    &ldm_sampler_deis,         &ldm_sampler_pndm_prk,
-    &ldm_sampler_lcm,
+#define LDM_SAMPLER_ROW(name) &ldm_sampler_##name,
+    LDM_SAMPLER_LIST(LDM_SAMPLER_ROW)
+#undef LDM_SAMPLER_ROW
 };
 
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))

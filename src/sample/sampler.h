@@ -3,7 +3,7 @@
  *
  * A run in three calls: ldm_sampler_find -> a row of the table; ldm_sampler_plan_create -> the
  * steps, known before anything is computed; ldm_sampler_execute -> x. A new sampler is a file with
- * a row and a line in sampler.c's table: see README.md, "Adding a sampler". */
+ * a row and a line in sampler_row.h's list: see README.md, "Adding a sampler". */
 #ifndef LDM_SAMPLE_SAMPLER_H
 #define LDM_SAMPLE_SAMPLER_H
 

@@ -4,15 +4,34 @@
 
 #include "sample/sampler.h"
 
-/* One row a sampler; sampler.c lists them. */
-extern const ldm_sampler ldm_sampler_ddim, ldm_sampler_ddim_diffusers, ldm_sampler_plms,
-    ldm_sampler_ddpm, ldm_sampler_dpm_solver;
-extern const ldm_sampler ldm_sampler_euler, ldm_sampler_euler_a, ldm_sampler_heun, ldm_sampler_dpm2,
-    ldm_sampler_dpm2_a, ldm_sampler_lms;
-extern const ldm_sampler ldm_sampler_dpmpp_2m, ldm_sampler_dpmpp_2m_sde, ldm_sampler_dpmpp_sde;
+/* The table: one row a sampler, in the order of lists; the first is the default. A sampler's file
+ * defines ldm_sampler_NAME. */
+/* clang-format off */
+#define LDM_SAMPLER_LIST(ROW) \
+    ROW(ddim) \
+    ROW(ddim_diffusers) \
+    ROW(plms) \
+    ROW(ddpm) \
+    ROW(dpm_solver) \
+    ROW(euler) \
+    ROW(euler_a) \
+    ROW(heun) \
+    ROW(dpm2) \
+    ROW(dpm2_a) \
+    ROW(lms) \
+    ROW(dpmpp_2m) \
+    ROW(dpmpp_2m_sde) \
+    ROW(dpmpp_sde) \
+    ROW(unipc) \
+    ROW(unipc3) \
+    ROW(deis) \
+    ROW(pndm_prk) \
+    ROW(lcm)
+/* clang-format on */
 
-extern const ldm_sampler ldm_sampler_unipc, ldm_sampler_unipc3, ldm_sampler_deis, ldm_sampler_lcm,
-    ldm_sampler_pndm_prk;
+#define LDM_SAMPLER_DECLARE(name) extern const ldm_sampler ldm_sampler_##name;
+LDM_SAMPLER_LIST(LDM_SAMPLER_DECLARE)
+#undef LDM_SAMPLER_DECLARE
 
 /* What a step works on. The loop sets everything; a step changes x, pred_x0, noise and work. */
 struct ldm_sampler_run {
