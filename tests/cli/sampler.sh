@@ -13,7 +13,7 @@ for s in $SAMPLERS; do
     works $RUN --sampler "$s" --cache 2 -n 2 -o "cached.$s" --batch 2
     works $RUN --sampler "$s" --cache 2 --seed 43 -o one.png
     same_pixels one.png "cached.$s/00001.png"
-    works generate --like "$s/00001.png" -o one.png --quiet
+    works generate $TINY --like "$s/00001.png" -o one.png --quiet
     same_pixels one.png "$s/00001.png"
 done
 for s in ddpm euler heun dpmpp_sde unipc; do
