@@ -4,7 +4,7 @@
 # the clone knows them. Without git, or outside a clone, it is skipped (exit code 77), and says so.
 set -eu
 cd "$(dirname "$0")/.."
-SINCE=14246cef638e71e4824ea60263a2cd8d6f0cdcff
+SINCE=d0c5f59c2a573bcae954be3d0bf255645b74f9f2
 
 if ! command -v git >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1; then
     echo "skipped: the subjects of commits (no git, or no clone)"
