@@ -418,8 +418,9 @@ typedef struct ldm_image {
 
 /* PNG or JPEG, told apart by content, as RGB. */
 LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err);
-/* A PNG, or a JPEG of quality 95 where the path ends in .jpg or .jpeg. Atomic. recipe: JSON of
- * ldm_run_recipe for the PNG's text chunks or the JPEG's comment, or NULL. */
+/* A PNG, or a JPEG of quality 95 where the path ends in .jpg or .jpeg: grey for 1 channel, with
+ * alpha for 4 (PNG only). Atomic. recipe: JSON of ldm_run_recipe for the PNG's text chunks or the
+ * JPEG's comment, or NULL. */
 LDM_API ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *recipe,
                                    ldm_error *err);
 /* The same; quality of a JPEG: 1 to 100. A PNG loses nothing, whatever the quality. */

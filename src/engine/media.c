@@ -64,7 +64,8 @@ void ldm_array_free(ldm_array *a)
     memset(a, 0, sizeof *a);
 }
 
-ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err)
+/* A picture of 1, 3 or 4 channels. */
+static ldm_status check_any(const ldm_image *im, const char *what, ldm_error *err)
 {
     LDM_REQUIRE(im, what, err);
     if (im->width < 1 || im->height < 1 || !im->pixels)
@@ -73,11 +74,18 @@ ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err
     if (im->channels != 1 && im->channels != 3 && im->channels != 4)
         return ldm_error_set(err, LDM_ERR_USAGE, "%s has %d channels, expected 1, 3 or 4", what,
                              im->channels);
-    if (im->channels != 3)
-        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                             "%s has %d channel%s, and this is done with 3 only", what,
-                             im->channels, im->channels == 1 ? "" : "s");
     return LDM_OK;
+}
+
+ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err)
+{
+    ldm_status st = check_any(im, what, err);
+
+    if (!st && im->channels != 3)
+        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                           "%s has %d channel%s, and this is done with 3 only", what, im->channels,
+                           im->channels == 1 ? "" : "s");
+    return st;
 }
 
 static ldm_status check_images(const ldm_image *ims, size_t count, ldm_error *err)
@@ -141,20 +149,22 @@ ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int qu
 {
     const ldm_text texts[] = {{"Software", "ldm"}, {RECIPE_KEY, recipe}};
     ldm_jpeg_options options = {quality, LDM_JPEG_444, recipe};
-    ldm_picture p;
     ldm_pixels samples;
     ldm_status st;
 
     LDM_REQUIRE(path, "path", err);
-    st = ldm_image_check(im, "im", err);
+    st = check_any(im, "im", err);
     if (st)
         return st;
     if (quality < 1 || quality > 100)
         return ldm_error_set(err, LDM_ERR_USAGE, "quality is %d, expected 1 to 100", quality);
-    p = as_picture(im);
+    samples =
+        (ldm_pixels){(uint32_t)im->width, (uint32_t)im->height, (unsigned)im->channels, im->pixels};
     if (!is_jpeg(path))
-        return ldm_png_write(path, &p, texts, recipe ? 2 : 1, err);
-    samples = (ldm_pixels){p.width, p.height, 3, p.rgb};
+        return ldm_png_write_pixels(path, &samples, texts, recipe ? 2 : 1, err);
+    if (im->channels == 4)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "%s: a JPEG has 1 or 3 channels, this picture has 4", path);
     return ldm_jpeg_write(path, &samples, &options, err);
 }
 

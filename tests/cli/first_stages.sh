@@ -84,6 +84,9 @@ stdout_has 'FITS'
 
 GREY="$ALONE --set $DD.in_channels=1 --set $DD.out_ch=1"
 works generate $GREY --steps 2 -n 2 -o grey/ --save-image grey.npy
+# its PNG is grey: colour type 0 in the header
+[ "$(od -An -tu1 -j25 -N1 grey/00000.png | tr -d ' ')" = 0 ] || die "grey/00000.png is no grey PNG"
+works generate $GREY --steps 2 -n 2 -o grey/ --resume
 head -c 128 grey.npy | grep -q '(2, 1, 64, 64)' || die "grey.npy has another shape"
 works metrics grey/00000.png grey/00001.png --write-stats grey.stats $GREY
 refused 1 'has colours' metrics one.png --write-stats x.stats $GREY

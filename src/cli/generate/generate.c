@@ -399,16 +399,36 @@ static int check_channels(const task *t)
     return LDM_EXIT_OK;
 }
 
+/* The pixels to write: one channel of a picture whose model makes grey ones. *own: to be freed, or
+ * NULL. False when out of memory. */
+static bool pixels_to_write(const task *t, const ldm_result *r, ldm_image *im, uint8_t **own)
+{
+    const size_t n = (size_t)r->width * (size_t)r->height;
+    size_t i;
+
+    *own = NULL;
+    *im = (ldm_image){r->width, r->height, r->channels,
+                      (uint8_t *)(uintptr_t)r->pixels}; /* only read */
+    if (ldm_run_get_info(t->run)->image_c != 1)
+        return true;
+    *own = malloc(n);
+    for (i = 0; *own && i < n; i++)
+        (*own)[i] = r->pixels[3 * i];
+    im->channels = 1;
+    im->pixels = *own;
+    return *own != NULL;
+}
+
 static int write_picture(task *t, const ldm_result *r)
 {
     char *name = ldm_output_name(&t->output, r->index), *recipe = NULL, *full = NULL;
-    ldm_image im = {r->width, r->height, r->channels,
-                    (uint8_t *)(uintptr_t)r->pixels}; /* only read */
+    uint8_t *grey;
+    ldm_image im;
     ldm_error err;
     ldm_status st;
-    int code = LDM_EXIT_OK;
+    int code = pixels_to_write(t, r, &im, &grey) ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 
-    if (!t->written)
+    if (!code && !t->written)
         code = ldm_output_make(t->cmd, t->o, &t->output);
     if (!code)
         code = ldm_resume_lock(t->cmd, t->o, &t->output);
@@ -432,6 +452,7 @@ static int write_picture(task *t, const ldm_result *r)
     t->written++;
 done:
     t->unwritable = code != 0;
+    free(grey);
     free(full);
     ldm_release(recipe);
     free(name);
