@@ -130,5 +130,47 @@ const char *ldm_config_file(const ldm_config *cfg)
 
 const ldm_value *ldm_config_root(const ldm_config *cfg)
 {
-    return cfg->resolved ? cfg->resolved : cfg->root;
+    return ldm_tree_root(cfg);
+}
+
+/* Whether any text below v refers to a map or a list. The tree is LDM_CONFIG_MAX_DEPTH deep at
+ * most. */
+static bool refers(const ldm_value *root, const ldm_value *v)
+{
+    size_t i;
+
+    if (v->kind == LDM_VALUE_STRING)
+        return ldm_reference_target(root, v) != NULL;
+    for (i = 0; ldm_tree_is_container(v) && i < v->u.list.count; i++) {
+        if (refers(root, v->u.list.items[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A reference that contains itself ends at the depth that a configuration may have. */
+ldm_status ldm_config_replace(ldm_config *cfg, const char *name, ldm_arena *arena, ldm_value *root,
+                              ldm_error *err)
+{
+    ldm_builder b = {.cfg = cfg, .name = name, .references = root};
+    ldm_value *resolved = NULL;
+    ldm_status st = LDM_OK;
+
+    if (refers(root, root)) {
+        b.arena = ldm_arena_create(LDM_CONFIG_MAX_ARENA);
+        st = b.arena ? ldm_tree_merge(&b, root, NULL, "", "", 0, &resolved, err)
+                     : ldm_error_nomem(err, 0, "the configuration");
+    }
+    if (st) {
+        ldm_arena_free(b.arena);
+        ldm_arena_free(arena);
+        return st;
+    }
+    ldm_arena_free(cfg->arena);
+    ldm_arena_free(cfg->resolved_arena);
+    cfg->arena = arena;
+    cfg->root = root;
+    cfg->resolved_arena = b.arena;
+    cfg->resolved = resolved;
+    return LDM_OK;
 }

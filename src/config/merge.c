@@ -4,45 +4,6 @@
 
 #include "config/tree.h"
 
-static int by_key(const void *a, const void *b)
-{
-    const ldm_value *const *x = a, *const *y = b;
-
-    return strcmp((*x)->key, (*y)->key);
-}
-
-bool ldm_map_sort(ldm_value *map, ldm_arena *arena)
-{
-    const size_t count = map->u.list.count;
-
-    map->u.list.sorted = ldm_arena_alloc(arena, count, sizeof *map->u.list.sorted);
-    if (!map->u.list.sorted)
-        return false;
-    if (count) {
-        memcpy(map->u.list.sorted, map->u.list.items, count * sizeof *map->u.list.items);
-        qsort(map->u.list.sorted, count, sizeof *map->u.list.sorted, by_key);
-    }
-    return true;
-}
-
-ldm_value *ldm_map_get(const ldm_value *map, const char *key)
-{
-    size_t low = 0, high = map->u.list.count;
-
-    while (low < high) {
-        const size_t mid = low + (high - low) / 2;
-        const int order = strcmp(map->u.list.sorted[mid]->key, key);
-
-        if (!order)
-            return map->u.list.sorted[mid];
-        if (order < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return NULL;
-}
-
 /* The arena is exhausted: either the input is too large, or the machine has no more memory. */
 static ldm_status no_room(const ldm_builder *b, ldm_error *err)
 {

@@ -50,6 +50,18 @@ struct ldm_config {
     size_t source_count, source_cap;
 };
 
+/* A map or a list. */
+static inline bool ldm_tree_is_container(const ldm_value *v)
+{
+    return v->kind == LDM_VALUE_MAP || v->kind == LDM_VALUE_LIST;
+}
+
+/* What the accessors see. */
+static inline const ldm_value *ldm_tree_root(const ldm_config *cfg)
+{
+    return cfg->resolved ? cfg->resolved : cfg->root;
+}
+
 /* What OmegaConf's YAML loader makes of a plain scalar: sets kind and value, and text as given (not
  * copied) where it is a string. Numbers need the "C" locale of ldm_c_locale_enter. */
 void ldm_scalar_resolve(const char *text, ldm_value *v);
@@ -111,10 +123,10 @@ ldm_status ldm_tree_merge(ldm_builder *b, const ldm_value *base, const ldm_value
 ldm_status ldm_tree_node(ldm_builder *b, const ldm_value *like, size_t count, const char *key,
                          const char *parent_path, int depth, ldm_value **out, ldm_error *err);
 
-/* reference.c. The path in a text that is one reference, ${a.b.c}; false: it is none. */
+/* path.c. The path in a text that is one reference, ${a.b.c}; false: it is none. */
 bool ldm_reference_path(const char *text, char *path, size_t cap);
-/* The map or list below root that the text v refers to, by way of other references if need be;
- * NULL: none. */
+/* reference.c. The map or list below root that the text v refers to, by way of other references if
+ * need be; NULL: none. */
 const ldm_value *ldm_reference_target(const ldm_value *root, const ldm_value *v);
 /* Makes root the config's tree and resolves its references. The config owns the arena afterwards.
  * On failure the arena is freed and the config stays as it was. */

@@ -11,40 +11,6 @@
 
 enum { MAX_REFERENCES = 16 }; /* ${a} -> ${b} -> ... */
 
-bool ldm_parse_index(const char *text, size_t count, size_t *out)
-{
-    size_t n = 0;
-
-    if (!*text)
-        return false;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9' || n > SIZE_MAX / 10 - 1)
-            return false;
-        n = n * 10 + (size_t)(*text - '0');
-    }
-    *out = n;
-    return n < count;
-}
-
-const char *ldm_path_part(const char **path, size_t *len)
-{
-    const char *s = *path, *end;
-
-    if (*s == '[') {
-        end = strchr(s, ']');
-        if (end && (!end[1] || end[1] == '.' || end[1] == '[')) {
-            *path = s + 1;
-            *len = (size_t)(end - s - 1);
-            return end[1] == '.' ? end + 2 : end[1] ? end + 1 : NULL;
-        }
-    }
-    *len = strcspn(s, ".[");
-    if (*len == 0 && *s == '[') /* no index after all: part of the name */
-        *len = 1 + strcspn(s + 1, ".");
-    end = s + *len;
-    return *end == '.' ? end + 1 : *end ? end : NULL;
-}
-
 const ldm_value *ldm_value_find(const ldm_value *v, const char *path)
 {
     const char *part = path;
@@ -93,7 +59,7 @@ static const ldm_value *resolve(const ldm_value *v, const char **why)
                    "the value itself";
             return NULL;
         }
-        v = ldm_value_find(ldm_config_root(v->cfg), path);
+        v = ldm_value_find(ldm_tree_root(v->cfg), path);
         if (!v) {
             *why = "refers to a value that is not there; write the value itself";
             return NULL;

@@ -273,11 +273,6 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
                                    err);
 }
 
-int ldm_run_draws(const ldm_run *r)
-{
-    return r->plan.draws + (r->job.mask ? r->plan.count : 0);
-}
-
 ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)
 {
     ldm_run *r;

@@ -56,7 +56,10 @@ struct ldm_run {
 
 /* Calls for noise in sampling a picture: the sampler's own, and with a mask one before each step.
  */
-int ldm_run_draws(const ldm_run *r);
+static inline int ldm_run_draws(const ldm_run *r)
+{
+    return r->plan.draws + (r->job.mask ? r->plan.count : 0);
+}
 
 /* Samples the next batch of pictures that are not skipped; in_batch is 0 when none is left. */
 ldm_status ldm_run_sample(ldm_run *r, ldm_error *err);

@@ -17,11 +17,6 @@ uint64_t ldm_setting_bit(const ldm_options *o, const ldm_setting_row *row)
     return (uint64_t)1 << (row - o->table->rows);
 }
 
-void *ldm_setting_field(const ldm_options *o, const ldm_setting_row *row)
-{
-    return (char *)(uintptr_t)o + row->offset;
-}
-
 const ldm_setting_row *ldm_setting_of(const ldm_options *o, const char *key)
 {
     size_t i;

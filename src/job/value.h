@@ -15,7 +15,10 @@ typedef union ldm_setting_value {
 
 /* The row of a key, NULL without one; a row's field, and its bit in `given`. */
 const ldm_setting_row *ldm_setting_of(const ldm_options *o, const char *key);
-void *ldm_setting_field(const ldm_options *o, const ldm_setting_row *row);
+static inline void *ldm_setting_field(const ldm_options *o, const ldm_setting_row *row)
+{
+    return (char *)(uintptr_t)o + row->offset;
+}
 uint64_t ldm_setting_bit(const ldm_options *o, const ldm_setting_row *row);
 
 /* What the row takes, for "... is not %s"; s is the caller's to free. */

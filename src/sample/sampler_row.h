@@ -46,6 +46,23 @@ struct ldm_sampler_run {
     float *work; /* [sampler->latents][n][chw]; undefined in the first step, then kept */
 };
 
+/* Steps of this run, and the timestep at which the present one begins. */
+static inline int ldm_sampler_steps_of(const ldm_sampler_run *r)
+{
+    return r->plan->count - r->job->start;
+}
+
+static inline double ldm_sampler_time_of(const ldm_sampler_run *r)
+{
+    return r->plan->steps[r->index].t;
+}
+
+/* LDM_ERR_NUMERIC names the step where v[r->count], called `what`, holds NaN or infinity. */
+ldm_status ldm_sampler_check_finite(const ldm_sampler_run *r, const float *v, const char *what,
+                                    double t, ldm_error *err);
+/* Noise into r->noise: a mask's, or the step's own. */
+ldm_status ldm_sampler_draw_as(ldm_sampler_run *r, bool mask, ldm_error *err);
+
 /* The network's output for x at t, checked for NaN and infinity. */
 ldm_status ldm_sampler_predict(ldm_sampler_run *r, const float *x, double t, float *out,
                                ldm_error *err);

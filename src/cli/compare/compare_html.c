@@ -77,28 +77,6 @@ static const char style[] =
     ".fact span{font-size:1em}.chart{padding:10px}*{print-color-adjust:exact;"
     "-webkit-print-color-adjust:exact}}\n";
 
-void ldm_cmp_html_text(FILE *f, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '&':
-            fputs("&amp;", f);
-            break;
-        case '<':
-            fputs("&lt;", f);
-            break;
-        case '>':
-            fputs("&gt;", f);
-            break;
-        case '"':
-            fputs("&quot;", f);
-            break;
-        default:
-            putc(*text, f);
-        }
-    }
-}
-
 /* ---- pictures -------------------------------------------------------------------------------- */
 
 static void base64(FILE *f, const unsigned char *data, size_t n)

@@ -161,3 +161,25 @@ void ldm_cmp_svg_bars(FILE *f, const char *title, const ldm_cmp_bar *bars, size_
     }
     fputs("</svg></figure>\n", f);
 }
+
+void ldm_cmp_html_text(FILE *f, const char *text)
+{
+    for (; *text; text++) {
+        switch (*text) {
+        case '&':
+            fputs("&amp;", f);
+            break;
+        case '<':
+            fputs("&lt;", f);
+            break;
+        case '>':
+            fputs("&gt;", f);
+            break;
+        case '"':
+            fputs("&quot;", f);
+            break;
+        default:
+            putc(*text, f);
+        }
+    }
+}

@@ -105,11 +105,6 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
 };
 
-int ldm_generate_count(const ldm_generate_opts *o)
-{
-    return ldm_job_is_set(o->to.job, "count") ? ldm_job_get_int(o->to.job, "count") : 0;
-}
-
 static int read_quality(const ldm_command *cmd, ldm_generate_opts *o)
 {
     const char *text = o->quality_text;

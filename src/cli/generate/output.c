@@ -375,3 +375,8 @@ void ldm_output_free(ldm_output *out)
         close(out->lock);
     memset(out, 0, sizeof *out);
 }
+
+int ldm_generate_count(const ldm_generate_opts *o)
+{
+    return ldm_job_is_set(o->to.job, "count") ? ldm_job_get_int(o->to.job, "count") : 0;
+}
