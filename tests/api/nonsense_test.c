@@ -281,7 +281,7 @@ static void pictures_and_statistics(void **state)
     ldm_image_metrics metrics;
     ldm_face_judge *judge;
     ldm_features *f;
-    ldm_stats *s;
+    ldm_stats *other, *s;
     ldm_image out, *many;
     double value;
     char *text;
@@ -340,7 +340,7 @@ static void pictures_and_statistics(void **state)
     REFUSED(ldm_stats_add(NULL, &value, e), "s is NULL");
     REFUSED(ldm_stats_add(s, NULL, e), "values");
     assert_int_equal(ldm_stats_count(NULL), 0);
-    REFUSED(ldm_stats_read(NULL, &s, e), "path");
+    REFUSED(ldm_stats_read(NULL, &other, e), "path");
     REFUSED(ldm_stats_read("x", NULL, e), "out");
     REFUSED(ldm_stats_write(NULL, s, e), "path");
     REFUSED(ldm_stats_distance(NULL, NULL, &value, e), "a is NULL");
