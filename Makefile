@@ -22,6 +22,8 @@ help:
 	@echo 'make onednn      fetches oneDNN 3 for --precision bf16 into build/onednn'
 	@echo 'make study       measures what docs/STUDY.md reports, and writes it there'
 	@echo 'make train       trains the demo model again (hours; needs Python packages)'
+	@echo 'make vocab       gets the vocabularies of the text encoders into build/vocab'
+	@echo 'make check-layers holds every include against src/rooms.txt'
 	@echo 'make errors      writes docs/ERRORS.md from the sources and docs/errors.txt'
 	@echo 'make format      lays out the C sources (clang-format 14)'
 	@echo 'make tidy        looks for mistakes with clang-tidy (minutes)'

@@ -131,6 +131,13 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
         return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
                                 "tensor '%.120s' has %llu elements, its storage only %llu", copy,
                                 ldm_ull(t->info.numel), ldm_ull(capacity_of(&t->info)));
+    if (t->info.dtype == LDM_DTYPE_U16 || t->info.dtype == LDM_DTYPE_U32 ||
+        t->info.dtype == LDM_DTYPE_U64) {
+        st = ldm_index_warn(ck, NULL, "key '%.120s' holds numbers of %s, which is unusual: read",
+                            copy, ldm_dtype_name(t->info.dtype));
+        if (st)
+            return ldm_index_no_room(ck, src->base + pos, "warnings", err);
+    }
     if (!ldm_dtype_readable(t->info.dtype)) {
         st = ldm_index_warn(ck, NULL,
                             "key '%.120s' holds numbers of %s, which ldm does not compute with; "

@@ -131,7 +131,7 @@ static void expect_v3(const char *type, const void *data, size_t len, const floa
     if (want) {
         assert_int_equal(ldm_ckpt_read_f32(o.ck, ldm_ckpt_at(o.ck, 0), got, NULL), LDM_OK);
         assert_memory_equal(got, want, count * sizeof *got);
-        assert_int_equal(ldm_ckpt_warning_count(o.ck), 0);
+        assert_int_equal(ldm_ckpt_warning_count(o.ck), type[0] == 'u'); /* uint16: a note */
     } else {
         assert_int_equal(ldm_ckpt_read_f32(o.ck, ldm_ckpt_at(o.ck, 0), got, &err),
                          LDM_ERR_UNSUPPORTED);

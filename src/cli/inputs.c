@@ -209,6 +209,26 @@ static char *file_in(const char *folder, const char *name)
     return NULL;
 }
 
+/* What an unpacker leaves of a checkpoint, which is a zip file: data.pkl, here or one folder
+ * further down. */
+static bool is_unpacked(const char *folder)
+{
+    const char *slash = folder ? strrchr(folder, '/') : NULL;
+    char *path = folder ? file_in(folder, "data.pkl") : NULL, *deeper;
+    bool found;
+
+    if (folder && !path) {
+        deeper = ldm_cli_format("%s/%s", folder, slash && slash[1] ? slash + 1 : "archive");
+        path = deeper ? file_in(deeper, "data.pkl") : NULL;
+        free(deeper);
+    }
+    if (folder && !path)
+        path = file_in(folder, "archive/data.pkl");
+    found = path != NULL;
+    free(path);
+    return found;
+}
+
 static int take_folder(const ldm_command *cmd, ldm_model_options *model, bool quiet)
 {
     static const char *const names[] = {"model.ckpt", "last.ckpt", "checkpoints/last.ckpt"};
@@ -226,6 +246,11 @@ static int take_folder(const ldm_command *cmd, ldm_model_options *model, bool qu
     if (!path && count)
         code =
             ldm_cli_usage(cmd, "--ckpt: folder %s holds %d checkpoints; name one", folder, count);
+    else if (!path && is_unpacked(folder))
+        code = ldm_cli_usage(cmd,
+                             "--ckpt: %s is an unpacked checkpoint (it holds data.pkl): give the "
+                             "file as it was before it was unpacked",
+                             folder);
     else if (!path)
         code = ldm_cli_usage(cmd,
                              "--ckpt: %s is a folder without a checkpoint (model.ckpt, "
