@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -230,9 +231,37 @@ static void the_probes_compute_what_they_count(void **state)
     ldm_pool_free(pool);
 }
 
+/* What reaches a terminal moves no cursor and turns no text, whatever a name in a file holds. */
+static void texts_are_flattened(void **state)
+{
+    static const char *const cases[][2] = {
+        {"plain \xc3\xa9 \xe2\x82\xac", "plain \xc3\xa9 \xe2\x82\xac"},
+        {"a\x1b[31m\nb", "a?[31m?b"},
+        {"a\xc2\x9b"
+         "31mb",
+         "a??31mb"},
+        {"a\x9b"
+         "b\xff",
+         "a?b?"},
+        {"a\xe2\x80\xae"
+         "b\xe2\x81\xa6",
+         "a???b???"},
+    };
+    char text[64];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text, "%s", cases[i][0]);
+        ldm_flatten(text);
+        assert_string_equal(text, cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_flattened),
         cmocka_unit_test(error_wraps_and_flattens),
         cmocka_unit_test(checked_arithmetic_sees_overflow),
         cmocka_unit_test(arena_keeps_its_limit),

@@ -1,6 +1,7 @@
 /* Filling error records; see error.h. */
 #define LDM_ERROR_IS_DEFINED_HERE
 #include "base/error.h"
+#include "base/str.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,16 +31,6 @@ const char *ldm_status_text(ldm_status st)
     return (size_t)st < STATUS_COUNT ? status_texts[st] : "unknown status";
 }
 
-/* A message is one line on a terminal. It may contain names from a file, whose control characters
- * must not move the cursor. */
-static void flatten(char *s)
-{
-    for (; *s; s++) {
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            *s = '?';
-    }
-}
-
 static LDM_PRINTF(3, 0) void fill(ldm_error *err, ldm_status st, const char *fmt, va_list ap)
 {
     err->code = st;
@@ -47,7 +38,7 @@ static LDM_PRINTF(3, 0) void fill(ldm_error *err, ldm_status st, const char *fmt
     err->line = 0;
     err->column = 0;
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
-    flatten(err->msg);
+    ldm_flatten(err->msg); /* names from a file must not move the cursor */
 }
 
 ldm_status ldm_error_set(ldm_error *err, ldm_status st, const char *fmt, ...)
@@ -104,7 +95,7 @@ ldm_status ldm_error_wrap(ldm_error *err, ldm_status st, const char *fmt, ...)
     va_end(ap);
     if (used >= 0 && (size_t)used < sizeof err->msg)
         snprintf(err->msg + used, sizeof err->msg - (size_t)used, ": %s", old);
-    flatten(err->msg);
+    ldm_flatten(err->msg);
     return st;
 }
 

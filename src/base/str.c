@@ -122,3 +122,62 @@ size_t ldm_edit_distance(const char *a, const char *b, size_t limit)
     }
     return one[lb] > limit ? limit + 1 : one[lb];
 }
+
+size_t ldm_utf8_len(const char *text, size_t left)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    uint32_t c;
+    size_t n, i;
+
+    if (!left)
+        return 0;
+    if (p[0] < 0x80)
+        return 1;
+    n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || left < n)
+        return 0;
+    c = p[0] & (0x7fu >> n);
+    for (i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) ||
+        (c >= 0xd800 && c <= 0xdfff))
+        return 0;
+    return n;
+}
+
+/* C1 controls (U+0080 to U+009F, of which U+009B begins a terminal's commands), and what turns the
+ * direction of text (U+202A to U+202E, U+2066 to U+2069), as UTF-8. */
+static bool is_wide_control(const unsigned char *p, size_t n)
+{
+    if (n == 2)
+        return p[0] == 0xc2 && p[1] < 0xa0;
+    return n == 3 && p[0] == 0xe2 &&
+           ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+            (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
+size_t ldm_shown_len(const char *p, size_t left)
+{
+    const size_t n = ldm_utf8_len(p, left);
+
+    if (!n || (unsigned char)*p < 0x20 || *p == 0x7f)
+        return 0;
+    return is_wide_control((const unsigned char *)p, n) ? 0 : n;
+}
+
+void ldm_flatten(char *s)
+{
+    size_t left = strlen(s);
+
+    while (left) {
+        const size_t n = ldm_shown_len(s, left);
+
+        if (!n)
+            *s = '?';
+        s += n ? n : 1;
+        left -= n ? n : 1;
+    }
+}

@@ -36,4 +36,12 @@ char *ldm_format_bytes(uint64_t n, char *buf);
  * for anything farther. */
 size_t ldm_edit_distance(const char *a, const char *b, size_t limit);
 
+/* Length of the UTF-8 sequence at p (overlong forms and surrogates refused), 0 if there is none. */
+size_t ldm_utf8_len(const char *p, size_t left);
+/* The same, and 0 for what must not reach a terminal: control characters, C1 and those of direction
+ * among them. */
+size_t ldm_shown_len(const char *p, size_t left);
+/* Replaces each byte of such characters, and bytes that are not UTF-8, by '?'. */
+void ldm_flatten(char *s);
+
 #endif

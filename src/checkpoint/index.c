@@ -233,31 +233,6 @@ ldm_status ldm_index_warn(ldm_ckpt *ck, ldm_error *err, const char *fmt, ...)
     return LDM_OK;
 }
 
-size_t ldm_utf8_len(const char *text, size_t left)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    uint32_t c;
-    size_t n, i;
-
-    if (!left)
-        return 0;
-    if (p[0] < 0x80)
-        return 1;
-    n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || left < n)
-        return 0;
-    c = p[0] & (0x7fu >> n);
-    for (i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) ||
-        (c >= 0xd800 && c <= 0xdfff))
-        return 0;
-    return n;
-}
-
 size_t ldm_printable(const char *text, size_t len, char *dst, size_t cap)
 {
     char piece[8];
@@ -266,10 +241,10 @@ size_t ldm_printable(const char *text, size_t len, char *dst, size_t cap)
     if (!cap)
         return 0;
     for (i = 0; i < len; i += used) {
-        used = ldm_utf8_len(text + i, len - i);
+        used = ldm_shown_len(text + i, len - i);
         out = used;
         memcpy(piece, text + i, used);
-        if (!used || (unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
+        if (!used) {
             used = 1;
             out = (size_t)snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)text[i]);
         }

@@ -87,10 +87,8 @@ bool ldm_index_meta(ldm_ckpt *ck, const char *path, const char *value, ldm_statu
 /* Adds a warning, up to a cap; control characters are replaced. */
 ldm_status ldm_index_warn(ldm_ckpt *ck, ldm_error *err, const char *fmt, ...) LDM_PRINTF(3, 4);
 
-/* Length of the UTF-8 sequence at p (overlong forms and surrogates refused), 0 if there is none. */
-size_t ldm_utf8_len(const char *p, size_t left);
-
-/* Copies a text for display: control characters and bytes that are not UTF-8 as \xNN, cut with
+/* Copies a text for display: control characters (C1 and those of direction, too) and bytes that are
+ * not UTF-8 as \xNN, cut with
  * "..." to fit cap bytes with the NUL. Returns the length written. */
 size_t ldm_printable(const char *text, size_t len, char *dst, size_t cap);
 

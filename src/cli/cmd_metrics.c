@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
@@ -142,7 +143,12 @@ static void print_faces(const task *t, const ldm_face *faces, size_t count)
 
 static void to_text(const char *path, const ldm_image *im, const ldm_image_metrics *m)
 {
-    printf("%s: %d x %d\n", path, im->width, im->height);
+    char *name = strdup(path);
+
+    if (name)
+        ldm_flatten(name);
+    printf("%s: %d x %d\n", name ? name : "?", im->width, im->height);
+    free(name);
     printf("  brightness        %.3f  %s\n", m->brightness,
            m->brightness < 0.4   ? "dark (0.4 to 0.6 is ideal)"
            : m->brightness > 0.6 ? "bright (0.4 to 0.6 is ideal)"

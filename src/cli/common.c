@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "base/str.h"
 #include "cli/terminal.h"
 
 double ldm_cli_now(void)
@@ -23,10 +24,7 @@ static LDM_PRINTF(2, 0) void say(const ldm_command *cmd, const char *fmt, va_lis
                                  const char *tail)
 {
     vsnprintf(last_said, sizeof last_said, fmt, ap);
-    for (char *p = last_said; *p; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
-    }
+    ldm_flatten(last_said);
     fprintf(stderr, "ldm%s%s: %s%s\n", cmd ? " " : "", cmd ? cmd->name : "", last_said, tail);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "cli/cli.h"
 
 static volatile sig_atomic_t interrupted;
@@ -71,10 +72,9 @@ void ldm_signals_name_file(const char *path)
                  path);
     if (n < 0 || (size_t)n >= sizeof bus_line)
         return;
-    for (int i = 0; i < n - 1; i++) {
-        if ((unsigned char)bus_line[i] < 0x20 || bus_line[i] == 0x7f)
-            bus_line[i] = '?';
-    }
+    bus_line[n - 1] = '\0'; /* the newline is no control character here */
+    ldm_flatten(bus_line);
+    bus_line[n - 1] = '\n';
     bus_line_length = n;
 }
 

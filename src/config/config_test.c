@@ -281,7 +281,7 @@ static void wrong_assignments_are_refused(void **state)
                     "from 0)"},
         {"m.s=[1", "--set m.s: not readable as YAML: flow sequence without a closing bracket"},
         {"m.s={a: 1, a: 2}", "--set m.s: duplicate key a, first on line 1; remove one"},
-        {"m.\xff=1", "--set m.\xff: not YAML text: this must be UTF-8 without control characters; "
+        {"m.\xff=1", "--set m.?: not YAML text: this must be UTF-8 without control characters; "
                      "found byte 0xff"},
         {"m.s=*x", "--set m.s: no anchor of this name is complete above this line: *x"},
     };

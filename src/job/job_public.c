@@ -198,6 +198,8 @@ static ldm_status use_model(ldm_model_options *o, const json_t *recipe, const ch
         if (v && !json_is_null(v) && !values[i])
             return ldm_error_set(err, LDM_ERR_FORMAT, "\"%s\" is not a text", texts[i]);
     }
+    if (values[1] && strcmp(values[1], "EMA") && strcmp(values[1], "raw"))
+        return ldm_error_set(err, LDM_ERR_FORMAT, "\"weights\" is neither EMA nor raw");
     st = ldm_options_init(&below.options, LDM_SETTINGS_MODEL, err);
     if (!st && values[0])
         st = ldm_options_set(&below.options, "config_text", values[0], err);

@@ -161,6 +161,8 @@ ldm_status ldm_options_read_recipe(ldm_options *o, const json_t *recipe, ldm_err
             st = read_key(o, row, from, err);
         else if (row->lacking)
             st = ldm_options_set(o, row->key, row->lacking, err);
+        else if (row->value)
+            st = ldm_error_set(err, LDM_ERR_FORMAT, "there is no \"%s\"", row->key);
     }
     return st;
 }

@@ -155,6 +155,10 @@ static ldm_status validate(const ldm_diffusion_config *d, const ldm_value *param
 {
     const ldm_value *v = ldm_value_find(params, "given_betas");
 
+    if (d->image_size.h < 1 || d->image_size.h > 4096)
+        return ldm_params_bad(params, err, "image_size", "1 to 4096", d->image_size.h);
+    if (d->image_size.w < 1 || d->image_size.w > 4096)
+        return ldm_params_bad(params, err, "image_size", "1 to 4096", d->image_size.w);
     if (v && ldm_value_get_kind(v) != LDM_VALUE_NULL)
         return ldm_value_error(v, err, "is set: ldm computes betas from beta_schedule only");
     if (d->timesteps < 1 || d->timesteps > 100000)
