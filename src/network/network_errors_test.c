@@ -55,7 +55,7 @@ static const refusal refusals[] = {
      "of models ldm knows ldm.models.diffusion.ddpm.LatentDiffusion"},
     {"UNetModel\n", "EncoderUNetModel\n", UNSUPPORTED, "of UNets ldm knows ldm.modules"},
     {"VQModelInterface\n", "AutoencoderKLL\n", UNSUPPORTED,
-     "VQModelInterface, ldm.models.autoencoder.AutoencoderKL or "},
+     "VQModelInterface, ldm.models.autoencoder.AutoencoderKL"},
     {"__is_unconditional__", "__is_magic__", UNSUPPORTED,
      "of conditioners ldm knows __is_unconditional__ or __is_first_stage__"},
     {"image_size: 16", "image_size: 0", CONFIG, "expected 1 to 4096"},
