@@ -28,6 +28,9 @@ OUT=$ROOM/said/stdout
 ERR=$ROOM/said/stderr
 cd "$ROOM/work"
 unset LDM_MAX_ISA
+# Tests with a terminal say themselves where it is a dumb one, and what else the caller's might say.
+export TERM=xterm
+unset NO_COLOR COLUMNS
 
 die()
 {
