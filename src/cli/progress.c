@@ -119,7 +119,8 @@ static void compose(const ldm_bar *b, const ldm_progress *p, size_t room, char *
         add(line, room, "  picture %d-%d of %d", p->first_image + 1,
             p->first_image + p->images_in_batch, p->image_count);
     if (!b->decoding && b->steps > 0 && b->sampling.seconds > 0)
-        add(line, room, "  %.3g step/s", b->steps / b->sampling.seconds);
+        add(line, room, "  %.*f step/s", b->steps < 100 * b->sampling.seconds ? 1 : 0,
+            b->steps / b->sampling.seconds);
 }
 
 void ldm_bar_update(ldm_bar *b, const ldm_progress *p)

@@ -44,9 +44,9 @@ works generate $TINY --steps 5 -o face.png
 stderr_lacks 'step/s'
 if command -v script >/dev/null; then
     COMMAND='generate, in a terminal'
-    script -qec "'$LDM' generate $TINY --steps 50 -n 4 --batch 1 -o four" /dev/null >"$OUT" 2>&1 \
+    script -qec "stty cols 120; '$LDM' generate $TINY --steps 50 -n 4 --batch 1 -o four" /dev/null >"$OUT" 2>&1 \
         </dev/null || die "expected success"
-    stdout_has 'sampling \[#*\.*\] [0-9]+/50  ETA 0:.* step/s'
+    stdout_has 'sampling \[#*\.*\] [0-9]+/50  ETA 0:.* [0-9.]+ step/s'
     stdout_has 'picture 1 of 4'
     # As wide as the window, and no step count stands for decoding.
     for columns in 40 60 80; do
