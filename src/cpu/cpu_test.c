@@ -6,8 +6,13 @@
 #include <string.h>
 #include <cmocka.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "cpu/conv_impl.h"
 #include "cpu/cpu.h"
+#include "cpu/kernels.h"
 
 static const ldm_backend *backend(ldm_isa isa)
 {
@@ -189,13 +194,88 @@ static void test_bf16_choice(void **state)
     assert_string_equal(out.name, "direct");
 }
 
+#if defined(__x86_64__)
+enum { COUNT = 37, YMM_UPPER = 1 << 2, ZMM_UPPER = 1 << 6 };
+
+/* Which parts of the registers are in use (XINUSE): upper halves that a kernel leaves so slow down
+ * all code after it. */
+static unsigned uppers_in_use(void)
+{
+    unsigned low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(1));
+    return low & (YMM_UPPER | ZMM_UPPER);
+}
+
+/* Whether this processor tells, and tells that vzeroupper empties them. */
+static bool uppers_are_told(void)
+{
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid_count(0xd, 1, &a, &b, &c, &d) || !(a & 1 << 2))
+        return false;
+    __asm__ volatile("vzeroupper" ::: "memory");
+    return uppers_in_use() == 0;
+}
+
+#define LEAVES_NO_UPPERS(k, call)                                                                  \
+    do {                                                                                           \
+        (k)->call;                                                                                 \
+        if (uppers_in_use())                                                                       \
+            fail_msg("%d columns a panel: upper halves in use after %s", (k)->nr, #call);          \
+    } while (0)
+
+static void check_uppers(const ldm_kernels *k)
+{
+    static const float codebook[2 * COUNT];
+    float x[COUNT] = {1, 2, 3}, y[COUNT] = {0}, a[COUNT] = {1}, b[COUNT] = {2};
+    float top = 0, ratio = 0;
+    int64_t index = 0;
+
+    LEAVES_NO_UPPERS(k, moments(x, COUNT, 1, COUNT, a, b));
+    LEAVES_NO_UPPERS(k, affine(x, COUNT, y, COUNT, 1, COUNT, a, b, true));
+    LEAVES_NO_UPPERS(k, softmax(y, COUNT, 1));
+    LEAVES_NO_UPPERS(k, softmax_part(y, COUNT, 1, &top, &ratio));
+    LEAVES_NO_UPPERS(k, layer_norm(x, a, b, 1e-5f, y, COUNT));
+    LEAVES_NO_UPPERS(k, silu(x, y, COUNT));
+    LEAVES_NO_UPPERS(k, gelu(x, y, COUNT));
+    LEAVES_NO_UPPERS(k, quick_gelu(x, y, COUNT));
+    LEAVES_NO_UPPERS(k, geglu(a, b, y, COUNT));
+    LEAVES_NO_UPPERS(k, add(a, b, y, COUNT));
+    LEAVES_NO_UPPERS(k, multiply(y, COUNT, 2));
+    LEAVES_NO_UPPERS(k, mean4(a, b, x, x, y, COUNT));
+    LEAVES_NO_UPPERS(k, vq(x, COUNT, 1, COUNT, codebook, 2, &index));
+}
+
+static void test_upper_halves(void **state)
+{
+    ldm_cpu cpu;
+
+    (void)state;
+    ldm_cpu_detect(&cpu);
+    if (cpu.isa < LDM_ISA_AVX2 || !uppers_are_told()) {
+        print_message("skipped: this processor does not tell which registers are in use\n");
+        skip();
+    }
+    check_uppers(&ldm_kernels_avx2);
+    if (cpu.isa >= LDM_ISA_AVX512)
+        check_uppers(&ldm_kernels_avx512);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_backends),        cmocka_unit_test(test_algorithm_by_shape),
-        cmocka_unit_test(test_given_algorithm), cmocka_unit_test(test_filters_as_they_are),
-        cmocka_unit_test(test_plan_errors),     cmocka_unit_test(test_bf16_messages),
+        cmocka_unit_test(test_backends),
+        cmocka_unit_test(test_algorithm_by_shape),
+        cmocka_unit_test(test_given_algorithm),
+        cmocka_unit_test(test_filters_as_they_are),
+        cmocka_unit_test(test_plan_errors),
+        cmocka_unit_test(test_bf16_messages),
         cmocka_unit_test(test_bf16_choice),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_upper_halves),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
