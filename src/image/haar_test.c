@@ -29,7 +29,7 @@ static sheet read_sheet(const char *name)
     sheet s;
 
     snprintf(path, sizeof path, "%s/%s.png", data_folder, name);
-    if (ldm_png_read(path, 0, &s.rgb, &err))
+    if (ldm_picture_read(path, 0, &s.rgb, &err))
         fail_msg("%s", err.msg);
     s.grey = ldm_malloc((size_t)s.rgb.width * s.rgb.height);
     assert_non_null(s.grey);

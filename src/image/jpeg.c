@@ -123,20 +123,6 @@ ldm_status ldm_jpeg_read_memory(const void *data, size_t size, const char *name,
     return st;
 }
 
-ldm_status ldm_jpeg_read(const char *path, uint64_t max_pixels, ldm_pixels *out, ldm_error *err)
-{
-    ldm_status st;
-    ldm_map map;
-
-    memset(out, 0, sizeof *out);
-    st = ldm_map_open(path, &map, err);
-    if (st)
-        return st;
-    st = ldm_jpeg_read_memory(map.data, (size_t)map.size, path, max_pixels, out, err);
-    ldm_map_close(&map);
-    return st;
-}
-
 /* ---- comments ---- */
 
 /* Appends a comment, up to its first NUL, as UTF-8 with a NUL behind it. */
@@ -240,21 +226,6 @@ ldm_status ldm_jpeg_read_texts_memory(const void *data, size_t size, const char 
         st = hand_out(&c, texts, count, err);
     ldm_str_free(&c.open);
     ldm_str_free(&c.done);
-    return st;
-}
-
-ldm_status ldm_jpeg_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err)
-{
-    ldm_status st;
-    ldm_map map;
-
-    *texts = NULL;
-    *count = 0;
-    st = ldm_map_open(path, &map, err);
-    if (st)
-        return st;
-    st = ldm_jpeg_read_texts_memory(map.data, (size_t)map.size, path, texts, count, err);
-    ldm_map_close(&map);
     return st;
 }
 

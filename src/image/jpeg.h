@@ -23,7 +23,6 @@
  * file without its end marker, and one for whose samples the decoder has so much as a warning, is
  * LDM_ERR_FORMAT; what follows the end marker is ignored, and so are stray bytes just before it.
  * After an error *out is zeroed. */
-ldm_status ldm_jpeg_read(const char *path, uint64_t max_pixels, ldm_pixels *out, ldm_error *err);
 ldm_status ldm_jpeg_read_memory(const void *data, size_t size, const char *name,
                                 uint64_t max_pixels, ldm_pixels *out, ldm_error *err);
 
@@ -54,11 +53,10 @@ ldm_status ldm_jpeg_write(const char *path, const ldm_pixels *p, const ldm_jpeg_
 #define LDM_JPEG_COMMENT_KEY "Comment"
 
 /* The comments of a JPEG, joined as ldm_jpeg_write cuts them, wherever they stand in the file, in
- * the form of ldm_png_read_texts, each with the key LDM_JPEG_COMMENT_KEY. A comment that is not
- * UTF-8 is taken as Latin-1, and one with a NUL ends there. At most 1000 segments and 4 MB of them
- * (LDM_ERR_LIMIT). Pixels are not decoded, whole or damaged, but a file without its end marker is
- * LDM_ERR_FORMAT. *texts is one block to ldm_free (strings inside), NULL without any. */
-ldm_status ldm_jpeg_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err);
+ * the form of ldm_png_read_texts_memory, each with the key LDM_JPEG_COMMENT_KEY. A comment that is
+ * not UTF-8 is taken as Latin-1, and one with a NUL ends there. At most 1000 segments and 4 MB of
+ * them (LDM_ERR_LIMIT). Pixels are not decoded, whole or damaged, but a file without its end marker
+ * is LDM_ERR_FORMAT. *texts is one block to ldm_free (strings inside), NULL without any. */
 ldm_status ldm_jpeg_read_texts_memory(const void *data, size_t size, const char *name,
                                       ldm_text **texts, size_t *count, ldm_error *err);
 

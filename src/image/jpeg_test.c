@@ -94,7 +94,7 @@ static size_t write_with(const ldm_pixels *p, const ldm_jpeg_options *o, double 
     ldm_pixels q;
     bytes b;
 
-    if (ldm_jpeg_write(out_path, p, o, &err) || ldm_jpeg_read(out_path, 0, &q, &err))
+    if (ldm_jpeg_write(out_path, p, o, &err) || ldm_pixels_read(out_path, 0, 0, &q, &err))
         fail_msg("%s", err.msg);
     *quality = psnr(p, &q);
     b = slurp(out_path);
@@ -210,7 +210,7 @@ static void test_comments(void **state)
     for (i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         s = long_text(lengths[i]);
         if (ldm_jpeg_write(out_path, &p, &(ldm_jpeg_options){90, LDM_JPEG_444, s}, &err) ||
-            ldm_jpeg_read_texts(out_path, &texts, &count, &err))
+            ldm_picture_read_texts(out_path, &texts, &count, &err))
             fail_msg("%zu: %s", lengths[i], err.msg);
         assert_int_equal(count, lengths[i] > 0);
         if (count) {
@@ -218,7 +218,7 @@ static void test_comments(void **state)
             assert_string_equal(texts[0].value, s);
         }
         ldm_free(texts);
-        assert_int_equal(ldm_jpeg_read(out_path, 0, &q, &err), LDM_OK);
+        assert_int_equal(ldm_pixels_read(out_path, 0, 0, &q, &err), LDM_OK);
         ldm_pixels_free(&q);
         free(s);
     }
@@ -551,7 +551,7 @@ static void test_out_of_memory(void **state)
     assert_true(n > 3);
     for (n = 1, st = LDM_ERR_NOMEM; st; n++) {
         ldm_alloc_fail_at(n);
-        st = ldm_jpeg_read_texts(out_path, &texts, &count, NULL);
+        st = ldm_picture_read_texts(out_path, &texts, &count, NULL);
         ldm_alloc_fail_at(0);
         assert_true(!st || (!texts && !count));
     }
@@ -559,7 +559,7 @@ static void test_out_of_memory(void **state)
     assert_string_equal(texts[0].value, o.comment);
     ldm_free(texts);
     ldm_alloc_fail_at(1);
-    assert_int_equal(ldm_jpeg_read(out_path, 0, &q, NULL), LDM_ERR_NOMEM);
+    assert_int_equal(ldm_pixels_read(out_path, 0, 0, &q, NULL), LDM_ERR_NOMEM);
     ldm_alloc_fail_at(0);
     unlink(out_path);
     ldm_pixels_free(&p);

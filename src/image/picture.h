@@ -28,14 +28,8 @@ typedef struct ldm_text {
 ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,
                          size_t text_count, ldm_error *err);
 
-/* Reads a PNG of any kind as RGB (grey is copied to three channels, alpha dropped; orientation is
- * not looked at). At most max_pixels pixels (0: 64 million). */
-ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out, ldm_error *err);
-ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, uint64_t max_pixels,
-                               ldm_picture *out, ldm_error *err);
-
-/* The same for 1 to 4 channels (else LDM_ERR_USAGE), 8 bits each: grey, grey and alpha, RGB, RGBA.
- */
+/* ldm_png_write for 1 to 4 channels (else LDM_ERR_USAGE), 8 bits each: grey, grey and alpha, RGB,
+ * RGBA. */
 ldm_status ldm_png_write_pixels(const char *path, const ldm_pixels *p, const ldm_text *texts,
                                 size_t text_count, ldm_error *err);
 
@@ -50,15 +44,14 @@ ldm_status ldm_png_read_pixels_memory(const void *data, size_t size, const char 
 ldm_status ldm_picture_read(const char *path, uint64_t max_pixels, ldm_picture *out,
                             ldm_error *err);
 
-/* The texts of a PNG, as ldm_png_read_texts, or the comments of a JPEG, as ldm_jpeg_read_texts
- * (jpeg.h). */
+/* The texts of a PNG, as ldm_png_read_texts_memory, or the comments of a JPEG, as
+ * ldm_jpeg_read_texts_memory (jpeg.h). */
 ldm_status ldm_picture_read_texts(const char *path, ldm_text **texts, size_t *count,
                                   ldm_error *err);
 
 /* The text chunks of a PNG, before or after its pixels, as UTF-8: 1000 and 4 MB of them at most.
  * Pixels are not looked at, whole or damaged. *texts is one block to ldm_free (strings inside),
  * NULL without any. */
-ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err);
 ldm_status ldm_png_read_texts_memory(const void *data, size_t size, const char *name,
                                      ldm_text **texts, size_t *count, ldm_error *err);
 

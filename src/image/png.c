@@ -252,40 +252,6 @@ static ldm_status decode(spng_ctx *ctx, const char *name, int fmt, int flags, ld
     return code ? png_error(err, code, "read", name) : LDM_OK;
 }
 
-ldm_status ldm_png_read_memory(const void *data, size_t size, const char *name, uint64_t max_pixels,
-                               ldm_picture *out, ldm_error *err)
-{
-    ldm_pixels p = {0};
-    struct spng_ihdr ihdr;
-    spng_ctx *ctx;
-    ldm_status st;
-
-    st = open_decoder(data, size, name, max_pixels, &ctx, &ihdr, err);
-    if (!st)
-        st = create_named(&ihdr, name, 3, &p, err);
-    if (!st)
-        st = decode(ctx, name, SPNG_FMT_RGB8, 0, &p, err);
-    spng_ctx_free(ctx);
-    if (st)
-        ldm_pixels_free(&p);
-    *out = (ldm_picture){p.width, p.height, p.data};
-    return st;
-}
-
-ldm_status ldm_png_read(const char *path, uint64_t max_pixels, ldm_picture *out, ldm_error *err)
-{
-    ldm_status st;
-    ldm_map map;
-
-    memset(out, 0, sizeof *out);
-    st = ldm_map_open(path, &map, err);
-    if (st)
-        return st;
-    st = ldm_png_read_memory(map.data, (size_t)map.size, path, max_pixels, out, err);
-    ldm_map_close(&map);
-    return st;
-}
-
 /* Whether pixels may be transparent: by an alpha channel, or by a tRNS chunk, which gives palette
  * entries their alpha, or names one grey or colour that is transparent. */
 static ldm_status has_alpha(spng_ctx *ctx, const struct spng_ihdr *ihdr, const char *name,
@@ -493,20 +459,5 @@ ldm_status ldm_png_read_texts_memory(const void *data, size_t size, const char *
         spng_ctx_free(ctx);
     }
     ldm_str_free(&part);
-    return st;
-}
-
-ldm_status ldm_png_read_texts(const char *path, ldm_text **texts, size_t *count, ldm_error *err)
-{
-    ldm_status st;
-    ldm_map map;
-
-    *texts = NULL;
-    *count = 0;
-    st = ldm_map_open(path, &map, err);
-    if (st)
-        return st;
-    st = ldm_png_read_texts_memory(map.data, (size_t)map.size, path, texts, count, err);
-    ldm_map_close(&map);
     return st;
 }
