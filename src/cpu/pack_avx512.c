@@ -73,40 +73,4 @@ static inline vec quarters_of_halves(const uint16_t *p, size_t row)
     return _mm512_cvtph_ps(_mm256_set_m128i(high, low));
 }
 
-static inline void put(float *dst, vec v, bool stream)
-{
-    if (stream)
-        STREAM(dst, v);
-    else
-        STORE(dst, v);
-}
-
-#define ELEMENT float
-#define FN(name) name##_floats
-#define LOAD_TAIL(p, n) LOAD_FLOATS(p, n)
-#define QUARTERS(p, row) quarters_of_floats(p, row)
-#include "cpu/pack.inc"
-#undef ELEMENT
-#undef FN
-#undef LOAD_TAIL
-#undef QUARTERS
-
-#define ELEMENT uint16_t
-#define FN(name) name##_halves
-#define LOAD_TAIL(p, n) halves(p, n)
-#define QUARTERS(p, row) quarters_of_halves(p, row)
-#include "cpu/pack.inc"
-
-void PACK(const ldm_pack *p)
-{
-    int half;
-
-    for (half = 0; half < NR; half += WIDTH) {
-        if (p->half)
-            pack_halves(p, half);
-        else
-            pack_floats(p, half);
-    }
-    if (p->stream)
-        _mm_sfence();
-}
+#include "cpu/pack_kernel.inc"
