@@ -2,7 +2,6 @@
  * published equations in double, written here on its own. */
 #include "sample/sampler.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -499,20 +498,6 @@ static void test_guidance(void **state)
 
 /* ---- CompVis' own arrays --------------------------------------------------------------------- */
 
-/* The parameters of the reference schedules, by file name. */
-static const struct named_schedule {
-    const char *name;
-    ldm_beta_schedule kind;
-    double start, end;
-} schedules[] = {
-    {"linear_default", LDM_BETA_LINEAR, 1e-4, 2e-2},
-    {"linear_sd", LDM_BETA_LINEAR, 0.00085, 0.012},
-    {"linear", LDM_BETA_LINEAR, 0.0015, 0.0195},
-    {"cosine", LDM_BETA_COSINE, 1e-4, 2e-2},
-    {"sqrt_linear", LDM_BETA_SQRT_LINEAR, 1e-4, 2e-2},
-    {"sqrt", LDM_BETA_SQRT, 1e-4, 2e-2},
-};
-
 static void assert_close(double got, double want, double rel, const char *what, size_t i)
 {
     if (!(fabs(got - want) <= rel * fabs(want)))
@@ -537,13 +522,12 @@ static void plan_of_file(const char *file, ldm_sampler_plan *plan)
     ldm_error err = {0};
     size_t k;
 
-    for (k = 0; k < sizeof schedules / sizeof *schedules; k++)
-        if (strlen(schedules[k].name) == (size_t)(discr - file) &&
-            !strncmp(file, schedules[k].name, (size_t)(discr - file)))
+    for (k = 0; k < GOLDEN_SCHEDULES; k++)
+        if (strlen(golden_schedule_list[k].name) == (size_t)(discr - file) &&
+            !strncmp(file, golden_schedule_list[k].name, (size_t)(discr - file)))
             break;
-    assert_true(k < sizeof schedules / sizeof *schedules);
-    ldm_betas(schedules[k].kind, T, schedules[k].start, schedules[k].end, 8e-3, betas);
-    ldm_alphas_cumprod(betas, T, NULL, alphas);
+    assert_true(k < GOLDEN_SCHEDULES);
+    golden_schedule_compute(&golden_schedule_list[k], betas, alphas);
     if (ldm_sampler_plan_create(ldm_sampler_find("ddim"), &diffusion, &sampling, plan, &err))
         fail_msg("%s: %s", file, err.msg);
 }
@@ -575,26 +559,8 @@ static void check_ddim_file(const char *folder, const char *file)
 
 static void test_golden_ddim(void **state)
 {
-    const char *folder = golden_schedules("ddim");
-    char path[8192];
-    struct dirent *e;
-    int files = 0;
-    DIR *d;
-
     (void)state;
-    if (!folder)
-        skip();
-    snprintf(path, sizeof path, "%s/ddim", folder);
-    d = opendir(path);
-    assert_non_null(d);
-    while ((e = readdir(d)) != NULL)
-        if (strstr(e->d_name, ".npy")) {
-            check_ddim_file(folder, e->d_name);
-            files++;
-        }
-    closedir(d);
-    print_message("ddim: %d files agree\n", files);
-    assert_true(files > 0);
+    golden_each("ddim", check_ddim_file);
 }
 
 int main(void)

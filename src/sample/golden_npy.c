@@ -1,6 +1,7 @@
-/* A reader for the reference arrays of this room's tests; see golden_npy.h. */
+/* The reference arrays of this room's tests; see golden_npy.h. */
 #include "golden_npy.h"
 
+#include <dirent.h>
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -70,4 +71,42 @@ double *golden_read(const char *folder, const char *name, size_t *count)
         out[i] = element(bytes + header + i * width, descr);
     ldm_free(bytes);
     return out;
+}
+
+void golden_each(const char *part, void (*check)(const char *folder, const char *file))
+{
+    const char *folder = golden_schedules(part);
+    char path[8192];
+    struct dirent *e;
+    int files = 0;
+    DIR *d;
+
+    if (!folder)
+        skip();
+    snprintf(path, sizeof path, "%s/%s", folder, part);
+    d = opendir(path);
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL)
+        if (strstr(e->d_name, ".npy")) {
+            check(folder, e->d_name);
+            files++;
+        }
+    closedir(d);
+    print_message("%s: %d files agree\n", part, files);
+    assert_true(files > 0);
+}
+
+const golden_schedule golden_schedule_list[GOLDEN_SCHEDULES] = {
+    {"linear_default", LDM_BETA_LINEAR, 1e-4, 2e-2},
+    {"linear_sd", LDM_BETA_LINEAR, 0.00085, 0.012},
+    {"linear", LDM_BETA_LINEAR, 0.0015, 0.0195},
+    {"cosine", LDM_BETA_COSINE, 1e-4, 2e-2},
+    {"sqrt_linear", LDM_BETA_SQRT_LINEAR, 1e-4, 2e-2},
+    {"sqrt", LDM_BETA_SQRT, 1e-4, 2e-2},
+};
+
+void golden_schedule_compute(const golden_schedule *s, double *betas, float *alphas)
+{
+    ldm_betas(s->kind, GOLDEN_TIMESTEPS, s->start, s->end, 8e-3, betas);
+    ldm_alphas_cumprod(betas, GOLDEN_TIMESTEPS, NULL, alphas);
 }

@@ -2,7 +2,6 @@
  */
 #include "sample/rng.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -172,26 +171,8 @@ static void check_file(const char *folder, const char *name)
 
 static void test_golden(void **state)
 {
-    const char *folder = golden_schedules("torch_rng");
-    char path[8192];
-    struct dirent *e;
-    int files = 0;
-    DIR *d;
-
     (void)state;
-    if (!folder)
-        skip();
-    snprintf(path, sizeof path, "%s/torch_rng", folder);
-    d = opendir(path);
-    assert_non_null(d);
-    while ((e = readdir(d)) != NULL)
-        if (strstr(e->d_name, ".npy")) {
-            check_file(folder, e->d_name);
-            files++;
-        }
-    closedir(d);
-    print_message("torch_rng: %d files agree\n", files);
-    assert_true(files > 0);
+    golden_each("torch_rng", check_file);
 }
 
 int main(void)

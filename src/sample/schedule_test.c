@@ -14,27 +14,7 @@
 #include "base/alloc.h"
 #include "golden_npy.h"
 
-enum { T = 1000 };
-
-/* The parameters of the reference schedules, by file name. */
-static const struct named_schedule {
-    const char *name;
-    ldm_beta_schedule kind;
-    double start, end;
-} schedules[] = {
-    {"linear_default", LDM_BETA_LINEAR, 1e-4, 2e-2},
-    {"linear_sd", LDM_BETA_LINEAR, 0.00085, 0.012},
-    {"linear", LDM_BETA_LINEAR, 0.0015, 0.0195},
-    {"cosine", LDM_BETA_COSINE, 1e-4, 2e-2},
-    {"sqrt_linear", LDM_BETA_SQRT_LINEAR, 1e-4, 2e-2},
-    {"sqrt", LDM_BETA_SQRT, 1e-4, 2e-2},
-};
-
-static void make_alphas(size_t which, double *betas, float *alphas)
-{
-    ldm_betas(schedules[which].kind, T, schedules[which].start, schedules[which].end, 8e-3, betas);
-    ldm_alphas_cumprod(betas, T, NULL, alphas);
-}
+enum { T = GOLDEN_TIMESTEPS };
 
 static void test_names(void **state)
 {
@@ -64,20 +44,20 @@ static void test_golden_betas(void **state)
     (void)state;
     if (!folder)
         skip();
-    for (k = 0; k < sizeof schedules / sizeof *schedules; k++) {
-        make_alphas(k, betas, alphas);
-        snprintf(name, sizeof name, "betas64_%s.npy", schedules[k].name);
+    for (k = 0; k < GOLDEN_SCHEDULES; k++) {
+        golden_schedule_compute(&golden_schedule_list[k], betas, alphas);
+        snprintf(name, sizeof name, "betas64_%s.npy", golden_schedule_list[k].name);
         want = golden_read(folder, name, &n);
         assert_int_equal(n, T);
         for (i = 0; i < T; i++)
             assert_close(betas[i], want[i], 1e-12, name, i);
         ldm_free(want);
-        snprintf(name, sizeof name, "betas_%s.npy", schedules[k].name);
+        snprintf(name, sizeof name, "betas_%s.npy", golden_schedule_list[k].name);
         want = golden_read(folder, name, &n);
         for (i = 0; i < T; i++)
             assert_true((double)(float)betas[i] == want[i]);
         ldm_free(want);
-        snprintf(name, sizeof name, "alphas_cumprod_%s.npy", schedules[k].name);
+        snprintf(name, sizeof name, "alphas_cumprod_%s.npy", golden_schedule_list[k].name);
         want = golden_read(folder, name, &n);
         for (i = 0; i < T; i++)
             assert_true((double)alphas[i] == want[i]);
