@@ -112,8 +112,8 @@ def workers() -> int:
 
 
 def keep_rank() -> None:
-    """Gives this session the niceness of the process. Where the scheduler shares by session (Linux' autogroup), a nice process in
-    a session of its own would count as much as everything that others run in theirs."""
+    """Gives the autogroup of this process (all processes since the last setsid, sched(7)) the niceness of the process: Linux shares
+    time by autogroup, so a nice process in an autogroup of its own would count as much as all others together."""
     try:
         with open("/proc/self/autogroup", "w") as f:
             f.write(str(os.nice(0)))
@@ -123,7 +123,7 @@ def keep_rank() -> None:
 
 def _worker(index: int, count: int, meeting: str, main, args) -> None:
     if count > 1:
-        os.setsid()                     # where the scheduler shares by session, each worker counts for itself
+        os.setsid()                     # an autogroup for each worker, see keep_rank
         keep_rank()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
