@@ -289,9 +289,26 @@ LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error 
  *   "noise"  [D,N,C,H,W], one entry a draw, in the order drawn; how many draws a run makes is the
  *            sampler's (the message names the number)
  *   "mask"   [1 or N,1 or C,H,W], 1 keeps x0; with x0
- *   "x0"     [1 or N,C,H,W] */
+ *   "x0"     [1 or N,C,H,W]
+ * What the UNet reads beside the latent, in the place of what its conditioner makes of prompts and
+ * classes; which of them a model has follows from its conditioning_key:
+ *   "context"         [1 or N,tokens,width], for cross-attention
+ *   "uncond_context"  the same, of guidance's unconditional half
+ *   "concat"          [1 or N,C,H,W], after the channels of the latent
+ *   "labels"          [1 or N], or vectors [1 or N,W], for label_emb
+ *   "ids"             [1 or N,tokens], token ids for the conditioner */
 LDM_API ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a,
                                      ldm_error *err);
+
+/* Prompts in the place of the setting "prompt": "count" pictures are made of each, in their order,
+ * picture i with seed + i. texts: `count` of them, UTF-8; they stay the caller's and must outlive
+ * the runs. NULL takes them away. */
+LDM_API ldm_status ldm_job_set_prompts(ldm_job *job, const char *const *texts, size_t count,
+                                       ldm_error *err);
+
+/* How many pictures the job is about: those of the start noise, or "count" for each prompt or
+ * class. 0 for NULL. */
+LDM_API uint64_t ldm_job_total(const ldm_job *job);
 
 /* Called after each step, and between the operations of a decode, on the thread of ldm_run_next;
  * nonzero cancels there. fn NULL: no call. */
@@ -370,7 +387,12 @@ typedef enum ldm_part {
                           what "mean" and "sample" ask for */
     LDM_PART_DECODE,   /* in: z [N,C,H,W] with the scale factor; out: image */
     LDM_PART_QUANTIZE, /* in: latent without scale factor; out: what goes to post_quant_conv */
-    LDM_PART_INDICES   /* the same; out: codebook indices [N,H,W] */
+    LDM_PART_INDICES,  /* the same; out: codebook indices [N,H,W] */
+    LDM_PART_TEXT,     /* the text encoder. in: token ids [N,tokens]; out: context
+                          [N,tokens,width] */
+    LDM_PART_COND      /* what the conditioner makes of its input. in: classes [N] or token ids
+                          [N,tokens], out: context [N,tokens,width]; in: planes of labels, or a
+                          picture [N,C,h,w], out: what is concatenated [N,C,H,W] */
 } ldm_part;
 
 /* Rows: ldm_setting_at(LDM_SETTINGS_EVAL, i): "t" (timestep, for the UNet: 0 to the model's
@@ -398,8 +420,10 @@ LDM_API ldm_status ldm_eval_job_set_bool(ldm_eval_job *job, const char *key, boo
 LDM_API ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err);
 LDM_API const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key);
 LDM_API bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key);
-/* "in": the input. "context": passed to the network as CompVis would; may be left out. "noise": of
- * "sample", [N,C,H,W]; may stay away. All stay the caller's and must outlive the evaluation. */
+/* "in": the input. Of the UNet, where its configuration has them (with one entry a sample, or one
+ * for all): "context" [N,tokens,width] for cross-attention, "concat" [N,C,H,W] after the channels
+ * of x, "labels" [N] or [N,W] for label_emb. "noise": of "sample", [N,C,H,W]; may stay away. All
+ * stay the caller's and must outlive the evaluation. */
 LDM_API ldm_status ldm_eval_job_set_array(ldm_eval_job *job, const char *name, const ldm_array *a,
                                           ldm_error *err);
 

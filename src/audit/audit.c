@@ -105,8 +105,9 @@ static ldm_status choose_weights(ldm_audit *a, int ema, ldm_error *err)
     return shadows ? find_updates(a, err) : LDM_OK;
 }
 
-/* Which tensors a sampling run reads: the UNet or its shadows, decoder and codebook. A scale_factor
- * buffer counts too if nothing else gives the number, because it cannot be computed. */
+/* Which tensors a sampling run reads: the UNet or its shadows, conditioner, decoder and codebook. A
+ * scale_factor buffer counts too if nothing else gives the number, because it cannot be computed.
+ */
 static void mark_used(ldm_audit *a)
 {
     const ldm_network *s = a->network;
@@ -120,6 +121,8 @@ static void mark_used(ldm_audit *a)
             a->priv->run_uses[a->effective.ema && t->ema >= 0 ? t->ema : i] = true;
         else if (t->component == LDM_COMPONENT_FIRST_STAGE)
             a->priv->run_uses[i] |= (t->used & (LDM_USED_DECODE | LDM_USED_QUANTIZE)) != 0;
+        else if (t->component == LDM_COMPONENT_COND_STAGE)
+            a->priv->run_uses[i] |= (t->used & LDM_USED_COND) != 0;
         else if (t->component == LDM_COMPONENT_SCHEDULE && strcmp(t->name, "scale_factor") == 0)
             a->priv->run_uses[i] = !(scale && scale->origin.source);
     }

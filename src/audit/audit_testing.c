@@ -65,7 +65,7 @@ static void finish(test_model *m, const char *const *overrides)
         if (ldm_config_set(m->cfg, overrides[i], &err))
             fail_msg("%s", err.msg);
     }
-    if (ldm_network_create(m->cfg, &m->network, &err))
+    if (ldm_network_create(m->cfg, NULL, &m->network, &err))
         fail_msg("%s", err.msg);
 }
 

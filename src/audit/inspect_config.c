@@ -61,7 +61,7 @@ static ldm_status part_shapes(page *p, ldm_graph_part part, const char *key, con
     size_t count = 0, i;
     ldm_graph *g;
     json_t *all;
-    ldm_status st = ldm_graph_create(p->s, part, size.h, size.w, &g, err);
+    ldm_status st = ldm_graph_create(p->s, part, (ldm_graph_size){size.h, size.w, 0}, &g, err);
 
     if (st)
         return st;

@@ -43,6 +43,7 @@ int ldm_audit_key_group(const char *name)
         {"model_ema.", LDM_COMPONENT_EMA},
         {"first_stage_model.", LDM_COMPONENT_FIRST_STAGE},
         {"cond_stage_model.", LDM_COMPONENT_COND_STAGE},
+        {"low_scale_model.", LDM_COMPONENT_LOW_SCALE},
     };
     size_t i;
 
@@ -66,6 +67,8 @@ const char *ldm_audit_group_label(int group)
         return "first_stage_model";
     case LDM_COMPONENT_COND_STAGE:
         return "cond_stage_model";
+    case LDM_COMPONENT_LOW_SCALE:
+        return "low_scale_model";
     default:
         return "other";
     }

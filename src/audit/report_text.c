@@ -59,7 +59,7 @@ static void component(page *p, int group)
         tone = LDM_TONE_PLAIN;
     } else if (!have->tensors) {
         bool optional = group == LDM_COMPONENT_EMA || group == LDM_COMPONENT_SCHEDULE ||
-                        group == LDM_COMPONENT_COND_STAGE;
+                        group == LDM_COMPONENT_COND_STAGE || group == LDM_COMPONENT_LOW_SCALE;
 
         if (group == LDM_COMPONENT_UNET && p->a->effective.ema)
             optional = true;
@@ -79,8 +79,9 @@ static void component(page *p, int group)
 static void components(page *p)
 {
     static const int order[] = {LDM_COMPONENT_UNET,       LDM_COMPONENT_FIRST_STAGE,
-                                LDM_COMPONENT_COND_STAGE, LDM_COMPONENT_EMA,
-                                LDM_COMPONENT_SCHEDULE,   LDM_GROUP_OTHER};
+                                LDM_COMPONENT_COND_STAGE, LDM_COMPONENT_LOW_SCALE,
+                                LDM_COMPONENT_EMA,        LDM_COMPONENT_SCHEDULE,
+                                LDM_GROUP_OTHER};
     size_t i;
 
     ldm_audit_heading(p->out, p->r->colour, "Components");

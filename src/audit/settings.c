@@ -312,7 +312,8 @@ static ldm_status add_heads(const ldm_audit *a, ldm_findings *f, ldm_error *err)
     int size = 1 << (u->channel_mult.count - 1), i; /* the smallest that every level divides */
     const char *decides = "unet_config.params.num_heads";
     ldm_graph *g;
-    ldm_status st = ldm_graph_create(a->network, LDM_GRAPH_UNET, size, size, &g, err);
+    ldm_status st =
+        ldm_graph_create(a->network, LDM_GRAPH_UNET, (ldm_graph_size){size, size, 0}, &g, err);
 
     if (st)
         return st;

@@ -10,7 +10,7 @@
 #include "cli/opts.h"
 
 typedef struct options {
-    const char *part, *in, *context, *noise, *out;
+    const char *part, *in, *ids, *context, *concat, *labels, *noise, *out;
     bool json;
 } options;
 
@@ -19,7 +19,7 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_CHOICE,
      .name = "part",
      .arg = "PART",
-     .choices = "unet|encode|decode|quantize|indices",
+     .choices = "unet|encode|decode|quantize|indices|text|cond",
      .field = offsetof(options, part),
      .help = "what to run"},
     {.type = LDM_OPT_TEXT,
@@ -31,7 +31,22 @@ static const ldm_opt rows[] = {
      .name = "context",
      .arg = "FILE.npy",
      .field = offsetof(options, context),
-     .help = "conditioning passed to unet, as CompVis would pass it"},
+     .help = "unet: for cross-attention, [N,tokens,width]"},
+    {.type = LDM_OPT_TEXT,
+     .name = "concat",
+     .arg = "FILE.npy",
+     .field = offsetof(options, concat),
+     .help = "unet: channels after those of the latent, [N,C,H,W]"},
+    {.type = LDM_OPT_TEXT,
+     .name = "labels",
+     .arg = "FILE.npy",
+     .field = offsetof(options, labels),
+     .help = "unet: for label_emb, [N] or [N,W]"},
+    {.type = LDM_OPT_TEXT,
+     .name = "ids",
+     .arg = "FILE.npy",
+     .field = offsetof(options, ids),
+     .help = "text: the same as --in, [N,tokens]"},
     {.type = LDM_OPT_TEXT,
      .name = "noise",
      .arg = "FILE.npy",
@@ -59,7 +74,8 @@ static const struct {
     ldm_part part;
 } parts[] = {
     {"unet", LDM_PART_UNET},         {"encode", LDM_PART_ENCODE},   {"decode", LDM_PART_DECODE},
-    {"quantize", LDM_PART_QUANTIZE}, {"indices", LDM_PART_INDICES},
+    {"quantize", LDM_PART_QUANTIZE}, {"indices", LDM_PART_INDICES}, {"text", LDM_PART_TEXT},
+    {"cond", LDM_PART_COND},
 };
 
 /* What an array holds, for a first look without numpy. */
@@ -171,48 +187,57 @@ static ldm_part part_of(const char *name)
     return parts[i].part;
 }
 
+enum { ARRAYS = 5 };
+
+/* Reads the arrays that were named, and gives them to the job. */
+static ldm_status read_arrays(const options *o, ldm_eval_job *job, ldm_array *arrays,
+                              ldm_error *err)
+{
+    const struct {
+        const char *name, *path;
+    } files[ARRAYS] = {{"in", o->in},
+                       {"context", o->context},
+                       {"concat", o->concat},
+                       {"labels", o->labels},
+                       {"noise", o->noise}};
+    ldm_status st = LDM_OK;
+    int i;
+
+    for (i = 0; !st && i < ARRAYS; i++) {
+        if (!files[i].path)
+            continue;
+        st = ldm_array_read(files[i].path, &arrays[i], err);
+        if (!st)
+            st = ldm_eval_job_set_array(job, files[i].name, &arrays[i], err);
+    }
+    return st;
+}
+
 static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets *targets)
 {
-    ldm_array in = {0}, context = {0}, noise = {0}, out = {0};
+    ldm_array arrays[ARRAYS] = {{0}}, out = {0};
     ldm_model *model = NULL;
-    ldm_status st;
     ldm_error err;
-    int code;
+    ldm_status st = read_arrays(o, targets->eval, arrays, &err);
+    int code = st ? ldm_cli_fail(cmd, st, &err) : ldm_model_open_said(cmd, targets->model, &model);
+    int i;
 
-    st = ldm_array_read(o->in, &in, &err);
-    if (!st && o->context)
-        st = ldm_array_read(o->context, &context, &err);
-    if (!st && o->noise)
-        st = ldm_array_read(o->noise, &noise, &err);
-    if (!st)
-        st = ldm_eval_job_set_array(targets->eval, "in", &in, &err);
-    if (!st && o->context)
-        st = ldm_eval_job_set_array(targets->eval, "context", &context, &err);
-    if (!st && o->noise)
-        st = ldm_eval_job_set_array(targets->eval, "noise", &noise, &err);
-    if (st) {
-        code = ldm_cli_fail(cmd, st, &err);
-        goto done;
+    if (!code) {
+        note_codebook(cmd, targets->eval, model);
+        st = ldm_eval(model, targets->eval, &out, &err);
+        if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
+            ldm_cli_say(cmd, "%s: %s", o->in, err.msg);
+            code = LDM_EXIT_USAGE;
+        }
     }
-    code = ldm_model_open_said(cmd, targets->model, &model);
-    if (code)
-        goto done;
-    note_codebook(cmd, targets->eval, model);
-    st = ldm_eval(model, targets->eval, &out, &err);
-    if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
-        ldm_cli_say(cmd, "%s: %s", o->in, err.msg);
-        code = LDM_EXIT_USAGE;
-        goto done;
-    }
-    if (!st && o->out)
+    if (!code && !st && o->out)
         st = write_output(o, part_of(o->part), &out, &err);
-    code = st ? ldm_cli_fail(cmd, st, &err)
-              : report(cmd, o, ldm_eval_job_get_text(targets->eval, "dump"), &out);
-done:
+    if (!code)
+        code = st ? ldm_cli_fail(cmd, st, &err)
+                  : report(cmd, o, ldm_eval_job_get_text(targets->eval, "dump"), &out);
     ldm_array_free(&out);
-    ldm_array_free(&context);
-    ldm_array_free(&noise);
-    ldm_array_free(&in);
+    for (i = 0; i < ARRAYS; i++)
+        ldm_array_free(&arrays[i]);
     ldm_model_close(model);
     return code;
 }
@@ -233,17 +258,22 @@ static int check_encode(const ldm_command *cmd, const options *o, const ldm_eval
 static int check(const ldm_command *cmd, const options *o, const ldm_eval_job *job)
 {
     bool unet = o->part && !strcmp(o->part, "unet");
+    const char *of_unet = o->context  ? "context"
+                          : o->concat ? "concat"
+                          : o->labels ? "labels"
+                                      : NULL;
 
     if (!o->part)
-        return ldm_cli_usage(cmd, "--part is missing: unet, encode, decode, quantize or indices");
+        return ldm_cli_usage(cmd, "--part is missing: unet, encode, decode, quantize, indices, "
+                                  "text or cond");
     if (!o->in)
         return ldm_cli_usage(cmd, "--in is missing: the input array, a .npy file");
     if (!o->out && !ldm_eval_job_is_set(job, "dump"))
         return ldm_cli_usage(cmd, "--out is missing: where to write the result (or --dump DIR)");
     if (unet && !ldm_eval_job_is_set(job, "t"))
         return ldm_cli_usage(cmd, "--t is missing: the timestep for the UNet");
-    if (!unet && o->context)
-        return ldm_cli_usage(cmd, "--context belongs to --part unet; %s takes none", o->part);
+    if (!unet && of_unet)
+        return ldm_cli_usage(cmd, "--%s belongs to --part unet; %s takes none", of_unet, o->part);
     return check_encode(cmd, o, job);
 }
 
@@ -261,6 +291,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         code = ldm_cli_fail(cmd, st, &err);
     if (!code) {
         parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
+        if (o.ids && !o.in)
+            o.in = o.ids;
         code = parse ? ldm_parse_exit(parse) : check(cmd, &o, targets.eval);
     }
     if (!code && !parse) {
@@ -284,7 +316,10 @@ const ldm_command ldm_cmd_eval = {
              "                                               or what --mean or --sample asks for\n"
              "  decode    latent with the scale factor       picture, not clamped\n"
              "  quantize  latent without the scale factor    what goes to post_quant_conv\n"
-             "  indices   the same                           codebook indices, int64 [N,H,W]\n\n"
+             "  indices   the same                           codebook indices, int64 [N,H,W]\n"
+             "  text      token ids [N,tokens]               context [N,tokens,width]\n"
+             "  cond      what the conditioner takes: ids,   context, or what is concatenated\n"
+             "            classes [N], planes or a picture   [N,C,H,W]\n\n"
              "  ldm eval --part unet --in x.npy --t 500 --out eps.npy\n"
              "  ldm eval --part unet --in x.npy --t 500 --dump act/",
     .opts = rows,

@@ -105,17 +105,18 @@ const char *ldm_model_precision_name(const ldm_model *m); /* "exact", "f32", "bf
 /* The packed weights of a part, packing them on the pool if this is the first use. */
 ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *pool,
                              const ldm_weights **out, ldm_error *err);
-/* A program for a part at a latent (or, for ENCODE, picture) size. */
-ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+/* A program for a part at a size, which is as ldm_graph_create says. */
+ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                              ldm_pool *pool, ldm_program **out, ldm_error *err);
 /* Size and arithmetic without packing anything. */
 typedef struct ldm_estimate {
     uint64_t weight_bytes, arena_bytes;
     uint64_t time_bytes; /* of what one timestep's embedding becomes */
+    uint64_t cond_bytes; /* of what one sample's conditioning becomes */
     double flop;         /* of one picture */
 } ldm_estimate;
 
-ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                               int threads, ldm_estimate *out, ldm_error *err);
 
 /* source.c: the checkpoint as a source of weights. */

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "engine/conditions.h"
 #include "engine/posterior.h"
 #include "engine/run_job.h"
 #include "image/npy.h"
@@ -16,7 +17,43 @@ typedef struct part_shape {
     ldm_graph_part graph;
     int in_c, out_c; /* channels */
     int up, down;    /* output side = input side * up / down */
+    bool ids;        /* in: [N] or [N,tokens], out: [N,tokens,out_c] */
 } part_shape;
+
+static part_shape of_encoder(const ldm_model *m, const ldm_eval_job *job)
+{
+    const ldm_first_stage *fs = &m->network->first_stage;
+
+    return (part_shape){
+        .name = "encode",
+        .graph = LDM_GRAPH_ENCODE,
+        .in_c = fs->in_channels,
+        .out_c = ldm_posterior_asked(job) ? fs->latent_channels : fs->encoded_channels,
+        .up = 1,
+        .down = fs->factor,
+    };
+}
+
+static part_shape of_conditioner(const ldm_model *m, const ldm_eval_job *job)
+{
+    const ldm_conditioner *c = m->network->conditioners;
+    part_shape p = {.name = job->part == LDM_PART_TEXT ? "text" : "cond",
+                    .graph = LDM_GRAPH_COND,
+                    .up = 1,
+                    .down = 1};
+
+    if (c->takes == LDM_COND_TAKES_PICTURE)
+        return of_encoder(m, job);
+    if (c->takes == LDM_COND_TAKES_MAP) {
+        p.in_c = c->channels_in;
+        p.out_c = c->channels;
+        p.down = c->factor;
+        return p;
+    }
+    p.ids = true;
+    p.out_c = c->context_width;
+    return p;
+}
 
 static part_shape describe(const ldm_model *m, const ldm_eval_job *job)
 {
@@ -28,24 +65,61 @@ static part_shape describe(const ldm_model *m, const ldm_eval_job *job)
     case LDM_PART_UNET:
         break;
     case LDM_PART_ENCODE:
-        return (part_shape){"encode",
-                            LDM_GRAPH_ENCODE,
-                            fs->in_channels,
-                            ldm_posterior_asked(job) ? z : fs->encoded_channels,
-                            1,
-                            f};
+        return of_encoder(m, job);
     case LDM_PART_DECODE:
-        return (part_shape){"decode", LDM_GRAPH_DECODE, z, fs->out_channels, f, 1};
+        return (part_shape){"decode", LDM_GRAPH_DECODE, z, fs->out_channels, f, 1, false};
     case LDM_PART_QUANTIZE:
-        return (part_shape){"quantize", LDM_GRAPH_QUANTIZE, z, z, 1, 1};
+        return (part_shape){"quantize", LDM_GRAPH_QUANTIZE, z, z, 1, 1, false};
     case LDM_PART_INDICES:
-        return (part_shape){"indices", LDM_GRAPH_INDICES, z, 1, 1, 1};
+        return (part_shape){"indices", LDM_GRAPH_INDICES, z, 1, 1, 1, false};
+    case LDM_PART_TEXT:
+    case LDM_PART_COND:
+        return of_conditioner(m, job);
     }
-    return (part_shape){"unet", LDM_GRAPH_UNET, s->unet.in_channels, s->unet.out_channels, 1, 1};
+    return (part_shape){"unet", LDM_GRAPH_UNET, s->unet_inputs.latent, s->unet.out_channels, 1,
+                        1,      false};
 }
 
-static ldm_status check_input(const ldm_array *in, const part_shape *p, ldm_error *err)
+/* Whether the model has a conditioner that can be run. */
+static ldm_status check_conditioner(const ldm_model *m, const ldm_eval_job *job, ldm_error *err)
 {
+    const ldm_conditioner *c = m->network->conditioner_count ? m->network->conditioners : NULL;
+
+    if (job->part != LDM_PART_TEXT && job->part != LDM_PART_COND)
+        return LDM_OK;
+    if (!c)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this model is unconditional: it has no conditioner to run");
+    if (job->part == LDM_PART_TEXT && c->takes != LDM_COND_TAKES_TOKENS)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this model has no text encoder; its conditioner (%.120s) is part "
+                             "cond",
+                             c->target);
+    if (c->takes == LDM_COND_TAKES_LATENT)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this model's conditioner (%.120s) gives what it is given; there is "
+                             "nothing to run",
+                             c->target);
+    return LDM_OK;
+}
+
+static ldm_status check_ids(const ldm_model *m, const ldm_array *in, const part_shape *p,
+                            ldm_error *err)
+{
+    const ldm_conditioner *c = m->network->conditioners;
+    char found[96];
+
+    if (in->ndim > 2 || !in->numel || (in->ndim == 1 && c->tokens != 1))
+        return ldm_error_set(err, LDM_ERR_USAGE, "the input has shape %s, %s takes [N,%d]",
+                             ldm_shape_text(in, found, sizeof found), p->name, c->tokens);
+    return ldm_check_ids(in, c->entries, "the input", err);
+}
+
+static ldm_status check_input(const ldm_model *m, const ldm_array *in, const part_shape *p,
+                              ldm_error *err)
+{
+    if (p->ids)
+        return check_ids(m, in, p, err);
     if (in->ndim != 4)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "the input has %d dimensions, %s takes 4: [N,%d,H,W]", in->ndim,
@@ -110,17 +184,30 @@ static void finish(evaluation *e)
     ldm_pool_free(e->pool);
 }
 
+/* Rows and columns of one sample of the input; ids are a column of tokens. */
+static ldm_graph_size size_of(const ldm_eval_job *job, const part_shape *p)
+{
+    const ldm_array *in = job->in;
+    const ldm_conditions c = {.context = job->context};
+
+    if (p->ids)
+        return (ldm_graph_size){1, 1, in->ndim == 2 ? (int)in->shape[1] : 1};
+    return (ldm_graph_size){(int)in->shape[2], (int)in->shape[3],
+                            job->part == LDM_PART_UNET ? ldm_conditions_tokens(&c) : 0};
+}
+
 static ldm_status prepare(const ldm_model *m, const ldm_eval_job *job, const part_shape *p,
                           evaluation *e, ldm_error *err)
 {
-    int h = (int)job->in->shape[2], w = (int)job->in->shape[3];
+    const ldm_graph_size size = size_of(job, p);
+    const size_t in_floats = (size_t)(job->in->numel / job->in->shape[0]);
     ldm_status st = ldm_pool_create(job->threads, &e->pool, err);
     size_t more;
 
     if (!st)
-        st = ldm_model_program(m, p->graph, h, w, 1, e->pool, &e->program, err);
+        st = ldm_model_program(m, p->graph, size, 1, e->pool, &e->program, err);
     if (!st && job->part == LDM_PART_DECODE && job->quantize && m->network->first_stage.codebook)
-        st = ldm_model_program(m, LDM_GRAPH_QUANTIZE, h, w, 1, e->pool, &e->quantize, err);
+        st = ldm_model_program(m, LDM_GRAPH_QUANTIZE, size, 1, e->pool, &e->quantize, err);
     if (st)
         return st;
     e->arena_floats = ldm_program_arena_floats(e->program);
@@ -128,27 +215,34 @@ static ldm_status prepare(const ldm_model *m, const ldm_eval_job *job, const par
     if (more > e->arena_floats)
         e->arena_floats = more;
     e->arena = ldm_pages_alloc(e->arena_floats * sizeof *e->arena);
-    e->z = ldm_reallocarray(NULL, (size_t)p->in_c * (size_t)h * (size_t)w, sizeof *e->z);
+    e->z = ldm_reallocarray(NULL, in_floats, sizeof *e->z);
     if (ldm_posterior_asked(job))
-        e->moments = ldm_reallocarray(
-            NULL, 2 * (size_t)p->out_c * (size_t)h * (size_t)w / (size_t)(p->down * p->down),
-            sizeof *e->moments);
+        e->moments = ldm_reallocarray(NULL,
+                                      2 * (size_t)p->out_c * (size_t)size.h * (size_t)size.w /
+                                          (size_t)(p->down * p->down),
+                                      sizeof *e->moments);
     if (!e->arena || !e->z || (ldm_posterior_asked(job) && !e->moments))
         return ldm_error_nomem(err, e->arena_floats * sizeof *e->arena, "the activations");
     return LDM_OK;
 }
 
 /* Sample number i: its input and output. */
-static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, evaluation *e, uint64_t i,
-                          ldm_array *all, const ldm_observer *obs, ldm_error *err)
+static ldm_status run_one(const ldm_model *m, const ldm_eval_job *job, const part_shape *p,
+                          evaluation *e, uint64_t i, ldm_array *all, const ldm_observer *obs,
+                          ldm_error *err)
 {
     size_t in_floats = (size_t)(job->in->numel / job->in->shape[0]);
     size_t out_floats = (size_t)(all->numel / all->shape[0]);
     const float *in = job->in->data + i * in_floats;
     const float t = (float)job->t;
     float *out = all->data + i * out_floats;
-    ldm_execution run = {
-        .inputs = {{"x", in}, {"t", &t}}, .out = e->moments ? e->moments : out, .observer = obs};
+    ldm_execution run = {.inputs = {{p->ids ? "ids" : "x", in},
+                                    {"t", &t},
+                                    {"context", ldm_condition_of(job->context, i)},
+                                    {"concat", ldm_condition_of(job->concat, i)},
+                                    {"labels", ldm_condition_of(job->labels, i)}},
+                         .out = e->moments ? e->moments : out,
+                         .observer = obs};
     ldm_status st = LDM_OK;
 
     if (job->part == LDM_PART_DECODE) {
@@ -172,6 +266,13 @@ static void shape_output(const ldm_eval_job *job, const part_shape *p, ldm_array
     int d = 0, i;
 
     out->shape[d++] = in->shape[0];
+    if (p->ids) {
+        out->shape[1] = in->ndim == 2 ? in->shape[1] : 1;
+        out->shape[2] = (uint64_t)p->out_c;
+        out->ndim = 3;
+        out->numel = out->shape[0] * out->shape[1] * out->shape[2];
+        return;
+    }
     if (job->part != LDM_PART_INDICES)
         out->shape[d++] = (uint64_t)p->out_c;
     out->shape[d++] = in->shape[2] * (uint64_t)p->up / (uint64_t)p->down;
@@ -180,6 +281,40 @@ static void shape_output(const ldm_eval_job *job, const part_shape *p, ldm_array
     out->numel = 1;
     for (i = 0; i < d; i++)
         out->numel *= out->shape[i];
+}
+
+/* Again, for the caller may have changed them since they were set. */
+static ldm_status check_arrays(const ldm_eval_job *job, ldm_error *err)
+{
+    const struct {
+        const ldm_array *a;
+        const char *what;
+    } arrays[] = {{job->in, "the input"},
+                  {job->context, "the context"},
+                  {job->concat, "concat"},
+                  {job->labels, "labels"},
+                  {job->noise, "the noise"}};
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    for (i = 0; !st && i < sizeof arrays / sizeof arrays[0]; i++) {
+        if (arrays[i].a)
+            st = ldm_array_check(arrays[i].a, arrays[i].what, err);
+    }
+    return st;
+}
+
+static ldm_status check_unet(const ldm_model *m, const ldm_eval_job *job, ldm_error *err)
+{
+    const ldm_conditions c = {job->context, job->concat, job->labels};
+
+    if (!ldm_options_given(&job->options, "t"))
+        return ldm_error_set(err, LDM_ERR_USAGE, "t is not set: the UNet needs a timestep");
+    if (job->t > m->network->diffusion.timesteps - 1)
+        return ldm_error_set(err, LDM_ERR_USAGE, "t is %g, expected a timestep from 0 to %d",
+                             job->t, m->network->diffusion.timesteps - 1);
+    return ldm_conditions_check(m, &c, job->in->shape[0], (int)job->in->shape[2],
+                                (int)job->in->shape[3], 0, "", err);
 }
 
 ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out, ldm_error *err)
@@ -195,23 +330,18 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
     LDM_REQUIRE(m, "m", err);
     LDM_REQUIRE(job, "job", err);
     LDM_REQUIRE(job->in, "the array \"in\"", err);
-    st = ldm_array_check(job->in, "the input", err);
-    if (!st && job->context)
-        st = ldm_array_check(job->context, "the context", err);
-    if (!st && job->noise)
-        st = ldm_array_check(job->noise, "the noise", err);
+    st = check_arrays(job, err);
+    if (!st)
+        st = check_conditioner(m, job, err);
     if (st)
         return st;
     obs.ctx = (void *)(uintptr_t)job->dump;
     p = describe(m, job);
-    st = check_input(job->in, &p, err);
+    st = check_input(m, job->in, &p, err);
+    if (!st && job->part == LDM_PART_UNET)
+        st = check_unet(m, job, err);
     if (st)
         return st;
-    if (job->part == LDM_PART_UNET && !ldm_options_given(&job->options, "t"))
-        return ldm_error_set(err, LDM_ERR_USAGE, "t is not set: the UNet needs a timestep");
-    if (job->part == LDM_PART_UNET && job->t > m->network->diffusion.timesteps - 1)
-        return ldm_error_set(err, LDM_ERR_USAGE, "t is %g, expected a timestep from 0 to %d",
-                             job->t, m->network->diffusion.timesteps - 1);
     shape_output(job, &p, out);
     st = ldm_posterior_check(m, job, out, err);
     if (!st && job->dump)
@@ -224,7 +354,7 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
             st = ldm_error_nomem(err, out->numel * sizeof *out->data, "the output");
     }
     for (i = 0; !st && i < out->shape[0]; i++)
-        st = run_one(m, job, &e, i, out, job->dump && i == 0 ? &obs : NULL, err);
+        st = run_one(m, job, &p, &e, i, out, job->dump && i == 0 ? &obs : NULL, err);
     if (!st)
         st = ldm_hash_unchanged(m->hash, err);
     finish(&e);

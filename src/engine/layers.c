@@ -101,11 +101,25 @@ static ldm_status keep_given(const ldm_model_options *opt, ldm_arena *texts, con
     return failed ? ldm_error_nomem(err, 0, "the configuration's names") : LDM_OK;
 }
 
+/* An ldm_shape_source over a checkpoint. */
+static int shape_in_file(const void *ctx, const char *name, int64_t *dims)
+{
+    const ldm_tensor_info *t = ldm_ckpt_find(ctx, name);
+    int i;
+
+    if (!t || t->ndim > 4)
+        return -1;
+    for (i = 0; i < t->ndim; i++)
+        dims[i] = t->shape[i] <= INT64_MAX ? (int64_t)t->shape[i] : 0;
+    return t->ndim;
+}
+
 ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err)
 {
     ldm_audit_given given = {0};
     ldm_load_policy policy;
+    ldm_shape_source shapes;
     ldm_status st;
 
     memset(out, 0, sizeof *out);
@@ -119,8 +133,9 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
                              &out->renamed, err);
     if (!st)
         st = ldm_ckpt_spell_keys(out->ckpt, err);
+    shapes = (ldm_shape_source){out->ckpt, shape_in_file};
     if (!st)
-        st = ldm_network_create(out->config, &out->network, err);
+        st = ldm_network_create(out->config, &shapes, &out->network, err);
     policy.strict = out->profile.strict;
     policy.init_missing = out->profile.init_missing;
     if (!st)

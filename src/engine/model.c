@@ -81,15 +81,18 @@ static bool same_extent(ldm_extent a, ldm_extent b)
     return a.h == b.h && a.w == b.w;
 }
 
-/* sample_diffusion.py takes the UNet's image_size and in_channels; other places in the
- * configuration may say something else, and then the user is shown all of them. */
+/* sample_diffusion.py takes the UNet's image_size; other places in the configuration may say
+ * something else, and then the user is shown all of them. Stable Diffusion's YAML calls the UNet's
+ * "unused", and its size is the model's own: 64, which its scripts take. */
 static ldm_status settle_shape(ldm_model *m, ldm_error *err)
 {
     const ldm_network *s = m->network;
     const ldm_param *outer = ldm_network_param(s, "image_size");
     const ldm_first_stage *f = &s->first_stage;
-    const ldm_extent unet = s->unet.image_size;
-    const int side = f->resolution ? f->resolution / f->factor : 0;
+    const bool own =
+        s->conditioner_count && s->conditioners->own_size && outer && outer->origin.source;
+    const ldm_extent unet = own ? s->diffusion.image_size : s->unet.image_size;
+    int side = f->resolution ? f->resolution / f->factor : 0;
     ldm_extent sizes[3] = {unet, unet, {side, side}};
     static const char *const names[3] = {"unet_config.image_size", "image_size",
                                          "ddconfig.resolution / downsampling"};
@@ -98,6 +101,8 @@ static ldm_status settle_shape(ldm_model *m, ldm_error *err)
 
     if (outer && outer->origin.source)
         sizes[1] = s->diffusion.image_size;
+    if (own) /* a resolution of 256 is what its first stage was trained with */
+        side = unet.h;
     m->latent_c = s->unet.out_channels;
     m->latent_h = unet.h;
     m->latent_w = unet.w;
@@ -294,7 +299,8 @@ static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *er
 
     if (!limit)
         return LDM_OK;
-    st = ldm_model_estimate(m, LDM_GRAPH_UNET, m->latent_h, m->latent_w, 1, 1, &unet, err);
+    st = ldm_model_estimate(m, LDM_GRAPH_UNET, (ldm_graph_size){m->latent_h, m->latent_w, 0}, 1, 1,
+                            &unet, err);
     if (st)
         return st;
     bytes = unet.weight_bytes + unet.arena_bytes;
@@ -451,25 +457,29 @@ static ldm_graph_part weights_of(ldm_graph_part part)
 }
 
 /* The size that a part's algorithms are chosen for, whatever size it is later run at. */
-static void nominal_size(const ldm_model *m, ldm_graph_part part, int *h, int *w)
+static ldm_graph_size nominal_size(const ldm_model *m, ldm_graph_part part)
 {
-    int multiple = 1 << (m->network->unet.channel_mult.count - 1);
-    const ldm_extent size = m->network->unet.image_size;
-    const int factor = part == LDM_GRAPH_ENCODE ? m->network->first_stage.factor : 1;
+    const ldm_network *s = m->network;
+    const int multiple = 1 << (s->unet.channel_mult.count - 1);
+    const ldm_extent size = {m->latent_h, m->latent_w};
+    int factor = 1;
 
-    *h = (size.h + multiple - 1) / multiple * multiple * factor;
-    *w = (size.w + multiple - 1) / multiple * multiple * factor;
+    if (part == LDM_GRAPH_ENCODE)
+        factor = s->first_stage.factor;
+    else if (part == LDM_GRAPH_COND && s->conditioner_count && s->conditioners->factor)
+        factor = s->conditioners->factor;
+    return (ldm_graph_size){
+        .h = (size.h + multiple - 1) / multiple * multiple * factor,
+        .w = (size.w + multiple - 1) / multiple * multiple * factor,
+    };
 }
 
 static ldm_status pack(ldm_model *m, ldm_graph_part part, ldm_pool *pool, ldm_error *err)
 {
     ldm_weight_source src = ldm_model_source(m);
     ldm_graph *g;
-    ldm_status st;
-    int h, w;
+    ldm_status st = ldm_graph_create(m->network, part, nominal_size(m, part), &g, err);
 
-    nominal_size(m, part, &h, &w);
-    st = ldm_graph_create(m->network, part, h, w, &g, err);
     if (st)
         return st;
     st = ldm_weights_create(m->network, g, m->backend, m->precision, &src, pool, &m->weights[part],
@@ -499,7 +509,7 @@ ldm_status ldm_model_weights(const ldm_model *m, ldm_graph_part part, ldm_pool *
     return st;
 }
 
-ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                              ldm_pool *pool, ldm_program **out, ldm_error *err)
 {
     const ldm_weights *weights;
@@ -507,7 +517,7 @@ ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int
     ldm_status st;
 
     *out = NULL;
-    st = ldm_graph_create(m->network, part, h, w, &g, err);
+    st = ldm_graph_create(m->network, part, size, &g, err);
     if (st)
         return st;
     st = ldm_model_weights(m, part, pool, &weights, err);
@@ -521,25 +531,22 @@ ldm_status ldm_model_program(const ldm_model *m, ldm_graph_part part, int h, int
 
 /* With the algorithms that the weights are, or will be, packed for: another size's need other
  * scratch. */
-ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                               int threads, ldm_estimate *out, ldm_error *err)
 {
     const ldm_weight_source src = ldm_model_source(m);
     ldm_weights *weights = NULL;
     ldm_program *p = NULL;
     ldm_graph *g;
-    ldm_status st;
-    int nominal_h, nominal_w;
+    ldm_status st = ldm_graph_create(m->network, weights_of(part), nominal_size(m, part), &g, err);
 
-    nominal_size(m, part, &nominal_h, &nominal_w);
-    st = ldm_graph_create(m->network, weights_of(part), nominal_h, nominal_w, &g, err);
     if (st)
         return st;
     st = ldm_weights_plan(m->network, g, m->backend, m->precision, &src, &weights, err);
     ldm_graph_free(g);
     if (st)
         return st;
-    st = ldm_graph_create(m->network, part, h, w, &g, err);
+    st = ldm_graph_create(m->network, part, size, &g, err);
     if (!st) {
         out->flop = ldm_graph_flop(g);
         st = ldm_program_create(g, weights, m->backend, m->precision, n, threads, &p, err);
@@ -550,6 +557,7 @@ ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, int h, in
         out->weight_bytes = ldm_weights_bytes(weights);
         out->arena_bytes = (uint64_t)ldm_program_arena_floats(p) * sizeof(float);
         out->time_bytes = (uint64_t)ldm_program_kept_floats(p, LDM_DEPENDS_TIME) * sizeof(float);
+        out->cond_bytes = (uint64_t)ldm_program_kept_floats(p, LDM_DEPENDS_COND) * sizeof(float);
     }
     ldm_program_free(p);
     ldm_weights_free(weights);

@@ -1,8 +1,9 @@
 /* The recipe of a picture: what a PNG carries so that `ldm generate --like` can repeat it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json_text.h"
-#include "engine/engine.h"
+#include "engine/run_job.h"
 
 static json_t *name_json(const char *path)
 {
@@ -21,19 +22,65 @@ static json_t *facts(const ldm_model *m, const char *hex, const char *yaml)
                      ldm_model_precision_name(m));
 }
 
+/* What a recipe cannot repeat is said in it. */
+static bool add_arrays(json_t *root, const ldm_job *job)
+{
+#define NAMED(name) {job->name, #name},
+    const struct {
+        const ldm_array *a;
+        const char *name;
+    } arrays[] = {LDM_JOB_ARRAYS(NAMED)};
+#undef NAMED
+    json_t *given = json_object();
+    bool any = false;
+    size_t i;
+
+    for (i = 0; given && i < sizeof arrays / sizeof arrays[0]; i++) {
+        any |= arrays[i].a != NULL;
+        if (json_object_set_new(given, arrays[i].name, json_boolean(arrays[i].a != NULL))) {
+            json_decref(given);
+            return false;
+        }
+    }
+    if (any)
+        return !json_object_set_new(root, "arrays", given);
+    json_decref(given);
+    return given != NULL;
+}
+
+/* Which of the job's prompts, or classes, picture `index` is of. */
+static size_t entry_of(const ldm_job *job, int index, size_t entries)
+{
+    return (size_t)index / ((size_t)job->count / entries);
+}
+
+/* Of several prompts or classes a picture's recipe holds its own. buf: for a class. */
+static void take_own(const ldm_job *job, int index, ldm_job *own, char *buf, size_t size)
+{
+    const char *p = job->class_text;
+    size_t i;
+
+    if (job->prompts)
+        own->prompt = job->prompts[entry_of(job, index, job->prompt_count)];
+    if (!p)
+        return;
+    for (i = entry_of(job, index, ldm_job_entries(job)); i > 0; i--)
+        p = strchr(p, ',') + 1;
+    snprintf(buf, size, "%.*s", (int)strcspn(p, ","), p);
+    own->class_text = buf;
+}
+
 static bool add_settings(json_t *root, const ldm_job *job, int index)
 {
     ldm_job own = *job; /* borrows the texts */
+    char class_text[32];
 
     own.seed = job->seed + (uint64_t)index;
+    take_own(job, index, &own, class_text, sizeof class_text);
     if (!ldm_options_write_recipe(&own.options, root) ||
         json_object_set_new(root, "index", json_integer(index)))
         return false;
-    /* What a recipe cannot repeat is said in it. */
-    return !(job->x_t || job->noise || job->mask) ||
-           !json_object_set_new(root, "arrays",
-                                json_pack("{s:b, s:b, s:b}", "x_t", job->x_t != NULL, "noise",
-                                          job->noise != NULL, "mask", job->mask != NULL));
+    return add_arrays(root, job);
 }
 
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, char **json,

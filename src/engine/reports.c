@@ -105,7 +105,7 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
                            path);
     /* A layer that describes no whole model is still a configuration to look at. */
     if (!st && ldm_value_find(ldm_config_root(cfg), "model.target"))
-        st = ldm_network_create(cfg, &network, err);
+        st = ldm_network_create(cfg, NULL, &network, err);
     if (!st)
         st = ldm_inspect_config(cfg, network, how, text, err);
     ldm_network_free(network);

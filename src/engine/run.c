@@ -43,6 +43,11 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
 
     for (i = 0; !st && i < p->note_count; i++)
         st = ldm_notes_add(&r->notes, err, "%s", p->notes[i]);
+    if (!st && j->scale != 1.0 && r->m->audit->effective.cross_attention && !r->cond.guided)
+        st = ldm_notes_add(&r->notes, err,
+                           "guidance scale %g has no effect: there is no unconditional context to "
+                           "hold against (uncond_context); each step is computed once",
+                           j->scale);
     if (!st && j->scale != 1.0 && !r->m->audit->effective.cross_attention)
         st = ldm_notes_add(
             &r->notes, err,
@@ -79,11 +84,10 @@ static ldm_status measure_cache(ldm_run *r, ldm_estimate *shallow, ldm_error *er
     *shallow = (ldm_estimate){0};
     if (j->cache == 1)
         return LDM_OK;
-    st = ldm_model_estimate(r->m, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, j->batch,
-                            ldm_pool_threads(r->pool), shallow, err);
+    st = ldm_model_estimate(r->m, LDM_GRAPH_UNET_SHALLOW, ldm_run_unet_size(r),
+                            ldm_run_samples(r, j->batch), ldm_pool_threads(r->pool), shallow, err);
     if (!st)
-        st = ldm_graph_create(r->m->network, LDM_GRAPH_UNET_SHALLOW, j->latent_h, j->latent_w, &g,
-                              err);
+        st = ldm_graph_create(r->m->network, LDM_GRAPH_UNET_SHALLOW, ldm_run_unet_size(r), &g, err);
     if (st)
         return st;
     feature = &g->values[ldm_graph_input(g, "feature")];
@@ -98,7 +102,9 @@ static uint64_t floats_of_picture(const ldm_run *r)
 {
     size_t latents = 1 + ldm_sampler_scratch_latents(r->plan.sampler) + (r->job.mask ? 2 : 0);
 
-    return (uint64_t)latents * r->chw + r->feature_floats;
+    if (r->cond.guided)
+        latents += 4; /* x and eps of both halves */
+    return (uint64_t)latents * r->chw + (uint64_t)ldm_run_samples(r, 1) * r->feature_floats;
 }
 
 static ldm_status check_memory(ldm_run *r, ldm_error *err)
@@ -110,19 +116,21 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     char need[16], have[16];
     ldm_status st;
     int threads = ldm_pool_threads(r->pool), h = j->latent_h, w = j->latent_w;
+    const int samples = ldm_run_samples(r, j->batch);
 
-    st = ldm_model_estimate(m, LDM_GRAPH_UNET, h, w, j->batch, threads, &unet, err);
+    st = ldm_model_estimate(m, LDM_GRAPH_UNET, ldm_run_unet_size(r), samples, threads, &unet, err);
     if (!st)
-        st = ldm_model_estimate(m, LDM_GRAPH_DECODE, h, w, 1, threads, &decode, err);
+        st = ldm_model_estimate(m, LDM_GRAPH_DECODE, (ldm_graph_size){h, w, 0}, 1, threads, &decode,
+                                err);
     if (!st && m->network->first_stage.codebook)
-        st = ldm_model_estimate(m, LDM_GRAPH_QUANTIZE, h, w, j->quantize_x0 ? j->batch : 1, threads,
-                                &quantize, err);
+        st = ldm_model_estimate(m, LDM_GRAPH_QUANTIZE, (ldm_graph_size){h, w, 0},
+                                j->quantize_x0 ? j->batch : 1, threads, &quantize, err);
     if (!st)
         st = measure_cache(r, &shallow, err);
     if (st)
         return st;
-    r->info.flop_per_eps = unet.flop;
-    r->info.flop_shallow = shallow.flop;
+    r->info.flop_per_eps = unet.flop * (r->cond.guided ? 2 : 1);
+    r->info.flop_shallow = shallow.flop * (r->cond.guided ? 2 : 1);
     r->info.flop_decode = decode.flop;
     if (shallow.arena_bytes > unet.arena_bytes)
         unet.arena_bytes = shallow.arena_bytes;
@@ -133,6 +141,7 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     r->unet_bytes = (size_t)unet.arena_bytes;
     r->info.memory_weights = unet.weight_bytes + decode.weight_bytes + quantize.weight_bytes;
     r->info.memory_activations = arena + LDM_RUN_TIMES * (unet.time_bytes + shallow.time_bytes) +
+                                 (uint64_t)samples * (unet.cond_bytes + shallow.cond_bytes) +
                                  (uint64_t)j->batch * floats_of_picture(r) * sizeof(float);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
@@ -148,22 +157,23 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     size_t n = (size_t)j->batch, batch_floats = n * r->chw;
+    const size_t samples = (size_t)ldm_run_samples(r, j->batch);
     int f = r->m->network->first_stage.factor, c = r->m->network->first_stage.out_channels;
 
     r->arena = ldm_pages_alloc(r->arena_floats * sizeof *r->arena);
     r->x = ldm_reallocarray(NULL, batch_floats, sizeof *r->x);
     r->scratch = ldm_reallocarray(NULL, ldm_sampler_scratch_latents(r->plan.sampler) * batch_floats,
                                   sizeof *r->scratch);
-    r->t = ldm_reallocarray(NULL, n, sizeof *r->t);
+    r->t = ldm_reallocarray(NULL, samples, sizeof *r->t);
     r->rngs = ldm_reallocarray(NULL, n, sizeof *r->rngs);
-    r->unet = ldm_calloc(n + 1, sizeof *r->unet);
+    r->unet = ldm_calloc(samples + 1, sizeof *r->unet);
     r->quantize_x0 = ldm_calloc(n + 1, sizeof *r->quantize_x0);
     r->pictures = ldm_calloc(n, sizeof *r->pictures);
     r->failed = ldm_calloc(n, sizeof *r->failed);
     r->errors = ldm_calloc(n, sizeof *r->errors);
     if (j->cache > 1) {
-        r->shallow = ldm_calloc(n + 1, sizeof *r->shallow);
-        r->feature = ldm_reallocarray(NULL, n * r->feature_floats, sizeof *r->feature);
+        r->shallow = ldm_calloc(samples + 1, sizeof *r->shallow);
+        r->feature = ldm_reallocarray(NULL, samples * r->feature_floats, sizeof *r->feature);
     }
     if (j->mask) {
         r->mask = ldm_reallocarray(NULL, batch_floats, sizeof *r->mask);
@@ -178,6 +188,8 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         (j->cache > 1 && (!r->shallow || !r->feature)) || (j->mask && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
     ldm_pool_touch(r->pool, r->arena, r->unet_bytes); /* not in the first step */
+    if (ldm_run_cond_make(r, err))
+        return err ? err->code : LDM_ERR_NOMEM;
     return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f), &r->picture,
                               err);
 }
@@ -296,6 +308,8 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         settle_batch(r);
     }
     if (!st)
+        st = ldm_run_cond_plan(r, job, err);
+    if (!st)
         st = ldm_pool_create(r->job.threads, &r->pool, err);
     if (!st)
         st = make_plan(r, spacing, err);
@@ -316,12 +330,13 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     return LDM_OK;
 }
 
-/* [batch + 1] programs. Without them the job may have been refused, and its batch be any number. */
-static void free_programs(ldm_program **programs, int batch)
+/* [samples + 1] programs. Without them the job may have been refused, and its batch be any number.
+ */
+static void free_programs(ldm_program **programs, int samples)
 {
     int i;
 
-    for (i = 0; programs && i <= batch; i++)
+    for (i = 0; programs && i <= samples; i++)
         ldm_program_free(programs[i]);
     ldm_free(programs);
 }
@@ -330,9 +345,10 @@ void ldm_run_free(ldm_run *r)
 {
     if (!r)
         return;
-    free_programs(r->unet, r->job.batch);
-    free_programs(r->shallow, r->job.batch);
+    free_programs(r->unet, ldm_run_samples(r, r->job.batch));
+    free_programs(r->shallow, ldm_run_samples(r, r->job.batch));
     free_programs(r->quantize_x0, r->job.batch);
+    ldm_run_cond_free(r);
     ldm_free(r->pictures);
     ldm_program_free(r->quantize);
     ldm_program_free(r->decode);

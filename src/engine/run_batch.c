@@ -1,111 +1,11 @@
 /* Sampling and decoding: the callbacks that a sampler calls, batches, and one picture after the
  * other. */
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "engine/run_state.h"
 
 /* ---- the sampler's callbacks ----------------------------------------------------------------- */
-
-static bool all_finite(const float *v, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (!isfinite(v[i]))
-            return false;
-    }
-    return true;
-}
-
-/* What find_bad_step says beside the step. */
-typedef struct bad_step {
-    double t;
-    bool ema;
-} bad_step;
-
-/* An observer that stops at the first step whose output is not finite. */
-static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error *err)
-{
-    const bad_step *bad = ctx;
-    const ldm_view *y = &info->y;
-    size_t pixels = (size_t)y->n * (size_t)y->h * (size_t)y->w, i;
-
-    for (i = 0; i < pixels; i++) {
-        if (!all_finite(y->data + i * y->pitch, (size_t)y->c))
-            return ldm_error_set(
-                err, LDM_ERR_NUMERIC,
-                "eps is not finite at timestep %g: NaN or infinity first appears in "
-                "%s (%s) of the %s weights; `ldm check --values` looks for such weights%s",
-                bad->t, info->name, info->op, bad->ema ? "EMA" : "raw",
-                bad->ema ? ", and --no-ema takes the raw ones instead" : "");
-    }
-    return LDM_OK;
-}
-
-/* The row of t in `times`. Where it has none, its rows become those of t and of the plan's
- * evaluations after it. *row is -1 if t is not of the plan. */
-static ldm_status row_of(const ldm_run *r, ldm_kept *times, const ldm_program *p, double t,
-                         int *row, ldm_error *err)
-{
-    const ldm_sampler_plan *plan = &r->plan;
-    float next[LDM_RUN_TIMES];
-    const ldm_named_array inputs[LDM_MAX_INPUTS] = {{"t", next}};
-    ldm_status st;
-    int i = 0, n = 0;
-
-    *row = ldm_kept_row(times, t);
-    if (*row >= 0)
-        return LDM_OK;
-    while (i < plan->evaluations && (float)plan->times[i] != (float)t)
-        i++;
-    for (; i < plan->evaluations && n < LDM_RUN_TIMES; i++)
-        next[n++] = (float)plan->times[i];
-    if (!n)
-        return LDM_OK;
-    st = ldm_kept_fill(times, p, r->pool, r->arena, inputs, n, err);
-    if (!st)
-        *row = 0;
-    return st;
-}
-
-/* The network of this evaluation: with job.cache the whole one in the first and every cache-th
- * step, in between its outermost blocks, with the feature that the last whole one left. Steps are
- * counted from the pictures' first one on, so no picture's depend on another's; a step that
- * evaluates twice (Heun) does so with the same network. */
-static ldm_status predict_callback(void *ctx, int step, const float *x, double t, float *out,
-                                   ldm_error *err)
-{
-    ldm_run *r = ctx;
-    bool whole = step % r->job.cache == 0;
-    ldm_program *unet = whole ? r->unet[r->active_n] : r->shallow[r->active_n];
-    ldm_kept *times = whole ? r->unet_times : r->shallow_times;
-    bad_step bad = {t, r->m->audit->effective.ema};
-    ldm_observer obs = {&bad, find_bad_step};
-    ldm_execution run = {
-        .inputs = {{"x", x}, {"t", r->t}, {"feature", r->feature}},
-        .feature = whole ? r->feature : NULL,
-        .out = out,
-    };
-    ldm_status st;
-    int i;
-
-    for (i = 0; i < r->active_n; i++)
-        r->t[i] = (float)t;
-    st = row_of(r, times, unet, t, &run.time.row, err);
-    if (st)
-        return st;
-    run.time.kept = run.time.row < 0 ? NULL : times;
-    st = ldm_program_run(unet, r->pool, r->arena, &run, err);
-    if (st || all_finite(out, (size_t)r->active_n * r->chw))
-        return st;
-    /* Once more with a look at every step: slow, and only for the message. */
-    run.time.kept = NULL;
-    run.observer = &obs;
-    st = ldm_program_run(unet, r->pool, r->arena, &run, err);
-    return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %g", t);
-}
 
 /* The user's noise comes in the order drawn: with a mask q_sample's before each step's own, unless
  * there is one entry a step, which then is q_sample's (with eta 0 no other counts). */
@@ -176,7 +76,7 @@ static ldm_status program(ldm_run *r, ldm_graph_part part, int n, ldm_program **
 {
     if (*out)
         return LDM_OK;
-    return ldm_model_program(r->m, part, r->job.latent_h, r->job.latent_w, n, r->pool, out, err);
+    return ldm_model_program(r->m, part, ldm_run_unet_size(r), n, r->pool, out, err);
 }
 
 /* The array [1 or N, 1 or C, H, W] of one picture as [C, H, W]. */
@@ -207,18 +107,30 @@ static void begin_picture(ldm_run *r, int slot)
     }
 }
 
+/* The UNet for so many samples, whole and, with job.cache, its outermost blocks. */
+static ldm_status make_unet(ldm_run *r, int samples, ldm_error *err)
+{
+    ldm_status st = program(r, LDM_GRAPH_UNET, samples, &r->unet[samples], err);
+
+    if (!st && !r->unet_times)
+        st =
+            ldm_kept_create(r->unet[samples], LDM_DEPENDS_TIME, LDM_RUN_TIMES, &r->unet_times, err);
+    if (!st && r->job.cache > 1)
+        st = program(r, LDM_GRAPH_UNET_SHALLOW, samples, &r->shallow[samples], err);
+    if (!st && r->job.cache > 1 && !r->shallow_times)
+        st = ldm_kept_create(r->shallow[samples], LDM_DEPENDS_TIME, LDM_RUN_TIMES,
+                             &r->shallow_times, err);
+    return st;
+}
+
 /* The programs that sample n pictures; those of an n that was sampled before are kept. */
 static ldm_status make_programs(ldm_run *r, int n, ldm_error *err)
 {
-    ldm_status st = program(r, LDM_GRAPH_UNET, n, &r->unet[n], err);
+    const bool some_unguided = r->cond.guided && (r->job.scale_from > 0 || r->job.scale_to < 1);
+    ldm_status st = make_unet(r, ldm_run_samples(r, n), err);
 
-    if (!st && !r->unet_times)
-        st = ldm_kept_create(r->unet[n], LDM_DEPENDS_TIME, LDM_RUN_TIMES, &r->unet_times, err);
-    if (!st && r->job.cache > 1)
-        st = program(r, LDM_GRAPH_UNET_SHALLOW, n, &r->shallow[n], err);
-    if (!st && r->job.cache > 1 && !r->shallow_times)
-        st =
-            ldm_kept_create(r->shallow[n], LDM_DEPENDS_TIME, LDM_RUN_TIMES, &r->shallow_times, err);
+    if (!st && some_unguided)
+        st = make_unet(r, n, err);
     if (!st && r->job.quantize_x0)
         st = program(r, LDM_GRAPH_QUANTIZE, n, &r->quantize_x0[n], err);
     return st;
@@ -229,7 +141,7 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
 {
     const ldm_denoiser model = {
         .ctx = r,
-        .predict = predict_callback,
+        .predict = ldm_run_predict,
         .noise = noise_callback,
         .quantize = r->job.quantize_x0 ? quantize_callback : NULL,
         .progress = progress_callback,
@@ -250,6 +162,9 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
         return st;
     r->active = first;
     r->active_n = n;
+    st = ldm_run_cond_begin(r, err);
+    if (st)
+        return st;
     for (i = first; i < first + n; i++)
         begin_picture(r, i);
     if (report(r, 0, r->plan.steps[0].t, "sampling"))
@@ -344,8 +259,8 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
         st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
     if (!st)
         st = ldm_program_run(r->decode, r->pool, r->arena, &decode, err);
-    if (!st && !all_finite(r->image, (size_t)r->info.image_c * (size_t)r->info.image_h *
-                                         (size_t)r->info.image_w))
+    if (!st && !ldm_all_finite(r->image, (size_t)r->info.image_c * (size_t)r->info.image_h *
+                                             (size_t)r->info.image_w))
         st = ldm_error_set(err, LDM_ERR_NUMERIC,
                            "the decoded picture has NaN or infinite values, its latent has none; "
                            "`ldm check --values` looks for such weights in the first stage");

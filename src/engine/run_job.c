@@ -2,10 +2,10 @@
 #include "engine/run_job.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/conditions.h"
 #include "sample/sampler.h"
 
 enum { MAX_SIDE = 4096 };
@@ -33,36 +33,13 @@ static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error 
     return LDM_OK;
 }
 
-static void shape_text(const ldm_array *a, char *buf, size_t size)
-{
-    size_t used = 0;
-    int i;
-
-    buf[0] = '\0';
-    for (i = 0; i < a->ndim && used < size; i++)
-        used += (size_t)snprintf(buf + used, size - used, "%s%" PRIu64, i ? "," : "", a->shape[i]);
-}
-
 static ldm_status wrong_shape(const ldm_array *a, const char *what, const char *expected,
                               ldm_error *err)
 {
-    char found[96];
+    char found[128];
 
-    shape_text(a, found, sizeof found);
-    return ldm_error_set(err, LDM_ERR_USAGE, "%s has shape [%s], expected %s", what, found,
-                         expected);
-}
-
-static ldm_status check_finite(const ldm_array *a, const char *what, ldm_error *err)
-{
-    uint64_t i;
-
-    for (i = 0; i < a->numel; i++) {
-        if (!isfinite(a->data[i]))
-            return ldm_error_set(err, LDM_ERR_USAGE, "%s: element %" PRIu64 " is %g", what, i,
-                                 (double)a->data[i]);
-    }
-    return LDM_OK;
+    return ldm_error_set(err, LDM_ERR_USAGE, "%s has shape %s, expected %s", what,
+                         ldm_shape_text(a, found, sizeof found), expected);
 }
 
 static uint64_t max_count(void)
@@ -84,7 +61,30 @@ static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
     j->latent_c = m->latent_c;
     j->latent_h = (int)a->shape[2];
     j->latent_w = (int)a->shape[3];
-    return check_finite(a, "the start noise (x_t)", err);
+    return ldm_check_finite(a, "the start noise (x_t)", err);
+}
+
+/* `count` pictures for each prompt or class. */
+static ldm_status settle_count(ldm_job *j, ldm_error *err)
+{
+    const size_t entries = ldm_job_entries(j);
+
+    if (!entries)
+        return ldm_error_set(err, LDM_ERR_USAGE, "the list of prompts is empty");
+    if (j->x_t && (size_t)j->count % entries)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "the start noise (x_t) is of %d pictures, expected a multiple of the "
+                             "%zu prompts or classes",
+                             j->count, entries);
+    if (j->x_t)
+        return LDM_OK;
+    if (entries > max_count() / (uint64_t)j->count)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%d pictures for each of %zu prompts or classes: expected at most "
+                             "%" PRIu64 " in all",
+                             j->count, entries, max_count());
+    j->count *= (int)entries;
+    return LDM_OK;
 }
 
 static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
@@ -139,8 +139,8 @@ static ldm_status check_region(const ldm_job *j, ldm_error *err)
              j->latent_w);
     if (!fits_region(j, j->x0, false))
         return wrong_shape(j->x0, "the known latent (x0)", expected, err);
-    st = check_finite(j->mask, "the mask", err);
-    return st ? st : check_finite(j->x0, "the known latent (x0)", err);
+    st = ldm_check_finite(j->mask, "the mask", err);
+    return st ? st : ldm_check_finite(j->x0, "the known latent (x0)", err);
 }
 
 /* Latents are the first stage's, and nothing but a latent goes into the network. */
@@ -148,13 +148,13 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
 {
     const ldm_network *s = m->network;
 
-    if (s->unet.in_channels != s->unet.out_channels)
+    if (s->unet_inputs.latent != s->unet.out_channels)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                              "the UNet takes %d channels and gives %d: it needs a conditioning "
-                             "(%s) beside the latent, and ldm generates unconditionally only",
+                             "beside the latent, and conditioning_key %s passes none",
                              s->unet.in_channels, s->unet.out_channels,
                              s->diffusion.conditioning_key ? s->diffusion.conditioning_key
-                                                           : "none configured");
+                                                           : "null");
     if (s->unet.out_channels != s->first_stage.latent_channels)
         return ldm_error_set(err, LDM_ERR_CONFIG,
                              "the UNet's latents have %d channels (out_channels) and the first "
@@ -166,10 +166,12 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
 /* Again, for the caller may have changed them since they were set. */
 static ldm_status check_arrays(const ldm_job *j, ldm_error *err)
 {
+#define NAMED(name) {j->name, #name},
     const struct {
         const ldm_array *a;
         const char *name;
-    } arrays[] = {{j->x_t, "x_t"}, {j->noise, "noise"}, {j->mask, "mask"}, {j->x0, "x0"}};
+    } arrays[] = {LDM_JOB_ARRAYS(NAMED)};
+#undef NAMED
     ldm_status st = LDM_OK;
     size_t i;
 
@@ -215,6 +217,8 @@ ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job
     if (!st)
         st = settle_shape(m, job, err);
     if (!st)
+        st = settle_count(job, err);
+    if (!st)
         st = check_region(job, err);
     return st;
 }
@@ -244,7 +248,7 @@ ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, int draws, ldm_e
             "the noise has one entry a step; with a mask and eta > 0 two are drawn "
             "(q_sample's, then the step's own), so %d are expected",
             draws);
-    return check_finite(a, "the noise", err);
+    return ldm_check_finite(a, "the noise", err);
 }
 
 void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count)

@@ -2,6 +2,7 @@
 #ifndef LDM_ENGINE_RUN_STATE_H
 #define LDM_ENGINE_RUN_STATE_H
 
+#include "engine/run_cond.h"
 #include "engine/run_job.h"
 #include "image/picture.h"
 #include "sample/rng.h"
@@ -15,21 +16,24 @@ struct ldm_run {
     double *order; /* [plan.count]: timestep at which each step begins, for ldm_run_info */
     size_t chw;
 
-    ldm_program **unet;             /* [batch + 1], by batch size; made when first needed */
+    ldm_run_cond cond;
+
+    ldm_program **unet;             /* [samples of a batch + 1], by their number; made when first
+                                       needed */
     ldm_program **shallow;          /* likewise; with job.cache above 1 */
-    ldm_program **quantize_x0;      /* likewise */
+    ldm_program **quantize_x0;      /* [batch + 1] */
     ldm_program *quantize, *decode; /* of 1 */
     ldm_kept *unet_times;           /* of the programs above; made with the first */
     ldm_kept *shallow_times;
     float *arena;
     size_t arena_floats, unet_bytes; /* of which a step of the UNet uses unet_bytes */
 
-    float *feature;        /* [batch] of the last whole evaluation, with job.cache above 1 */
+    float *feature;        /* [samples] of the last whole evaluation, with job.cache above 1 */
     size_t feature_floats; /* of one picture */
 
     float *x;         /* [batch][chw] */
     float *scratch;   /* [ldm_sampler_scratch_latents][batch][chw] */
-    float *t;         /* [batch]: the timestep of an evaluation, once for each picture */
+    float *t;         /* [samples]: the timestep of an evaluation, once for each */
     float *mask, *x0; /* [batch][chw], expanded for the batch; NULL without a mask */
     ldm_rng *rngs;    /* [batch] */
     float *image;     /* [3][h][w] */
@@ -60,6 +64,8 @@ static inline int ldm_run_draws(const ldm_run *r)
 {
     return r->plan.draws + (r->job.mask ? r->plan.count : 0);
 }
+
+bool ldm_all_finite(const float *v, size_t n);
 
 /* Samples the next batch of pictures that are not skipped; in_batch is 0 when none is left. */
 ldm_status ldm_run_sample(ldm_run *r, ldm_error *err);

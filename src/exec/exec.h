@@ -104,7 +104,8 @@ typedef struct ldm_execution {
     /* In any order, up to the first name that is NULL. The graph's inputs must be among them; an
      * array whose name the graph does not take is not read. */
     ldm_named_array inputs[LDM_MAX_INPUTS];
-    float *out;     /* [n][C'][H'][W']; may be an input's array */
+    float *out; /* [n][C'][H'][W'], or [n][H'][W'][C'] where the graph says so; may be an input's
+                   array */
     float *feature; /* UNET: takes what UNET_SHALLOW of the same size and n is given as "feature",
                        [ldm_program_feature_floats]; NULL: not wanted */
     ldm_kept_rows time; /* .kept NULL: nothing of the timestep is kept, "t" is among the inputs */

@@ -264,6 +264,9 @@ ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
     if (st)
         return st;
     view = ldm_frame_view(&f, g->output);
-    ldm_view_to_nchw(&view, e->out);
+    if (g->output_channels_last)
+        hand_out(&f, &ctx, g->output, e->out);
+    else
+        ldm_view_to_nchw(&view, e->out);
     return LDM_OK;
 }

@@ -22,10 +22,11 @@ ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *o
         st = ldm_options_lay_below(&out->options, &config->options, err);
     if (st || !job)
         return st;
-    out->x_t = job->x_t;
-    out->noise = job->noise;
-    out->mask = job->mask;
-    out->x0 = job->x0;
+#define TAKE(name) out->name = job->name;
+    LDM_JOB_ARRAYS(TAKE)
+#undef TAKE
+    out->prompts = job->prompts;
+    out->prompt_count = job->prompt_count;
     out->skip = job->skip;
     out->skip_ctx = job->skip_ctx;
     out->progress = job->progress;

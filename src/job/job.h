@@ -24,11 +24,33 @@
     };
 #define SETTING(type, field, ...) LDM_FIELD_##type(field)
 
+/* The arrays of a job and of an evaluation, by the names that ldm_job_set_array and
+ * ldm_eval_job_set_array take. */
+#define LDM_JOB_ARRAYS(ARRAY)                                                                      \
+    ARRAY(x_t)                                                                                     \
+    ARRAY(noise)                                                                                   \
+    ARRAY(mask)                                                                                    \
+    ARRAY(x0)                                                                                      \
+    ARRAY(context)                                                                                 \
+    ARRAY(uncond_context)                                                                          \
+    ARRAY(concat)                                                                                  \
+    ARRAY(labels)                                                                                  \
+    ARRAY(ids)
+#define LDM_EVAL_ARRAYS(ARRAY)                                                                     \
+    ARRAY(in)                                                                                      \
+    ARRAY(noise)                                                                                   \
+    ARRAY(context)                                                                                 \
+    ARRAY(concat)                                                                                  \
+    ARRAY(labels)
+#define LDM_ARRAY_FIELD(name) const ldm_array *name;
+
 struct ldm_job {
     ldm_options options;
 #define LDM_ROWS_JOB
 #include "job/settings.inc"
-    const ldm_array *x_t, *noise, *mask, *x0; /* the caller's; NULL: none */
+    LDM_JOB_ARRAYS(LDM_ARRAY_FIELD) /* the caller's; NULL: none */
+    const char *const *prompts;     /* the caller's; NULL: the one of the setting */
+    size_t prompt_count;
     bool (*skip)(void *ctx, int index);
     void *skip_ctx;
     int (*progress)(void *ctx, const ldm_progress *p);
@@ -37,6 +59,9 @@ struct ldm_job {
 
 /* Begins a zeroed job with the table's defaults; ldm_options_finish(&job->options) releases it. */
 ldm_status ldm_job_begin(ldm_job *job, ldm_error *err);
+
+/* How many prompts, or classes, a job has: count pictures are made of each. 1 where it has none. */
+size_t ldm_job_entries(const ldm_job *job);
 
 /* A copy that owns its texts, on top of what the configuration says where the job was given
  * nothing. The arrays stay the caller's. */
@@ -56,7 +81,7 @@ struct ldm_eval_job {
     ldm_part part;
 #define LDM_ROWS_EVAL
 #include "job/settings.inc"
-    const ldm_array *in, *context, *noise; /* the caller's */
+    LDM_EVAL_ARRAYS(LDM_ARRAY_FIELD) /* the caller's; NULL: none */
 };
 
 struct ldm_bench_options {

@@ -322,26 +322,79 @@ ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error *err)
     return st;
 }
 
+/* Fields of the arrays by their names. */
+typedef struct array_row {
+    const char *name;
+    size_t offset;
+} array_row;
+
+#define JOB_ARRAY(name) {#name, offsetof(ldm_job, name)},
+#define EVAL_ARRAY(name) {#name, offsetof(ldm_eval_job, name)},
+static const array_row job_arrays[] = {LDM_JOB_ARRAYS(JOB_ARRAY)};
+static const array_row eval_arrays[] = {LDM_EVAL_ARRAYS(EVAL_ARRAY)};
+
+/* owner: the struct that has the fields; who: "a job". */
+static ldm_status set_array(void *owner, const array_row *rows, size_t count, const char *who,
+                            const char *name, const ldm_array *a, ldm_error *err)
+{
+    ldm_str names = {0};
+    ldm_status st = a ? ldm_array_check(a, strcmp(name, "in") ? name : "the input", err) : LDM_OK;
+    size_t i;
+
+    for (i = 0; !st && i < count; i++) {
+        if (strcmp(rows[i].name, name) == 0) {
+            *(const ldm_array **)(void *)((char *)owner + rows[i].offset) = a;
+            return LDM_OK;
+        }
+        ldm_str_printf(&names, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", rows[i].name);
+    }
+    if (!st)
+        st = ldm_error_set(err, LDM_ERR_USAGE, "%s: %s has no such array, expected %s", name, who,
+                           names.failed ? "another name" : names.data);
+    ldm_str_free(&names);
+    return st;
+}
+
 ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a, ldm_error *err)
 {
-    ldm_status st;
-
     LDM_REQUIRE(job, "job", err);
     LDM_REQUIRE(name, "name", err);
-    st = a ? ldm_array_check(a, name, err) : LDM_OK;
-    if (st)
-        return st;
-    if (strcmp(name, "x_t") == 0)
-        job->x_t = a;
-    else if (strcmp(name, "noise") == 0)
-        job->noise = a;
-    else if (strcmp(name, "mask") == 0)
-        job->mask = a;
-    else if (strcmp(name, "x0") == 0)
-        job->x0 = a;
-    else
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%s: a job has no such array, expected x_t, noise, mask or x0", name);
+    return set_array(job, job_arrays, sizeof job_arrays / sizeof job_arrays[0], "a job", name, a,
+                     err);
+}
+
+size_t ldm_job_entries(const ldm_job *job)
+{
+    const char *p = job->class_text;
+    size_t n = 1;
+
+    if (job->prompts)
+        return job->prompt_count;
+    for (; p && *p; p++)
+        n += *p == ',';
+    return n;
+}
+
+uint64_t ldm_job_total(const ldm_job *job)
+{
+    if (!job)
+        return 0;
+    if (job->x_t)
+        return job->x_t->shape[0];
+    return (uint64_t)job->count * ldm_job_entries(job);
+}
+
+ldm_status ldm_job_set_prompts(ldm_job *job, const char *const *texts, size_t count, ldm_error *err)
+{
+    size_t i;
+
+    LDM_REQUIRE(job, "job", err);
+    if (texts && !count)
+        return ldm_error_set(err, LDM_ERR_USAGE, "the list of prompts is empty");
+    for (i = 0; texts && i < count; i++)
+        LDM_REQUIRE(texts[i], "a prompt", err);
+    job->prompts = texts;
+    job->prompt_count = texts ? count : 0;
     return LDM_OK;
 }
 
@@ -392,7 +445,7 @@ void ldm_eval_job_free(ldm_eval_job *job)
 ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err)
 {
     LDM_REQUIRE(job, "job", err);
-    if ((int)part < LDM_PART_UNET || (int)part > LDM_PART_INDICES)
+    if ((int)part < LDM_PART_UNET || (int)part > LDM_PART_COND)
         return ldm_error_set(err, LDM_ERR_USAGE, "part is %d, which is no ldm_part", (int)part);
     job->part = part;
     return LDM_OK;
@@ -411,24 +464,10 @@ bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key)
 ldm_status ldm_eval_job_set_array(ldm_eval_job *job, const char *name, const ldm_array *a,
                                   ldm_error *err)
 {
-    ldm_status st;
-
     LDM_REQUIRE(job, "job", err);
     LDM_REQUIRE(name, "name", err);
-    st = a ? ldm_array_check(a, strcmp(name, "in") ? name : "the input", err) : LDM_OK;
-    if (st)
-        return st;
-    if (strcmp(name, "in") == 0)
-        job->in = a;
-    else if (strcmp(name, "context") == 0)
-        job->context = a;
-    else if (strcmp(name, "noise") == 0)
-        job->noise = a;
-    else
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%s: an evaluation has no such array, expected in, context or noise",
-                             name);
-    return LDM_OK;
+    return set_array(job, eval_arrays, sizeof eval_arrays / sizeof eval_arrays[0], "an evaluation",
+                     name, a, err);
 }
 
 /* ---- benchmarks ---- */

@@ -155,7 +155,7 @@ bool ldm_setting_fits(const ldm_setting_row *row, ldm_setting_value *v)
         return v->text != NULL;
     case LDM_TYPE_TEXT:
     case LDM_TYPE_LIST:
-        return v->text[0] != '\0';
+        return row->empty || v->text[0] != '\0';
     case LDM_TYPE_U64:
     case LDM_TYPE_BOOL:
         break;

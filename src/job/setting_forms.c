@@ -196,9 +196,11 @@ bool ldm_options_write_recipe(const ldm_options *o, json_t *recipe)
 
     for (i = 0; i < o->table->count; i++) {
         const ldm_setting_row *row = &o->table->rows[i];
+        const ldm_setting_value v = ldm_setting_value_of(o, row);
 
-        if ((row->flags & LDM_SETTING_PIXELS) &&
-            json_object_set_new(recipe, row->key, json_of_value(row, ldm_setting_value_of(o, row))))
+        if (!(row->flags & LDM_SETTING_PIXELS) || (row->type == LDM_TYPE_TEXT && !v.text))
+            continue; /* a text that was not given has no default either */
+        if (json_object_set_new(recipe, row->key, json_of_value(row, v)))
             return false;
     }
     return true;

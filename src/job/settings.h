@@ -31,6 +31,7 @@ struct ldm_setting_row {
     const char *value;   /* the default as text; NULL: none, something else decides */
     const char *lacking; /* what a recipe means that is older than the setting; NULL: all recipes
                             have it */
+    bool empty;          /* of a TEXT: may have no characters */
     char letter;         /* 'n' for -n; 0: none */
     const char *arg;     /* the value's name in the help; NULL for a BOOL */
     const char *help;    /* lines separated by '\n' */

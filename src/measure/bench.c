@@ -49,8 +49,8 @@ static ldm_status prepare(bench *b, ldm_error *err)
     size_t channels =
         larger((size_t)s->first_stage.out_channels, (size_t)s->first_stage.in_channels);
     ldm_rng rng;
-    ldm_status st = ldm_model_program(b->d.m, LDM_GRAPH_UNET, b->d.h, b->d.w, b->d.batch, b->d.pool,
-                                      &b->unet, err);
+    ldm_status st = ldm_model_program(b->d.m, LDM_GRAPH_UNET, (ldm_graph_size){b->d.h, b->d.w, 0},
+                                      b->d.batch, b->d.pool, &b->unet, err);
 
     if (!st)
         st = reserve(b, b->unet, err);
@@ -111,8 +111,8 @@ static ldm_status time_eps(bench *b, ldm_error *err)
 static ldm_status time_decode(bench *b, ldm_error *err)
 {
     double times[PART_ROUNDS];
-    ldm_status st =
-        ldm_model_program(b->d.m, LDM_GRAPH_DECODE, b->d.h, b->d.w, 1, b->d.pool, &b->decode, err);
+    ldm_status st = ldm_model_program(b->d.m, LDM_GRAPH_DECODE, (ldm_graph_size){b->d.h, b->d.w, 0},
+                                      1, b->d.pool, &b->decode, err);
 
     if (!st)
         st = reserve(b, b->decode, err);
@@ -129,8 +129,9 @@ static ldm_status time_encode(bench *b, ldm_error *err)
     const int f = b->d.m->network->first_stage.factor;
     double times[PART_ROUNDS];
     ldm_error why;
-    ldm_status st = ldm_model_program(b->d.m, LDM_GRAPH_ENCODE, f * b->d.h, f * b->d.w, 1,
-                                      b->d.pool, &b->encode, &why);
+    ldm_status st =
+        ldm_model_program(b->d.m, LDM_GRAPH_ENCODE, (ldm_graph_size){f * b->d.h, f * b->d.w, 0}, 1,
+                          b->d.pool, &b->encode, &why);
 
     if (st == LDM_ERR_MISMATCH || b->d.m->network->first_stage.no_encode) {
         b->d.encode_s = -1;

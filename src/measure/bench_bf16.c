@@ -78,8 +78,8 @@ static ldm_status measure_eps(ldm_bench_data *b, const ldm_model *f32, ldm_error
     for (i = 0; !st && i < 2; i++) {
         sides[i].eps = ldm_reallocarray(NULL, out, sizeof *sides[i].eps);
         memory = memory && sides[i].eps;
-        st = ldm_model_program(sides[i].m, LDM_GRAPH_UNET, b->h, b->w, b->batch, b->pool,
-                               &sides[i].unet, err);
+        st = ldm_model_program(sides[i].m, LDM_GRAPH_UNET, (ldm_graph_size){b->h, b->w, 0},
+                               b->batch, b->pool, &sides[i].unet, err);
         if (!st && ldm_program_arena_floats(sides[i].unet) > floats)
             floats = ldm_program_arena_floats(sides[i].unet);
     }

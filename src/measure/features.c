@@ -78,7 +78,8 @@ static ldm_status count_features(const ldm_network *s, size_t *dim, ldm_error *e
 {
     const ldm_first_stage *f = &s->first_stage;
     ldm_graph *g;
-    ldm_status st = ldm_graph_create(s, LDM_GRAPH_ENCODE, f->factor, f->factor, &g, err);
+    ldm_status st =
+        ldm_graph_create(s, LDM_GRAPH_ENCODE, (ldm_graph_size){f->factor, f->factor, 0}, &g, err);
     int i;
 
     if (st)
@@ -166,7 +167,8 @@ static ldm_status make_program(ldm_features *f, int width, int height, ldm_error
                              "a picture of %d x %d has no features here: this first stage takes "
                              "multiples of %d",
                              width, height, down);
-    st = ldm_model_program(f->model, LDM_GRAPH_ENCODE, height, width, 1, f->pool, &f->program, err);
+    st = ldm_model_program(f->model, LDM_GRAPH_ENCODE, (ldm_graph_size){height, width, 0}, 1,
+                           f->pool, &f->program, err);
     if (st)
         return st;
     f->arena_floats = ldm_program_arena_floats(f->program);

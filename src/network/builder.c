@@ -19,6 +19,15 @@ static void fail_nomem(ldm_builder *b)
     b->st = ldm_error_nomem(b->err, 0, "the network's description");
 }
 
+const char *ldm_b_join(char *buf, const char *path, const char *leaf)
+{
+    const int n = snprintf(buf, LDM_PATH_LEN, "%s.%s", path, leaf);
+
+    if (n < 0 || n >= LDM_PATH_LEN)
+        buf[LDM_PATH_LEN - 1] = '\0'; /* no tensor has such a name: the builder reports it */
+    return buf;
+}
+
 void ldm_b_begin(ldm_builder *b, ldm_component c)
 {
     b->component = c;
@@ -72,6 +81,13 @@ int ldm_b_input_x(ldm_builder *b, int c, int h, int w)
     const ldm_input x = {.name = "x", .depends = LDM_DEPENDS_X};
 
     return ldm_b_input(b, x, c, h, w);
+}
+
+int ldm_b_input_ids(ldm_builder *b, int tokens)
+{
+    const ldm_input ids = {.name = "ids", .depends = LDM_DEPENDS_X};
+
+    return ldm_b_input(b, ids, 1, tokens, 1);
 }
 
 int ldm_b_height(const ldm_builder *b, int value)
@@ -252,6 +268,13 @@ void ldm_b_zero(ldm_builder *b)
 int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
 {
     return conv(b, path, x, cin, cout, kernel, 4, 1, kernel / 2);
+}
+
+int ldm_b_conv_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
+{
+    const layer_kind kind = {"weight", NULL, kernel, 4, 1, kernel / 2};
+
+    return layer(b, path, x, cin, cout, &kind);
 }
 
 int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all)

@@ -24,6 +24,10 @@ typedef struct ldm_builder {
     int last_weight, last_bias; /* of the last layer with weights */
 } ldm_builder;
 
+/* "path.leaf" in buf [LDM_PATH_LEN], which is returned. Paths of modules are far shorter. */
+enum { LDM_PATH_LEN = 256 };
+const char *ldm_b_join(char *buf, const char *path, const char *leaf);
+
 /* Begins a component: its prefix becomes the root, all bits of use count. */
 void ldm_b_begin(ldm_builder *b, ldm_component c);
 /* Which graphs read the tensors that follow: LDM_USED_* bits. */
@@ -34,6 +38,8 @@ void ldm_b_use(ldm_builder *b, unsigned used);
 int ldm_b_input(ldm_builder *b, ldm_input in, int c, int h, int w);
 /* The input "x" of this shape: a latent or a picture. */
 int ldm_b_input_x(ldm_builder *b, int c, int h, int w);
+/* The input "ids" [1,tokens,1] of a conditioner. */
+int ldm_b_input_ids(ldm_builder *b, int tokens);
 /* Height and width of a value; 1 in `declare`. */
 int ldm_b_height(const ldm_builder *b, int value);
 int ldm_b_width(const ldm_builder *b, int value);
@@ -52,6 +58,7 @@ void ldm_b_colorize(ldm_builder *b, int labels);
 /* Layers. path: the module ("input_blocks.1.0.in_layers.2"); weight and bias are path.weight and
  * path.bias. Each returns the output value. */
 int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel);
+int ldm_b_conv_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel);
 /* stride 2: with pad 1 on all sides (UNet), or right and bottom only (first stage). */
 int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all);
 int ldm_b_conv1d(ldm_builder *b, const char *path, int x, int cin, int cout); /* [out, in, 1] */

@@ -1,5 +1,6 @@
-/* The two conditioners that a configuration names by a word in place of a module: none, and the
- * first stage itself (LatentDiffusion.instantiate_cond_stage, ldm/models/diffusion/ddpm.py). */
+/* The conditioners without a network of their own: the two that a configuration names by a word,
+ * none and the first stage itself (LatentDiffusion.instantiate_cond_stage,
+ * ldm/models/diffusion/ddpm.py), and torch.nn.Identity, for what is concatenated as it is. */
 #include "network/registry.h"
 
 /* ---- __is_unconditional__ -------------------------------------------------------------------- */
@@ -42,3 +43,32 @@ static void declare_first_stage(ldm_builder *b, const void *config)
 
 const ldm_network_part ldm_part_cond_first_stage = {LDM_ROLE_CONDITIONER, read_first_stage,
                                                     declare_first_stage, NULL};
+
+/* ---- torch.nn.Identity ----------------------------------------------------------------------- */
+
+static ldm_status read_identity(ldm_param_reader *r, const ldm_module *m)
+{
+    static const ldm_param_table table = {NULL, 0,
+                                          "torch.nn.Identity takes any parameter and reads none"};
+    ldm_conditioner *c;
+    ldm_status st = ldm_params_read(r, m->at, m->params, m->path, &table, NULL);
+
+    if (st)
+        return st;
+    c = ldm_network_add_conditioner(r->network);
+    if (!c)
+        return ldm_error_nomem(r->err, 0, "the network's description");
+    c->target = m->target;
+    c->takes = LDM_COND_TAKES_LATENT;
+    c->channels = r->network->unet.in_channels - r->network->unet.out_channels;
+    return LDM_OK;
+}
+
+static void declare_identity(ldm_builder *b, const void *config)
+{
+    (void)b;
+    (void)config;
+}
+
+const ldm_network_part ldm_part_cond_identity = {LDM_ROLE_CONDITIONER, read_identity,
+                                                 declare_identity, NULL};

@@ -21,12 +21,12 @@ static void declare(ldm_builder *b, const void *config)
 }
 
 /* The output is the input. */
-static int build(ldm_builder *b, const void *config, ldm_graph_part part, int h, int w)
+static int build(ldm_builder *b, const void *config, ldm_graph_part part, ldm_graph_size size)
 {
     const identity_config *v = config;
 
     (void)part;
-    return ldm_b_input_x(b, v->channels, h, w);
+    return ldm_b_input_x(b, v->channels, size.h, size.w);
 }
 
 static ldm_status read(ldm_param_reader *r, const ldm_module *m)

@@ -23,19 +23,19 @@ static int post_quant_conv(ldm_builder *b, const kl_config *v, int x)
     return ldm_b_conv(b, "post_quant_conv", x, v->embed_dim, v->dd.z_channels, 1);
 }
 
-static int build(ldm_builder *b, const void *config, ldm_graph_part part, int h, int w)
+static int build(ldm_builder *b, const void *config, ldm_graph_part part, ldm_graph_size size)
 {
     const kl_config *v = config;
     int x;
 
     if (part == LDM_GRAPH_ENCODE) {
-        x = ldm_b_input_x(b, v->dd.in_channels, h, w);
+        x = ldm_b_input_x(b, v->dd.in_channels, size.h, size.w);
         ldm_b_use(b, LDM_USED_ENCODE);
         x = quant_conv(b, v, ldm_autoencoder_encode(b, &v->dd, x));
         ldm_b_dump(b, x, "moments");
         return x;
     }
-    x = ldm_b_input_x(b, v->embed_dim, h, w);
+    x = ldm_b_input_x(b, v->embed_dim, size.h, size.w);
     ldm_b_use(b, LDM_USED_DECODE);
     return ldm_autoencoder_decode(b, &v->dd, post_quant_conv(b, v, x));
 }

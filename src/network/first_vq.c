@@ -44,15 +44,16 @@ static int quantize(ldm_builder *b, const vq_config *v, int z, bool index)
     return ldm_b_quantize(b, "quantize.embedding", z, v->embed_dim, v->n_embed, index);
 }
 
-static int build(ldm_builder *b, const void *config, ldm_graph_part part, int h, int w)
+static int build(ldm_builder *b, const void *config, ldm_graph_part part, ldm_graph_size size)
 {
     const vq_config *v = config;
 
     if (part == LDM_GRAPH_ENCODE)
-        return encode(b, v, ldm_b_input_x(b, v->dd.in_channels, h, w));
+        return encode(b, v, ldm_b_input_x(b, v->dd.in_channels, size.h, size.w));
     if (part == LDM_GRAPH_DECODE)
-        return decode(b, v, ldm_b_input_x(b, v->embed_dim, h, w));
-    return quantize(b, v, ldm_b_input_x(b, v->embed_dim, h, w), part == LDM_GRAPH_INDICES);
+        return decode(b, v, ldm_b_input_x(b, v->embed_dim, size.h, size.w));
+    return quantize(b, v, ldm_b_input_x(b, v->embed_dim, size.h, size.w),
+                    part == LDM_GRAPH_INDICES);
 }
 
 /* LitEma of the first stage itself: one shadow for each parameter, whose name has no dots. */

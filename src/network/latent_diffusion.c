@@ -1,5 +1,6 @@
 /* LatentDiffusion (ldm/models/diffusion/ddpm.py): schedule and scale, and the parts that it is made
- * of: a UNet, a first stage and conditioners. */
+ * of: a UNet, a first stage and a conditioner. Stability's LatentInpaintDiffusion and
+ * LatentUpscaleDiffusion take more parameters and concatenate something else; they sample alike. */
 #include <stddef.h>
 #include <string.h>
 
@@ -84,6 +85,10 @@ static void declare(ldm_builder *b, const void *config)
         ldm_b_begin(b, LDM_COMPONENT_COND_STAGE);
         s->conditioners[i].part->declare(b, s->conditioners[i].config);
     }
+    if (s->low_scale.present) {
+        ldm_b_begin(b, LDM_COMPONENT_LOW_SCALE);
+        s->low_scale.part->declare(b, &s->low_scale);
+    }
 }
 
 /* ---- parameters ------------------------------------------------------------------------------ */
@@ -91,64 +96,164 @@ static void declare(ldm_builder *b, const void *config)
 #define SHAPE LDM_EFFECT_SHAPE
 #define SILENT LDM_EFFECT_SILENT
 #define D(field) offsetof(ldm_diffusion_config, field)
-static const ldm_param_row rows[] = {
-    {"timesteps", LDM_PARAM_INT, D(timesteps), SHAPE, false},
-    {"beta_schedule", LDM_PARAM_BETAS, D(beta_schedule), SILENT, false},
-    {"linear_start", LDM_PARAM_DOUBLE, D(linear_start), SILENT, false},
-    {"linear_end", LDM_PARAM_DOUBLE, D(linear_end), SILENT, false},
-    {"cosine_s", LDM_PARAM_DOUBLE, D(cosine_s), SILENT, false},
-    {"image_size", LDM_PARAM_EXTENT, D(image_size), SILENT, false},
-    {"channels", LDM_PARAM_INT, D(channels), SILENT, false},
-    {"scale_factor", LDM_PARAM_DOUBLE, D(scale_factor), SILENT, false},
-    {"scale_by_std", LDM_PARAM_BOOL, D(scale_by_std), SHAPE, false},
-    {"use_ema", LDM_PARAM_BOOL, D(use_ema), SHAPE, false},
-    {"conditioning_key", LDM_PARAM_STRING, D(conditioning_key), SILENT, false},
-    {"concat_mode", LDM_PARAM_BOOL, D(concat_mode), SILENT, false},
-    {"parameterization", LDM_PARAM_STRING, D(parameterization), SILENT, false},
-    {"learn_logvar", LDM_PARAM_BOOL, D(learn_logvar), SHAPE, false},
-    {"unet_config", LDM_PARAM_MODULE, 0, SHAPE, true},
-    {"first_stage_config", LDM_PARAM_MODULE, 0, SHAPE, true},
-    {"cond_stage_config", LDM_PARAM_MODULE, 0, SHAPE, true},
-    LDM_PARAM_SKIP("loss_type"),
-    LDM_PARAM_SKIP("ckpt_path"),
-    LDM_PARAM_SKIP("ignore_keys"),
-    LDM_PARAM_SKIP("load_only_unet"),
-    LDM_PARAM_SKIP("monitor"),
-    LDM_PARAM_SKIP("first_stage_key"),
-    LDM_PARAM_SKIP("log_every_t"),
-    LDM_PARAM_SKIP("clip_denoised"),
-    LDM_PARAM_SKIP("given_betas"),
-    LDM_PARAM_SKIP("original_elbo_weight"),
-    LDM_PARAM_SKIP("v_posterior"),
-    LDM_PARAM_SKIP("l_simple_weight"),
-    LDM_PARAM_SKIP("scheduler_config"),
-    LDM_PARAM_SKIP("use_positional_encodings"),
-    LDM_PARAM_SKIP("logvar_init"),
-    LDM_PARAM_SKIP("num_timesteps_cond"),
-    LDM_PARAM_SKIP("cond_stage_key"),
-    LDM_PARAM_SKIP("cond_stage_trainable"),
-    LDM_PARAM_SKIP("cond_stage_forward"),
+/* clang-format off */
+#define COMMON_ROWS                                                                                \
+    {"timesteps", LDM_PARAM_INT, D(timesteps), SHAPE, false},                                      \
+    {"beta_schedule", LDM_PARAM_BETAS, D(beta_schedule), SILENT, false},                           \
+    {"linear_start", LDM_PARAM_DOUBLE, D(linear_start), SILENT, false},                            \
+    {"linear_end", LDM_PARAM_DOUBLE, D(linear_end), SILENT, false},                                \
+    {"cosine_s", LDM_PARAM_DOUBLE, D(cosine_s), SILENT, false},                                    \
+    {"image_size", LDM_PARAM_EXTENT, D(image_size), SILENT, false},                                \
+    {"channels", LDM_PARAM_INT, D(channels), SILENT, false},                                       \
+    {"scale_factor", LDM_PARAM_DOUBLE, D(scale_factor), SILENT, false},                            \
+    {"scale_by_std", LDM_PARAM_BOOL, D(scale_by_std), SHAPE, false},                               \
+    {"use_ema", LDM_PARAM_BOOL, D(use_ema), SHAPE, false},                                         \
+    {"conditioning_key", LDM_PARAM_STRING, D(conditioning_key), SILENT, false},                    \
+    {"concat_mode", LDM_PARAM_BOOL, D(concat_mode), SILENT, false},                                \
+    {"parameterization", LDM_PARAM_STRING, D(parameterization), SILENT, false},                    \
+    {"learn_logvar", LDM_PARAM_BOOL, D(learn_logvar), SHAPE, false},                               \
+    {"unet_config", LDM_PARAM_MODULE, 0, SHAPE, true},                                             \
+    {"first_stage_config", LDM_PARAM_MODULE, 0, SHAPE, true},                                      \
+    {"cond_stage_config", LDM_PARAM_MODULE, 0, SHAPE, true},                                       \
+    LDM_PARAM_SKIP("loss_type"),                                                                   \
+    LDM_PARAM_SKIP("ckpt_path"),                                                                   \
+    LDM_PARAM_SKIP("ignore_keys"),                                                                 \
+    LDM_PARAM_SKIP("load_only_unet"),                                                              \
+    LDM_PARAM_SKIP("monitor"),                                                                     \
+    LDM_PARAM_SKIP("first_stage_key"),                                                             \
+    LDM_PARAM_SKIP("log_every_t"),                                                                 \
+    LDM_PARAM_SKIP("clip_denoised"),                                                               \
+    LDM_PARAM_SKIP("given_betas"),                                                                 \
+    LDM_PARAM_SKIP("original_elbo_weight"),                                                        \
+    LDM_PARAM_SKIP("v_posterior"),                                                                 \
+    LDM_PARAM_SKIP("l_simple_weight"),                                                             \
+    LDM_PARAM_SKIP("scheduler_config"),                                                            \
+    LDM_PARAM_SKIP("use_positional_encodings"),                                                    \
+    LDM_PARAM_SKIP("logvar_init"),                                                                 \
+    LDM_PARAM_SKIP("num_timesteps_cond"),                                                          \
+    LDM_PARAM_SKIP("cond_stage_key"),                                                              \
+    LDM_PARAM_SKIP("cond_stage_trainable"),                                                        \
+    LDM_PARAM_SKIP("cond_stage_forward")
+/* clang-format on */
+
+static const ldm_param_row rows[] = {COMMON_ROWS};
+static const ldm_param_row inpaint_rows[] = {
+    COMMON_ROWS,
+    LDM_PARAM_SKIP("concat_keys"), /* of a batch, in training */
+    LDM_PARAM_SKIP("masked_image_key"),
+    LDM_PARAM_SKIP("finetune_keys"),
+    LDM_PARAM_SKIP("keep_finetune_dims"),
+    LDM_PARAM_SKIP("c_concat_log_start"),
+    LDM_PARAM_SKIP("c_concat_log_end"),
+};
+static const ldm_param_row upscale_rows[] = {
+    COMMON_ROWS,
+    {"low_scale_config", LDM_PARAM_MODULE, 0, SHAPE, true},
+    LDM_PARAM_SKIP("low_scale_key"),
+    LDM_PARAM_SKIP("noise_level_key"),
 };
 #undef D
+
+/* What each conditioning_key passes to the UNet (DiffusionWrapper.forward). */
+static const struct {
+    const char *name;
+    bool concat, context, labels;
+} keys[] = {
+    {"concat", true, false, false},   {"crossattn", false, true, false},
+    {"hybrid", true, true, false},    {"adm", false, false, true},
+    {"hybrid-adm", true, true, true}, {"crossattn-adm", false, true, true},
+};
+
+enum { KEYS = sizeof keys / sizeof keys[0] };
+
+static int find_key(const char *name)
+{
+    int i = 0;
+
+    while (i < KEYS && strcmp(keys[i].name, name))
+        i++;
+    return i;
+}
 
 /* LatentDiffusion.__init__: what conditioning_key becomes. */
 static ldm_status settle_conditioning(ldm_param_reader *r, const ldm_value *params)
 {
-    static const char *const keys[] = {"concat", "crossattn", "hybrid", "adm"};
     ldm_diffusion_config *d = &r->network->diffusion;
-    size_t count = sizeof keys / sizeof keys[0], i;
 
     if (!d->conditioning_key)
         d->conditioning_key = d->concat_mode ? "concat" : "crossattn";
-    for (i = 0; i < count && strcmp(keys[i], d->conditioning_key); i++)
-        ;
-    if (i == count)
+    if (find_key(d->conditioning_key) == KEYS)
         return ldm_value_error(ldm_value_find(params, "conditioning_key"), r->err,
-                               "is \"%.100s\", expected null, concat, crossattn, hybrid or adm",
+                               "is \"%.100s\", expected null, concat, crossattn, hybrid, adm, "
+                               "hybrid-adm or crossattn-adm",
                                d->conditioning_key);
     if (!r->network->conditioner_count)
         d->conditioning_key = NULL;
     return LDM_OK;
+}
+
+static ldm_status refuse_key(const ldm_network *s, const ldm_value *params, ldm_error *err,
+                             const char *why)
+{
+    const ldm_value *at = ldm_value_find(params, "conditioning_key");
+
+    return ldm_value_error(
+        at ? at : params, err, "%sconditioning_key %s, and %s", at ? "effective " : "",
+        s->diffusion.conditioning_key ? s->diffusion.conditioning_key : "null", why);
+}
+
+/* What the original would do with this key and this UNet, where that is to fail. */
+static ldm_status check_inputs(const ldm_network *s, const ldm_value *params, bool context,
+                               bool labels, ldm_error *err)
+{
+    const ldm_conditioner *c = s->conditioners;
+
+    if (s->unet.use_spatial_transformer && !context)
+        return refuse_key(s, params, err,
+                          "the UNet has cross-attention (use_spatial_transformer): the original "
+                          "then passes no context, attn2 takes the feature map in its place, and "
+                          "to_k fails because it is made for context_dim channels; set "
+                          "conditioning_key to crossattn (hybrid where something is concatenated, "
+                          "too)");
+    if (labels != (s->unet.num_classes != -1))
+        return refuse_key(s, params, err,
+                          labels ? "the UNet has no num_classes: the original demands both or "
+                                   "neither"
+                                 : "the UNet has num_classes: the original demands labels for it "
+                                   "(adm)");
+    if (s->unet_inputs.context_width && c && c->context_width &&
+        c->context_width != s->unet.context_dim)
+        return ldm_value_error(ldm_value_find(params, "unet_config.params.context_dim"), err,
+                               "is %d, and the conditioner (%.120s) gives contexts of %d values",
+                               s->unet.context_dim, c->target, c->context_width);
+    return LDM_OK;
+}
+
+/* What the UNet reads beside x and t. */
+static ldm_status settle_inputs(ldm_param_reader *r, const ldm_value *params)
+{
+    ldm_network *s = r->network;
+    ldm_unet_inputs *in = &s->unet_inputs;
+    const ldm_unet_config *u = &s->unet;
+    const char *name = s->diffusion.conditioning_key;
+    const int key = name ? find_key(name) : KEYS;
+    const bool concat = key < KEYS && keys[key].concat, context = key < KEYS && keys[key].context;
+    const bool labels = key < KEYS && keys[key].labels;
+
+    in->latent = u->in_channels;
+    if (concat && u->in_channels > u->out_channels) {
+        in->latent = u->out_channels;
+        in->concat = u->in_channels - u->out_channels;
+    }
+    if (context && u->use_spatial_transformer) {
+        in->context_width = u->context_dim;
+        in->context_tokens = s->conditioners[0].context_tokens;
+    }
+    if (labels && u->num_classes != -1) {
+        in->labels = u->num_classes == LDM_CLASSES_SEQUENTIAL ? u->adm_in_channels : 1;
+        in->classes = u->num_classes > 0 ? u->num_classes : 0;
+    }
+    return check_inputs(s, params, context, labels, r->err);
 }
 
 static ldm_status validate(const ldm_diffusion_config *d, const ldm_value *params, ldm_error *err)
@@ -165,8 +270,9 @@ static ldm_status validate(const ldm_diffusion_config *d, const ldm_value *param
         return ldm_params_bad(params, err, "timesteps", "1 to 100000", d->timesteps);
     v = ldm_value_find(params, "parameterization");
     if (!d->parameterization ||
-        (strcmp(d->parameterization, "eps") && strcmp(d->parameterization, "x0")))
-        return ldm_value_error(v, err, "is %.100s, expected eps or x0",
+        (strcmp(d->parameterization, "eps") && strcmp(d->parameterization, "x0") &&
+         strcmp(d->parameterization, "v")))
+        return ldm_value_error(v, err, "is %.100s, expected eps, x0 or v",
                                d->parameterization ? d->parameterization : "null");
     /* Also false for NaN. */
     if (!(d->scale_factor > 0 && d->scale_factor < 1e30)) {
@@ -237,9 +343,36 @@ static ldm_status read_conditioner(ldm_param_reader *r, const ldm_value *at)
     return st;
 }
 
-static ldm_status read(ldm_param_reader *r, const ldm_module *m)
+static ldm_status read_low_scale(ldm_param_reader *r, const ldm_value *at)
 {
-    static const ldm_param_table table = LDM_PARAM_TABLE(rows);
+    ldm_low_scale *v = &r->network->low_scale;
+    const ldm_network_part *part;
+    ldm_module m;
+    ldm_status st =
+        ldm_part_open(r, LDM_ROLE_LOW_SCALE, at, "model.params.low_scale_config", &m, &part);
+
+    if (!st)
+        st = part->read(r, &m);
+    v->part = st ? NULL : part;
+    return st;
+}
+
+static ldm_status read_parts(ldm_param_reader *r, const ldm_value *params)
+{
+    const ldm_value *low_scale = ldm_value_find(params, "low_scale_config");
+    ldm_status st = read_unet(r, ldm_value_find(params, "unet_config"));
+
+    if (!st)
+        st = read_first_stage(r, ldm_value_find(params, "first_stage_config"));
+    if (!st)
+        st = read_conditioner(r, ldm_value_find(params, "cond_stage_config"));
+    if (!st && low_scale)
+        st = read_low_scale(r, low_scale);
+    return st;
+}
+
+static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm_param_table *table)
+{
     ldm_diffusion_config *d = &r->network->diffusion;
     ldm_status st;
 
@@ -255,20 +388,41 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
         .concat_mode = true,
         .parameterization = "eps",
     };
-    st = ldm_params_read(r, m->at, m->params, "model.params", &table, d);
+    st = ldm_params_read(r, m->at, m->params, "model.params", table, d);
     if (!st)
         st = validate(d, m->params, r->err);
     if (!st)
-        st = read_unet(r, ldm_value_find(m->params, "unet_config"));
-    if (!st)
-        st = read_first_stage(r, ldm_value_find(m->params, "first_stage_config"));
-    if (!st)
-        st = read_conditioner(r, ldm_value_find(m->params, "cond_stage_config"));
+        st = read_parts(r, m->params);
     if (!st)
         st = settle_conditioning(r, m->params);
+    if (!st)
+        st = settle_inputs(r, m->params);
     if (!st)
         mark_effects(r->network);
     return st;
 }
 
+static ldm_status read(ldm_param_reader *r, const ldm_module *m)
+{
+    static const ldm_param_table table = LDM_PARAM_TABLE(rows);
+
+    return read_table(r, m, &table);
+}
+
+static ldm_status read_inpaint(ldm_param_reader *r, const ldm_module *m)
+{
+    static const ldm_param_table table = LDM_PARAM_TABLE(inpaint_rows);
+
+    return read_table(r, m, &table);
+}
+
+static ldm_status read_upscale(ldm_param_reader *r, const ldm_module *m)
+{
+    static const ldm_param_table table = LDM_PARAM_TABLE(upscale_rows);
+
+    return read_table(r, m, &table);
+}
+
 const ldm_network_part ldm_part_latent_diffusion = {LDM_ROLE_MODEL, read, declare, NULL};
+const ldm_network_part ldm_part_latent_inpaint = {LDM_ROLE_MODEL, read_inpaint, declare, NULL};
+const ldm_network_part ldm_part_latent_upscale = {LDM_ROLE_MODEL, read_upscale, declare, NULL};

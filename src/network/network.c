@@ -8,10 +8,11 @@
 #include "network/registry.h"
 
 /* The model's own part reads all others; its tensors are those of the whole. */
-static ldm_status describe(ldm_network *s, const ldm_config *cfg, ldm_error *err)
+static ldm_status describe(ldm_network *s, const ldm_config *cfg, const ldm_shape_source *shapes,
+                           ldm_error *err)
 {
     const ldm_value *root = ldm_config_root(cfg), *model = ldm_value_find(root, "model");
-    ldm_param_reader r = {s, err};
+    ldm_param_reader r = {s, shapes, err};
     ldm_builder b = {.network = s, .declared = s, .err = err};
     const ldm_network_part *part;
     ldm_module m;
@@ -33,7 +34,8 @@ static ldm_status describe(ldm_network *s, const ldm_config *cfg, ldm_error *err
     return b.st;
 }
 
-ldm_status ldm_network_create(const ldm_config *cfg, ldm_network **out, ldm_error *err)
+ldm_status ldm_network_create(const ldm_config *cfg, const ldm_shape_source *shapes,
+                              ldm_network **out, ldm_error *err)
 {
     ldm_network *s = ldm_calloc(1, sizeof *s);
     ldm_status st;
@@ -48,7 +50,7 @@ ldm_status ldm_network_create(const ldm_config *cfg, ldm_network **out, ldm_erro
         ldm_network_free(s);
         return ldm_error_nomem(err, sizeof *s->priv, "the network's description");
     }
-    st = describe(s, cfg, err);
+    st = describe(s, cfg, shapes, err);
     if (st) {
         ldm_network_free(s);
         return st;
@@ -89,6 +91,14 @@ static int log2_of(int power)
     return n;
 }
 
+/* The conditioner that has a graph of its own; NULL: there is none. */
+static const ldm_conditioner *with_graph(const ldm_network *s)
+{
+    const ldm_conditioner *c = s->conditioners;
+
+    return s->conditioner_count && c->part->build ? c : NULL;
+}
+
 static ldm_status check_part(const ldm_network *s, ldm_graph_part part, ldm_error *err)
 {
     const ldm_first_stage *f = &s->first_stage;
@@ -100,43 +110,97 @@ static ldm_status check_part(const ldm_network *s, ldm_graph_part part, ldm_erro
                              "this model's first stage (%.120s) has no codebook: there is nothing "
                              "to quantise with",
                              f->target);
+    if (part == LDM_GRAPH_COND && !with_graph(s))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this model has no conditioner with a network of its own (%.120s)",
+                             s->conditioner_count ? s->conditioners->target : "unconditional");
     return LDM_OK;
 }
 
-static ldm_status check_size(const ldm_network *s, ldm_graph_part part, int h, int w,
+/* Both sides of a latent or a picture must be multiples of this. */
+static int multiple_of(const ldm_network *s, ldm_graph_part part)
+{
+    if (is_unet(part))
+        return 1 << (s->unet.channel_mult.count - 1);
+    if (part == LDM_GRAPH_ENCODE)
+        return s->first_stage.factor;
+    return part == LDM_GRAPH_COND ? with_graph(s)->factor : 1;
+}
+
+static ldm_status check_tokens(int tokens, ldm_error *err)
+{
+    if (tokens >= 1 && tokens <= LDM_MAX_TOKENS)
+        return LDM_OK;
+    return ldm_error_set(err, LDM_ERR_USAGE, "a context of %d tokens: expected 1 to %d", tokens,
+                         LDM_MAX_TOKENS);
+}
+
+static ldm_status check_size(const ldm_network *s, ldm_graph_part part, ldm_graph_size size,
                              ldm_error *err)
 {
-    const char *what = part == LDM_GRAPH_ENCODE ? "picture" : "latent";
-    int multiple = 1, limit = part == LDM_GRAPH_ENCODE ? 1 << 15 : 1 << 12;
+    const bool picture = part == LDM_GRAPH_ENCODE || part == LDM_GRAPH_COND;
+    const int multiple = multiple_of(s, part), limit = picture ? 1 << 15 : 1 << 12;
+    const int h = size.h, w = size.w;
 
-    if (is_unet(part))
-        multiple = 1 << (s->unet.channel_mult.count - 1);
-    else if (part == LDM_GRAPH_ENCODE)
-        multiple = s->first_stage.factor;
     if (h < 1 || w < 1 || h > limit || w > limit)
         return ldm_error_set(err, LDM_ERR_USAGE, "%s of %d x %d pixels: expected 1 to %d a side",
-                             what, h, w, limit);
+                             picture ? "picture" : "latent", h, w, limit);
     if (h % multiple || w % multiple)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "%s of %d x %d pixels: this network halves it %d times, so both sides "
                              "must be multiples of %d",
-                             what, h, w, log2_of(multiple), multiple);
+                             picture ? "picture" : "latent", h, w, log2_of(multiple), multiple);
     return LDM_OK;
 }
 
-static int build(ldm_builder *b, ldm_graph_part part, int h, int w)
+static bool takes_ids(const ldm_conditioner *c)
+{
+    return c->takes == LDM_COND_TAKES_CLASS || c->takes == LDM_COND_TAKES_TOKENS;
+}
+
+/* Fills in the number of tokens, and checks what counts for this part. */
+static ldm_status settle_size(const ldm_network *s, ldm_graph_part part, ldm_graph_size *size,
+                              ldm_error *err)
+{
+    const ldm_conditioner *c = part == LDM_GRAPH_COND ? with_graph(s) : NULL;
+
+    if (c && takes_ids(c)) {
+        size->tokens = size->tokens ? size->tokens : c->tokens;
+        if (size->tokens > c->tokens && c->takes == LDM_COND_TAKES_TOKENS)
+            return ldm_error_set(err, LDM_ERR_USAGE,
+                                 "%d token ids: this conditioner has positions for %d",
+                                 size->tokens, c->tokens);
+        return check_tokens(size->tokens, err);
+    }
+    if (is_unet(part) && s->unet_inputs.context_width) {
+        const ldm_status st =
+            check_tokens(size->tokens ? size->tokens : s->unet_inputs.context_tokens, err);
+
+        size->tokens = size->tokens ? size->tokens : s->unet_inputs.context_tokens;
+        if (st)
+            return st;
+    }
+    return check_size(s, part, *size, err);
+}
+
+static int build(ldm_builder *b, ldm_graph_part part, ldm_graph_size size)
 {
     const ldm_network *s = b->network;
 
     if (is_unet(part)) {
         ldm_b_begin(b, LDM_COMPONENT_UNET);
-        return s->priv->unet->build(b, &s->unet, part, h, w);
+        return s->priv->unet->build(b, &s->unet, part, size);
+    }
+    if (part == LDM_GRAPH_COND) {
+        b->graph->output_channels_last = takes_ids(with_graph(s));
+        ldm_b_begin(b, LDM_COMPONENT_COND_STAGE);
+        return with_graph(s)->part->build(b, with_graph(s)->config, part, size);
     }
     ldm_b_begin(b, LDM_COMPONENT_FIRST_STAGE);
-    return s->first_stage.part->build(b, s->first_stage.config, part, h, w);
+    return s->first_stage.part->build(b, s->first_stage.config, part, size);
 }
 
-ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, int w,
+ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, ldm_graph_size size,
                             ldm_graph **out, ldm_error *err)
 {
     ldm_builder b = {.network = s, .err = err};
@@ -146,7 +210,7 @@ ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, in
     *out = NULL;
     st = check_part(s, part, err);
     if (!st)
-        st = check_size(s, part, h, w, err);
+        st = settle_size(s, part, &size, err);
     if (st)
         return st;
     g = ldm_calloc(1, sizeof *g);
@@ -159,7 +223,7 @@ ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, in
         return ldm_error_nomem(err, 0, "a graph");
     }
     b.graph = g;
-    g->output = build(&b, part, h, w);
+    g->output = build(&b, part, size);
     if (b.st) {
         ldm_graph_free(g);
         return b.st;

@@ -35,10 +35,18 @@ typedef struct ldm_unet_config {
     int in_channels, model_channels, out_channels, num_res_blocks;
     ldm_int_list attention_resolutions, channel_mult;
     bool conv_resample, use_scale_shift_norm, resblock_updown, use_new_attention_order;
-    bool use_spatial_transformer, legacy;
-    int dims, num_classes, num_heads, num_head_channels, num_heads_upsample; /* -1: not set */
-    int context_dim, n_embed;                                                /* -1: not set */
+    bool use_spatial_transformer, use_linear_in_transformer, disable_middle_self_attn, legacy;
+    ldm_int_list disable_self_attentions; /* a level: 1 or 0; empty: not set */
+    ldm_int_list num_attention_blocks;    /* a level; empty: not set */
+    int transformer_depth;
+    int dims, num_heads, num_head_channels, num_heads_upsample; /* -1: not set */
+    int num_classes;     /* -1: not set; else a number, LDM_CLASSES_CONTINUOUS or _SEQUENTIAL */
+    int adm_in_channels; /* with LDM_CLASSES_SEQUENTIAL: length of the vector; -1: not set */
+    int context_dim, n_embed; /* -1: not set */
 } ldm_unet_config;
+
+/* num_classes: "continuous", a real number; num_classes: "sequential", a vector. */
+enum { LDM_CLASSES_CONTINUOUS = -2, LDM_CLASSES_SEQUENTIAL = -3 };
 
 /* ldm.models.diffusion.ddpm.LatentDiffusion */
 typedef struct ldm_diffusion_config {
@@ -48,9 +56,21 @@ typedef struct ldm_diffusion_config {
     double linear_start, linear_end, cosine_s;
     double scale_factor; /* the YAML's or the default's; a buffer in the file takes precedence */
     bool scale_by_std, use_ema, concat_mode, learn_logvar;
-    const char *parameterization; /* "eps" or "x0" */
-    const char *conditioning_key; /* effective: NULL, "concat", "crossattn", "hybrid", "adm" */
+    const char *parameterization; /* "eps", "x0" or "v" */
+    const char *conditioning_key; /* effective: NULL, "concat", "crossattn", "hybrid", "adm",
+                                     "hybrid-adm", "crossattn-adm" */
 } ldm_diffusion_config;
+
+/* What the UNet reads beside x and t. The original passes it by conditioning_key
+ * (DiffusionWrapper.forward, ldm/models/diffusion/ddpm.py). */
+typedef struct ldm_unet_inputs {
+    int latent;         /* channels of x */
+    int concat;         /* channels of "concat" [concat,h,w], after those of x; 0: it takes none */
+    int context_width;  /* of "context" [tokens,context_width]; 0: it takes none */
+    int context_tokens; /* so many the conditioner gives; any number can be passed */
+    int labels;  /* values of "labels": 1 for a number, more for a vector; 0: it takes none */
+    int classes; /* the number is a whole one below this; 0: it is real */
+} ldm_unet_inputs;
 
 /* ---- parts: what the rest of the program sees of them ---------------------------------------- */
 
@@ -76,10 +96,15 @@ typedef struct ldm_first_stage {
     const void *config;
 } ldm_first_stage;
 
-/* What a conditioner takes from the user. */
+/* What a conditioner takes. */
 typedef enum ldm_cond_takes {
-    LDM_COND_TAKES_NOTHING,
-    LDM_COND_TAKES_PICTURE /* a picture of the first stage's size */
+    LDM_COND_TAKES_CLASS,   /* a class, 0 to `entries` - 1 */
+    LDM_COND_TAKES_TOKENS,  /* `tokens` token ids, 0 to `entries` - 1: a text's, where it has a
+                               tokenizer, or the ids themselves */
+    LDM_COND_TAKES_PICTURE, /* a picture, of which the first stage makes the latent */
+    LDM_COND_TAKES_LATENT,  /* what is concatenated, as it is: a picture of the latent's size */
+    LDM_COND_TAKES_MAP /* planes [channels_in, h * factor, w * factor]: a plane a label, 1 where
+                          the pixel has it */
 } ldm_cond_takes;
 
 /* A network that turns the user's input into what the UNet reads in addition to the noisy latent.
@@ -87,14 +112,31 @@ typedef enum ldm_cond_takes {
 typedef struct ldm_conditioner {
     const char *target;
     ldm_cond_takes takes;
-    int context_tokens, context_width; /* for cross-attention */
-    int channels;                      /* to be concatenated with the latent */
-    int vector;                        /* values that are added to the time embedding */
+    const char *vocabulary;  /* of TOKENS: the kind that ldm_text_vocab_open takes, "clip",
+                                "openclip" or "bert"; NULL: it is given ids */
+    int entries, tokens;     /* of CLASS and TOKENS; a class is one token */
+    int channels_in, factor; /* of MAP */
+    int context_tokens, context_width; /* what it gives for cross-attention */
+    int channels;                      /* what it gives to be concatenated with the latent */
+    bool own_size;                     /* the latents have the model's image_size, not the UNet's */
+    double scale;                      /* guidance scale of the original's script; 0: it has none */
     bool is_first_stage;               /* its tensors are the first stage's under a second name */
 
     const struct ldm_network_part *part; /* these two are read inside the room only */
     const void *config;
 } ldm_conditioner;
+
+/* LatentUpscaleDiffusion's low_scale_config: how much noise the low-resolution picture gets before
+ * it is concatenated (ImageConcatWithNoiseAugmentation,
+ * ldm/modules/diffusionmodules/upscaling.py). */
+typedef struct ldm_low_scale {
+    bool present;
+    int timesteps, max_noise_level;
+    ldm_beta_schedule beta_schedule;
+    double linear_start, linear_end, cosine_s;
+
+    const struct ldm_network_part *part; /* read inside the room only */
+} ldm_low_scale;
 
 /* ---- constructor parameters -------------------------------------------------------------------
  */
@@ -131,12 +173,19 @@ typedef enum ldm_component {
     LDM_COMPONENT_EMA,
     LDM_COMPONENT_FIRST_STAGE,
     LDM_COMPONENT_COND_STAGE,
+    LDM_COMPONENT_LOW_SCALE, /* buffers of a noise schedule for low-resolution pictures */
     LDM_COMPONENT_COUNT
 } ldm_component;
 const char *ldm_component_prefix(ldm_component c); /* "model.diffusion_model", "model_ema", ... */
 
 /* Bits: which parts of the network read a tensor. */
-enum { LDM_USED_UNET = 1, LDM_USED_ENCODE = 2, LDM_USED_DECODE = 4, LDM_USED_QUANTIZE = 8 };
+enum {
+    LDM_USED_UNET = 1,
+    LDM_USED_ENCODE = 2,
+    LDM_USED_DECODE = 4,
+    LDM_USED_QUANTIZE = 8,
+    LDM_USED_COND = 16
+};
 
 /* The buffers that register_schedule leaves in a checkpoint, each [timesteps]. */
 enum { LDM_SCHEDULE_BUFFERS = 12 };
@@ -220,7 +269,8 @@ typedef struct ldm_node {
 } ldm_node;
 
 /* What a graph is given. Names: "x" the latent or picture, "t" the timestep [1,1,1], "feature" what
- * UNET_SHALLOW continues from. */
+ * UNET_SHALLOW continues from; "concat", "context" and "labels" as ldm_unet_inputs says; "ids" the
+ * token ids of COND. */
 typedef struct ldm_input {
     const char *name; /* static */
     int value;
@@ -240,6 +290,7 @@ typedef struct ldm_graph {
     int input_count;
     int feature; /* UNET: the value that UNET_SHALLOW takes for its feature; else -1 */
     int output;
+    bool output_channels_last; /* its array is [n][h][w][c]; false: [n][c][h][w] */
     ldm_arena *arena;
 } ldm_graph;
 
@@ -251,6 +302,9 @@ typedef enum ldm_graph_part {
                               goes through the codebook goes through QUANTIZE first */
     LDM_GRAPH_QUANTIZE,    /* latent without scale factor -> its codebook entries */
     LDM_GRAPH_INDICES,     /* the same -> their numbers, as floats */
+    LDM_GRAPH_COND,        /* the conditioner: ids [1,tokens,1] -> context [width,tokens,1], or
+                              planes -> what is concatenated. A conditioner that is the first stage,
+                              or that changes nothing, has no such graph. */
     LDM_GRAPH_UNET_SHALLOW /* x, t, a feature [c,h,w] -> eps, by the outermost blocks alone: the
                               feature replaces what the whole UNet's deeper output blocks pass to
                               the last LDM_SHALLOW_BLOCKS ones. From "DeepCache: Accelerating
@@ -267,7 +321,9 @@ enum { LDM_SHALLOW_BLOCKS = 1 };
 typedef struct ldm_network {
     ldm_diffusion_config diffusion;
     ldm_unet_config unet;
+    ldm_unet_inputs unet_inputs;
     ldm_first_stage first_stage;
+    ldm_low_scale low_scale;
     ldm_conditioner *conditioners; /* conditioner_count of them; none: unconditional */
     int conditioner_count;
 
@@ -282,8 +338,20 @@ typedef struct ldm_network {
     struct ldm_network_private *priv;
 } ldm_network;
 
-/* Reads the configuration. cfg must outlive the network. Errors give file:line:column. */
-ldm_status ldm_network_create(const ldm_config *cfg, ldm_network **out, ldm_error *err);
+/* Shapes of a checkpoint's tensors. A text encoder's width and depth are not in the configuration:
+ * the original gets them with the weights from a hub, by a name. */
+typedef struct ldm_shape_source {
+    const void *ctx;
+    /* Number of dimensions of the tensor with this name and, in dims[4], their sizes; -1: there is
+     * none, or it has more than four. */
+    int (*shape)(const void *ctx, const char *name, int64_t *dims);
+} ldm_shape_source;
+
+/* Reads the configuration. cfg must outlive the network. shapes: of the checkpoint; NULL, or
+ * without the tensors in question: a text encoder has the published one's size. Errors give
+ * file:line:column. */
+ldm_status ldm_network_create(const ldm_config *cfg, const ldm_shape_source *shapes,
+                              ldm_network **out, ldm_error *err);
 void ldm_network_free(ldm_network *s); /* NULL is fine */
 
 int ldm_network_find(const ldm_network *s, const char *name); /* tensor number or -1 */
@@ -293,11 +361,17 @@ const ldm_param *ldm_network_param(const ldm_network *s, const char *path); /* b
  * once. */
 bool ldm_network_is_copy(const ldm_network *s, const char *name);
 
-/* The graph of one part. h, w: size of the latent (UNET, DECODE, QUANTIZE, INDICES) or of the
- * picture (ENCODE). LDM_ERR_USAGE where the network cannot take that size (says which multiple it
- * needs), or has no codebook for QUANTIZE and INDICES. LDM_ERR_CONFIG where the first stage cannot
- * encode. */
-ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, int h, int w,
+/* Size of the latent (UNET, DECODE, QUANTIZE, INDICES), of the picture (ENCODE) or of the planes
+ * (COND). tokens: of the context (UNET) or of the ids (COND); 0: as many as the conditioner takes
+ * or gives. */
+typedef struct ldm_graph_size {
+    int h, w, tokens;
+} ldm_graph_size;
+
+/* The graph of one part. LDM_ERR_USAGE where the network cannot take that size (says which multiple
+ * it needs), or has no codebook for QUANTIZE and INDICES, no graph for COND. LDM_ERR_CONFIG where
+ * the first stage cannot encode. */
+ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, ldm_graph_size size,
                             ldm_graph **out, ldm_error *err);
 void ldm_graph_free(ldm_graph *g); /* NULL is fine */
 

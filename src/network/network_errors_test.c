@@ -120,7 +120,7 @@ static ldm_status create(const char *text, ldm_error *err)
     assert_int_equal(ldm_config_create(&cfg, NULL), LDM_OK);
     st = ldm_config_load_text(cfg, "t.yaml", text, strlen(text), err);
     if (!st) {
-        st = ldm_network_create(cfg, &s, err);
+        st = ldm_network_create(cfg, NULL, &s, err);
         assert_int_equal(st == LDM_OK, s != NULL);
         ldm_network_free(s);
     }
@@ -236,7 +236,7 @@ static void make_graphs(const ldm_network *s)
 
         if (part != LDM_GRAPH_ENCODE)
             side = 1 << 12;
-        if (!ldm_graph_create(s, (ldm_graph_part)part, side, side, &g, &err))
+        if (!ldm_graph_create(s, (ldm_graph_part)part, (ldm_graph_size){side, side, 0}, &g, &err))
             assert_true(ldm_graph_flop(g) >= 0);
         ldm_graph_free(g);
     }
@@ -331,7 +331,7 @@ static void hostile_values_end_in_an_answer(void **state)
             assert_int_equal(
                 ldm_config_load_text(cfg, "t.yaml", base_text, strlen(base_text), NULL), LDM_OK);
             if (!ldm_config_set(cfg, set, &err)) {
-                ldm_status st = ldm_network_create(cfg, &s, &err);
+                ldm_status st = ldm_network_create(cfg, NULL, &s, &err);
 
                 if (st && (st != err.code || !err.msg[0] || strchr(err.msg, '\n')))
                     fail_msg("%s: %s: %s", set, ldm_status_name(st), err.msg);
@@ -353,12 +353,12 @@ static ldm_status describe_and_draw(const ldm_config *cfg, ldm_error *err)
 {
     ldm_graph *unet = NULL, *decode = NULL;
     ldm_network *s;
-    ldm_status st = ldm_network_create(cfg, &s, err);
+    ldm_status st = ldm_network_create(cfg, NULL, &s, err);
 
     if (!st)
-        st = ldm_graph_create(s, LDM_GRAPH_UNET, 8, 8, &unet, err);
+        st = ldm_graph_create(s, LDM_GRAPH_UNET, (ldm_graph_size){8, 8, 0}, &unet, err);
     if (!st)
-        st = ldm_graph_create(s, LDM_GRAPH_DECODE, 8, 8, &decode, err);
+        st = ldm_graph_create(s, LDM_GRAPH_DECODE, (ldm_graph_size){8, 8, 0}, &decode, err);
     ldm_graph_free(unet);
     ldm_graph_free(decode);
     ldm_network_free(s);

@@ -38,7 +38,7 @@ static described describe(const char *path, const char *const *sets)
     for (; !d.st && sets && *sets; sets++)
         d.st = ldm_config_set(d.cfg, *sets, &d.err);
     if (!d.st)
-        d.st = ldm_network_create(d.cfg, &d.network, &d.err);
+        d.st = ldm_network_create(d.cfg, NULL, &d.network, &d.err);
     return d;
 }
 
@@ -173,7 +173,9 @@ static void a_kl_first_stage_gives_moments(void **state)
     assert_string_equal(d.network->tensors[first].name, "first_stage_model.colorize");
     assert_string_equal(d.network->tensors[d.network->tensor_count - 1].name,
                         "first_stage_model.post_quant_conv.bias");
-    assert_int_equal(ldm_graph_create(d.network, LDM_GRAPH_ENCODE, 8, 12, &g, NULL), LDM_OK);
+    assert_int_equal(
+        ldm_graph_create(d.network, LDM_GRAPH_ENCODE, (ldm_graph_size){8, 12, 0}, &g, NULL),
+        LDM_OK);
     assert_int_equal(g->values[g->output].c, 6);
     assert_int_equal(g->values[g->output].h, 4);
     assert_string_equal(g->values[g->output].dump, "moments");
@@ -202,7 +204,8 @@ static void an_identity_has_no_tensors(void **state)
     assert_int_equal(d.network->unknown_count, 0);
     assert_int_equal(ldm_network_param(d.network, "first_stage_config.params.embed_dim")->effect,
                      LDM_EFFECT_NONE);
-    assert_int_equal(ldm_graph_create(d.network, LDM_GRAPH_DECODE, 5, 7, &g, NULL), LDM_OK);
+    assert_int_equal(
+        ldm_graph_create(d.network, LDM_GRAPH_DECODE, (ldm_graph_size){5, 7, 0}, &g, NULL), LDM_OK);
     assert_int_equal(g->node_count, 0);
     assert_int_equal(g->output, ldm_graph_input(g, "x"));
     ldm_graph_free(g);
@@ -223,7 +226,7 @@ static void an_identity_needs_no_params(void **state)
     assert_int_equal(ldm_config_create(&cfg, NULL), LDM_OK);
     assert_int_equal(ldm_config_load_text(cfg, "t.yaml", whole, strlen(whole), NULL), LDM_OK);
     assert_int_equal(ldm_config_load_text(cfg, "u.yaml", text, sizeof text - 1, NULL), LDM_OK);
-    assert_int_equal(ldm_network_create(cfg, &s, NULL), LDM_OK);
+    assert_int_equal(ldm_network_create(cfg, NULL, &s, NULL), LDM_OK);
     assert_int_equal(s->first_stage.factor, 1);
     assert_int_equal(s->param_count > 0 ? s->first_stage.out_channels : 0, 3);
     ldm_network_free(s);
@@ -244,7 +247,7 @@ static void conditioners_say_what_they_take_and_give(void **state)
     assert_string_equal(c->target, "__is_first_stage__");
     assert_int_equal(c->takes, LDM_COND_TAKES_PICTURE);
     assert_int_equal(c->channels, 3);
-    assert_int_equal(c->context_tokens + c->context_width + c->vector, 0);
+    assert_int_equal(c->context_tokens + c->context_width, 0);
     for (i = 0; i < d.network->tensor_count; i++) {
         const ldm_tensor_decl *t = &d.network->tensors[i];
 
@@ -286,7 +289,7 @@ static void parts_refuse_what_they_cannot_be(void **state)
         {{"model.params.unet_config=text"}, LDM_ERR_CONFIG, "a map with target and params"},
         {{"model.params.cond_stage_config={params: {a: 1}}"},
          LDM_ERR_CONFIG,
-         "target is missing, expected __is_unconditional__ or __is_first_stage__"},
+         "target is missing, expected __is_unconditional__, __is_first_stage__, "},
         {{"model.target=ldm.modules.diffusionmodules.openaimodel.UNetModel"},
          LDM_ERR_UNSUPPORTED,
          "of models ldm knows ldm.models.diffusion.ddpm.LatentDiffusion"},
@@ -318,7 +321,7 @@ static void a_kl_first_stage_demands_double_z_in_writing(void **state)
     assert_int_equal(ldm_config_create(&cfg, NULL), LDM_OK);
     assert_int_equal(ldm_config_load_text(cfg, "t.yaml", text, strlen(text), NULL), LDM_OK);
     assert_int_equal(ldm_config_set(cfg, KL, NULL), LDM_OK);
-    assert_int_equal(ldm_network_create(cfg, &s, &err), LDM_ERR_CONFIG);
+    assert_int_equal(ldm_network_create(cfg, NULL, &s, &err), LDM_ERR_CONFIG);
     assert_non_null(strstr(err.msg, "double_z is missing"));
     assert_true(err.line > 0);
     ldm_config_free(cfg);

@@ -50,7 +50,7 @@ static described describe(const char *const *sets)
     described d = {.cfg = config_with(base_text, sets)};
     ldm_error err = {.msg = ""};
 
-    if (ldm_network_create(d.cfg, &d.network, &err))
+    if (ldm_network_create(d.cfg, NULL, &d.network, &err))
         fail_msg("%s", err.msg);
     return d;
 }
@@ -83,7 +83,7 @@ static ldm_graph *graph(const ldm_network *s, ldm_graph_part part, int h, int w)
     ldm_error err = {.msg = ""};
     ldm_graph *g;
 
-    if (ldm_graph_create(s, part, h, w, &g, &err))
+    if (ldm_graph_create(s, part, (ldm_graph_size){h, w, 0}, &g, &err))
         fail_msg("%s", err.msg);
     return g;
 }
@@ -123,7 +123,7 @@ static void the_full_model_has_the_published_sizes(void **state)
         assert_int_equal(ldm_config_create(&cfg, NULL), LDM_OK);
         if (ldm_config_load(cfg, full_config, &err) ||
             (no_ema[k] && ldm_config_set(cfg, no_ema[k], &err)) ||
-            ldm_network_create(cfg, &s, &err))
+            ldm_network_create(cfg, NULL, &s, &err))
             fail_msg("%s", err.msg);
         for (i = 0; i < s->tensor_count; i++) {
             numel[s->tensors[i].component] += s->tensors[i].numel;
@@ -168,7 +168,7 @@ static void keys_have_the_order_of_state_dict(void **state)
     assert_int_equal(json_array_size(keys), 955);
     snprintf(path, sizeof path, "%s/config.yaml", dir);
     assert_int_equal(ldm_config_create(&cfg, NULL), LDM_OK);
-    if (ldm_config_load(cfg, path, &err) || ldm_network_create(cfg, &s, &err))
+    if (ldm_config_load(cfg, path, &err) || ldm_network_create(cfg, NULL, &s, &err))
         fail_msg("%s", err.msg);
     assert_int_equal(s->tensor_count, 955);
     for (i = 0; i < 955; i++)
@@ -316,7 +316,9 @@ static void a_double_z_can_only_decode(void **state)
     expect_shape(d.network, "first_stage_model.quant_conv.weight", 4, 3, 4);
     ldm_graph_free(graph(d.network, LDM_GRAPH_DECODE, 8, 8));
     ldm_graph_free(graph(d.network, LDM_GRAPH_QUANTIZE, 8, 8));
-    assert_int_equal(ldm_graph_create(d.network, LDM_GRAPH_ENCODE, 8, 8, &g, &err), LDM_ERR_CONFIG);
+    assert_int_equal(
+        ldm_graph_create(d.network, LDM_GRAPH_ENCODE, (ldm_graph_size){8, 8, 0}, &g, &err),
+        LDM_ERR_CONFIG);
     assert_non_null(strstr(err.msg, "double_z is true"));
     done(&d);
 }
@@ -508,15 +510,19 @@ static void sizes_that_do_not_fit_are_refused(void **state)
 
     (void)state;
     for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        assert_int_equal(
-            ldm_graph_create(d.network, LDM_GRAPH_UNET, sizes[i][0], sizes[i][1], &g, &err),
-            LDM_ERR_USAGE);
+        assert_int_equal(ldm_graph_create(d.network, LDM_GRAPH_UNET,
+                                          (ldm_graph_size){sizes[i][0], sizes[i][1], 0}, &g, &err),
+                         LDM_ERR_USAGE);
         assert_null(g);
         assert_non_null(strstr(err.msg, "latent"));
     }
-    assert_int_equal(ldm_graph_create(d.network, LDM_GRAPH_UNET, 6, 8, &g, &err), LDM_ERR_USAGE);
+    assert_int_equal(
+        ldm_graph_create(d.network, LDM_GRAPH_UNET, (ldm_graph_size){6, 8, 0}, &g, &err),
+        LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "multiples of 4"));
-    assert_int_equal(ldm_graph_create(d.network, LDM_GRAPH_ENCODE, 7, 8, &g, &err), LDM_ERR_USAGE);
+    assert_int_equal(
+        ldm_graph_create(d.network, LDM_GRAPH_ENCODE, (ldm_graph_size){7, 8, 0}, &g, &err),
+        LDM_ERR_USAGE);
     assert_non_null(strstr(err.msg, "picture"));
     done(&d);
 }

@@ -117,6 +117,57 @@ static ldm_status read_ints(const ldm_value *v, ldm_int_list *out, ldm_error *er
     return LDM_OK;
 }
 
+static ldm_status read_bools(const ldm_value *v, ldm_int_list *out, ldm_error *err)
+{
+    size_t i, n = ldm_value_count(v);
+    ldm_status st;
+    bool b;
+
+    if (ldm_value_get_kind(v) != LDM_VALUE_LIST)
+        return ldm_value_error(v, err, "is %s, expected a list of true and false",
+                               ldm_value_kind_name(ldm_value_get_kind(v)));
+    if (n > LDM_MAX_LEVELS)
+        return ldm_value_error(v, err, "has %zu entries, expected at most %d", n, LDM_MAX_LEVELS);
+    for (i = 0; i < n; i++) {
+        st = ldm_value_bool(ldm_value_at(v, i), &b, err);
+        if (st)
+            return st;
+        out->items[i] = b;
+    }
+    out->count = (int)n;
+    return LDM_OK;
+}
+
+static const struct {
+    const char *word;
+    int classes;
+} class_words[] = {{"continuous", LDM_CLASSES_CONTINUOUS}, {"sequential", LDM_CLASSES_SEQUENTIAL}};
+
+static ldm_status read_classes(const ldm_value *v, int *out, ldm_error *err)
+{
+    const char *word;
+    ldm_status st;
+    size_t i;
+
+    if (ldm_value_get_kind(v) != LDM_VALUE_STRING) {
+        st = read_int(v, out, err);
+        if (!st && *out < 1)
+            st = ldm_value_error(v, err, "is %d, expected a number of classes above 0", *out);
+        return st;
+    }
+    st = ldm_value_string(v, &word, err);
+    for (i = 0; !st && i < COUNT(class_words); i++) {
+        if (!strcmp(word, class_words[i].word)) {
+            *out = class_words[i].classes;
+            return LDM_OK;
+        }
+    }
+    return st ? st
+              : ldm_value_error(v, err,
+                                "is \"%.100s\", expected a number, null, continuous or sequential",
+                                word);
+}
+
 static ldm_status read_betas(const ldm_value *v, ldm_beta_schedule *out, ldm_error *err)
 {
     const char *name;
@@ -175,6 +226,18 @@ static ldm_status read_value(const ldm_param_row *p, const ldm_value *v, char *b
         return read_extent(v, field, err);
     case LDM_PARAM_INTS:
         return read_ints(v, field, err);
+    case LDM_PARAM_BOOLS:
+        if (null) {
+            ((ldm_int_list *)field)->count = 0;
+            return LDM_OK;
+        }
+        return read_bools(v, field, err);
+    case LDM_PARAM_CLASSES:
+        if (null) {
+            *(int *)field = -1;
+            return LDM_OK;
+        }
+        return read_classes(v, field, err);
     case LDM_PARAM_BETAS:
         return read_betas(v, field, err);
     case LDM_PARAM_SKIPPED:
@@ -184,12 +247,38 @@ static ldm_status read_value(const ldm_param_row *p, const ldm_value *v, char *b
     return LDM_OK;
 }
 
+static void list_text(const ldm_int_list *list, bool bools, ldm_str *out)
+{
+    int i;
+
+    ldm_str_puts(out, "[");
+    for (i = 0; i < list->count; i++) {
+        ldm_str_puts(out, i ? ", " : "");
+        if (bools)
+            ldm_str_puts(out, list->items[i] ? "true" : "false");
+        else
+            ldm_str_printf(out, "%d", list->items[i]);
+    }
+    ldm_str_puts(out, "]");
+}
+
+static void classes_text(int classes, ldm_str *out)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT(class_words); i++) {
+        if (classes == class_words[i].classes) {
+            ldm_str_puts(out, class_words[i].word);
+            return;
+        }
+    }
+    ldm_str_printf(out, "%d", classes);
+}
+
 static void value_text(const ldm_param_row *p, const char *base, ldm_str *out)
 {
     const void *field = base + p->offset;
-    const ldm_int_list *list;
     const ldm_extent *extent;
-    int i;
 
     switch (p->kind) {
     case LDM_PARAM_INT:
@@ -212,11 +301,11 @@ static void value_text(const ldm_param_row *p, const char *base, ldm_str *out)
             ldm_str_printf(out, "[%d, %d]", extent->h, extent->w);
         break;
     case LDM_PARAM_INTS:
-        list = field;
-        ldm_str_puts(out, "[");
-        for (i = 0; i < list->count; i++)
-            ldm_str_printf(out, i ? ", %d" : "%d", list->items[i]);
-        ldm_str_puts(out, "]");
+    case LDM_PARAM_BOOLS:
+        list_text(field, p->kind == LDM_PARAM_BOOLS, out);
+        break;
+    case LDM_PARAM_CLASSES:
+        classes_text(*(const int *)field, out);
         break;
     case LDM_PARAM_BETAS:
         ldm_str_puts(out, ldm_beta_schedule_name(*(const ldm_beta_schedule *)field));

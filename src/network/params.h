@@ -14,6 +14,8 @@ typedef enum ldm_param_kind {
     LDM_PARAM_DOUBLE,
     LDM_PARAM_STRING,  /* const char *; null sets NULL */
     LDM_PARAM_INTS,    /* ldm_int_list */
+    LDM_PARAM_BOOLS,   /* ldm_int_list of 0 and 1; null: none */
+    LDM_PARAM_CLASSES, /* int: a number, LDM_CLASSES_* for its word; null sets -1 */
     LDM_PARAM_EXTENT,  /* ldm_extent: a number, or a list [h, w] */
     LDM_PARAM_BETAS,   /* ldm_beta_schedule, by its name */
     LDM_PARAM_SKIPPED, /* of no use to sampling: any value */
@@ -35,7 +37,8 @@ typedef struct ldm_param_row {
     }
 
 typedef struct ldm_param_reader {
-    ldm_network *network; /* collects what is read */
+    ldm_network *network;           /* collects what is read */
+    const ldm_shape_source *shapes; /* of the checkpoint, or NULL */
     ldm_error *err;
 } ldm_param_reader;
 

@@ -12,7 +12,8 @@ typedef enum ldm_role {
     LDM_ROLE_MODEL,       /* model */
     LDM_ROLE_UNET,        /* model.params.unet_config */
     LDM_ROLE_FIRST_STAGE, /* model.params.first_stage_config */
-    LDM_ROLE_CONDITIONER  /* model.params.cond_stage_config */
+    LDM_ROLE_CONDITIONER, /* model.params.cond_stage_config */
+    LDM_ROLE_LOW_SCALE    /* model.params.low_scale_config */
 } ldm_role;
 
 /* One {target, params} of the configuration. A string in its place (`__is_unconditional__`) is a
@@ -27,14 +28,14 @@ typedef struct ldm_module {
 typedef struct ldm_network_part {
     ldm_role role;
     /* Reads and validates the parameters and describes the part in r->network: `unet`,
-     * `first_stage` or one more of `conditioners`. Errors name file:line:column. */
+     * `first_stage`, `low_scale` or one more of `conditioners`. Errors name file:line:column. */
     ldm_status (*read)(ldm_param_reader *r, const ldm_module *m);
     /* Lists the tensors, in the order of state_dict(). config: what `read` left in the description.
      * Roots and bits of use are as ldm_b_begin says. */
     void (*declare)(ldm_builder *b, const void *config);
-    /* Builds one graph, of a latent or a picture of h x w, with its inputs; returns the output.
+    /* Builds one graph with its inputs; returns the output. size.tokens is not 0 where it counts.
      * NULL for a part that is never run by itself. */
-    int (*build)(ldm_builder *b, const void *config, ldm_graph_part part, int h, int w);
+    int (*build)(ldm_builder *b, const void *config, ldm_graph_part part, ldm_graph_size size);
 } ldm_network_part;
 
 /* registry.c: opens the entry `at` and finds the part that its target names. LDM_ERR_UNSUPPORTED

@@ -4,6 +4,9 @@
 
 #include "network/network.h"
 
+/* Larger ones are a mistake in a file, and would only lead to numbers that overflow. */
+enum { LDM_MAX_WIDTH = 1 << 15, LDM_MAX_TOKENS = 4096 };
+
 struct ldm_network_private {
     ldm_arena *arena;                    /* names, texts; the network's arrays are separate */
     const struct ldm_network_part *unet; /* what builds the UNet's graphs */

@@ -21,6 +21,7 @@ static const char *role_name(ldm_role role)
         [LDM_ROLE_UNET] = "UNets",
         [LDM_ROLE_FIRST_STAGE] = "first stages",
         [LDM_ROLE_CONDITIONER] = "conditioners",
+        [LDM_ROLE_LOW_SCALE] = "models of low-resolution pictures",
     };
 
     return names[role];

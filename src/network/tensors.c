@@ -28,6 +28,7 @@ const char *ldm_component_prefix(ldm_component c)
         [LDM_COMPONENT_EMA] = "model_ema",
         [LDM_COMPONENT_FIRST_STAGE] = "first_stage_model",
         [LDM_COMPONENT_COND_STAGE] = "cond_stage_model",
+        [LDM_COMPONENT_LOW_SCALE] = "low_scale_model",
     };
 
     return names[c];

@@ -83,13 +83,15 @@ static void note_count(const ldm_diffusion *d, const ldm_timesteps *times, ldm_s
 }
 
 /* CompVis' samplers do not ask what the network predicts. */
-static void take_for_eps(ldm_sampler_plan *p)
+void ldm_ddim_take_for_eps(ldm_sampler_plan *p)
 {
+    const char *what = p->prediction == LDM_PREDICTS_V ? "v" : "x0";
+
     p->prediction = LDM_PREDICTS_EPS;
     ldm_sampler_note(p,
-                     "parameterization is x0, but %s takes the network's output for eps, as "
-                     "CompVis' sampler does",
-                     p->sampler->name);
+                     "parameterization is %s, but %s takes the network's output for eps, as "
+                     "CompVis' sampler does; other samplers do not",
+                     what, p->sampler->name);
 }
 
 static void finish_plan(ldm_sampler_plan *p)
@@ -123,7 +125,7 @@ ldm_status ldm_ddim_plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_sa
     if (!st)
         note_count(d, &times, p);
     if (!st && d->prediction == LDM_PREDICTS_X0)
-        take_for_eps(p);
+        ldm_ddim_take_for_eps(p);
     ldm_timesteps_free(&times);
     return st;
 }
@@ -137,12 +139,6 @@ void ldm_ddim_predict_x0(const ldm_sampler_step *s, const float *x, const float 
 
     for (i = 0; i < count; i++)
         pred_x0[i] = (x[i] - sqrt_one_minus_a * eps[i]) / sqrt_a;
-}
-
-void ldm_ddim_eps(ldm_prediction prediction, const ldm_sampler_step *s, const float *x,
-                  size_t count, float *out)
-{
-    ldm_to_eps(prediction, sqrtf((float)s->alpha), sqrtf(1.0f - (float)s->alpha), x, count, out);
 }
 
 void ldm_ddim_move(const ldm_sampler_step *s, const float *pred_x0, const float *eps, size_t count,
@@ -177,11 +173,13 @@ static ldm_status step(ldm_sampler_run *r, ldm_error *err)
         return st;
     if (r->plan->prediction == LDM_PREDICTS_EPS) {
         ldm_ddim_predict_x0(s, r->x, eps, r->count, r->pred_x0);
-    } else { /* not by way of eps, which says nothing where alpha is 0 */
+    } else {
+        /* x0 not by way of eps, which says nothing where alpha is 0. The original takes the model's
+         * buffers here (predict_start_from_z_and_v), which of a half precision file are not the
+         * roots of alphas_cumprod: 0.7 % of the latent in Stable Diffusion 2's 20 steps. */
         memcpy(r->pred_x0, eps, r->count * sizeof *eps);
-        ldm_to_x0(r->plan->prediction, sqrtf((float)s->alpha), sqrtf(1.0f - (float)s->alpha), r->x,
-                  r->count, r->pred_x0);
-        ldm_ddim_eps(r->plan->prediction, s, r->x, r->count, eps);
+        ldm_to_x0(r->plan->prediction, s->known_x0, s->known_noise, r->x, r->count, r->pred_x0);
+        ldm_to_eps(r->plan->prediction, s->known_x0, s->known_noise, r->x, r->count, eps);
     }
     st = ldm_sampler_quantize(r, err);
     if (!st)

@@ -11,10 +11,8 @@
 
 ldm_status ldm_ddim_plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_sampler_plan *p,
                          ldm_error *err);
-/* The network's output out[count] for x becomes eps. (Of a network that predicts x0 the plan says
- * that it predicts eps: CompVis takes it so.) */
-void ldm_ddim_eps(ldm_prediction prediction, const ldm_sampler_step *s, const float *x,
-                  size_t count, float *out);
+/* The network's output is eps to this plan, and a note says so. */
+void ldm_ddim_take_for_eps(ldm_sampler_plan *p);
 /* x_0 as the network's eps sees it: Song et al. 2020, eq. 12, first term. */
 void ldm_ddim_predict_x0(const ldm_sampler_step *s, const float *x, const float *eps, size_t count,
                          float *pred_x0);

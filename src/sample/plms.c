@@ -68,7 +68,6 @@ static ldm_status average(ldm_sampler_run *r, float *prime, ldm_error *err)
         st = ldm_sampler_predict(r, r->noise, next->t, prime, err);
     if (st)
         return st;
-    ldm_ddim_eps(p->prediction, next, r->noise, r->count, prime);
     for (i = 0; i < r->count; i++)
         prime[i] = (eps[i] + prime[i]) / 2;
     return LDM_OK;
@@ -82,7 +81,6 @@ static ldm_status step(ldm_sampler_run *r, ldm_error *err)
 
     if (st)
         return st;
-    ldm_ddim_eps(r->plan->prediction, s, r->x, r->count, eps);
     if (r->done == 0)
         st = average(r, prime, err);
     else
@@ -97,6 +95,8 @@ static ldm_status plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_samp
 
     if (st)
         return st;
+    if (p->prediction == LDM_PREDICTS_V)
+        ldm_ddim_take_for_eps(p);
     p->draws = 0;
     p->evaluations++; /* ldm_ddim_plan has room for it */
     p->steps[0].evaluations = 2;

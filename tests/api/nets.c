@@ -128,7 +128,7 @@ test_net net_make_stage(uint32_t seed, const char *first_stage)
     set(&n, "%s.tanh_out=%s", v, yes_no(&seed));
     if (first_stage)
         set_first_stage(&n, first_stage, &seed);
-    if (ldm_network_create(n.cfg, &n.network, &err))
+    if (ldm_network_create(n.cfg, NULL, &n.network, &err))
         fail_msg("%s: %s", n.text, err.msg);
     net_fill(&n);
     return n;

@@ -50,8 +50,10 @@ static void check_part(const test_net *net, ldm_graph_part part, int h, int w, u
     bar = precision == LDM_PRECISION_F32 ? F32_BAR : EXACT_BAR;
     ldm_cpu_detect(&cpu);
     assert_int_equal(ldm_cpu_cap(&cpu, isas[net_pick(&seed, 3)], NULL), LDM_OK);
-    assert_int_equal(ldm_graph_create(net->network, part, h, w, &g, NULL), LDM_OK);
-    assert_int_equal(ldm_graph_create(net->network, part, h, w, &again, NULL), LDM_OK);
+    assert_int_equal(ldm_graph_create(net->network, part, (ldm_graph_size){h, w, 0}, &g, NULL),
+                     LDM_OK);
+    assert_int_equal(ldm_graph_create(net->network, part, (ldm_graph_size){h, w, 0}, &again, NULL),
+                     LDM_OK);
     in_floats = net_numel(g, ldm_graph_input(g, "x"));
     out_floats = net_numel(g, g->output);
     in = malloc((size_t)n * in_floats * sizeof *in);
@@ -123,8 +125,9 @@ static void other_first_stages_equal_their_graphs(void **state)
 
             check_part(&net, (ldm_graph_part)part, h, w, r + (uint32_t)part, worst);
         }
-        assert_int_equal(ldm_graph_create(net.network, LDM_GRAPH_QUANTIZE, 4, 4, &g, &err),
-                         LDM_ERR_USAGE);
+        assert_int_equal(
+            ldm_graph_create(net.network, LDM_GRAPH_QUANTIZE, (ldm_graph_size){4, 4, 0}, &g, &err),
+            LDM_ERR_USAGE);
         assert_non_null(strstr(err.msg, "has no codebook"));
         net_free(&net);
     }
@@ -151,7 +154,9 @@ static ldm_weights *unet_weights(test_net *net, size at, const ldm_backend *b, l
     ldm_weights *weights;
     ldm_graph *g;
 
-    assert_int_equal(ldm_graph_create(net->network, LDM_GRAPH_UNET, at.h, at.w, &g, NULL), LDM_OK);
+    assert_int_equal(
+        ldm_graph_create(net->network, LDM_GRAPH_UNET, (ldm_graph_size){at.h, at.w, 0}, &g, NULL),
+        LDM_OK);
     assert_int_equal(
         ldm_weights_create(net->network, g, b, LDM_PRECISION_F32, &src, pool, &weights, NULL),
         LDM_OK);
@@ -175,7 +180,8 @@ static void run_part(const test_net *net, ldm_graph_part part, size at, int n,
     float *arena;
     size_t floats, i;
 
-    assert_int_equal(ldm_graph_create(net->network, part, at.h, at.w, &g, NULL), LDM_OK);
+    assert_int_equal(
+        ldm_graph_create(net->network, part, (ldm_graph_size){at.h, at.w, 0}, &g, NULL), LDM_OK);
     if (ldm_program_create(g, weights, b, LDM_PRECISION_F32, n, ldm_pool_threads(pool), &p, &err))
         fail_msg("%s: %s", net->text, err.msg);
     assert_true(ldm_program_feature_floats(p) > 0);
@@ -337,7 +343,8 @@ static void no_step_reads_what_was_overwritten(void **state)
         for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_UNET_SHALLOW; part++) {
             ldm_graph *g;
 
-            assert_int_equal(ldm_graph_create(net.network, (ldm_graph_part)part, 4, 6, &g, NULL),
+            assert_int_equal(ldm_graph_create(net.network, (ldm_graph_part)part,
+                                              (ldm_graph_size){4, 6, 0}, &g, NULL),
                              LDM_OK);
             net_check_plan(g);
             check_batches(g);
@@ -372,7 +379,9 @@ static void kept_rows_belong_to_their_part(void **state)
     for (i = 0; i < 2; i++) {
         ldm_graph *g;
 
-        assert_int_equal(ldm_graph_create(net.network, parts[i], at.h, at.w, &g, NULL), LDM_OK);
+        assert_int_equal(
+            ldm_graph_create(net.network, parts[i], (ldm_graph_size){at.h, at.w, 0}, &g, NULL),
+            LDM_OK);
         assert_int_equal(ldm_program_create(g, weights, ldm_cpu_backend(&cpu), LDM_PRECISION_F32, 1,
                                             1, &p[i], NULL),
                          LDM_OK);
@@ -449,7 +458,9 @@ static void plans_reuse_memory(void **state)
     int i;
 
     (void)state;
-    assert_int_equal(ldm_graph_create(net.network, LDM_GRAPH_DECODE, 16, 16, &g, NULL), LDM_OK);
+    assert_int_equal(
+        ldm_graph_create(net.network, LDM_GRAPH_DECODE, (ldm_graph_size){16, 16, 0}, &g, NULL),
+        LDM_OK);
     assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
     assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
     for (i = 0; i < s.count; i++)

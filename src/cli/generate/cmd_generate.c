@@ -19,27 +19,15 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING,
      .name = "Sampling (the config's section \"ldm: sampling:\" may set other defaults)"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Sampling"},
-    {.type = LDM_OPT_TEXT,
-     .name = "mask",
-     .arg = "FILE.npy",
-     .field = offsetof(ldm_generate_opts, mask),
-     .help = "[1 or N,1 or C,H,W]: where it is 1 the latent keeps x0"},
-    {.type = LDM_OPT_TEXT,
-     .name = "x0",
-     .arg = "FILE.npy",
-     .field = offsetof(ldm_generate_opts, x0),
-     .help = "known latent [1 or N,C,H,W] for --mask"},
-    {.type = LDM_OPT_TEXT,
-     .name = "x-t",
-     .arg = "FILE.npy",
-     .field = offsetof(ldm_generate_opts, x_t),
-     .help = "start noise [N,C,H,W]; sets number and size"},
-    {.type = LDM_OPT_TEXT,
-     .name = "noise",
-     .arg = "FILE.npy",
-     .field = offsetof(ldm_generate_opts, noise),
-     .help = "noise [S,N,C,H,W] of each step really run"},
-    {.type = LDM_OPT_HEADING, .name = "Output"},
+#define ARRAY_OPTION(field_name, option, least, most, layout, what)                                \
+    {.type = LDM_OPT_TEXT,                                                                         \
+     .name = option,                                                                               \
+     .arg = "FILE.npy",                                                                            \
+     .field = offsetof(ldm_generate_opts, field_name),                                             \
+     .help = layout ":\n" what},
+    LDM_ARRAY_FILES(ARRAY_OPTION)
+#undef ARRAY_OPTION
+        {.type = LDM_OPT_HEADING, .name = "Output"},
     {.type = LDM_OPT_TEXT,
      .letter = 'o',
      .name = "out",

@@ -20,7 +20,7 @@ enum { MANY_PICTURES = 24 }; /* that fit a terminal beside the rest */
 typedef struct task {
     const ldm_command *cmd;
     ldm_generate_opts *o;
-    ldm_array x_t, noise, mask, x0;
+    ldm_given_arrays arrays;
     ldm_output output;
     const ldm_recipe *recipe;
     ldm_model *model;
@@ -51,62 +51,6 @@ static bool on_skip(void *ctx, int index)
 }
 
 /* ---- before the first step ------------------------------------------------------------------- */
-
-static int read_array(const ldm_command *cmd, const char *option, const char *path, int ndim,
-                      const char *layout, ldm_array *out)
-{
-    ldm_error err;
-    ldm_status st;
-
-    if (!path)
-        return LDM_EXIT_OK;
-    st = ldm_array_read(path, out, &err);
-    if (st)
-        return ldm_cli_fail(cmd, st, &err);
-    if (out->ndim != ndim || !out->numel)
-        return ldm_cli_usage(cmd, "%s: %s has %d dimensions and %llu values, expected %s", option,
-                             path, out->ndim, (unsigned long long)out->numel, layout);
-    return LDM_EXIT_OK;
-}
-
-/* What the start noise says must be what the line says. */
-static int check_x_t(const task *t)
-{
-    const ldm_generate_opts *o = t->o;
-    const uint64_t *found = t->x_t.shape;
-    const int *shape = ldm_job_get_shape(o->to.job, "shape");
-    const int count = ldm_generate_count(o);
-    const double most = ldm_setting_max(ldm_setting_find(LDM_SETTINGS_JOB, "count"));
-
-    if (count && (uint64_t)count != found[0])
-        return ldm_cli_usage(t->cmd, "-n %d: %s holds start noise for %llu picture%s", count,
-                             o->x_t, (unsigned long long)found[0], found[0] == 1 ? "" : "s");
-    if ((double)found[0] > most)
-        return ldm_cli_usage(t->cmd, "--x-t: %s holds %llu pictures; at most %.0f", o->x_t,
-                             (unsigned long long)found[0], most);
-    for (int i = 0; i < 3 && ldm_job_is_set(o->to.job, "shape"); i++) {
-        if ((uint64_t)shape[i] != found[i + 1])
-            return ldm_cli_usage(t->cmd, "--shape %d,%d,%d: %s has shape [%llu,%llu,%llu,%llu]",
-                                 shape[0], shape[1], shape[2], o->x_t, (unsigned long long)found[0],
-                                 (unsigned long long)found[1], (unsigned long long)found[2],
-                                 (unsigned long long)found[3]);
-    }
-    return LDM_EXIT_OK;
-}
-
-static int read_inputs(task *t)
-{
-    const ldm_generate_opts *o = t->o;
-    int code = read_array(t->cmd, "--x-t", o->x_t, 4, "[N,C,H,W]", &t->x_t);
-
-    if (!code)
-        code = read_array(t->cmd, "--noise", o->noise, 5, "[S,N,C,H,W]", &t->noise);
-    if (!code)
-        code = read_array(t->cmd, "--mask", o->mask, 4, "[1 or N,1 or C,H,W]", &t->mask);
-    if (!code)
-        code = read_array(t->cmd, "--x0", o->x0, 4, "[1 or N,C,H,W]", &t->x0);
-    return code || !o->x_t ? code : check_x_t(t);
-}
 
 /* A recipe is about one file; another one under the same name gives other pictures. */
 static int compare_hash(const task *t)
@@ -174,8 +118,10 @@ static void print_sampling(const ldm_job *job)
         if (!(ldm_setting_flags(s) & LDM_SETTING_CONFIG) ||
             ldm_job_get(job, ldm_setting_key(s), &text, NULL))
             continue;
-        fprintf(stderr, "%s%s %s", separator, ldm_setting_key(s), text);
-        separator = ", ";
+        if (text[0]) { /* a text that nobody gave is empty */
+            fprintf(stderr, "%s%s %s", separator, ldm_setting_key(s), text);
+            separator = ", ";
+        }
         ldm_release(text);
     }
 }
@@ -198,42 +144,23 @@ static void print_settings(const task *t)
 /* The library knows arrays by what they are for; the user knows them as files. */
 static int refuse_arrays(const task *t, const ldm_error *err)
 {
-    const ldm_generate_opts *o = t->o;
-    char line[2048];
+    char *named = ldm_arrays_named(t->o);
 
-    snprintf(line, sizeof line, "%s; given:%s%s%s%s%s%s%s%s", err->msg, o->x_t ? " --x-t " : "",
-             o->x_t ? o->x_t : "", o->noise ? " --noise " : "", o->noise ? o->noise : "",
-             o->mask ? " --mask " : "", o->mask ? o->mask : "", o->x0 ? " --x0 " : "",
-             o->x0 ? o->x0 : "");
-    ldm_cli_say(t->cmd, "%s", line);
+    ldm_cli_say(t->cmd, "%s; given:%s", err->msg, named ? named : "");
+    free(named);
     return LDM_EXIT_USAGE;
-}
-
-static ldm_status set_arrays(task *t, ldm_error *err)
-{
-    const ldm_generate_opts *o = t->o;
-    ldm_job *job = o->to.job;
-    ldm_status st = ldm_job_set_array(job, "x_t", o->x_t ? &t->x_t : NULL, err);
-
-    if (!st)
-        st = ldm_job_set_array(job, "noise", o->noise ? &t->noise : NULL, err);
-    if (!st)
-        st = ldm_job_set_array(job, "mask", o->mask ? &t->mask : NULL, err);
-    if (!st)
-        st = ldm_job_set_array(job, "x0", o->x0 ? &t->x0 : NULL, err);
-    return st;
 }
 
 static int create_run(task *t)
 {
     const ldm_generate_opts *o = t->o;
     ldm_job *job = o->to.job;
-    const int count = o->x_t ? (int)t->x_t.shape[0] : ldm_job_get_int(job, "count");
+    const size_t count = (size_t)ldm_job_total(job);
     const bool limited = ldm_fit_limit_given(o);
     ldm_error err;
-    ldm_status st = set_arrays(t, &err);
+    ldm_status st = LDM_OK;
 
-    t->kept = calloc((size_t)count, sizeof *t->kept);
+    t->kept = calloc(count, sizeof *t->kept);
     if (!t->kept)
         return ldm_cli_nomem(t->cmd);
     ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
@@ -244,7 +171,7 @@ static int create_run(task *t)
         st = ldm_run_create(t->model, job, &t->run, &err);
     if (!limited)
         (void)ldm_job_unset(job, "max_memory", NULL);
-    if (st == LDM_ERR_USAGE && (o->x_t || o->noise || o->mask))
+    if (st == LDM_ERR_USAGE && ldm_arrays_first(o))
         return refuse_arrays(t, &err);
     if (st)
         return ldm_fit_fail(t->cmd, o, st, &err);
@@ -663,8 +590,7 @@ static int print_result(task *t)
 /* Everything up to the first step. */
 static int prepare(task *t)
 {
-    int code = ldm_output_plan(
-        t->cmd, t->o, t->o->x_t ? (int)t->x_t.shape[0] : ldm_generate_count(t->o), &t->output);
+    int code = ldm_output_plan(t->cmd, t->o, (int)ldm_job_total(t->o->to.job), &t->output);
 
     if (!code && t->o->resume)
         code = ldm_resume_check(t->cmd, t->o, &t->output);
@@ -697,8 +623,8 @@ static void say_interrupted(const task *t)
 {
     const ldm_generate_opts *o = t->o;
     const int done = t->seen - t->failed + t->kept_count;
-    const bool can = t->output.folder && done && !o->x_t && !o->noise && !o->mask &&
-                     !o->save_latent && !o->save_image;
+    const bool can =
+        t->output.folder && done && !ldm_arrays_first(o) && !o->save_latent && !o->save_image;
 
     if (can)
         ldm_cli_say(t->cmd,
@@ -744,10 +670,7 @@ static void task_free(task *t)
 {
     ldm_run_free(t->run);
     ldm_model_close(t->model);
-    ldm_array_free(&t->x_t);
-    ldm_array_free(&t->noise);
-    ldm_array_free(&t->mask);
-    ldm_array_free(&t->x0);
+    ldm_arrays_free(&t->arrays);
     ldm_output_free(&t->output);
     free(t->latents);
     free(t->images);
@@ -757,6 +680,17 @@ static void task_free(task *t)
     json_decref(t->pictures);
 }
 
+static int check_total(const task *t)
+{
+    const double total = (double)ldm_job_total(t->o->to.job);
+    const double most = ldm_setting_max(ldm_setting_find(LDM_SETTINGS_JOB, "count"));
+
+    if (total <= most)
+        return LDM_EXIT_OK;
+    return ldm_cli_usage(t->cmd, "%.0f pictures for all prompts or classes; at most %.0f", total,
+                         most);
+}
+
 int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe *recipe)
 {
     task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
@@ -764,7 +698,13 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
 
     ldm_bar_init(&t.bar);
     ldm_signals_catch_interrupts();
-    code = read_inputs(&t);
+    code = ldm_arrays_read(cmd, o, &t.arrays);
+    if (!code) {
+        ldm_error err;
+        ldm_status st = ldm_arrays_set(o, &t.arrays, o->to.job, &err);
+
+        code = st ? ldm_cli_fail(cmd, st, &err) : check_total(&t);
+    }
     if (!code)
         code = generate(&t);
     task_free(&t);

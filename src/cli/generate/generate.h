@@ -1,16 +1,32 @@
-/* ldm generate in six files: cmd_generate.c reads the options, generate.c runs the job, output.c
- * decides where results go, like.c takes options from a picture that ldm made, resume.c finds
- * what an earlier run left, fit.c says what a run takes. */
+/* ldm generate in seven files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
+ * runs the job, output.c decides where results go, like.c takes options from a picture that ldm
+ * made, resume.c finds what an earlier run left, fit.c says what a run takes. */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
 
 #include "cli/cli.h"
 #include "cli/opts.h"
 
+/* The arrays that can be given as files: ROW(name of ldm_job_set_array, option, fewest dimensions,
+ * most, layout, what it is). */
+#define LDM_ARRAY_FILES(ROW)                                                                       \
+    ROW(mask, "mask", 4, 4, "[1 or N,1 or C,H,W]", "where it is 1 the latent keeps x0")            \
+    ROW(x0, "x0", 4, 4, "[1 or N,C,H,W]", "known latent for --mask")                               \
+    ROW(x_t, "x-t", 4, 4, "[N,C,H,W]", "start noise; sets number and size")                        \
+    ROW(noise, "noise", 5, 5, "[S,N,C,H,W]", "noise of each step really run")                      \
+    ROW(context, "context", 3, 3, "[1 or N,tokens,width]", "for cross-attention, not of a prompt") \
+    ROW(uncond_context, "uncond-context", 3, 3, "[1 or N,tokens,width]",                           \
+        "of guidance's unconditional half")                                                        \
+    ROW(concat, "concat", 4, 4, "[1 or N,C,H,W]", "channels after those of the latent")            \
+    ROW(labels, "labels", 1, 2, "[1 or N] or [1 or N,W]", "for label_emb")                         \
+    ROW(ids, "ids", 2, 2, "[1 or N,tokens]", "token ids for the conditioner")
+
 typedef struct ldm_generate_opts {
     ldm_targets to;   /* the model and the job */
     const char *like; /* NULL: no recipe */
-    const char *mask, *x0, *x_t, *noise;
+#define LDM_PATH_FIELD(name, ...) const char *name;
+    LDM_ARRAY_FILES(LDM_PATH_FIELD) /* NULL: not given */
+#undef LDM_PATH_FIELD
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
     bool dry_run, resume, overwrite;
@@ -22,6 +38,30 @@ typedef struct ldm_generate_opts {
 
 /* The number of pictures that was asked for; 0: not said. */
 int ldm_generate_count(const ldm_generate_opts *o);
+
+/* ---- arrays ---------------------------------------------------------------------------------- */
+
+#define LDM_ARRAY_FIELD(name, ...) ldm_array name;
+typedef struct ldm_given_arrays {
+    LDM_ARRAY_FILES(LDM_ARRAY_FIELD) /* zeroed: not given */
+} ldm_given_arrays;
+#undef LDM_ARRAY_FIELD
+
+/* Reads the files that the options name, and holds what the start noise says against the line. An
+ * exit code. */
+int ldm_arrays_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_given_arrays *out);
+void ldm_arrays_free(ldm_given_arrays *a); /* a zeroed struct is fine */
+/* Gives them to the job; arrays stay the caller's. */
+ldm_status ldm_arrays_set(const ldm_generate_opts *o, const ldm_given_arrays *a, ldm_job *job,
+                          ldm_error *err);
+/* " --x-t x.npy --noise n.npy", free() it; NULL when out of memory. */
+char *ldm_arrays_named(const ldm_generate_opts *o);
+/* The first option among them that was given, "x-t"; NULL: none. */
+const char *ldm_arrays_first(const ldm_generate_opts *o);
+/* The path behind a name, for reading and for setting. */
+size_t ldm_arrays_count(void);
+const char *ldm_arrays_key(size_t i);
+const char **ldm_arrays_path(ldm_generate_opts *o, size_t i);
 
 /* ---- where pictures go ----------------------------------------------------------------------- */
 

@@ -50,9 +50,10 @@ static int take_int(const ldm_command *cmd, const char *path, const json_t *root
 
 /* What the line named stays; both are files that --like finds again. */
 typedef struct found {
-    const char *ckpt, *x_t, *noise, *mask, *x0; /* of the recipe; NULL: none */
-    const char *name;                           /* the checkpoint's, without its folder */
-    bool shipped;                               /* it is the model that comes with ldm */
+    const char *ckpt;         /* of the recipe; NULL: none */
+    ldm_generate_opts arrays; /* its paths alone */
+    const char *name;         /* the checkpoint's, without its folder */
+    bool shipped;             /* it is the model that comes with ldm */
     int index, count;
     int sheet; /* pictures of the contact sheet that holds the recipe; 0: it is a picture's */
 } found;
@@ -61,6 +62,7 @@ static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, fou
 {
     const json_t *files = json_object_get(r->root, "files");
     int code = take_text(cmd, path, json_object_get(r->root, "checkpoint"), "sha256", &r->sha256);
+    size_t i;
 
     f->shipped = json_is_true(json_object_get(json_object_get(r->root, "checkpoint"), "default"));
     if (!code)
@@ -71,14 +73,8 @@ static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, fou
         code = take_int(cmd, path, json_object_get(r->root, "sheet"), "pictures", 1, &f->sheet);
     if (!code)
         code = take_text(cmd, path, files, "ckpt", &f->ckpt);
-    if (!code)
-        code = take_text(cmd, path, files, "x_t", &f->x_t);
-    if (!code)
-        code = take_text(cmd, path, files, "noise", &f->noise);
-    if (!code)
-        code = take_text(cmd, path, files, "mask", &f->mask);
-    if (!code)
-        code = take_text(cmd, path, files, "x0", &f->x0);
+    for (i = 0; !code && i < ldm_arrays_count(); i++)
+        code = take_text(cmd, path, files, ldm_arrays_key(i), ldm_arrays_path(&f->arrays, i));
     if (!code)
         code = take_int(cmd, path, files, "count", 1, &f->count);
     return code;
@@ -131,22 +127,28 @@ static int take_checkpoint(const ldm_command *cmd, const char *path, const ldm_r
 }
 
 /* The arrays belong to all pictures of that run, so all of them are made again. */
-static ldm_status repeat_whole_run(const ldm_command *cmd, const char *path, const found *f,
+static ldm_status repeat_whole_run(const ldm_command *cmd, const char *path, found *f,
                                    bool seed_given, ldm_generate_opts *o, ldm_error *err)
 {
     ldm_status st = LDM_OK;
+    char *named;
+    size_t i;
 
-    o->x_t = o->x_t ? o->x_t : f->x_t;
-    o->noise = o->noise ? o->noise : f->noise;
-    o->mask = o->mask ? o->mask : f->mask;
-    o->x0 = o->x0 ? o->x0 : f->x0;
+    for (i = 0; i < ldm_arrays_count(); i++) {
+        const char **to = ldm_arrays_path(o, i);
+
+        *to = *to ? *to : *ldm_arrays_path(&f->arrays, i);
+    }
     if (f->sheet && !ldm_job_is_set(o->to.job, "count")) {
         ldm_cli_say(cmd, "note: %s is a contact sheet: this repeats its %d pictures", path,
                     f->sheet);
         st = ldm_job_set_int(o->to.job, "count", f->sheet, err);
     }
-    if (st || (!f->x_t && !f->noise && !f->mask))
+    named = ldm_arrays_named(&f->arrays);
+    if (st || !named || !*named) {
+        free(named);
         return st;
+    }
     if (!seed_given)
         st = ldm_job_set_u64(o->to.job, "seed",
                              ldm_job_get_u64(o->to.job, "seed") - (uint64_t)f->index, err);
@@ -155,11 +157,8 @@ static ldm_status repeat_whole_run(const ldm_command *cmd, const char *path, con
     ldm_cli_say(cmd,
                 "note: %s was made from arrays in files (%s): this repeats the whole run, "
                 "in which it was picture %d",
-                path,
-                f->x_t     ? f->x_t
-                : f->noise ? f->noise
-                           : f->mask,
-                f->index);
+                path, named + 1, f->index);
+    free(named);
     return st;
 }
 
@@ -215,14 +214,14 @@ char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o)
 {
     json_t *root = json_loads(library_json, 0, NULL), *files = json_object();
     char *text = NULL;
+    size_t i;
 
     if (json_is_object(root) && files) {
         if (o->full_path) /* else its name and hash are there: a path tells of its owner */
             add_file(files, "ckpt", ldm_model_ckpt(o->to.model));
-        add_file(files, "x_t", o->x_t);
-        add_file(files, "noise", o->noise);
-        add_file(files, "mask", o->mask);
-        add_file(files, "x0", o->x0);
+        for (i = 0; i < ldm_arrays_count(); i++)
+            add_file(files, ldm_arrays_key(i),
+                     *ldm_arrays_path((ldm_generate_opts *)(uintptr_t)o, i));
         if (ldm_generate_count(o))
             json_object_set_new(files, "count", json_integer(ldm_generate_count(o)));
         json_object_set(root, "files", files);

@@ -13,11 +13,11 @@
 
 int ldm_resume_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out)
 {
-    const char *array = o->x_t ? "--x-t" : o->noise ? "--noise" : o->mask ? "--mask" : NULL;
+    const char *array = ldm_arrays_first(o);
 
     if (array)
         return ldm_cli_usage(cmd,
-                             "--resume with %s: a picture's recipe does not hold the array, so "
+                             "--resume with --%s: a picture's recipe does not hold the array, so "
                              "nothing shows whether a kept picture was made with it",
                              array);
     if (o->save_latent || o->save_image)

@@ -1,0 +1,393 @@
+/* What a run's conditioning is made of, and its arrays a batch. */
+#include "engine/run_cond.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "engine/run_state.h"
+
+/* ---- what the job says ----------------------------------------------------------------------- */
+
+static const ldm_conditioner *conditioner(const ldm_run *r)
+{
+    return r->m->network->conditioner_count ? r->m->network->conditioners : NULL;
+}
+
+static bool takes(const ldm_run *r, ldm_cond_takes what)
+{
+    return conditioner(r) && conditioner(r)->takes == what;
+}
+
+static bool takes_text(const ldm_run *r)
+{
+    return takes(r, LDM_COND_TAKES_TOKENS) && conditioner(r)->vocabulary;
+}
+
+/* The UNet reads the context of a class, or the class itself. */
+static bool takes_class(const ldm_run *r)
+{
+    return takes(r, LDM_COND_TAKES_CLASS) || r->m->network->unet_inputs.classes;
+}
+
+/* The classes of the text "207" or "25,187"; *count of them, in the run's texts. */
+static ldm_status read_classes(const ldm_run *r, const char *text, ldm_array *out, ldm_error *err)
+{
+    const int entries = takes(r, LDM_COND_TAKES_CLASS) ? conditioner(r)->entries
+                                                       : r->m->network->unet_inputs.classes;
+    size_t count = 1, i;
+    const char *p;
+
+    for (p = text; *p; p++)
+        count += *p == ',';
+    *out = (ldm_array){.ndim = 1, .shape = {count}, .numel = count};
+    out->data = ldm_reallocarray(NULL, count, sizeof *out->data);
+    if (!out->data)
+        return ldm_error_nomem(err, count * sizeof *out->data, "the classes");
+    for (p = text, i = 0; i < count; i++, p++) {
+        char *end;
+        const long v = strtol(p, &end, 10);
+
+        if (end == p || (*end && *end != ',') || v < 0 || v >= entries) {
+            ldm_array_free(out);
+            return ldm_error_set(err, LDM_ERR_USAGE,
+                                 "class is '%.100s', expected numbers from 0 to %d, separated by "
+                                 "commas",
+                                 text, entries - 1);
+        }
+        out->data[i] = (float)v;
+        p = end;
+    }
+    return LDM_OK;
+}
+
+/* An option that does not apply is refused: it says what this model takes. */
+static ldm_status refuse_stray(const ldm_run *r, const ldm_job *asked, ldm_error *err)
+{
+    static const char *const keys[] = {"prompt", "negative", "class"};
+    const char *word = "nothing: it is unconditional";
+    size_t i;
+
+    if (takes_text(r))
+        word = "a prompt";
+    else if (takes_class(r))
+        word = "a class";
+    else if (takes(r, LDM_COND_TAKES_TOKENS))
+        word = "token ids";
+    else if (conditioner(r))
+        word = "a picture";
+    for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const bool fits = i < 2 ? takes_text(r) : takes_class(r);
+
+        if (!fits && asked && ldm_options_given(&asked->options, keys[i]))
+            return ldm_error_set(err, LDM_ERR_USAGE, "%s: this model takes %s", keys[i], word);
+    }
+    if (asked && asked->prompts && !takes_text(r))
+        return ldm_error_set(err, LDM_ERR_USAGE, "prompts: this model takes %s", word);
+    if (asked && asked->ids && !takes(r, LDM_COND_TAKES_TOKENS))
+        return ldm_error_set(err, LDM_ERR_USAGE, "ids: this model takes %s", word);
+    return LDM_OK;
+}
+
+static ldm_status missing(const char *what, ldm_error *err)
+{
+    return ldm_error_set(err, LDM_ERR_USAGE, "this model makes pictures of %s", what);
+}
+
+/* Where the context comes from, if the UNet reads one. */
+static ldm_status check_source(const ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+
+    if (!r->m->network->unet_inputs.context_width || j->context || !strcmp(j->cond, "zeros"))
+        return LDM_OK;
+    if (takes_text(r) && !j->prompt && !j->prompts && !j->ids)
+        return missing("a text: give it one (--prompt TEXT)", err);
+    if (takes(r, LDM_COND_TAKES_TOKENS) && !takes_text(r) && !j->ids)
+        return missing("token ids: give it an array [N,tokens] (ids), or the context itself", err);
+    if (takes(r, LDM_COND_TAKES_CLASS) && !j->class_text)
+        return missing("a class: give it a number (--class N)", err);
+    return LDM_OK;
+}
+
+/* The default of the original's script for this kind of model. */
+static void settle_scale(ldm_run *r)
+{
+    const ldm_conditioner *c = conditioner(r);
+
+    if (!ldm_options_given(&r->job.options, "scale") && c && c->scale != 0 &&
+        r->m->network->unet_inputs.context_width)
+        r->job.scale = c->scale;
+}
+
+/* Guidance needs an unconditional half: given, or what the original's script takes for one (the
+ * empty prompt, the last class). */
+static bool has_unconditional(const ldm_run *r)
+{
+    const ldm_job *j = &r->job;
+
+    if (!r->m->network->unet_inputs.context_width)
+        return false;
+    if (j->uncond_context)
+        return true;
+    return !j->context && strcmp(j->cond, "zeros") && (takes_text(r) || takes_class(r)) && !j->ids;
+}
+
+int ldm_run_samples(const ldm_run *r, int n)
+{
+    return r->cond.guided ? 2 * n : n;
+}
+
+ldm_graph_size ldm_run_unet_size(const ldm_run *r)
+{
+    return (ldm_graph_size){r->job.latent_h, r->job.latent_w, r->cond.tokens};
+}
+
+static ldm_status check_given(ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+    const ldm_conditions with = {j->context, j->concat, j->labels};
+    const ldm_conditions without = {j->uncond_context, j->concat, j->labels};
+    const unsigned later = LDM_LATER_CONTEXT | LDM_LATER_LABELS;
+    const uint64_t n = (uint64_t)j->count;
+    ldm_status st = ldm_conditions_check(r->m, &with, n, j->latent_h, j->latent_w, later, "", err);
+
+    if (!st)
+        st = ldm_conditions_check(r->m, &without, n, j->latent_h, j->latent_w, later,
+                                  "unconditional ", err);
+    if (!st && r->cond.guided && j->uncond_context &&
+        j->uncond_context->shape[1] != (uint64_t)r->cond.tokens)
+        st = ldm_error_set(err, LDM_ERR_USAGE,
+                           "the context has %d tokens and the unconditional one %d: they run as "
+                           "one batch and must be alike",
+                           r->cond.tokens, (int)j->uncond_context->shape[1]);
+    r->cond.with = with;
+    r->cond.without = without;
+    return st;
+}
+
+ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
+{
+    const ldm_unet_inputs *in = &r->m->network->unet_inputs;
+    ldm_job *j = &r->job;
+    ldm_status st = refuse_stray(r, asked, err);
+
+    if (!st)
+        st = check_source(r, err);
+    if (st)
+        return st;
+    settle_scale(r);
+    r->cond.guided = j->scale != 1.0 && has_unconditional(r);
+    if (in->context_width)
+        r->cond.tokens = j->context ? (int)(j->context->ndim == 3 ? j->context->shape[1] : 0)
+                         : j->ids   ? (int)(j->ids->ndim == 2 ? j->ids->shape[1] : 1)
+                                    : in->context_tokens;
+    return check_given(r, err);
+}
+
+/* ---- making it ------------------------------------------------------------------------------- */
+
+static ldm_status make_zeros(ldm_run *r, ldm_array *out, ldm_error *err)
+{
+    const ldm_unet_inputs *in = &r->m->network->unet_inputs;
+
+    *out = (ldm_array){.ndim = 3,
+                       .shape = {1, (uint64_t)in->context_tokens, (uint64_t)in->context_width}};
+    out->numel = out->shape[1] * out->shape[2];
+    out->data = ldm_calloc((size_t)out->numel, sizeof *out->data);
+    return out->data ? LDM_OK : ldm_error_nomem(err, out->numel * sizeof *out->data, "a context");
+}
+
+/* A text in the job's place of the unconditional half: the original takes the empty prompt. */
+static ldm_status encode_prompts(ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+    const char *const one[] = {j->prompt}, *const none[] = {j->negative ? j->negative : ""};
+    const bool list = j->prompts != NULL;
+    ldm_status st = ldm_run_encode_texts(r, list ? j->prompts : one, list ? j->prompt_count : 1,
+                                         &r->cond.made[0], err);
+
+    if (!st && r->cond.guided)
+        st = ldm_run_encode_texts(r, none, 1, &r->cond.made[1], err);
+    return st;
+}
+
+static ldm_status encode_classes(ldm_run *r, ldm_error *err)
+{
+    const float last = (float)(conditioner(r)->entries - 1);
+    const ldm_array none = {.ndim = 1, .shape = {1}, .numel = 1, .data = (float *)(uintptr_t)&last};
+    ldm_array ids;
+    ldm_status st = read_classes(r, r->job.class_text, &ids, err);
+
+    if (st)
+        return st;
+    st = ldm_run_encode_ids(r, &ids, &r->cond.made[0], err);
+    ldm_array_free(&ids);
+    if (!st && r->cond.guided)
+        st = ldm_run_encode_ids(r, &none, &r->cond.made[1], err);
+    return st;
+}
+
+static ldm_status encode_given_ids(ldm_run *r, ldm_error *err)
+{
+    const ldm_array *ids = r->job.ids;
+    char found[96];
+
+    if (ids->ndim != 2 || !ids->numel ||
+        (ids->shape[0] != 1 && ids->shape[0] != (uint64_t)r->job.count))
+        return ldm_error_set(err, LDM_ERR_USAGE, "ids has shape %s, expected [1 or %d,%d]",
+                             ldm_shape_text(ids, found, sizeof found), r->job.count,
+                             conditioner(r)->tokens);
+    if (ldm_check_ids(ids, conditioner(r)->entries, "ids", err))
+        return LDM_ERR_USAGE;
+    return ldm_run_encode_ids(r, ids, &r->cond.made[0], err);
+}
+
+static ldm_status make_context(ldm_run *r, ldm_error *err)
+{
+    ldm_run_cond *c = &r->cond;
+    const ldm_job *j = &r->job;
+    ldm_status st;
+
+    if (!r->m->network->unet_inputs.context_width || j->context)
+        return LDM_OK;
+    if (!strcmp(j->cond, "zeros"))
+        st = make_zeros(r, &c->made[0], err);
+    else if (j->ids)
+        st = encode_given_ids(r, err);
+    else if (takes_text(r))
+        st = encode_prompts(r, err);
+    else
+        st = encode_classes(r, err);
+    c->with.context = &c->made[0];
+    if (!c->without.context && c->made[1].data)
+        c->without.context = &c->made[1];
+    return st;
+}
+
+/* Labels of label_emb from the job's class. */
+static ldm_status make_labels(ldm_run *r, ldm_error *err)
+{
+    ldm_run_cond *c = &r->cond;
+    ldm_status st;
+
+    if (!r->m->network->unet_inputs.labels || r->job.labels)
+        return LDM_OK;
+    if (!r->m->network->unet_inputs.classes || !r->job.class_text)
+        return ldm_error_set(err, LDM_ERR_USAGE, "this model reads labels: give it %s",
+                             r->m->network->unet_inputs.classes ? "a class (--class N)"
+                                                                : "an array (labels)");
+    st = read_classes(r, r->job.class_text, &c->labels, err);
+    c->with.labels = c->without.labels = &c->labels;
+    return st;
+}
+
+/* One entry's floats for the samples of a batch; NULL and LDM_OK for no array. */
+static ldm_status allocate(ldm_run *r, const ldm_array *a, float **out, ldm_error *err)
+{
+    const size_t samples = (size_t)ldm_run_samples(r, r->job.batch);
+    size_t floats, bytes;
+
+    *out = NULL;
+    if (!a)
+        return LDM_OK;
+    if (ldm_mul_size(ldm_condition_floats(a), samples, &floats) ||
+        ldm_mul_size(floats, sizeof **out, &bytes))
+        return ldm_error_set(err, LDM_ERR_LIMIT, "the conditioning is too large");
+    *out = ldm_reallocarray(NULL, floats, sizeof **out);
+    r->cond.bytes += bytes;
+    return *out ? LDM_OK : ldm_error_nomem(err, bytes, "the conditioning");
+}
+
+ldm_status ldm_run_cond_make(ldm_run *r, ldm_error *err)
+{
+    ldm_run_cond *c = &r->cond;
+    const size_t both = 2 * (size_t)r->job.batch * r->chw;
+    ldm_status st = make_context(r, err);
+
+    if (!st)
+        st = make_labels(r, err);
+    if (!st)
+        st = allocate(r, c->with.context, &c->context, err);
+    if (!st)
+        st = allocate(r, c->with.concat, &c->concat, err);
+    if (!st)
+        st = allocate(r, c->with.labels, &c->label_values, err);
+    if (st || !c->guided)
+        return st;
+    c->x = ldm_reallocarray(NULL, both, sizeof *c->x);
+    c->eps = ldm_reallocarray(NULL, both, sizeof *c->eps);
+    return c->x && c->eps ? LDM_OK : ldm_error_nomem(err, 2 * both * sizeof *c->x, "the latents");
+}
+
+void ldm_run_cond_free(ldm_run *r)
+{
+    ldm_run_cond *c = &r->cond;
+
+    ldm_array_free(&c->made[0]);
+    ldm_array_free(&c->made[1]);
+    ldm_array_free(&c->labels);
+    ldm_free(c->context);
+    ldm_free(c->concat);
+    ldm_free(c->label_values);
+    ldm_free(c->x);
+    ldm_free(c->eps);
+    ldm_kept_free(c->whole);
+    ldm_kept_free(c->shallow);
+}
+
+/* ---- a batch --------------------------------------------------------------------------------- */
+
+/* The entry of picture i: entries stand for equally many pictures in a row each. */
+static const float *entry_of(const ldm_run *r, const ldm_array *a, int i)
+{
+    const uint64_t per = (uint64_t)r->job.count / a->shape[0];
+
+    return a->data + (uint64_t)i / (per ? per : 1) * ldm_condition_floats(a);
+}
+
+static void take(const ldm_run *r, const ldm_array *with, const ldm_array *without, float *out)
+{
+    const size_t floats = ldm_condition_floats(with);
+    int i;
+
+    if (!out)
+        return;
+    for (i = 0; r->cond.guided && i < r->active_n; i++, out += floats)
+        memcpy(out, entry_of(r, without, r->pictures[r->active + i]), floats * sizeof *out);
+    for (i = 0; i < r->active_n; i++, out += floats)
+        memcpy(out, entry_of(r, with, r->pictures[r->active + i]), floats * sizeof *out);
+}
+
+/* Rows for the largest batch, filled for this one. */
+static ldm_status keep(ldm_run *r, ldm_program *p, ldm_kept **kept, ldm_error *err)
+{
+    const ldm_named_array inputs[LDM_MAX_INPUTS] = {
+        {"context", r->cond.context}, {"concat", r->cond.concat}, {"labels", r->cond.label_values}};
+    const int samples = ldm_run_samples(r, r->active_n);
+    ldm_status st = LDM_OK;
+
+    if (!*kept)
+        st = ldm_kept_create(p, LDM_DEPENDS_COND, ldm_run_samples(r, r->job.batch), kept, err);
+    return st ? st : ldm_kept_fill(*kept, p, r->pool, r->arena, inputs, samples, err);
+}
+
+ldm_status ldm_run_cond_begin(ldm_run *r, ldm_error *err)
+{
+    ldm_run_cond *c = &r->cond;
+    const int samples = ldm_run_samples(r, r->active_n);
+    ldm_status st;
+
+    c->feature_samples = 0;
+    if (!c->context && !c->concat && !c->label_values)
+        return LDM_OK;
+    take(r, c->with.context, c->without.context, c->context);
+    take(r, c->with.concat, c->without.concat, c->concat);
+    take(r, c->with.labels, c->without.labels, c->label_values);
+    st = keep(r, r->unet[samples], &c->whole, err);
+    if (!st && r->job.cache > 1)
+        st = keep(r, r->shallow[samples], &c->shallow, err);
+    return st;
+}

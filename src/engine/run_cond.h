@@ -1,0 +1,55 @@
+/* Inside the room: the conditioning of a run. It comes as arrays, or is made of prompts, classes
+ * and token ids by the model's conditioner before the first step; guidance evaluates the network
+ * twice a picture. */
+#ifndef LDM_ENGINE_RUN_COND_H
+#define LDM_ENGINE_RUN_COND_H
+
+#include "engine/conditions.h"
+
+struct ldm_run;
+
+typedef struct ldm_run_cond {
+    /* One entry for all pictures, or one for as many in a row as there are pictures to an entry. */
+    ldm_conditions with, without; /* `without`: of the unconditional half */
+    bool guided;                  /* both halves are evaluated and combined */
+    int tokens;                   /* of the context; 0: none */
+    ldm_array made[2];            /* contexts that were computed here: with, without */
+    ldm_array labels;             /* classes as an array, for a UNet with label_emb */
+
+    /* Of one batch, [samples]: all unconditional ones, then all conditional ones (the original's
+     * order). NULL where the network takes none. */
+    float *context, *concat, *label_values;
+    float *x, *eps;            /* [2][batch][chw], with guidance */
+    ldm_kept *whole, *shallow; /* what follows from them alone */
+    int feature_samples;       /* of the last whole evaluation */
+    uint64_t bytes;            /* of all of these */
+} ldm_run_cond;
+
+/* Decides what the conditioning is made of, and whether there is guidance. LDM_ERR_USAGE where the
+ * network needs something that the job does not say, and where the job says what it does not take.
+ * Needs r->job and r->info's size. */
+ldm_status ldm_run_cond_plan(struct ldm_run *r, const ldm_job *asked, ldm_error *err);
+
+/* Samples of an evaluation for n pictures. */
+int ldm_run_samples(const struct ldm_run *r, int n);
+/* The size of the UNet's graphs. */
+ldm_graph_size ldm_run_unet_size(const struct ldm_run *r);
+
+/* Computes contexts, which packs the conditioner's weights, and allocates the batch's arrays. */
+ldm_status ldm_run_cond_make(struct ldm_run *r, ldm_error *err);
+void ldm_run_cond_free(struct ldm_run *r);
+
+/* Takes the conditions of the active pictures, and computes what follows from them alone. */
+ldm_status ldm_run_cond_begin(struct ldm_run *r, ldm_error *err);
+
+/* run_predict.c: ldm_denoiser.predict of a run. */
+ldm_status ldm_run_predict(void *ctx, int step, const float *x, double t, float *out,
+                           ldm_error *err);
+
+/* run_context.c: the context of texts, [count,tokens,width], of token ids, or of classes. */
+ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *const *texts, size_t count,
+                                ldm_array *out, ldm_error *err);
+ldm_status ldm_run_encode_ids(struct ldm_run *r, const ldm_array *ids, ldm_array *out,
+                              ldm_error *err);
+
+#endif

@@ -1,0 +1,202 @@
+/* The network as the sampler sees it: evaluations, with classifier-free guidance ("Classifier-Free
+ * Diffusion Guidance", Ho and Salimans 2022, arXiv 2207.12598). */
+#include <math.h>
+#include <string.h>
+
+#include "engine/run_state.h"
+
+/* ---- what is not finite ---------------------------------------------------------------------- */
+
+bool ldm_all_finite(const float *v, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (!isfinite(v[i]))
+            return false;
+    }
+    return true;
+}
+
+/* What find_bad_step says beside the step. */
+typedef struct bad_step {
+    double t;
+    bool ema;
+} bad_step;
+
+/* An observer that stops at the first step whose output is not finite. */
+static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    const bad_step *bad = ctx;
+    const ldm_view *y = &info->y;
+    size_t pixels = (size_t)y->n * (size_t)y->h * (size_t)y->w, i;
+
+    for (i = 0; i < pixels; i++) {
+        if (!ldm_all_finite(y->data + i * y->pitch, (size_t)y->c))
+            return ldm_error_set(
+                err, LDM_ERR_NUMERIC,
+                "eps is not finite at timestep %g: NaN or infinity first appears in "
+                "%s (%s) of the %s weights; `ldm check --values` looks for such weights%s",
+                bad->t, info->name, info->op, bad->ema ? "EMA" : "raw",
+                bad->ema ? ", and --no-ema takes the raw ones instead" : "");
+    }
+    return LDM_OK;
+}
+
+/* ---- one evaluation -------------------------------------------------------------------------- */
+
+/* The row of t in `times`. Where it has none, its rows become those of t and of the plan's
+ * evaluations after it. *row is -1 if t is not of the plan. */
+static ldm_status row_of(const ldm_run *r, ldm_kept *times, const ldm_program *p, double t,
+                         int *row, ldm_error *err)
+{
+    const ldm_sampler_plan *plan = &r->plan;
+    float next[LDM_RUN_TIMES];
+    const ldm_named_array inputs[LDM_MAX_INPUTS] = {{"t", next}};
+    ldm_status st;
+    int i = 0, n = 0;
+
+    *row = ldm_kept_row(times, t);
+    if (*row >= 0)
+        return LDM_OK;
+    while (i < plan->evaluations && (float)plan->times[i] != (float)t)
+        i++;
+    for (; i < plan->evaluations && n < LDM_RUN_TIMES; i++)
+        next[n++] = (float)plan->times[i];
+    if (!n)
+        return LDM_OK;
+    st = ldm_kept_fill(times, p, r->pool, r->arena, inputs, n, err);
+    if (!st)
+        *row = 0;
+    return st;
+}
+
+/* Conditions from sample `first` of the batch's arrays on. */
+static const float *from_sample(const float *values, const ldm_array *a, int first)
+{
+    return values ? values + (size_t)first * ldm_condition_floats(a) : NULL;
+}
+
+/* The network on `samples` samples, of which the first has the conditions number `first`: with
+ * `whole` all of it, else its outermost blocks with the feature that the last whole one left. */
+static ldm_status evaluate(ldm_run *r, bool whole, int samples, int first, const float *x, double t,
+                           float *out, ldm_error *err)
+{
+    ldm_run_cond *c = &r->cond;
+    ldm_program *unet = whole ? r->unet[samples] : r->shallow[samples];
+    ldm_kept *times = whole ? r->unet_times : r->shallow_times;
+    ldm_kept *conds = whole ? c->whole : c->shallow;
+    bad_step bad = {t, r->m->audit->effective.ema};
+    ldm_observer obs = {&bad, find_bad_step};
+    ldm_execution run = {
+        .inputs = {{"x", x},
+                   {"t", r->t},
+                   {"feature", r->feature},
+                   {"context", from_sample(c->context, c->with.context, first)},
+                   {"concat", from_sample(c->concat, c->with.concat, first)},
+                   {"labels", from_sample(c->label_values, c->with.labels, first)}},
+        .feature = whole ? r->feature : NULL,
+        .cond = {conds, first},
+        .out = out,
+    };
+    ldm_status st;
+    int i;
+
+    for (i = 0; i < samples; i++)
+        r->t[i] = (float)t;
+    st = row_of(r, times, unet, t, &run.time.row, err);
+    if (st)
+        return st;
+    run.time.kept = run.time.row < 0 ? NULL : times;
+    st = ldm_program_run(unet, r->pool, r->arena, &run, err);
+    if (whole)
+        c->feature_samples = samples;
+    if (st || ldm_all_finite(out, (size_t)samples * r->chw))
+        return st;
+    /* Once more with a look at every step: slow, and only for the message. */
+    run.time.kept = run.cond.kept = NULL;
+    run.observer = &obs;
+    st = ldm_program_run(unet, r->pool, r->arena, &run, err);
+    return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %g", t);
+}
+
+/* ---- guidance -------------------------------------------------------------------------------- */
+
+static double std_of(const float *v, size_t n)
+{
+    double sum = 0, squares = 0;
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        sum += v[i];
+    for (i = 0; i < n; i++)
+        squares += (v[i] - sum / (double)n) * (v[i] - sum / (double)n);
+    return n > 1 ? sqrt(squares / (double)(n - 1)) : 0;
+}
+
+/* "Common Diffusion Noise Schedules and Sample Steps are Flawed" (Lin et al. 2024, arXiv
+ * 2305.08891), section 3.4: the guided output gets back the standard deviation of the conditional
+ * one, in part. */
+static void rescale(const float *conditional, double part, float *out, size_t n)
+{
+    const double guided = std_of(out, n);
+    float factor;
+    size_t i;
+
+    if (!(guided > 0))
+        return;
+    factor = (float)(part * (std_of(conditional, n) / guided) + (1 - part));
+    for (i = 0; i < n; i++)
+        out[i] *= factor;
+}
+
+/* eps holds both halves, the unconditional one first: e_u + scale * (e_c - e_u). */
+static void combine(const ldm_run *r, const float *eps, float *out)
+{
+    const size_t n = (size_t)r->active_n * r->chw;
+    const float *without = eps, *with = eps + n;
+    const float scale = (float)r->job.scale;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        const float d = scale * (with[i] - without[i]);
+
+        out[i] = without[i] + d;
+    }
+    for (i = 0; r->job.guidance_rescale > 0 && i < (size_t)r->active_n; i++)
+        rescale(with + i * r->chw, r->job.guidance_rescale, out + i * r->chw, r->chw);
+}
+
+/* "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion
+ * Models" (Kynkaanniemi et al. 2024, arXiv 2404.07724), by fractions of the steps. */
+static bool guides_step(const ldm_run *r, int step)
+{
+    const double at = (double)step / r->plan.count;
+
+    return r->cond.guided && at >= r->job.scale_from &&
+           (at < r->job.scale_to || r->job.scale_to >= 1);
+}
+
+/* With job.cache the whole network runs in the first and every cache-th step. Steps are counted
+ * from the pictures' first one on, so no picture's depend on another's; a step that evaluates twice
+ * (Heun) does so with the same network. */
+ldm_status ldm_run_predict(void *ctx, int step, const float *x, double t, float *out,
+                           ldm_error *err)
+{
+    ldm_run *r = ctx;
+    ldm_run_cond *c = &r->cond;
+    const bool guided = guides_step(r, step);
+    const int n = r->active_n, samples = guided ? 2 * n : n;
+    const size_t half = (size_t)n * r->chw;
+    const bool whole = step % r->job.cache == 0 || c->feature_samples != samples;
+    ldm_status st;
+
+    if (!guided)
+        return evaluate(r, whole, n, c->guided ? n : 0, x, t, out, err);
+    memcpy(c->x, x, half * sizeof *x);
+    memcpy(c->x + half, x, half * sizeof *x);
+    st = evaluate(r, whole, samples, 0, c->x, t, c->eps, err);
+    if (!st)
+        combine(r, c->eps, out);
+    return st;
+}

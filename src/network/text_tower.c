@@ -1,0 +1,96 @@
+#include "network/text_tower.h"
+
+#include <stdio.h>
+
+enum { NAME_MAX_LEN = 192, MAX_LAYERS = 256 };
+
+static int shape_of(const ldm_param_reader *r, const char *name, int64_t *dims)
+{
+    char full[NAME_MAX_LEN];
+
+    if (!r->shapes)
+        return -1;
+    snprintf(full, sizeof full, "%s.%s", ldm_component_prefix(LDM_COMPONENT_COND_STAGE), name);
+    return r->shapes->shape(r->shapes->ctx, full, dims);
+}
+
+static ldm_status refuse(const ldm_param_reader *r, const ldm_module *m, const char *name,
+                         const char *why)
+{
+    return ldm_value_error(m->at, r->err, "is %.120s, and the checkpoint's cond_stage_model.%s %s",
+                           m->target, name, why);
+}
+
+/* The last layer that the checkpoint has, plus one. */
+static int count_layers(const ldm_param_reader *r, const char *format)
+{
+    char name[NAME_MAX_LEN];
+    int64_t dims[4];
+    int n = 0;
+
+    for (;; n++) {
+        int used = 0;
+        const char *p;
+
+        /* The one %d of the format. */
+        for (p = format; *p && used < (int)sizeof name - 16; p++) {
+            if (p[0] == '%' && p[1] == 'd') {
+                used += snprintf(name + used, sizeof name - (size_t)used, "%d", n);
+                p++;
+            } else {
+                name[used++] = *p;
+            }
+        }
+        name[used] = '\0';
+        if (n == MAX_LAYERS || shape_of(r, name, dims) < 0)
+            return n;
+    }
+}
+
+ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
+                             const ldm_tower_names *names, ldm_text_tower *t)
+{
+    int64_t dims[4];
+    int layers;
+
+    if (shape_of(r, names->table, dims) == 2) {
+        if (dims[0] < 1 || dims[0] > 1 << 20 || dims[1] < LDM_TOWER_HEAD_DIM ||
+            dims[1] > LDM_MAX_WIDTH || dims[1] % LDM_TOWER_HEAD_DIM)
+            return refuse(r, m, names->table,
+                          "has a shape that is no [entries,width] with a width of whole heads of "
+                          "64");
+        t->entries = (int)dims[0];
+        t->width = (int)dims[1];
+    }
+    if (shape_of(r, names->positions, dims) == 2) {
+        if (dims[0] < 1 || dims[0] > LDM_MAX_TOKENS)
+            return refuse(r, m, names->positions, "has a number of positions beyond 1 to 4096");
+        t->tokens = (int)dims[0];
+    }
+    if (names->projection && shape_of(r, names->projection, dims) == 2 && dims[1] >= 1 &&
+        dims[1] <= LDM_MAX_WIDTH)
+        t->projection = (int)dims[1];
+    layers = count_layers(r, names->layer);
+    if (layers)
+        t->layers = layers;
+    return LDM_OK;
+}
+
+ldm_status ldm_tower_describe(ldm_param_reader *r, const ldm_module *m, const ldm_text_tower *t,
+                              const char *vocabulary, double scale, const void *config)
+{
+    ldm_conditioner *c = ldm_network_add_conditioner(r->network);
+
+    if (!c)
+        return ldm_error_nomem(r->err, 0, "the network's description");
+    c->target = m->target;
+    c->takes = LDM_COND_TAKES_TOKENS;
+    c->vocabulary = vocabulary;
+    c->scale = scale;
+    c->own_size = true; /* of Stable Diffusion */
+    c->entries = t->entries;
+    c->tokens = c->context_tokens = t->tokens;
+    c->context_width = t->width;
+    c->config = config;
+    return LDM_OK;
+}
