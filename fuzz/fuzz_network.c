@@ -49,9 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ldm_config_load_text(cfg, "input", (const char *)data, size, &err) ||
         ldm_network_create(cfg, NULL, &s, &err))
         goto done;
-    for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_INDICES; part++) {
-        int multiple =
-            part == LDM_GRAPH_UNET ? 1 << (s->unet.channel_mult.count - 1) : s->first_stage.factor;
+    for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_COND; part++) {
+        int multiple = part == LDM_GRAPH_COND   ? 1 << 8
+                       : part == LDM_GRAPH_UNET ? 1 << (s->unet.channel_mult.count - 1)
+                                                : s->first_stage.factor;
         int side = multiple <= 32 ? 2 * multiple : 8; /* small, and a multiple of what it must be */
 
         if (!ldm_graph_create(s, (ldm_graph_part)part, (ldm_graph_size){side, side, 0}, &g, &err))

@@ -86,9 +86,11 @@ typedef enum ldm_setting_type {
 } ldm_setting_type;
 
 enum {
-    LDM_SETTING_PIXELS = 1,  /* changes pictures: recipes hold it */
-    LDM_SETTING_COMPUTE = 2, /* only how they are computed: threads, batch, memory */
-    LDM_SETTING_CONFIG = 4   /* the configuration's `ldm: sampling:` section may give it */
+    LDM_SETTING_PIXELS = 1,   /* changes pictures: recipes hold it */
+    LDM_SETTING_COMPUTE = 2,  /* only how they are computed: threads, batch, memory */
+    LDM_SETTING_CONFIG = 4,   /* the configuration's `ldm: sampling:` section may give it */
+    LDM_SETTING_CONDITION = 8 /* what a picture is to show: only models that are conditioned by it
+                                 take it */
 };
 
 /* A row. All that the getters return is static. */

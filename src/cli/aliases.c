@@ -14,8 +14,7 @@ static const ldm_alias aliases[] = {
 };
 
 static const char *const refused[][2] = {
-    {"prompt", "ldm has no models with text"},
-    {"from-file", "ldm has no models with text"},
+    {"from-file", "--prompts FILE takes a prompt a line here"},
     {"n_iter", "-n is the number of all pictures here"},
     {"n_rows", "--grid chooses the rows itself"},
     {"skip_grid", "there is no sheet without --grid here"},

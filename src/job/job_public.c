@@ -339,18 +339,18 @@ static ldm_status set_array(void *owner, const array_row *rows, size_t count, co
 {
     ldm_str names = {0};
     ldm_status st = a ? ldm_array_check(a, strcmp(name, "in") ? name : "the input", err) : LDM_OK;
-    size_t i;
+    size_t i = 0, k;
 
-    for (i = 0; !st && i < count; i++) {
-        if (strcmp(rows[i].name, name) == 0) {
-            *(const ldm_array **)(void *)((char *)owner + rows[i].offset) = a;
-            return LDM_OK;
-        }
-        ldm_str_printf(&names, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", rows[i].name);
-    }
-    if (!st)
-        st = ldm_error_set(err, LDM_ERR_USAGE, "%s: %s has no such array, expected %s", name, who,
-                           names.failed ? "another name" : names.data);
+    while (i < count && strcmp(rows[i].name, name))
+        i++;
+    if (!st && i < count)
+        *(const ldm_array **)(void *)((char *)owner + rows[i].offset) = a;
+    if (st || i < count)
+        return st;
+    for (k = 0; k < count; k++)
+        ldm_str_printf(&names, "%s%s", !k ? "" : k == count - 1 ? " or " : ", ", rows[k].name);
+    st = ldm_error_set(err, LDM_ERR_USAGE, "%s: %s has no such array, expected %s", name, who,
+                       names.failed ? "another name" : names.data);
     ldm_str_free(&names);
     return st;
 }

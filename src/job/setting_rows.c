@@ -56,6 +56,7 @@ static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
 #define PIXELS LDM_SETTING_PIXELS
 #define CONFIG LDM_SETTING_CONFIG
 #define COMPUTE LDM_SETTING_COMPUTE
+#define CONDITION LDM_SETTING_CONDITION
 #define SETTING(setting_type, field, name, setting_flags, heading, ...)                            \
     {.key = name,                                                                                  \
      .type = LDM_TYPE_##setting_type,                                                              \

@@ -215,12 +215,15 @@ static ldm_status check_inputs(const ldm_network *s, const ldm_value *params, bo
                           "to_k fails because it is made for context_dim channels; set "
                           "conditioning_key to crossattn (hybrid where something is concatenated, "
                           "too)");
-    if (labels != (s->unet.num_classes != -1))
+    if (labels && s->unet.num_classes == -1)
         return refuse_key(s, params, err,
-                          labels ? "the UNet has no num_classes: the original demands both or "
-                                   "neither"
-                                 : "the UNet has num_classes: the original demands labels for it "
-                                   "(adm)");
+                          "the UNet has no num_classes: the original demands both or neither");
+    if (!labels && s->unet.num_classes != -1)
+        return ldm_value_error(ldm_value_find(params, "unet_config.params.num_classes"), err,
+                               "is set, and conditioning_key %s passes no labels: the original "
+                               "demands both (adm) or neither",
+                               s->diffusion.conditioning_key ? s->diffusion.conditioning_key
+                                                             : "null");
     if (s->unet_inputs.context_width && c && c->context_width &&
         c->context_width != s->unet.context_dim)
         return ldm_value_error(ldm_value_find(params, "unet_config.params.context_dim"), err,

@@ -49,7 +49,7 @@ static const refusal refusals[] = {
     {"scale_factor: 0.5", "scale_factor: -1", CONFIG, "expected a positive number"},
     {"scale_factor: 0.5", "scale_factor: .nan", CONFIG, "scale_factor"},
     {"conditioning_key: null", "conditioning_key: cross", CONFIG, "expected null, concat"},
-    {"parameterization: eps", "parameterization: v", CONFIG, "expected eps or x0"},
+    {"parameterization: eps", "parameterization: velocity", CONFIG, "expected eps, x0 or v"},
     {"given_betas: null", "given_betas: [0.1]", CONFIG, "ldm computes betas"},
     {"LatentDiffusion\n", "DDPM\n", UNSUPPORTED,
      "of models ldm knows ldm.models.diffusion.ddpm.LatentDiffusion"},
@@ -57,7 +57,7 @@ static const refusal refusals[] = {
     {"VQModelInterface\n", "AutoencoderKLL\n", UNSUPPORTED,
      "VQModelInterface, ldm.models.autoencoder.AutoencoderKL"},
     {"__is_unconditional__", "__is_magic__", UNSUPPORTED,
-     "of conditioners ldm knows __is_unconditional__ or __is_first_stage__"},
+     "of conditioners ldm knows __is_unconditional__, __is_first_stage__, "},
     {"image_size: 16", "image_size: 0", CONFIG, "expected 1 to 4096"},
     {"in_channels: 3\n        out", "in_channels: 0\n        out", CONFIG, "1 to 32768"},
     {"out_channels: 3", "out_channels: -3", CONFIG, "1 to 32768"},
@@ -74,12 +74,12 @@ static const refusal refusals[] = {
      "at most 16"},
     {"conv_resample: true", "conv_resample: maybe", CONFIG, "conv_resample"},
     {"dims: 2", "dims: 3", CONFIG, "expected 2"},
-    {"num_classes: null", "num_classes: 10", UNSUPPORTED, "label_emb"},
+    {"num_classes: null", "num_classes: 10", CONFIG, "passes no labels"},
     {"num_heads: 4", "num_heads: 0", CONFIG, "at least 1"},
     {"num_head_channels: -1", "num_head_channels: 0", CONFIG, "at least 1"},
     {"num_heads_upsample: -1", "num_heads_upsample: 0", CONFIG, "at least 1"},
-    {"use_spatial_transformer: false", "use_spatial_transformer: true", UNSUPPORTED,
-     "cross-attention"},
+    {"use_spatial_transformer: false", "use_spatial_transformer: true", CONFIG,
+     "context_dim is missing"},
     {"context_dim: null", "context_dim: 512", CONFIG, "use_spatial_transformer"},
     {"n_embed: null", "n_embed: 10", UNSUPPORTED, "id_predictor"},
     {"embed_dim: 3", "embed_dim: 0", CONFIG, "1 to 4096"},
@@ -196,8 +196,8 @@ static const refusal combined[] = {
     {"num_heads: 4", "num_heads: 5", CONFIG, "5 attention heads"},
     {"num_head_channels: -1", "num_head_channels: 48", CONFIG, "num_head_channels 48"},
     {"cond_stage_config: __is_unconditional__",
-     "cond_stage_config: {target: ldm.modules.encoders.modules.BERTEmbedder}", UNSUPPORTED,
-     "BERTEmbedder; of conditioners ldm knows __is_unconditional__ or __is_first_stage__"},
+     "cond_stage_config: {target: ldm.modules.encoders.modules.GaussianEncoder}", UNSUPPORTED,
+     "GaussianEncoder; of conditioners ldm knows __is_unconditional__, __is_first_stage__, "},
     {"cond_stage_config: __is_unconditional__", "cond_stage_config: 7", CONFIG,
      "expected a map with target and params"},
 };
@@ -231,10 +231,10 @@ static void make_graphs(const ldm_network *s)
     ldm_graph *g;
     int part;
 
-    for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_INDICES; part++) {
+    for (part = LDM_GRAPH_UNET; part <= LDM_GRAPH_COND; part++) {
         int side = 1 << 15; /* a multiple of whatever it must be */
 
-        if (part != LDM_GRAPH_ENCODE)
+        if (part != LDM_GRAPH_ENCODE && part != LDM_GRAPH_COND)
             side = 1 << 12;
         if (!ldm_graph_create(s, (ldm_graph_part)part, (ldm_graph_size){side, side, 0}, &g, &err))
             assert_true(ldm_graph_flop(g) >= 0);

@@ -314,7 +314,8 @@ static void test_eta_keeps_the_distribution(void **state)
     drop(y);
 }
 
-/* What the network predicts changes rounding only. PLMS and CompVis' DDIM take an x0 for eps. */
+/* What the network predicts changes rounding only. CompVis' PLMS takes all for eps, its DDIM an
+ * x0. */
 static void predictions_agree(const ldm_sampler *s, ldm_spacing spacing)
 {
     static const ldm_prediction others[] = {LDM_PREDICTS_V, LDM_PREDICTS_X0};
@@ -328,9 +329,13 @@ static void predictions_agree(const ldm_sampler *s, ldm_spacing spacing)
     for (k = 0; k < 2; k++) {
         y->prediction = others[k];
         plan_again(y);
-        if (y->prediction == LDM_PREDICTS_X0 && y->plan.note_count > 0) {
-            assert_non_null(
-                strstr(y->plan.notes[y->plan.note_count - 1], "parameterization is x0"));
+        if (y->plan.prediction != y->prediction) {
+            const char *note = y->prediction == LDM_PREDICTS_V ? "parameterization is v"
+                                                               : "parameterization is x0";
+
+            assert_true(s == ldm_sampler_find("plms") ||
+                        (s == ldm_sampler_find("ddim") && y->prediction == LDM_PREDICTS_X0));
+            assert_non_null(strstr(y->plan.notes[y->plan.note_count - 1], note));
             continue;
         }
         run_all(y);

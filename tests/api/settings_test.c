@@ -121,7 +121,9 @@ static void new_settings_say_what_their_absence_means(void **state)
         const ldm_setting_row *row = ldm_setting_at(LDM_SETTINGS_JOB, i);
 
         snprintf(word, sizeof word, " %s ", ldm_setting_key(row));
-        if (ldm_setting_flags(row) & LDM_SETTING_PIXELS)
+        if (ldm_setting_flags(row) & LDM_SETTING_CONDITION)
+            assert_null(ldm_setting_lacking(row)); /* absent is absent */
+        else if (ldm_setting_flags(row) & LDM_SETTING_PIXELS)
             assert_int_equal(ldm_setting_lacking(row) == NULL, strstr(first, word) != NULL);
     }
 }
@@ -265,6 +267,19 @@ static char *recipe_with(const ldm_model *m, const char *key, const char *value)
     return recipe;
 }
 
+/* A model that nothing conditions says so. */
+static void is_refused(const ldm_model *m, const char *key, const char *value)
+{
+    ldm_error err = {.msg = ""};
+    ldm_job *job = new_job();
+    ldm_run *run;
+
+    assert_int_equal(ldm_job_set(job, key, value, NULL), LDM_OK);
+    assert_int_equal(ldm_run_create(m, job, &run, &err), LDM_ERR_USAGE);
+    assert_non_null(strstr(err.msg, "this model takes nothing: it is unconditional"));
+    ldm_job_free(job);
+}
+
 /* The recipe without the key, as an older version wrote it; of a key that every version wrote it is
  * damage. */
 static void check_older(const ldm_setting_row *row, const char *recipe)
@@ -324,6 +339,10 @@ static void recipes_hold_what_changes_pixels(void **state)
         ldm_job *job;
 
         other_value(row, value, sizeof value);
+        if (ldm_setting_flags(row) & LDM_SETTING_CONDITION) {
+            is_refused(m, key, value);
+            continue;
+        }
         recipe = recipe_with(m, key, value);
         root = json_loads(recipe, JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(root);
@@ -390,7 +409,10 @@ static int list(void)
         for (p = key; *p; p++)
             putchar(*p == '_' ? '-' : *p);
         printf("\t%s\t%s\t%s\n", is_bool ? "-" : value, key,
-               ldm_setting_flags(row) & LDM_SETTING_PIXELS ? "pixels" : "-");
+               (ldm_setting_flags(row) & (LDM_SETTING_PIXELS | LDM_SETTING_CONDITION)) ==
+                       LDM_SETTING_PIXELS
+                   ? "pixels"
+                   : "-");
     }
     return 0;
 }
