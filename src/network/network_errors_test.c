@@ -79,7 +79,7 @@ static const refusal refusals[] = {
     {"num_head_channels: -1", "num_head_channels: 0", CONFIG, "at least 1"},
     {"num_heads_upsample: -1", "num_heads_upsample: 0", CONFIG, "at least 1"},
     {"use_spatial_transformer: false", "use_spatial_transformer: true", CONFIG,
-     "context_dim is missing"},
+     "context_dim is missing; the original demands it"},
     {"context_dim: null", "context_dim: 512", CONFIG, "use_spatial_transformer"},
     {"n_embed: null", "n_embed: 10", UNSUPPORTED, "id_predictor"},
     {"embed_dim: 3", "embed_dim: 0", CONFIG, "1 to 4096"},

@@ -455,9 +455,8 @@ static ldm_status validate_conditioning(const ldm_unet_config *u, const ldm_valu
     const int levels = u->channel_mult.count;
 
     if (u->use_spatial_transformer && u->context_dim == -1)
-        return ldm_value_error(at, err,
-                               "context_dim is missing; the original demands it with "
-                               "use_spatial_transformer");
+        return ldm_value_error(ldm_value_find(at, "use_spatial_transformer"), err,
+                               "is true and context_dim is missing; the original demands it");
     if (!u->use_spatial_transformer && u->context_dim != -1)
         return ldm_params_bad(at, err, "context_dim",
                               "null: the original demands use_spatial_transformer with it",
