@@ -15,7 +15,9 @@ enum { PART_ROUNDS = 3 };
 typedef struct bench {
     ldm_bench_data d;
     ldm_program *unet, *decode, *encode;
-    float *arena, *x, *eps, *t, *image;
+    ldm_bench_inputs in;
+    ldm_kept *conds; /* what follows from the conditioning alone; or NULL */
+    float *arena, *z, *eps, *image;
     size_t arena_floats;
 } bench;
 
@@ -45,7 +47,7 @@ static ldm_status prepare(bench *b, ldm_error *err)
     const ldm_network *s = b->d.m->network;
     const size_t f = (size_t)s->first_stage.factor, n = (size_t)b->d.batch;
     const size_t hw = (size_t)b->d.h * (size_t)b->d.w;
-    size_t x = n * (size_t)s->unet.in_channels * hw, i;
+    const size_t z = (size_t)s->first_stage.latent_channels * hw;
     size_t channels =
         larger((size_t)s->first_stage.out_channels, (size_t)s->first_stage.in_channels);
     ldm_rng rng;
@@ -54,39 +56,36 @@ static ldm_status prepare(bench *b, ldm_error *err)
 
     if (!st)
         st = reserve(b, b->unet, err);
+    if (!st)
+        st = ldm_bench_inputs_create(b->d.m, b->d.h, b->d.w, b->d.batch, &b->in, err);
     if (st)
         return st;
-    x = larger(x, (size_t)s->first_stage.latent_channels * hw); /* the decoder reads it, too */
-    b->x = ldm_reallocarray(NULL, x, sizeof *b->x);
+    b->z = ldm_reallocarray(NULL, z, sizeof *b->z);
     /* The encoder's output is a latent, or the moments of one. */
     b->eps = ldm_reallocarray(
         NULL,
         larger(n * (size_t)s->unet.out_channels, (size_t)s->first_stage.encoded_channels) * hw,
         sizeof *b->eps);
-    b->t = ldm_reallocarray(NULL, n, sizeof *b->t);
     b->image = ldm_calloc(channels * f * f * hw, sizeof *b->image);
-    if (!b->x || !b->eps || !b->t || !b->image)
+    if (!b->z || !b->eps || !b->image)
         return ldm_error_nomem(err, channels * f * f * hw * sizeof *b->image, "the benchmark");
     ldm_pool_touch(b->d.pool, b->arena, b->arena_floats * sizeof *b->arena); /* as a run does */
     ldm_rng_seed(&rng, 42);
-    ldm_rng_randn(&rng, b->x, x);
-    for (i = 0; i < n; i++)
-        b->t[i] = 500;
-    return LDM_OK;
+    ldm_rng_randn(&rng, b->z, z);
+    return ldm_bench_inputs_keep(&b->in, b->unet, b->d.batch, b->d.pool, b->arena, &b->conds, err);
 }
 
 /* `rounds` runs of a program, each timed. */
-static ldm_status time_program(bench *b, const ldm_program *p, const float *in, const float *t,
-                               float *out, double *times, int rounds, ldm_error *err)
+static ldm_status time_program(bench *b, const ldm_program *p, const ldm_execution *run,
+                               double *times, int rounds, ldm_error *err)
 {
-    const ldm_execution run = {.inputs = {{"x", in}, {"t", t}}, .out = out};
     ldm_status st = LDM_OK;
     int i;
 
     for (i = 0; !st && i < rounds; i++) {
         double begin = ldm_seconds();
 
-        st = ldm_program_run(p, b->d.pool, b->arena, &run, err);
+        st = ldm_program_run(p, b->d.pool, b->arena, run, err);
         times[i] = ldm_seconds() - begin;
     }
     return st;
@@ -94,14 +93,15 @@ static ldm_status time_program(bench *b, const ldm_program *p, const float *in, 
 
 static ldm_status time_eps(bench *b, ldm_error *err)
 {
+    const ldm_execution run = ldm_bench_execution(&b->in, b->conds, b->eps);
     double *times = ldm_calloc((size_t)b->d.rounds, sizeof *times);
     ldm_status st;
 
     if (!times)
         return ldm_error_nomem(err, (size_t)b->d.rounds * sizeof *times, "the benchmark");
-    st = time_program(b, b->unet, b->x, b->t, b->eps, &b->d.first, 1, err);
+    st = time_program(b, b->unet, &run, &b->d.first, 1, err);
     if (!st)
-        st = time_program(b, b->unet, b->x, b->t, b->eps, times, b->d.rounds, err);
+        st = time_program(b, b->unet, &run, times, b->d.rounds, err);
     if (!st)
         b->d.eps = ldm_spread_of(times, b->d.rounds);
     ldm_free(times);
@@ -110,6 +110,7 @@ static ldm_status time_eps(bench *b, ldm_error *err)
 
 static ldm_status time_decode(bench *b, ldm_error *err)
 {
+    const ldm_execution run = {.inputs = {{"x", b->z}}, .out = b->image};
     double times[PART_ROUNDS];
     ldm_status st = ldm_model_program(b->d.m, LDM_GRAPH_DECODE, (ldm_graph_size){b->d.h, b->d.w, 0},
                                       1, b->d.pool, &b->decode, err);
@@ -117,7 +118,7 @@ static ldm_status time_decode(bench *b, ldm_error *err)
     if (!st)
         st = reserve(b, b->decode, err);
     if (!st)
-        st = time_program(b, b->decode, b->x, NULL, b->image, times, PART_ROUNDS, err);
+        st = time_program(b, b->decode, &run, times, PART_ROUNDS, err);
     if (!st)
         b->d.decode_s = ldm_spread_of(times, PART_ROUNDS).median;
     return st;
@@ -127,6 +128,7 @@ static ldm_status time_decode(bench *b, ldm_error *err)
 static ldm_status time_encode(bench *b, ldm_error *err)
 {
     const int f = b->d.m->network->first_stage.factor;
+    const ldm_execution run = {.inputs = {{"x", b->image}}, .out = b->eps};
     double times[PART_ROUNDS];
     ldm_error why;
     ldm_status st =
@@ -143,7 +145,7 @@ static ldm_status time_encode(bench *b, ldm_error *err)
     if (!st)
         st = reserve(b, b->encode, err);
     if (!st)
-        st = time_program(b, b->encode, b->image, NULL, b->eps, times, PART_ROUNDS, err);
+        st = time_program(b, b->encode, &run, times, PART_ROUNDS, err);
     if (!st)
         b->d.encode_s = ldm_spread_of(times, PART_ROUNDS).median;
     return st;
@@ -177,6 +179,7 @@ static ldm_status measure_machine(ldm_bench_data *d, ldm_error *err)
 static ldm_status measure_model(bench *b, const ldm_bench_options *o, ldm_error *err)
 {
     ldm_status st = prepare(b, err);
+    ldm_execution run;
 
     b->d.ready = ldm_seconds() - o->process_start;
     if (!st)
@@ -184,8 +187,9 @@ static ldm_status measure_model(bench *b, const ldm_bench_options *o, ldm_error 
     if (!st)
         st = time_decode(b, err);
     b->d.peak = peak_rss();
+    run = ldm_bench_execution(&b->in, b->conds, b->eps);
     if (!st && (o->layers || o->machine))
-        st = ldm_bench_layers(&b->d, b->unet, b->arena, b->x, b->t, b->eps, err);
+        st = ldm_bench_layers(&b->d, b->unet, b->arena, &run, err);
     if (!st)
         st = time_encode(b, err);
     if (!st && (o->steps || o->cache > 1))
@@ -199,9 +203,10 @@ static void finish(bench *b)
     ldm_program_free(b->decode);
     ldm_program_free(b->encode);
     ldm_pages_free(b->arena, b->arena_floats * sizeof *b->arena);
-    ldm_free(b->x);
+    ldm_bench_inputs_free(&b->in);
+    ldm_kept_free(b->conds);
+    ldm_free(b->z);
     ldm_free(b->eps);
-    ldm_free(b->t);
     ldm_free(b->image);
     ldm_free(b->d.layers);
     ldm_free(b->d.shapes);

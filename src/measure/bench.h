@@ -1,7 +1,7 @@
 /* Inside the room: what `ldm bench` measured. bench.c times the parts of a model, bench_layers.c
- * the operations of the UNet, bench_run.c whole pictures, bench_bf16.c bf16 beside f32,
- * bench_shapes.c the kernels alone; bench_stat.c has the statistics, bench_report.c writes them
- * down. */
+ * the operations of the UNet, bench_inputs.c makes its inputs, bench_run.c whole pictures,
+ * bench_bf16.c bf16 beside f32, bench_shapes.c the kernels alone; bench_stat.c has the statistics,
+ * bench_report.c writes them down. */
 #ifndef LDM_MEASURE_BENCH_H
 #define LDM_MEASURE_BENCH_H
 
@@ -80,9 +80,28 @@ typedef struct ldm_bench_data {
     double peak_flops, bandwidth; /* a second, with o->machine */
 } ldm_bench_data;
 
-/* bench_layers.c: times every operation of `unet` in `rounds` evaluations. */
+/* bench_inputs.c: what an evaluation of the UNet is given: normal noise for the latent and for all
+ * conditioning but labels, which are class 0; timestep 500. */
+typedef struct ldm_bench_inputs {
+    ldm_named_array arrays[LDM_MAX_INPUTS]; /* all that the graph takes, for n samples */
+    float *owned[LDM_MAX_INPUTS];
+    int count;
+    float *x, *t; /* two of them */
+    size_t x_floats;
+} ldm_bench_inputs;
+
+ldm_status ldm_bench_inputs_create(const ldm_model *m, int h, int w, int n, ldm_bench_inputs *out,
+                                   ldm_error *err);
+void ldm_bench_inputs_free(ldm_bench_inputs *in); /* a zeroed struct is fine */
+/* What follows from the conditioning alone, computed once, as in a run. *out is NULL where there is
+ * nothing. */
+ldm_status ldm_bench_inputs_keep(const ldm_bench_inputs *in, const ldm_program *p, int n,
+                                 ldm_pool *pool, float *arena, ldm_kept **out, ldm_error *err);
+ldm_execution ldm_bench_execution(const ldm_bench_inputs *in, const ldm_kept *kept, float *out);
+
+/* bench_layers.c: times every operation of `unet` in `rounds` evaluations like `run`. */
 ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *arena,
-                            const float *x, const float *t, float *eps, ldm_error *err);
+                            const ldm_execution *run, ldm_error *err);
 
 /* bench_run.c: whole pictures, and the same with the cache in turn. */
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);

@@ -11,14 +11,15 @@
 typedef struct side {
     const ldm_model *m;
     ldm_program *unet;
+    ldm_kept *conds; /* or NULL */
     float *eps;
     double seconds;
 } side;
 
-static ldm_status evaluate(const ldm_bench_data *b, side *s, float *arena, const float *x,
-                           const float *t, ldm_error *err)
+static ldm_status evaluate(const ldm_bench_data *b, side *s, float *arena,
+                           const ldm_bench_inputs *in, ldm_error *err)
 {
-    const ldm_execution run = {.inputs = {{"x", x}, {"t", t}}, .out = s->eps};
+    const ldm_execution run = ldm_bench_execution(in, s->conds, s->eps);
     const double begin = ldm_seconds();
     ldm_status st = ldm_program_run(s->unet, b->pool, arena, &run, err);
 
@@ -29,8 +30,9 @@ static ldm_status evaluate(const ldm_bench_data *b, side *s, float *arena, const
 /* Evaluates eps for normal noise. Each round has noise of its own, and the rounds' timesteps are
  * spread over the schedule. values: [4][rounds].
  */
-static ldm_status compare_eps(ldm_bench_data *b, side *bf16, side *f32, float *arena, float *x,
-                              float *t, size_t in, size_t out, double *values, ldm_error *err)
+static ldm_status compare_eps(ldm_bench_data *b, side *bf16, side *f32, float *arena,
+                              const ldm_bench_inputs *in, size_t out, double *values,
+                              ldm_error *err)
 {
     const int timesteps = b->m->network->diffusion.timesteps, n = b->rounds;
     ldm_status st = LDM_OK;
@@ -39,12 +41,12 @@ static ldm_status compare_eps(ldm_bench_data *b, side *bf16, side *f32, float *a
 
     ldm_rng_seed(&rng, 42);
     for (i = -1; !st && i < n; i++) { /* the first warms up */
-        ldm_rng_randn(&rng, x, in);
+        ldm_rng_randn(&rng, in->x, in->x_floats);
         for (k = 0; k < b->batch; k++)
-            t[k] = (float)(timesteps * (2 * ((i + 1) % 5) + 1) / 10);
-        st = evaluate(b, f32, arena, x, t, err);
+            in->t[k] = (float)(timesteps * (2 * ((i + 1) % 5) + 1) / 10);
+        st = evaluate(b, f32, arena, in, err);
         if (!st)
-            st = evaluate(b, bf16, arena, x, t, err);
+            st = evaluate(b, bf16, arena, in, err);
         if (i < 0)
             continue;
         values[i] = ldm_relative_l2(bf16->eps, f32->eps, out);
@@ -61,42 +63,55 @@ static ldm_status compare_eps(ldm_bench_data *b, side *bf16, side *f32, float *a
     return LDM_OK;
 }
 
-static ldm_status measure_eps(ldm_bench_data *b, const ldm_model *f32, ldm_error *err)
+/* Both programs, and an arena that is large enough for each. */
+static ldm_status make_sides(const ldm_bench_data *b, side *sides, size_t out, size_t *floats,
+                             ldm_error *err)
 {
-    const size_t hw = (size_t)b->batch * (size_t)b->h * (size_t)b->w;
-    const size_t in = hw * (size_t)b->m->network->unet.in_channels;
-    const size_t out = hw * (size_t)b->m->network->unet.out_channels;
-    side sides[2] = {{.m = b->m}, {.m = f32}};
-    float *arena = NULL, *x = ldm_reallocarray(NULL, in, sizeof *x);
-    float *t = ldm_reallocarray(NULL, (size_t)b->batch, sizeof *t);
-    double *values = ldm_calloc((size_t)b->rounds, 4 * sizeof *values);
-    size_t floats = 0;
     ldm_status st = LDM_OK;
-    bool memory = x && t && values;
     int i;
 
     for (i = 0; !st && i < 2; i++) {
         sides[i].eps = ldm_reallocarray(NULL, out, sizeof *sides[i].eps);
-        memory = memory && sides[i].eps;
+        if (!sides[i].eps)
+            return ldm_error_nomem(err, out * sizeof *sides[i].eps, "the benchmark");
         st = ldm_model_program(sides[i].m, LDM_GRAPH_UNET, (ldm_graph_size){b->h, b->w, 0},
                                b->batch, b->pool, &sides[i].unet, err);
-        if (!st && ldm_program_arena_floats(sides[i].unet) > floats)
-            floats = ldm_program_arena_floats(sides[i].unet);
+        if (!st && ldm_program_arena_floats(sides[i].unet) > *floats)
+            *floats = ldm_program_arena_floats(sides[i].unet);
     }
-    if (!st) {
-        arena = ldm_pages_alloc(floats * sizeof *arena);
-        if (arena && memory)
-            st = compare_eps(b, &sides[0], &sides[1], arena, x, t, in, out, values, err);
-        else
-            st = ldm_error_nomem(err, floats * sizeof *arena, "the benchmark");
-    }
+    return st;
+}
+
+static ldm_status measure_eps(ldm_bench_data *b, const ldm_model *f32, ldm_error *err)
+{
+    const size_t out =
+        (size_t)b->batch * (size_t)b->h * (size_t)b->w * (size_t)b->m->network->unet.out_channels;
+    side sides[2] = {{.m = b->m}, {.m = f32}};
+    ldm_bench_inputs in = {.count = 0};
+    double *values = ldm_calloc((size_t)b->rounds, 4 * sizeof *values);
+    float *arena = NULL;
+    size_t floats = 0;
+    ldm_status st = values ? ldm_bench_inputs_create(b->m, b->h, b->w, b->batch, &in, err)
+                           : ldm_error_nomem(err, 0, "the benchmark");
+    int i;
+
+    if (!st)
+        st = make_sides(b, sides, out, &floats, err);
+    arena = st ? NULL : ldm_pages_alloc(floats * sizeof *arena);
+    if (!st && !arena)
+        st = ldm_error_nomem(err, floats * sizeof *arena, "the benchmark");
+    for (i = 0; !st && i < 2; i++)
+        st = ldm_bench_inputs_keep(&in, sides[i].unet, b->batch, b->pool, arena, &sides[i].conds,
+                                   err);
+    if (!st)
+        st = compare_eps(b, &sides[0], &sides[1], arena, &in, out, values, err);
     for (i = 0; i < 2; i++) {
         ldm_program_free(sides[i].unet);
+        ldm_kept_free(sides[i].conds);
         ldm_free(sides[i].eps);
     }
     ldm_pages_free(arena, floats * sizeof *arena);
-    ldm_free(x);
-    ldm_free(t);
+    ldm_bench_inputs_free(&in);
     ldm_free(values);
     return st;
 }

@@ -39,17 +39,18 @@ static ldm_status see_layer(void *ctx, const ldm_step_info *info, ldm_error *err
 }
 
 ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *arena,
-                            const float *x, const float *t, float *eps, ldm_error *err)
+                            const ldm_execution *run, ldm_error *err)
 {
     stopwatch s = {.b = b};
     const ldm_observer obs = {&s, see_layer};
-    const ldm_execution run = {.inputs = {{"x", x}, {"t", t}}, .out = eps, .observer = &obs};
+    ldm_execution observed = *run;
     ldm_status st = LDM_OK;
     int i;
 
+    observed.observer = &obs;
     for (i = 0; !st && i < b->rounds; i++) {
         s.last = ldm_seconds();
-        st = ldm_program_run(unet, b->pool, arena, &run, err);
+        st = ldm_program_run(unet, b->pool, arena, &observed, err);
     }
     return st;
 }
