@@ -237,6 +237,8 @@ LDM_API ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_m
 
 /* ---- sampling -------------------------------------------------------------------------------- */
 
+struct ldm_image; /* below, see "pictures" */
+
 typedef struct ldm_progress { /* made by the library, which may add fields at the end */
     int step, step_count;     /* 1-based within this batch; step 0: the first is about to begin */
     double timestep;          /* where the step began; some samplers' have a fraction */
@@ -298,7 +300,9 @@ LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error 
  *   "uncond_context"  the same, of guidance's unconditional half
  *   "concat"          [1 or N,C,H,W], after the channels of the latent
  *   "labels"          [1 or N], or vectors [1 or N,W], for label_emb
- *   "ids"             [1 or N,tokens], token ids for the conditioner */
+ *   "ids"             [1 or N,tokens], token ids for the conditioner
+ * In the place of pictures to begin with (ldm_job_set_images):
+ *   "init"            [M,C,H,W], latents with the scale factor; sets the shape */
 LDM_API ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a,
                                      ldm_error *err);
 
@@ -309,8 +313,25 @@ LDM_API ldm_status ldm_job_set_prompts(ldm_job *job, const char *const *texts, s
                                        ldm_error *err);
 
 /* How many pictures the job is about: those of the start noise, or "count" for each prompt or
- * class. 0 for NULL. */
+ * class; where count is not set, as many as the pictures to begin with. 0 for NULL. */
 LDM_API uint64_t ldm_job_total(const ldm_job *job);
+
+/* Pictures by name; count 0 takes them away. They stay the caller's and must outlive the runs.
+ *
+ * "init": image-to-image. Picture i begins with ims[i % count], noised as far as the setting
+ * "strength" says; the setting "fit" says how other sizes become the run's. Channels 1, 3 or 4.
+ * Where "count" is not set, there are as many pictures as these. As in CompVis' img2img.py: the
+ * encoder, of a KL first stage a sample of its posterior (one draw of noise), x0 noised to the
+ * timestep (one draw), and the steps from there on. Entries of the array "noise" begin with these
+ * draws; where the steps add no noise, they may end after them.
+ *
+ * "mask": one for all of init's pictures or one for each, of their sizes. What is light (luma 128
+ * and more) is painted; outside of it the result has the input's own bytes. Inside, the painted
+ * part begins over "mask_blur" pixels. Without "mask" the transparent part of init (alpha below
+ * 128) is painted, and with "pad" the room beside it. Where strength is not set it is 1 then (start
+ * noise alone); where fit is not set, the result has the picture's size. */
+LDM_API ldm_status ldm_job_set_images(ldm_job *job, const char *name, const struct ldm_image *ims,
+                                      size_t count, ldm_error *err);
 
 /* Called after each step, and between the operations of a decode, on the thread of ldm_run_next;
  * nonzero cancels there. fn NULL: no call. */
@@ -335,8 +356,9 @@ typedef struct ldm_run_info { /* made by the library, which may add fields at th
     const double *timesteps; /* [steps_run]: where each step begins, the largest first; some
                                 samplers' have a fraction */
     int count, batch;
-    int latent_c, latent_h, latent_w, image_h, image_w;
-    int image_c; /* channels of a picture: 3 RGB, 1 grey; others have no RGB form */
+    int latent_c, latent_h, latent_w;
+    int image_h, image_w; /* of the pictures that are handed out */
+    int image_c;          /* channels of a picture: 3 RGB, 1 grey; others have no RGB form */
     int threads;
     bool noise_used; /* the sampler adds noise, or a mask: random numbers count in the steps */
     uint64_t memory_weights, memory_activations, memory_total; /* bytes */
@@ -344,6 +366,7 @@ typedef struct ldm_run_info { /* made by the library, which may add fields at th
     double eps_evaluations;           /* of the whole network, of the whole run, per picture */
     double flop_shallow, shallow_evaluations; /* the same of its outermost blocks alone (cache) */
     double estimated_seconds;                 /* of the whole run, in a dry run; else 0 */
+    bool composed; /* outside a mask the pictures' bytes are the input's */
 } ldm_run_info;
 /* Lives as long as the run. NULL for NULL. */
 LDM_API const ldm_run_info *ldm_run_get_info(const ldm_run *r);
@@ -376,8 +399,10 @@ LDM_API ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *e
 /* The recipe of one picture: a JSON object with everything needed to repeat it:
  *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for the shipped model}, "config"
  *   (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a string above
- *   2^63 - 1), "index", and every setting of a job that changes pixels (LDM_SETTING_PIXELS) by its
- * key. Waits for the hash, which is computed beside the sampling. ldm_release it. */
+ *   2^63 - 1), "index", every setting of a job that changes pixels (LDM_SETTING_PIXELS) by its key,
+ *   and for a picture that begins with another one "init" {"kind": "picture" or "latent", "sha256":
+ *   ldm_image_hash, or that of the latent's floats}. Waits for the hash, which is computed beside
+ * the sampling. ldm_release it. */
 LDM_API ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error *err);
 
 /* ---- parts of the network, for debugging -------------------------------------------------------
@@ -442,8 +467,13 @@ typedef struct ldm_image {
     uint8_t *pixels; /* [height][width][channels]; ldm_release */
 } ldm_image;
 
-/* PNG or JPEG, told apart by content, as RGB. */
+/* PNG or JPEG, told apart by content, as RGB; upright, as its EXIF orientation says. */
 LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err);
+/* The same with 1, 3 or 4 channels; 0: as many as the file holds (grey with alpha becomes 4). */
+LDM_API ldm_status ldm_image_read_channels(const char *path, int channels, ldm_image *out,
+                                           ldm_error *err);
+/* SHA-256 of "HEIGHT,WIDTH,CHANNELS\n" and the pixels: what is shown, whatever file holds it. */
+LDM_API ldm_status ldm_image_hash(const ldm_image *im, char hex[65], ldm_error *err);
 /* A PNG, or a JPEG of quality 95 where the path ends in .jpg or .jpeg: grey for 1 channel, with
  * alpha for 4 (PNG only). Atomic. recipe: JSON of ldm_run_recipe for the PNG's text chunks or the
  * JPEG's comment, or NULL. */
@@ -478,6 +508,24 @@ LDM_API ldm_status ldm_image_measure(const ldm_image *im, ldm_image_metrics *out
 LDM_API ldm_status ldm_images_read(const char *path, ldm_image **out, size_t *count,
                                    ldm_error *err);
 LDM_API void ldm_images_free(ldm_image *ims, size_t count);
+
+/* What the first stage loses of a picture. Over the bytes of its own pixels and channels. */
+typedef struct ldm_reconstruction {  /* later versions may add fields at the end */
+    double psnr;                     /* 10 log10(255^2 / mse), decibels; infinity where mse is 0 */
+    double mse;                      /* mean of squared differences of bytes */
+    double mean_absolute;            /* mean of their absolute values */
+    int largest;                     /* the largest of these */
+    int padded_width, padded_height; /* the size that was encoded: multiples of the factor */
+} ldm_reconstruction;
+
+/* A picture through the first stage and back: encoder, codebook or posterior, decoder. job: its
+ * settings "threads", "quantize", "sample" (with a posterior a sample of it, else the mean) and
+ * "seed" count; NULL: the defaults. A picture whose sides are no multiples of the factor is
+ * extended by its last column and row, and cut again. *out: of the picture's size, RGB; ldm_release
+ * its pixels. figures may be NULL; size: sizeof *figures. */
+LDM_API ldm_status ldm_reconstruct(const ldm_model *m, const ldm_eval_job *job, const ldm_image *im,
+                                   ldm_image *out, ldm_reconstruction *figures, size_t size,
+                                   ldm_error *err);
 
 /* ---- faces ----------------------------------------------------------------------------------- */
 

@@ -131,6 +131,27 @@ ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *err)
     return st;
 }
 
+ldm_status ldm_image_read_channels(const char *path, int channels, ldm_image *out, ldm_error *err)
+{
+    ldm_pixels p;
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    memset(out, 0, sizeof *out);
+    LDM_REQUIRE(path, "path", err);
+    if (channels && channels != 1 && channels != 3 && channels != 4)
+        return ldm_error_set(err, LDM_ERR_USAGE, "channels is %d, expected 0, 1, 3 or 4", channels);
+    st = ldm_pixels_read(path, (unsigned)channels, 0, &p, err);
+    if (!st && p.channels == 2) {
+        st = ldm_pixels_convert(&p, 4, err);
+        if (st)
+            ldm_pixels_free(&p);
+    }
+    if (!st)
+        *out = (ldm_image){(int)p.width, (int)p.height, (int)p.channels, p.data};
+    return st;
+}
+
 static bool is_jpeg(const char *path)
 {
     const char *dot = strrchr(path, '.');

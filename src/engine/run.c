@@ -8,7 +8,8 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/str.h"
-#include "engine/run_state.h"
+#include "engine/compose.h"
+#include "engine/start.h"
 
 enum { SMALL_BATCH = 4, LARGE_BATCH = 8, SMALL_LATENT = 24 * 24 };
 
@@ -37,7 +38,7 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_sampler_plan *p = &r->plan;
-    const int whole_steps = (p->count + j->cache - 1) / j->cache;
+    const int steps = ldm_run_steps(r), whole_steps = (steps + j->cache - 1) / j->cache;
     ldm_status st = LDM_OK;
     int i;
 
@@ -61,13 +62,15 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
     if (!st && !j->quantize && !r->m->network->first_stage.codebook)
         st = ldm_notes_add(&r->notes, err,
                            "no-quantize has no effect: this model's first stage has no codebook");
+    if (!st)
+        st = ldm_start_note(r, err);
     if (!st && j->cache > 1)
         st = ldm_notes_add(
             &r->notes, err,
             "cache %d: %d of %d steps evaluate the whole network, %d its outermost blocks "
             "alone, with the deeper features of the last whole one; the pictures differ from "
             "those without it",
-            j->cache, whole_steps, p->count, p->count - whole_steps);
+            j->cache, whole_steps, steps, steps - whole_steps);
     return st;
 }
 
@@ -100,7 +103,7 @@ static ldm_status measure_cache(ldm_run *r, ldm_estimate *shallow, ldm_error *er
  * known region, the kept features. */
 static uint64_t floats_of_picture(const ldm_run *r)
 {
-    size_t latents = 1 + ldm_sampler_scratch_latents(r->plan.sampler) + (r->job.mask ? 2 : 0);
+    size_t latents = 1 + ldm_sampler_scratch_latents(r->plan.sampler) + (r->job.masked ? 2 : 0);
 
     if (r->cond.guided)
         latents += 4; /* x and eps of both halves */
@@ -111,7 +114,7 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_model *m = r->m;
-    ldm_estimate unet, shallow, decode, quantize = {0};
+    ldm_estimate unet, shallow, decode, quantize = {0}, encode = {0};
     uint64_t arena;
     char need[16], have[16];
     ldm_status st;
@@ -127,6 +130,8 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
                                 j->quantize_x0 ? j->batch : 1, threads, &quantize, err);
     if (!st)
         st = measure_cache(r, &shallow, err);
+    if (!st)
+        st = ldm_start_measure(r, &encode, err);
     if (st)
         return st;
     r->info.flop_per_eps = unet.flop * (r->cond.guided ? 2 : 1);
@@ -137,12 +142,16 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     arena = unet.arena_bytes > decode.arena_bytes ? unet.arena_bytes : decode.arena_bytes;
     if (quantize.arena_bytes > arena)
         arena = quantize.arena_bytes;
+    if (encode.arena_bytes > arena)
+        arena = encode.arena_bytes;
     r->arena_floats = (size_t)(arena / sizeof(float));
     r->unet_bytes = (size_t)unet.arena_bytes;
-    r->info.memory_weights = unet.weight_bytes + decode.weight_bytes + quantize.weight_bytes;
+    r->info.memory_weights =
+        unet.weight_bytes + decode.weight_bytes + quantize.weight_bytes + encode.weight_bytes;
     r->info.memory_activations = arena + LDM_RUN_TIMES * (unet.time_bytes + shallow.time_bytes) +
                                  (uint64_t)samples * (unet.cond_bytes + shallow.cond_bytes) +
-                                 (uint64_t)j->batch * floats_of_picture(r) * sizeof(float);
+                                 (uint64_t)j->batch * floats_of_picture(r) * sizeof(float) +
+                                 ldm_start_bytes(r);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
         return ldm_error_set(err, LDM_ERR_LIMIT,
@@ -175,7 +184,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         r->shallow = ldm_calloc(samples + 1, sizeof *r->shallow);
         r->feature = ldm_reallocarray(NULL, samples * r->feature_floats, sizeof *r->feature);
     }
-    if (j->mask) {
+    if (j->masked) {
         r->mask = ldm_reallocarray(NULL, batch_floats, sizeof *r->mask);
         r->x0 = ldm_reallocarray(NULL, batch_floats, sizeof *r->x0);
     }
@@ -185,7 +194,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         sizeof *r->image);
     if (!r->arena || !r->x || !r->scratch || !r->t || !r->rngs || !r->failed || !r->errors ||
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
-        (j->cache > 1 && (!r->shallow || !r->feature)) || (j->mask && (!r->mask || !r->x0)))
+        (j->cache > 1 && (!r->shallow || !r->feature)) || (j->masked && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
     ldm_pool_touch(r->pool, r->arena, r->unet_bytes); /* not in the first step */
     if (ldm_run_cond_make(r, err))
@@ -208,31 +217,40 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_sampler_plan *p = &r->plan;
-    int f = r->m->network->first_stage.factor, i;
+    int i, steps = ldm_run_steps(r), *evaluations;
+    ldm_status st;
 
+    evaluations = ldm_calloc((size_t)steps, sizeof *evaluations);
+    if (!evaluations)
+        return ldm_error_nomem(err, 0, "the timesteps");
+    st = ldm_sampler_trace(p, r->first, evaluations, &r->own_draws, err);
+    for (i = 0; !st && i < steps; i++) {
+        if (i % j->cache == 0)
+            r->info.eps_evaluations += evaluations[i];
+        else
+            r->info.shallow_evaluations += evaluations[i];
+    }
+    ldm_free(evaluations);
+    if (st)
+        return st;
     r->order = ldm_reallocarray(NULL, (size_t)p->count, sizeof *r->order);
     if (!r->order)
         return ldm_error_nomem(err, 0, "the timesteps");
-    for (i = 0; i < p->count; i++) {
+    for (i = 0; i < p->count; i++)
         r->order[i] = p->steps[i].t;
-        if (i % j->cache == 0)
-            r->info.eps_evaluations += p->steps[i].evaluations;
-        else
-            r->info.shallow_evaluations += p->steps[i].evaluations;
-    }
     r->info.steps_asked = j->steps;
-    r->info.steps_run = p->count;
-    r->info.timesteps = r->order;
+    r->info.steps_run = steps;
+    r->info.timesteps = r->order + r->first;
     r->info.count = j->count;
     r->info.batch = j->batch;
     r->info.latent_c = j->latent_c;
     r->info.latent_h = j->latent_h;
     r->info.latent_w = j->latent_w;
     r->info.image_c = r->m->network->first_stage.out_channels;
-    r->info.image_h = j->latent_h * f;
-    r->info.image_w = j->latent_w * f;
+    ldm_compose_size(r, &r->info.image_w, &r->info.image_h);
+    r->info.composed = j->masked && !j->mask;
     r->info.threads = ldm_pool_threads(r->pool);
-    r->info.noise_used = p->adds_noise || j->mask;
+    r->info.noise_used = p->adds_noise || j->masked || r->noise_before;
     return LDM_OK;
 }
 
@@ -275,7 +293,7 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .spacing = spacing,
         .eta = j->eta,
         .temperature = j->temperature,
-        .mask = j->mask != NULL,
+        .mask = j->masked,
         .quantize_x0 = j->quantize_x0,
         .whole_t = j->whole_timesteps,
         .zero_snr = j->zero_snr,
@@ -314,12 +332,16 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     if (!st)
         st = make_plan(r, spacing, err);
     if (!st)
-        st = ldm_job_check_noise(&r->job, r->plan.count, ldm_run_draws(r), err);
+        st = ldm_start_create(r, err);
     if (!st)
         st = fill_info(r, err);
     if (!st)
+        st = ldm_start_check_noise(r, err);
+    if (!st)
         st = check_memory(r, err);
     st = st ? st : m->dry ? estimate_time(r, err) : allocate(r, err);
+    if (!st && !m->dry)
+        st = ldm_start_allocate(r, err);
     if (!st)
         st = write_notes(r, err);
     if (st) {
@@ -352,6 +374,7 @@ void ldm_run_free(ldm_run *r)
     ldm_free(r->pictures);
     ldm_program_free(r->quantize);
     ldm_program_free(r->decode);
+    ldm_start_free(r->start);
     ldm_pages_free(r->arena, r->arena_floats * sizeof *r->arena);
     ldm_free(r->feature);
     ldm_free(r->x);
@@ -398,7 +421,7 @@ const char *ldm_run_note(const ldm_run *r, size_t i)
 /* The picture in r->image as RGB: grey as three equal channels; NULL for other numbers of them. */
 static const uint8_t *show(ldm_run *r)
 {
-    size_t pixels = (size_t)r->info.image_h * (size_t)r->info.image_w;
+    size_t pixels = (size_t)r->picture.height * r->picture.width;
 
     if (r->info.image_c == 1) {
         memcpy(r->image + pixels, r->image, pixels * sizeof *r->image);
@@ -435,12 +458,13 @@ static ldm_status decode_one(ldm_run *r, int i, ldm_result *res, ldm_error *err)
     st = ldm_hash_unchanged(r->m->hash, err);
     if (st)
         return st;
-    if (!res->status) {
-        res->latent = latent;
-        res->image = r->image;
-        res->pixels = show(r);
-    }
-    return LDM_OK;
+    if (res->status)
+        return LDM_OK;
+    res->pixels = show(r);
+    st = ldm_compose(r, res->index, res->pixels != NULL, err);
+    res->latent = latent;
+    res->image = r->image;
+    return st;
 }
 
 ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *err)

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "engine/run_state.h"
+#include "engine/start.h"
 
 /* ---- the sampler's callbacks ----------------------------------------------------------------- */
 
@@ -13,8 +14,10 @@ static const float *given_noise(const ldm_run *r, ldm_draw draw, int picture)
 {
     const ldm_array *a = r->job.noise;
     bool all = a->shape[0] == (uint64_t)ldm_run_draws(r);
-    size_t entry = (size_t)(all ? draw.number : draw.step);
+    size_t entry = (size_t)(r->noise_before + (all ? draw.number : draw.step));
 
+    if (entry >= a->shape[0])
+        return NULL; /* of a run that adds none: it is drawn and multiplied by 0 */
     return a->data + (entry * (size_t)a->shape[1] + (size_t)picture) * r->chw;
 }
 
@@ -25,8 +28,10 @@ static ldm_status noise_callback(void *ctx, ldm_draw draw, float *noise, ldm_err
 
     (void)err;
     for (i = 0; i < r->active_n; i++, noise += r->chw) {
-        if (r->job.noise)
-            memcpy(noise, given_noise(r, draw, r->pictures[r->active + i]), r->chw * sizeof *noise);
+        const float *given = r->job.noise ? given_noise(r, draw, r->pictures[r->active + i]) : NULL;
+
+        if (given)
+            memcpy(noise, given, r->chw * sizeof *noise);
         else
             ldm_rng_randn(&r->rngs[r->active + i], noise, r->chw);
     }
@@ -46,7 +51,7 @@ static int report(const ldm_run *r, int step, double t, const char *stage)
 {
     ldm_progress p = {
         .step = step,
-        .step_count = r->plan.count,
+        .step_count = ldm_run_steps(r),
         .timestep = t,
         .first_image = r->pictures[r->active],
         .images_in_batch = r->active_n,
@@ -89,15 +94,18 @@ static void expand(const ldm_array *a, int picture, int c, size_t hw, float *out
                hw * sizeof *out);
 }
 
-/* Seeds, start noise and known region of picture `slot` of the batch. */
-static void begin_picture(ldm_run *r, int slot)
+/* Seeds, start and known region of picture `slot` of the batch. */
+static ldm_status begin_picture(ldm_run *r, int slot, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     size_t hw = (size_t)j->latent_h * (size_t)j->latent_w, at = (size_t)slot * r->chw;
     int picture = r->pictures[slot];
+    ldm_status st = LDM_OK;
 
     ldm_rng_seed(&r->rngs[slot], j->seed + (uint64_t)picture);
-    if (j->x_t)
+    if (r->start)
+        st = ldm_start_picture(r, slot, err);
+    else if (j->x_t)
         memcpy(r->x + at, j->x_t->data + (size_t)picture * r->chw, r->chw * sizeof *r->x);
     else
         ldm_rng_randn(&r->rngs[slot], r->x + at, r->chw);
@@ -105,6 +113,7 @@ static void begin_picture(ldm_run *r, int slot)
         expand(j->mask, picture, j->latent_c, hw, r->mask + at);
         expand(j->x0, picture, j->latent_c, hw, r->x0 + at);
     }
+    return st;
 }
 
 /* The UNet for so many samples, whole and, with job.cache, its outermost blocks. */
@@ -149,6 +158,8 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
     size_t at = (size_t)first * r->chw;
     const ldm_sampler_job job = {
         .plan = &r->plan,
+        .start = r->first,
+        .noised = r->noised,
         .n = (size_t)n,
         .chw = r->chw,
         .mask = r->mask ? r->mask + at : NULL,
@@ -163,11 +174,11 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
     r->active = first;
     r->active_n = n;
     st = ldm_run_cond_begin(r, err);
+    for (i = first; !st && i < first + n; i++)
+        st = begin_picture(r, i, err);
     if (st)
         return st;
-    for (i = first; i < first + n; i++)
-        begin_picture(r, i);
-    if (report(r, 0, r->plan.steps[0].t, "sampling"))
+    if (report(r, 0, r->plan.steps[r->first].t, "sampling"))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped before step 1");
     return ldm_sampler_execute(&job, &model, r->x + at, err);
 }
@@ -229,7 +240,7 @@ static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *
     const ldm_run *r = ctx;
 
     (void)info;
-    if (report(r, r->plan.count, 0, "decoding"))
+    if (report(r, ldm_run_steps(r), 0, "decoding"))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped while picture %d was decoded",
                              r->pictures[r->active]);
     return LDM_OK;
@@ -259,8 +270,8 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
         st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
     if (!st)
         st = ldm_program_run(r->decode, r->pool, r->arena, &decode, err);
-    if (!st && !ldm_all_finite(r->image, (size_t)r->info.image_c * (size_t)r->info.image_h *
-                                             (size_t)r->info.image_w))
+    if (!st && !ldm_all_finite(r->image, (size_t)r->info.image_c * (size_t)r->picture.height *
+                                             (size_t)r->picture.width))
         st = ldm_error_set(err, LDM_ERR_NUMERIC,
                            "the decoded picture has NaN or infinite values, its latent has none; "
                            "`ldm check --values` looks for such weights in the first stage");

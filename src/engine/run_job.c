@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "engine/conditions.h"
+#include "engine/start_job.h"
 #include "sample/sampler.h"
-
-enum { MAX_SIDE = 4096 };
 
 /* The model's own limits; those of a setting by itself are its row's. */
 static ldm_status check_numbers(const ldm_model *m, const ldm_job *j, ldm_error *err)
@@ -55,7 +54,7 @@ static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
 
     snprintf(expected, sizeof expected, "[N,%d,H,W]", m->latent_c);
     if (a->ndim != 4 || a->shape[1] != (uint64_t)m->latent_c || !a->numel ||
-        a->shape[0] > max_count() || a->shape[2] > MAX_SIDE || a->shape[3] > MAX_SIDE)
+        a->shape[0] > max_count() || a->shape[2] > LDM_MAX_SIDE || a->shape[3] > LDM_MAX_SIDE)
         return wrong_shape(a, "the start noise (x_t)", expected, err);
     j->count = (int)a->shape[0];
     j->latent_c = m->latent_c;
@@ -90,7 +89,10 @@ static ldm_status settle_count(ldm_job *j, ldm_error *err)
 static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     int multiple = 1 << (m->network->unet.channel_mult.count - 1);
+    ldm_status st = ldm_start_settle(m, j, err);
 
+    if (st)
+        return st;
     if (j->x_t)
         return settle_x_t(m, j, err);
     if (!j->latent_c && !j->latent_h && !j->latent_w) {
@@ -102,11 +104,11 @@ static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "shape %d,%d,%d: the network's latents have %d channels", j->latent_c,
                              j->latent_h, j->latent_w, m->latent_c);
-    if (j->latent_h < 1 || j->latent_w < 1 || j->latent_h > MAX_SIDE || j->latent_w > MAX_SIDE ||
-        j->latent_h % multiple || j->latent_w % multiple)
+    if (j->latent_h < 1 || j->latent_w < 1 || j->latent_h > LDM_MAX_SIDE ||
+        j->latent_w > LDM_MAX_SIDE || j->latent_h % multiple || j->latent_w % multiple)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "shape %d,%d,%d: height and width must be multiples of %d, at most %d",
-                             j->latent_c, j->latent_h, j->latent_w, multiple, MAX_SIDE);
+                             j->latent_c, j->latent_h, j->latent_w, multiple, LDM_MAX_SIDE);
     return LDM_OK;
 }
 
@@ -223,22 +225,26 @@ ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job
     return st;
 }
 
-ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, int draws, ldm_error *err)
+ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, int draws, int least,
+                               ldm_error *err)
 {
     const ldm_array *a = j->noise;
-    bool masked = j->mask != NULL;
+    bool masked = j->masked;
     char entries[64], expected[160];
 
     if (!a)
         return LDM_OK;
     if (masked)
         snprintf(entries, sizeof entries, "%d or %d", draws, steps_run);
+    else if (least < draws)
+        snprintf(entries, sizeof entries, "%d or %d", least, draws);
     else
         snprintf(entries, sizeof entries, "%d", draws);
     snprintf(expected, sizeof expected, "[%s,%d,%d,%d,%d] (one entry a draw; %d steps run)",
              entries, j->count, j->latent_c, j->latent_h, j->latent_w, steps_run);
     if (a->ndim != 5 ||
-        (a->shape[0] != (uint64_t)draws && !(masked && a->shape[0] == (uint64_t)steps_run)) ||
+        (a->shape[0] != (uint64_t)draws && !(masked && a->shape[0] == (uint64_t)steps_run) &&
+         !(!masked && a->shape[0] == (uint64_t)least)) ||
         a->shape[1] != (uint64_t)j->count || a->shape[2] != (uint64_t)j->latent_c ||
         a->shape[3] != (uint64_t)j->latent_h || a->shape[4] != (uint64_t)j->latent_w)
         return wrong_shape(a, "the noise", expected, err);

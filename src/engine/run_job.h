@@ -11,9 +11,11 @@
 ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job,
                           ldm_spacing *spacing, ldm_error *err);
 
-/* The noise array against what a picture of these steps draws (ldm_run_draws). With a mask and eta
- * 0 one entry a step will do: q_sample's. */
-ldm_status ldm_job_check_noise(const ldm_job *job, int steps_run, int draws, ldm_error *err);
+/* The noise array against what a picture of these steps draws (ldm_run_draws). `least` entries will
+ * do without a mask: where a picture's start takes noise and its steps add none. With a mask and
+ * eta 0 one entry a step will do: q_sample's. */
+ldm_status ldm_job_check_noise(const ldm_job *job, int steps_run, int draws, int least,
+                               ldm_error *err);
 
 /* out = 1 / scale_factor * z in float32; may be in place. */
 void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count);

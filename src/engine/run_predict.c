@@ -171,7 +171,7 @@ static void combine(const ldm_run *r, const float *eps, float *out)
  * Models" (Kynkaanniemi et al. 2024, arXiv 2404.07724), by fractions of the steps. */
 static bool guides_step(const ldm_run *r, int step)
 {
-    const double at = (double)step / r->plan.count;
+    const double at = (double)(r->first + step) / r->plan.count; /* of the plan */
 
     return r->cond.guided && at >= r->job.scale_from &&
            (at < r->job.scale_to || r->job.scale_to >= 1);

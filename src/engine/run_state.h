@@ -8,6 +8,8 @@
 #include "sample/rng.h"
 #include "sample/sampler.h"
 
+typedef struct ldm_start ldm_start; /* start.h */
+
 struct ldm_run {
     const ldm_model *m;
     ldm_job job; /* its own, settled: count, batch, shape are final */
@@ -17,6 +19,12 @@ struct ldm_run {
     size_t chw;
 
     ldm_run_cond cond;
+
+    ldm_start *start; /* what pictures begin with in addition to noise; NULL: nothing */
+    bool noised;      /* x begins noised by the start; false: with start noise */
+    int first;        /* step of the plan that runs first; above 0 with a start only */
+    int own_draws;    /* calls for noise that the sampler itself makes for a picture */
+    int noise_before; /* draws of a picture before those: what its start takes */
 
     ldm_program **unet;             /* [samples of a batch + 1], by their number; made when first
                                        needed */
@@ -58,11 +66,16 @@ struct ldm_run {
  * them. */
 #define LDM_RUN_TIMES 32
 
-/* Calls for noise in sampling a picture: the sampler's own, and with a mask one before each step.
- */
+static inline int ldm_run_steps(const ldm_run *r)
+{
+    return r->plan.count - r->first;
+}
+
+/* Draws of noise for a picture: those of its start, the sampler's own, and with a mask one before
+ * each step. Start noise is not among them. */
 static inline int ldm_run_draws(const ldm_run *r)
 {
-    return r->plan.draws + (r->job.mask ? r->plan.count : 0);
+    return r->noise_before + r->own_draws + (r->job.masked ? ldm_run_steps(r) : 0);
 }
 
 bool ldm_all_finite(const float *v, size_t n);

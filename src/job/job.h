@@ -35,7 +35,8 @@
     ARRAY(uncond_context)                                                                          \
     ARRAY(concat)                                                                                  \
     ARRAY(labels)                                                                                  \
-    ARRAY(ids)
+    ARRAY(ids)                                                                                     \
+    ARRAY(init)
 #define LDM_EVAL_ARRAYS(ARRAY)                                                                     \
     ARRAY(in)                                                                                      \
     ARRAY(noise)                                                                                   \
@@ -51,6 +52,10 @@ struct ldm_job {
     LDM_JOB_ARRAYS(LDM_ARRAY_FIELD) /* the caller's; NULL: none */
     const char *const *prompts;     /* the caller's; NULL: the one of the setting */
     size_t prompt_count;
+    const ldm_image *init_images; /* [init_count], the caller's; NULL: none */
+    const ldm_image *mask_images; /* [mask_count], likewise */
+    size_t init_count, mask_count;
+    bool masked; /* settled: a part is kept, by arrays or by pictures */
     bool (*skip)(void *ctx, int index);
     void *skip_ctx;
     int (*progress)(void *ctx, const ldm_progress *p);
@@ -59,6 +64,9 @@ struct ldm_job {
 
 /* Begins a zeroed job with the table's defaults; ldm_options_finish(&job->options) releases it. */
 ldm_status ldm_job_begin(ldm_job *job, ldm_error *err);
+
+/* How many pictures, or latents, it begins with; 0: none. */
+uint64_t ldm_job_start_count(const ldm_job *job);
 
 /* How many prompts, or classes, a job has: count pictures are made of each. 1 where it has none. */
 size_t ldm_job_entries(const ldm_job *job);

@@ -375,13 +375,21 @@ size_t ldm_job_entries(const ldm_job *job)
     return n;
 }
 
+uint64_t ldm_job_start_count(const ldm_job *job)
+{
+    return job->init ? job->init->shape[0] : job->init_count;
+}
+
 uint64_t ldm_job_total(const ldm_job *job)
 {
+    const uint64_t starts = job ? ldm_job_start_count(job) : 0;
+
     if (!job)
         return 0;
     if (job->x_t)
         return job->x_t->shape[0];
-    return (uint64_t)job->count * ldm_job_entries(job);
+    return (starts && !ldm_options_given(&job->options, "count") ? starts : (uint64_t)job->count) *
+           ldm_job_entries(job);
 }
 
 ldm_status ldm_job_set_prompts(ldm_job *job, const char *const *texts, size_t count, ldm_error *err)
@@ -395,6 +403,26 @@ ldm_status ldm_job_set_prompts(ldm_job *job, const char *const *texts, size_t co
         LDM_REQUIRE(texts[i], "a prompt", err);
     job->prompts = texts;
     job->prompt_count = texts ? count : 0;
+    return LDM_OK;
+}
+
+ldm_status ldm_job_set_images(ldm_job *job, const char *name, const ldm_image *ims, size_t count,
+                              ldm_error *err)
+{
+    LDM_REQUIRE(job, "job", err);
+    LDM_REQUIRE(name, "name", err);
+    if (strcmp(name, "init") && strcmp(name, "mask"))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%s: a job has no such pictures, expected init or mask", name);
+    if (count)
+        LDM_REQUIRE(ims, "ims", err);
+    if (strcmp(name, "init") == 0) {
+        job->init_images = count ? ims : NULL;
+        job->init_count = count;
+    } else {
+        job->mask_images = count ? ims : NULL;
+        job->mask_count = count;
+    }
     return LDM_OK;
 }
 

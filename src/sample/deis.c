@@ -67,6 +67,7 @@ const ldm_sampler ldm_sampler_deis = {
     .aliases = aliases,
     .summary = "exponential integrator on eps, order 2, log-rho",
     .evaluations_per_step = 1,
+    .takes_mask = true,
     .takes_whole_t = true, /* they are */
     .spacings = LDM_VP_SPACINGS,
     .default_spacing = LDM_SPACING_LINSPACE,

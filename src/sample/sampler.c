@@ -258,8 +258,6 @@ void ldm_sampler_plan_free(ldm_sampler_plan *p)
     memset(p, 0, sizeof *p);
 }
 
-/* ---- what a step calls ----------------------------------------------------------------------- */
-
 /* ---- the loop -------------------------------------------------------------------------------- */
 
 size_t ldm_sampler_scratch_latents(const ldm_sampler *sampler)
@@ -340,7 +338,7 @@ ldm_status ldm_sampler_execute(const ldm_sampler_job *job, const ldm_denoiser *m
         .work = job->scratch + 2 * count,
     };
 
-    if (!st && job->start == 0)
+    if (!st && job->start == 0 && !job->noised)
         scale_start(&r);
     for (r.index = job->start; !st && r.index < job->plan->count; r.index++) {
         r.done = r.index - job->start;

@@ -146,13 +146,29 @@ typedef struct ldm_denoiser {
 
 typedef struct ldm_sampler_job {
     const ldm_sampler_plan *plan;
-    int start; /* step of the plan that runs first. 0: x is start noise, standard normal; above: the
-                  caller noised x as ldm_sampler_step says */
+    int start;   /* step of the plan that runs first. 0: x is start noise, standard normal; above:
+                    the caller noised x as ldm_sampler_step says */
+    bool noised; /* the caller noised x although start is 0 */
     size_t n, chw;
     const float *mask; /* [n][chw], 1 keeps x0; NULL: none */
     const float *x0;   /* [n][chw] with mask */
     float *scratch;    /* ldm_sampler_scratch_latents * n * chw floats, the caller's */
 } ldm_sampler_job;
+
+/* Where image-to-image of a strength above 0 and up to 1 begins: strength * steps of the plan run,
+ * rounded down, and they are the last ones. *first: the step that runs first; *noised: the step
+ * before which x is noised (ldm_sampler_step.known_x0). They are the same but for DDIM with
+ * CompVis' own spacings: its img2img.py noises x to ddim_timesteps[t_enc] (stochastic_encode) and
+ * begins one step lower, at ddim_timesteps[t_enc - 1] (decode). LDM_ERR_USAGE where no step would
+ * run. */
+ldm_status ldm_sampler_begin_at(const ldm_sampler_plan *plan, double strength, int *first,
+                                int *noised, ldm_error *err);
+
+/* What a run from `start` on does, found by running it on a single number: evaluations[count -
+ * start] of the network in each step (a multistep method that begins anew may evaluate more often),
+ * and the draws of the sampler's own, without a mask's. */
+ldm_status ldm_sampler_trace(const ldm_sampler_plan *plan, int start, int *evaluations, int *draws,
+                             ldm_error *err);
 
 /* Runs the plan's steps from `start` to the end. x[n][chw] holds the noise on entry and the latent
  * on return. NaN or infinity is LDM_ERR_NUMERIC, and the message names the step. */

@@ -51,7 +51,8 @@ static void other_value(const ldm_setting_row *row, char *text, size_t size)
         break;
     case LDM_TYPE_TEXT:
     case LDM_TYPE_LIST:
-        snprintf(text, size, "some/file");
+        /* Without a picture to begin with there can be no pads. */
+        snprintf(text, size, "%s", strcmp(ldm_setting_key(row), "pad") ? "some/file" : "0,0,0,0");
         break;
     }
 }

@@ -294,6 +294,41 @@ static void run_whole(const sampler_case *c, const ldm_model *m, double bar)
     ldm_array_free(&want);
 }
 
+/* CompVis' img2img from a latent, by a run of the interface: the noise of stochastic_encode is
+ * given, none of the steps' (eta 0). */
+static void image_to_image(const ldm_model *m, double bar)
+{
+    char folder[1024];
+    ldm_array z0, noise, want;
+    const ldm_result *res = NULL;
+    ldm_job *job = NULL;
+    ldm_run *run = NULL;
+    ldm_error err = {.msg = ""};
+
+    snprintf(folder, sizeof folder, "%s", golden_folder("samplers/uncond"));
+    z0 = golden_load(folder, "z0.npy");
+    noise = golden_load(folder, "img2img_q_noise.npy");
+    want = golden_load(folder, "img2img_z.npy");
+    memmove(noise.shape + 1, noise.shape, 4 * sizeof *noise.shape); /* one draw of a batch of 1 */
+    noise.shape[0] = 1;
+    noise.ndim = 5;
+    if (ldm_job_create(m, &job, &err) || ldm_job_set_int(job, "steps", 20, &err) ||
+        ldm_job_set_real(job, "strength", 0.5, &err) || ldm_job_set_array(job, "init", &z0, &err) ||
+        ldm_job_set_array(job, "noise", &noise, &err) || ldm_run_create(m, job, &run, &err) ||
+        ldm_run_next(run, &res, &err))
+        fail_msg("img2img: %s", err.msg);
+    assert_non_null(res);
+    assert_int_equal(res->status, LDM_OK);
+    assert_int_equal(ldm_run_get_info(run)->steps_run, 10);
+    assert_int_equal((int)ldm_run_get_info(run)->timesteps[0], 451);
+    golden_near("img2img by ldm_run", res->latent, want.data, want.numel, bar);
+    ldm_run_free(run);
+    ldm_job_free(job);
+    ldm_array_free(&z0);
+    ldm_array_free(&noise);
+    ldm_array_free(&want);
+}
+
 static void run_variant(const golden_variant *v, double bar, bool whole_runs)
 {
     const char *folder = golden_folder("ffhq-small");
@@ -311,6 +346,8 @@ static void run_variant(const golden_variant *v, double bar, bool whole_runs)
             golden_report(v, cases[i].name);
     }
     golden_report(v, "samplers");
+    image_to_image(m, bar);
+    golden_report(v, "img2img");
     ldm_model_close(m);
 }
 

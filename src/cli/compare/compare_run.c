@@ -59,7 +59,7 @@ static int keep(ldm_compare *c, ldm_cmp_side *s, ldm_run *run, const ldm_result 
     memcpy(p->image.pixels, r->pixels, bytes);
     st = ldm_run_recipe(run, r->index, &library, &err);
     if (!st) {
-        recipe = ldm_recipe_complete(library, &given);
+        recipe = ldm_recipe_complete(library, &given, (ldm_start_names){0});
         ldm_release(library);
         if (!recipe)
             return ldm_cli_nomem(c->cmd);

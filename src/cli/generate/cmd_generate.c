@@ -19,13 +19,30 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING,
      .name = "Sampling (the config's section \"ldm: sampling:\" may set other defaults)"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Sampling"},
+    {.type = LDM_OPT_HEADING, .name = "Pictures in"},
+    {.type = LDM_OPT_TEXT,
+     .name = "init",
+     .arg = "FILE|DIR",
+     .field = offsetof(ldm_generate_opts, init_file),
+     .help = "begin with this picture, noised (image-to-image); of a\n"
+             "folder each makes one; .npy: latents [N,C,H,W]"},
+    {.type = LDM_OPT_TEXT,
+     .name = "mask",
+     .arg = "FILE|DIR",
+     .field = offsetof(ldm_generate_opts, mask_file),
+     .help = "paint what is white in this picture of --init's size,\n"
+             "keep the rest, byte by byte; transparent parts of\n"
+             "--init are a mask, too. .npy: [1 or N,1 or C,H,W], with\n"
+             "--x0, 1 where the latent keeps it"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Pictures in"},
+    {.type = LDM_OPT_HEADING, .name = "Arrays"},
 #define ARRAY_OPTION(field_name, option, least, most, layout, what)                                \
     {.type = LDM_OPT_TEXT,                                                                         \
      .name = option,                                                                               \
      .arg = "FILE.npy",                                                                            \
      .field = offsetof(ldm_generate_opts, field_name),                                             \
      .help = layout ":\n" what},
-    LDM_ARRAY_FILES(ARRAY_OPTION)
+    LDM_ARRAY_OPTIONS(ARRAY_OPTION)
 #undef ARRAY_OPTION
         {.type = LDM_OPT_HEADING, .name = "Output"},
     {.type = LDM_OPT_TEXT,
@@ -114,6 +131,8 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
     ldm_recipe recipe = {0};
     int code = read_quality(cmd, o);
 
+    *(ldm_starts_is_array(o->init_file) ? &o->init : &o->init_image) = o->init_file;
+    *(ldm_starts_is_array(o->mask_file) ? &o->mask : &o->mask_image) = o->mask_file;
     if (!code)
         code = ldm_inputs_resolve(cmd, o->to.model, argc, argv, o->quiet);
     if (!code && o->like)
@@ -122,8 +141,8 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
         code = ldm_inputs_find_config(cmd, o->to.model, o->quiet);
     if (!code && !o->mask != !o->x0)
         code = ldm_cli_usage(cmd, "%s",
-                             o->mask ? "--mask needs --x0 as well: the latent to keep"
-                                     : "--x0 needs --mask as well: where to keep it");
+                             o->x0 ? "--x0 needs --mask FILE.npy as well: where to keep it"
+                                   : "--mask needs --x0 as well: the latent to keep");
     if (!code)
         code = ldm_generate(cmd, o, &recipe);
     ldm_recipe_free(&recipe);
@@ -171,6 +190,8 @@ const ldm_command ldm_cmd_generate = {
         "without an option and the spellings of CompVis' scripts are understood, with a note.\n\n"
         "  ldm generate -o face.png\n"
         "  ldm generate --ckpt model.ckpt --config config.yaml --steps 150 -n 8 -o faces/ --grid\n"
+        "  ldm generate --init photo.jpg --strength 0.5 -n 4 -o variants/\n"
+        "  ldm generate --init photo.jpg --mask mask.png -o painted.png\n"
         "  ldm generate --like face.png --steps 200 -o again.png",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],

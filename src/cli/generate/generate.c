@@ -21,6 +21,7 @@ typedef struct task {
     const ldm_command *cmd;
     ldm_generate_opts *o;
     ldm_given_arrays arrays;
+    ldm_starts starts;
     ldm_output output;
     const ldm_recipe *recipe;
     ldm_model *model;
@@ -151,6 +152,16 @@ static int refuse_arrays(const task *t, const ldm_error *err)
     return LDM_EXIT_USAGE;
 }
 
+/* The input's own bytes do not survive a JPEG. */
+static void note_jpeg(const task *t)
+{
+    const char *dot = t->output.file ? strrchr(t->output.file, '.') : NULL;
+
+    if (t->ri->composed && dot && (dot[1] == 'j' || dot[1] == 'J'))
+        ldm_cli_say(t->cmd, "note: a JPEG changes all pixels a little; outside the mask only a PNG "
+                            "keeps the input's own");
+}
+
 static int create_run(task *t)
 {
     const ldm_generate_opts *o = t->o;
@@ -183,6 +194,7 @@ static int create_run(task *t)
     for (size_t i = 0; i < ldm_run_note_count(t->run); i++)
         ldm_cli_say(t->cmd, "note: %s", ldm_run_note(t->run, i));
     print_settings(t);
+    note_jpeg(t);
     return LDM_EXIT_OK;
 }
 
@@ -363,7 +375,7 @@ static int write_picture(task *t, const ldm_result *r)
         goto done;
     st = ldm_run_recipe(t->run, r->index, &recipe, &err);
     if (!st) {
-        full = ldm_recipe_complete(recipe, t->o);
+        full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->starts, t->o, r->index));
         if (!name || !full) {
             code = ldm_cli_nomem(t->cmd);
             goto done;
@@ -447,7 +459,7 @@ static ldm_status write_grid(const task *t, const ldm_image *ims, size_t n, ldm_
     if (!st)
         st = ldm_run_recipe(t->run, 0, &recipe, err);
     if (!st) {
-        full = ldm_recipe_complete(recipe, t->o);
+        full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->starts, t->o, -1));
         text = full ? ldm_sheet_recipe(full, n) : NULL;
         if (!text)
             memset(err, 0, sizeof *err);
@@ -671,6 +683,7 @@ static void task_free(task *t)
     ldm_run_free(t->run);
     ldm_model_close(t->model);
     ldm_arrays_free(&t->arrays);
+    ldm_starts_free(&t->starts);
     ldm_output_free(&t->output);
     free(t->latents);
     free(t->images);
@@ -699,10 +712,16 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
     ldm_bar_init(&t.bar);
     ldm_signals_catch_interrupts();
     code = ldm_arrays_read(cmd, o, &t.arrays);
+    if (!code)
+        code = ldm_starts_read(cmd, o, &t.starts);
+    if (!code)
+        code = ldm_starts_check(cmd, &t.starts, recipe, o->like);
     if (!code) {
         ldm_error err;
         ldm_status st = ldm_arrays_set(o, &t.arrays, o->to.job, &err);
 
+        if (!st)
+            st = ldm_starts_set(&t.starts, o->to.job, &err);
         code = st ? ldm_cli_fail(cmd, st, &err) : check_total(&t);
     }
     if (!code)

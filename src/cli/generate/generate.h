@@ -8,10 +8,9 @@
 #include "cli/opts.h"
 
 /* The arrays that can be given as files: ROW(name of ldm_job_set_array, option, fewest dimensions,
- * most, layout, what it is). */
-#define LDM_ARRAY_FILES(ROW)                                                                       \
-    ROW(mask, "mask", 4, 4, "[1 or N,1 or C,H,W]", "where it is 1 the latent keeps x0")            \
-    ROW(x0, "x0", 4, 4, "[1 or N,C,H,W]", "known latent for --mask")                               \
+ * most, layout, what it is). Those that are options of their own: */
+#define LDM_ARRAY_OPTIONS(ROW)                                                                     \
+    ROW(x0, "x0", 4, 4, "[1 or N,C,H,W]", "known latent for --mask FILE.npy")                      \
     ROW(x_t, "x-t", 4, 4, "[N,C,H,W]", "start noise; sets number and size")                        \
     ROW(noise, "noise", 5, 5, "[S,N,C,H,W]", "noise of each step really run")                      \
     ROW(context, "context", 3, 3, "[1 or N,tokens,width]", "for cross-attention, not of a prompt") \
@@ -20,6 +19,11 @@
     ROW(concat, "concat", 4, 4, "[1 or N,C,H,W]", "channels after those of the latent")            \
     ROW(labels, "labels", 1, 2, "[1 or N] or [1 or N,W]", "for label_emb")                         \
     ROW(ids, "ids", 2, 2, "[1 or N,tokens]", "token ids for the conditioner")
+/* All of them: --mask and --init name pictures as well. */
+#define LDM_ARRAY_FILES(ROW)                                                                       \
+    ROW(mask, "mask", 4, 4, "[1 or N,1 or C,H,W]", "where it is 1 the latent keeps x0")            \
+    ROW(init, "init", 4, 4, "[N,C,H,W]", "latents to begin with")                                  \
+    LDM_ARRAY_OPTIONS(ROW)
 
 typedef struct ldm_generate_opts {
     ldm_targets to;   /* the model and the job */
@@ -27,6 +31,9 @@ typedef struct ldm_generate_opts {
 #define LDM_PATH_FIELD(name, ...) const char *name;
     LDM_ARRAY_FILES(LDM_PATH_FIELD) /* NULL: not given */
 #undef LDM_PATH_FIELD
+    const char *init_file,
+        *mask_file; /* --init and --mask as typed: arrays go to the fields above, */
+    const char *init_image, *mask_image; /* and pictures, or folders of them, here */
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
     bool dry_run, resume, overwrite;
@@ -103,12 +110,20 @@ char *ldm_output_name(const ldm_output *out, int i);
 
 void ldm_output_free(ldm_output *out); /* lock of a fresh one: -1 */
 
+/* What --init and --mask must name to make pictures again; NULL where they are not given. */
+typedef struct ldm_start_names {
+    const char *init, *mask;
+} ldm_start_names;
+
 /* ---- recipes --------------------------------------------------------------------------------- */
 
 typedef struct ldm_recipe {
-    json_t *root;       /* NULL: none; strings in options point into it */
-    const char *sha256; /* NULL: not recorded */
-    bool ckpt_named;    /* the line named another checkpoint file */
+    json_t *root;            /* NULL: none; strings in options point into it */
+    const char *sha256;      /* NULL: not recorded */
+    bool ckpt_named;         /* the line named another checkpoint file */
+    const char *init_sha256; /* of the picture that it began with, where the line names no other */
+    const char *mask_sha256; /* likewise */
+    int init_index;          /* which of --init's that is */
 } ldm_recipe;
 
 /* Reads the recipe in the PNG `path`, and takes from it what the line did not say. An exit code. */
@@ -116,8 +131,35 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
 void ldm_recipe_free(ldm_recipe *r);
 
 /* The library's recipe of a picture with the files added that the command line named, so that
- * --like finds them again. Fresh text; free() it. NULL when out of memory. */
-char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o);
+ * --like finds them again. Fresh text; free() it. NULL when out of
+ * memory. */
+char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o,
+                          ldm_start_names starts);
+
+/* ---- pictures to begin with ------------------------------------------------------------------ */
+
+typedef struct ldm_starts {
+    char **paths;   /* [count], of pictures */
+    ldm_image *ims; /* [count]; NULL: there are none */
+    size_t count;
+    char **mask_paths; /* [mask_count], of --mask where it is no array; likewise */
+    ldm_image *masks;
+    size_t mask_count;
+} ldm_starts;
+
+/* Reads the pictures that --init and --mask name. An exit code. */
+int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_starts *s);
+void ldm_starts_free(ldm_starts *s);
+bool ldm_starts_is_array(const char *path); /* NULL is none */
+
+/* Whether the recipe's picture began with the same one. An exit code. */
+int ldm_starts_check(const ldm_command *cmd, const ldm_starts *s, const ldm_recipe *r,
+                     const char *like);
+
+/* Those of picture `index`; below 0: of all. */
+ldm_start_names ldm_starts_name(const ldm_starts *s, const ldm_generate_opts *o, int index);
+
+ldm_status ldm_starts_set(const ldm_starts *s, ldm_job *job, ldm_error *err);
 
 /* ---- going on with a broken run -------------------------------------------------------------- */
 

@@ -51,6 +51,7 @@ static int take_int(const ldm_command *cmd, const char *path, const json_t *root
 /* What the line named stays; both are files that --like finds again. */
 typedef struct found {
     const char *ckpt;         /* of the recipe; NULL: none */
+    const char *init, *mask;  /* pictures; likewise */
     ldm_generate_opts arrays; /* its paths alone */
     const char *name;         /* the checkpoint's, without its folder */
     bool shipped;             /* it is the model that comes with ldm */
@@ -75,6 +76,14 @@ static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, fou
         code = take_text(cmd, path, files, "ckpt", &f->ckpt);
     for (i = 0; !code && i < ldm_arrays_count(); i++)
         code = take_text(cmd, path, files, ldm_arrays_key(i), ldm_arrays_path(&f->arrays, i));
+    if (!code)
+        code = take_text(cmd, path, files, "init_image", &f->init);
+    if (!code)
+        code = take_text(cmd, path, files, "mask_image", &f->mask);
+    if (!code && !f->arrays.init)
+        code = take_text(cmd, path, json_object_get(r->root, "init"), "sha256", &r->init_sha256);
+    if (!code)
+        code = take_text(cmd, path, json_object_get(r->root, "init"), "mask", &r->mask_sha256);
     if (!code)
         code = take_int(cmd, path, files, "count", 1, &f->count);
     return code;
@@ -124,6 +133,38 @@ static int take_checkpoint(const ldm_command *cmd, const char *path, const ldm_r
     if (st)
         return ldm_cli_fail(cmd, st, &err);
     return ldm_model_ckpt(o->to.model) ? LDM_EXIT_OK : LDM_EXIT_FAILED;
+}
+
+/* A picture that it was made from, under `option`. Where the line names another one (*given), that
+ * is what is wanted. */
+static int take_picture(const ldm_command *cmd, const char *path, const char *option,
+                        const char *name, const char **sha256, const char **given)
+{
+    if (*given || !*sha256) {
+        *sha256 = NULL;
+        return LDM_EXIT_OK;
+    }
+    *given = name;
+    if (name && !access(name, F_OK))
+        return LDM_EXIT_OK;
+    ldm_cli_say(cmd,
+                "--like: %s was made from %s (SHA-256 %.12s...), which is not found; name it with "
+                "%s FILE",
+                path, name ? name : "a picture without a name", *sha256, option);
+    return LDM_EXIT_FAILED;
+}
+
+static int take_start(const ldm_command *cmd, const char *path, found *f, ldm_recipe *r,
+                      ldm_generate_opts *o)
+{
+    int code;
+
+    if (o->init) /* latents on the line */
+        r->init_sha256 = r->mask_sha256 = NULL;
+    code = take_picture(cmd, path, "--init", f->init, &r->init_sha256, &o->init_image);
+    r->init_index = ldm_arrays_first(&f->arrays) ? f->index : 0;
+    return code ? code
+                : take_picture(cmd, path, "--mask", f->mask, &r->mask_sha256, &o->mask_image);
 }
 
 /* The arrays belong to all pictures of that run, so all of them are made again. */
@@ -190,6 +231,8 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
     }
     if (!code)
         code = take_checkpoint(cmd, path, r, &f, o);
+    if (!code)
+        code = take_start(cmd, path, &f, r, o);
     if (!code) {
         st = repeat_whole_run(cmd, path, &f, seed_given, o, &err);
         code = st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
@@ -210,7 +253,8 @@ static void add_file(json_t *files, const char *key, const char *path)
         json_object_set_new(files, key, ldm_json_text(path));
 }
 
-char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o)
+char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o,
+                          ldm_start_names starts)
 {
     json_t *root = json_loads(library_json, 0, NULL), *files = json_object();
     char *text = NULL;
@@ -222,6 +266,8 @@ char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o)
         for (i = 0; i < ldm_arrays_count(); i++)
             add_file(files, ldm_arrays_key(i),
                      *ldm_arrays_path((ldm_generate_opts *)(uintptr_t)o, i));
+        add_file(files, "init_image", starts.init);
+        add_file(files, "mask_image", starts.mask);
         if (ldm_generate_count(o))
             json_object_set_new(files, "count", json_integer(ldm_generate_count(o)));
         json_object_set(root, "files", files);

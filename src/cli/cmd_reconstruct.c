@@ -1,0 +1,320 @@
+/* ldm reconstruct: pictures through the first stage and back. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/json_text.h"
+#include "cli/generate/generate.h"
+#include "cli/inputs.h"
+#include "cli/opts.h"
+#include "cli/sheets.h"
+#include "cli/signals.h"
+
+typedef struct options {
+    const char *out;
+    bool json, quiet, overwrite;
+} options;
+
+static const ldm_opt rows[] = {
+    {.type = LDM_OPT_HEADING, .name = "Pictures"},
+    {.type = LDM_OPT_TEXT,
+     .letter = 'o',
+     .name = "out",
+     .arg = "DIR",
+     .field = offsetof(options, out),
+     .help = "write what comes back there, as NAME.png"},
+    {.type = LDM_OPT_FLAG,
+     .name = "overwrite",
+     .field = offsetof(options, overwrite),
+     .help = "replace files that are there"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_EVAL, .name = "quantize"},
+    {.type = LDM_OPT_SETTING,
+     .kind = LDM_SETTINGS_EVAL,
+     .name = "sample",
+     .help = "with a KL first stage: by way of a sampled latent, not\nthe mean"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_EVAL, .name = "seed"},
+    {.type = LDM_OPT_FLAG,
+     .name = "json",
+     .field = offsetof(options, json),
+     .help = "a JSON object about all of them instead of text"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quiet",
+     .field = offsetof(options, quiet),
+     .help = "no notes on stderr"},
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_HEADING, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
+};
+
+typedef struct task {
+    const ldm_command *cmd;
+    const options *o;
+    const ldm_targets *to;
+    ldm_model *model;
+    char **paths, **outs; /* [count]; outs NULL: nothing is written */
+    size_t count;
+    ldm_reconstruction *figures; /* [count] */
+    ldm_image *sizes;            /* [count]: without pixels */
+} task;
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static int add_path(task *t, char *path)
+{
+    char **grown = path ? realloc(t->paths, (t->count + 1) * sizeof *grown) : NULL;
+
+    if (!grown) {
+        free(path);
+        return ldm_cli_nomem(t->cmd);
+    }
+    t->paths = grown;
+    t->paths[t->count++] = path;
+    return LDM_EXIT_OK;
+}
+
+static int add_argument(task *t, const char *arg)
+{
+    char **found;
+    size_t n, i;
+    int code;
+
+    if (!ldm_is_dir(arg))
+        return add_path(t, strdup(arg));
+    code = ldm_folder_pictures(t->cmd, arg, &found, &n);
+    for (i = 0; !code && i < n; i++)
+        code = ldm_sheet_pictures(found[i]) ? LDM_EXIT_OK : add_path(t, strdup(found[i]));
+    ldm_paths_free(found, n);
+    return code;
+}
+
+/* "a/b/face.jpg" -> "DIR/face.png"; free() it. */
+static char *name_of_output(const char *folder, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    const int stem = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
+
+    return ldm_cli_format("%s%s%.*s.png", folder, folder[strlen(folder) - 1] == '/' ? "" : "/",
+                          stem, name);
+}
+
+static int check_output(const task *t, size_t i)
+{
+    struct stat st;
+
+    for (size_t k = 0; k < i; k++) {
+        if (!strcmp(t->outs[k], t->outs[i]))
+            return ldm_cli_usage(t->cmd, "%s and %s would both be written as %s", t->paths[k],
+                                 t->paths[i], t->outs[i]);
+    }
+    if (stat(t->outs[i], &st) || t->o->overwrite)
+        return LDM_EXIT_OK;
+    return ldm_cli_usage(t->cmd, "%s is there already; --overwrite replaces it", t->outs[i]);
+}
+
+static int name_outputs(task *t)
+{
+    int code = LDM_EXIT_OK;
+
+    if (!t->o->out)
+        return code;
+    t->outs = calloc(t->count, sizeof *t->outs);
+    if (!t->outs)
+        return ldm_cli_nomem(t->cmd);
+    for (size_t i = 0; !code && i < t->count; i++) {
+        t->outs[i] = name_of_output(t->o->out, t->paths[i]);
+        code = t->outs[i] ? check_output(t, i) : ldm_cli_nomem(t->cmd);
+    }
+    return code ? code : ldm_output_make_folder(t->cmd, "--out", t->o->out);
+}
+
+/* ---- one picture ----------------------------------------------------------------------------- */
+
+static int reconstruct(task *t, size_t i)
+{
+    ldm_image im = {0}, out = {0};
+    ldm_reconstruction *f = &t->figures[i];
+    ldm_error err;
+    ldm_status st = ldm_image_read_channels(t->paths[i], 0, &im, &err);
+    int code = LDM_EXIT_OK;
+
+    if (!st)
+        st = ldm_reconstruct(t->model, t->to->eval, &im, &out, f, sizeof *f, &err);
+    if (!st && t->outs)
+        st = ldm_image_write(t->outs[i], &out, NULL, &err);
+    if (st == LDM_ERR_IO || st == LDM_ERR_FORMAT)
+        code = ldm_cli_fail(t->cmd, st, &err); /* names the file */
+    else if (st) {
+        ldm_cli_say(t->cmd, "%s: %s", t->paths[i], err.msg);
+        code = st == LDM_ERR_USAGE ? LDM_EXIT_USAGE : LDM_EXIT_FAILED;
+    }
+    t->sizes[i] = (ldm_image){im.width, im.height, im.channels, NULL};
+    if (!st && !t->o->quiet && (f->padded_width != im.width || f->padded_height != im.height))
+        ldm_cli_say(t->cmd, "note: %s: %d x %d is extended to %d x %d and cut again", t->paths[i],
+                    im.width, im.height, f->padded_width, f->padded_height);
+    if (!st && !t->o->json)
+        printf("%s: PSNR %.2f dB, MSE %.2f, mean difference %.2f, largest %d%s%s\n", t->paths[i],
+               f->psnr, f->mse, f->mean_absolute, f->largest, t->outs ? " -> " : "",
+               t->outs ? t->outs[i] : "");
+    ldm_release(im.pixels);
+    ldm_release(out.pixels);
+    return code;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+/* Means over the pictures; that of PSNR is over those whose bytes came back changed. */
+typedef struct means {
+    double psnr, mse;
+    size_t changed;
+} means;
+
+static means mean_of(const task *t)
+{
+    means m = {0};
+
+    for (size_t i = 0; i < t->count; i++) {
+        m.mse += t->figures[i].mse / (double)t->count;
+        if (t->figures[i].mse > 0) {
+            m.psnr += t->figures[i].psnr;
+            m.changed++;
+        }
+    }
+    m.psnr /= (double)m.changed; /* NaN without any, which JSON shows as null */
+    return m;
+}
+
+static int print_json(const task *t)
+{
+    const means m = mean_of(t);
+    json_t *root = json_object(), *list = json_array();
+
+    for (size_t i = 0; i < t->count; i++) {
+        const ldm_reconstruction *f = &t->figures[i];
+        json_t *p = json_object();
+
+        json_object_set_new(p, "file", ldm_json_text(t->paths[i]));
+        json_object_set_new(p, "out", t->outs ? ldm_json_text(t->outs[i]) : json_null());
+        json_object_set_new(p, "width", json_integer(t->sizes[i].width));
+        json_object_set_new(p, "height", json_integer(t->sizes[i].height));
+        json_object_set_new(p, "psnr", ldm_json_real(f->psnr));
+        json_object_set_new(p, "mse", ldm_json_real(f->mse));
+        json_object_set_new(p, "mean_absolute", ldm_json_real(f->mean_absolute));
+        json_object_set_new(p, "largest", json_integer(f->largest));
+        json_array_append_new(list, p);
+    }
+    json_object_set_new(root, "pictures", list);
+    json_object_set_new(root, "mean_psnr", ldm_json_real(m.psnr));
+    json_object_set_new(root, "mean_mse", ldm_json_real(m.mse));
+    return ldm_cli_print_json(t->cmd, root);
+}
+
+static int all(task *t)
+{
+    int code = LDM_EXIT_OK;
+
+    t->figures = calloc(t->count, sizeof *t->figures);
+    t->sizes = calloc(t->count, sizeof *t->sizes);
+    if (!t->figures || !t->sizes)
+        return ldm_cli_nomem(t->cmd);
+    for (size_t i = 0; !code && i < t->count; i++) {
+        code = reconstruct(t, i);
+        if (ldm_signals_interrupted())
+            return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+    }
+    if (code)
+        return code;
+    if (t->o->json)
+        return print_json(t);
+    if (t->count > 1)
+        printf("mean of %zu pictures: PSNR %.2f dB, MSE %.2f\n", t->count, mean_of(t).psnr,
+               mean_of(t).mse);
+    return LDM_EXIT_OK;
+}
+
+static int work(const ldm_command *cmd, const options *o, const ldm_targets *to, int argc,
+                char **argv)
+{
+    task t = {.cmd = cmd, .o = o, .to = to};
+    int code = LDM_EXIT_OK;
+
+    if (!argc)
+        return ldm_cli_usage(cmd, "no picture is named: give files, or a folder of them");
+    for (int i = 0; !code && i < argc; i++)
+        code = add_argument(&t, argv[i]);
+    if (!code && !t.count) {
+        ldm_cli_say(cmd, "there are contact sheets only, and no picture");
+        code = LDM_EXIT_FAILED;
+    }
+    if (!code)
+        code = ldm_inputs_find_config(cmd, to->model, o->quiet);
+    if (!code)
+        code = name_outputs(&t);
+    if (!code && o->quiet) {
+        ldm_error err;
+        ldm_status st;
+
+        ldm_model_name(to->model);
+        st = ldm_model_open(to->model, &t.model, &err);
+        code = st ? ldm_model_fail(cmd, to->model, st, &err) : LDM_EXIT_OK;
+    } else if (!code) {
+        code = ldm_model_open_said(cmd, to->model, &t.model);
+    }
+    ldm_signals_catch_interrupts();
+    if (!code)
+        code = all(&t);
+    ldm_model_close(t.model);
+    ldm_paths_free(t.paths, t.count);
+    ldm_paths_free(t.outs, t.outs ? t.count : 0);
+    free(t.figures);
+    free(t.sizes);
+    return code;
+}
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    options o = {0};
+    ldm_targets to = {0};
+    ldm_error err;
+    ldm_status st;
+    ldm_parse parse = LDM_PARSE_OK;
+    int args = 0, code = ldm_model_begin(cli, cmd, &to);
+
+    st = code ? LDM_OK : ldm_eval_job_create(LDM_PART_ENCODE, &to.eval, &err);
+    if (st)
+        code = ldm_cli_fail(cmd, st, &err);
+    if (!code)
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &to, &args);
+    if (parse)
+        code = ldm_parse_exit(parse);
+    else if (!code)
+        code = work(cmd, &o, &to, argc - args, argv + args);
+    if (code && o.json && parse == LDM_PARSE_OK)
+        ldm_cli_json_failure(cmd);
+    ldm_targets_free(&to);
+    return code;
+}
+
+const ldm_command ldm_cmd_reconstruct = {
+    .name = "reconstruct",
+    .args = "IMAGE|FOLDER... [-o DIR] [--ckpt FILE] [--config FILE] [options]",
+    .summary = "pictures through the first stage and back",
+    .about =
+        "Encodes pictures with the model's first stage and decodes them again: what the first\n"
+        "stage loses, no picture that the model makes can have. The first thing to look at when\n"
+        "a model's pictures look wrong.",
+    .notes =
+        "PSNR is 10 log10(255^2 / MSE) over the bytes of each picture, in decibels; above 30 a\n"
+        "difference is hard to see. Pictures keep their size; sides that are no multiples of the\n"
+        "first stage's factor are extended and cut again. PNG and JPEG, grey, RGB or with alpha,\n"
+        "which is dropped. Contact sheets in a folder are left out.\n\n"
+        "  ldm reconstruct photo.jpg -o back/\n"
+        "  ldm reconstruct faces/ --ckpt model.ckpt --config config.yaml --json",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
+    .run = run,
+};

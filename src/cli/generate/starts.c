@@ -1,0 +1,150 @@
+/* ldm generate --init: the pictures that a run begins with; see generate.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/generate/generate.h"
+#include "cli/sheets.h"
+
+bool ldm_starts_is_array(const char *path)
+{
+    const size_t n = path ? strlen(path) : 0;
+
+    return n > 4 && !strcmp(path + n - 4, ".npy");
+}
+
+/* The files that a path names: itself, or a folder's pictures without its contact sheets. */
+static int list(const ldm_command *cmd, const char *option, const char *path, char ***paths,
+                size_t *count)
+{
+    size_t n, kept = 0;
+    int code;
+
+    if (!ldm_is_dir(path)) {
+        *paths = calloc(1, sizeof **paths);
+        if (*paths)
+            (*paths)[0] = strdup(path);
+        *count = *paths && (*paths)[0];
+        return *count ? LDM_EXIT_OK : ldm_cli_nomem(cmd);
+    }
+    code = ldm_folder_pictures(cmd, path, paths, &n);
+    for (size_t i = 0; !code && i < n; i++) {
+        if (ldm_sheet_pictures((*paths)[i]))
+            free((*paths)[i]);
+        else
+            (*paths)[kept++] = (*paths)[i];
+    }
+    *count = code ? n : kept;
+    if (!code && !kept) {
+        ldm_cli_say(cmd, "%s: '%s' holds contact sheets only, and no picture", option, path);
+        code = LDM_EXIT_FAILED;
+    }
+    return code;
+}
+
+static int read_pictures(const ldm_command *cmd, const char *option, const char *path,
+                         char ***paths, ldm_image **ims, size_t *count)
+{
+    ldm_error err;
+    ldm_status st = LDM_OK;
+    int code = list(cmd, option, path, paths, count);
+
+    if (code)
+        return code;
+    *ims = calloc(*count, sizeof **ims);
+    if (!*ims)
+        return ldm_cli_nomem(cmd);
+    for (size_t i = 0; !st && i < *count; i++)
+        st = ldm_image_read_channels((*paths)[i], 0, &(*ims)[i], &err);
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
+}
+
+int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_starts *s)
+{
+    int code = LDM_EXIT_OK;
+
+    if (o->mask_image && !o->init_image)
+        return ldm_cli_usage(cmd,
+                             "--mask %s is a picture: it needs --init with the picture that it "
+                             "belongs to",
+                             o->mask_image);
+    if ((o->init_image || o->init) && o->x_t)
+        return ldm_cli_usage(cmd, "--init and --x-t exclude each other: a run begins with pictures "
+                                  "or with start noise");
+    if (o->mask_image)
+        code =
+            read_pictures(cmd, "--mask", o->mask_image, &s->mask_paths, &s->masks, &s->mask_count);
+    if (!code && o->init_image)
+        code = read_pictures(cmd, "--init", o->init_image, &s->paths, &s->ims, &s->count);
+    return code;
+}
+
+/* A picture of the recipe is known by its hash. */
+static int check_one(const ldm_command *cmd, const char *like, const char *what, const char *option,
+                     const char *sha256, const ldm_image *im, const char *path)
+{
+    ldm_error err;
+    char hex[65];
+    ldm_status st = ldm_image_hash(im, hex, &err);
+
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    if (!strcmp(hex, sha256))
+        return LDM_EXIT_OK;
+    ldm_cli_say(cmd,
+                "%s was made from a %s of SHA-256 %.12s..., %s shows another one (%.12s...); name "
+                "the right one with %s, or this one to take it all the same",
+                like, what, sha256, path, hex, option);
+    return LDM_EXIT_MISMATCH;
+}
+
+int ldm_starts_check(const ldm_command *cmd, const ldm_starts *s, const ldm_recipe *r,
+                     const char *like)
+{
+    const size_t k = s->count ? (size_t)r->init_index % s->count : 0;
+    const size_t mask = k < s->mask_count ? k : 0;
+    int code = LDM_EXIT_OK;
+
+    if (r->init_sha256 && s->ims)
+        code = check_one(cmd, like, "picture", "--init", r->init_sha256, &s->ims[k], s->paths[k]);
+    if (!code && r->mask_sha256 && s->masks)
+        code = check_one(cmd, like, "mask", "--mask", r->mask_sha256, &s->masks[mask],
+                         s->mask_paths[mask]);
+    return code;
+}
+
+ldm_start_names ldm_starts_name(const ldm_starts *s, const ldm_generate_opts *o, int index)
+{
+    ldm_start_names n = {o->init_image, o->mask_image};
+    size_t k;
+
+    if (!s->ims || index < 0 || ldm_arrays_first(o))
+        return n; /* arrays are of the whole run: --like repeats all of it */
+    k = (size_t)index % s->count;
+    n.init = s->paths[k];
+    if (s->masks)
+        n.mask = s->mask_paths[k < s->mask_count ? k : 0];
+    return n;
+}
+
+ldm_status ldm_starts_set(const ldm_starts *s, ldm_job *job, ldm_error *err)
+{
+    ldm_status st = ldm_job_set_images(job, "init", s->ims, s->ims ? s->count : 0, err);
+
+    return st ? st : ldm_job_set_images(job, "mask", s->masks, s->masks ? s->mask_count : 0, err);
+}
+
+static void free_pictures(char **paths, ldm_image *ims, size_t count)
+{
+    for (size_t i = 0; ims && i < count; i++)
+        ldm_release(ims[i].pixels);
+    free(ims);
+    ldm_paths_free(paths, paths ? count : 0);
+}
+
+void ldm_starts_free(ldm_starts *s)
+{
+    free_pictures(s->paths, s->ims, s->count);
+    free_pictures(s->mask_paths, s->masks, s->mask_count);
+}

@@ -1,0 +1,275 @@
+/* Image-to-image before a run exists: the pictures or latents of a job, and what a recipe says of
+ * them; see start_job.h. */
+#include "engine/start_job.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <nettle/sha2.h>
+
+#include "engine/canvas.h"
+
+ldm_fit_how ldm_start_fit(const ldm_job *j)
+{
+    return !strcmp(j->fit, "pad")       ? LDM_FIT_HOW_PAD
+           : !strcmp(j->fit, "stretch") ? LDM_FIT_HOW_STRETCH
+           : !strcmp(j->fit, "keep")    ? LDM_FIT_HOW_KEEP
+                                        : LDM_FIT_HOW_CROP;
+}
+
+static ldm_status check_images(const char *what, const ldm_image *ims, size_t count, ldm_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const ldm_image *im = &ims[i];
+
+        if (im->width < 1 || im->height < 1 || !im->pixels ||
+            (im->channels != 1 && im->channels != 3 && im->channels != 4))
+            return ldm_error_set(err, LDM_ERR_USAGE,
+                                 "%s: picture %zu has %d x %d pixels of %d channels%s, expected "
+                                 "1, 3 or 4 channels",
+                                 what, i, im->width, im->height, im->channels,
+                                 im->pixels ? "" : ", and none are there");
+    }
+    return LDM_OK;
+}
+
+static ldm_status settle_latents(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    const ldm_array *a = j->init;
+    uint64_t i;
+
+    if (a->ndim != 4 || a->shape[1] != (uint64_t)m->latent_c || !a->numel ||
+        a->shape[0] > INT32_MAX || a->shape[2] > LDM_MAX_SIDE || a->shape[3] > LDM_MAX_SIDE)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "init has %d dimensions and %" PRIu64 " values, expected latents "
+                             "[N,%d,H,W]",
+                             a->ndim, a->numel, m->latent_c);
+    for (i = 0; i < a->numel; i++) {
+        if (!isfinite(a->data[i]))
+            return ldm_error_set(err, LDM_ERR_USAGE, "init: element %" PRIu64 " is %g", i,
+                                 (double)a->data[i]);
+    }
+    if (ldm_options_given(&j->options, "shape") &&
+        (j->latent_h != (int)a->shape[2] || j->latent_w != (int)a->shape[3]))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "shape %d,%d,%d: the latents of init are %" PRIu64 " x %" PRIu64,
+                             j->latent_c, j->latent_h, j->latent_w, a->shape[2], a->shape[3]);
+    j->latent_c = m->latent_c;
+    j->latent_h = (int)a->shape[2];
+    j->latent_w = (int)a->shape[3];
+    return LDM_OK;
+}
+
+/* The size follows the pictures. */
+static ldm_status settle_kept_size(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    const int multiple = 1 << (m->network->unet.channel_mult.count - 1);
+    const int factor = m->network->first_stage.factor;
+    const ldm_image *im = j->init_images;
+    ldm_pad pad = {0};
+    int width, height, w, h;
+    bool asked;
+    size_t i;
+
+    (void)ldm_pad_read(j->pad, &pad, NULL); /* it was read before */
+    width = im->width + pad.left + pad.right;
+    height = im->height + pad.top + pad.bottom;
+    for (i = 1; i < j->init_count; i++) {
+        if (im[i].width != im->width || im[i].height != im->height)
+            return ldm_error_set(err, LDM_ERR_USAGE,
+                                 "fit keep: picture 0 is %d x %d and picture %zu is %d x %d; one "
+                                 "run makes pictures of one size",
+                                 im->width, im->height, i, im[i].width, im[i].height);
+    }
+    asked = ldm_options_given(&j->options, "shape");
+    h = ldm_picture_in_latent_side(height, factor, multiple);
+    w = ldm_picture_in_latent_side(width, factor, multiple);
+    if (asked && (j->latent_h != h || j->latent_w != w))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "shape %d,%d,%d: fit keep takes the size from the picture, which is "
+                             "%d,%d,%d; leave one out",
+                             j->latent_c, j->latent_h, j->latent_w, m->latent_c, h, w);
+    j->latent_c = m->latent_c;
+    j->latent_h = h;
+    j->latent_w = w;
+    if (j->latent_h > LDM_MAX_SIDE || j->latent_w > LDM_MAX_SIDE)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "fit keep: a picture of %d x %d is a latent of %d x %d, at most %d",
+                             width, height, j->latent_w, j->latent_h, LDM_MAX_SIDE);
+    return LDM_OK;
+}
+
+/* ---- masks ----------------------------------------------------------------------------------- */
+
+static bool any_light(const ldm_image *mask)
+{
+    const size_t pixels = (size_t)mask->width * (size_t)mask->height;
+    size_t i;
+
+    for (i = 0; i < pixels; i++) {
+        if (ldm_canvas_light(mask->pixels + i * (size_t)mask->channels, mask->channels))
+            return true;
+    }
+    return false;
+}
+
+/* A mask belongs to its picture and paints something. */
+static ldm_status check_mask(const ldm_job *j, size_t i, bool padded, ldm_error *err)
+{
+    const ldm_image *im = &j->init_images[i];
+    const ldm_image *mask = j->mask_images ? &j->mask_images[j->mask_count == 1 ? 0 : i] : NULL;
+
+    if (mask && (mask->width != im->width || mask->height != im->height))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "the mask is %d x %d, and the picture that it belongs to (%zu) %d x "
+                             "%d: make them one size",
+                             mask->width, mask->height, i, im->width, im->height);
+    if (!padded && (mask ? !any_light(mask) : !ldm_canvas_transparent(im)))
+        return ldm_error_set(err, LDM_ERR_USAGE, "nothing of picture %zu is to be painted: %s", i,
+                             mask ? "its mask is dark everywhere (white is painted)"
+                                  : "it is opaque, unlike another one");
+    return LDM_OK;
+}
+
+/* Does a part of the pictures stay: masks, transparent parts, pads? */
+static ldm_status settle_masks(ldm_job *j, ldm_error *err)
+{
+    ldm_pad pad = {0};
+    bool padded;
+    ldm_status st = ldm_pad_read(j->pad, &pad, err);
+    size_t i;
+
+    if (!st)
+        st = check_images("mask", j->mask_images, j->mask_count, err);
+    if (st)
+        return st;
+    padded = pad.left || pad.top || pad.right || pad.bottom;
+    j->masked = j->mask_images || padded;
+    for (i = 0; !j->masked && i < j->init_count; i++)
+        j->masked = ldm_canvas_transparent(&j->init_images[i]);
+    if (!j->masked)
+        return LDM_OK;
+    if (j->mask)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "a mask is given as an array and by pictures: leave one out");
+    if (j->mask_images && j->mask_count != 1 && j->mask_count != j->init_count)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%zu masks for %zu pictures, expected one for all or one for each",
+                             j->mask_count, j->init_count);
+    for (i = 0; !st && i < j->init_count; i++)
+        st = check_mask(j, i, padded, err);
+    if (!st && !ldm_options_given(&j->options, "strength"))
+        j->strength = 1;
+    return st;
+}
+
+/* What needs a picture to begin with. */
+static ldm_status check_without(const ldm_job *j, ldm_error *err)
+{
+    ldm_pad pad = {0};
+    ldm_status st = ldm_pad_read(j->pad, &pad, err);
+
+    if (st)
+        return st;
+    if (j->mask_images)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "a mask needs the picture that it belongs to (init)");
+    if (pad.left || pad.top || pad.right || pad.bottom)
+        return ldm_error_set(err, LDM_ERR_USAGE, "pad needs a picture to paint beside (init)");
+    return LDM_OK;
+}
+
+/* What auto means here. A recipe says it, since it holds the shape as well. */
+static void settle_fit(ldm_job *j)
+{
+    if (!strcmp(j->fit, "auto"))
+        j->fit = j->masked && !ldm_options_given(&j->options, "shape") ? "keep" : "crop";
+}
+
+static ldm_status settle_pictures(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    const ldm_first_stage *f = &m->network->first_stage;
+    ldm_status st = check_images("init", j->init_images, j->init_count, err);
+
+    if (!st)
+        st = settle_masks(j, err);
+    if (!st)
+        settle_fit(j);
+    if (!st && f->no_encode)
+        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED, "init: %s", f->no_encode);
+    if (!st && f->in_channels != 1 && f->in_channels != 3)
+        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                           "init: this model's encoder takes pictures of %d channels, expected 1 "
+                           "or 3",
+                           f->in_channels);
+    if (!st && ldm_start_fit(j) == LDM_FIT_HOW_KEEP)
+        st = settle_kept_size(m, j, err);
+    return st;
+}
+
+ldm_status ldm_start_settle(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    const double most = ldm_setting_max(ldm_setting_find(LDM_SETTINGS_JOB, "count"));
+    ldm_status st;
+
+    j->masked = j->mask != NULL;
+    if (!j->init_images) {
+        st = check_without(j, err);
+        if (st || !j->init)
+            return st;
+    }
+    if (j->init && j->init_images)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "init is given as pictures and as latents: leave one out");
+    if (j->x_t)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "start noise (x_t) and init are given: a run begins with one of them");
+    st = j->init ? settle_latents(m, j, err) : settle_pictures(m, j, err);
+    if (!st && (double)ldm_job_start_count(j) > most)
+        st = ldm_error_set(err, LDM_ERR_USAGE, "init: %" PRIu64 " pictures, at most %.0f",
+                           ldm_job_start_count(j), most);
+    if (!st && !ldm_options_given(&j->options, "count"))
+        j->count = (int)ldm_job_start_count(j);
+    return st;
+}
+
+/* ---- recipes --------------------------------------------------------------------------------- */
+
+static void hash_latent(const ldm_array *a, size_t from, char hex[65])
+{
+    const size_t bytes = (size_t)(a->numel / a->shape[0]) * sizeof *a->data;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx ctx;
+    size_t i;
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, bytes, (const uint8_t *)a->data + from * bytes);
+    sha256_digest(&ctx, sizeof digest, digest);
+    for (i = 0; i < sizeof digest; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+bool ldm_start_describe(const ldm_job *j, int index, json_t *recipe)
+{
+    char hex[65] = "", mask[65] = "";
+    json_t *init;
+    size_t from;
+
+    if (!j->init && !j->init_images)
+        return true;
+    from = (size_t)index % (size_t)ldm_job_start_count(j);
+    if (j->init)
+        hash_latent(j->init, from, hex);
+    else if (ldm_image_hash(&j->init_images[from], hex, NULL))
+        return false;
+    if (j->mask_images &&
+        ldm_image_hash(&j->mask_images[j->mask_count == 1 ? 0 : from], mask, NULL))
+        return false;
+    init = json_pack("{s:s, s:s}", "kind", j->init ? "latent" : "picture", "sha256", hex);
+    return init && (!*mask || !json_object_set_new(init, "mask", json_string(mask))) &&
+           !json_object_set_new(recipe, "init", init);
+}

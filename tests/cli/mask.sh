@@ -1,0 +1,45 @@
+# ldm generate --mask FILE, transparent pictures and --pad, as they are typed.
+PICTURES=$(dirname "$CKPT")/../pictures
+RUN="generate $TINY --steps 6 --quiet"
+
+# A picture that is its own mask: what is light in it is painted.
+cp "$PICTURES/grey8.png" a.png
+works $RUN --init a.png --mask a.png -o out.png
+works generate --ckpt "$CKPT" --like out.png -o again.png --quiet
+same_pixels out.png again.png
+works $RUN --init a.png --mask a.png -o out2.png --threads 2 --batch 1
+same_pixels out.png out2.png
+works $RUN --init a.png --mask a.png -n 3 -o many --batch 3
+same_pixels out.png many/00000.png
+works $RUN --init a.png --mask a.png -n 3 -o many --resume
+rm many/00001.png
+works $RUN --init a.png --mask a.png -n 3 -o many --resume
+works $RUN --init a.png --mask a.png --seed 43 -o one.png
+same_pixels one.png many/00001.png
+
+# Turned by EXIF, transparent, grey with alpha: sizes are the pictures' own as they are shown.
+works generate $TINY --steps 3 --init "$PICTURES/turned_6.jpg" --mask "$PICTURES/turned_6.jpg" -o turned.png
+stderr_has '9 x 13 is extended to 16 x 16 and cut again|is extended to'
+works $RUN --init "$PICTURES/rgba16.png" -o alpha.png
+works $RUN --init "$PICTURES/grey_alpha8.png" -o alpha2.png
+works $RUN --init a.png --pad 4,0,3,8 -o pad.png
+works generate $TINY --steps 3 --init a.png --pad 4,0,3,8 -o pad2.png
+stderr_has 'picture 20 x 17'
+works generate --ckpt "$CKPT" --like pad.png -o pad3.png --quiet
+same_pixels pad.png pad3.png
+
+# A JPEG keeps nothing byte by byte, which is said.
+works generate $TINY --steps 3 --init a.png --mask a.png -o out.jpg
+stderr_has 'a JPEG changes all pixels'
+
+# What does not go together.
+fails 2 "needs --init with the picture" $RUN --mask a.png -o no.png
+fails 2 "make them one size" $RUN --init a.png --mask "$PICTURES/source.png" -o no.png
+fails 2 "pad is '1,2', expected LEFT,TOP,RIGHT,BOTTOM" $RUN --init a.png --pad 1,2 -o no.png
+fails 2 "pad needs a picture" $RUN --pad 8 -o no.png
+npy x0.npy '(1, 3, 16, 16)' 3072
+fails 2 "x0 needs --mask FILE.npy" $RUN --x0 x0.npy --init a.png --mask a.png -o no.png
+cp a.png mask.png
+works $RUN --init a.png --mask mask.png -o m.png
+cp "$PICTURES/source.png" mask.png
+fails 3 "was made from a mask of SHA-256" generate --ckpt "$CKPT" --like m.png -o no.png --quiet
