@@ -7,17 +7,19 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all help deps demo study test train vocab install clean format tidy errors check-layers onednn
+.PHONY: all help deps demo study test train vocab install dist deb clean format tidy errors check-layers onednn
 
 all:
 	$(call CONFIGURED,release)
-	@cmake --build --preset release --parallel $(JOBS) --target ldm ldmc
+	@cmake --build --preset release --parallel $(JOBS) --target ldm ldmc pages
 
 help:
 	@echo 'make             builds build/ldm and the library (packages: make deps)'
 	@echo 'make demo        installs what is missing, builds, makes a picture'
 	@echo 'make test        installs what is missing, builds with sanitizers and optimised, runs all tests'
 	@echo 'make install     builds and installs into PREFIX ($(PREFIX)); DESTDIR is put before it'
+	@echo 'make dist        writes the release archive, build/ldm-VERSION.tar.gz, from the last commit'
+	@echo 'make deb         builds the Debian packages into build/deb (ldm, libldmc0, libldmc-dev)'
 	@echo 'make deps        installs the Debian packages that building and testing needs (root or sudo)'
 	@echo 'make onednn      fetches oneDNN 3 for --precision bf16 into build/onednn'
 	@echo 'make study       measures what docs/STUDY.md reports, and writes it there'
@@ -57,6 +59,15 @@ install:
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
 	@$(MAKE) --no-print-directory all
 	@cmake --install build/release
+
+# The same commit gives the same bytes.
+dist:
+	@tools/make_dist.sh build
+
+# Its own tools (tools/install_deps.sh --deb) are installed where they are missing.
+deb:
+	@tools/install_deps.sh --deb
+	@tools/make_deb.sh
 
 # oneDNN 3 for --precision bf16, into build/onednn; existing builds are configured again.
 onednn:

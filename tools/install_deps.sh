@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing ldm needs, and only those that are missing.
 # Root, or sudo; with nothing missing neither is used. `tools/install_deps.sh --list` prints the names.
-# With --ci: what .ci/run and `make tidy` need beside them (--ci --list prints these).
+# With --ci: what .ci/run and `make tidy` need beside them; with --deb: all that `make deb` needs
+# (--ci --list, --deb --list print these).
 # `--also NAME ...` installs these besides.
 set -eu
 
@@ -11,6 +12,9 @@ packages='cmake ninja-build pkg-config
 
 if [ "${1:-}" = --ci ]; then
     packages='clang clang-format clang-tidy'
+    shift
+elif [ "${1:-}" = --deb ]; then
+    packages="$packages dpkg-dev debhelper fakeroot lintian"
     shift
 fi
 if [ "${1:-}" = --list ]; then

@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/overview.h"
 #include "cli/signals.h"
 
 static const ldm_command *const commands[] = {
@@ -19,24 +20,6 @@ static const ldm_command *const commands[] = {
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
-
-static void print_overview(void)
-{
-    printf(
-        "usage: ldm COMMAND [options]\n\n"
-        "Latent diffusion models in C: loads an original CompVis checkpoint and its YAML, says\n"
-        "whether the two belong together, and generates pictures with the original's numbers.\n\n"
-        "Commands\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm help samplers' lists\n"
-           "the samplers; 'ldm --version' prints the version. Without --ckpt and --config the "
-           "shipped\n"
-           "default model is used.\n\n"
-           "Exit codes: 0 fine, 1 the work failed, 2 wrong usage, 3 config and checkpoint do not\n"
-           "match, 130 interrupted.\n"
-           "Environment: LDM_MAX_ISA=c|avx2|avx512 limits the instructions used.\n");
-}
 
 static const ldm_command *find_command(const char *name)
 {
@@ -101,13 +84,17 @@ static int help(int argc, char **argv)
     const ldm_command *cmd;
 
     if (argc < 2) {
-        print_overview();
+        ldm_overview_print(commands, COMMAND_COUNT);
         return LDM_EXIT_OK;
     }
     if (argc > 2)
         return ldm_cli_usage(NULL, "help: unexpected argument '%s'; give one command", argv[2]);
     if (!strcmp(argv[1], "samplers"))
         return help_samplers();
+    if (!strcmp(argv[1], "tables")) {
+        ldm_overview_tables(commands, COMMAND_COUNT);
+        return LDM_EXIT_OK;
+    }
     cmd = find_command(argv[1]);
     if (!cmd)
         return unknown_command(argv[1]);
@@ -125,7 +112,7 @@ static int run(const ldm_cli *cli, int argc, char **argv)
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         if (argc > 2 && argv[2][0] != '-')
             return help(2, argv + 1);
-        print_overview();
+        ldm_overview_print(commands, COMMAND_COUNT);
         return LDM_EXIT_OK;
     }
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {

@@ -533,6 +533,25 @@ void ldm_opts_help(const ldm_command *cmd)
         printf("\n%s\n", cmd->notes);
 }
 
+void ldm_opts_each(const ldm_command *cmd, void (*fn)(void *ctx, const ldm_opt_shown *o), void *ctx)
+{
+    entries all;
+
+    expand(cmd, &all);
+    for (size_t i = 0; i < all.count; i++) {
+        const entry *e = &all.at[i];
+        const ldm_opt_shown shown = {.heading = e->heading,
+                                     .letter = e->letter,
+                                     .name = e->heading ? e->own->name : e->name,
+                                     .arg = e->arg,
+                                     .help = e->help,
+                                     .choices = e->setting ? NULL : e->own->choices,
+                                     .setting = e->setting};
+
+        fn(ctx, &shown);
+    }
+}
+
 /* ---- the model's options --------------------------------------------------------------------- */
 
 int ldm_model_begin(const ldm_cli *cli, const ldm_command *cmd, ldm_targets *targets)

@@ -56,6 +56,20 @@ int ldm_parse_exit(ldm_parse p);
 
 void ldm_opts_help(const ldm_command *cmd);
 
+/* An option or heading as the help shows it: rows of the command and settings of the library. */
+typedef struct ldm_opt_shown {
+    bool heading;
+    char letter;                    /* 0: none */
+    const char *name;               /* "max-memory"; the text of a heading */
+    const char *arg, *help;         /* arg NULL: a switch */
+    const char *choices;            /* "a|b|c" of a row of the command; NULL: none */
+    const ldm_setting_row *setting; /* NULL: a row of the command */
+} ldm_opt_shown;
+
+/* Calls fn for every option and heading of the command, in the order of its help. */
+void ldm_opts_each(const ldm_command *cmd, void (*fn)(void *ctx, const ldm_opt_shown *o),
+                   void *ctx);
+
 /* The candidate that a mistyped word may have meant, or NULL. */
 const char *ldm_word_nearest(const char *word, const char *const *candidates, size_t count);
 
