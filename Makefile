@@ -7,7 +7,7 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all help deps demo study test train vocab install dist deb clean format tidy errors check-layers onednn
+.PHONY: all help deps demo study test train vocab install dist deb wheel test-python clean format tidy errors check-layers onednn
 
 all:
 	$(call CONFIGURED,release)
@@ -20,6 +20,8 @@ help:
 	@echo 'make install     builds and installs into PREFIX ($(PREFIX)); DESTDIR is put before it'
 	@echo 'make dist        writes the release archive, build/ldm-VERSION.tar.gz, from the last commit'
 	@echo 'make deb         builds the Debian packages into build/deb (ldm, libldmc0, libldmc-dev)'
+	@echo 'make wheel       builds the Python package with all libraries inside, into build/wheel'
+	@echo 'make test-python tests the Python package in an environment of its own'
 	@echo 'make deps        installs the Debian packages that building and testing needs (root or sudo)'
 	@echo 'make onednn      fetches oneDNN 3 for --precision bf16 into build/onednn'
 	@echo 'make study       measures what docs/STUDY.md reports, and writes it there'
@@ -68,6 +70,13 @@ dist:
 deb:
 	@tools/install_deps.sh --deb
 	@tools/make_deb.sh
+
+# The Python package; both make a virtual environment in build/python (packages by pip).
+test-python: all
+	@tools/python_package.sh test
+
+wheel: all
+	@tools/python_package.sh wheel
 
 # oneDNN 3 for --precision bf16, into build/onednn; existing builds are configured again.
 onednn:

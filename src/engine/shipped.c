@@ -1,31 +1,65 @@
-/* Files that come with ldm: beside the program (build/ldm or bin/ldm), where it was installed,
- * where it was built. */
+/* Files that come with ldm: beside the library (which may lie anywhere, inside a Python package for
+ * example), beside the program (build/ldm or bin/ldm), where it was installed, where it was built.
+ */
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "engine/engine.h"
 
-/* The folder two above the program's name, which holds ../models in a source tree and ../share in
- * an installation. False where the system does not tell. */
-static bool program_root(char *dir, size_t size)
+/* Removes the last `count` parts of a path. False where there are not so many. */
+static bool cut_parts(char *path, int count)
 {
-    ssize_t len = readlink("/proc/self/exe", dir, size - 1);
-    char *slash;
-    int i;
+    for (; count; count--) {
+        char *slash = strrchr(path, '/');
 
-    if (len <= 0)
-        return false;
-    dir[len] = '\0';
-    for (i = 0; i < 2; i++) {
-        slash = strrchr(dir, '/');
         if (!slash)
             return false;
         *slash = '\0';
     }
     return true;
+}
+
+/* The folder two above the program's name, which holds ../models in a source tree and ../share in
+ * an installation. False where the system does not tell. */
+static bool program_root(char *dir, size_t size)
+{
+    ssize_t len = readlink("/proc/self/exe", dir, size - 1);
+
+    if (len <= 0)
+        return false;
+    dir[len] = '\0';
+    return cut_parts(dir, 2);
+}
+
+/* The folder above that of the file which this code was mapped from: of /usr/lib/libldmc.so.0 it is
+ * /usr. False where the system does not tell. */
+static bool library_root(char *dir, size_t size)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    const uintptr_t here = (uintptr_t)cut_parts;
+    char line[PATH_MAX + 128];
+    bool found = false;
+
+    while (maps && !found && fgets(line, sizeof line, maps)) {
+        char *end, *path = strchr(line, '/');
+        const uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
+        const uintptr_t to = *end == '-' ? (uintptr_t)strtoull(end + 1, NULL, 16) : 0;
+
+        if (!path || here < from || here >= to)
+            continue;
+        path[strcspn(path, "\n")] = '\0';
+        found = strlen(path) < size && cut_parts(path, 2);
+        if (found)
+            snprintf(dir, size, "%s", path);
+    }
+    if (maps)
+        fclose(maps);
+    return found;
 }
 
 static bool readable(const char *dir, const char *name)
@@ -52,13 +86,14 @@ bool ldm_shipped_find(const char *const *names, char *dir, size_t size)
     char root[PATH_MAX];
     size_t i;
 
-    if (program_root(root, sizeof root)) {
-        for (i = 0; i < 2; i++) {
-            int n = snprintf(dir, size, "%s%s", root, beside[i]);
+    for (i = 0; i < 4; i++) {
+        int n;
 
-            if (n > 0 && (size_t)n < size && holds(dir, names))
-                return true;
-        }
+        if (!(i < 2 ? library_root : program_root)(root, sizeof root))
+            continue;
+        n = snprintf(dir, size, "%s%s", root, beside[i % 2]);
+        if (n > 0 && (size_t)n < size && holds(dir, names))
+            return true;
     }
     for (i = 0; i < 2; i++) {
         snprintf(dir, size, "%s", fixed[i]);

@@ -1,0 +1,385 @@
+"""Models, and the pictures that they make."""
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterator, Optional, Union
+
+import numpy as np
+
+from ._lib import (NumericError, UsageError, apply, check_status, encoded, exception, ffi, lib, new_error, take_text,
+                   text)
+from ._reports import Assignments, Configs, PathLike, model_options
+
+PARTS = {"unet": lib.LDM_PART_UNET, "encode": lib.LDM_PART_ENCODE, "decode": lib.LDM_PART_DECODE,
+         "quantize": lib.LDM_PART_QUANTIZE, "indices": lib.LDM_PART_INDICES}
+
+# ---- arrays ------------------------------------------------------------------------------------------
+
+
+def _borrowed(a: Any, name: str) -> "tuple[Any, Any]":
+    """An ldm_array over the memory of `a`, and the array that keeps it: `a` itself where it is float32 in C
+    order already."""
+    kept = np.ascontiguousarray(a, dtype=np.float32)
+    if not 1 <= kept.ndim <= 8 or kept.size == 0:
+        raise UsageError(f"{name}: an array of shape {kept.shape} is not taken", "ERR_USAGE")
+    out = ffi.new("ldm_array *")
+    out.ndim, out.numel = kept.ndim, kept.size
+    for i, n in enumerate(kept.shape):
+        out.shape[i] = n
+    out.data = ffi.cast("float *", kept.ctypes.data)
+    return out, kept
+
+
+class _Owned:
+    """An ldm_array of the library's as NumPy sees it: nothing is copied, and the memory goes with the last view."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = ffi.gc(array, lib.ldm_array_free)
+        self.__array_interface__ = {
+            "version": 3, "typestr": "<f4", "shape": tuple(array.shape[i] for i in range(array.ndim)),
+            "data": (int(ffi.cast("uintptr_t", array.data)), False)}
+
+
+def _copy(pointer: Any, shape: "tuple[int, ...]", dtype: Any) -> "Optional[np.ndarray]":
+    if pointer == ffi.NULL:
+        return None
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer(ffi.buffer(pointer, size), dtype=dtype).reshape(shape).copy()
+
+
+# ---- pictures ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is. step 0: the first step is about to begin."""
+
+    step: int
+    step_count: int
+    timestep: float
+    first_image: int
+    images_in_batch: int
+    image_count: int
+    stage: str  # "sampling" or "decoding"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One finished picture. The arrays are its own."""
+
+    index: int
+    seed: int
+    pixels: "Optional[np.ndarray]" = field(repr=False)  # [height, width, 3] uint8; None: no RGB form
+    image: np.ndarray = field(repr=False)  # [channels, height, width] float32, -1..1, not clamped
+    latent: np.ndarray = field(repr=False)  # [C, H, W] float32
+    recipe: str = field(repr=False)  # JSON: everything needed to repeat it
+
+    def pil(self) -> Any:
+        """The picture as a PIL.Image; a grey one in mode L."""
+        from PIL import Image
+
+        im = Image.fromarray(self._written())
+        im.info["ldm"] = self.recipe
+        return im
+
+    def save(self, path: PathLike, quality: int = 95) -> None:
+        """Writes a PNG, or a JPEG where the name ends so, with the recipe in it. Complete or not at
+        all."""
+        pixels = self._written()
+        im = ffi.new("ldm_image *")
+        im.height, im.width = pixels.shape[:2]
+        im.channels = 1 if pixels.ndim == 2 else 3
+        im.pixels = ffi.cast("uint8_t *", pixels.ctypes.data)
+        err = new_error()
+        check_status(lib.ldm_image_write_quality(encoded(path), im, quality, self.recipe.encode(), err), err)
+
+    def _written(self) -> np.ndarray:
+        if self.pixels is None:
+            raise UsageError(f"a picture of {self.image.shape[0]} channels has no RGB form; its values are in "
+                             "`image`", "ERR_USAGE")
+        return np.ascontiguousarray(self.pixels[:, :, 0] if self.image.shape[0] == 1 else self.pixels)
+
+    def _repr_png_(self) -> "Optional[bytes]":
+        import io
+
+        if self.pixels is None:
+            return None
+        out = io.BytesIO()
+        self.pil().save(out, "PNG")
+        return out.getvalue()
+
+
+def read_recipe(path: PathLike) -> str:
+    """The recipe in a picture that ldm wrote; FormatError where there is none."""
+    err, out = new_error(), ffi.new("char **")
+    check_status(lib.ldm_image_read_recipe(encoded(path), out, err), err)
+    return take_text(out)
+
+
+class _Bar:
+    """tqdm, of notebooks or terminals, over all evaluations of a run."""
+
+    def __init__(self) -> None:
+        from tqdm.auto import tqdm
+
+        self._make, self._bar = tqdm, None
+
+    def __call__(self, p: Progress) -> None:
+        if self._bar is None:
+            self._bar = self._make(total=p.step_count * p.image_count, unit="step")
+        done = p.first_image * p.step_count + p.step * p.images_in_batch
+        self._bar.update(done - self._bar.n)
+        self._bar.set_postfix_str(f"picture {p.first_image + 1} of {p.image_count}, {p.stage}", refresh=False)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+ProgressLike = Union[None, bool, Callable[[Progress], Any]]
+
+
+class Generation:
+    """The pictures of one job, one by one: an iterator. Its memory and threads go with close() or the object.
+
+    The work happens in next(), without the GIL. An exception in the progress function, KeyboardInterrupt among
+    them, and cancel() from another thread end it within a step; next() may then be called again and samples the
+    same batch from its first step. A picture that holds NaN raises NumericError; the next ones go on.
+    """
+
+    def __init__(self, model: "Model", job: Any, arrays: "list[Any]", progress: ProgressLike) -> None:
+        self._lock = threading.Lock()
+        self._keep = (model._handle(), arrays)
+        self._fn = _Bar() if progress is True else progress or None
+        self._raised: Optional[BaseException] = None
+        self._cancelled = False
+        self._callback = ffi.callback("int(void *, ldm_progress *)", self._progress)
+        lib.ldm_job_set_progress(job, self._callback, ffi.NULL)
+        err, out = new_error(), ffi.new("ldm_run **")
+        check_status(lib.ldm_run_create(self._keep[0], job, out, err), err)
+        self._run: Any = ffi.gc(out[0], lib.ldm_run_free)
+        info = lib.ldm_run_get_info(self._run)
+        self.count: int = info.count
+        self.steps: int = info.steps_run
+        self.timesteps = [info.timesteps[i] for i in range(info.steps_run)]
+        self.size = (info.image_w, info.image_h)
+        self._image = (info.image_c, info.image_h, info.image_w)
+        self._latent = (info.latent_c, info.latent_h, info.latent_w)
+        self.memory_bytes: int = info.memory_total
+        self.notes = [text(lib.ldm_run_note(self._run, i)) or "" for i in range(lib.ldm_run_note_count(self._run))]
+
+    def _progress(self, _ctx: Any, p: Any) -> int:
+        try:
+            if self._fn is not None:
+                self._fn(Progress(p.step, p.step_count, p.timestep, p.first_image, p.images_in_batch, p.image_count,
+                                  text(p.stage) or ""))
+            return int(self._cancelled)
+        except BaseException as e:  # goes on in __next__
+            self._raised = e
+            return 1
+
+    def settings(self) -> "dict[str, str]":
+        """The job as it is run: every value is set or was chosen."""
+        from ._lib import settings
+
+        with self._lock:
+            job, out = lib.ldm_run_get_job(self._opened()), {}
+            for s in settings("job"):
+                err, value = new_error(), ffi.new("char **")
+                if not lib.ldm_job_get(job, s.key.encode(), value, err) and value[0] != ffi.NULL:
+                    out[s.key] = take_text(value)
+            return out
+
+    def cancel(self) -> None:
+        """May be called from any thread: the running next() raises CancelledError within a step."""
+        self._cancelled = True
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> "Iterator[Picture]":
+        return self
+
+    def __next__(self) -> Picture:
+        if not self._lock.acquire(blocking=False):
+            raise UsageError("this generation is being advanced by another thread", "ERR_USAGE")
+        try:
+            return self._next()
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> Any:
+        if self._run is None:
+            raise UsageError("the generation is closed", "ERR_USAGE")
+        return self._run
+
+    def _next(self) -> Picture:
+        run, err, out = self._opened(), new_error(), ffi.new("ldm_result **")
+        self._raised = None
+        status = lib.ldm_run_next(run, out, err)
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
+            raise raised
+        if status:
+            self._cancelled = False
+            raise exception(status, err)
+        r = out[0]
+        if r == ffi.NULL:
+            self._close_bar()
+            raise StopIteration
+        if r.status:
+            failure = exception(r.status, err)
+            raise NumericError(f"picture {r.index} (seed {r.seed}): {failure}", failure.code)
+        recipe = ffi.new("char **")
+        check_status(lib.ldm_run_recipe(run, r.index, recipe, err), err)
+        return Picture(r.index, r.seed, _copy(r.pixels, (r.height, r.width, r.channels), np.uint8),
+                       _copy(r.image, self._image, np.float32), _copy(r.latent, self._latent, np.float32),
+                       take_text(recipe))
+
+    def _close_bar(self) -> None:
+        if isinstance(self._fn, _Bar):
+            self._fn.close()
+
+    def close(self) -> None:
+        """Frees memory and threads. Not while another thread is in next()."""
+        with self._lock:
+            self._close_bar()
+            if self._run is not None:
+                ffi.release(self._run)
+            self._run = None
+
+    def __enter__(self) -> "Generation":
+        return self
+
+    def __exit__(self, *_exc: Any) -> None:
+        self.close()
+
+
+# ---- models ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Facts of an open model."""
+
+    ckpt_path: str
+    ckpt_format: str
+    isa: str
+    precision: str
+    weights: str  # "EMA" or "raw"
+    is_default: bool
+    latent_channels: int
+    latent_h: int
+    latent_w: int
+    downsample: int
+    codebook: bool
+    posterior: bool
+    timesteps: int
+    guidance_has_effect: bool
+    load_seconds: float
+
+
+class Model:
+    """A loaded model. Immutable: threads may share one, and each have generations of their own on it."""
+
+    def __init__(self, pointer: Any) -> None:
+        self._pointer = ffi.gc(pointer, lib.ldm_model_close)
+        info = lib.ldm_model_get_info(pointer)
+        values = {}
+        for name in ModelInfo.__dataclass_fields__:
+            value = getattr(info, name)
+            values[name] = text(value) or "" if isinstance(value, ffi.CData) else value
+        self.info = ModelInfo(**values)
+        self.notes = [text(lib.ldm_model_note(pointer, i)) or "" for i in range(lib.ldm_model_note_count(pointer))]
+
+    @classmethod
+    def open(cls, ckpt: Optional[PathLike] = None, config: Configs = None, *, set: Assignments = None,
+             like: Optional[str] = None, **settings: Any) -> "Model":
+        """Opens, checks and packs a model; without ckpt the shipped one.
+
+        config: a YAML file, or several laid over each other. set: values of the configuration, by dotted key.
+        like: a recipe (Picture.recipe, read_recipe), for what is not given. settings: see settings("model").
+        """
+        options = model_options(ckpt, config, set, settings)
+        err, out = new_error(), ffi.new("ldm_model **")
+        if like is not None:
+            check_status(lib.ldm_model_options_use_recipe(options, like.encode(), ffi.NULL, err), err)
+        check_status(lib.ldm_model_open(options, out, err), err)
+        return cls(out[0])
+
+    def _handle(self) -> Any:
+        if self._pointer is None:
+            raise UsageError("the model is closed", "ERR_USAGE")
+        return self._pointer
+
+    def close(self) -> None:
+        """The memory goes as soon as no generation uses the model any more."""
+        self._pointer = None
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *_exc: Any) -> None:
+        self.close()
+
+    def sha256(self) -> str:
+        """The checkpoint's SHA-256; reads the whole file on the first call."""
+        handle, err, out = self._handle(), new_error(), ffi.new("const char **")
+        check_status(lib.ldm_model_hash(handle, out, err), err)
+        return text(out[0]) or ""
+
+    def generate(self, count: Optional[int] = None, *, progress: ProgressLike = None, like: Optional[str] = None,
+                 x_t: Any = None, noise: Any = None, mask: Any = None, x0: Any = None,
+                 **settings: Any) -> Generation:
+        """Makes pictures: an iterator of Picture, which computes as it is advanced.
+
+        Picture i has seed + i. progress: True shows a bar (tqdm), a function gets a Progress after each step.
+        like: a recipe, for what is not given. x_t, noise, mask, x0: arrays, see the README. settings: see
+        settings("job").
+        """
+        handle, err, out = self._handle(), new_error(), ffi.new("ldm_job **")
+        check_status(lib.ldm_job_create(handle, out, err), err)
+        job = ffi.gc(out[0], lib.ldm_job_free)
+        apply(lib.ldm_job_set, job, {"count": count, **settings})
+        if like is not None:
+            check_status(lib.ldm_job_use_recipe(job, like.encode(), err), err)
+        kept = []
+        for name, value in (("x_t", x_t), ("noise", noise), ("mask", mask), ("x0", x0)):
+            if value is not None:
+                array, owner = _borrowed(value, name)
+                kept += [array, owner]
+                check_status(lib.ldm_job_set_array(job, name.encode(), array, err), err)
+        return Generation(self, job, kept, progress)
+
+    def eval(self, part: str, array: Any, *, context: Any = None, noise: Any = None, **settings: Any) -> np.ndarray:
+        """Runs one part ("unet", "encode", "decode", "quantize", "indices") on an array. The result is the
+        library's memory: nothing is copied. settings: see settings("eval"), e.g. t=500 of the UNet."""
+        if part not in PARTS:
+            raise UsageError(f"'{part}' is not one of {', '.join(PARTS)}", "ERR_USAGE")
+        handle, err, out = self._handle(), new_error(), ffi.new("ldm_eval_job **")
+        check_status(lib.ldm_eval_job_create(PARTS[part], out, err), err)
+        job = ffi.gc(out[0], lib.ldm_eval_job_free)
+        apply(lib.ldm_eval_job_set, job, settings)
+        kept = []
+        for name, value in (("in", array), ("context", context), ("noise", noise)):
+            if value is not None:
+                a, owner = _borrowed(value, name)
+                kept += [a, owner]
+                check_status(lib.ldm_eval_job_set_array(job, name.encode(), a, err), err)
+        result = ffi.new("ldm_array *")
+        check_status(lib.ldm_eval(handle, job, result, err), err)
+        return np.asarray(_Owned(result))
+
+
+def version() -> str:
+    """The library's version."""
+    return text(lib.ldm_version()) or ""
+
+
+def shipped_path(name: str) -> str:
+    """A file that comes with ldm, by its name in the source tree ("models/demo/config.yaml")."""
+    err, out = new_error(), ffi.new("char **")
+    check_status(lib.ldm_shipped_path(encoded(name), out, err), err)
+    return os.fspath(take_text(out))

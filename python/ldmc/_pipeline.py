@@ -1,0 +1,91 @@
+"""Pictures the way diffusers' pipelines are called."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+from ._lib import UsageError, settings
+from ._model import Model, Picture, Progress
+from ._reports import Assignments, Configs, PathLike
+
+
+@dataclass(frozen=True)
+class PipelineOutput:
+    """images: PIL images, or an array [N, height, width, channels] of 0 to 1 for output_type "np"."""
+
+    images: Any
+    pictures: "list[Picture]" = field(repr=False)
+
+    def __iter__(self) -> Any:
+        return iter((self.images,))
+
+
+def _seed(generator: Any) -> Optional[int]:
+    """A number, or what has one: torch.Generator (initial_seed)."""
+    if generator is None:
+        return None
+    if hasattr(generator, "initial_seed"):
+        return int(generator.initial_seed())
+    if isinstance(generator, (int, np.integer)) and not isinstance(generator, bool):
+        return int(generator)
+    raise UsageError(f"generator: a seed or a torch.Generator is needed, not {type(generator).__name__}", "ERR_USAGE")
+
+
+class Pipeline:
+    """A model behind the call of diffusers' pipelines:
+
+    pipe = ldmc.Pipeline(path); pipe("prompt", num_inference_steps=20, generator=seed).images
+
+    A model that takes no prompt refuses one. What is not named here goes by the library's own keys
+    (settings("job")), e.g. sampler="dpmpp_2m".
+    """
+
+    def __init__(self, ckpt: Optional[PathLike] = None, config: Configs = None, *, set: Assignments = None,
+                 **settings_: Any) -> None:
+        self.model = Model.open(ckpt, config, set=set, **settings_)
+        self._keys = {s.key for s in settings("job")}
+
+    def _text(self, key: str, value: Optional[str], out: "dict[str, Any]") -> None:
+        if value is None or value == "":
+            return
+        if key not in self._keys:
+            raise UsageError(f"{key}: this version of ldm makes no pictures of texts; call without it", "ERR_USAGE")
+        out[key] = value
+
+    def _shape(self, height: Optional[int], width: Optional[int]) -> "Optional[tuple[int, int, int]]":
+        info = self.model.info
+        if height is None and width is None:
+            return None
+        h, w = height or info.latent_h * info.downsample, width or info.latent_w * info.downsample
+        if h % info.downsample or w % info.downsample:
+            raise UsageError(f"height and width: {h} and {w} are not both multiples of {info.downsample}", "ERR_USAGE")
+        return info.latent_channels, h // info.downsample, w // info.downsample
+
+    def __call__(self, prompt: Optional[str] = None, *, negative_prompt: Optional[str] = None,
+                 num_inference_steps: Optional[int] = None, guidance_scale: Optional[float] = None,
+                 eta: Optional[float] = None, generator: Any = None, num_images_per_prompt: int = 1,
+                 height: Optional[int] = None, width: Optional[int] = None, latents: Any = None,
+                 output_type: str = "pil", return_dict: bool = True,
+                 callback_on_step_end: "Optional[Callable[[Pipeline, int, float, dict], Any]]" = None,
+                 progress: Any = None, **more: Any) -> Any:
+        if output_type not in ("pil", "np"):
+            raise UsageError(f"output_type: '{output_type}' is not one of pil, np", "ERR_USAGE")
+        values = dict(more, steps=num_inference_steps, scale=guidance_scale, eta=eta, seed=_seed(generator),
+                      shape=self._shape(height, width))
+        self._text("prompt", prompt, values)
+        self._text("negative_prompt", negative_prompt, values)
+        if callback_on_step_end is not None:
+            call = callback_on_step_end
+
+            def progress(p: Progress) -> None:
+                if p.stage == "sampling" and p.step:
+                    call(self, p.step - 1, p.timestep, {})
+
+        with self.model.generate(None if latents is not None else num_images_per_prompt, progress=progress,
+                                 x_t=latents, **values) as run:
+            pictures = list(run)
+        images: Any = [p.pil() for p in pictures] if output_type == "pil" else np.stack(
+            [np.clip(p.image.transpose(1, 2, 0) / 2 + 0.5, 0, 1) for p in pictures])
+        return PipelineOutput(images, pictures) if return_dict else (images,)
