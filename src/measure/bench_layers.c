@@ -38,6 +38,18 @@ static ldm_status see_layer(void *ctx, const ldm_step_info *info, ldm_error *err
     return LDM_OK;
 }
 
+/* What is kept from the conditioning is not computed again, and no observer sees it. */
+static void drop_unseen(ldm_bench_data *b)
+{
+    int i, n = 0;
+
+    for (i = 0; i < b->layer_count; i++) {
+        if (b->layers[i].name)
+            b->layers[n++] = b->layers[i];
+    }
+    b->layer_count = n;
+}
+
 ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *arena,
                             const ldm_execution *run, ldm_error *err)
 {
@@ -52,5 +64,6 @@ ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *a
         s.last = ldm_seconds();
         st = ldm_program_run(unet, b->pool, arena, &observed, err);
     }
+    drop_unseen(b);
     return st;
 }
