@@ -216,7 +216,8 @@ enum {
 /* Configuration against checkpoint. opt NULL: the shipped model. how: LDM_REPORT_..., added up.
  * *fits is false if a tensor that the run would use is missing or has another shape. *report:
  * ldm_release it; there is one with LDM_ERR_NUMERIC, too, which says that tensors of the model hold
- * NaN or infinity (values), else NULL on failure. */
+ * NaN or infinity (values), and with LDM_ERR_UNSUPPORTED, where ldm knows no part of the model;
+ * else NULL on failure. A model that ldm knows in part is reported as far as that goes. */
 LDM_API ldm_status ldm_check(const ldm_model_options *opt, unsigned how, char **report, bool *fits,
                              ldm_error *err);
 

@@ -23,6 +23,23 @@ bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *ha
     return true;
 }
 
+static int shape_in_file(const void *ctx, const char *name, int64_t *dims)
+{
+    const ldm_tensor_info *t = ldm_ckpt_find(ctx, name);
+    int i;
+
+    if (!t || t->ndim > 4)
+        return -1;
+    for (i = 0; i < t->ndim; i++)
+        dims[i] = t->shape[i] <= INT64_MAX ? (int64_t)t->shape[i] : 0;
+    return t->ndim;
+}
+
+ldm_shape_source ldm_audit_shape_source(const ldm_ckpt *ck)
+{
+    return (ldm_shape_source){ck, shape_in_file};
+}
+
 bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t)
 {
     return a->priv->run_uses[t - a->network->tensors];

@@ -101,6 +101,31 @@ ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str
 ldm_status ldm_audit_json(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,
                           ldm_error *err);
 
+/* The shapes of a checkpoint's tensors, for ldm_network_create. */
+ldm_shape_source ldm_audit_shape_source(const ldm_ckpt *ck);
+
+/* ---- models that ldm knows in part ----------------------------------------------------------- */
+
+/* What can be said of a configuration that ldm_network_create refuses: every part that a target
+ * names is read by itself, and those that are known are compared with the checkpoint. */
+typedef struct ldm_partial ldm_partial;
+
+/* ck NULL: of the configuration alone. ema: as for ldm_audit_create. cfg and ck must outlive it. */
+ldm_status ldm_partial_create(const ldm_config *cfg, const ldm_ckpt *ck, int ema, ldm_partial **out,
+                              ldm_error *err);
+void ldm_partial_free(ldm_partial *p); /* NULL is fine */
+
+/* Every tensor that a run reads of a part that is known is there with the right shape, and so is
+ * what shapes show of the UNet. */
+bool ldm_partial_fits(const ldm_partial *p);
+
+/* Anything was compared at all. */
+bool ldm_partial_judged(const ldm_partial *p);
+
+/* Adds to the one line of a refusal, in *err, the other reasons and the model's name. Returns
+ * LDM_ERR_UNSUPPORTED. */
+ldm_status ldm_partial_refuse(const ldm_partial *p, ldm_error *err);
+
 typedef struct ldm_inspect_report {
     bool json, all, keys, shapes, colour;
 } ldm_inspect_report;
@@ -111,5 +136,13 @@ ldm_status ldm_inspect_checkpoint(const ldm_ckpt *ck, const ldm_inspect_report *
                                   ldm_error *err);
 ldm_status ldm_inspect_config(const ldm_config *cfg, const ldm_network *network,
                               const ldm_inspect_report *r, ldm_str *out, ldm_error *err);
+
+/* The same reports of a model that is known in part; `ldm check` needs a checkpoint. */
+ldm_status ldm_partial_text(const ldm_partial *p, const ldm_audit_given *given,
+                            const ldm_audit_report *r, ldm_str *out, ldm_error *err);
+ldm_status ldm_partial_json(const ldm_partial *p, const ldm_audit_given *given, ldm_str *out,
+                            ldm_error *err);
+ldm_status ldm_partial_inspect(const ldm_partial *p, const ldm_inspect_report *r, ldm_str *out,
+                               ldm_error *err);
 
 #endif

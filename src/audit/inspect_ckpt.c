@@ -64,22 +64,51 @@ static void totals(page *p)
     put_tally(p, "all", &p->total);
 }
 
-static void put_list(page *p, const char *label, const ldm_int_list *l)
+static void put_list(ldm_str *out, const char *label, const ldm_int_list *l)
 {
     int i;
 
     if (!l->count)
         return;
-    ldm_str_printf(p->out, " %s [", label);
+    ldm_str_printf(out, " %s [", label);
     for (i = 0; i < l->count; i++)
-        ldm_str_printf(p->out, i ? ", %d" : "%d", l->items[i]);
-    ldm_str_puts(p->out, "]");
+        ldm_str_printf(out, i ? ", %d" : "%d", l->items[i]);
+    ldm_str_puts(out, "]");
 }
 
-static void put_int(page *p, const char *label, int v)
+static void put_int(ldm_str *out, const char *label, int v)
 {
     if (v > 0)
-        ldm_str_printf(p->out, " %s %d", label, v);
+        ldm_str_printf(out, " %s %d", label, v);
+}
+
+void ldm_audit_put_inferred(ldm_str *out, const ldm_inferred *in)
+{
+    if (in->unet_prefix) {
+        ldm_str_puts(out, in->unet_from_ema ? "  UNet (EMA only):" : "  UNet:");
+        put_int(out, "model_channels", in->model_channels);
+        put_list(out, "channel_mult", &in->channel_mult);
+        put_int(out, "num_res_blocks", in->num_res_blocks);
+        put_list(out, "attends at 1/", &in->attention);
+        put_int(out, "in", in->in_channels);
+        put_int(out, "out", in->out_channels);
+        ldm_str_puts(out, in->cross_attention ? " cross-attention\n" : "\n");
+    }
+    if (in->stage_prefix) {
+        ldm_str_puts(out, in->codebook    ? "  first stage (VQ):"
+                          : in->posterior ? "  first stage (KL):"
+                          : in->gumbel    ? "  first stage (Gumbel):"
+                                          : "  first stage:");
+        put_int(out, "ch", in->ch);
+        put_list(out, "ch_mult", &in->ch_mult);
+        put_int(out, "num_res_blocks", in->stage_res_blocks);
+        put_int(out, "z_channels", in->z_channels);
+        put_int(out, "embed_dim", in->embed_dim);
+        put_int(out, "n_embed", in->n_embed);
+        ldm_str_puts(out, "\n");
+    }
+    if (in->diffusers)
+        ldm_str_puts(out, "  keys as Hugging Face diffusers names them: not a CompVis file\n");
 }
 
 static void inferred(page *p)
@@ -89,31 +118,7 @@ static void inferred(page *p)
     if (!in->unet_prefix && !in->stage_prefix && !in->diffusers)
         return;
     ldm_audit_heading(p->out, p->r->colour, "What the shapes say");
-    if (in->unet_prefix) {
-        ldm_str_puts(p->out, in->unet_from_ema ? "  UNet (EMA only):" : "  UNet:");
-        put_int(p, "model_channels", in->model_channels);
-        put_list(p, "channel_mult", &in->channel_mult);
-        put_int(p, "num_res_blocks", in->num_res_blocks);
-        put_list(p, "attends at 1/", &in->attention);
-        put_int(p, "in", in->in_channels);
-        put_int(p, "out", in->out_channels);
-        ldm_str_puts(p->out, in->cross_attention ? " cross-attention\n" : "\n");
-    }
-    if (in->stage_prefix) {
-        ldm_str_puts(p->out, in->codebook    ? "  first stage (VQ):"
-                             : in->posterior ? "  first stage (KL):"
-                             : in->gumbel    ? "  first stage (Gumbel):"
-                                             : "  first stage:");
-        put_int(p, "ch", in->ch);
-        put_list(p, "ch_mult", &in->ch_mult);
-        put_int(p, "num_res_blocks", in->stage_res_blocks);
-        put_int(p, "z_channels", in->z_channels);
-        put_int(p, "embed_dim", in->embed_dim);
-        put_int(p, "n_embed", in->n_embed);
-        ldm_str_puts(p->out, "\n");
-    }
-    if (in->diffusers)
-        ldm_str_puts(p->out, "  keys as Hugging Face diffusers names them: not a CompVis file\n");
+    ldm_audit_put_inferred(p->out, in);
 }
 
 static void tensors(page *p)

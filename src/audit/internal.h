@@ -248,6 +248,9 @@ void ldm_audit_put_wrapped(ldm_str *out, size_t indent, size_t column, const cha
 void ldm_audit_put_name(ldm_str *out, const char *name);
 void ldm_audit_put_padded(ldm_str *out, size_t width, const char *text);
 
+/* What the shapes of a checkpoint show, a line each for UNet and first stage (inspect_ckpt.c). */
+void ldm_audit_put_inferred(ldm_str *out, const ldm_inferred *in);
+
 /* jansson values that may be NULL (no memory) are put in with these; `failed` collects. */
 typedef struct ldm_json {
     bool failed;

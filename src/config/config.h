@@ -52,6 +52,12 @@ ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *t
  */
 ldm_status ldm_config_set(ldm_config *cfg, const char *assignment, ldm_error *err);
 
+/* A configuration of its own that holds the value at a dotted path of map keys and nothing beside
+ * it: references are resolved, places are kept. LDM_ERR_CONFIG where nothing stands at the path.
+ * The names of its files are src's, which must outlive it. */
+ldm_status ldm_config_extract(const ldm_config *src, const char *path, ldm_config **out,
+                              ldm_error *err);
+
 /* The root map; never NULL. */
 const ldm_value *ldm_config_root(const ldm_config *cfg);
 

@@ -123,6 +123,11 @@ ldm_status ldm_tree_merge(ldm_builder *b, const ldm_value *base, const ldm_value
 ldm_status ldm_tree_node(ldm_builder *b, const ldm_value *like, size_t count, const char *key,
                          const char *parent_path, int depth, ldm_value **out, ldm_error *err);
 
+/* value.c. The scalar that a value stands for: itself, or the target of a text that is one
+ * reference
+ * ${a.b.c}. NULL, and a reason in *why, if there is none. */
+const ldm_value *ldm_tree_resolve(const ldm_value *v, const char **why);
+
 /* path.c. The path in a text that is one reference, ${a.b.c}; false: it is none. */
 bool ldm_reference_path(const char *text, char *path, size_t cap);
 /* reference.c. The map or list below root that the text v refers to, by way of other references if

@@ -37,9 +37,7 @@ const ldm_value *ldm_value_find(const ldm_value *v, const char *path)
     return v;
 }
 
-/* The scalar that a value stands for: itself, or the target of a text that is one reference
- * ${a.b.c}. NULL, and a reason in *why, if there is none. */
-static const ldm_value *resolve(const ldm_value *v, const char **why)
+const ldm_value *ldm_tree_resolve(const ldm_value *v, const char **why)
 {
     int hops;
 
@@ -72,7 +70,7 @@ static const ldm_value *resolve(const ldm_value *v, const char **why)
 ldm_value_kind ldm_value_get_kind(const ldm_value *v)
 {
     const char *why;
-    const ldm_value *target = resolve(v, &why);
+    const ldm_value *target = ldm_tree_resolve(v, &why);
 
     return target ? target->kind : v->kind;
 }
@@ -153,7 +151,7 @@ static ldm_status wrong_kind(const ldm_value *v, const ldm_value *target, const 
 static const ldm_value *readable(const ldm_value *v, ldm_error *err)
 {
     const char *why = "";
-    const ldm_value *target = resolve(v, &why);
+    const ldm_value *target = ldm_tree_resolve(v, &why);
 
     if (!target)
         ldm_value_error(v, err, "\"%.100s\" %s", v->u.text, why);

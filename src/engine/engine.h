@@ -76,6 +76,7 @@ typedef struct ldm_sources {
     const char *ckpt_path; /* in the arena, or the options' */
     bool is_default;       /* the shipped model */
     size_t renamed;        /* keys of the checkpoint */
+    ldm_audit_given given; /* in the arena */
 } ldm_sources;
 
 /* shipped.c: the folder that holds all of `names` (relative, ended by NULL), of those where files
@@ -93,6 +94,12 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
                            const char **ckpt_path, bool *is_default, ldm_error *err);
 ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err);
+/* The two halves of it: configuration and checkpoint; then network and audit, of which the network
+ * stays NULL where the configuration is refused. After a failure of the second the first's results
+ * are still to be closed. LDM_ERR_USAGE where --set gives what nothing reads. */
+ldm_status ldm_sources_read(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
+                            ldm_error *err);
+ldm_status ldm_sources_match(const ldm_model_options *opt, ldm_sources *s, ldm_error *err);
 /* key_names.c: names of torch.compile and shadows with dots become CompVis' own, with a warning
  * each. */
 ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err);

@@ -101,25 +101,62 @@ static ldm_status keep_given(const ldm_model_options *opt, ldm_arena *texts, con
     return failed ? ldm_error_nomem(err, 0, "the configuration's names") : LDM_OK;
 }
 
-/* An ldm_shape_source over a checkpoint. */
-static int shape_in_file(const void *ctx, const char *name, int64_t *dims)
-{
-    const ldm_tensor_info *t = ldm_ckpt_find(ctx, name);
-    int i;
+/* ---- assignments that nothing reads ---------------------------------------------------------- */
 
-    if (!t || t->ndim > 4)
-        return -1;
-    for (i = 0; i < t->ndim; i++)
-        dims[i] = t->shape[i] <= INT64_MAX ? (int64_t)t->shape[i] : 0;
-    return t->ndim;
+/* The path of the first parameter that has this name; NULL: there is none. */
+static const char *path_of_name(const ldm_network *net, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < net->param_count; i++) {
+        if (!strcmp(net->params[i].name, name))
+            return net->params[i].path;
+    }
+    return NULL;
 }
 
-ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
+/* An assignment that nothing reads is a mistake, where a key of a file may belong to training. */
+static ldm_status refuse_assignment(const ldm_sources *s, const ldm_unknown_key *u, ldm_error *err)
+{
+    const ldm_value *root = ldm_config_root(s->config), *v = ldm_value_find(root, u->path);
+    const char *dot = strrchr(u->path, '.'), *other;
+
+    while (ldm_value_at(v, 0))
+        v = ldm_value_at(v, 0); /* the key that was set, "modle.params.scale_factor" of "modle" */
+    if (u->suggestion)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "--set %s: the model has no such parameter; did you mean %.*s%s%s?",
+                             v ? ldm_value_path(v) : u->path, (int)(dot ? dot - u->path + 1 : 0),
+                             u->path, u->suggestion, v ? ldm_value_path(v) + strlen(u->path) : "");
+    other = path_of_name(s->network, v ? ldm_value_key(v) : u->path);
+    if (other)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "--set %s: the model has no such parameter; did you mean %s?",
+                             v ? ldm_value_path(v) : u->path, other);
+    return ldm_error_set(
+        err, LDM_ERR_USAGE,
+        "--set %s: the model has no such parameter; `ldm inspect` lists those of a "
+        "configuration",
+        v ? ldm_value_path(v) : u->path);
+}
+
+static ldm_status check_assignments(const ldm_sources *s, ldm_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < s->network->unknown_count; i++) {
+        if (ldm_origin_is_override(&s->network->unknown[i].origin))
+            return refuse_assignment(s, &s->network->unknown[i], err);
+    }
+    return LDM_OK;
+}
+
+/* ---- files ------------------------------------------------------------------------------------
+ */
+
+ldm_status ldm_sources_read(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err)
 {
-    ldm_audit_given given = {0};
-    ldm_load_policy policy;
-    ldm_shape_source shapes;
     ldm_status st;
 
     memset(out, 0, sizeof *out);
@@ -133,20 +170,54 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
                              &out->renamed, err);
     if (!st)
         st = ldm_ckpt_spell_keys(out->ckpt, err);
-    shapes = (ldm_shape_source){out->ckpt, shape_in_file};
     if (!st)
-        st = ldm_network_create(out->config, &shapes, &out->network, err);
-    policy.strict = out->profile.strict;
-    policy.init_missing = out->profile.init_missing;
-    if (!st)
-        st = keep_given(opt, texts, out->ckpt_path, &given, err);
-    if (!st)
-        st = ldm_audit_create(out->network, out->ckpt, ldm_model_options_ema(opt), &policy,
-                              &out->audit, err);
+        st = keep_given(opt, texts, out->ckpt_path, &out->given, err);
     if (st)
         ldm_sources_close(out);
-    else
-        out->audit->given = given;
+    return st;
+}
+
+ldm_status ldm_sources_match(const ldm_model_options *opt, ldm_sources *s, ldm_error *err)
+{
+    const ldm_load_policy policy = {.strict = s->profile.strict,
+                                    .init_missing = s->profile.init_missing};
+    const ldm_shape_source shapes = ldm_audit_shape_source(s->ckpt);
+    ldm_status st = ldm_network_create(s->config, &shapes, &s->network, err);
+
+    if (!st)
+        st = check_assignments(s, err);
+    if (!st)
+        st = ldm_audit_create(s->network, s->ckpt, ldm_model_options_ema(opt), &policy, &s->audit,
+                              err);
+    if (!st)
+        s->audit->given = s->given;
+    return st;
+}
+
+/* A refusal of one part says what else is refused, and which model it is about. */
+static ldm_status explain(const ldm_sources *s, ldm_error *err)
+{
+    ldm_partial *p;
+
+    if (ldm_partial_create(s->config, NULL, -1, &p, NULL))
+        return LDM_ERR_UNSUPPORTED; /* with the message as it is */
+    (void)ldm_partial_refuse(p, err);
+    ldm_partial_free(p);
+    return LDM_ERR_UNSUPPORTED;
+}
+
+ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
+                            ldm_error *err)
+{
+    ldm_status st = ldm_sources_read(opt, texts, out, err);
+
+    if (st)
+        return st;
+    st = ldm_sources_match(opt, out, err);
+    if (st == LDM_ERR_UNSUPPORTED && !out->network)
+        st = explain(out, err);
+    if (st)
+        ldm_sources_close(out);
     return st;
 }
 

@@ -229,43 +229,6 @@ static ldm_status add_warning(void *ctx, const char *text, ldm_error *err)
     return ldm_notes_add(&m->notes, err, "warning: %s", text);
 }
 
-/* The path of the first parameter that has this name; NULL: there is none. */
-static const char *path_of_name(const ldm_network *net, const char *name)
-{
-    size_t i;
-
-    for (i = 0; i < net->param_count; i++) {
-        if (!strcmp(net->params[i].name, name))
-            return net->params[i].path;
-    }
-    return NULL;
-}
-
-/* An assignment that nothing reads is a mistake, where a key of a file may belong to training. */
-static ldm_status refuse_assignment(const ldm_model *m, const ldm_unknown_key *u, ldm_error *err)
-{
-    const ldm_value *root = ldm_config_root(m->config), *v = ldm_value_find(root, u->path);
-    const char *dot = strrchr(u->path, '.'), *other;
-
-    while (ldm_value_at(v, 0))
-        v = ldm_value_at(v, 0); /* the key that was set, "modle.params.scale_factor" of "modle" */
-    if (u->suggestion)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "--set %s: the model has no such parameter; did you mean %.*s%s%s?",
-                             v ? ldm_value_path(v) : u->path, (int)(dot ? dot - u->path + 1 : 0),
-                             u->path, u->suggestion, v ? ldm_value_path(v) + strlen(u->path) : "");
-    other = path_of_name(m->network, v ? ldm_value_key(v) : u->path);
-    if (other)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "--set %s: the model has no such parameter; did you mean %s?",
-                             v ? ldm_value_path(v) : u->path, other);
-    return ldm_error_set(
-        err, LDM_ERR_USAGE,
-        "--set %s: the model has no such parameter; `ldm inspect` lists those of a "
-        "configuration",
-        v ? ldm_value_path(v) : u->path);
-}
-
 static ldm_status note_warnings(ldm_model *m, ldm_error *err)
 {
     size_t i;
@@ -277,8 +240,6 @@ static ldm_status note_warnings(ldm_model *m, ldm_error *err)
         const ldm_unknown_key *u = &m->network->unknown[i];
         char line[16] = ""; /* text without lines has none */
 
-        if (ldm_origin_is_override(&u->origin))
-            return refuse_assignment(m, u, err);
         if (u->origin.line)
             snprintf(line, sizeof line, ":%d", u->origin.line);
         st = ldm_notes_add(&m->notes, err,

@@ -25,6 +25,26 @@ static ldm_status check_flags(unsigned how, ldm_error *err)
                : LDM_OK;
 }
 
+/* Of a model that is known in part. */
+static ldm_status check_in_part(const ldm_model_options *opt, const ldm_sources *src, bool json,
+                                const ldm_audit_report *how, ldm_str *text, bool *fits,
+                                ldm_error *err)
+{
+    ldm_partial *p;
+    ldm_status st = ldm_partial_create(src->config, src->ckpt, ldm_model_options_ema(opt), &p, err);
+
+    if (st)
+        return st;
+    st = json ? ldm_partial_json(p, &src->given, text, err)
+              : ldm_partial_text(p, &src->given, how, text, err);
+    *fits = ldm_partial_fits(p) && ldm_partial_judged(p);
+    if (!st && !ldm_partial_judged(p))
+        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                           "ldm knows no part of this model, so nothing was compared");
+    ldm_partial_free(p);
+    return st;
+}
+
 ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report, bool *fits,
                      ldm_error *err)
 {
@@ -47,16 +67,20 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
     texts = ldm_arena_create(0);
     if (!texts)
         return ldm_error_nomem(err, 0, "the check");
-    st = ldm_sources_open(opt, texts, &src, err);
+    st = ldm_sources_read(opt, texts, &src, err);
+    if (!st)
+        st = ldm_sources_match(opt, &src, err);
     if (!st) {
         st = flags & LDM_REPORT_JSON ? ldm_audit_json(src.audit, &how, &text, err)
                                      : ldm_audit_text(src.audit, &how, &text, err);
         *fits = src.audit->fits;
+    } else if (st == LDM_ERR_UNSUPPORTED && src.config && !src.network) {
+        st = check_in_part(opt, &src, (flags & LDM_REPORT_JSON) != 0, &how, &text, fits, err);
     }
     if (!st)
         st = hand_over(&text, report, err);
-    else if (st == LDM_ERR_NUMERIC)
-        *report = text.data; /* whole; the error is what it says */
+    else if ((st == LDM_ERR_NUMERIC || st == LDM_ERR_UNSUPPORTED) && !text.failed)
+        *report = text.data; /* whole; the error is what it says. NULL: there is none */
     else
         ldm_str_free(&text);
     ldm_sources_close(&src);
@@ -91,6 +115,19 @@ static bool looks_like_text(const char *path)
     return text;
 }
 
+static ldm_status inspect_in_part(const ldm_config *cfg, const ldm_inspect_report *how,
+                                  ldm_str *text, ldm_error *err)
+{
+    ldm_partial *p;
+    ldm_status st = ldm_partial_create(cfg, NULL, -1, &p, err);
+
+    if (st)
+        return st;
+    st = ldm_partial_inspect(p, how, text, err);
+    ldm_partial_free(p);
+    return st;
+}
+
 static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, ldm_str *text,
                                ldm_error *err)
 {
@@ -108,6 +145,8 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
         st = ldm_network_create(cfg, NULL, &network, err);
     if (!st)
         st = ldm_inspect_config(cfg, network, how, text, err);
+    else if (st == LDM_ERR_UNSUPPORTED && !how->keys && !how->shapes)
+        st = inspect_in_part(cfg, how, text, err);
     ldm_network_free(network);
     ldm_config_free(cfg);
     return st;
