@@ -205,12 +205,15 @@ LDM_API const char *ldm_model_note(const ldm_model *m, size_t i);
 /* ---- reports --------------------------------------------------------------------------------- */
 
 enum {
-    LDM_REPORT_JSON = 1,    /* one JSON object; else text for a terminal */
-    LDM_REPORT_ALL = 2,     /* every name, not the first 10 */
-    LDM_REPORT_VALUES = 4,  /* check: read the weights too; checksums, NaN and infinity */
-    LDM_REPORT_KEYS = 8,    /* inspect: the list of names */
-    LDM_REPORT_SHAPES = 16, /* inspect: the layer shapes of the network that a YAML describes */
-    LDM_REPORT_COLOUR = 32  /* text: ANSI colours */
+    LDM_REPORT_JSON = 1,       /* one JSON object; else text for a terminal */
+    LDM_REPORT_ALL = 2,        /* every name, not the first 10 */
+    LDM_REPORT_VALUES = 4,     /* check: read the weights too; checksums, NaN and infinity */
+    LDM_REPORT_KEYS = 8,       /* inspect: the list of names */
+    LDM_REPORT_SHAPES = 16,    /* inspect: the layer shapes of the network that a YAML describes */
+    LDM_REPORT_COLOUR = 32,    /* text: ANSI colours */
+    LDM_REPORT_COLUMNS = 65536 /* text: times the width that it is laid out for, 40 to 100 (others
+                                  up to 4096 are taken as the nearest of these; 0: 100).
+                                  `80 * LDM_REPORT_COLUMNS` is added as the others are */
 };
 
 /* Configuration against checkpoint. opt NULL: the shipped model. how: LDM_REPORT_..., added up.

@@ -91,6 +91,7 @@ ldm_status ldm_audit_warnings(const ldm_audit *a, ldm_audit_warning_fn *fn, void
 
 typedef struct ldm_audit_report {
     bool all, values, colour;
+    size_t width; /* columns of the text; 0: 100 */
 } ldm_audit_report;
 
 /* `ldm check`: for a terminal, and as one JSON object. LDM_ERR_NUMERIC beside a whole report:
@@ -128,6 +129,7 @@ ldm_status ldm_partial_refuse(const ldm_partial *p, ldm_error *err);
 
 typedef struct ldm_inspect_report {
     bool json, all, keys, shapes, colour;
+    size_t width; /* as above */
 } ldm_inspect_report;
 
 /* `ldm inspect` of a checkpoint, and of a configuration (network NULL where it describes no model).

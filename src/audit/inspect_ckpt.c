@@ -197,7 +197,7 @@ static void warnings(page *p)
     ldm_audit_heading(p->out, p->r->colour, "Warnings");
     for (i = 0; i < ldm_ckpt_warning_count(p->ck); i++) {
         ldm_str_puts(p->out, "  ");
-        ldm_audit_put_wrapped(p->out, 4, 2, ldm_ckpt_warning(p->ck, i));
+        ldm_audit_put_wrapped(p->out, p->r->width, 4, 2, ldm_ckpt_warning(p->ck, i));
     }
 }
 

@@ -207,8 +207,7 @@ static void text_settings(page *p)
 
         if (ldm_audit_starts_with(path, prefix))
             path += sizeof prefix - 1;
-        ldm_str_printf(p->out, "  %-50s ", path);
-        ldm_audit_put_padded(p->out, 14, k->value);
+        ldm_audit_put_setting(p->out, p->r->width, path, k->value);
         ldm_str_printf(p->out, " %-9s ", effect_word(k->effect));
         ldm_audit_put_name(p->out, brief(p, k->origin));
         ldm_str_puts(p->out, "\n");

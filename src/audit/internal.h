@@ -242,11 +242,21 @@ void ldm_audit_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text)
 void ldm_audit_heading(ldm_str *out, bool colour, const char *text);
 void ldm_audit_put_shape_spec(ldm_str *out, const ldm_tensor_decl *t);
 void ldm_audit_put_shape_info(ldm_str *out, const ldm_tensor_info *t);
-/* `text` broken at blanks so that no line is longer than 100, later lines indented. */
-void ldm_audit_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text);
+/* `text` broken at blanks so that no line is longer than width (0: 100), later lines indented. */
+void ldm_audit_put_wrapped(ldm_str *out, size_t width, size_t indent, size_t column,
+                           const char *text);
 /* A name out of a file with control characters made visible. */
 void ldm_audit_put_name(ldm_str *out, const char *name);
 void ldm_audit_put_padded(ldm_str *out, size_t width, const char *text);
+
+/* "  path   value ", on two lines where the path is too long for its column in a width (0: 100). */
+void ldm_audit_put_setting(ldm_str *out, size_t width, const char *path, const char *value);
+
+/* A table of components: its heading, and the file's columns of one row. A report narrower than 80
+ * leaves out the numbers, one below 66 the bytes as well. */
+void ldm_audit_put_component_head(ldm_str *out, size_t width);
+void ldm_audit_put_component(ldm_str *out, size_t width, const char *matching, uint64_t tensors,
+                             uint64_t elements, uint64_t bytes);
 
 /* What the shapes of a checkpoint show, a line each for UNet and first stage (inspect_ckpt.c). */
 void ldm_audit_put_inferred(ldm_str *out, const ldm_inferred *in);

@@ -12,6 +12,7 @@ typedef struct page {
     const ldm_partial *p;
     const ldm_audit_given *given;
     bool colour, all;
+    size_t width;
     ldm_str *out;
     ldm_json j;
 } page;
@@ -117,6 +118,18 @@ static void header(page *g)
         field(g, "Model", g->p->family);
 }
 
+/* "TARGET  config.yaml:3", in a narrow report the place first and the target below it. */
+static void put_target(page *g, const ldm_partial_role *r)
+{
+    const bool narrow = g->width && g->width < 96;
+    const char *target = r->target ? r->target : "(no target)", *place = r->place ? r->place : "";
+
+    ldm_audit_put_name(g->out, narrow ? place : target);
+    ldm_str_printf(g->out, narrow ? "\n%*s" : "%*s", narrow ? 6 : 2, "");
+    ldm_audit_put_name(g->out, narrow ? target : place);
+    ldm_str_puts(g->out, "\n");
+}
+
 static void targets(page *g)
 {
     int role;
@@ -133,10 +146,7 @@ static void targets(page *g)
         ldm_audit_paint(g->out, g->colour, r->network ? LDM_TONE_GOOD : LDM_TONE_WARN,
                         r->network ? "known   " : "refused ");
         ldm_str_puts(g->out, "  ");
-        ldm_audit_put_name(g->out, r->target ? r->target : "(no target)");
-        ldm_str_puts(g->out, "  ");
-        ldm_audit_put_name(g->out, r->place ? r->place : "");
-        ldm_str_puts(g->out, "\n");
+        put_target(g, r);
     }
 }
 
@@ -145,20 +155,20 @@ static void component(page *g, int group)
     const ldm_partial *p = g->p;
     const ldm_tally *have = &p->file[group];
     const size_t want = group < LDM_COMPONENT_COUNT ? p->want[group] : 0;
-    char n[32], bytes[16], text[64];
+    char text[64];
     const char *word = want            ? have->tensors ? "FOUND" : "MISSING"
                        : have->tensors ? "not compared"
                                        : NULL;
 
     if (!word)
         return;
-    ldm_str_printf(g->out, "  %-22s ", ldm_audit_group_label(group));
+    ldm_str_printf(g->out, "  %-21s ", ldm_audit_group_label(group));
     ldm_audit_paint(g->out, g->colour,
                     want && p->matching[group] == want ? LDM_TONE_GOOD : LDM_TONE_WARN, word);
     snprintf(text, sizeof text, "%zu of %zu", want ? p->matching[group] : 0, want);
-    ldm_str_printf(g->out, "%*s%13s %8" PRIu64 " %15s %10s\n", (int)(12 - strlen(word)), "",
-                   want ? text : "-", have->tensors, ldm_format_count(have->elements, n),
-                   ldm_format_bytes(have->bytes, bytes));
+    ldm_str_printf(g->out, "%*s", (int)(13 - strlen(word)), "");
+    ldm_audit_put_component(g->out, g->width, want ? text : "-", have->tensors, have->elements,
+                            have->bytes);
 }
 
 static void components(page *g)
@@ -169,8 +179,7 @@ static void components(page *g)
     size_t i;
 
     ldm_audit_heading(g->out, g->colour, "Components");
-    ldm_str_printf(g->out, "  %-22s %-12s%13s %8s %15s %10s\n", "", "", "keys match", "in file",
-                   "numbers in file", "bytes");
+    ldm_audit_put_component_head(g->out, g->width);
     for (i = 0; i < sizeof order / sizeof order[0]; i++)
         component(g, order[i]);
 }
@@ -200,7 +209,7 @@ static void faults(page *g)
         ldm_str_printf(g->out, "  ... and %zu more (--all shows them)\n", p->fault_count - shown);
     for (i = 0; i < p->difference_count; i++) {
         ldm_str_puts(g->out, "  ");
-        ldm_audit_put_wrapped(g->out, 4, 2, p->differences[i]);
+        ldm_audit_put_wrapped(g->out, g->width, 4, 2, p->differences[i]);
     }
 }
 
@@ -211,7 +220,7 @@ static void reasons(page *g)
     ldm_audit_heading(g->out, g->colour, "Why this version of ldm cannot run it");
     for (i = 0; i < g->p->reason_count; i++) {
         ldm_str_puts(g->out, "  ");
-        ldm_audit_put_wrapped(g->out, 4, 2, g->p->reasons[i]);
+        ldm_audit_put_wrapped(g->out, g->width, 4, 2, g->p->reasons[i]);
     }
 }
 
@@ -224,9 +233,9 @@ static void conclusion(page *g)
     ldm_str_puts(g->out, "  ");
     ldm_audit_paint(g->out, g->colour, v.tone, v.headline);
     ldm_str_puts(g->out, "\n  ");
-    ldm_audit_put_wrapped(g->out, 2, 2, v.text.failed ? "" : v.text.data);
+    ldm_audit_put_wrapped(g->out, g->width, 2, 2, v.text.failed ? "" : v.text.data);
     ldm_str_puts(g->out, "  Next: ");
-    ldm_audit_put_wrapped(g->out, 8, 8, v.next);
+    ldm_audit_put_wrapped(g->out, g->width, 8, 8, v.next);
     g->out->failed |= v.text.failed;
     ldm_str_free(&v.text);
 }
@@ -286,12 +295,9 @@ static void put_leaf(page *g, const ldm_value *v)
     } else {
         put_scalar(&text, v);
     }
-    ldm_str_puts(g->out, "  ");
     if (ldm_audit_starts_with(path, prefix))
         path += sizeof prefix - 1;
-    ldm_audit_put_padded(g->out, 50, path);
-    ldm_str_puts(g->out, " ");
-    ldm_audit_put_padded(g->out, 14, text.failed ? "" : text.data);
+    ldm_audit_put_setting(g->out, g->width, path, text.failed ? "" : text.data);
     if (o.line > 0)
         ldm_str_printf(g->out, " line %d", o.line);
     ldm_str_puts(g->out, "\n");
@@ -413,7 +419,8 @@ static json_t *model_json(page *g)
 ldm_status ldm_partial_text(const ldm_partial *p, const ldm_audit_given *given,
                             const ldm_audit_report *r, ldm_str *out, ldm_error *err)
 {
-    page g = {.p = p, .given = given, .colour = r->colour, .all = r->all, .out = out};
+    page g = {
+        .p = p, .given = given, .colour = r->colour, .all = r->all, .width = r->width, .out = out};
 
     header(&g);
     targets(&g);
@@ -442,7 +449,7 @@ ldm_status ldm_partial_json(const ldm_partial *p, const ldm_audit_given *given, 
 ldm_status ldm_partial_inspect(const ldm_partial *p, const ldm_inspect_report *r, ldm_str *out,
                                ldm_error *err)
 {
-    page g = {.p = p, .colour = r->colour, .all = r->all, .out = out};
+    page g = {.p = p, .colour = r->colour, .all = r->all, .width = r->width, .out = out};
     const ldm_value *model = ldm_value_find(ldm_config_root(p->cfg), "model");
     json_t *root;
 

@@ -48,7 +48,7 @@ static void component(page *p, int group)
 {
     const ldm_report_counts *s = &p->f->stats;
     const ldm_tally *want = &s->model[group], *have = &s->file[group], *same = &s->matched[group];
-    char n[32], bytes[16], text[64];
+    char text[64];
     const char *word = "FOUND";
     ldm_tone tone = LDM_TONE_GOOD;
 
@@ -68,12 +68,12 @@ static void component(page *p, int group)
     } else if (same->tensors < want->tensors) {
         tone = LDM_TONE_WARN;
     }
-    ldm_str_printf(p->out, "  %-22s ", ldm_audit_group_label(group));
+    ldm_str_printf(p->out, "  %-21s ", ldm_audit_group_label(group));
     ldm_audit_paint(p->out, p->r->colour, tone, word);
-    ldm_str_printf(p->out, "%*s", (int)(11 - strlen(word)), "");
+    ldm_str_printf(p->out, "%*s", (int)(13 - strlen(word)), "");
     snprintf(text, sizeof text, "%" PRIu64 " of %" PRIu64, same->tensors, want->tensors);
-    ldm_str_printf(p->out, "%14s %8" PRIu64 " %15s %10s\n", want->tensors ? text : "-",
-                   have->tensors, count(have->elements, n), ldm_format_bytes(have->bytes, bytes));
+    ldm_audit_put_component(p->out, p->r->width, want->tensors ? text : "-", have->tensors,
+                            have->elements, have->bytes);
 }
 
 static void components(page *p)
@@ -85,8 +85,7 @@ static void components(page *p)
     size_t i;
 
     ldm_audit_heading(p->out, p->r->colour, "Components");
-    ldm_str_printf(p->out, "  %-22s %-11s%14s %8s %15s %10s\n", "", "", "keys match", "in file",
-                   "numbers in file", "bytes");
+    ldm_audit_put_component_head(p->out, p->r->width);
     for (i = 0; i < sizeof order / sizeof order[0]; i++)
         component(p, order[i]);
 }
@@ -105,21 +104,21 @@ static void totals(page *p)
     int k;
 
     ldm_audit_heading(p->out, p->r->colour, "Keys and parameters");
-    ldm_str_printf(p->out, "  %-22s %15s %15s\n", "", "model", "checkpoint");
-    ldm_str_printf(p->out, "  %-22s %15s %15s\n", "keys", count(a->model_keys, x),
+    ldm_str_printf(p->out, "  %-20s %13s %13s\n", "", "model", "checkpoint");
+    ldm_str_printf(p->out, "  %-20s %13s %13s\n", "keys", count(a->model_keys, x),
                    count(a->checkpoint_keys, y));
-    ldm_str_printf(p->out, "  %-22s %15s %15s\n", "parameters", count(s->model_parameters, x),
+    ldm_str_printf(p->out, "  %-20s %13s %13s\n", "parameters", count(s->model_parameters, x),
                    count(s->file_parameters, y));
-    ldm_str_printf(p->out, "  %-22s %15s %15s\n", "with EMA and buffers",
+    ldm_str_printf(p->out, "  %-20s %13s %13s\n", "with EMA and buffers",
                    count(s->model_total.elements, x), count(s->file_total.elements, y));
     for (k = 0; k < LDM_KIND_COUNT; k++)
-        ldm_str_printf(p->out, "    %-20s %15s %15s %10s\n",
+        ldm_str_printf(p->out, "    %-18s %13s %13s %9s\n",
                        ldm_audit_key_kind_label((ldm_key_kind)k),
                        count(s->model_kind[k].elements, x), count(s->kind[k].elements, y),
                        ldm_format_bytes(s->kind[k].bytes, bytes));
     for (k = 0; k < LDM_DTYPE_COUNT; k++) {
         if (s->dtype[k].tensors)
-            ldm_str_printf(p->out, "    %-20s %15s %15s %10s\n", ldm_dtype_name((ldm_dtype)k), "",
+            ldm_str_printf(p->out, "    %-18s %13s %13s %9s\n", ldm_dtype_name((ldm_dtype)k), "",
                            count(s->dtype[k].elements, y),
                            ldm_format_bytes(s->dtype[k].bytes, bytes));
     }
@@ -280,7 +279,10 @@ static void critical(page *p)
 
         if (!want && !have)
             continue;
-        ldm_str_printf(p->out, "  %-48s ", name);
+        if (p->r->width && p->r->width < 80)
+            ldm_str_printf(p->out, "  %s\n      ", name);
+        else
+            ldm_str_printf(p->out, "  %-48s ", name);
         if (!have) {
             bool used = want && ldm_audit_run_uses(p->a, want);
 
@@ -336,7 +338,7 @@ static void heads(page *p)
             snprintf(text, sizeof text, "    1/%-3d %4d channels  %3d x %-4d ", h->downsampling,
                      h->channels, h->heads, h->head_dim);
             ldm_str_puts(p->out, text);
-            ldm_audit_put_wrapped(p->out, strlen(text), strlen(text), blocks.data);
+            ldm_audit_put_wrapped(p->out, p->r->width, strlen(text), strlen(text), blocks.data);
         }
         p->out->failed |= blocks.failed;
         ldm_str_free(&blocks);
@@ -351,14 +353,16 @@ static void settings(page *p)
     for (i = 0; i < p->f->row_count; i++) {
         const ldm_row *r = &p->f->rows[i];
 
-        ldm_str_printf(p->out, "  %-24s ", r->name);
-        ldm_audit_put_padded(p->out, 22, r->text);
+        ldm_str_printf(p->out, "  %-*s ", p->r->width && p->r->width < 70 ? 20 : 24, r->name);
+        ldm_audit_put_padded(p->out, p->r->width && p->r->width < 70 ? 16 : 22, r->text);
         ldm_str_puts(p->out, " ");
         ldm_audit_put_name(p->out, r->place);
         ldm_str_puts(p->out, "\n");
         if (r->note) {
-            ldm_str_printf(p->out, "%*s", 27, "");
-            ldm_audit_put_wrapped(p->out, 27, 27, r->note);
+            const size_t column = p->r->width && p->r->width < 70 ? 6 : 27;
+
+            ldm_str_printf(p->out, "%*s", (int)column, "");
+            ldm_audit_put_wrapped(p->out, p->r->width, column, column, r->note);
         }
     }
     heads(p);
@@ -381,7 +385,7 @@ static void put_key(page *p, const ldm_config_key *k)
              k->suggestion ? "; did you mean " : "", k->suggestion ? k->suggestion : "",
              k->suggestion ? "?" : "");
     ldm_str_puts(p->out, ": ");
-    ldm_audit_put_wrapped(p->out, 6, p->out->len - start, why);
+    ldm_audit_put_wrapped(p->out, p->r->width, 6, p->out->len - start, why);
 }
 
 static void config_keys(page *p)
@@ -440,7 +444,7 @@ static void notes(page *p)
         ldm_str_puts(p->out, "  ");
         ldm_audit_paint(p->out, p->r->colour, n->tone, words[n->tone]);
         ldm_str_printf(p->out, "%*s", (int)(9 - strlen(words[n->tone])), "");
-        ldm_audit_put_wrapped(p->out, 11, 11, n->text);
+        ldm_audit_put_wrapped(p->out, p->r->width, 11, 11, n->text);
     }
 }
 
@@ -453,9 +457,9 @@ static void causes(page *p)
     ldm_audit_heading(p->out, p->r->colour, "Causes");
     for (i = 0; i < p->f->cause_count; i++) {
         ldm_str_puts(p->out, "  ");
-        ldm_audit_put_wrapped(p->out, 2, 2, p->f->causes[i].finding);
+        ldm_audit_put_wrapped(p->out, p->r->width, 2, 2, p->f->causes[i].finding);
         ldm_str_puts(p->out, "    cure: ");
-        ldm_audit_put_wrapped(p->out, 10, 10, p->f->causes[i].remedy);
+        ldm_audit_put_wrapped(p->out, p->r->width, 10, 10, p->f->causes[i].remedy);
     }
 }
 
@@ -465,9 +469,9 @@ static void verdict(page *p)
     ldm_str_puts(p->out, "  ");
     ldm_audit_paint(p->out, p->r->colour, p->f->tone, p->f->headline);
     ldm_str_puts(p->out, "\n  ");
-    ldm_audit_put_wrapped(p->out, 2, 2, p->f->verdict);
+    ldm_audit_put_wrapped(p->out, p->r->width, 2, 2, p->f->verdict);
     ldm_str_puts(p->out, "  Next: ");
-    ldm_audit_put_wrapped(p->out, 8, 8, p->f->next_step);
+    ldm_audit_put_wrapped(p->out, p->r->width, 8, 8, p->f->next_step);
 }
 
 ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str *out,

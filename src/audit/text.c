@@ -4,7 +4,7 @@
 
 #include "audit/internal.h"
 
-enum { WIDTH = 100 };
+enum { FULL_WIDTH = 100 };
 
 void ldm_audit_paint(ldm_str *out, bool colour, ldm_tone tone, const char *text)
 {
@@ -55,12 +55,14 @@ static void put_clean(ldm_str *out, const char *text, size_t len)
     }
 }
 
-void ldm_audit_put_wrapped(ldm_str *out, size_t indent, size_t column, const char *text)
+void ldm_audit_put_wrapped(ldm_str *out, size_t width, size_t indent, size_t column,
+                           const char *text)
 {
+    width = width ? width : FULL_WIDTH;
     while (*text) {
         size_t word = strcspn(text, " ");
 
-        if (column > indent && column + word > WIDTH) {
+        if (column > indent && column + word > width) {
             ldm_str_printf(out, "\n%*s", (int)indent, "");
             column = indent;
         }
@@ -69,11 +71,11 @@ void ldm_audit_put_wrapped(ldm_str *out, size_t indent, size_t column, const cha
         text += word;
         if (*text == ' ') {
             /* The blank goes only before a word that stays on the line. */
-            if (text[1] && column + 1 + strcspn(text + 1, " ") <= WIDTH) {
+            if (text[1] && column + 1 + strcspn(text + 1, " ") <= width) {
                 ldm_str_puts(out, " ");
                 column++;
             } else if (text[1]) {
-                column = WIDTH;
+                column = width;
             }
             text++;
         }
@@ -92,4 +94,50 @@ void ldm_audit_put_padded(ldm_str *out, size_t width, const char *text)
 
     put_clean(out, text, n);
     ldm_str_printf(out, "%*s", n < width ? (int)(width - n) : 0, "");
+}
+
+/* The columns that a width has room for. */
+static bool has_numbers(size_t width)
+{
+    return !width || width >= 80;
+}
+
+static bool has_bytes(size_t width)
+{
+    return !width || width >= 66;
+}
+
+void ldm_audit_put_component_head(ldm_str *out, size_t width)
+{
+    ldm_str_printf(out, "  %-21s %-13s%11s %7s", "", "", "keys match", "in file");
+    if (has_numbers(width))
+        ldm_str_printf(out, " %13s", "numbers");
+    if (has_bytes(width))
+        ldm_str_printf(out, " %9s", "bytes");
+    ldm_str_puts(out, "\n");
+}
+
+void ldm_audit_put_component(ldm_str *out, size_t width, const char *matching, uint64_t tensors,
+                             uint64_t elements, uint64_t bytes)
+{
+    char n[32], size[16];
+
+    ldm_str_printf(out, "%11s %7" PRIu64, matching, tensors);
+    if (has_numbers(width))
+        ldm_str_printf(out, " %13s", ldm_format_count(elements, n));
+    if (has_bytes(width))
+        ldm_str_printf(out, " %9s", ldm_format_bytes(bytes, size));
+    ldm_str_puts(out, "\n");
+}
+
+void ldm_audit_put_setting(ldm_str *out, size_t width, const char *path, const char *value)
+{
+    const size_t column = !width || width >= 88 ? 50 : width >= 60 ? width - 48 : 12;
+
+    ldm_str_puts(out, "  ");
+    ldm_audit_put_padded(out, column, path);
+    if (strlen(path) > column && width && width < 88)
+        ldm_str_printf(out, "\n%*s", (int)column + 2, "");
+    ldm_str_puts(out, " ");
+    ldm_audit_put_padded(out, 14, value);
 }

@@ -4,13 +4,25 @@
 #include <string.h>
 
 static const ldm_alias aliases[] = {
-    {"n_samples", 0, "count", NULL},  {"custom_steps", 'c', "steps", NULL},
-    {"ddim_steps", 0, "steps", NULL}, {"ddim_eta", 0, "eta", NULL},
-    {"", 'e', "eta", NULL},  /* --eta is the same there */
-    {"", 'r', "ckpt", NULL}, /* --resume FILE is a switch here */
-    {"logdir", 'l', "out", NULL},     {"outdir", 0, "out", NULL},
-    {"base", 'b', "config", NULL},    {"batch_size", 0, "batch", NULL},
-    {"plms", 0, "sampler", "plms"},   {"vanilla_sample", 'v', "sampler", "ddpm"},
+    {.there = "n_samples", .here = "count"},
+    {.there = "custom_steps", .letter = 'c', .here = "steps"},
+    {.there = "ddim_steps", .here = "steps"},
+    {.there = "ddim_eta", .here = "eta"},
+    {.there = "", .letter = 'e', .here = "eta"},  /* --eta is the same there */
+    {.there = "", .letter = 'r', .here = "ckpt"}, /* --resume FILE is a switch here */
+    {.there = "logdir", .letter = 'l', .here = "out"},
+    {.there = "outdir", .here = "out"},
+    {.there = "base", .letter = 'b', .here = "config"},
+    {.there = "batch_size", .here = "batch"},
+    {.there = "plms", .here = "sampler", .value = "plms"},
+    {.there = "dpm_solver", .here = "sampler", .value = "dpm-solver++"},
+    /* Ancestral sampling over all timesteps, whatever --custom_steps says. */
+    {.there = "vanilla_sample",
+     .letter = 'v',
+     .here = "sampler",
+     .value = "ddpm",
+     .also = "steps",
+     .also_value = "1000"},
 };
 
 static const char *const refused[][2] = {

@@ -5,10 +5,11 @@
 #include "cli/cli.h"
 
 typedef struct ldm_alias {
-    const char *there; /* "custom_steps" for --custom_steps */
-    char letter;       /* 'c' for -c; 0: none */
-    const char *here;  /* "steps" */
-    const char *value; /* what the option says without a value, NULL: it has one */
+    const char *there;             /* "custom_steps" for --custom_steps */
+    char letter;                   /* 'c' for -c; 0: none */
+    const char *here;              /* "steps" */
+    const char *value;             /* what the option says without a value, NULL: it has one */
+    const char *also, *also_value; /* a second setting that it says where the line does not */
 } ldm_alias;
 
 /* NULL after the last. */

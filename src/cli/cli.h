@@ -49,6 +49,9 @@ double ldm_cli_now(void);
 /* "ldm NAME: ..." as one line on stderr. */
 void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 
+/* A note of the library in the same way, as "note: ..." or, if it is one, "warning: ...". */
+void ldm_cli_note(const ldm_command *cmd, const char *text);
+
 /* The same as a usage error; returns LDM_EXIT_USAGE. */
 int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 

@@ -31,7 +31,7 @@ static const ldm_opt rows[] = {
      .help = "one JSON object instead of text"},
 };
 
-static const char next[] = "\n  Next: ";
+static const char next[] = "\n  Next: ldm generate ";
 
 /* The command to type next as one line, however long: broken it could not be pasted. It ends the
  * report, and its further lines are indented by 8. */
@@ -57,7 +57,8 @@ static int check(const ldm_command *cmd, const options *o, const ldm_model_optio
 {
     unsigned how = (o->json ? LDM_REPORT_JSON : 0U) | (o->all ? LDM_REPORT_ALL : 0U) |
                    (o->values ? LDM_REPORT_VALUES : 0U) |
-                   (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
+                   (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U) |
+                   ldm_terminal_columns();
     char *report;
     bool fits, report_made;
     ldm_error err;

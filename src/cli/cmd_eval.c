@@ -7,6 +7,7 @@
 
 #include "base/json_text.h"
 #include "cli/cli.h"
+#include "cli/inputs.h"
 #include "cli/opts.h"
 
 typedef struct options {
@@ -293,8 +294,13 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
         if (o.ids && !o.in)
             o.in = o.ids;
-        code = parse ? ldm_parse_exit(parse) : check(cmd, &o, targets.eval);
+        code = parse ? ldm_parse_exit(parse)
+                     : ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
     }
+    if (!code && !parse)
+        code = check(cmd, &o, targets.eval);
+    if (!code && !parse)
+        code = ldm_inputs_find_config(cmd, targets.model, false);
     if (!code && !parse) {
         st = ldm_eval_job_set_part(targets.eval, part_of(o.part), &err);
         code = st ? ldm_cli_fail(cmd, st, &err) : evaluate(cmd, &o, &targets);
@@ -305,7 +311,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
 const ldm_command ldm_cmd_eval = {
     .name = "eval",
-    .args = "--part PART --in FILE.npy --out FILE.npy [options]",
+    .args = "--part PART --in FILE.npy --out FILE.npy [--ckpt FILE] [options]",
     .summary = "one part of the network on your own arrays",
     .about = "Runs one part of the network and writes what comes out as .npy, for holding numbers\n"
              "against another implementation.",
@@ -324,5 +330,6 @@ const ldm_command ldm_cmd_eval = {
              "  ldm eval --part unet --in x.npy --t 500 --dump act/",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
     .run = run,
 };

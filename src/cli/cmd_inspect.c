@@ -1,8 +1,11 @@
 /* ldm inspect: says what is in a checkpoint or YAML file, without loading weights. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/cli.h"
+#include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/terminal.h"
 #include "cli/signals.h"
@@ -37,8 +40,9 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     ldm_parse parse;
     ldm_status st;
     ldm_error err;
-    char *report;
-    int args;
+    char *report, *found = NULL;
+    const char *path;
+    int args, code;
 
     (void)cli;
     parse = ldm_opts_parse(cmd, argc, argv, &o, &(ldm_targets){0}, &args);
@@ -46,15 +50,27 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         return ldm_parse_exit(parse);
     how = (o.json ? LDM_REPORT_JSON : 0U) | (o.shapes ? LDM_REPORT_SHAPES : 0U) |
           (o.keys ? LDM_REPORT_KEYS : 0U) | (o.all ? LDM_REPORT_ALL : 0U) |
-          (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
-    ldm_signals_name_file(argv[args]);
-    st = ldm_inspect(argv[args], how, &report, &err);
-    return ldm_cli_report(cmd, st, &err, report, o.json);
+          (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U) | ldm_terminal_columns();
+    path = argv[args];
+    if (ldm_is_dir(path)) {
+        found = ldm_inputs_in_folder(cmd, path);
+        if (!found && o.json)
+            ldm_cli_json_failure(cmd);
+        if (!found)
+            return LDM_EXIT_USAGE;
+        path = found;
+        ldm_cli_say(cmd, "note: this is about %s", path);
+    }
+    ldm_signals_name_file(path);
+    st = ldm_inspect(path, how, &report, &err);
+    code = ldm_cli_report(cmd, st, &err, report, o.json);
+    free(found);
+    return code;
 }
 
 const ldm_command ldm_cmd_inspect = {
     .name = "inspect",
-    .args = "FILE [options]",
+    .args = "FILE|FOLDER [options]",
     .summary = "what is in this checkpoint or YAML file?",
     .about =
         "Lists a checkpoint's tensors, types, storages, metadata and every name its pickle asks\n"

@@ -23,9 +23,13 @@ static char last_said[2048];
 static LDM_PRINTF(2, 0) void say(const ldm_command *cmd, const char *fmt, va_list ap,
                                  const char *tail)
 {
+    char line[sizeof last_said + 96];
+
     vsnprintf(last_said, sizeof last_said, fmt, ap);
     ldm_flatten(last_said);
-    fprintf(stderr, "ldm%s%s: %s%s\n", cmd ? " " : "", cmd ? cmd->name : "", last_said, tail);
+    snprintf(line, sizeof line, "ldm%s%s: %s%s", cmd ? " " : "", cmd ? cmd->name : "", last_said,
+             tail);
+    ldm_terminal_line(stderr, line, 4);
 }
 
 void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...)
@@ -35,6 +39,11 @@ void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...)
     va_start(ap, fmt);
     say(cmd, fmt, ap, "");
     va_end(ap);
+}
+
+void ldm_cli_note(const ldm_command *cmd, const char *text)
+{
+    ldm_cli_say(cmd, "%s%s", strncmp(text, "warning: ", 9) ? "note: " : "", text);
 }
 
 int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...)
@@ -67,7 +76,7 @@ int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err)
 {
     if (names_place(err)) { /* editors go there */
         snprintf(last_said, sizeof last_said, "%s", err->msg);
-        fprintf(stderr, "%s\n", err->msg);
+        ldm_terminal_line(stderr, err->msg, 4);
     } else {
         ldm_cli_say(cmd, "%s", err->msg[0] ? err->msg : ldm_status_text(st));
     }

@@ -281,6 +281,52 @@ int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int arg
     return code;
 }
 
+int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model, int *argc,
+                               char **argv, bool quiet)
+{
+    int code = LDM_EXIT_OK, kept = 0;
+
+    for (int i = 0; i < *argc && !code; i++) {
+        const kind k = kind_of(argv[i]);
+
+        if (k == CHECKPOINT || k == FOLDER)
+            code = take_argument(cmd, model, argv[i], quiet);
+        else
+            argv[kept++] = argv[i];
+    }
+    *argc = kept;
+    return code ? code : ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
+}
+
+bool ldm_inputs_is_whole(const char *path)
+{
+    char text[1 << 14];
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+
+    if (f)
+        fclose(f);
+    text[n] = '\0';
+    return has_key(text, "model:") && strstr(text, "unet_config:") && strstr(text, "target:");
+}
+
+char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)
+{
+    ldm_model_options *model = NULL;
+    ldm_error err;
+    ldm_status st = ldm_model_options_create(&model, &err);
+    char *path = NULL;
+
+    if (!st)
+        st = ldm_model_options_set(model, "ckpt", folder, &err);
+    if (st)
+        ldm_cli_fail(cmd, st, &err);
+    else if (!take_folder(cmd, model, true))
+        path = strdup(ldm_model_options_get_text(model, "ckpt"));
+    ldm_model_options_free(model);
+    return path;
+}
+
 /* ---- the configuration beside a checkpoint --------------------------------------------------- */
 
 static bool is_project(const char *name)

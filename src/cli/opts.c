@@ -42,6 +42,7 @@ typedef struct entry {
     const char *arg, *help;
     const struct entry *means; /* of CompVis' spelling of another entry: that one; else NULL */
     const char *value;         /* the value that this spelling stands for */
+    const ldm_alias *alias;    /* this spelling's row */
 } entry;
 
 typedef struct entries {
@@ -175,6 +176,7 @@ static void add_aliases(entries *e, int argc, char **argv)
         to->arg = a->value ? NULL : means->arg;
         to->means = means;
         to->value = a->value;
+        to->alias = a;
         e->count++;
     }
 }
@@ -271,6 +273,37 @@ static void spell(const entry *o, bool letter, char *buf, size_t size)
         snprintf(buf, size, "-%c", o->letter);
     else
         snprintf(buf, size, "--%s", o->name);
+}
+
+/* "-v is --sampler ddpm" becomes "-v is --sampler ddpm --steps 1000". */
+static void say_second(ldm_str *said, const char *spelled, const ldm_alias *a)
+{
+    const char *item = said->len ? strstr(said->data, spelled) : NULL;
+    size_t end = item ? (size_t)(item - said->data) + strcspn(item, ",") : said->len;
+    ldm_str whole = {0};
+
+    ldm_str_append(&whole, said->len ? said->data : "", end);
+    ldm_str_printf(&whole, " --%s %s%s", a->also, a->also_value, said->len ? said->data + end : "");
+    ldm_str_free(said);
+    *said = whole;
+}
+
+/* The second settings of the spellings that were typed, once the whole line is read: what the line
+ * itself says takes precedence. */
+static void add_seconds(const entries *all, const bool *typed, const ldm_targets *targets,
+                        ldm_str *said)
+{
+    char spelled[64];
+
+    for (size_t i = 0; i < all->count; i++) {
+        const ldm_alias *a = typed[i] ? all->at[i].alias : NULL;
+
+        if (!a || !a->also || !targets->job || ldm_job_is_set(targets->job, a->also) ||
+            ldm_job_set(targets->job, a->also, a->also_value, NULL))
+            continue;
+        spell(&all->at[i], false, spelled, sizeof spelled);
+        say_second(said, spelled, a);
+    }
 }
 
 /* Reports a long option that getopt does not know; `word` is the text after the dashes. */
@@ -373,6 +406,7 @@ static ldm_parse parse_options(const ldm_command *cmd, const entries *all, int a
                                void *out, const ldm_targets *targets, ldm_str *understood)
 {
     getopt_tables tables;
+    bool typed[MAX_OPTS] = {false};
     char spelled[64];
     int c;
 
@@ -404,9 +438,11 @@ static ldm_parse parse_options(const ldm_command *cmd, const entries *all, int a
         spell(o, c < LONG_BASE, spelled, sizeof spelled);
         if (store(cmd, o, spelled, o->value ? o->value : o->arg ? optarg : NULL, out, targets))
             return LDM_PARSE_ERROR;
+        typed[o - all->at] = true;
         if (o->means)
             add_understood(understood, o, spelled);
     }
+    add_seconds(all, typed, targets, understood);
     return LDM_PARSE_OK;
 }
 
@@ -623,6 +659,6 @@ int ldm_model_open_said(const ldm_command *cmd, const ldm_model_options *model, 
     if (st)
         return ldm_model_fail(cmd, model, st, &err);
     for (size_t i = 0; i < ldm_model_note_count(*out); i++)
-        ldm_cli_say(cmd, "note: %s", ldm_model_note(*out, i));
+        ldm_cli_note(cmd, ldm_model_note(*out, i));
     return 0;
 }

@@ -7,7 +7,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const char command[] = "  Next: ";
+#include <ldm/ldm.h>
+
+static const char command[] = "  Next: ldm generate ";
 
 enum { DEFAULT_WIDTH = 80, LAID_OUT = 100, NARROWEST = 20 };
 
@@ -72,23 +74,40 @@ static size_t fitting(const char *line, size_t len, int width, size_t indent)
     return len;
 }
 
-static void print_line(const char *line, size_t len, int width)
+static void print_line(FILE *f, const char *line, size_t len, int width, size_t indent)
 {
-    size_t indent = strspn(line, " "), first = 1;
+    size_t first = 1;
 
     if (indent > (size_t)width / 2)
         indent = (size_t)width / 2;
     while (len) {
         int room = width - (first ? 0 : (int)indent);
-        size_t n = fitting(line, len, room, first ? indent : 0);
+        size_t n = fitting(line, len, room, first ? strspn(line, " ") : 0);
 
-        printf("%*s%.*s\n", first ? 0 : (int)indent, "", (int)n, line);
+        fprintf(f, "%*s%.*s\n", first ? 0 : (int)indent, "", (int)n, line);
         first = 0;
         line += n;
         len -= n;
         for (; len && *line == ' '; len--)
             line++;
     }
+}
+
+unsigned ldm_terminal_columns(void)
+{
+    const int width = ldm_terminal_width(STDOUT_FILENO);
+
+    return width > 0 && width < LAID_OUT ? (unsigned)width * LDM_REPORT_COLUMNS : 0;
+}
+
+void ldm_terminal_line(FILE *f, const char *line, size_t indent)
+{
+    const int width = ldm_terminal_width(fileno(f));
+
+    if (width < NARROWEST)
+        fprintf(f, "%s\n", line);
+    else
+        print_line(f, line, strlen(line), width, indent);
 }
 
 void ldm_terminal_print(const char *text)
@@ -105,7 +124,7 @@ void ldm_terminal_print(const char *text)
         if (!strncmp(text, command, strlen(command)))
             printf("%.*s\n", (int)len, text); /* to be pasted */
         else if (len)
-            print_line(text, len, width);
+            print_line(stdout, text, len, width, strspn(text, " "));
         else
             putchar('\n');
         text += len + (text[len] == '\n');

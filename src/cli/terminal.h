@@ -3,6 +3,8 @@
 #define LDM_CLI_TERMINAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
 
 /* Columns of the terminal; 80 where it does not say, 0 where fd is none. */
 int ldm_terminal_width(int fd);
@@ -12,6 +14,13 @@ bool ldm_terminal_redraws(int fd);
 
 /* The same with colours: NO_COLOR (no-color.org) is not set, or empty. */
 bool ldm_terminal_colour(int fd);
+
+/* What a report is asked to be laid out for, as a part of its flags (LDM_REPORT_COLUMNS): the width
+ * of the terminal that stdout is; none where it is no terminal. */
+unsigned ldm_terminal_columns(void);
+
+/* Prints one line to f, where that is a terminal broken at blanks; what follows is indented. */
+void ldm_terminal_line(FILE *f, const char *line, size_t indent);
 
 /* Prints a text that is laid out for 100 columns to stdout. On a narrower terminal its lines are
  * broken at blanks, and go on where the line began, but for the command after "Next:". Escape

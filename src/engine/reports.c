@@ -15,12 +15,22 @@ static ldm_status hand_over(ldm_str *s, char **report, ldm_error *err)
     return LDM_OK;
 }
 
+enum { MOST_COLUMNS = 4096 }; /* of any terminal */
+
+/* What LDM_REPORT_COLUMNS is multiplied by, within what a report can be laid out for. */
+static size_t columns_of(unsigned how)
+{
+    const size_t n = how / LDM_REPORT_COLUMNS;
+
+    return n && n < 40 ? 40 : n > 100 ? 100 : n;
+}
+
 static ldm_status check_flags(unsigned how, ldm_error *err)
 {
     const unsigned all = LDM_REPORT_JSON | LDM_REPORT_ALL | LDM_REPORT_VALUES | LDM_REPORT_KEYS |
                          LDM_REPORT_SHAPES | LDM_REPORT_COLOUR;
 
-    return how & ~all
+    return how % LDM_REPORT_COLUMNS & ~all || how / LDM_REPORT_COLUMNS > MOST_COLUMNS
                ? ldm_error_set(err, LDM_ERR_USAGE, "how is %u, which holds no LDM_REPORT_...", how)
                : LDM_OK;
 }
@@ -50,7 +60,7 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
 {
     static const ldm_model_options none;
     const ldm_audit_report how = {(flags & LDM_REPORT_ALL) != 0, (flags & LDM_REPORT_VALUES) != 0,
-                                  (flags & LDM_REPORT_COLOUR) != 0};
+                                  (flags & LDM_REPORT_COLOUR) != 0, columns_of(flags)};
     ldm_arena *texts;
     ldm_sources src;
     ldm_str text = {0};
@@ -128,6 +138,16 @@ static ldm_status inspect_in_part(const ldm_config *cfg, const ldm_inspect_repor
     return st;
 }
 
+static ldm_status inspect_model(const ldm_config *cfg, const ldm_inspect_report *how,
+                                ldm_network **network, ldm_str *text, ldm_error *err)
+{
+    ldm_status st = ldm_network_create(cfg, NULL, network, err);
+
+    if (st == LDM_ERR_UNSUPPORTED && !how->keys && !how->shapes)
+        return inspect_in_part(cfg, how, text, err);
+    return st ? st : ldm_inspect_config(cfg, *network, how, text, err);
+}
+
 static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, ldm_str *text,
                                ldm_error *err)
 {
@@ -142,11 +162,9 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
                            path);
     /* A layer that describes no whole model is still a configuration to look at. */
     if (!st && ldm_value_find(ldm_config_root(cfg), "model.target"))
-        st = ldm_network_create(cfg, NULL, &network, err);
-    if (!st)
-        st = ldm_inspect_config(cfg, network, how, text, err);
-    else if (st == LDM_ERR_UNSUPPORTED && !how->keys && !how->shapes)
-        st = inspect_in_part(cfg, how, text, err);
+        st = inspect_model(cfg, how, &network, text, err);
+    else if (!st)
+        st = ldm_inspect_config(cfg, NULL, how, text, err);
     ldm_network_free(network);
     ldm_config_free(cfg);
     return st;
@@ -154,10 +172,10 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
 
 ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_error *err)
 {
-    const ldm_inspect_report how = {(flags & LDM_REPORT_JSON) != 0, (flags & LDM_REPORT_ALL) != 0,
-                                    (flags & LDM_REPORT_KEYS) != 0,
-                                    (flags & LDM_REPORT_SHAPES) != 0,
-                                    (flags & LDM_REPORT_COLOUR) != 0};
+    const ldm_inspect_report how = {
+        (flags & LDM_REPORT_JSON) != 0,   (flags & LDM_REPORT_ALL) != 0,
+        (flags & LDM_REPORT_KEYS) != 0,   (flags & LDM_REPORT_SHAPES) != 0,
+        (flags & LDM_REPORT_COLOUR) != 0, columns_of(flags)};
     ldm_ckpt *ckpt = NULL;
     ldm_str text = {0};
     ldm_status st;

@@ -26,7 +26,12 @@ works inspect none.safetensors --keys --json
 stdout_is '[]'
 
 fails 1 "nothing.*No such file" inspect nothing
-fails 1 "is a folder" inspect .
+mkdir empty whole
+fails 2 "empty is a folder without a checkpoint" inspect empty
+cp "$CKPT" whole/model.ckpt
+works inspect whole --keys
+stderr_has 'note: this is about whole/model.ckpt'
+rm -r empty whole
 mkfifo pipe
 fails 1 "pipe is not a regular file" inspect pipe # and not waited for
 : >empty

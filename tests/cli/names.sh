@@ -86,3 +86,22 @@ stderr_has 'the assignment model.params.unet_config.params.num_heads=4 is taken 
 fails 2 "prompt: this model takes nothing: it is unconditional" generate --prompt face --quiet
 fails 2 "--n_iter is CompVis' option, not ldm's: -n is the number" generate --n_iter 2
 fails 2 "unknown option '--csutom_steps'" generate --csutom_steps 2
+
+# eval, bench, compare and metrics understand the same names.
+npy x.npy '(1, 3, 16, 16)' 3072
+works eval whole --part quantize --in x.npy -o y.npy
+stderr_has 'note: the YAML file whole/config.yaml is taken as --config'
+works eval whole/model.ckpt whole/config.yaml --part quantize --in x.npy -o z.npy
+same y.npy z.npy
+works bench whole --rounds 1
+works metrics plain.png out/00000.png --ckpt whole --write-stats s.stats
+
+# vanilla_sample is ddpm with all 1000 steps, unless the line says another number.
+works generate -v --dry-run $TINY --n_samples 1
+stderr_has "CompVis' spellings: -v is --sampler ddpm --steps 1000, --n_samples is --count"
+stderr_has '^sampling +1000 steps: sampler ddpm'
+works generate -c 5 --vanilla_sample --dry-run $TINY
+stderr_has '^sampling +5 steps: sampler ddpm'
+stderr_has "CompVis' spellings: -c is --steps, --vanilla_sample is --sampler ddpm$"
+works generate --dpm_solver --dry-run $TINY
+stderr_has '[-]-dpm_solver is --sampler dpm-solver[+][+]'

@@ -70,13 +70,14 @@ static int check(const ldm_command *cmd, const options *o, const ldm_bench_optio
     return ldm_output_check_file(cmd, "--plot", o->plot);
 }
 
-static int bench(const ldm_command *cmd, const options *o, const ldm_targets *targets)
+static int bench(const ldm_command *cmd, const options *o, const ldm_targets *targets, int argc,
+                 char **argv)
 {
     char *text = NULL, *json = NULL;
     json_t *report = NULL;
     ldm_error err;
     ldm_status st;
-    int code = ldm_inputs_resolve(cmd, targets->model, 0, NULL, false);
+    int code = ldm_inputs_resolve(cmd, targets->model, argc, argv, false);
 
     if (!code)
         code = ldm_inputs_find_config(cmd, targets->model, false);
@@ -141,7 +142,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     if (st)
         code = ldm_cli_fail(cmd, st, &err);
     else if (!code && !parse)
-        code = bench(cmd, &o, &targets);
+        code = bench(cmd, &o, &targets, argc - args, argv + args);
     ldm_targets_free(&targets);
     return code;
 }
@@ -161,5 +162,6 @@ const ldm_command ldm_cmd_bench = {
              "  ldm bench --shapes bench/shapes/ffhq.txt --plot roofline.svg",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
     .run = run,
 };

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "base/json_text.h"
+#include "base/str.h"
 #include "cli/sheets.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
+#include "cli/terminal.h"
 
 enum { MANY_PICTURES = 24 }; /* that fit a terminal beside the rest */
 
@@ -97,7 +99,7 @@ static int open_model(task *t)
     if (t->mi->is_default && t->mi->default_note && t->mi->default_note[0])
         ldm_cli_say(t->cmd, "note: %s", t->mi->default_note);
     for (size_t i = 0; i < ldm_model_note_count(t->model); i++)
-        ldm_cli_say(t->cmd, "note: %s", ldm_model_note(t->model, i));
+        ldm_cli_note(t->cmd, ldm_model_note(t->model, i));
     if (t->mi->shape_ambiguous && !ldm_job_is_set(t->o->to.job, "shape") && !t->o->x_t)
         ldm_cli_say(t->cmd,
                     "note: the config does not say one latent shape; candidates: %s; "
@@ -108,7 +110,7 @@ static int open_model(task *t)
 }
 
 /* Every setting that changes pictures and is no fact of its own line, as it is run. */
-static void print_sampling(const ldm_job *job)
+static void put_sampling(ldm_str *line, const ldm_job *job)
 {
     const char *separator = "";
 
@@ -120,26 +122,42 @@ static void print_sampling(const ldm_job *job)
             ldm_job_get(job, ldm_setting_key(s), &text, NULL))
             continue;
         if (text[0]) { /* a text that nobody gave is empty */
-            fprintf(stderr, "%s%s %s", separator, ldm_setting_key(s), text);
+            ldm_str_printf(line, "%s%s %s", separator, ldm_setting_key(s), text);
             separator = ", ";
         }
         ldm_release(text);
     }
 }
 
+/* Prints and releases one line of the settings, which begins with a word of 12 columns. */
+static void say_setting(ldm_str *line)
+{
+    if (!line->failed)
+        ldm_terminal_line(stderr, line->data, 12);
+    ldm_str_free(line);
+}
+
 static void print_settings(const task *t)
 {
     const ldm_job *job = ldm_run_get_job(t->run);
+    ldm_str line = {0};
 
-    fprintf(stderr, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s\n",
-            t->mi->ckpt_path, t->mi->ckpt_format, t->mi->weights, t->mi->isa, t->mi->load_seconds);
-    fprintf(stderr, "sampling    %d step%s: ", t->ri->steps_run, t->ri->steps_run == 1 ? "" : "s");
-    print_sampling(job);
-    fprintf(stderr, "\nlatent      %d,%d,%d  ->  picture %d x %d\n", t->ri->latent_c,
-            t->ri->latent_h, t->ri->latent_w, t->ri->image_w, t->ri->image_h);
-    fprintf(stderr, "pictures    %d from seed %llu, %d at a time, %d thread%s, %.0f MB\n",
-            t->ri->count, (unsigned long long)ldm_job_get_u64(job, "seed"), t->ri->batch,
-            t->ri->threads, t->ri->threads == 1 ? "" : "s", (double)t->ri->memory_total / 1e6);
+    ldm_str_printf(&line, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s",
+                   t->mi->ckpt_path, t->mi->ckpt_format, t->mi->weights, t->mi->isa,
+                   t->mi->load_seconds);
+    say_setting(&line);
+    ldm_str_printf(&line, "sampling    %d step%s: ", t->ri->steps_run,
+                   t->ri->steps_run == 1 ? "" : "s");
+    put_sampling(&line, job);
+    say_setting(&line);
+    ldm_str_printf(&line, "latent      %d,%d,%d  ->  picture %d x %d", t->ri->latent_c,
+                   t->ri->latent_h, t->ri->latent_w, t->ri->image_w, t->ri->image_h);
+    say_setting(&line);
+    ldm_str_printf(&line, "pictures    %d from seed %llu, %d at a time, %d thread%s, %.0f MB",
+                   t->ri->count, (unsigned long long)ldm_job_get_u64(job, "seed"), t->ri->batch,
+                   t->ri->threads, t->ri->threads == 1 ? "" : "s",
+                   (double)t->ri->memory_total / 1e6);
+    say_setting(&line);
 }
 
 /* The library knows arrays by what they are for; the user knows them as files. */
@@ -192,7 +210,7 @@ static int create_run(task *t)
         return LDM_EXIT_OK;
     }
     for (size_t i = 0; i < ldm_run_note_count(t->run); i++)
-        ldm_cli_say(t->cmd, "note: %s", ldm_run_note(t->run, i));
+        ldm_cli_note(t->cmd, ldm_run_note(t->run, i));
     print_settings(t);
     note_jpeg(t);
     return LDM_EXIT_OK;
