@@ -75,6 +75,9 @@ int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, 
 /* Prints {"error": the last message} to stdout, for programs that read JSON there. */
 void ldm_cli_json_failure(const ldm_command *cmd);
 
+/* Seconds for people: "0.395 s", "12 s", "3 min 20 s", "2 h 5 min". */
+void ldm_cli_duration(double seconds, char *buf, size_t size);
+
 /* Fresh text; free() it. NULL when out of memory. */
 char *ldm_cli_format(const char *fmt, ...) LDM_PRINTF(1, 2);
 

@@ -144,6 +144,20 @@ int ldm_cli_report(const ldm_command *cmd, ldm_status st, const ldm_error *err, 
     return code;
 }
 
+void ldm_cli_duration(double seconds, char *buf, size_t size)
+{
+    const long whole = (long)(seconds + 0.5);
+
+    if (seconds < 10)
+        snprintf(buf, size, "%.3g s", seconds);
+    else if (whole < 120)
+        snprintf(buf, size, "%ld s", whole);
+    else if (whole < 7200)
+        snprintf(buf, size, "%ld min %ld s", whole / 60, whole % 60);
+    else
+        snprintf(buf, size, "%ld h %ld min", whole / 3600, whole / 60 % 60);
+}
+
 char *ldm_cli_format(const char *fmt, ...)
 {
     ldm_str s = {0};

@@ -138,8 +138,10 @@ ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err);
 void ldm_hash_start(ldm_hash *h); /* begins in the background; once */
 ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err);
 
-/* estimate.c: floating point operations a second on this pool. */
-ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s, ldm_error *err);
+/* estimate.c: seconds of one call of a part for n pictures, measured within a few seconds. Packs
+ * the part's weights. */
+ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+                            ldm_pool *pool, double *seconds, ldm_error *err);
 
 /* media.c: a picture that a caller passes: pixels, and 3 channels, the only ones so far. */
 ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err);

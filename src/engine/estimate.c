@@ -1,18 +1,24 @@
-/* How long a run may take: its arithmetic over the rate at which this machine does a convolution of
- * the network's width, measured for a few hundredths of a second. An estimate, for dry runs only.
- */
+/* How long a run may take, for dry runs only: its parts are run a few times as the run itself would
+ * run them. A part that would take seconds is run at a smaller size, and what it takes is scaled by
+ * the arithmetic. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "sample/rng.h"
 
-enum { SIDE = 32, MOST_CHANNELS = 256 };
+enum { SIDE = 32, MOST_CHANNELS = 256, LEAST_CALLS = 3, MOST_CALLS = 200 };
 
-static const double MEASURE_SECONDS = 0.05;
+static const double RATE_SECONDS = 0.05; /* for a first guess of this machine's rate */
+static const double LONGEST_CALL = 1.5;  /* at that rate; what takes longer is made smaller */
+static const double LONGEST_WARM_UP = 0.7;
+static const double MEASURE_SECONDS = 0.4;
 
-ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s, ldm_error *err)
+/* Floating point operations a second of a convolution of the network's width. A network's other
+ * operations are slower, so this is a guess from below of what a part takes. */
+static ldm_status guess_rate(const ldm_model *m, ldm_pool *pool, double *flop_per_s, ldm_error *err)
 {
-    /* The narrow layers of a small network run at another rate than wide ones: take its own width.
-     */
     const int own = m->network->unet.model_channels;
     const int c = own < MOST_CHANNELS ? own : MOST_CHANNELS;
     const ldm_conv_desc d = {.cin = c,
@@ -53,7 +59,7 @@ ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per
             b->conv(b, &ctx, &plan, &a);
             calls++;
             end = ldm_seconds();
-        } while (end - begin < MEASURE_SECONDS);
+        } while (end - begin < RATE_SECONDS);
         *flop_per_s = flop * calls / (end - begin);
     } else {
         st = ldm_error_nomem(err, plan.packed_floats * sizeof *packed, "measuring this machine");
@@ -62,5 +68,158 @@ ldm_status ldm_measure_rate(const ldm_model *m, ldm_pool *pool, double *flop_per
     ldm_pages_free(x, pixels * (size_t)d.cin * sizeof *x);
     ldm_pages_free(y, pixels * (size_t)d.cout * sizeof *y);
     ldm_pages_free(ctx.scratch, plan.scratch_floats * sizeof *ctx.scratch);
+    return st;
+}
+
+/* ---- one part -------------------------------------------------------------------------------- */
+
+/* Something to run a part on: an array for each input, and one for the output. */
+typedef struct rehearsal {
+    ldm_program *program;
+    float *arena, *out;
+    float *data[LDM_MAX_INPUTS];
+    ldm_execution run;
+    ldm_kept *times;
+} rehearsal;
+
+static void rehearsal_free(rehearsal *r)
+{
+    int i;
+
+    for (i = 0; i < LDM_MAX_INPUTS; i++)
+        ldm_free(r->data[i]);
+    ldm_free(r->out);
+    if (r->program)
+        ldm_pages_free(r->arena, ldm_program_arena_floats(r->program) * sizeof *r->arena);
+    ldm_kept_free(r->times);
+    ldm_program_free(r->program);
+}
+
+static size_t floats_of(const ldm_graph *g, int value, int n)
+{
+    const ldm_graph_value *v = &g->values[value];
+
+    return (size_t)n * (size_t)v->c * (size_t)v->h * (size_t)v->w;
+}
+
+/* Noise for what differs from picture to picture, zeros for the rest: 0 is a timestep, and a row of
+ * every table. */
+static ldm_status fill_inputs(rehearsal *r, const ldm_graph *g, int n, ldm_error *err)
+{
+    ldm_rng rng;
+    int i;
+
+    ldm_rng_seed(&rng, 1);
+    for (i = 0; i < g->input_count; i++) {
+        const size_t floats = floats_of(g, g->inputs[i].value, n);
+
+        r->data[i] = ldm_calloc(floats, sizeof *r->data[i]);
+        if (!r->data[i])
+            return ldm_error_nomem(err, floats * sizeof **r->data, "measuring this machine");
+        if (g->inputs[i].depends & LDM_DEPENDS_X)
+            ldm_rng_randn(&rng, r->data[i], floats);
+        r->run.inputs[i] = (ldm_named_array){g->inputs[i].name, r->data[i]};
+    }
+    r->out = ldm_calloc(floats_of(g, g->output, n), sizeof *r->out);
+    r->arena = ldm_pages_alloc(ldm_program_arena_floats(r->program) * sizeof *r->arena);
+    if (!r->out || !r->arena)
+        return ldm_error_nomem(err, 0, "measuring this machine");
+    r->run.out = r->out;
+    return LDM_OK;
+}
+
+/* A run computes what follows from the timestep alone for many steps at once. */
+static ldm_status keep_time(rehearsal *r, ldm_pool *pool, ldm_error *err)
+{
+    const float t = 0;
+    const ldm_named_array inputs[LDM_MAX_INPUTS] = {{"t", &t}};
+    ldm_status st;
+
+    if (!ldm_program_kept_floats(r->program, LDM_DEPENDS_TIME))
+        return LDM_OK;
+    st = ldm_kept_create(r->program, LDM_DEPENDS_TIME, 1, &r->times, err);
+    if (!st)
+        st = ldm_kept_fill(r->times, r->program, pool, r->arena, inputs, 1, err);
+    if (!st)
+        r->run.time = (ldm_kept_rows){r->times, 0};
+    return st;
+}
+
+/* Seconds of one call: the mean of several after the first, which touches the memory. */
+static ldm_status time_calls(rehearsal *r, ldm_pool *pool, double *seconds, ldm_error *err)
+{
+    double begin = ldm_seconds();
+    ldm_status st = ldm_program_run(r->program, pool, r->arena, &r->run, err);
+    int calls;
+
+    *seconds = ldm_seconds() - begin;
+    if (st || *seconds > LONGEST_WARM_UP)
+        return st;
+    begin = ldm_seconds();
+    for (calls = 0; !st && calls < MOST_CALLS; calls++) {
+        *seconds = ldm_seconds() - begin;
+        if (calls >= LEAST_CALLS && *seconds > MEASURE_SECONDS)
+            break;
+        st = ldm_program_run(r->program, pool, r->arena, &r->run, err);
+    }
+    *seconds = (ldm_seconds() - begin) / calls;
+    return st;
+}
+
+static ldm_status rehearse(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+                           ldm_pool *pool, double *seconds, ldm_error *err)
+{
+    rehearsal r = {0};
+    ldm_graph *g;
+    ldm_status st = ldm_graph_create(m->network, part, h, w, &g, err);
+
+    if (st)
+        return st;
+    st = ldm_model_program(m, part, h, w, n, pool, &r.program, err);
+    if (!st)
+        st = fill_inputs(&r, g, n, err);
+    if (!st)
+        st = keep_time(&r, pool, err);
+    if (!st)
+        st = time_calls(&r, pool, seconds, err);
+    rehearsal_free(&r);
+    ldm_graph_free(g);
+    return st;
+}
+
+/* The arithmetic of one picture at a size; 0 where the part does not take it. */
+static double flop_of(const ldm_model *m, ldm_graph_part part, int h, int w)
+{
+    ldm_graph *g;
+    double flop;
+
+    if (ldm_graph_create(m->network, part, h, w, &g, NULL))
+        return 0;
+    flop = ldm_graph_flop(g);
+    ldm_graph_free(g);
+    return flop;
+}
+
+ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+                            ldm_pool *pool, double *seconds, ldm_error *err)
+{
+    const double whole = n * flop_of(m, part, h, w);
+    double flop = whole, rate;
+    ldm_status st = guess_rate(m, pool, &rate, err);
+
+    if (st)
+        return st;
+    if (flop / rate > LONGEST_CALL) {
+        n = 1;
+        flop = flop_of(m, part, h, w);
+    }
+    while (flop / rate > LONGEST_CALL && flop_of(m, part, h / 2, w / 2) > 0) {
+        h /= 2;
+        w /= 2;
+        flop = flop_of(m, part, h, w);
+    }
+    st = rehearse(m, part, h, w, n, pool, seconds, err);
+    if (!st && flop > 0)
+        *seconds *= whole / flop;
     return st;
 }

@@ -257,14 +257,20 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
 static ldm_status estimate_time(ldm_run *r, ldm_error *err)
 {
     const ldm_run_info *i = &r->info;
-    double rate;
-    ldm_status st = ldm_measure_rate(r->m, r->pool, &rate, err);
+    const int h = i->latent_h, w = i->latent_w, n = i->batch;
+    double eps = 0, shallow = 0, decode = 0, quantize = 0;
+    ldm_status st = ldm_measure_part(r->m, LDM_GRAPH_UNET, h, w, n, r->pool, &eps, err);
 
+    if (!st && r->job.cache > 1)
+        st = ldm_measure_part(r->m, LDM_GRAPH_UNET_SHALLOW, h, w, n, r->pool, &shallow, err);
     if (!st)
-        r->info.estimated_seconds = i->count *
-                                    (i->flop_per_eps * i->eps_evaluations +
-                                     i->flop_shallow * i->shallow_evaluations + i->flop_decode) /
-                                    rate;
+        st = ldm_measure_part(r->m, LDM_GRAPH_DECODE, h, w, 1, r->pool, &decode, err);
+    if (!st && r->m->network->first_stage.codebook)
+        st = ldm_measure_part(r->m, LDM_GRAPH_QUANTIZE, h, w, 1, r->pool, &quantize, err);
+    if (!st)
+        r->info.estimated_seconds =
+            i->count *
+            ((eps * i->eps_evaluations + shallow * i->shallow_evaluations) / n + decode + quantize);
     return st;
 }
 

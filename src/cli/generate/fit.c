@@ -137,6 +137,7 @@ int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
 {
     double results = ldm_fit_results(o, out, ri);
     double seconds = ri->estimated_seconds * (ri->count - kept) / ri->count;
+    char time[48];
 
     if (o->json)
         return print_json(cmd, o, out, ri, kept, seconds);
@@ -154,6 +155,7 @@ int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
            ri->count - kept == 1 ? "" : "s");
     if (kept)
         printf("kept        %d of %d pictures are there already\n", kept, ri->count);
-    printf("time        about %.3g s\n", seconds);
+    ldm_cli_duration(seconds, time, sizeof time);
+    printf("time        about %s\n", time);
     return LDM_EXIT_OK;
 }
