@@ -13,7 +13,7 @@ OUT=${OUT:-generated_outputs/study}
 PATH=$(cd "$(dirname "$LDM")" && pwd):$PATH
 export PATH
 
-ldm compare -n "$COUNT" --ablate --out "$OUT" >/dev/null
+ldm compare -n "$COUNT" --ablate --overwrite --out "$OUT" >/dev/null
 mkdir -p docs/study
 for side in approach1 approach2; do
     cp "$OUT/${side}_samples/grid.png" "docs/study/$side.png"

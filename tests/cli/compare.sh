@@ -9,7 +9,7 @@ stdout_has '^Key parameter differences$'
 stdout_has '^  scale_factor +1\.0 +1\.0 +0\.18215 +0\.18215'
 stdout_has '^  UNet attention +num_heads: 8 +num_heads: 8 \(8 heads\) +num_head_channels: 32'
 stdout_has '^  Parameter match +65\.8 % +69\.1 % \(287 of 415\) +99\.8 % +100\.0 %'
-stdout_has '^  Load time +12\.4 s +[0-9.]+ s +8\.7 s +[0-9.]+ s'
+stdout_has '^  Load time +12\.4 s +[0-9.e-]+ s +8\.7 s +[0-9.e-]+ s'
 stdout_has '^  Parameter loading +Partial +Partial \(64 read at random\) +Complete +Complete'
 stdout_has '^The report is out/report.html$'
 files_are out/report.html out/report.md \
@@ -48,6 +48,10 @@ stdout_has '"change": "attention heads"'
 stdout_has '"change": "key loading"'
 stdout_has '"change": "guidance"'
 stdout_has '"same_pictures": 2'
+stdout_has '"latent_distance": [0-9.]+'
+stdout_has '"command": "ldm compare -n 2 --set ldm.sampling.steps=2 --ckpt '
+stdout_has '"machine": ".*threads?, .* kernels, f32"'
+stdout_has 'SHA-256 [0-9a-f]{64}'
 stderr_has 'No Frechet distance.*--write-stats'
 [ -s more/ablation/scale_factor.yaml ] || die "no layer of the ablation"
 [ -s more/ablation/scale_factor_samples/00001.png ] || die "no pictures of the ablation"
@@ -59,7 +63,7 @@ grep -q 'One change at a time' more/report.html || die "no ablation in the repor
 # Statistics of the pictures that a distance is taken to.
 works metrics out/approach2_samples/0000*.png $TINY --write-stats renders.stats
 works compare -n 2 $FAST $TINY -o with --stats renders.stats --quiet
-stdout_has '^  Frechet distance +[0-9.e+-]+ +[0-9.e+-]+'
+stdout_has '^  Frechet distance .less is better. +[0-9.,]+ +[0-9.,]+$'
 printf 'no statistics' >bad.stats
 fails 1 'bad.stats holds no statistics' compare $TINY $FAST --stats bad.stats -n 1 --quiet
 
@@ -75,7 +79,7 @@ stdout_lacks 'study'
 [ -s own/mine_b_samples/00000.png ] || die "no picture of b"
 
 fails 2 "needs a second layer" compare x/mine.yaml
-fails 2 "unexpected argument" compare x/mine.yaml y/mine.yaml x/mine.yaml
+fails 2 "unexpected argument 'x/mine.yaml'; give two layers" compare x/mine.yaml y/mine.yaml x/mine.yaml
 fails 2 "-n: '0' is not a whole number from 1" compare -n 0
 fails 1 "nothing.yaml.*No such file" compare nothing.yaml y/mine.yaml $TINY
 fails 1 "nowhere.xml.*No such file" compare $TINY --cascade nowhere.xml -o new
@@ -84,3 +88,61 @@ fails 1 "cannot make the folder" compare $TINY $FAST -n 1 --quiet -o file
 # A layer that the checkpoint does not fit ends it with the code for that.
 printf 'model: {params: {unet_config: {params: {model_channels: 64}}}}\n' >wide.yaml
 fails 3 "model" compare wide.yaml y/mine.yaml $TINY -n 1 --quiet
+
+# The second side's fault is said before the first is sampled, and names the forgotten checkpoint.
+fails 3 "no --ckpt was given: the shipped model was used" compare x/mine.yaml wide.yaml -n 1 --quiet
+
+# The report opens with its conclusion; warnings follow; what was typed, when and on what stand at the end.
+works compare -n 2 $FAST $TINY -o study --quiet
+[ "$(head -1 "$OUT")" = Conclusion ] || die "the conclusion comes first"
+stdout_has '^  Approach 1 lacks 64 tensors that a run reads, and fills them at random'
+stdout_has '^Warnings$'
+stdout_has '^  Approach 1: .*are initialised at random'
+stdout_has '^  42 +no +[0-9.]+ +[0-9.]+$'
+stdout_has '^  all +0 of 2 +median [0-9.]+ +median [0-9.]+$'
+stdout_has '^  command +ldm compare -n 2 '
+stdout_has '^  date +20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC, took '
+stdout_has '^  checkpoint +model.ckpt .given., SHA-256 [0-9a-f]{64}$'
+stdout_has '^  machine +.* kernels, f32$'
+sed -n 3p study/report.md | grep -q '^- ' || die "no conclusion at the top of report.md"
+file_has study/report.html '<ul class="conclusion"><li>'
+file_has study/report.html '<section class="warnings">'
+file_has study/report.html 'seed 42: [0-9.]+ dB, latents [0-9.]+ apart'
+file_has study/report.html 'data-head="Approach 1, here"'
+file_has study/report.html 'max-width:620px'
+file_has study/report.html '<dt>command</dt><dd>ldm compare -n 2 '
+
+# An earlier report is replaced only on request; without -o each comparison has a folder of its own.
+fails 1 'study/report.html is there already, of an earlier comparison; --overwrite replaces' \
+    compare -n 2 $FAST $TINY -o study --quiet
+works compare -n 1 $FAST $TINY -o study --overwrite --quiet
+cp -r study before
+works compare x/mine.yaml y/mine.yaml $TINY -n 1 --quiet
+stdout_has 'The report is generated_outputs/0001/report.html'
+works compare x/mine.yaml y/mine.yaml $TINY -n 1 --quiet
+stdout_has 'The report is generated_outputs/0002/report.html'
+same_folder study before
+
+# Two equal configurations, and two that differ in nothing that counts.
+cp x/mine.yaml same.yaml
+works compare x/mine.yaml same.yaml $TINY -n 2 -o equal --quiet
+stdout_has 'Both configurations say the same: no setting differs'
+stdout_has 'All 2 pictures are equal, byte by byte\.'
+stdout_has '^  42 +yes, byte by byte +- +0$'
+printf 'ldm:\n  sampling: {steps: 2, scale: 3.0}\n' >scaled.yaml
+works compare x/mine.yaml scaled.yaml $TINY -n 2 -o scaled --quiet
+stdout_has 'All 2 pictures are equal, byte by byte: what differs changes no picture here'
+stdout_lacks 'say the same'
+
+# A folder, and files without an option; two whole configurations beside the checkpoint.
+mkdir whole
+cp "$CKPT" whole/model.ckpt
+cp "$CONFIG" whole/config.yaml
+works compare whole x/mine.yaml y/mine.yaml -n 1 -o named
+stderr_has 'note: the YAML file whole/config.yaml is taken as --config'
+works compare --ckpt whole x/mine.yaml y/mine.yaml -n 1 -o named2 --quiet
+cp whole/config.yaml whole/other.yaml
+cp whole/config.yaml whole/third.yaml
+works compare whole/config.yaml whole/other.yaml --ckpt whole/model.ckpt -n 1 $FAST -o two --quiet
+stderr_empty
+stdout_has 'no setting differs'

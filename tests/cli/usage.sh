@@ -26,7 +26,7 @@ fails 2 "'--no' could be --no-ema or --no-quantize" generate --no
 fails 2 "unexpected argument 'model.ckpt'; files are given by options" generate model.ckpt
 fails 2 "unexpected argument 'a'" check a
 fails 2 "unexpected argument 'b'; give one file" inspect a b
-fails 2 "FILE is missing" inspect
+fails 2 "FILE.* is missing" inspect
 fails 2 "IMAGE.* is missing" metrics
 fails 2 "--ckpt needs a value" generate --ckpt
 fails 2 "-n needs a value" generate -n

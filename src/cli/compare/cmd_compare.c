@@ -2,13 +2,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cli/compare/compare.h"
+#include "cli/generate/generate.h"
+#include "cli/inputs.h"
 #include "cli/signals.h"
 
 enum { DEFAULT_COUNT = 16 };
 
-static const char default_folder[] = "generated_outputs";
 static const char *const default_layers[2] = {"configs/study/approach1.yaml",
                                               "configs/study/approach2.yaml"};
 
@@ -47,8 +51,13 @@ static const ldm_opt rows[] = {
      .name = "out",
      .arg = "DIR",
      .field = offsetof(ldm_compare_opts, out),
-     .help = "folder of the pictures and reports; default\n"
-             "generated_outputs"},
+     .help = "folder of the pictures and reports; default: one for\n"
+             "each comparison, generated_outputs/0001/, ..."},
+    {.type = LDM_OPT_FLAG,
+     .name = "overwrite",
+     .field = offsetof(ldm_compare_opts, overwrite),
+     .help = "replace an earlier report in the folder that -o names;\n"
+             "without it that is an error"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(ldm_compare_opts, json),
@@ -223,22 +232,56 @@ static int write_report(ldm_compare *c, const char *name, int html)
     return code;
 }
 
+/* An earlier comparison in the folder that the line names. */
+static int check_taken(const ldm_compare *c)
+{
+    const char *names[] = {"report.html", "report.md", c->a.folder, c->b.folder};
+    char *path;
+    bool there;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names && c->o->out && !c->o->overwrite; i++) {
+        path = i < 2 ? ldm_cli_format("%s%s", c->out, names[i]) : strdup(names[i]);
+        if (!path)
+            return ldm_cli_nomem(c->cmd);
+        there = !access(path, F_OK);
+        if (there)
+            ldm_cli_say(c->cmd,
+                        "-o: %s is there already, of an earlier comparison; --overwrite replaces "
+                        "it, or name another folder",
+                        path);
+        free(path);
+        if (there)
+            return LDM_EXIT_FAILED;
+    }
+    return LDM_EXIT_OK;
+}
+
 static int compare(ldm_compare *c, int argc, char **argv)
 {
+    const double begin = ldm_cli_now();
     int code = name_sides(c, argc, argv);
 
     if (!code)
         code = find_difference(c);
     if (!code)
+        code = check_taken(c);
+    if (!code)
         code = ldm_cmp_judge_open(c);
+    if (!code)
+        code = ldm_cmp_side_try(c, &c->a);
+    if (!code)
+        code = ldm_cmp_side_try(c, &c->b);
     if (!code)
         code = ldm_cmp_side_run(c, &c->a);
     if (!code)
         code = ldm_cmp_side_run(c, &c->b);
+    if (!code)
+        code = ldm_cmp_find_pairs(c);
     if (!code && c->o->ablate)
         code = ldm_cmp_ablate(c);
     if (!code)
         code = ldm_cmp_judge_distances(c);
+    c->seconds = ldm_cli_now() - begin;
     if (!code)
         code = write_report(c, "report.html", 1);
     if (!code)
@@ -275,21 +318,100 @@ static void compare_free(ldm_compare *c)
     free(c->stats_file);
     free(c->stats_missing);
     free(c->out);
+    free(c->pairs);
+    free(c->command);
+    free(c->date);
+}
+
+/* Checkpoints and folders among the arguments, and the configuration beside the checkpoint: it is
+ * what layers are laid over, and two whole configurations need none. */
+static int take_inputs(ldm_compare *c, int *argc, char **argv)
+{
+    ldm_model_options *model = c->o->to.model;
+    int code = ldm_inputs_take_checkpoint(c->cmd, model, argc, argv, c->o->quiet);
+
+    if (!code && *argc > 2)
+        code = ldm_cli_usage(c->cmd, "unexpected argument '%s'; give two layers", argv[2]);
+    if (!code && *argc == 1)
+        code = ldm_cli_usage(c->cmd, "'%s' needs a second layer beside it", argv[0]);
+    if (!code && !(*argc == 2 && ldm_inputs_is_whole(argv[0]) && ldm_inputs_is_whole(argv[1])))
+        code = ldm_inputs_find_config(c->cmd, model, c->o->quiet);
+    return code;
+}
+
+/* Makes a fresh folder at once, so that no other run takes its name. */
+static int make_fresh(ldm_compare *c)
+{
+    char *above;
+    int code;
+
+    do {
+        free(c->out);
+        c->out = ldm_output_fresh_folder();
+        above = c->out ? ldm_cli_format("%.*s", (int)strcspn(c->out, "/"), c->out) : NULL;
+        code = above ? ldm_output_make_folder(c->cmd, "--out", above) : ldm_cli_nomem(c->cmd);
+        free(above);
+        if (code)
+            return code;
+    } while (mkdir(c->out, 0777) && errno == EEXIST);
+    return ldm_output_make_folder(c->cmd, "--out", c->out);
+}
+
+/* The folder that -o names, or a fresh one; with a slash. */
+static int name_folder(ldm_compare *c)
+{
+    const char *out = c->o->out;
+
+    if (!out)
+        return make_fresh(c);
+    c->out = ldm_cli_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
+    return c->out ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
+}
+
+/* A fresh folder that stayed empty goes again, and so does the one above it. */
+static void remove_empty(const ldm_compare *c)
+{
+    char *above = c->out && !c->o->out ? strdup(c->out) : NULL;
+
+    if (above && !rmdir(above)) {
+        above[strcspn(above, "/")] = '\0';
+        (void)rmdir(above);
+    }
+    free(above);
+}
+
+static int describe(ldm_compare *c, int argc, char **argv)
+{
+    const time_t now = time(NULL);
+    char date[48] = "unknown";
+    struct tm utc;
+
+    if (gmtime_r(&now, &utc))
+        strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &utc);
+    c->date = strdup(date);
+    c->command = ldm_cmp_command(argc, argv);
+    return c->date && c->command ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
 }
 
 static int work(ldm_compare *c, int argc, char **argv)
 {
-    const char *out = c->o->out ? c->o->out : default_folder;
+    int code = take_inputs(c, &argc, argv);
 
-    if (argc == 1)
-        return ldm_cli_usage(c->cmd, "'%s' needs a second layer beside it", argv[0]);
-    c->out = ldm_cli_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
+    if (!code)
+        code = name_folder(c);
+    if (code) {
+        remove_empty(c);
+        return code;
+    }
     ldm_model_name(c->o->to.model);
     ldm_bar_init(&c->bar);
     ldm_signals_catch_interrupts();
     if (c->o->quiet)
         c->bar.on = false;
-    return c->out ? compare(c, argc, argv) : ldm_cli_nomem(c->cmd);
+    code = compare(c, argc, argv);
+    if (code)
+        remove_empty(c);
+    return code;
 }
 
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
@@ -301,6 +423,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     ldm_parse parse;
     int args, code = ldm_model_begin(cli, cmd, &o.to);
 
+    if (!code)
+        code = describe(&c, argc, argv); /* before the words are put in order */
     if (!code)
         st = ldm_job_create(NULL, &o.to.job, &err);
     if (!code && !st) {
@@ -321,7 +445,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
 const ldm_command ldm_cmd_compare = {
     .name = "compare",
-    .args = "[A.yaml B.yaml] [--ckpt FILE --config BASE.yaml] [options]",
+    .args = "[A.yaml B.yaml] [--ckpt FILE|FOLDER --config BASE.yaml] [options]",
     .summary = "two configurations of a checkpoint, by measurement",
     .about =
         "Lays A and B over the same configuration, checks both against the checkpoint, samples\n"
@@ -336,7 +460,6 @@ const ldm_command ldm_cmd_compare = {
              "  ldm compare mine.yaml other.yaml --ckpt model.ckpt --config config.yaml -o out",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
-    .min_args = 0,
-    .max_args = 2,
+    .max_args = -1,
     .run = run,
 };

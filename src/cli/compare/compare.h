@@ -1,7 +1,9 @@
 /* ldm compare in files: cmd_compare.c holds options and order, compare_run.c samples one side,
- * compare_judge.c measures, compare_ablate.c makes B with one setting of A, compare_tables.c puts
- * it all into tables, compare_text.c prints these (terminal, Markdown, JSON), compare_html.c and
- * compare_svg.c write the report. */
+ * compare_judge.c measures, compare_pairs.c holds pictures of one seed against each other,
+ * compare_ablate.c makes B with one setting of A, compare_facts.c says what was found, warned of
+ * and done, compare_tables.c puts it all into tables, compare_text.c and compare_json.c print these
+ * (terminal, Markdown, JSON), compare_html.c, compare_style.c and compare_svg.c write the report.
+ */
 #ifndef LDM_CLI_COMPARE_H
 #define LDM_CLI_COMPARE_H
 
@@ -15,13 +17,14 @@
 typedef struct ldm_compare_opts {
     ldm_targets to; /* the model and the job */
     const char *out, *cascade, *stats;
-    bool ablate, json, quiet;
+    bool ablate, overwrite, json, quiet;
 } ldm_compare_opts;
 
 typedef struct ldm_cmp_picture {
     uint64_t seed;
     bool good;       /* false: its sampling failed, nothing below is set */
     ldm_image image; /* pixels: free() */
+    float *latent;   /* [latent_floats] of its side; free() */
     char *file;      /* free() */
     ldm_image_metrics m;
     int faces; /* -1: not counted */
@@ -40,11 +43,15 @@ typedef struct ldm_cmp_summary {
 
 /* One configuration: what it says, what it loads, what it draws. */
 typedef struct ldm_cmp_side {
-    char *stem, *title; /* "approach1", "Approach 1" */
-    char *layer;        /* its file */
-    char *folder;       /* of its pictures, with a trailing slash */
-    json_t *audit;      /* of ldm_check */
-    json_t *notes;      /* of loading and sampling, an array of texts */
+    char *stem, *title;          /* "approach1", "Approach 1" */
+    char *layer;                 /* its file */
+    char *folder;                /* of its pictures, with a trailing slash */
+    json_t *audit;               /* of ldm_check */
+    json_t *notes;               /* of loading and sampling, an array of texts */
+    char *sha256;                /* of the checkpoint */
+    const char *isa, *precision; /* static */
+    int threads;
+    size_t latent_floats; /* of a picture */
     int steps_asked, steps_run;
     double eta, scale;
     char *cond;
@@ -55,6 +62,15 @@ typedef struct ldm_cmp_side {
     ldm_cmp_summary sum;
     char *failure; /* of a variant that could not be sampled; NULL: fine */
 } ldm_cmp_side;
+
+/* The pictures of one seed on both sides. */
+typedef struct ldm_cmp_pair {
+    bool both;      /* both were made; false: nothing below is set */
+    bool same_size; /* false: nothing but this is set */
+    bool equal;     /* byte by byte */
+    double psnr;    /* decibels; infinite where equal */
+    double latent;  /* |a - b| / |b|; NaN: of other shapes, or b is 0 */
+} ldm_cmp_pair;
 
 /* B with the settings of one group taken from A. */
 typedef struct ldm_cmp_variant {
@@ -71,7 +87,10 @@ typedef struct ldm_compare {
     ldm_bar bar;
 
     ldm_cmp_side a, b;
-    size_t a_same;             /* pictures of A that equal B's, byte by byte */
+    ldm_cmp_pair *pairs; /* one for each picture of the shorter side */
+    size_t pair_count;
+    char *command, *date;      /* as typed; when it began, "2026-11-29 04:40 UTC" */
+    double seconds;            /* from the beginning to the report */
     json_t *difference;        /* of ldm_config_difference */
     json_t *study_a, *study_b; /* published figures of the layers; NULL: none */
 
@@ -90,6 +109,10 @@ typedef struct ldm_compare {
 /* Options of the common configuration with `layer` laid over it (NULL: none). An exit code. */
 int ldm_cmp_model_options(const ldm_compare *c, const char *layer, ldm_model_options **out);
 
+/* Whether the side can be loaded, without loading its weights: what is wrong with the second side
+ * is said before hours of sampling the first. An exit code, said on stderr. */
+int ldm_cmp_side_try(ldm_compare *c, ldm_cmp_side *s);
+
 /* Checks, loads and samples s, whose layer, stem and folder are set; writes its pictures. An exit
  * code, said on stderr. */
 int ldm_cmp_side_run(ldm_compare *c, ldm_cmp_side *s);
@@ -106,6 +129,35 @@ int ldm_cmp_judge_side(ldm_compare *c, ldm_cmp_side *s);
 
 /* Frechet distances of all sides, with the encoder of the common configuration. */
 int ldm_cmp_judge_distances(ldm_compare *c);
+
+/* ---- compare_pairs.c --------------------------------------------------------------------------
+ */
+
+ldm_cmp_pair ldm_cmp_pair_of(const ldm_cmp_side *a, const ldm_cmp_side *b, size_t i);
+int ldm_cmp_find_pairs(ldm_compare *c);
+
+/* Pictures of s that equal B's, byte by byte. */
+size_t ldm_cmp_count_same(const ldm_compare *c, const ldm_cmp_side *s);
+
+/* Pairs that equal each other, pairs there are, and the medians of the pairs that differ (NaN:
+ * none). */
+typedef struct ldm_cmp_pair_summary {
+    size_t equal, both;
+    double psnr, latent;
+} ldm_cmp_pair_summary;
+ldm_cmp_pair_summary ldm_cmp_summarise_pairs(const ldm_compare *c);
+
+/* ---- compare_facts.c --------------------------------------------------------------------------
+ */
+
+/* What the comparison comes to; what the reader is warned of, each with its side's name; command,
+ * date, checkpoint and machine as pairs [name, text]. Arrays; NULL when out of memory. */
+json_t *ldm_cmp_conclusion(const ldm_compare *c);
+json_t *ldm_cmp_warnings(const ldm_compare *c);
+json_t *ldm_cmp_provenance(const ldm_compare *c);
+
+/* The words of a command line, quoted where a shell would take them apart. free() it. */
+char *ldm_cmp_command(int argc, char **argv);
 
 /* ---- compare_ablate.c ------------------------------------------------------------------------ */
 
@@ -128,11 +180,15 @@ typedef struct ldm_cmp_table {
 typedef enum ldm_cmp_table_kind {
     LDM_CMP_PARAMETERS,  /* the study's table 1 */
     LDM_CMP_PERFORMANCE, /* the study's table 2 */
+    LDM_CMP_SEEDS,       /* each pair of pictures */
     LDM_CMP_KEYS,
     LDM_CMP_SETTINGS,
     LDM_CMP_ABLATION, /* only with variants */
     LDM_CMP_TABLE_KINDS
 } ldm_cmp_table_kind;
+
+/* Numbers for people: 21,550 and 871 and 12.3 and 0.412. */
+const char *ldm_cmp_number(double v, char *buf, size_t size);
 
 /* A text that does not fit its cell is cut; a difference beyond the last row is counted in it. */
 void ldm_cmp_table_make(const ldm_compare *c, ldm_cmp_table_kind kind, ldm_cmp_table *t);
@@ -141,15 +197,22 @@ bool ldm_cmp_table_exists(const ldm_compare *c, ldm_cmp_table_kind kind);
 /* ---- compare_text.c -------------------------------------------------------------------------- */
 
 void ldm_cmp_print_text(const ldm_compare *c, FILE *f);
-int ldm_cmp_print_json(const ldm_compare *c);
 void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f);
 
 /* What the tables rest on and how to read them, an array of sentences. NULL when out of memory. */
 json_t *ldm_cmp_remarks(const ldm_compare *c);
 
-/* ---- compare_html.c, compare_svg.c ----------------------------------------------------------- */
+/* ---- compare_json.c ---------------------------------------------------------------------------
+ */
+
+int ldm_cmp_print_json(const ldm_compare *c);
+
+/* ---- compare_html.c, compare_style.c, compare_svg.c
+ * ----------------------------------------------------------- */
 
 int ldm_cmp_write_html(const ldm_compare *c, FILE *f);
+
+extern const char ldm_cmp_style[]; /* its style sheet */
 
 /* Histograms of one metric of both sides on one axis, from the least to the greatest value there
  * is: A upwards, B downwards. */

@@ -228,21 +228,6 @@ static int run_variant(ldm_compare *c, ldm_cmp_variant *v)
     return code;
 }
 
-static size_t count_same(const ldm_compare *c, const ldm_cmp_side *s)
-{
-    size_t i, same = 0;
-
-    for (i = 0; i < s->count && i < c->b.count; i++) {
-        const ldm_cmp_picture *p = &s->pictures[i], *q = &c->b.pictures[i];
-
-        if (p->good && q->good && p->image.width == q->image.width &&
-            p->image.height == q->image.height)
-            same += !memcmp(p->image.pixels, q->image.pixels,
-                            3 * (size_t)p->image.width * (size_t)p->image.height);
-    }
-    return same;
-}
-
 int ldm_cmp_ablate(ldm_compare *c)
 {
     char *folder = ldm_cli_format("%sablation", c->out);
@@ -251,10 +236,9 @@ int ldm_cmp_ablate(ldm_compare *c)
     if (!code)
         code = ldm_output_make_folder(c->cmd, "--out", folder);
     free(folder);
-    c->a_same = count_same(c, &c->a);
     for (size_t i = 0; !code && i < c->variant_count; i++) {
         code = run_variant(c, &c->variants[i]);
-        c->variants[i].same = count_same(c, &c->variants[i].side);
+        c->variants[i].same = ldm_cmp_count_same(c, &c->variants[i].side);
     }
     return code;
 }

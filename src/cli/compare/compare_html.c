@@ -8,75 +8,6 @@
 
 enum { SHOWN = 64, STRIP = 8, KEYS_SHOWN = 200 };
 
-static const char style[] =
-    ":root{color-scheme:light dark;" LDM_SVG_LIGHT "}\n"
-    "@media (prefers-color-scheme:dark){:root{" LDM_SVG_DARK "}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 "
-    "system-ui,-apple-system,"
-    "'Segoe UI',sans-serif}\n"
-    "main{max-width:1080px;margin:0 auto;padding:56px 28px 80px}\n"
-    "h1{font-size:2rem;line-height:1.2;font-weight:600;letter-spacing:-.015em;margin:0 0 .3em}\n"
-    "h2{font-size:1.2rem;font-weight:600;letter-spacing:-.005em;margin:56px 0 14px}\n"
-    "h3{font-size:1rem;font-weight:600;margin:0 0 10px;display:flex;align-items:center;gap:9px}\n"
-    "p,ul{margin:0 0 10px;max-width:72ch}ul{padding-left:1.1em}li{margin:3px 0}\n"
-    ".soft,figcaption{color:var(--soft)}\n"
-    ".dot{width:11px;height:11px;border-radius:50%;display:inline-block;flex:none}\n"
-    ".dot.a{background:var(--a)}.dot.b{background:var(--b)}\n"
-    ".two{display:grid;grid-template-columns:1fr 1fr;gap:26px}.two>*{min-width:0}\n"
-    ".head{display:grid;grid-template-columns:repeat(3,1fr);gap:14px;margin:30px 0 0}\n"
-    ".fact{background:var(--panel);border:1px solid var(--line);border-radius:12px;"
-    "padding:16px 18px}\n"
-    ".fact b{display:block;font-weight:500;color:var(--soft);font-size:.86rem;margin-bottom:6px}\n"
-    ".fact span{display:flex;align-items:baseline;gap:8px;font-size:1.12rem;"
-    "font-variant-numeric:tabular-nums}\n"
-    ".grid{display:grid;gap:4px;grid-template-columns:repeat(var(--columns),1fr)}\n"
-    ".grid div{position:relative;line-height:0}\n"
-    ".grid img{width:100%;height:auto;border-radius:3px;background:var(--track)}\n"
-    ".grid i{position:absolute;right:4px;bottom:4px;width:8px;height:8px;border-radius:50%;"
-    "background:#fff;box-shadow:0 0 0 1.5px #0009}\n"
-    ".scroll{overflow-x:auto;background:var(--panel);border:1px solid var(--line);"
-    "border-radius:12px}\n"
-    "table{border-collapse:collapse;width:100%;font-size:.93rem;"
-    "font-variant-numeric:tabular-nums}\n"
-    "th,td{text-align:left;vertical-align:top;padding:9px 16px;border-bottom:1px solid "
-    "var(--line)}\n"
-    "th{font-weight:500;color:var(--soft);font-size:.86rem;white-space:nowrap}\n"
-    "tr:last-child td{border-bottom:0}td:first-child{white-space:nowrap}\n"
-    "td.old,th.old{color:var(--soft)}\n"
-    ".ablation th,.ablation td{padding:9px 10px}\n"
-    ".settings td{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;"
-    "font-size:.84rem;overflow-wrap:anywhere;white-space:normal}\n"
-    ".charts{display:grid;grid-template-columns:repeat(3,1fr);gap:18px}\n"
-    ".chart{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:12px;"
-    "padding:14px 16px 8px;min-width:0}\n"
-    ".bars{display:grid;grid-template-columns:1fr 1fr;gap:18px;margin-top:18px}\n"
-    ".chart svg{display:block;width:100%;height:auto}\n"
-    "figcaption{font-size:.9rem;margin-bottom:6px}\n"
-    "rect.a{fill:var(--a)}rect.b{fill:var(--b)}rect.c{fill:var(--c)}rect.track{fill:var(--track)}\n"
-    ".axis{stroke:var(--soft);stroke-width:1}.a-line{stroke:var(--a);stroke-width:1.5}"
-    ".b-line{stroke:var(--b);stroke-width:1.5}"
-    ".base{stroke:var(--b);stroke-width:1.2;stroke-dasharray:3 3}\n"
-    "svg text{fill:var(--ink);font-size:12px;font-variant-numeric:tabular-nums}"
-    "svg .faint{fill:var(--soft)}svg .small{font-size:11px}\n"
-    "details{margin:8px 0}summary{cursor:pointer;color:var(--soft)}\n"
-    ".keys{columns:2;column-gap:28px;margin:8px 0;padding:0;list-style:none;font:12px/1.5 "
-    "ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;max-width:none;overflow-wrap:anywhere}\n"
-    ".strip{display:grid;grid-template-columns:200px 1fr;gap:10px 16px;align-items:center}\n"
-    ".strip .grid{--columns:8}\n"
-    "footer{margin-top:56px;color:var(--soft);font-size:.88rem}\n"
-    "@media screen and "
-    "(max-width:760px){.two,.charts,.bars,.head{grid-template-columns:1fr}.keys{columns:1}"
-    ".strip{grid-template-columns:1fr}main{padding:32px 16px}}\n"
-    "@media print{:root{--ground:#fff;--panel:#fff;--ink:#000;--soft:#555;--line:#ddd;--a:#b5602c;"
-    "--b:#2c6f75;--c:#888;--track:#f1f1f1}main{max-width:none;padding:0}body{font-size:9.5pt}"
-    "h2{break-after:avoid;margin-top:24px}.scroll{overflow:visible}table{font-size:.84em}"
-    "th,td,.ablation th,.ablation td{padding:5px 7px;white-space:normal}.settings "
-    "td{font-size:.9em}"
-    ".grid div,tr,.chart,.fact,.strip>*{break-inside:avoid}.head{margin-top:16px}"
-    ".fact span{font-size:1em}.chart{padding:10px}*{print-color-adjust:exact;"
-    "-webkit-print-color-adjust:exact}}\n";
-
 /* ---- pictures -------------------------------------------------------------------------------- */
 
 static void base64(FILE *f, const unsigned char *data, size_t n)
@@ -179,55 +110,113 @@ static void write_title(FILE *f, const ldm_cmp_side *s, char which)
     fputs("</h3>\n", f);
 }
 
-static int write_pictures(const ldm_compare *c, FILE *f)
+static void write_caption(const ldm_compare *c, FILE *f, size_t i)
+{
+    const ldm_cmp_pair *p = &c->pairs[i];
+    char psnr[32], latent[32];
+
+    fprintf(f, "<figcaption>seed %llu", (unsigned long long)c->a.pictures[i].seed);
+    if (!p->both)
+        fputs(": one failed", f);
+    else if (p->equal)
+        fputs(": equal", f);
+    else if (p->same_size)
+        fprintf(f, ": %s dB, latents %s apart", ldm_cmp_number(p->psnr, psnr, sizeof psnr),
+                ldm_cmp_number(p->latent, latent, sizeof latent));
+    fputs("</figcaption>", f);
+}
+
+static int write_pair(const ldm_compare *c, FILE *f, size_t i)
 {
     const ldm_cmp_side *sides[2] = {&c->a, &c->b};
     int code = LDM_EXIT_OK;
 
-    fprintf(f,
-            "<h2>Pictures</h2>\n<p class=\"soft\">The same seeds on both sides%s%s</p>\n<div "
-            "class=\"two\">\n",
-            c->a.count > SHOWN ? "; the first 64" : "",
-            c->judge ? ". A white dot: the detector found a face." : ".");
-    for (int i = 0; !code && i < 2; i++) {
-        fputs("<section>", f);
-        write_title(f, sides[i], "ab"[i]);
-        code = write_grid(c, f, sides[i], SHOWN);
-        fputs("</section>\n", f);
+    fputs("<figure class=\"pair\"><div class=\"both\">", f);
+    for (int k = 0; !code && k < 2; k++) {
+        if (sides[k]->pictures[i].good)
+            code = write_picture(c, f, &sides[k]->pictures[i]);
+        else
+            fputs("<div></div>", f);
     }
+    fputs("</div>", f);
+    write_caption(c, f, i);
+    fputs("</figure>\n", f);
+    return code;
+}
+
+/* Both sides of each seed beside each other. */
+static int write_pictures(const ldm_compare *c, FILE *f)
+{
+    int code = LDM_EXIT_OK;
+
+    fputs("<h2>Pictures, seed by seed</h2>\n<p class=\"soft legend\"><span><span class=\"dot "
+          "a\"></span>left: ",
+          f);
+    ldm_cmp_html_text(f, c->a.title);
+    fputs("</span><span><span class=\"dot b\"></span>right: ", f);
+    ldm_cmp_html_text(f, c->b.title);
+    fprintf(f, "</span>%s%s</p>\n<div class=\"pairs\">\n",
+            c->judge ? "<span>white dot: the detector found a face</span>" : "",
+            c->pair_count > SHOWN ? "<span>the first 64</span>" : "");
+    for (size_t i = 0; !code && i < c->pair_count && i < SHOWN; i++)
+        code = write_pair(c, f, i);
     fputs("</div>\n", f);
     return code;
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
+static bool is_published(const char *head)
+{
+    const size_t n = strlen(head);
+
+    return n > 7 && !strcmp(head + n - 7, ", study");
+}
+
+/* What A and B measured, in a table of the study or of both sides alone. */
+static bool differs(const ldm_cmp_table *t, size_t r)
+{
+    return strcmp(t->cell[r][t->columns == 5 ? 2 : 1], t->cell[r][t->columns - 1]) != 0;
+}
+
+/* Rows of both sides: those that differ weigh more. Times always do. */
+static const char *row_class(const ldm_cmp_table *t, ldm_cmp_table_kind kind, size_t r)
+{
+    if (kind == LDM_CMP_SEEDS || kind == LDM_CMP_ABLATION || kind == LDM_CMP_SETTINGS ||
+        strstr(t->cell[r][0], " time"))
+        return "";
+    return differs(t, r) ? " class=\"differs\"" : " class=\"alike\"";
+}
+
+static void write_cells(FILE *f, const ldm_cmp_table *t, size_t r)
+{
+    for (size_t k = 0; k < t->columns; k++) {
+        fprintf(f, "<td%s data-head=\"", is_published(t->head[k]) ? " class=\"old\"" : "");
+        ldm_cmp_html_text(f, t->head[k]);
+        fputs("\">", f);
+        ldm_cmp_html_text(f, t->cell[r][k]);
+        fputs("</td>", f);
+    }
+}
+
 static void write_table(const ldm_compare *c, FILE *f, ldm_cmp_table_kind kind)
 {
     ldm_cmp_table t;
 
     ldm_cmp_table_make(c, kind, &t);
-    fprintf(f, "<h2>%s</h2>\n<div class=\"scroll\"><table%s><thead><tr>", t.title,
-            kind == LDM_CMP_SETTINGS   ? " class=\"settings\""
-            : kind == LDM_CMP_ABLATION ? " class=\"ablation\""
+    fprintf(f, "<h2>%s</h2>\n<div class=\"scroll\"><table class=\"stack%s\"><thead><tr>", t.title,
+            kind == LDM_CMP_SETTINGS   ? " settings"
+            : kind == LDM_CMP_ABLATION ? " ablation"
                                        : "");
     for (size_t k = 0; k < t.columns; k++) {
-        size_t n = strlen(t.head[k]);
-
-        fputs(n > 7 && !strcmp(t.head[k] + n - 7, ", study") ? "<th class=\"old\">" : "<th>", f);
+        fputs(is_published(t.head[k]) ? "<th class=\"old\">" : "<th>", f);
         ldm_cmp_html_text(f, t.head[k]);
         fputs("</th>", f);
     }
     fputs("</tr></thead><tbody>\n", f);
     for (size_t r = 0; r < t.rows; r++) {
-        fputs("<tr>", f);
-        for (size_t k = 0; k < t.columns; k++) {
-            size_t n = strlen(t.head[k]);
-
-            fputs(n > 7 && !strcmp(t.head[k] + n - 7, ", study") ? "<td class=\"old\">" : "<td>",
-                  f);
-            ldm_cmp_html_text(f, t.cell[r][k]);
-            fputs("</td>", f);
-        }
+        fprintf(f, "<tr%s>", row_class(&t, kind, r));
+        write_cells(f, &t, r);
         fputs("</tr>\n", f);
     }
     fputs("</tbody></table></div>\n", f);
@@ -355,7 +344,7 @@ static int write_bars(const ldm_compare *c, FILE *f, const char *title, int whic
         else if (which == 0)
             snprintf(bars[i].text, sizeof bars[i].text, "%.0f %%", 100 * bars[i].value);
         else
-            snprintf(bars[i].text, sizeof bars[i].text, "%.3g", bars[i].value);
+            ldm_cmp_number(bars[i].value, bars[i].text, sizeof bars[i].text);
     }
     ldm_cmp_svg_bars(f, title, bars, count, which == 0 ? 1 : 0);
     free(bars);
@@ -426,41 +415,79 @@ static void write_facts(const ldm_compare *c, FILE *f)
     fputs("</div>\n", f);
 }
 
-static void write_remarks(const ldm_compare *c, FILE *f)
+/* A list of sentences, and releases it. */
+static void write_list(FILE *f, json_t *list, const char *class)
 {
-    json_t *remarks = ldm_cmp_remarks(c), *text;
+    json_t *text;
     size_t i;
 
-    fputs("<h2>How to read this</h2>\n<ul>", f);
-    json_array_foreach(remarks, i, text)
+    fprintf(f, "<ul class=\"%s\">", class);
+    json_array_foreach(list, i, text)
     {
         fputs("<li>", f);
         ldm_cmp_html_text(f, json_string_value(text));
         fputs("</li>\n", f);
     }
     fputs("</ul>\n", f);
-    json_decref(remarks);
+    json_decref(list);
+}
+
+static void write_warnings(const ldm_compare *c, FILE *f)
+{
+    json_t *list = ldm_cmp_warnings(c);
+
+    if (!json_array_size(list)) {
+        json_decref(list);
+        return;
+    }
+    fputs("<section class=\"warnings\"><h2>Warnings</h2>", f);
+    write_list(f, list, "");
+    fputs("</section>\n", f);
+}
+
+static void write_provenance(const ldm_compare *c, FILE *f)
+{
+    json_t *list = ldm_cmp_provenance(c), *row;
+    size_t i;
+
+    fputs("<h2>How it was made</h2>\n<dl>", f);
+    json_array_foreach(list, i, row)
+    {
+        fprintf(f, "<dt>%s</dt><dd>", json_string_value(json_array_get(row, 0)));
+        ldm_cmp_html_text(f, json_string_value(json_array_get(row, 1)));
+        fputs("</dd>\n", f);
+    }
+    fputs("</dl>\n", f);
+    json_decref(list);
+}
+
+/* Title, conclusion, warnings and the most informative figures. */
+static void write_head(const ldm_compare *c, FILE *f)
+{
+    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta "
+          "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
+          f);
+    ldm_cmp_html_text(f, c->a.title);
+    fputs(" against ", f);
+    ldm_cmp_html_text(f, c->b.title);
+    fprintf(f, "</title>\n<style>\n%s</style></head>\n<body><main>\n<h1>", ldm_cmp_style);
+    ldm_cmp_html_text(f, c->a.title);
+    fputs(" against ", f);
+    ldm_cmp_html_text(f, c->b.title);
+    fprintf(f,
+            "</h1>\n<p class=\"soft\">One checkpoint, two configurations, %zu picture%s of "
+            "each.</p>\n",
+            c->a.count, c->a.count == 1 ? "" : "s");
+    write_list(f, ldm_cmp_conclusion(c), "conclusion");
+    write_warnings(c, f);
+    write_facts(c, f);
 }
 
 int ldm_cmp_write_html(const ldm_compare *c, FILE *f)
 {
     int code;
 
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta "
-          "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-          f);
-    ldm_cmp_html_text(f, c->a.title);
-    fputs(" and ", f);
-    ldm_cmp_html_text(f, c->b.title);
-    fprintf(f, "</title>\n<style>\n%s</style></head>\n<body><main>\n<h1>", style);
-    ldm_cmp_html_text(f, c->a.title);
-    fputs(" and ", f);
-    ldm_cmp_html_text(f, c->b.title);
-    fprintf(f,
-            "</h1>\n<p class=\"soft\">One checkpoint, two configurations, %zu picture%s of "
-            "each.</p>\n",
-            c->a.count, c->a.count == 1 ? "" : "s");
-    write_facts(c, f);
+    write_head(c, f);
     code = write_pictures(c, f);
     write_table(c, f, LDM_CMP_PARAMETERS);
     write_table(c, f, LDM_CMP_PERFORMANCE);
@@ -474,7 +501,10 @@ int ldm_cmp_write_html(const ldm_compare *c, FILE *f)
     write_audit(f, &c->b, 'b');
     fputs("</div>\n", f);
     write_table(c, f, LDM_CMP_SETTINGS);
-    write_remarks(c, f);
-    fprintf(f, "<footer>Written by ldm %s.</footer>\n</main></body></html>\n", ldm_version());
+    write_table(c, f, LDM_CMP_SEEDS);
+    fputs("<h2>How to read this</h2>\n", f);
+    write_list(f, ldm_cmp_remarks(c), "");
+    write_provenance(c, f);
+    fputs("</main></body></html>\n", f);
     return code;
 }

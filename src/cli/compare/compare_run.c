@@ -17,6 +17,15 @@ static int failed(const ldm_compare *c, ldm_cmp_side *s, ldm_status st, const ld
     return ldm_cli_fail(c->cmd, st, err);
 }
 
+/* The same of a model that could not be opened. */
+static int unopened(const ldm_compare *c, ldm_cmp_side *s, const ldm_model_options *mo,
+                    ldm_status st, const ldm_error *err)
+{
+    free(s->failure);
+    s->failure = ldm_cli_format("%s", err->msg);
+    return ldm_model_fail(c->cmd, mo, st, err);
+}
+
 static int check(ldm_compare *c, ldm_cmp_side *s, const ldm_model_options *mo)
 {
     char *report;
@@ -57,6 +66,10 @@ static int keep(ldm_compare *c, ldm_cmp_side *s, ldm_run *run, const ldm_result 
     if (!p->file || !p->image.pixels)
         return ldm_cli_nomem(c->cmd);
     memcpy(p->image.pixels, r->pixels, bytes);
+    p->latent = malloc(s->latent_floats * sizeof *p->latent);
+    if (!p->latent)
+        return ldm_cli_nomem(c->cmd);
+    memcpy(p->latent, r->latent, s->latent_floats * sizeof *p->latent);
     st = ldm_run_recipe(run, r->index, &library, &err);
     if (!st) {
         recipe = ldm_recipe_complete(library, &given, (ldm_start_names){0});
@@ -157,6 +170,10 @@ static int describe(const ldm_compare *c, ldm_cmp_side *s, const ldm_model *m, c
     s->eta = ldm_job_get_real(job, "eta");
     s->scale = ldm_job_get_real(job, "scale");
     s->cond = strdup(ldm_job_get_text(job, "cond"));
+    s->threads = ri->threads;
+    s->isa = ldm_model_get_info(m)->isa;
+    s->precision = ldm_model_get_info(m)->precision;
+    s->latent_floats = (size_t)ri->latent_c * (size_t)ri->latent_h * (size_t)ri->latent_w;
     s->pictures = calloc((size_t)ri->count, sizeof *s->pictures);
     s->count = s->pictures ? (size_t)ri->count : 0;
     if (!s->pictures || !s->cond)
@@ -166,6 +183,18 @@ static int describe(const ldm_compare *c, ldm_cmp_side *s, const ldm_model *m, c
     for (i = 0; i < ldm_run_note_count(run); i++)
         add_note(s, ldm_run_note(run, i));
     return LDM_EXIT_OK;
+}
+
+static int keep_hash(const ldm_compare *c, ldm_cmp_side *s, const ldm_model *m)
+{
+    const char *hex;
+    ldm_error err;
+    ldm_status st = ldm_model_hash(m, &hex, &err);
+
+    if (st)
+        return ldm_cli_fail(c->cmd, st, &err);
+    s->sha256 = strdup(hex);
+    return s->sha256 ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
 }
 
 static int run_model(ldm_compare *c, ldm_cmp_side *s, const ldm_model *m)
@@ -190,7 +219,28 @@ static int run_model(ldm_compare *c, ldm_cmp_side *s, const ldm_model *m)
         code = sample(c, s, run);
     if (!code)
         code = write_grid(c, s);
+    if (!code)
+        code = keep_hash(c, s, m);
     ldm_run_free(run);
+    return code;
+}
+
+int ldm_cmp_side_try(ldm_compare *c, ldm_cmp_side *s)
+{
+    ldm_model_options *mo = NULL;
+    ldm_model *m = NULL;
+    ldm_error err;
+    ldm_status st;
+    int code = ldm_cmp_model_options(c, s->layer, &mo);
+
+    if (code)
+        return code;
+    st = ldm_model_options_set_bool(mo, "dry_run", true, &err);
+    if (!st)
+        st = ldm_model_open(mo, &m, &err);
+    code = st ? unopened(c, s, mo, st, &err) : LDM_EXIT_OK;
+    ldm_model_close(m);
+    ldm_model_options_free(mo);
     return code;
 }
 
@@ -210,7 +260,7 @@ int ldm_cmp_side_run(ldm_compare *c, ldm_cmp_side *s)
         code = check(c, s, mo);
     if (!code) {
         st = ldm_model_open(mo, &m, &err);
-        code = st ? failed(c, s, st, &err) : run_model(c, s, m);
+        code = st ? unopened(c, s, mo, st, &err) : run_model(c, s, m);
     }
     ldm_model_close(m);
     ldm_model_options_free(mo);
@@ -224,6 +274,7 @@ void ldm_cmp_side_free(ldm_cmp_side *s)
     for (i = 0; i < s->count; i++) {
         free(s->pictures[i].file);
         free(s->pictures[i].image.pixels);
+        free(s->pictures[i].latent);
     }
     free(s->pictures);
     json_decref(s->audit);
@@ -234,5 +285,6 @@ void ldm_cmp_side_free(ldm_cmp_side *s)
     free(s->folder);
     free(s->failure);
     free(s->cond);
+    free(s->sha256);
     memset(s, 0, sizeof *s);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "cli/compare/compare.h"
 
 typedef char cell[LDM_CMP_CELL];
@@ -17,6 +18,22 @@ static void put(char *to, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(to, LDM_CMP_CELL, fmt, ap);
     va_end(ap);
+}
+
+const char *ldm_cmp_number(double v, char *buf, size_t size)
+{
+    char whole[32];
+
+    if (isnan(v))
+        snprintf(buf, size, "-");
+    else if (isinf(v))
+        snprintf(buf, size, v > 0 ? "infinite" : "-infinite");
+    else if (fabs(v) >= 100 && fabs(v) < 1e15)
+        snprintf(buf, size, "%s%s", v < 0 ? "-" : "",
+                 ldm_format_count((uint64_t)(fabs(v) + 0.5), whole));
+    else
+        snprintf(buf, size, fabs(v) >= 10 ? "%.1f" : fabs(v) >= 1 ? "%.2f" : "%.3g", v);
+    return buf;
 }
 
 /* ---- the study's two tables ------------------------------------------------------------------ */
@@ -127,14 +144,20 @@ static void put_match(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 
 static void put_load(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 {
+    char time[48];
+
     (void)c;
-    put(to, "%.3f s", s->load_seconds);
+    ldm_cli_duration(s->load_seconds, time, sizeof time);
+    put(to, "%s", time);
 }
 
 static void put_generation(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 {
+    char time[48];
+
     (void)c;
-    put(to, "%.2f s (%zu picture%s)", s->sample_seconds, s->count, s->count == 1 ? "" : "s");
+    ldm_cli_duration(s->sample_seconds, time, sizeof time);
+    put(to, "%s (%zu picture%s)", time, s->count, s->count == 1 ? "" : "s");
 }
 
 static void put_contrast(const ldm_compare *c, const ldm_cmp_side *s, char *to)
@@ -180,11 +203,13 @@ static void put_faces(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 
 static void put_frechet(const ldm_compare *c, const ldm_cmp_side *s, char *to)
 {
+    char number[32];
+
     (void)c;
     if (isnan(s->sum.frechet))
         put(to, "not measured");
     else
-        put(to, "%.4g", s->sum.frechet);
+        put(to, "%s", ldm_cmp_number(s->sum.frechet, number, sizeof number));
 }
 
 static void put_loading(const ldm_compare *c, const ldm_cmp_side *s, char *to)
@@ -214,7 +239,7 @@ static const row performance[] = {
     {"Color coherence", "coherence", put_coherence, true},
     {"Skin-like order (R > G > B)", "skin", put_skin, true},
     {"Face recognition", "faces", put_faces, true},
-    {"Frechet distance", "frechet", put_frechet, true},
+    {"Frechet distance (less is better)", "frechet", put_frechet, true},
     {"Parameter loading", "loading", put_loading, false},
 };
 
@@ -323,6 +348,49 @@ static void key_table(const ldm_compare *c, ldm_cmp_table *t)
     }
 }
 
+/* ---- pairs of pictures ----------------------------------------------------------------------- */
+
+static void pair_row(cell *r, const ldm_cmp_pair *p, uint64_t seed)
+{
+    char number[32];
+
+    put(r[0], "%llu", (unsigned long long)seed);
+    if (!p->both)
+        put(r[1], "one failed");
+    else if (!p->same_size)
+        put(r[1], "of two sizes");
+    else if (p->equal)
+        put(r[1], "yes, byte by byte");
+    else
+        put(r[1], "no");
+    put(r[2], "%s",
+        p->same_size && !p->equal ? ldm_cmp_number(p->psnr, number, sizeof number) : "-");
+    put(r[3], "%s", ldm_cmp_number(p->latent, number, sizeof number));
+}
+
+static void seed_table(const ldm_compare *c, ldm_cmp_table *t)
+{
+    static const char *const heads[] = {"Seed", "Equal", "PSNR in dB", "Latent distance"};
+    const ldm_cmp_pair_summary s = ldm_cmp_summarise_pairs(c);
+    char number[32];
+    cell *r;
+
+    t->columns = 4;
+    for (size_t k = 0; k < t->columns; k++)
+        put(t->head[k], "%s", heads[k]);
+    for (size_t i = 0; i < c->pair_count && t->rows < LDM_CMP_MAX_ROWS - 2; i++)
+        pair_row(t->cell[t->rows++], &c->pairs[i], c->a.pictures[i].seed);
+    if (t->rows < c->pair_count) {
+        put(t->cell[t->rows][0], "%zu more", c->pair_count - t->rows);
+        t->rows++;
+    }
+    r = t->cell[t->rows++];
+    put(r[0], "all");
+    put(r[1], "%zu of %zu", s.equal, s.both);
+    put(r[2], isnan(s.psnr) ? "-" : "median %s", ldm_cmp_number(s.psnr, number, sizeof number));
+    put(r[3], isnan(s.latent) ? "-" : "median %s", ldm_cmp_number(s.latent, number, sizeof number));
+}
+
 /* ---- settings -------------------------------------------------------------------------------- */
 
 static void settings_table(const ldm_compare *c, ldm_cmp_table *t)
@@ -353,11 +421,12 @@ static void settings_table(const ldm_compare *c, ldm_cmp_table *t)
 
 /* ---- ablation -------------------------------------------------------------------------------- */
 
-/* The value with `digits` after the point (digits 0: four that count; percent: as such, without
- * any) and, in the next cell, its difference to B's. */
+/* The value with `digits` after the point (digits 0: as a number for people; percent: as such,
+ * without any) and, in the next cell, its difference to B's. */
 static void put_change(char *to, char *change, double v, double b, int digits, bool percent)
 {
-    double factor = percent ? 100 : 1;
+    const double difference = (percent ? 100 : 1) * (v - b);
+    char number[32];
 
     change[0] = '\0';
     if (isnan(v)) {
@@ -365,17 +434,18 @@ static void put_change(char *to, char *change, double v, double b, int digits, b
         return;
     }
     if (percent)
-        put(to, "%.*f %%", digits, factor * v);
+        put(to, "%.*f %%", digits, 100 * v);
     else if (digits)
         put(to, "%.*f", digits, v);
     else
-        put(to, "%.4g", v);
+        put(to, "%s", ldm_cmp_number(v, number, sizeof number));
     if (isnan(b))
         return;
     if (percent || digits)
-        put(change, "%+.*f", digits, factor * (v - b));
+        put(change, "%+.*f", digits, difference);
     else
-        put(change, "%+.3g", v - b);
+        put(change, "%s%s", difference >= 0 ? "+" : "",
+            ldm_cmp_number(difference, number, sizeof number));
 }
 
 static void ablation_row(const ldm_compare *c, ldm_cmp_table *t, const char *name,
@@ -442,7 +512,7 @@ static void ablation_table(const ldm_compare *c, ldm_cmp_table *t)
         ablation_row(c, t, c->variants[i].name, values, &c->variants[i].side, c->variants[i].same);
     }
     put(values, "%s as it is", c->a.title);
-    ablation_row(c, t, "all", values, &c->a, c->a_same);
+    ablation_row(c, t, "all", values, &c->a, ldm_cmp_count_same(c, &c->a));
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
@@ -463,6 +533,10 @@ void ldm_cmp_table_make(const ldm_compare *c, ldm_cmp_table_kind kind, ldm_cmp_t
     case LDM_CMP_PERFORMANCE:
         t->title = "Performance";
         study_table(c, performance, sizeof performance / sizeof performance[0], t);
+        break;
+    case LDM_CMP_SEEDS:
+        t->title = "Seed by seed";
+        seed_table(c, t);
         break;
     case LDM_CMP_KEYS:
         t->title = "Key audit";

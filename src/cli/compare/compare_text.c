@@ -5,6 +5,7 @@
 
 #include "base/json_text.h"
 #include "cli/compare/compare.h"
+#include "cli/terminal.h"
 
 static void add(json_t *list, char *text)
 {
@@ -13,10 +14,12 @@ static void add(json_t *list, char *text)
     free(text);
 }
 
-/* Notes of the audit that both sides share are printed once. */
-static void add_notes(json_t *list, const ldm_cmp_side *s)
+/* Notes of the audit that both sides share are printed once, and those that stand among the
+ * warnings not again. */
+static void add_notes(json_t *list, const ldm_compare *c, const ldm_cmp_side *s)
 {
-    json_t *notes = json_object_get(s->audit, "notes"), *note, *known;
+    json_t *notes = json_object_get(s->audit, "notes"), *warnings = ldm_cmp_warnings(c);
+    json_t *note, *known;
     size_t i, k;
 
     json_array_foreach(notes, i, note)
@@ -24,9 +27,12 @@ static void add_notes(json_t *list, const ldm_cmp_side *s)
         bool twice = false;
 
         json_array_foreach(list, k, known) twice |= json_equal(known, note) != 0;
+        json_array_foreach(warnings, k, known) twice |=
+            strstr(json_string_value(known), json_string_value(note)) != NULL;
         if (!twice)
             json_array_append(list, note);
     }
+    json_decref(warnings);
 }
 
 /* What the ablation found: the changes that change no picture, and the one that costs most. */
@@ -34,7 +40,7 @@ static void add_findings(json_t *list, const ldm_compare *c)
 {
     const ldm_cmp_variant *worst = NULL, *farthest = NULL;
     const ldm_cmp_summary *b = &c->b.sum;
-    char *none = NULL, *longer;
+    char *none = NULL, *longer, x[32], y[32];
     size_t i;
 
     for (i = 0; i < c->variant_count; i++) {
@@ -61,9 +67,11 @@ static void add_findings(json_t *list, const ldm_compare *c)
             ldm_cli_format("Alone, %s costs the most faces: from %.0f %% to %.0f %%.", worst->name,
                            100 * b->face_share, 100 * worst->side.sum.face_share));
     if (farthest)
-        add(list, ldm_cli_format("Alone, %s moves the pictures farthest from the training set: "
-                                 "Frechet distance %.3g in place of %.3g.",
-                                 farthest->name, farthest->side.sum.frechet, b->frechet));
+        add(list,
+            ldm_cli_format("Alone, %s moves the pictures farthest from the training set: "
+                           "Frechet distance %s in place of %s.",
+                           farthest->name, ldm_cmp_number(farthest->side.sum.frechet, x, sizeof x),
+                           ldm_cmp_number(b->frechet, y, sizeof y)));
 }
 
 json_t *ldm_cmp_remarks(const ldm_compare *c)
@@ -92,6 +100,11 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
                            "outputs of the first stage's encoder. It shrinks with the number of "
                            "pictures: compare only figures of equally many.",
                            (unsigned long long)c->stats_count));
+    add(list,
+        strdup("Seed by seed: the same start noise on both sides. PSNR is that of the pictures' "
+               "bytes (more is more alike; above 40 dB hardly anybody sees a difference); "
+               "the latent distance is |A - B| / |B| of the final latents (0: equal, above 1: "
+               "nothing in common)."));
     if (c->variant_count) {
         add(list, ldm_cli_format(
                       "One change at a time: %s with a single one of %s's settings; \"change\" "
@@ -106,25 +119,58 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
     if (c->study_a)
         add(list, strdup("The columns \"study\" are what the study published, of another "
                          "checkpoint on another machine."));
-    add_notes(list, &c->a);
-    add_notes(list, &c->b);
+    add_notes(list, c, &c->a);
+    add_notes(list, c, &c->b);
     return list;
 }
 
 /* ---- terminal -------------------------------------------------------------------------------- */
 
-static void print_table(const ldm_cmp_table *t, FILE *f)
+static size_t table_widths(const ldm_cmp_table *t, size_t width[LDM_CMP_MAX_COLUMNS])
 {
-    size_t width[LDM_CMP_MAX_COLUMNS] = {0}, r, k;
+    size_t sum = 0, r, k;
 
     for (k = 0; k < t->columns; k++) {
         width[k] = strlen(t->head[k]);
         for (r = 0; r < t->rows; r++)
             width[k] = strlen(t->cell[r][k]) > width[k] ? strlen(t->cell[r][k]) : width[k];
+        sum += width[k] + 2;
+    }
+    return sum;
+}
+
+/* Each row as a block, for terminals that the table is too wide for. */
+static void print_blocks(const ldm_cmp_table *t, FILE *f)
+{
+    char line[3 * LDM_CMP_CELL];
+    size_t r, k;
+
+    fprintf(f, "%s\n", t->title);
+    for (r = 0; r < t->rows; r++) {
+        snprintf(line, sizeof line, "  %s", t->cell[r][0]);
+        ldm_terminal_line(f, line, 4);
+        for (k = 1; k < t->columns; k++) {
+            if (!t->cell[r][k][0])
+                continue;
+            snprintf(line, sizeof line, "    %-19s %s", t->head[k], t->cell[r][k]);
+            ldm_terminal_line(f, line, 24);
+        }
+    }
+    putc('\n', f);
+}
+
+static void print_table(const ldm_cmp_table *t, FILE *f)
+{
+    const int room = ldm_terminal_width(fileno(f));
+    size_t width[LDM_CMP_MAX_COLUMNS] = {0}, r, k;
+
+    if (table_widths(t, width) > (size_t)room && room) {
+        print_blocks(t, f);
+        return;
     }
     fprintf(f, "%s\n ", t->title);
     for (k = 0; k < t->columns; k++)
-        fprintf(f, " %-*s", (int)width[k] + (k + 1 < t->columns), t->head[k]);
+        fprintf(f, " %-*s", k + 1 < t->columns ? (int)width[k] + 1 : 0, t->head[k]);
     fputs("\n ", f);
     for (k = 0; k < t->columns; k++) {
         putc(' ', f);
@@ -143,20 +189,59 @@ static void print_table(const ldm_cmp_table *t, FILE *f)
     putc('\n', f);
 }
 
-void ldm_cmp_print_text(const ldm_compare *c, FILE *f)
+/* A list of sentences under a heading; nothing where it is empty. Releases it. */
+static void print_list(const char *heading, json_t *list, FILE *f)
 {
-    json_t *remarks = ldm_cmp_remarks(c), *text;
-    ldm_cmp_table t;
+    json_t *text;
     size_t i;
 
+    if (json_array_size(list) && heading)
+        fprintf(f, "%s\n", heading);
+    json_array_foreach(list, i, text)
+    {
+        char *line = ldm_cli_format("  %s", json_string_value(text));
+
+        if (line)
+            ldm_terminal_line(f, line, 4);
+        free(line);
+    }
+    if (json_array_size(list))
+        putc('\n', f);
+    json_decref(list);
+}
+
+static void print_provenance(const ldm_compare *c, FILE *f)
+{
+    json_t *list = ldm_cmp_provenance(c), *row;
+    size_t i;
+
+    json_array_foreach(list, i, row)
+    {
+        char *line = ldm_cli_format("  %-11s %s", json_string_value(json_array_get(row, 0)),
+                                    json_string_value(json_array_get(row, 1)));
+
+        if (line)
+            ldm_terminal_line(f, line, 14);
+        free(line);
+    }
+    json_decref(list);
+}
+
+void ldm_cmp_print_text(const ldm_compare *c, FILE *f)
+{
+    ldm_cmp_table t;
+
+    print_list("Conclusion", ldm_cmp_conclusion(c), f);
+    print_list("Warnings", ldm_cmp_warnings(c), f);
     for (int kind = 0; kind < LDM_CMP_TABLE_KINDS; kind++) {
         if (kind == LDM_CMP_SETTINGS || !ldm_cmp_table_exists(c, kind))
             continue;
         ldm_cmp_table_make(c, kind, &t);
         print_table(&t, f);
     }
-    json_array_foreach(remarks, i, text) fprintf(f, "%s\n", json_string_value(text));
-    json_decref(remarks);
+    print_list("How to read this", ldm_cmp_remarks(c), f);
+    fputs("How it was made\n", f);
+    print_provenance(c, f);
     fprintf(f, "\nThe report is %sreport.html\n", c->out);
 }
 
@@ -194,23 +279,48 @@ static void markdown_table(const ldm_cmp_table *t, FILE *f)
     putc('\n', f);
 }
 
-void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f)
+/* A list of sentences as a list of Markdown, under a heading unless that is NULL. Releases it. */
+static void markdown_list(const char *heading, json_t *list, FILE *f)
 {
-    const ldm_cmp_side *sides[2] = {&c->a, &c->b};
-    json_t *remarks = ldm_cmp_remarks(c), *text;
-    ldm_cmp_table t;
+    json_t *text;
     size_t i;
 
-    fprintf(f, "# %s and %s\n\nWritten by `ldm compare`, ldm %s.\n\n", c->a.title, c->b.title,
-            ldm_version());
-    json_array_foreach(remarks, i, text)
+    if (heading && json_array_size(list))
+        fprintf(f, "## %s\n\n", heading);
+    json_array_foreach(list, i, text)
     {
         fputs("- ", f);
         markdown_cell(json_string_value(text), f);
         putc('\n', f);
     }
-    json_decref(remarks);
-    putc('\n', f);
+    if (json_array_size(list))
+        putc('\n', f);
+    json_decref(list);
+}
+
+static void markdown_provenance(const ldm_compare *c, FILE *f)
+{
+    json_t *list = ldm_cmp_provenance(c), *row;
+    size_t i;
+
+    fputs("## How it was made\n\n", f);
+    json_array_foreach(list, i, row)
+    {
+        fprintf(f, "- %s: ", json_string_value(json_array_get(row, 0)));
+        markdown_cell(json_string_value(json_array_get(row, 1)), f);
+        putc('\n', f);
+    }
+    json_decref(list);
+}
+
+void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f)
+{
+    const ldm_cmp_side *sides[2] = {&c->a, &c->b};
+    ldm_cmp_table t;
+
+    fprintf(f, "# %s against %s\n\n", c->a.title, c->b.title);
+    markdown_list(NULL, ldm_cmp_conclusion(c), f);
+    markdown_list("Warnings", ldm_cmp_warnings(c), f);
     for (int kind = 0; kind < LDM_CMP_TABLE_KINDS; kind++) {
         if (!ldm_cmp_table_exists(c, kind))
             continue;
@@ -218,7 +328,7 @@ void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f)
         markdown_table(&t, f);
     }
     fputs("## Pictures\n\n", f);
-    for (i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         const ldm_cmp_side *s = sides[i];
 
         if (s->sum.good > 1)
@@ -226,147 +336,6 @@ void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f)
         else if (s->sum.good)
             fprintf(f, "![%s](%s_samples/00000.png)\n\n", s->title, s->stem);
     }
-}
-
-/* ---- JSON ------------------------------------------------------------------------------------ */
-
-static json_t *picture_json(const ldm_cmp_picture *p)
-{
-    json_t *o = json_object();
-
-    json_object_set_new(o, "seed", ldm_json_u64(p->seed));
-    json_object_set_new(o, "file", p->good ? ldm_json_text(p->file) : json_null());
-    if (!p->good)
-        return o;
-    json_object_set_new(o, "brightness", ldm_json_real(p->m.brightness));
-    json_object_set_new(o, "contrast", ldm_json_real(p->m.contrast));
-    json_object_set_new(o, "mean_r", ldm_json_real(p->m.mean_r));
-    json_object_set_new(o, "mean_g", ldm_json_real(p->m.mean_g));
-    json_object_set_new(o, "mean_b", ldm_json_real(p->m.mean_b));
-    json_object_set_new(o, "skin_like", json_boolean(p->m.skin_like));
-    json_object_set_new(o, "colour_coherence", ldm_json_real(p->m.colour_coherence));
-    json_object_set_new(o, "colour_grade", json_string(p->m.colour_grade));
-    json_object_set_new(o, "faces", p->faces < 0 ? json_null() : json_integer(p->faces));
-    return o;
-}
-
-static json_t *summary_json(const ldm_cmp_summary *s)
-{
-    json_t *o = json_object();
-
-    json_object_set_new(o, "pictures", json_integer((json_int_t)s->good));
-    json_object_set_new(o, "failed", json_integer((json_int_t)s->failed));
-    json_object_set_new(o, "contrast", ldm_json_real(s->contrast));
-    json_object_set_new(o, "brightness", ldm_json_real(s->brightness));
-    json_object_set_new(o, "mean_r", ldm_json_real(s->r));
-    json_object_set_new(o, "mean_g", ldm_json_real(s->g));
-    json_object_set_new(o, "mean_b", ldm_json_real(s->b));
-    json_object_set_new(o, "colour_coherence", ldm_json_real(s->coherence));
-    json_object_set_new(o, "colour_grade", json_string(s->grade));
-    json_object_set_new(o, "skin_like_share", ldm_json_real(s->skin_share));
-    json_object_set_new(o, "face_share", ldm_json_real(s->face_share));
-    json_object_set_new(o, "frechet", ldm_json_real(s->frechet));
-    return o;
-}
-
-static json_t *side_json(const ldm_cmp_side *s, bool details)
-{
-    json_t *o = json_object(), *list;
-
-    json_object_set_new(o, "name", ldm_json_text(s->stem));
-    json_object_set_new(o, "layer", ldm_json_text(s->layer));
-    if (s->failure) {
-        json_object_set_new(o, "error", ldm_json_text(s->failure));
-        return o;
-    }
-    json_object_set_new(o, "folder", ldm_json_text(s->folder));
-    json_object_set_new(o, "steps_asked", json_integer(s->steps_asked));
-    json_object_set_new(o, "steps_run", json_integer(s->steps_run));
-    json_object_set_new(o, "eta", ldm_json_real(s->eta));
-    json_object_set_new(o, "scale", ldm_json_real(s->scale));
-    json_object_set_new(o, "cond", json_string(s->cond));
-    json_object_set_new(o, "guidance_has_effect", json_boolean(s->guidance_works));
-    json_object_set_new(o, "load_seconds", ldm_json_real(s->load_seconds));
-    json_object_set_new(o, "generation_seconds", ldm_json_real(s->sample_seconds));
-    json_object_set_new(o, "complete",
-                        json_boolean(json_integer_value(json_object_get(s->audit, "matching")) ==
-                                     json_integer_value(json_object_get(s->audit, "model_keys"))));
-    json_object_set_new(o, "summary", summary_json(&s->sum));
-    json_object_set(o, "notes", s->notes);
-    if (!details)
-        return o;
-    list = json_array();
-    for (size_t i = 0; i < s->count; i++)
-        json_array_append_new(list, picture_json(&s->pictures[i]));
-    json_object_set_new(o, "pictures", list);
-    json_object_set(o, "check", s->audit);
-    return o;
-}
-
-/* The table's texts as the reports show them. */
-static json_t *table_json(const ldm_compare *c, ldm_cmp_table_kind kind)
-{
-    json_t *o = json_object(), *rows = json_array(), *head = json_array();
-    ldm_cmp_table t;
-    size_t r, k;
-
-    ldm_cmp_table_make(c, kind, &t);
-    for (k = 0; k < t.columns; k++)
-        json_array_append_new(head, ldm_json_text(t.head[k]));
-    for (r = 0; r < t.rows; r++) {
-        json_t *row = json_array();
-
-        for (k = 0; k < t.columns; k++)
-            json_array_append_new(row, ldm_json_text(t.cell[r][k]));
-        json_array_append_new(rows, row);
-    }
-    json_object_set_new(o, "title", json_string(t.title));
-    json_object_set_new(o, "columns", head);
-    json_object_set_new(o, "rows", rows);
-    return o;
-}
-
-static json_t *variant_json(const ldm_cmp_variant *v)
-{
-    json_t *o = side_json(&v->side, false);
-
-    json_object_set_new(o, "change", ldm_json_text(v->name));
-    json_object_set(o, "settings", v->settings);
-    json_object_set_new(o, "same_pictures", json_integer((json_int_t)v->same));
-    return o;
-}
-
-int ldm_cmp_print_json(const ldm_compare *c)
-{
-    json_t *root = json_object(), *faces = json_object(), *frechet = json_object();
-    json_t *tables = json_array(), *variants;
-
-    json_object_set_new(root, "count", json_integer(ldm_job_get_int(c->o->to.job, "count")));
-    json_object_set_new(root, "seed", ldm_json_u64(ldm_job_get_u64(c->o->to.job, "seed")));
-    json_object_set_new(faces, "judged", json_boolean(c->judge != NULL));
-    if (c->judge_missing)
-        json_object_set_new(faces, "reason", ldm_json_text(c->judge_missing));
-    json_object_set_new(root, "faces", faces);
-    json_object_set_new(frechet, "measured", json_boolean(!c->stats_missing));
-    if (c->stats_missing)
-        json_object_set_new(frechet, "reason", ldm_json_text(c->stats_missing));
-    else
-        json_object_set_new(frechet, "reference", ldm_json_text(c->stats_file));
-    json_object_set_new(root, "frechet", frechet);
-    json_object_set_new(root, "a", side_json(&c->a, true));
-    json_object_set_new(root, "b", side_json(&c->b, true));
-    json_object_set(root, "difference", c->difference);
-    if (c->o->ablate) {
-        variants = json_array();
-        for (size_t i = 0; i < c->variant_count; i++)
-            json_array_append_new(variants, variant_json(&c->variants[i]));
-        json_object_set_new(root, "ablation", variants);
-    }
-    for (int kind = 0; kind < LDM_CMP_TABLE_KINDS; kind++) {
-        if (ldm_cmp_table_exists(c, kind))
-            json_array_append_new(tables, table_json(c, kind));
-    }
-    json_object_set_new(root, "tables", tables);
-    json_object_set_new(root, "remarks", ldm_cmp_remarks(c));
-    return ldm_cli_print_json(c->cmd, root);
+    markdown_list("How to read this", ldm_cmp_remarks(c), f);
+    markdown_provenance(c, f);
 }

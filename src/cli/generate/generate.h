@@ -105,6 +105,9 @@ int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_outp
 /* Whether a folder of pictures has such names: 00000.png, grid.png, samples.npz. */
 bool ldm_output_is_ours(const char *name, size_t len);
 
+/* "generated_outputs/0007/": the next of the folders that hold a run each. free() it. */
+char *ldm_output_fresh_folder(void);
+
 /* The name of picture i; free() it. NULL when out of memory. */
 char *ldm_output_name(const ldm_output *out, int i);
 

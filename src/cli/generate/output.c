@@ -198,6 +198,11 @@ static int last_run(void)
     return last;
 }
 
+char *ldm_output_fresh_folder(void)
+{
+    return ldm_cli_format("%s%04d/", default_folder, last_run() + 1);
+}
+
 /* Whether this run of `count` pictures replaces the file. */
 static bool is_replaced(const ldm_generate_opts *o, const char *name, int count)
 {

@@ -1,0 +1,244 @@
+/* What a comparison comes to, what it warns of, and how it was made. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_text.h"
+#include "base/str.h"
+#include "cli/compare/compare.h"
+
+static void add(json_t *list, char *text)
+{
+    if (text)
+        json_array_append_new(list, ldm_json_text(text));
+    free(text);
+}
+
+/* ---- conclusion ------------------------------------------------------------------------------ */
+
+/* "B's pictures are A's" or how far they are from them. */
+static void add_pairs(json_t *list, const ldm_compare *c)
+{
+    const ldm_cmp_pair_summary s = ldm_cmp_summarise_pairs(c);
+    const bool same_settings = !json_array_size(c->difference);
+    char psnr[32], latent[32];
+
+    if (!s.both)
+        return;
+    ldm_cmp_number(s.psnr, psnr, sizeof psnr);
+    ldm_cmp_number(s.latent, latent, sizeof latent);
+    if (s.equal == s.both)
+        add(list, ldm_cli_format("All %zu pictures are equal, byte by byte%s.", s.both,
+                                 same_settings ? "" : ": what differs changes no picture here"));
+    else if (isnan(s.psnr))
+        add(list, strdup("The pictures of the two sides differ in size."));
+    else
+        add(list, ldm_cli_format("%zu of %zu pictures are equal; of the others the median PSNR is "
+                                 "%s dB, the median latent distance %s.",
+                                 s.equal, s.both, psnr, latent));
+}
+
+static void add_random(json_t *list, const ldm_cmp_side *s)
+{
+    const json_int_t n = json_integer_value(json_object_get(s->audit, "initialised"));
+
+    if (n)
+        add(list, ldm_cli_format("%s lacks %d tensors that a run reads, and fills them at random: "
+                                 "its pictures say nothing about its other settings.",
+                                 s->title, (int)n));
+}
+
+static void add_faces(json_t *list, const ldm_compare *c)
+{
+    const ldm_cmp_side *more = &c->a, *less = &c->b;
+
+    if (isnan(c->a.sum.face_share) || isnan(c->b.sum.face_share))
+        return;
+    if (c->a.sum.face_share < c->b.sum.face_share) {
+        more = &c->b;
+        less = &c->a;
+    }
+    if (more->sum.face_share > less->sum.face_share)
+        add(list, ldm_cli_format("%s: the detector finds a face in %.0f %% of the pictures; %s: in "
+                                 "%.0f %%.",
+                                 more->title, 100 * more->sum.face_share, less->title,
+                                 100 * less->sum.face_share));
+    else
+        add(list, ldm_cli_format("The detector finds a face in %.0f %% of the pictures of either "
+                                 "side.",
+                                 100 * more->sum.face_share));
+}
+
+static void add_distance(json_t *list, const ldm_compare *c)
+{
+    const bool a_nearer = c->a.sum.frechet < c->b.sum.frechet;
+    const ldm_cmp_side *near = a_nearer ? &c->a : &c->b, *far = a_nearer ? &c->b : &c->a;
+    char x[32], y[32];
+
+    if (isnan(c->a.sum.frechet) || isnan(c->b.sum.frechet) || near->sum.frechet == far->sum.frechet)
+        return;
+    add(list,
+        ldm_cli_format("%s is nearer to the training set: Frechet distance %s, %s %s (less is "
+                       "better).",
+                       near->title, ldm_cmp_number(near->sum.frechet, x, sizeof x), far->title,
+                       ldm_cmp_number(far->sum.frechet, y, sizeof y)));
+}
+
+json_t *ldm_cmp_conclusion(const ldm_compare *c)
+{
+    json_t *list = json_array();
+    const size_t failed = c->a.sum.failed + c->b.sum.failed;
+
+    if (!list)
+        return NULL;
+    if (!json_array_size(c->difference))
+        add(list, strdup("Both configurations say the same: no setting differs."));
+    add_random(list, &c->a);
+    add_random(list, &c->b);
+    add_faces(list, c);
+    add_distance(list, c);
+    add_pairs(list, c);
+    if (failed)
+        add(list, ldm_cli_format("%zu of %zu pictures failed.", failed, c->a.count + c->b.count));
+    return list;
+}
+
+/* ---- warnings -------------------------------------------------------------------------------- */
+
+static bool holds(const json_t *list, const json_t *text)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        if (json_equal(one, text))
+            return true;
+    }
+    return false;
+}
+
+/* The warnings of one side; one that both have is said with the first. */
+static void add_warnings(json_t *list, const ldm_cmp_side *s, const ldm_cmp_side *other, bool first)
+{
+    static const char mark[] = "warning: ";
+    const json_t *note;
+    size_t i;
+
+    json_array_foreach(s->notes, i, note)
+    {
+        const char *text = json_string_value(note);
+        const bool both = holds(other->notes, note);
+
+        if (!text || strncmp(text, mark, strlen(mark)) || (both && !first))
+            continue;
+        add(list, ldm_cli_format("%s%s%s: %s", s->title, both ? " and " : "",
+                                 both ? other->title : "", text + strlen(mark)));
+    }
+}
+
+json_t *ldm_cmp_warnings(const ldm_compare *c)
+{
+    json_t *list = json_array();
+
+    if (!list)
+        return NULL;
+    add_warnings(list, &c->a, &c->b, true);
+    add_warnings(list, &c->b, &c->a, false);
+    return list;
+}
+
+/* ---- how it was made ------------------------------------------------------------------------- */
+
+char *ldm_cmp_command(int argc, char **argv)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,+@%-";
+    ldm_str s = {0};
+
+    ldm_str_puts(&s, "ldm");
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        size_t n;
+
+        if (*word && !word[strspn(word, plain)]) {
+            ldm_str_printf(&s, " %s", word);
+            continue;
+        }
+        ldm_str_puts(&s, " '");
+        while (word[n = strcspn(word, "'")]) {
+            ldm_str_append(&s, word, n);
+            ldm_str_puts(&s, "'\\''");
+            word += n + 1;
+        }
+        ldm_str_printf(&s, "%s'", word);
+    }
+    if (s.failed) {
+        ldm_str_free(&s);
+        return NULL;
+    }
+    ldm_flatten(s.data);
+    return s.data;
+}
+
+/* The processor's name as Linux tells it; "" where it does not. */
+static void processor(char *buf, size_t size)
+{
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+
+    buf[0] = '\0';
+    while (f && fgets(line, sizeof line, f)) {
+        char *name = strncmp(line, "model name", 10) ? NULL : strchr(line, ':');
+
+        if (!name)
+            continue;
+        name += 1 + strspn(name + 1, " ");
+        snprintf(buf, size, "%.*s, ", (int)strcspn(name, "\n"), name);
+        break;
+    }
+    if (f)
+        fclose(f);
+}
+
+static void put(json_t *list, const char *name, char *text)
+{
+    json_t *row = json_array();
+
+    if (text && row) {
+        json_array_append_new(row, json_string(name));
+        json_array_append_new(row, ldm_json_text(text));
+        json_array_append(list, row);
+    }
+    json_decref(row);
+    free(text);
+}
+
+json_t *ldm_cmp_provenance(const ldm_compare *c)
+{
+    const json_t *file = json_object_get(c->a.audit, "checkpoint");
+    const char *path = json_string_value(json_object_get(file, "path"));
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    json_t *list = json_array();
+    char cpu[192], time[48];
+
+    if (!list)
+        return NULL;
+    processor(cpu, sizeof cpu);
+    ldm_cli_duration(c->seconds, time, sizeof time);
+    put(list, "command", ldm_cli_format("%s", c->command));
+    put(list, "date", ldm_cli_format("%s, took %s", c->date, time));
+    put(list, "checkpoint",
+        ldm_cli_format("%s (%s), SHA-256 %s",
+                       slash  ? slash + 1
+                       : path ? path
+                              : "?",
+                       ldm_model_ckpt(c->o->to.model) ? "given" : "the shipped model",
+                       c->a.sha256 ? c->a.sha256 : "unknown"));
+    put(list, "machine",
+        ldm_cli_format("%s%d thread%s, %s kernels, %s", cpu, c->a.threads,
+                       c->a.threads == 1 ? "" : "s", c->a.isa, c->a.precision));
+    put(list, "program", ldm_cli_format("ldm %s", ldm_version()));
+    return list;
+}

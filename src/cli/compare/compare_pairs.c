@@ -1,0 +1,110 @@
+/* The pictures of one seed on both sides, held against each other. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/compare/compare.h"
+
+/* 10 log10(255^2 / mean squared difference); infinite where there is none. */
+static double psnr(const ldm_image *a, const ldm_image *b)
+{
+    const size_t n = (size_t)a->channels * (size_t)a->width * (size_t)a->height;
+    double squares = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)a->pixels[i] - (double)b->pixels[i];
+
+        squares += d * d;
+    }
+    return squares > 0 ? 10 * log10(255.0 * 255.0 * (double)n / squares) : INFINITY;
+}
+
+/* |a - b| / |b| */
+static double distance(const float *a, const float *b, size_t n)
+{
+    double difference = 0, length = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)a[i] - (double)b[i];
+
+        difference += d * d;
+        length += (double)b[i] * (double)b[i];
+    }
+    return length > 0 ? sqrt(difference / length) : NAN;
+}
+
+ldm_cmp_pair ldm_cmp_pair_of(const ldm_cmp_side *a, const ldm_cmp_side *b, size_t i)
+{
+    const ldm_cmp_picture *p = &a->pictures[i], *q = &b->pictures[i];
+    ldm_cmp_pair pair = {.both = p->good && q->good, .psnr = NAN, .latent = NAN};
+
+    if (!pair.both)
+        return pair;
+    pair.same_size = p->image.width == q->image.width && p->image.height == q->image.height &&
+                     p->image.channels == q->image.channels;
+    if (!pair.same_size)
+        return pair;
+    pair.psnr = psnr(&p->image, &q->image);
+    pair.equal = isinf(pair.psnr);
+    if (a->latent_floats == b->latent_floats)
+        pair.latent = distance(p->latent, q->latent, a->latent_floats);
+    return pair;
+}
+
+int ldm_cmp_find_pairs(ldm_compare *c)
+{
+    c->pair_count = c->a.count < c->b.count ? c->a.count : c->b.count;
+    c->pairs = calloc(c->pair_count + 1, sizeof *c->pairs);
+    if (!c->pairs)
+        return ldm_cli_nomem(c->cmd);
+    for (size_t i = 0; i < c->pair_count; i++)
+        c->pairs[i] = ldm_cmp_pair_of(&c->a, &c->b, i);
+    return LDM_EXIT_OK;
+}
+
+size_t ldm_cmp_count_same(const ldm_compare *c, const ldm_cmp_side *s)
+{
+    size_t same = 0;
+
+    for (size_t i = 0; i < s->count && i < c->b.count; i++)
+        same += ldm_cmp_pair_of(s, &c->b, i).equal;
+    return same;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Of n values, which are sorted; NaN: none. */
+static double median(double *v, size_t n)
+{
+    qsort(v, n, sizeof *v, by_value);
+    return !n ? NAN : n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+ldm_cmp_pair_summary ldm_cmp_summarise_pairs(const ldm_compare *c)
+{
+    ldm_cmp_pair_summary s = {.psnr = NAN, .latent = NAN};
+    double *v = calloc(2 * (c->pair_count + 1), sizeof *v), *w = v ? v + c->pair_count + 1 : NULL;
+    size_t n = 0, m = 0;
+
+    for (size_t i = 0; i < c->pair_count; i++) {
+        const ldm_cmp_pair *p = &c->pairs[i];
+
+        s.both += p->both;
+        s.equal += p->equal;
+        if (v && p->same_size && !p->equal)
+            v[n++] = p->psnr;
+        if (v && !isnan(p->latent) && !p->equal)
+            w[m++] = p->latent;
+    }
+    if (v) {
+        s.psnr = median(v, n);
+        s.latent = median(w, m);
+    }
+    free(v);
+    return s;
+}
