@@ -140,7 +140,7 @@ ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err);
 
 /* estimate.c: seconds of one call of a part for n pictures, measured within a few seconds. Packs
  * the part's weights. */
-ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                             ldm_pool *pool, double *seconds, ldm_error *err);
 
 /* media.c: a picture that a caller passes: pixels, and 3 channels, the only ones so far. */

@@ -79,7 +79,7 @@ typedef struct rehearsal {
     float *arena, *out;
     float *data[LDM_MAX_INPUTS];
     ldm_execution run;
-    ldm_kept *times;
+    ldm_kept *times, *cond;
 } rehearsal;
 
 static void rehearsal_free(rehearsal *r)
@@ -92,6 +92,7 @@ static void rehearsal_free(rehearsal *r)
     if (r->program)
         ldm_pages_free(r->arena, ldm_program_arena_floats(r->program) * sizeof *r->arena);
     ldm_kept_free(r->times);
+    ldm_kept_free(r->cond);
     ldm_program_free(r->program);
 }
 
@@ -128,20 +129,28 @@ static ldm_status fill_inputs(rehearsal *r, const ldm_graph *g, int n, ldm_error
     return LDM_OK;
 }
 
-/* A run computes what follows from the timestep alone for many steps at once. */
-static ldm_status keep_time(rehearsal *r, ldm_pool *pool, ldm_error *err)
+/* Rows of what a run computes once for many evaluations. */
+static ldm_status keep(rehearsal *r, unsigned depends, int rows, ldm_pool *pool, ldm_kept **kept,
+                       ldm_error *err)
 {
-    const float t = 0;
-    const ldm_named_array inputs[LDM_MAX_INPUTS] = {{"t", &t}};
     ldm_status st;
 
-    if (!ldm_program_kept_floats(r->program, LDM_DEPENDS_TIME))
+    if (!ldm_program_kept_floats(r->program, depends))
         return LDM_OK;
-    st = ldm_kept_create(r->program, LDM_DEPENDS_TIME, 1, &r->times, err);
+    st = ldm_kept_create(r->program, depends, rows, kept, err);
+    return st ? st : ldm_kept_fill(*kept, r->program, pool, r->arena, r->run.inputs, rows, err);
+}
+
+/* What follows from the timestep or from the conditioning alone: in a run no evaluation computes it
+ * again. */
+static ldm_status keep_all(rehearsal *r, int n, ldm_pool *pool, ldm_error *err)
+{
+    ldm_status st = keep(r, LDM_DEPENDS_TIME, 1, pool, &r->times, err);
+
     if (!st)
-        st = ldm_kept_fill(r->times, r->program, pool, r->arena, inputs, 1, err);
-    if (!st)
-        r->run.time = (ldm_kept_rows){r->times, 0};
+        st = keep(r, LDM_DEPENDS_COND, n, pool, &r->cond, err);
+    r->run.time = (ldm_kept_rows){r->times, 0};
+    r->run.cond = (ldm_kept_rows){r->cond, 0};
     return st;
 }
 
@@ -166,20 +175,20 @@ static ldm_status time_calls(rehearsal *r, ldm_pool *pool, double *seconds, ldm_
     return st;
 }
 
-static ldm_status rehearse(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+static ldm_status rehearse(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                            ldm_pool *pool, double *seconds, ldm_error *err)
 {
     rehearsal r = {0};
     ldm_graph *g;
-    ldm_status st = ldm_graph_create(m->network, part, h, w, &g, err);
+    ldm_status st = ldm_graph_create(m->network, part, size, &g, err);
 
     if (st)
         return st;
-    st = ldm_model_program(m, part, h, w, n, pool, &r.program, err);
+    st = ldm_model_program(m, part, size, n, pool, &r.program, err);
     if (!st)
         st = fill_inputs(&r, g, n, err);
     if (!st)
-        st = keep_time(&r, pool, err);
+        st = keep_all(&r, n, pool, err);
     if (!st)
         st = time_calls(&r, pool, seconds, err);
     rehearsal_free(&r);
@@ -188,22 +197,23 @@ static ldm_status rehearse(const ldm_model *m, ldm_graph_part part, int h, int w
 }
 
 /* The arithmetic of one picture at a size; 0 where the part does not take it. */
-static double flop_of(const ldm_model *m, ldm_graph_part part, int h, int w)
+static double flop_of(const ldm_model *m, ldm_graph_part part, ldm_graph_size size)
 {
     ldm_graph *g;
     double flop;
 
-    if (ldm_graph_create(m->network, part, h, w, &g, NULL))
+    if (ldm_graph_create(m->network, part, size, &g, NULL))
         return 0;
     flop = ldm_graph_flop(g);
     ldm_graph_free(g);
     return flop;
 }
 
-ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, int h, int w, int n,
+ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                             ldm_pool *pool, double *seconds, ldm_error *err)
 {
-    const double whole = n * flop_of(m, part, h, w);
+    const double whole = n * flop_of(m, part, size);
+    ldm_graph_size smaller;
     double flop = whole, rate;
     ldm_status st = guess_rate(m, pool, &rate, err);
 
@@ -211,14 +221,16 @@ ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, int h, int 
         return st;
     if (flop / rate > LONGEST_CALL) {
         n = 1;
-        flop = flop_of(m, part, h, w);
+        flop = flop_of(m, part, size);
     }
-    while (flop / rate > LONGEST_CALL && flop_of(m, part, h / 2, w / 2) > 0) {
-        h /= 2;
-        w /= 2;
-        flop = flop_of(m, part, h, w);
+    while (flop / rate > LONGEST_CALL) {
+        smaller = (ldm_graph_size){size.h / 2, size.w / 2, size.tokens};
+        if (!(flop_of(m, part, smaller) > 0))
+            break;
+        size = smaller;
+        flop = flop_of(m, part, size);
     }
-    st = rehearse(m, part, h, w, n, pool, seconds, err);
+    st = rehearse(m, part, size, n, pool, seconds, err);
     if (!st && flop > 0)
         *seconds *= whole / flop;
     return st;
