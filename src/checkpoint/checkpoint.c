@@ -112,6 +112,9 @@ void ldm_ckpt_close(ldm_ckpt *ck)
 {
     if (!ck)
         return;
+    for (size_t i = 0; i < ck->part_count; i++)
+        ldm_ckpt_close(ck->parts[i]);
+    ldm_free(ck->parts);
     ldm_map_close(&ck->map);
     ldm_arena_free(ck->scratch);
     ldm_arena_free(ck->keep);

@@ -15,6 +15,11 @@ typedef struct ldm_tensor {
     ldm_tensor_info info;
     uint64_t packed_bytes; /* of the storage where it is deflated; 0: stored */
     uint64_t pos;          /* of its name in the file, or in the entry where that is deflated */
+
+    /* Of a joined checkpoint (join.h): where the values are. */
+    const ldm_ckpt *owner; /* NULL: the checkpoint itself */
+    const struct ldm_tensor *pieces[3];
+    int piece_count, heads;
 } ldm_tensor;
 
 typedef struct ldm_meta {
@@ -50,6 +55,8 @@ struct ldm_ckpt {
     size_t skipped_count, skipped_cap;
     const char **warnings;
     size_t warning_count, warning_cap;
+    ldm_ckpt **parts; /* of a joined one, which closes them */
+    size_t part_count, part_cap;
 };
 
 /* For a failed allocation in one of the arenas, at byte `pos` of the file: LDM_ERR_LIMIT where the

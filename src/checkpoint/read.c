@@ -102,13 +102,36 @@ static ldm_status inflate(const ldm_ckpt *ck, const ldm_tensor *t, unsigned char
     return st;
 }
 
+/* Rows of three tensors, head by head: q of a head, its k, its v, then the next head's. */
+static ldm_status read_pieces(const ldm_tensor *t, float *dst, ldm_error *err)
+{
+    const size_t each = (size_t)t->pieces[0]->info.numel, block = each / (size_t)t->heads;
+    float *piece = ldm_reallocarray(NULL, each, sizeof *piece);
+    ldm_status st = piece ? LDM_OK : ldm_error_nomem(err, each * sizeof *piece, t->info.name);
+
+    for (int i = 0; i < t->piece_count && !st; i++) {
+        st = ldm_ckpt_read_f32(t->owner, &t->pieces[i]->info, piece, err);
+        for (size_t h = 0; h < (size_t)t->heads && !st; h++)
+            memcpy(dst + (h * (size_t)t->piece_count + (size_t)i) * block, piece + h * block,
+                   block * sizeof *dst);
+    }
+    ldm_free(piece);
+    return st;
+}
+
 ldm_status ldm_ckpt_read_f32(const ldm_ckpt *ck, const ldm_tensor_info *t, float *dst,
                              ldm_error *err)
 {
-    const unsigned char *base = ck->src.data + t->storage_offset;
+    const ldm_tensor *full = as_tensor(t);
+    const unsigned char *base;
     unsigned char *inflated = NULL;
     ldm_status st;
 
+    if (full->piece_count > 1)
+        return t->numel ? read_pieces(full, dst, err) : LDM_OK;
+    if (full->owner) /* the same element order, whatever its shape is called */
+        return ldm_ckpt_read_f32(full->owner, &full->pieces[0]->info, dst, err);
+    base = ck->src.data + t->storage_offset;
     if (!ldm_dtype_readable(t->dtype))
         return ldm_source_error(&ck->src, err, LDM_ERR_UNSUPPORTED, t->storage_offset,
                                 "tensor '%.120s' holds numbers of %s, which ldm does not compute "
@@ -138,6 +161,8 @@ ldm_status ldm_ckpt_check_sums(const ldm_ckpt *ck, ldm_error *err)
     ldm_status st = LDM_OK;
     size_t i;
 
+    for (i = 0; i < ck->part_count && !st; i++)
+        st = ldm_ckpt_check_sums(ck->parts[i], err);
     for (i = 0; i < ck->sum_count && !st; i++) {
         const ldm_sum *s = &ck->sums[i];
 
@@ -155,6 +180,10 @@ uint64_t ldm_ckpt_read_cost(const ldm_tensor_info *t)
 
 const void *ldm_ckpt_data(const ldm_ckpt *ck, const ldm_tensor_info *t)
 {
+    const ldm_tensor *full = as_tensor(t);
+
+    if (full->owner)
+        return full->piece_count == 1 ? ldm_ckpt_data(full->owner, &full->pieces[0]->info) : NULL;
     if (!t->contiguous || t->negated || as_tensor(t)->packed_bytes || !ck->src.data)
         return NULL;
     return ck->src.data + t->storage_offset + t->offset_elems * ldm_dtype_size(t->dtype);
@@ -176,16 +205,28 @@ static void stretch(const ldm_tensor_info *t, uint64_t *offset, uint64_t *bytes)
 
 void ldm_ckpt_will_need(const ldm_ckpt *ck, const ldm_tensor_info *t)
 {
+    const ldm_tensor *full = as_tensor(t);
     uint64_t offset, bytes;
 
+    if (full->owner) {
+        for (int i = 0; i < full->piece_count; i++)
+            ldm_ckpt_will_need(full->owner, &full->pieces[i]->info);
+        return;
+    }
     stretch(t, &offset, &bytes);
     ldm_map_will_need(&ck->map, offset, bytes);
 }
 
 void ldm_ckpt_release(const ldm_ckpt *ck, const ldm_tensor_info *t)
 {
+    const ldm_tensor *full = as_tensor(t);
     uint64_t offset, bytes;
 
+    if (full->owner) {
+        for (int i = 0; i < full->piece_count; i++)
+            ldm_ckpt_release(full->owner, &full->pieces[i]->info);
+        return;
+    }
     stretch(t, &offset, &bytes);
     ldm_map_release(&ck->map, offset, bytes);
 }

@@ -229,6 +229,19 @@ static bool is_unpacked(const char *folder)
     return found;
 }
 
+/* What diffusers writes: the library reads it as it is. */
+static bool is_diffusers(const char *folder)
+{
+    char *path = file_in(folder, "model_index.json");
+    bool is;
+
+    if (!path)
+        path = file_in(folder, "config.json");
+    is = path != NULL;
+    free(path);
+    return is;
+}
+
 static int take_folder(const ldm_command *cmd, ldm_model_options *model, bool quiet)
 {
     static const char *const names[] = {"model.ckpt", "last.ckpt", "checkpoints/last.ckpt"};
@@ -276,7 +289,8 @@ int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int arg
     if (!code)
         code = exchange(cmd, model, quiet);
     if (!code && ldm_model_options_is_set(model, "ckpt") &&
-        kind_of(ldm_model_options_get_text(model, "ckpt")) == FOLDER)
+        kind_of(ldm_model_options_get_text(model, "ckpt")) == FOLDER &&
+        !is_diffusers(ldm_model_options_get_text(model, "ckpt")))
         code = take_folder(cmd, model, quiet);
     return code;
 }

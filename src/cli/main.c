@@ -15,8 +15,9 @@
 #include "cli/signals.h"
 
 static const ldm_command *const commands[] = {
-    &ldm_cmd_generate, &ldm_cmd_check, &ldm_cmd_inspect,  &ldm_cmd_eval,        &ldm_cmd_metrics,
-    &ldm_cmd_compare,  &ldm_cmd_bench, &ldm_cmd_tokenize, &ldm_cmd_reconstruct,
+    &ldm_cmd_generate,    &ldm_cmd_check,   &ldm_cmd_inspect, &ldm_cmd_eval,
+    &ldm_cmd_metrics,     &ldm_cmd_compare, &ldm_cmd_bench,   &ldm_cmd_tokenize,
+    &ldm_cmd_reconstruct, &ldm_cmd_doctor,  &ldm_cmd_convert,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -39,7 +40,7 @@ static const char *by_other_name(const char *word)
         {"validate", "check"},    {"info", "inspect"},     {"show", "inspect"},
         {"ls", "inspect"},        {"measure", "metrics"},  {"fid", "metrics"},
         {"diff", "compare"},      {"benchmark", "bench"},  {"time", "bench"},
-        {"version", "--version"},
+        {"version", "--version"}, {"diagnose", "doctor"},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -108,7 +109,8 @@ static int run(const ldm_cli *cli, int argc, char **argv)
 
     if (argc < 2)
         return ldm_cli_usage(NULL, "a command is missing: generate, check, inspect, eval, metrics, "
-                                   "compare, bench or tokenize");
+                                   "compare, bench, tokenize, doctor or "
+                                   "convert");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         if (argc > 2 && argv[2][0] != '-')
             return help(2, argv + 1);

@@ -92,6 +92,12 @@ ldm_status ldm_value_string(const ldm_value *v, const char **out, ldm_error *err
 ldm_status ldm_value_error(const ldm_value *v, ldm_error *err, const char *fmt, ...)
     LDM_PRINTF(3, 4);
 
+/* yaml_edit.c: `text` (a YAML file called `name`) with these assignments in it, everything else as
+ * it was: comments, order, blank lines. Where an edit in place does not give the tree that the
+ * assignments mean, the tree is written anew (comments are lost then). */
+ldm_status ldm_yaml_edit(const char *name, const char *text, const char *const *sets, size_t count,
+                         ldm_str *out, ldm_error *err);
+
 /* The merged tree as YAML text that ldm_config_load_text reads back to the same tree. */
 void ldm_config_emit(const ldm_config *cfg, ldm_str *out);
 

@@ -129,7 +129,7 @@ ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_opt
     ldm_config *ca = NULL, *cb = NULL;
     ldm_arena *texts;
     json_t *list;
-    const char *path;
+    const char *path, *inferred;
     ldm_str text = {0};
     bool is_default;
     ldm_status st;
@@ -142,9 +142,9 @@ ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_opt
     list = json_array();
     st = texts && list ? LDM_OK : ldm_error_nomem(err, 0, "the difference");
     if (!st)
-        st = ldm_layers_load(a, texts, &ca, &path, &is_default, err);
+        st = ldm_layers_load(a, texts, &ca, &path, &is_default, &inferred, err);
     if (!st)
-        st = ldm_layers_load(b, texts, &cb, &path, &is_default, err);
+        st = ldm_layers_load(b, texts, &cb, &path, &is_default, &inferred, err);
     if (!st)
         st = compare(list, ldm_config_root(ca), ldm_config_root(cb), err);
     if (!st) {

@@ -77,6 +77,7 @@ typedef struct ldm_sources {
     bool is_default;       /* the shipped model */
     size_t renamed;        /* keys of the checkpoint */
     ldm_audit_given given; /* in the arena */
+    const char *inferred;  /* as ldm_layers_load says */
 } ldm_sources;
 
 /* shipped.c: the folder that holds all of `names` (relative, ended by NULL), of those where files
@@ -89,9 +90,15 @@ bool ldm_shipped_find(const char *const *names, char *dir, size_t size);
 ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err);
 
 /* layers.c. On failure nothing is left open. The layers alone, laid over each other; *ckpt_path is
- * in the arena, or the options'. */
+ * in the arena, or the options'. *inferred: the note of a configuration that was made from the
+ * tensors because opt gives none; else NULL. */
 ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
-                           const char **ckpt_path, bool *is_default, ldm_error *err);
+                           const char **ckpt_path, bool *is_default, const char **inferred,
+                           ldm_error *err);
+/* inferred.c: lays the configuration that opt's checkpoint shows over cfg. LDM_ERR_USAGE where its
+ * tensors leave a setting open that opt does not set. *note: what was assumed, in the arena. */
+ldm_status ldm_inferred_layer(const ldm_model_options *opt, ldm_arena *texts, ldm_config *cfg,
+                              const char **note, ldm_error *err);
 ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err);
 /* The two halves of it: configuration and checkpoint; then network and audit, of which the network
@@ -100,6 +107,10 @@ ldm_status ldm_sources_open(const ldm_model_options *opt, ldm_arena *texts, ldm_
 ldm_status ldm_sources_read(const ldm_model_options *opt, ldm_arena *texts, ldm_sources *out,
                             ldm_error *err);
 ldm_status ldm_sources_match(const ldm_model_options *opt, ldm_sources *s, ldm_error *err);
+/* open_ckpt.c: a checkpoint, or what diffusers writes, under CompVis' names; first_stage (NULL:
+ * none) is a file or folder whose first stage takes the place of its own. */
+ldm_status ldm_ckpt_open_any(const char *path, const char *first_stage, ldm_ckpt **out,
+                             ldm_error *err);
 /* key_names.c: names of torch.compile and shadows with dots become CompVis' own, with a warning
  * each. */
 ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err);

@@ -1,20 +1,20 @@
 /* Keys that name CompVis' tensors in another spelling that leaves no doubt: torch.compile puts
- * `_orig_mod.` into the path of the module that it wraps, and some trainers write LitEma's shadows
- * with dots, where LitEma itself drops them (ldm/modules/ema.py). Both are read as CompVis spells
- * them. */
+ * `_orig_mod.` into the path of the module that it wraps, DataParallel and its like `module.`
+ * before all, and some trainers write LitEma's shadows with dots, where LitEma itself drops them
+ * (ldm/modules/ema.py). Both are read as CompVis spells them. */
 #include <string.h>
 
 #include "engine/engine.h"
 
-static const char compiled[] = "_orig_mod", shadows[] = "model_ema.";
+static const char compiled[] = "_orig_mod", shadows[] = "model_ema.", parallel[] = "module.";
 
 /* `name` without _orig_mod, and behind model_ema. without dots; false: it stays. */
 static bool spell(const char *name, ldm_str *out)
 {
     const size_t skip = sizeof compiled - 1;
-    const bool ema = !strncmp(name, shadows, sizeof shadows - 1);
-    const char *p = name;
-    bool changed = false;
+    bool changed = !strncmp(name, parallel, sizeof parallel - 1);
+    const char *p = changed ? name + sizeof parallel - 1 : name;
+    const bool ema = !strncmp(p, shadows, sizeof shadows - 1);
 
     if (ema) {
         ldm_str_puts(out, shadows);
@@ -32,6 +32,15 @@ static bool spell(const char *name, ldm_str *out)
         }
     }
     return changed;
+}
+
+static size_t count_parallel(const ldm_ckpt *ck)
+{
+    size_t i, n = 0;
+
+    for (i = 0; i < ldm_ckpt_count(ck); i++)
+        n += !strncmp(ldm_ckpt_at(ck, i)->name, parallel, sizeof parallel - 1);
+    return n;
 }
 
 static size_t count_keys(const ldm_ckpt *ck, bool ema)
@@ -66,6 +75,7 @@ static ldm_status warn(ldm_ckpt *ck, size_t n, const char *what, ldm_error *err)
 ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err)
 {
     const size_t wrapped = count_keys(ck, false), dotted = count_keys(ck, true);
+    const size_t module = count_parallel(ck);
     size_t renamed;
     ldm_status st = ldm_ckpt_rename_by(ck, spell, &renamed, err);
 
@@ -73,6 +83,11 @@ ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err)
         st = warn(ck, wrapped,
                   "carry the `_orig_mod` of torch.compile: they are read without it, as --set "
                   "'ldm.load.rename={\"_orig_mod.\": \"\"}' would do (the EMA shadows as well)",
+                  err);
+    if (!st)
+        st = warn(ck, module,
+                  "carry the `module.` of DataParallel or DistributedDataParallel: they are read "
+                  "without it",
                   err);
     return st ? st
               : warn(ck, dotted,

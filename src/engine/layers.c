@@ -22,20 +22,18 @@ static ldm_status default_dir(char *dir, size_t size, ldm_error *err)
 }
 
 ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
-                           const char **ckpt_path, bool *is_default, ldm_error *err)
+                           const char **ckpt_path, bool *is_default, const char **inferred,
+                           ldm_error *err)
 {
+    const bool infer = opt->ckpt && !opt->configs.count && !opt->config_text;
     char dir[PATH_MAX];
     ldm_config *cfg = NULL;
     ldm_status st;
     size_t i;
 
     *config = NULL;
+    *inferred = NULL;
     *is_default = !opt->ckpt;
-    if (opt->ckpt && !opt->configs.count && !opt->config_text)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "no configuration given for %s: a checkpoint needs the YAML that it "
-                             "was trained with",
-                             opt->ckpt);
     *ckpt_path = opt->ckpt;
     if (!opt->ckpt) {
         st = default_dir(dir, sizeof dir, err);
@@ -48,7 +46,9 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
     st = ldm_config_create(&cfg, err);
     if (st)
         return st;
-    if (opt->config_text) {
+    if (infer) {
+        st = ldm_inferred_layer(opt, texts, cfg, inferred, err);
+    } else if (opt->config_text) {
         st = ldm_config_load_text(cfg, opt->config_name ? opt->config_name : "recipe",
                                   opt->config_text, strlen(opt->config_text), err);
     } else if (!opt->ckpt) {
@@ -160,11 +160,12 @@ ldm_status ldm_sources_read(const ldm_model_options *opt, ldm_arena *texts, ldm_
     ldm_status st;
 
     memset(out, 0, sizeof *out);
-    st = ldm_layers_load(opt, texts, &out->config, &out->ckpt_path, &out->is_default, err);
+    st = ldm_layers_load(opt, texts, &out->config, &out->ckpt_path, &out->is_default,
+                         &out->inferred, err);
     if (!st)
         st = ldm_profile_read(out->config, texts, &out->profile, err);
     if (!st)
-        st = ldm_ckpt_open(out->ckpt_path, NULL, &out->ckpt, err);
+        st = ldm_ckpt_open_any(out->ckpt_path, opt->first_stage, &out->ckpt, err);
     if (!st && out->profile.rename_count)
         st = ldm_ckpt_rename(out->ckpt, out->profile.rename, out->profile.rename_count,
                              &out->renamed, err);

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "checkpoint/join.h"
 #include "cpu/cpu.h"
 #include "sample/schedule.h"
 
@@ -208,7 +209,9 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     m->default_note = src.is_default ? src.profile.description : NULL;
     st = ldm_audit_verdict(m->audit, err);
     if (!st)
-        st = ldm_hash_open(m->hash, src.ckpt_path, err);
+        st = ldm_hash_open(m->hash, ldm_ckpt_main_file(m->ckpt), err);
+    if (!st && src.inferred)
+        st = ldm_notes_add(&m->notes, err, "%s", src.inferred);
     if (!st && src.profile.rename_count)
         st = ldm_notes_add(&m->notes, err,
                            "%zu of %zu keys of the checkpoint are renamed by ldm.load.rename",

@@ -74,6 +74,12 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
     if (st)
         return st;
     opt = opt ? opt : &none;
+    if (opt->ckpt && !opt->configs.count && !opt->config_text)
+        return ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "no configuration given for %s: a check is of a checkpoint against "
+            "the YAML that it was trained with; without one, `ldm doctor` makes it",
+            opt->ckpt);
     texts = ldm_arena_create(0);
     if (!texts)
         return ldm_error_nomem(err, 0, "the check");
@@ -189,7 +195,7 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
     if (ends_in(path, ".yaml") || ends_in(path, ".yml") || looks_like_text(path)) {
         st = inspect_yaml(path, &how, &text, err);
     } else {
-        st = ldm_ckpt_open(path, NULL, &ckpt, err);
+        st = ldm_ckpt_open_any(path, NULL, &ckpt, err);
         if (!st)
             st = ldm_inspect_checkpoint(ckpt, &how, &text, err);
     }

@@ -4,9 +4,6 @@ fails 1 "nothing.ckpt.*No such file" generate --ckpt nothing.ckpt --config "$CON
 fails 1 "nothing.yaml.*No such file" generate --ckpt "$CKPT" --config nothing.yaml
 fails 2 "is a folder without a checkpoint" generate --ckpt . --config "$CONFIG"
 fails 1 "is a folder" generate --ckpt "$CKPT" --config .
-cp "$CKPT" alone.ckpt
-fails 2 "no configuration given for" generate --ckpt alone.ckpt
-rm alone.ckpt
 
 : >empty
 printf 'hello world, this is no checkpoint\n' >text

@@ -1,0 +1,32 @@
+/* Conversion of checkpoints: of any form that ldm reads to one safetensors file with CompVis'
+ * names, or to a folder of diffusers. The rules of ldm.h hold here as well. */
+#ifndef LDM_CONVERT_H
+#define LDM_CONVERT_H
+
+#include <ldm/ldm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    LDM_CONVERT_HALF = 1,     /* weights as float16; a value that it cannot hold is an error */
+    LDM_CONVERT_BF16 = 2,     /* weights as bfloat16 */
+    LDM_CONVERT_DIFFUSERS = 4 /* a folder of diffusers */
+};
+
+/* Writes what opt describes to `out`, and its YAML beside it (the same name, .yaml; in the file's
+ * metadata as well). Weights that neither sampling nor encoding reads are left out; of EMA and raw
+ * weights those stay that opt says. Types stay as they are unless `how` says otherwise; a noise
+ * schedule stays float32.
+ *
+ * Written under a temporary name and then renamed; read back and compared with the source, value by
+ * value, before that is done. *report: one line each of what was written and how it was checked;
+ * ldm_release it. */
+LDM_API ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned how,
+                               char **report, ldm_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,96 @@
+/* ldm convert: a checkpoint in another form. */
+#include <ldm/convert.h>
+
+#include <string.h>
+
+#include "cli/inputs.h"
+#include "cli/opts.h"
+#include "cli/terminal.h"
+
+typedef struct options {
+    const char *out, *to;
+    bool half, bf16, raw;
+} options;
+
+static const ldm_opt rows[] = {
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_FLAG,
+     .name = "raw",
+     .field = offsetof(options, raw),
+     .help = "the same as --no-ema"},
+    {.type = LDM_OPT_HEADING, .name = "Output"},
+    {.type = LDM_OPT_TEXT,
+     .letter = 'o',
+     .name = "out",
+     .arg = "OUT.safetensors",
+     .field = offsetof(options, out),
+     .help = "the file; its YAML lies beside it afterwards"},
+    {.type = LDM_OPT_FLAG,
+     .name = "half",
+     .field = offsetof(options, half),
+     .help = "weights as float16"},
+    {.type = LDM_OPT_FLAG,
+     .name = "bf16",
+     .field = offsetof(options, bf16),
+     .help = "weights as bfloat16"},
+};
+
+static int convert(const ldm_command *cmd, const options *o, ldm_model_options *model)
+{
+    const unsigned how = (o->half ? LDM_CONVERT_HALF : 0U) | (o->bf16 ? LDM_CONVERT_BF16 : 0U);
+    ldm_error err;
+    char *report;
+    ldm_status st = o->raw ? ldm_model_options_set_bool(model, "ema", false, &err) : LDM_OK;
+
+    if (!st)
+        st = ldm_convert(model, o->out, how, &report, &err);
+    if (st)
+        return ldm_model_fail(cmd, model, st, &err);
+    ldm_terminal_print(report);
+    ldm_release(report);
+    return LDM_EXIT_OK;
+}
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    options o = {0};
+    ldm_targets targets = {0};
+    ldm_parse parse = LDM_PARSE_OK;
+    int args = 0, code = ldm_model_begin(cli, cmd, &targets);
+
+    if (!code) {
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
+        code = parse ? ldm_parse_exit(parse)
+                     : ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
+    }
+    if (!parse && !code)
+        code = ldm_inputs_find_config(cmd, targets.model, false);
+    if (!parse && !code && !o.out)
+        code = ldm_cli_usage(cmd, "-o is missing: where the file is to be written");
+    if (!parse && !code && o.half && o.bf16)
+        code = ldm_cli_usage(cmd, "--half and --bf16 exclude each other");
+    if (!parse && !code)
+        code = convert(cmd, &o, targets.model);
+    ldm_targets_free(&targets);
+    return code;
+}
+
+const ldm_command ldm_cmd_convert = {
+    .name = "convert",
+    .args = "IN -o OUT.safetensors [options]",
+    .summary = "a checkpoint in another form: safetensors, half, EMA or raw",
+    .about =
+        "Writes any model that ldm reads (PyTorch, safetensors, a folder of diffusers, parts in\n"
+        "files of their own) as one safetensors file with CompVis' names, and its YAML beside\n"
+        "it. What no run reads is left out. The file is read back and compared before it gets\n"
+        "its name.",
+    .notes = "  ldm convert model.ckpt -o model.safetensors --half\n"
+             "  ldm convert ldm-celebahq-256/ -o celeba.safetensors\n"
+             "  ldm convert --ckpt unet.ckpt --first-stage vae.ckpt --config config.yaml -o "
+             "all.safetensors",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
+    .run = run,
+};

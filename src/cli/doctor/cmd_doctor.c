@@ -1,0 +1,182 @@
+/* ldm doctor: what is wrong with a checkpoint and its configuration, and the cure. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/doctor/doctor_images.h"
+#include "cli/inputs.h"
+#include "cli/opts.h"
+#include "cli/terminal.h"
+
+typedef struct options {
+    const char *images, *write_config;
+    bool json, quick;
+} options;
+
+static const ldm_opt rows[] = {
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_HEADING, .name = "Examination"},
+    {.type = LDM_OPT_TEXT,
+     .name = "images",
+     .arg = "DIR|FILES",
+     .field = offsetof(options, images),
+     .help = "pictures of the kind that the model was trained on;\n"
+             "4 are enough, and the first 16 are used"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quick",
+     .field = offsetof(options, quick),
+     .help = "names, shapes and buffers only: run no network"},
+    {.type = LDM_OPT_HEADING, .name = "Output"},
+    {.type = LDM_OPT_TEXT,
+     .name = "write-config",
+     .arg = "OUT.yaml",
+     .field = offsetof(options, write_config),
+     .help = "write the configuration with all cures in it; comments\n"
+             "and order stay where nothing was wrong"},
+    {.type = LDM_OPT_FLAG,
+     .name = "json",
+     .field = offsetof(options, json),
+     .help = "one JSON object instead of text"},
+};
+
+/* One line that is written over, on a terminal. */
+static int show_progress(void *ctx, const char *what, double done)
+{
+    (void)ctx;
+    fprintf(stderr, "\r\33[K%3.0f %%  %s", 100 * done, what);
+    fflush(stderr);
+    return 0;
+}
+
+static int write_config(const ldm_command *cmd, const ldm_doctor *d, const char *path)
+{
+    ldm_error err;
+    char *yaml;
+    ldm_status st = ldm_doctor_config(d, &yaml, &err);
+
+    if (!st)
+        st = ldm_file_write(path, yaml, strlen(yaml), &err);
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    ldm_release(yaml);
+    ldm_cli_say(cmd, "the configuration is written to %s", path);
+    return LDM_EXIT_OK;
+}
+
+static int exit_code(ldm_verdict v)
+{
+    return v == LDM_VERDICT_HEALTHY  ? LDM_EXIT_OK
+           : v == LDM_VERDICT_CHANGE ? LDM_EXIT_MISMATCH
+                                     : LDM_EXIT_FAILED;
+}
+
+static int print(const ldm_command *cmd, const options *o, const ldm_doctor *d)
+{
+    const unsigned how = (o->json ? LDM_REPORT_JSON : 0U) |
+                         (ldm_terminal_colour(STDOUT_FILENO) ? LDM_REPORT_COLOUR : 0U);
+    ldm_error err;
+    char *report;
+    ldm_status st = ldm_doctor_report(d, how, &report, &err);
+    int code;
+
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    ldm_terminal_print(report);
+    ldm_release(report);
+    code = o->write_config ? write_config(cmd, d, o->write_config) : LDM_EXIT_OK;
+    return code ? code : exit_code(ldm_doctor_get_verdict(d));
+}
+
+static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d)
+{
+    const bool shown = isatty(STDERR_FILENO) && !o->json;
+    ldm_error err;
+    ldm_status st;
+
+    ldm_doctor_set_quick(d, o->quick);
+    if (shown)
+        ldm_doctor_set_progress(d, show_progress, NULL);
+    st = ldm_doctor_run(d, &err);
+    if (shown)
+        fputs("\r\33[K", stderr);
+    return st ? ldm_cli_fail(cmd, st, &err) : print(cmd, o, d);
+}
+
+/* Splits the arguments: pictures go to the doctor, the rest is a model's. */
+static int take_arguments(const ldm_command *cmd, ldm_doctor *d, int argc, char **argv)
+{
+    int code = LDM_EXIT_OK;
+
+    for (int i = 0; i < argc && !code; i++) {
+        if (ldm_doctor_is_picture(argv[i]))
+            code = ldm_doctor_take_images(cmd, d, argv[i]);
+    }
+    return code;
+}
+
+static int start(const ldm_command *cmd, const options *o, ldm_model_options *model, int argc,
+                 char **argv)
+{
+    ldm_doctor *d;
+    ldm_error err;
+    ldm_status st = ldm_doctor_create(model, &d, &err);
+    int code;
+
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    code = o->images ? ldm_doctor_take_images(cmd, d, o->images) : LDM_EXIT_OK;
+    if (!code)
+        code = take_arguments(cmd, d, argc, argv);
+    if (!code)
+        code = examine(cmd, o, d);
+    ldm_doctor_free(d);
+    return code;
+}
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    options o = {0};
+    ldm_targets targets = {0};
+    ldm_parse parse = LDM_PARSE_OK;
+    int args = 0, code = ldm_model_begin(cli, cmd, &targets);
+
+    if (!code) {
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
+        code = parse ? ldm_parse_exit(parse) : LDM_EXIT_OK;
+    }
+    for (int i = args; !parse && !code && i < argc; i++) {
+        if (!ldm_doctor_is_picture(argv[i]))
+            code = ldm_inputs_resolve(cmd, targets.model, 1, argv + i, false);
+    }
+    if (!parse && !code)
+        code = ldm_inputs_resolve(cmd, targets.model, 0, NULL, false);
+    if (!parse && !code)
+        code = ldm_inputs_find_config(cmd, targets.model, false);
+    if (!parse && !code)
+        code = start(cmd, &o, targets.model, argc - args, argv + args);
+    if (!parse && code == LDM_EXIT_USAGE && o.json)
+        ldm_cli_json_failure(cmd);
+    ldm_targets_free(&targets);
+    return code;
+}
+
+const ldm_command ldm_cmd_doctor = {
+    .name = "doctor",
+    .args = "[--ckpt FILE] [--config FILE] [--images DIR|FILES] [options]",
+    .summary = "what is wrong with this checkpoint or its configuration, and the cure",
+    .about = "Makes the configuration that a checkpoint's tensors show, lists what contradicts\n"
+             "it in the one that was given, and measures what no tensor shows, each with how\n"
+             "sure it is and the --set that cures it. Needs no YAML.",
+    .notes = "Exit code 0: healthy; 3: something must be changed; 1: it could not be told, or the\n"
+             "network has learned nothing.\n\n"
+             "  ldm doctor --ckpt model.ckpt --write-config config.yaml\n"
+             "  ldm doctor --ckpt model.ckpt --config config.yaml --images faces/\n"
+             "  ldm doctor --ckpt model.ckpt --config config.yaml --json | jq -r '.cures[]'",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
+    .run = run,
+};

@@ -1,0 +1,46 @@
+/* Inside the room: a list of tensors to write, wherever their values come from. */
+#ifndef LDM_CONVERT_PRIVATE_H
+#define LDM_CONVERT_PRIVATE_H
+
+#include <ldm/convert.h>
+
+#include "base/arena.h"
+#include "checkpoint/checkpoint.h"
+
+/* One tensor of a file: values of `source`, or of some of its rows. */
+typedef struct ldm_out_tensor {
+    const char *name;
+    ldm_dtype dtype; /* as it is written */
+    int ndim;
+    uint64_t shape[8];
+    const ldm_tensor_info *source;
+    /* Of q, k or v out of one qkv: block b of `blocks` of the rows, `part` of 3 within each; blocks
+     * 0: the whole tensor. */
+    int blocks, part;
+} ldm_out_tensor;
+
+typedef struct ldm_out_list {
+    ldm_out_tensor *items;
+    size_t count, cap;
+} ldm_out_list;
+
+uint64_t ldm_out_numel(const ldm_out_tensor *t);
+
+/* Values of t as float32, in `whole` (room for the source's values), from where *values points. */
+ldm_status ldm_out_values(const ldm_ckpt *ck, const ldm_out_tensor *t, float *whole,
+                          const float **values, ldm_error *err);
+
+/* A pair of the file's __metadata__. */
+typedef struct ldm_out_meta {
+    const char *key, *value;
+} ldm_out_meta;
+
+/* safetensors_write.c: a safetensors file, under a temporary name until it is whole and was read
+ * back and compared. ck: of the sources. */
+ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm_out_list *list,
+                                 const ldm_out_meta *meta, size_t meta_count, ldm_error *err);
+
+/* The most values that a source of the list has. */
+size_t ldm_out_largest(const ldm_out_list *list);
+
+#endif

@@ -1,0 +1,106 @@
+/* A checkpoint without a YAML: the configuration that its tensors show, where that leaves nothing
+ * open. */
+#include <string.h>
+
+#include "engine/engine.h"
+#include "infer/infer.h"
+
+/* Whether one of the assignments sets this path. */
+static bool is_set(const ldm_model_options *opt, const char *path)
+{
+    const size_t len = strlen(path);
+
+    for (size_t i = 0; i < opt->sets.count; i++) {
+        if (!strncmp(opt->sets.items[i], path, len) && opt->sets.items[i][len] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* "num_head_channels 32, parameterization eps": those settings that no tensor shows. */
+static bool list(const ldm_model_options *opt, const ldm_inference *in, bool open, ldm_str *out)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < in->count; i++) {
+        const ldm_infer_setting *s = &in->settings[i];
+        const char *name = strrchr(s->path, '.') + 1;
+
+        if (is_set(opt, s->path) || s->from < (open ? LDM_INFER_OPEN : LDM_INFER_PUBLISHED) ||
+            !strcmp(name, "resolution") || !strcmp(s->path, "model.params.image_size"))
+            continue;
+        ldm_str_printf(out, "%s%s %s", any ? ", " : "", name, s->value);
+        if (open && s->how)
+            ldm_str_printf(out, " (%s)", s->how);
+        any = true;
+    }
+    return any;
+}
+
+static ldm_status refuse(const ldm_model_options *opt, const ldm_inference *in, ldm_error *err)
+{
+    ldm_str text = {0};
+    ldm_status st = LDM_OK;
+
+    if (!in->whole)
+        st = ldm_error_set(err, LDM_ERR_USAGE,
+                           "no configuration given for %s, which holds %s%s%s: give the YAML that "
+                           "it was trained with",
+                           opt->ckpt, in->kind, in->problem_count ? ": " : "",
+                           in->problem_count ? in->problems[0] : "");
+    else if (list(opt, in, true, &text))
+        st = ldm_error_set(err, LDM_ERR_USAGE,
+                           "no configuration given for %s, and no tensor shows %.300s: give the "
+                           "YAML, or the setting, or have `ldm doctor --ckpt %s` measure it",
+                           opt->ckpt, text.failed ? "a setting" : text.data, opt->ckpt);
+    ldm_str_free(&text);
+    return st;
+}
+
+/* What is assumed, for the user. */
+static ldm_status describe(const ldm_model_options *opt, const ldm_inference *in, ldm_arena *texts,
+                           const char **note, ldm_error *err)
+{
+    ldm_str text = {0};
+    const bool some = list(opt, in, false, &text);
+
+    *note =
+        text.failed
+            ? NULL
+            : ldm_arena_printf(texts,
+                               "no configuration was given: it is made from the tensors"
+                               "%s%s%s%s%s",
+                               in->family ? ", after " : "", in->family ? in->family : "",
+                               some ? "; no tensor shows, and assumed are: " : "",
+                               some ? text.data : "", some ? " (`ldm doctor` measures them)" : "");
+    ldm_str_free(&text);
+    return *note ? LDM_OK : ldm_error_nomem(err, 0, "a note");
+}
+
+ldm_status ldm_inferred_layer(const ldm_model_options *opt, ldm_arena *texts, ldm_config *cfg,
+                              const char **note, ldm_error *err)
+{
+    ldm_ckpt *ck = NULL;
+    ldm_inference *in = NULL;
+    ldm_str yaml = {0};
+    ldm_status st = ldm_ckpt_open_any(opt->ckpt, opt->first_stage, &ck, err);
+
+    if (!st)
+        st = ldm_ckpt_spell_keys(ck, err);
+    if (!st)
+        st = ldm_infer(ck, &in, err);
+    if (!st)
+        st = refuse(opt, in, err);
+    if (!st) {
+        ldm_inference_yaml(in, opt->ckpt, &yaml);
+        st = yaml.failed ? ldm_error_nomem(err, 0, "the configuration")
+                         : ldm_config_load_text(cfg, "the inferred configuration", yaml.data,
+                                                yaml.len, err);
+    }
+    if (!st)
+        st = describe(opt, in, texts, note, err);
+    ldm_str_free(&yaml);
+    ldm_inference_free(in);
+    ldm_ckpt_close(ck);
+    return st;
+}

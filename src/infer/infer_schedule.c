@@ -1,0 +1,220 @@
+/* The noise schedule from its buffers: the kind, and the shortest decimal numbers for its ends with
+ * which make_beta_schedule (ldm/modules/diffusionmodules/util.py) gives every stored value again.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "infer/infer_private.h"
+
+enum { MAX_TIMESTEPS = 100000, MAX_DIGITS = 9 };
+
+typedef struct fit {
+    int n;
+    bool half;              /* values were rounded to float16 */
+    bool cumulative;        /* values are alphas_cumprod, else betas */
+    const float *want;      /* [n] */
+    double *betas, *alphas; /* [n] each, scratch */
+    float *made;            /* [n] */
+    ldm_beta_schedule kind;
+    double start, end, cosine_s;
+} fit;
+
+/* x as float16 holds it: 11 bits, and steps of 2^-24 below 2^-14. */
+static double to_half(double x)
+{
+    int e;
+
+    (void)frexp(x, &e);
+    e = e < -13 ? -13 : e;
+    return ldexp(rint(ldexp(x, 11 - e)), e - 11);
+}
+
+static bool same(const fit *f, int i, double x)
+{
+    return (f->half ? (float)to_half(x) : (float)x) == f->want[i];
+}
+
+/* Whether the schedule with these numbers has every stored value. */
+static bool fits(fit *f, double start, double end)
+{
+    ldm_betas(f->kind, f->n, start, end, f->cosine_s, f->betas);
+    if (f->cumulative)
+        ldm_alphas_cumprod(f->betas, f->n, f->alphas, f->made);
+    for (int i = 0; i < f->n; i++) {
+        if (!same(f, i, f->cumulative ? f->alphas[i] : f->betas[i]))
+            return false;
+    }
+    f->start = start;
+    f->end = end;
+    return true;
+}
+
+static double rounded(double x, int digits)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, "%.*g", digits, x);
+    return strtod(text, NULL);
+}
+
+/* The first and the last beta. Of products, by their ratio: the first one, 1 - 0.9985, has about
+ * 4 digits of float32 left, and fewer as the numbers approach 0. */
+static double beta_at(const fit *f, int i)
+{
+    if (!f->cumulative)
+        return f->want[i];
+    return 1 - (double)f->want[i] / (i ? f->want[i - 1] : 1.0);
+}
+
+/* Both ends with so many digits, and their neighbours in the last one, of a product's wide error.
+ */
+static bool try_digits(fit *f, int digits)
+{
+    const double a = beta_at(f, 0), b = beta_at(f, f->n - 1);
+    const int reach = f->cumulative || f->half ? 2 : 0;
+
+    for (int i = -reach; i <= reach; i++) {
+        const double step = pow(10, floor(log10(a)) + 1 - digits);
+        const double start = rounded(rounded(a, digits) + i * step, digits);
+
+        for (int j = -reach; j <= reach; j++) {
+            const double wide = pow(10, floor(log10(b)) + 1 - digits);
+            const double end = rounded(rounded(b, digits) + j * wide, digits);
+
+            if (start > 0 && end > 0 && start < 1 && end < 1 && fits(f, start, end))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool by_ends(fit *f, ldm_beta_schedule kind)
+{
+    f->kind = kind;
+    for (int digits = 1; digits <= MAX_DIGITS; digits++) {
+        if (try_digits(f, digits))
+            return true;
+    }
+    return false;
+}
+
+static bool cosine(fit *f, double s)
+{
+    f->kind = LDM_BETA_COSINE;
+    f->cosine_s = s;
+    return fits(f, 1e-4, 2e-2);
+}
+
+/* The offset s makes the first beta larger: found by halving, then by its digits. */
+static bool cosine_with_offset(fit *f)
+{
+    double low = 0, high = 0.5;
+
+    if (cosine(f, 8e-3))
+        return true;
+    for (int i = 0; i < 60; i++) {
+        const double mid = (low + high) / 2;
+
+        ldm_betas(LDM_BETA_COSINE, f->n, 0, 0, mid, f->betas);
+        if (f->betas[0] < beta_at(f, 0))
+            low = mid;
+        else
+            high = mid;
+    }
+    for (int digits = 1; digits <= MAX_DIGITS; digits++) {
+        if (cosine(f, rounded(low, digits)))
+            return true;
+    }
+    return false;
+}
+
+static bool find_fit(fit *f)
+{
+    const double a = beta_at(f, 0), b = beta_at(f, f->n - 1);
+
+    f->cosine_s = 8e-3;
+    if (!(a > 0 && b > 0 && a < 1 && b < 1))
+        return false;
+    return by_ends(f, LDM_BETA_LINEAR) || cosine_with_offset(f) ||
+           by_ends(f, LDM_BETA_SQRT_LINEAR) ||
+           (f->kind = LDM_BETA_SQRT, fits(f, rounded(a * a, 6), rounded(b * b, 6)));
+}
+
+static bool usable(const ldm_tensor_info *t)
+{
+    return t && t->ndim == 1 && t->numel >= 2 && t->numel <= MAX_TIMESTEPS &&
+           ldm_dtype_readable(t->dtype);
+}
+
+static void put_fit(ldm_inference *in, const fit *f, bool found)
+{
+    ldm_infer_put(in, LDM_INFER_SHAPE, NULL, "model.params.timesteps", "%d", f->n);
+    if (!found) {
+        ldm_infer_problem(in, "no schedule of CompVis' (linear, cosine, sqrt_linear, sqrt) gives "
+                              "the file's; the file's own values are used where it has them");
+        return;
+    }
+    if (f->kind != LDM_BETA_LINEAR)
+        ldm_infer_put(in, LDM_INFER_BUFFER, NULL, "model.params.beta_schedule", "%s",
+                      ldm_beta_schedule_name(f->kind));
+    if (f->kind == LDM_BETA_COSINE) {
+        ldm_infer_put(in, LDM_INFER_BUFFER, NULL, "model.params.cosine_s", "%.9g", f->cosine_s);
+        return;
+    }
+    ldm_infer_put(in, LDM_INFER_BUFFER, NULL, "model.params.linear_start", "%.9g", f->start);
+    ldm_infer_put(in, LDM_INFER_BUFFER, NULL, "model.params.linear_end", "%.9g", f->end);
+}
+
+static ldm_status fit_buffer(ldm_inference *in, const ldm_ckpt *ck, const ldm_tensor_info *t,
+                             bool cumulative, ldm_error *err)
+{
+    fit f = {.n = (int)t->numel, .cumulative = cumulative, .half = t->dtype == LDM_DTYPE_F16};
+    float *floats = ldm_reallocarray(NULL, (size_t)t->numel, 2 * sizeof *floats);
+    ldm_status st;
+
+    f.betas = ldm_reallocarray(NULL, (size_t)t->numel, 2 * sizeof *f.betas);
+    if (!floats || !f.betas) {
+        st = ldm_error_nomem(err, 2 * t->numel * sizeof(double), "the schedule");
+    } else {
+        f.alphas = f.betas + f.n;
+        f.want = floats;
+        f.made = floats + f.n;
+        st = ldm_ckpt_read_f32(ck, t, floats, err);
+    }
+    if (!st)
+        put_fit(in, &f, find_fit(&f));
+    ldm_free(floats);
+    ldm_free(f.betas);
+    return st;
+}
+
+/* The file has none: the family's, if there is a family. */
+static void put_assumed(ldm_inference *in, const ldm_infer_facts *f)
+{
+    bool exact;
+    const ldm_infer_family *fam = ldm_infer_family_of(f, &exact);
+    const ldm_infer_from from = !fam    ? LDM_INFER_OPEN
+                                : exact ? LDM_INFER_PUBLISHED
+                                        : LDM_INFER_ASSUMED;
+    const char *how = fam ? fam->name : "the file has no schedule";
+
+    ldm_infer_put(in, from, how, "model.params.timesteps", "1000");
+    ldm_infer_put(in, from, how, "model.params.linear_start", "%.9g", fam ? fam->start : 0.0015);
+    ldm_infer_put(in, from, how, "model.params.linear_end", "%.9g", fam ? fam->end : 0.0195);
+}
+
+ldm_status ldm_infer_schedule(ldm_inference *in, const ldm_infer_facts *f, ldm_error *err)
+{
+    const ldm_tensor_info *betas = ldm_ckpt_find(f->ck, "betas");
+    const ldm_tensor_info *alphas = ldm_ckpt_find(f->ck, "alphas_cumprod");
+
+    if (usable(betas))
+        return fit_buffer(in, f->ck, betas, false, err);
+    if (usable(alphas))
+        return fit_buffer(in, f->ck, alphas, true, err);
+    put_assumed(in, f);
+    return LDM_OK;
+}

@@ -1,0 +1,48 @@
+# ldm doctor, by names, shapes and buffers: contradictions with their places and cures, the corrected
+# YAML, and a checkpoint without a YAML.
+
+mkdir alone
+cp "$CKPT" alone/model.ckpt
+ldm doctor --ckpt alone/model.ckpt --quick --write-config made.yaml
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has 'UNDECIDED: something could not be told'
+stdout_has 'undecided .*num_head_channels'
+stderr_has 'is written to made.yaml'
+works check --ckpt alone/model.ckpt --config made.yaml
+
+# generate without a YAML refuses to guess, says what it assumed, and makes the picture that the YAML
+# makes.
+HEADS=model.params.unet_config.params.num_head_channels=16
+fails 2 'no tensor shows num_head_channels' generate --ckpt alone/model.ckpt --shape 3,8,8 --steps 2 -o made.png
+works generate --ckpt alone/model.ckpt --set $HEADS --shape 3,8,8 --steps 2 -o made.png
+stderr_has 'no configuration was given: it is made from the tensors'
+works generate $TINY --shape 3,8,8 --steps 2 -o given.png
+same_pixels made.png given.png
+fails 2 'no configuration given for alone/model.ckpt' check --ckpt alone/model.ckpt
+
+# Every contradiction with its line; the cures make it fit; comments and order stay.
+sed -e 's/num_res_blocks: 1 *$/num_res_blocks: 3 # of mine/' -e 's/linear_end: .*/linear_end: 0.02 # a guess/' \
+    "$CONFIG" >wrong.yaml
+differ wrong.yaml "$CONFIG"
+ldm doctor --ckpt "$CKPT" --config wrong.yaml --quick --write-config right.yaml
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_has 'linear_end: 0.02 [(]wrong.yaml:[0-9]+[)], must be'
+stdout_has 'num_res_blocks: 3 [(]wrong.yaml:[0-9]+[)], must be 1'
+file_has right.yaml 'num_res_blocks: 1 # of mine'
+file_has right.yaml '# a guess'
+works check --ckpt "$CKPT" --config right.yaml
+works doctor --ckpt "$CKPT" --config right.yaml --quick
+stdout_has HEALTHY
+
+ldm doctor --ckpt "$CKPT" --config wrong.yaml --quick --json
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_has '"verdict": "change"'
+stdout_has '"model.params.linear_end=0.0'
+stdout_has '"sure": 1'
+
+# Nothing that it could examine.
+printf 'x' >text.ckpt
+fails 1 '' doctor --ckpt text.ckpt --config "$CONFIG"
+fails 1 'no such file|No such file' doctor --ckpt nothing.ckpt --config "$CONFIG"
+mkdir empty
+fails 2 'holds no .png, .jpg or .jpeg' doctor $TINY --images empty
