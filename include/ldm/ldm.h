@@ -409,6 +409,19 @@ LDM_API ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *e
  * the sampling. ldm_release it. */
 LDM_API ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error *err);
 
+/* ---- inversion ------------------------------------------------------------------------------- */
+
+/* The noise from which DDIM makes a picture: DDIM run backwards from what the job begins with (the
+ * pictures or the array "init"; of a KL first stage the posterior's mean, alpha is dropped). The
+ * job's settings count: steps, timesteps, guidance and what is conditioned on; eta is 0.
+ * "inversion" and "refine" say how each step is inverted.
+ *
+ * *noise: [N,C,H,W], the array "x_t" of a job with the same settings. *errors: [N], how far that
+ * job ends from where the inversion began, relative L2 of the latents; NULL: the way back is not
+ * run. ldm_array_free both. */
+LDM_API ldm_status ldm_invert(const ldm_model *m, const ldm_job *job, ldm_array *noise,
+                              ldm_array *errors, ldm_error *err);
+
 /* ---- parts of the network, for debugging -------------------------------------------------------
  */
 

@@ -253,16 +253,8 @@ static int work(const ldm_command *cmd, const options *o, const ldm_targets *to,
         code = ldm_inputs_find_config(cmd, to->model, o->quiet);
     if (!code)
         code = name_outputs(&t);
-    if (!code && o->quiet) {
-        ldm_error err;
-        ldm_status st;
-
-        ldm_model_name(to->model);
-        st = ldm_model_open(to->model, &t.model, &err);
-        code = st ? ldm_model_fail(cmd, to->model, st, &err) : LDM_EXIT_OK;
-    } else if (!code) {
-        code = ldm_model_open_said(cmd, to->model, &t.model);
-    }
+    if (!code)
+        code = (o->quiet ? ldm_model_open_quiet : ldm_model_open_said)(cmd, to->model, &t.model);
     ldm_signals_catch_interrupts();
     if (!code)
         code = all(&t);

@@ -649,15 +649,22 @@ int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_s
     return LDM_EXIT_USAGE;
 }
 
-int ldm_model_open_said(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out)
+int ldm_model_open_quiet(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out)
 {
     ldm_error err;
     ldm_status st;
 
     ldm_model_name(model);
     st = ldm_model_open(model, out, &err);
-    if (st)
-        return ldm_model_fail(cmd, model, st, &err);
+    return st ? ldm_model_fail(cmd, model, st, &err) : 0;
+}
+
+int ldm_model_open_said(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out)
+{
+    const int code = ldm_model_open_quiet(cmd, model, out);
+
+    if (code)
+        return code;
     for (size_t i = 0; i < ldm_model_note_count(*out); i++)
         ldm_cli_note(cmd, ldm_model_note(*out, i));
     return 0;

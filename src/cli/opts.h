@@ -92,7 +92,10 @@ void ldm_targets_free(ldm_targets *targets);
 int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_status st,
                    const ldm_error *err);
 
-/* Opens the model and says its notes on stderr. An exit code. */
+/* Opens the model, and says why where it cannot be opened. An exit code. */
+int ldm_model_open_quiet(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out);
+
+/* The same, and says its notes on stderr. */
 int ldm_model_open_said(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out);
 
 #endif

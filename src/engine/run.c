@@ -304,10 +304,13 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .quantize_x0 = j->quantize_x0,
         .whole_t = j->whole_timesteps,
         .zero_snr = j->zero_snr,
+        .refine = j->refine,
+        .by_index = !strcmp(j->inversion, "compvis"),
     };
+    const ldm_sampler *sampler =
+        j->inverse ? &ldm_sampler_ddim_invert : ldm_sampler_find(j->sampler);
 
-    return ldm_sampler_plan_create(ldm_sampler_find(j->sampler), &diffusion, &sampling, &r->plan,
-                                   err);
+    return ldm_sampler_plan_create(sampler, &diffusion, &sampling, &r->plan, err);
 }
 
 ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)

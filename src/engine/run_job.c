@@ -188,7 +188,7 @@ static ldm_status check_arrays(const ldm_job *j, ldm_error *err)
  * sampler: where the caller takes another, what that one does not take of it is left out. */
 static void settle_sampler(const ldm_job *asked, ldm_job *j)
 {
-    const ldm_sampler *s = ldm_sampler_find(j->sampler);
+    const ldm_sampler *s = j->inverse ? &ldm_sampler_ddim_invert : ldm_sampler_find(j->sampler);
     const bool other = asked && ldm_options_given(&asked->options, "sampler");
     const bool timesteps_asked = asked && ldm_options_given(&asked->options, "timesteps");
     const bool eta_asked = asked && ldm_options_given(&asked->options, "eta");

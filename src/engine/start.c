@@ -10,14 +10,15 @@
 #include "engine/start_job.h"
 
 struct ldm_start {
-    int noised;  /* the step of the plan before which x is noised */
+    ldm_beginning at;
     bool afresh; /* begins with start noise; the latent is the known region alone */
     ldm_fit_how how;
-    bool posterior;       /* a sample of moments is taken */
+    bool posterior;       /* a sample of moments is taken; of an inversion their mean */
     ldm_program *encode;  /* NULL: the caller gave latents, or it is a dry run */
     int width, height;    /* of the encoder's picture */
     float *planes, *code; /* its input and output; NULL likewise */
     size_t planes_floats, code_floats;
+    float *begun; /* of an inversion: [batch][chw]; else NULL */
 };
 
 /* ---- with the plan --------------------------------------------------------------------------- */
@@ -28,6 +29,7 @@ ldm_status ldm_start_create(ldm_run *r, ldm_error *err)
     const ldm_first_stage *f = &r->m->network->first_stage;
     ldm_start *s;
     size_t pixels;
+    ldm_status st;
 
     if (!j->init && !j->init_images)
         return LDM_OK;
@@ -43,12 +45,18 @@ ldm_status ldm_start_create(ldm_run *r, ldm_error *err)
         s->planes_floats = (size_t)f->in_channels * pixels;
         s->code_floats = (size_t)f->encoded_channels * (size_t)j->latent_h * (size_t)j->latent_w;
     }
+    if (j->inverse) {
+        r->noised = true;
+        return LDM_OK;
+    }
     s->afresh = j->init_images && j->masked && j->strength >= 1;
     r->noised = !s->afresh;
     r->noise_before = !s->afresh + s->posterior;
     if (s->afresh)
         return LDM_OK;
-    return ldm_sampler_begin_at(&r->plan, j->strength, &r->first, &s->noised, err);
+    st = ldm_sampler_begin_at(&r->plan, j->strength, &s->at, err);
+    r->first = s->at.first;
+    return st;
 }
 
 void ldm_start_free(ldm_start *s)
@@ -58,6 +66,7 @@ void ldm_start_free(ldm_start *s)
     ldm_program_free(s->encode);
     ldm_free(s->planes);
     ldm_free(s->code);
+    ldm_free(s->begun);
     ldm_free(s);
 }
 
@@ -92,6 +101,12 @@ ldm_status ldm_start_allocate(ldm_run *r, ldm_error *err)
 {
     ldm_start *s = r->start;
 
+    if (s && r->job.inverse) {
+        s->begun = ldm_reallocarray(NULL, (size_t)r->job.batch * r->chw, sizeof *s->begun);
+        if (!s->begun)
+            return ldm_error_nomem(err, (uint64_t)r->job.batch * r->chw * sizeof *s->begun,
+                                   "the latents to begin with");
+    }
     if (!s || !s->planes_floats)
         return LDM_OK;
     s->planes = ldm_reallocarray(NULL, s->planes_floats, sizeof *s->planes);
@@ -152,11 +167,12 @@ ldm_status ldm_start_note(ldm_run *r, ldm_error *err)
                                    "strength has no effect: there is no picture to begin with "
                                    "(init)")
                    : LDM_OK;
-    st = s->afresh ? LDM_OK
-                   : ldm_notes_add(
-                         &r->notes, err,
-                         "init: at strength %g %d of %d steps run, from the noise of timestep %g",
-                         j->strength, ldm_run_steps(r), r->plan.count, r->plan.steps[s->noised].t);
+    st = s->afresh || j->inverse
+             ? LDM_OK
+             : ldm_notes_add(
+                   &r->notes, err,
+                   "init: at strength %g %d of %d steps run, from the noise of timestep %g",
+                   j->strength, ldm_run_steps(r), r->plan.count, r->plan.steps[s->at.noised].t);
     return st ? st : note_sizes(r, err);
 }
 
@@ -230,19 +246,23 @@ static ldm_status encode(ldm_run *r, int slot, size_t from, float *x, ldm_error 
     }
     if (st)
         return st;
-    if (s->posterior) {
+    if (s->posterior && !r->job.inverse)
         draw(r, slot, 0, x);
-        ldm_posterior_latent(s->code, r->chw, x, s->code);
-    }
+    if (s->posterior)
+        ldm_posterior_latent(s->code, r->chw, r->job.inverse ? NULL : x, s->code);
     ldm_model_scale(r->m, s->code, x, r->chw);
     return LDM_OK;
+}
+
+const float *ldm_start_latent(const ldm_run *r, int slot)
+{
+    return r->start->begun + (size_t)slot * r->chw;
 }
 
 ldm_status ldm_start_picture(ldm_run *r, int slot, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_start *s = r->start;
-    const ldm_sampler_step *level = &r->plan.steps[s->noised];
     const size_t from = (size_t)r->pictures[slot] % (size_t)ldm_job_start_count(j);
     float *x = r->x + (size_t)slot * r->chw, *noise = r->scratch; /* not in use yet */
     ldm_status st = LDM_OK;
@@ -254,6 +274,10 @@ ldm_status ldm_start_picture(ldm_run *r, int slot, ldm_error *err)
         st = encode(r, slot, from, x, err);
     if (st)
         return st;
+    if (j->inverse) {
+        memcpy(s->begun + (size_t)slot * r->chw, x, r->chw * sizeof *x);
+        return LDM_OK;
+    }
     if (j->init_images && j->masked && !j->mask)
         memcpy(r->x0 + (size_t)slot * r->chw, x, r->chw * sizeof *x);
     if (s->afresh) {
@@ -262,6 +286,6 @@ ldm_status ldm_start_picture(ldm_run *r, int slot, ldm_error *err)
     }
     draw(r, slot, r->noise_before - 1, noise);
     for (i = 0; i < r->chw; i++)
-        x[i] = level->known_x0 * x[i] + level->known_noise * noise[i];
+        x[i] = s->at.x0 * x[i] + s->at.noise * noise[i];
     return LDM_OK;
 }

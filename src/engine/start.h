@@ -35,7 +35,10 @@ ldm_status ldm_start_allocate(ldm_run *r, ldm_error *err);
 ldm_status ldm_start_note(ldm_run *r, ldm_error *err);
 
 /* The noised latent of picture `slot` of the batch into r->x; its stream was seeded. Uses the
- * arena. */
+ * arena. Of an inversion the latent itself (of a KL first stage the posterior's mean). */
 ldm_status ldm_start_picture(ldm_run *r, int slot, ldm_error *err);
+
+/* Of an inversion: the latent that picture `slot` began with, [chw]; the run's own. */
+const float *ldm_start_latent(const ldm_run *r, int slot);
 
 #endif

@@ -148,7 +148,11 @@ static ldm_status settle_masks(ldm_job *j, ldm_error *err)
     if (st)
         return st;
     padded = pad.left || pad.top || pad.right || pad.bottom;
+    if (j->inverse && padded)
+        return ldm_error_set(err, LDM_ERR_USAGE, "inversion takes no pad");
     j->masked = j->mask_images || padded;
+    if (j->inverse) /* alpha is dropped */
+        return LDM_OK;
     for (i = 0; !j->masked && i < j->init_count; i++)
         j->masked = ldm_canvas_transparent(&j->init_images[i]);
     if (!j->masked)

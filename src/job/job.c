@@ -27,6 +27,7 @@ ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *o
 #undef TAKE
     out->prompts = job->prompts;
     out->prompt_count = job->prompt_count;
+    out->inverse = job->inverse;
     out->init_images = job->init_images;
     out->init_count = job->init_count;
     out->mask_images = job->mask_images;

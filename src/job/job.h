@@ -55,7 +55,8 @@ struct ldm_job {
     const ldm_image *init_images; /* [init_count], the caller's; NULL: none */
     const ldm_image *mask_images; /* [mask_count], likewise */
     size_t init_count, mask_count;
-    bool masked; /* settled: a part is kept, by arrays or by pictures */
+    bool inverse; /* DDIM runs backwards, from the latents to noise (ldm_invert) */
+    bool masked;  /* settled: a part is kept, by arrays or by pictures */
     bool (*skip)(void *ctx, int index);
     void *skip_ctx;
     int (*progress)(void *ctx, const ldm_progress *p);

@@ -48,10 +48,12 @@ static const char *spacing_meant(const char *text)
 
 static const char *const conds[] = {"none", "zeros", NULL};
 static const char *const fits[] = {"auto", "crop", "pad", "stretch", "keep", NULL};
+static const char *const inversions[] = {"ddim", "compvis", NULL};
 static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
 
 #define SAMPLING "Sampling"
 #define PICTURES_IN "Pictures in"
+#define INVERSION "Inversion"
 #define MACHINE "Machine"
 #define TIMING "Timing"
 #define WHOLE "Whole pictures"

@@ -1,4 +1,5 @@
 /* Runs that begin in the middle of a plan: where, and what they do; see sampler.h. */
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,21 +12,25 @@ static bool is_compvis(const ldm_sampler_plan *p)
            (p->settings.spacing == LDM_SPACING_COMPVIS || p->settings.spacing == LDM_SPACING_QUAD);
 }
 
-ldm_status ldm_sampler_begin_at(const ldm_sampler_plan *p, double strength, int *first, int *noised,
+ldm_status ldm_sampler_begin_at(const ldm_sampler_plan *p, double strength, ldm_beginning *out,
                                 ldm_error *err)
 {
     /* The original counts the steps that were asked for, where more of them run. */
     const int base = is_compvis(p) && p->settings.steps < p->count ? p->settings.steps : p->count;
     const int run = strength >= 1 ? p->count : (int)(strength * base);
+    const ldm_sampler_step *level;
 
-    *first = *noised = 0;
+    *out = (ldm_beginning){0};
     if (run < 1)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "strength %g of %d step%s is no step at all; take at least %.3g, or "
                              "more steps",
                              strength, base, base == 1 ? "" : "s", 1.0 / base);
-    *first = p->count - run;
-    *noised = is_compvis(p) && *first ? *first - 1 : *first;
+    out->first = p->count - run;
+    out->noised = is_compvis(p) && out->first ? out->first - 1 : out->first;
+    level = &p->steps[out->noised];
+    out->x0 = is_compvis(p) ? sqrtf((float)level->alpha) : level->known_x0;
+    out->noise = is_compvis(p) ? sqrtf(1.0f - (float)level->alpha) : level->known_noise;
     return LDM_OK;
 }
 

@@ -40,6 +40,8 @@ typedef struct ldm_sampling {
     bool quantize_x0;   /* each predicted x0 goes through the codebook */
     bool whole_t;  /* fractional timesteps are rounded to the nearest (k-diffusion's quantize) */
     bool zero_snr; /* the noise schedule is rescaled to end without signal (schedule.h) */
+    int refine;    /* of an inversion: repetitions of each step */
+    bool by_index; /* of an inversion: the network is told the steps' numbers, as the original's */
 } ldm_sampling;
 
 typedef struct ldm_sampler_step {
@@ -155,14 +157,23 @@ typedef struct ldm_sampler_job {
     float *scratch;    /* ldm_sampler_scratch_latents * n * chw floats, the caller's */
 } ldm_sampler_job;
 
-/* Where image-to-image of a strength above 0 and up to 1 begins: strength * steps of the plan run,
- * rounded down, and they are the last ones. *first: the step that runs first; *noised: the step
- * before which x is noised (ldm_sampler_step.known_x0). They are the same but for DDIM with
- * CompVis' own spacings: its img2img.py noises x to ddim_timesteps[t_enc] (stochastic_encode) and
- * begins one step lower, at ddim_timesteps[t_enc - 1] (decode). LDM_ERR_USAGE where no step would
- * run. */
-ldm_status ldm_sampler_begin_at(const ldm_sampler_plan *plan, double strength, int *first,
-                                int *noised, ldm_error *err);
+/* DDIM run backwards, from x0 to noise: no sampler that a user may name. Its timesteps increase. */
+extern const ldm_sampler ldm_sampler_ddim_invert;
+
+/* Where image-to-image begins. */
+typedef struct ldm_beginning {
+    int first;       /* the step that runs first */
+    int noised;      /* the step before which x is noised: the same, or the one above */
+    float x0, noise; /* x becomes x0 * (the latent) + noise * (standard normal noise) */
+} ldm_beginning;
+
+/* Of a strength above 0 and up to 1: strength * steps of the plan run, rounded down, and they are
+ * the last ones. x is noised as ldm_sampler_step.known_x0 says, but for DDIM with CompVis' own
+ * spacings: its img2img.py noises x to ddim_timesteps[t_enc] (stochastic_encode), by the roots of
+ * ddim_alphas (in a float16 file the buffers of q_sample are rounded otherwise), and begins one
+ * step lower, at ddim_timesteps[t_enc - 1] (decode). LDM_ERR_USAGE where no step would run. */
+ldm_status ldm_sampler_begin_at(const ldm_sampler_plan *plan, double strength, ldm_beginning *out,
+                                ldm_error *err);
 
 /* What a run from `start` on does, found by running it on a single number: evaluations[count -
  * start] of the network in each step (a multistep method that begins anew may evaluate more often),

@@ -405,6 +405,8 @@ static int list(void)
         const char *key = ldm_setting_key(row), *p;
         bool is_bool = ldm_setting_get_type(row) == LDM_TYPE_BOOL;
 
+        if (!strcmp(ldm_setting_group(row), "Inversion")) /* of ldm invert */
+            continue;
         other_value(row, value, sizeof value);
         printf("--%s", is_bool && !strcmp(value, "false") ? "no-" : "");
         for (p = key; *p; p++)

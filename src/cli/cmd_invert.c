@@ -1,0 +1,209 @@
+/* ldm invert: the noise from which DDIM makes a picture. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_text.h"
+#include "cli/generate/generate.h"
+#include "cli/inputs.h"
+#include "cli/opts.h"
+#include "cli/sampling.h"
+#include "cli/signals.h"
+
+typedef struct options {
+    const char *out;
+    bool json, quiet, one_way;
+} options;
+
+#define JOB(key)                                                                                   \
+    {                                                                                              \
+        .type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_JOB, .name = key                             \
+    }
+
+static const ldm_opt rows[] = {
+    {.type = LDM_OPT_HEADING, .name = "Inversion"},
+    {.type = LDM_OPT_TEXT,
+     .letter = 'o',
+     .name = "out",
+     .arg = "FILE.npy",
+     .field = offsetof(options, out),
+     .help = "the noise, float32 [N,C,H,W]"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Inversion"},
+    {.type = LDM_OPT_FLAG,
+     .name = "one-way",
+     .field = offsetof(options, one_way),
+     .help = "do not run the way back, whose end is compared with\nthe beginning"},
+    JOB("steps"),
+    JOB("timesteps"),
+    JOB("scale"),
+    JOB("prompt"),
+    JOB("negative"),
+    JOB("class"),
+    JOB("vocab"),
+    JOB("shape"),
+    JOB("fit"),
+    {.type = LDM_OPT_FLAG,
+     .name = "json",
+     .field = offsetof(options, json),
+     .help = "a JSON object instead of text"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quiet",
+     .field = offsetof(options, quiet),
+     .help = "no notes and no progress bar on stderr"},
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_HEADING, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
+};
+
+typedef struct task {
+    const ldm_command *cmd;
+    const options *o;
+    ldm_targets *to;
+    ldm_starts starts;
+    ldm_array latents; /* the input, where it is an array */
+    ldm_array noise, errors;
+    ldm_model *model;
+    ldm_bar bar;
+} task;
+
+static int read_input(task *t, const char *path)
+{
+    ldm_generate_opts one = {0};
+    ldm_error err;
+    ldm_status st;
+
+    if (!ldm_starts_is_array(path)) {
+        one.init_image = path;
+        return ldm_starts_read(t->cmd, &one, &t->starts);
+    }
+    st = ldm_array_read(path, &t->latents, &err);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static int invert(task *t)
+{
+    const bool both = !t->o->one_way;
+    ldm_job *job = t->to->job;
+    ldm_error err;
+    ldm_status st = t->latents.data ? ldm_job_set_array(job, "init", &t->latents, &err)
+                                    : ldm_starts_set(&t->starts, job, &err);
+
+    ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
+    if (!st)
+        st = ldm_invert(t->model, job, &t->noise, both ? &t->errors : NULL, &err);
+    ldm_bar_clear(&t->bar);
+    if (st == LDM_ERR_CANCELLED && ldm_signals_interrupted()) {
+        ldm_cli_say(t->cmd, "interrupted: nothing is written");
+        return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+    }
+    if (!st)
+        st = ldm_array_write(t->o->out, &t->noise, &err);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static int print_json(const task *t)
+{
+    json_t *root = json_object(), *shape = json_array(), *errors = json_array();
+
+    for (int i = 0; i < t->noise.ndim; i++)
+        json_array_append_new(shape, ldm_json_u64(t->noise.shape[i]));
+    for (size_t i = 0; i < t->errors.numel; i++)
+        json_array_append_new(errors, ldm_json_real((double)t->errors.data[i]));
+    json_object_set_new(root, "out", ldm_json_text(t->o->out));
+    json_object_set_new(root, "shape", shape);
+    json_object_set_new(root, "round_trip", errors);
+    return ldm_cli_print_json(t->cmd, root);
+}
+
+static int print_result(const task *t)
+{
+    if (t->o->json)
+        return print_json(t);
+    printf("%s: float32 [%llu,%llu,%llu,%llu]\n", t->o->out, (unsigned long long)t->noise.shape[0],
+           (unsigned long long)t->noise.shape[1], (unsigned long long)t->noise.shape[2],
+           (unsigned long long)t->noise.shape[3]);
+    for (size_t i = 0; i < t->errors.numel; i++)
+        printf("%s: the way back ends %.2f %% away (relative L2 of the latents)\n",
+               t->starts.paths ? t->starts.paths[i] : "latent", 100 * (double)t->errors.data[i]);
+    return LDM_EXIT_OK;
+}
+
+static int work(task *t, const char *path)
+{
+    const options *o = t->o;
+    int code = LDM_EXIT_OK;
+
+    if (!o->out)
+        return ldm_cli_usage(t->cmd, "-o FILE.npy is missing: where to write the noise");
+    if (!ldm_starts_is_array(o->out))
+        return ldm_cli_usage(t->cmd, "-o %s: the noise is an array, expected a name ending in .npy",
+                             o->out);
+    code = ldm_output_make_parent(t->cmd, "-o", o->out);
+    if (!code)
+        code = ldm_output_check_file(t->cmd, "-o", o->out);
+    if (!code)
+        code = read_input(t, path);
+    if (!code)
+        code = ldm_inputs_find_config(t->cmd, t->to->model, o->quiet);
+    if (!code)
+        code = (o->quiet ? ldm_model_open_quiet : ldm_model_open_said)(t->cmd, t->to->model,
+                                                                       &t->model);
+    if (!code)
+        code = invert(t);
+    return code ? code : print_result(t);
+}
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    options o = {0};
+    ldm_targets to = {0};
+    task t = {.cmd = cmd, .o = &o, .to = &to};
+    ldm_error err;
+    ldm_status st;
+    ldm_parse parse = LDM_PARSE_OK;
+    int args = 0, code = ldm_model_begin(cli, cmd, &to);
+
+    st = code ? LDM_OK : ldm_job_create(NULL, &to.job, &err);
+    if (st)
+        code = ldm_cli_fail(cmd, st, &err);
+    if (!code)
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &to, &args);
+    ldm_bar_init(&t.bar);
+    if (o.quiet)
+        t.bar.on = false;
+    ldm_signals_catch_interrupts();
+    if (parse)
+        code = ldm_parse_exit(parse);
+    else if (!code)
+        code = work(&t, argv[args]);
+    if (code && o.json && parse == LDM_PARSE_OK)
+        ldm_cli_json_failure(cmd);
+    ldm_model_close(t.model);
+    ldm_starts_free(&t.starts);
+    ldm_array_free(&t.latents);
+    ldm_array_free(&t.noise);
+    ldm_array_free(&t.errors);
+    ldm_targets_free(&to);
+    return code;
+}
+
+const ldm_command ldm_cmd_invert = {
+    .name = "invert",
+    .args = "IMAGE|FOLDER|LATENT.npy -o FILE.npy [options]",
+    .summary = "the noise from which DDIM makes a picture",
+    .about =
+        "Runs DDIM backwards, from a picture's latent to the noise that leads to it, and then\n"
+        "forwards again, and says how far that ends from the beginning. `ldm generate --x-t\n"
+        "FILE.npy` with the same --steps and --timesteps makes the picture of it.",
+    .notes = "A picture of another size is resized as for --init (docs/PICTURES.md). Fewer steps\n"
+             "invert worse; --refine 3 makes up for it.\n\n"
+             "  ldm invert photo.jpg --steps 50 -o noise.npy\n"
+             "  ldm generate --x-t noise.npy --steps 50 -o photo-again.png",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

@@ -1,0 +1,28 @@
+# ldm invert, as it is typed.
+PICTURES=$(dirname "$CKPT")/../pictures
+cp "$PICTURES/rgb.jpg" a.jpg
+
+works invert a.jpg $TINY --steps 10 -o noise.npy
+stdout_has '^noise.npy: float32 \[1,3,16,16\]$'
+stdout_has '^a.jpg: the way back ends [0-9.]+ % away'
+works invert a.jpg $TINY --steps 10 -o again.npy --threads 1 --quiet --one-way
+stdout_is 'again.npy: float32 [1,3,16,16]'
+same noise.npy again.npy
+works generate $TINY --x-t noise.npy --steps 10 -o back.png --quiet --save-latent z.npy
+works invert z.npy $TINY --steps 10 --refine 2 -o from_z.npy --json --quiet
+stdout_has '"round_trip": \['
+
+# A folder: all of them, in any batch.
+mkdir in
+cp a.jpg in/b.jpg
+cp "$PICTURES/grey8.png" in/a.png
+works invert in $TINY --steps 5 --batch 2 -o both.npy --quiet
+stdout_has '^both.npy: float32 \[2,3,16,16\]$'
+works invert in $TINY --steps 5 --batch 1 -o both1.npy --quiet
+same both.npy both1.npy
+
+fails 2 "FILE.npy is missing" invert a.jpg $TINY
+fails 2 "expected a name ending in .npy" invert a.jpg $TINY -o noise.png
+fails 1 "nothing.jpg" invert nothing.jpg $TINY -o n.npy
+fails 2 "--refine: '-1' is not" invert a.jpg $TINY --refine -1 -o n.npy
+fails 2 "unknown option|--eta" invert a.jpg $TINY --eta 1 -o n.npy
