@@ -138,27 +138,60 @@ static ldm_status check_input(const ldm_model *m, const ldm_array *in, const par
 
 /* ---- dumps ----------------------------------------------------------------------------------- */
 
+/* Where dumps go, and how: of a graph over tokens as [1,tokens,width], else as [1,C,H,W]. */
+typedef struct dumping {
+    const char *dir;
+    bool tokens;
+} dumping;
+
+static void take_tokens(const ldm_view *v, float *out)
+{
+    int i;
+
+    for (i = 0; i < v->h * v->w; i++)
+        memcpy(out + (size_t)i * (size_t)v->c, v->data + (size_t)i * v->pitch,
+               (size_t)v->c * sizeof *out);
+}
+
+static ldm_status write_dump(const dumping *to, const char *name, const ldm_view *v,
+                             const float *data, ldm_error *err)
+{
+    const uint64_t planes[4] = {1, (uint64_t)v->c, (uint64_t)v->h, (uint64_t)v->w};
+    const uint64_t rows[3] = {1, (uint64_t)v->h * (uint64_t)v->w, (uint64_t)v->c};
+    ldm_str path = {0};
+    ldm_status st;
+
+    ldm_str_printf(&path, "%s/%s.npy", to->dir, name);
+    if (path.failed)
+        st = ldm_error_nomem(err, strlen(to->dir), name);
+    else
+        st = ldm_npy_write(path.data, LDM_NPY_F32, to->tokens ? 3 : 4, to->tokens ? rows : planes,
+                           data, err);
+    ldm_str_free(&path);
+    return st;
+}
+
 static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
-    const char *dir = ctx;
+    const dumping *to = ctx;
     ldm_view v = info->y;
-    uint64_t shape[4] = {1, (uint64_t)v.c, (uint64_t)v.h, (uint64_t)v.w};
-    ldm_str path = {0};
+    const size_t floats = (size_t)v.c * (size_t)v.h * (size_t)v.w;
     float *data;
     ldm_status st;
 
     if (!info->dump)
         return LDM_OK;
     v.n = 1;
-    data = ldm_reallocarray(NULL, (size_t)(shape[1] * shape[2] * shape[3]), sizeof *data);
-    ldm_str_printf(&path, "%s/%s.npy", dir, info->dump);
-    if (!data || path.failed) {
-        st = ldm_error_nomem(err, shape[1] * shape[2] * shape[3] * sizeof *data, info->dump);
-    } else {
+    data = ldm_reallocarray(NULL, floats, sizeof *data);
+    if (!data)
+        return ldm_error_nomem(err, floats * sizeof *data, info->dump);
+    if (to->tokens)
+        take_tokens(&v, data);
+    else
         ldm_view_to_nchw(&v, data);
-        st = ldm_npy_write(path.data, LDM_NPY_F32, 4, shape, data, err);
-    }
-    ldm_str_free(&path);
+    st = write_dump(to, info->dump, &v, data, err);
+    if (!st && info->dump_also)
+        st = write_dump(to, info->dump_also, &v, data, err);
     ldm_free(data);
     return st;
 }
@@ -319,7 +352,8 @@ static ldm_status check_unet(const ldm_model *m, const ldm_eval_job *job, ldm_er
 
 ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out, ldm_error *err)
 {
-    ldm_observer obs = {NULL, dump};
+    dumping to = {NULL, false};
+    const ldm_observer obs = {&to, dump};
     evaluation e = {0};
     part_shape p;
     uint64_t i;
@@ -335,8 +369,8 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
         st = check_conditioner(m, job, err);
     if (st)
         return st;
-    obs.ctx = (void *)(uintptr_t)job->dump;
     p = describe(m, job);
+    to = (dumping){job->dump, p.ids};
     st = check_input(m, job->in, &p, err);
     if (!st && job->part == LDM_PART_UNET)
         st = check_unet(m, job, err);

@@ -72,6 +72,7 @@ typedef struct ldm_step_info {
     const char *op;        /* "conv", "norm", ... */
     const char *algorithm; /* of a convolution; else "" */
     const char *dump;      /* name of the value for dumps; NULL: none */
+    const char *dump_also; /* its second name; NULL: none */
     ldm_view y;
     double flop;     /* of this step, for the whole batch; besides convolutions and attentions per
                         value 7 for a norm, 4 for a SiLU, 1 for a sum; 0 for what only moves values */

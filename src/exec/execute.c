@@ -107,6 +107,7 @@ static ldm_status observe(const ldm_frame *f, const ldm_observer *obs, int i, ld
         .op = step_name(s),
         .algorithm = s->kind == LDM_STEP_CONV ? p->convs[i].name : "",
         .dump = p->graph->values[s->y].dump,
+        .dump_also = p->graph->values[s->y].dump_also,
         .y = ldm_frame_view(f, s->y),
         .flop = step_flop(p, s),
         .bytes = step_bytes(p, i),

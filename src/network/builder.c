@@ -103,6 +103,7 @@ int ldm_b_width(const ldm_builder *b, int value)
 void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...)
 {
     char text[NAME_MAX_LEN];
+    const char **name;
     va_list ap;
 
     if (!b->graph || failed(b))
@@ -110,8 +111,10 @@ void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    b->graph->values[value].dump = ldm_arena_strdup(b->graph->arena, text);
-    if (!b->graph->values[value].dump)
+    name = b->graph->values[value].dump ? &b->graph->values[value].dump_also
+                                        : &b->graph->values[value].dump;
+    *name = ldm_arena_strdup(b->graph->arena, text);
+    if (!*name)
         fail_nomem(b);
 }
 

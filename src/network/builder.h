@@ -43,7 +43,7 @@ int ldm_b_input_ids(ldm_builder *b, int tokens);
 /* Height and width of a value; 1 in `declare`. */
 int ldm_b_height(const ldm_builder *b, int value);
 int ldm_b_width(const ldm_builder *b, int value);
-/* Names a value for `ldm eval --dump`. */
+/* Names a value for `ldm eval --dump`. A second call adds a second name. */
 void ldm_b_dump(ldm_builder *b, int value, const char *fmt, ...) LDM_PRINTF(3, 4);
 
 /* A tensor below b->root, found or (in `declare`) added. Returns its number. */

@@ -86,8 +86,9 @@ static int encode(ldm_builder *b, const ldm_text_tower *t, int ids)
     ldm_b_dump(b, x, "embeddings");
     for (i = 0; i < t->layers; i++) {
         x = layer(b, i, x, t->width);
-        ldm_b_dump(b, x, i == t->layers - 1 ? "before_final_norm" : "layer_%02d", i);
+        ldm_b_dump(b, x, "layer_%02d", i);
     }
+    ldm_b_dump(b, x, "before_final_norm");
     return ldm_b_layer_norm(b, MODEL "final_layer_norm", x, t->width, NORM_EPS);
 }
 

@@ -77,8 +77,9 @@ static int encode(ldm_builder *b, const openclip_config *v, int ids)
     ldm_b_dump(b, x, "embeddings");
     for (i = 0; i < layers_run(v); i++) {
         x = block(b, i, x, t->width);
-        ldm_b_dump(b, x, i == layers_run(v) - 1 ? "before_final_norm" : "layer_%02d", i);
+        ldm_b_dump(b, x, "layer_%02d", i);
     }
+    ldm_b_dump(b, x, "before_final_norm");
     return ldm_b_layer_norm(b, "model.ln_final", x, t->width, NORM_EPS);
 }
 

@@ -252,6 +252,7 @@ typedef struct ldm_graph_value {
     int c, h, w;
     unsigned depends; /* LDM_DEPENDS_* bits */
     const char *dump; /* "input_blocks_00": what `ldm eval --dump` calls it; NULL: not dumped */
+    const char *dump_also; /* a second name, "before_final_norm" of a tower's last layer; or NULL */
 } ldm_graph_value;
 
 typedef struct ldm_node {

@@ -201,6 +201,20 @@ static void push(skip_stack *s, int value, int ch)
     s->ch[s->count++] = ch;
 }
 
+/* A transformer that is not its block's last module has a name of its own, "st_middle_block_1". */
+static void dump_transformer(const walk *k, const char *path, int value)
+{
+    char name[PATH_MAX_LEN];
+    char *p;
+
+    if (!k->u->use_spatial_transformer)
+        return;
+    snprintf(name, sizeof name, "%s", path);
+    for (p = name; *p; p++)
+        *p = *p == '.' ? '_' : *p;
+    ldm_b_dump(k->b, value, "st_%s", name);
+}
+
 /* The outermost input blocks are the first ones, the outermost output blocks the last ones. */
 static bool left_out(const walk *k, int outer)
 {
@@ -288,6 +302,8 @@ static int output_blocks(walk *k, int h, skip_stack *skips, int ch, int ds)
                 h = attention_block(k, path, h, ch, true, level_without_self(u, level));
             }
             if (level && i == u->num_res_blocks) {
+                if (layer == 2)
+                    dump_transformer(k, path, h);
                 snprintf(path, sizeof path, "output_blocks.%d.%d", block, layer);
                 h = up_layer(k, path, h, ch);
                 ds /= 2;
@@ -351,6 +367,7 @@ static int forward(ldm_builder *b, const ldm_unet_config *u, const unet_values *
     if (!shallow) {
         h = res_block(&k, "middle_block.0", h, ch, ch, RESAMPLE_NONE);
         h = attention_block(&k, "middle_block.1", h, ch, false, u->disable_middle_self_attn);
+        dump_transformer(&k, "middle_block.1", h);
         h = res_block(&k, "middle_block.2", h, ch, ch, RESAMPLE_NONE);
         ldm_b_dump(b, h, "middle_block");
     }

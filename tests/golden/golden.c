@@ -2,6 +2,7 @@
  * golden.h. */
 #include "golden.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,9 +15,10 @@
 
 #include <cmocka.h>
 
-enum { PATH_LEN = 1024, TIMES = 5 };
+enum { PATH_LEN = 1024, TIMES = 5, SD_TIMES = 6 };
 
 static const double eps_times[TIMES] = {0, 1, 250, 500, 999};
+static const double sd_times[SD_TIMES] = {0, 1, 250, 500, 981, 999};
 
 /* The bars of a correct float32 implementation, with Winograd's algorithm ("f32") or without; seen
  * on the small cases: at most 1.8e-6. */
@@ -133,37 +135,130 @@ void golden_report(const golden_variant *v, const char *what)
     worst = 0;
 }
 
-static ldm_array eval(const ldm_model *m, ldm_part part, const ldm_array *in, double t)
+ldm_array golden_eval(const ldm_model *m, const plain_eval *job)
 {
-    plain_eval job = {.part = part, .in = in, .t = t, .quantize = true};
     ldm_error err = {.msg = ""};
     ldm_array out;
 
-    if (plain_eval_run(m, &job, &out, &err))
+    if (plain_eval_run(m, job, &out, &err))
         fail_msg("%s", err.msg);
     return out;
+}
+
+static ldm_array eval(const ldm_model *m, ldm_part part, const ldm_array *in)
+{
+    const plain_eval job = {.part = part, .in = in, .quantize = true};
+
+    return golden_eval(m, &job);
+}
+
+void golden_eps_of(const ldm_model *m, const char *folder, plain_eval job, const char *reference,
+                   double bar)
+{
+    ldm_array want = golden_load(folder, "%s.npy", reference);
+    const uint64_t each = job.in->numel;
+    uint64_t i;
+
+    assert_true(want.shape[0] == TIMES || want.shape[0] == SD_TIMES);
+    assert_int_equal(want.numel, want.shape[0] * each);
+    job.part = LDM_PART_UNET;
+    for (i = 0; i < want.shape[0]; i++) {
+        ldm_array got;
+        char what[128];
+
+        job.t = want.shape[0] == TIMES ? eps_times[i] : sd_times[i];
+        got = golden_eval(m, &job);
+        assert_int_equal(got.numel, each);
+        snprintf(what, sizeof what, "%s at t = %g", reference, job.t);
+        golden_near(what, got.data, want.data + i * each, each, bar);
+        ldm_array_free(&got);
+    }
+    ldm_array_free(&want);
 }
 
 void golden_eps(const ldm_model *m, const char *folder, const char *input, const char *reference,
                 double bar)
 {
     ldm_array x = golden_load(folder, "%s.npy", input);
-    ldm_array want = golden_load(folder, "%s.npy", reference);
-    uint64_t i;
+    const plain_eval job = {.in = &x};
 
-    assert_int_equal(want.shape[0], TIMES);
-    assert_int_equal(want.numel, TIMES * x.numel);
-    for (i = 0; i < TIMES; i++) {
-        ldm_array got = eval(m, LDM_PART_UNET, &x, eps_times[i]);
-        char what[128];
-
-        assert_int_equal(got.numel, x.numel);
-        snprintf(what, sizeof what, "%s at t = %g", reference, eps_times[i]);
-        golden_near(what, got.data, want.data + i * x.numel, x.numel, bar);
-        ldm_array_free(&got);
-    }
+    golden_eps_of(m, folder, job, reference, bar);
     ldm_array_free(&x);
-    ldm_array_free(&want);
+}
+
+static bool is_listed(const char *name, const char *const *list)
+{
+    for (; list && *list; list++) {
+        if (strcmp(name, *list) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The files of `what` against those in dir, which are removed. */
+static int compare_dumps(const char *dir, const char *what, const char *const *but, double bar)
+{
+    char path[PATH_LEN];
+    struct dirent *e;
+    int count = 0;
+    DIR *d = opendir(what);
+
+    assert_non_null(d);
+    while ((e = readdir(d))) {
+        ldm_array want, got;
+
+        if (!strstr(e->d_name, ".npy") || is_listed(e->d_name, but))
+            continue;
+        want = golden_load(what, "%s", e->d_name);
+        got = golden_load(dir, "%s", e->d_name);
+        assert_int_equal(got.ndim, want.ndim);
+        assert_memory_equal(got.shape, want.shape, sizeof *got.shape * (size_t)got.ndim);
+        golden_near(e->d_name, got.data, want.data, want.numel, bar);
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        assert_int_equal(unlink(path), 0);
+        ldm_array_free(&want);
+        ldm_array_free(&got);
+        count++;
+    }
+    closedir(d);
+    return count;
+}
+
+/* What is left in dir begins with `more`. */
+static void remove_dumps(const char *dir, const char *more)
+{
+    char path[PATH_LEN];
+    struct dirent *e;
+    DIR *d = opendir(dir);
+
+    assert_non_null(d);
+    while ((e = readdir(d))) {
+        if (e->d_name[0] == '.')
+            continue;
+        if (!*more || strncmp(e->d_name, more, strlen(more)))
+            fail_msg("%s was dumped; there is no reference for it", e->d_name);
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        assert_int_equal(unlink(path), 0);
+    }
+    closedir(d);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+int golden_dumps(const ldm_model *m, const char *folder, const char *what, plain_eval job,
+                 const char *const *but, const char *more, double bar)
+{
+    char dir[] = "/tmp/ldm_dumps_XXXXXX", path[PATH_LEN];
+    ldm_array out;
+    int count;
+
+    assert_non_null(mkdtemp(dir));
+    job.dump_dir = dir;
+    out = golden_eval(m, &job);
+    snprintf(path, sizeof path, "%s/%s", folder, what);
+    count = compare_dumps(dir, path, but, bar);
+    remove_dumps(dir, more);
+    ldm_array_free(&out);
+    return count;
 }
 
 /* custom_to_pil of the original: clamp, (x + 1) / 2, truncation of 255 times that. */
@@ -206,7 +301,7 @@ static ldm_array indices_of(const ldm_model *m, const ldm_array *z, double scale
     assert_non_null(unscaled.data);
     for (i = 0; i < z->numel; i++)
         unscaled.data[i] = (float)(1.0 / scale) * z->data[i];
-    out = eval(m, LDM_PART_INDICES, &unscaled, 0);
+    out = eval(m, LDM_PART_INDICES, &unscaled);
     free(unscaled.data);
     return out;
 }
@@ -234,7 +329,7 @@ void golden_decode_files(const ldm_model *m, const char *folder, const char *nam
     ldm_array z = golden_load(folder, "%s_z.npy", name);
     ldm_array want = golden_load(folder, "%s", image_file);
     ldm_array u8 = golden_load(folder, "%s", u8_file);
-    ldm_array image = eval(m, LDM_PART_DECODE, &z, 0);
+    ldm_array image = eval(m, LDM_PART_DECODE, &z);
     uint64_t i;
 
     if (has_codebook(m) && !same_indices(m, folder, name, &z, scale))

@@ -39,7 +39,18 @@ double golden_distance(const float *a, const float *b, uint64_t numel); /* relat
 void golden_near(const char *what, const float *got, const float *want, uint64_t numel, double bar);
 void golden_report(const golden_variant *v, const char *what); /* prints and resets the worst */
 
-/* eps at each t of the reference array [count][B,C,H,W]. */
+/* One evaluation; fails the test where it fails. */
+ldm_array golden_eval(const ldm_model *m, const plain_eval *job);
+/* eps at each t of the reference array [count][B,C,H,W]: 5 or 6 of them. job: what the UNet reads,
+ * its part and t are set here. */
+void golden_eps_of(const ldm_model *m, const char *folder, plain_eval job, const char *reference,
+                   double bar);
+/* Dumps what job evaluates: every file of folder/what (but those named in `but`, an array ended by
+ * NULL) must be among the dumps, with its shape and near it. Dumps without a reference must begin
+ * with `more` ("": none may be there). Returns how many were compared. */
+int golden_dumps(const ldm_model *m, const char *folder, const char *what, plain_eval job,
+                 const char *const *but, const char *more, double bar);
+/* The same with x from a file alone. */
 void golden_eps(const ldm_model *m, const char *folder, const char *input, const char *reference,
                 double bar);
 /* Decodes the stored NAME_z: image, indices (of z / scale), u8. */

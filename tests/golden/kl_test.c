@@ -1,7 +1,6 @@
 /* Parity with the original code on a KL first stage (uncond-kl8: lsun_churches' topology): eps and
  * blocks of a UNet with resblock_updown, scale-shift norm and attention at every level, sampling,
  * decoding by the file's scale_factor buffer, encoding to moments and to a sample of them. */
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,52 +16,14 @@
 
 enum { PATH_LEN = 1024, BLOCKS = 14 };
 
-static ldm_array eval(const ldm_model *m, const plain_eval *job)
-{
-    ldm_error err = {.msg = ""};
-    ldm_array out;
-
-    if (plain_eval_run(m, job, &out, &err))
-        fail_msg("%s", err.msg);
-    return out;
-}
-
-/* Every file of act/ is dumped under its name and near the reference. */
+/* Every file of act/ is dumped under its name and near the reference; nothing else is. */
 static void blocks(const ldm_model *m, const char *folder, const golden_variant *v)
 {
-    char dir[] = "/tmp/ldm_kl_XXXXXX", act[PATH_LEN + 8], path[PATH_LEN];
-    ldm_array x = golden_load(folder, "x_T.npy"), out;
-    plain_eval job = {.part = LDM_PART_UNET, .in = &x, .t = 500, .dump_dir = dir};
-    struct dirent *e;
-    int count = 0;
-    DIR *d;
+    ldm_array x = golden_load(folder, "x_T.npy");
+    const plain_eval job = {.part = LDM_PART_UNET, .in = &x, .t = 500};
 
-    assert_non_null(mkdtemp(dir));
-    out = eval(m, &job);
-    snprintf(act, sizeof act, "%s/act", folder);
-    d = opendir(act);
-    assert_non_null(d);
-    while ((e = readdir(d))) {
-        ldm_array want, got;
-
-        if (!strstr(e->d_name, ".npy"))
-            continue;
-        want = golden_load(act, "%s", e->d_name);
-        got = golden_load(dir, "%s", e->d_name);
-        assert_int_equal(got.ndim, want.ndim);
-        assert_memory_equal(got.shape, want.shape, sizeof *got.shape * (size_t)got.ndim);
-        golden_near(e->d_name, got.data, want.data, want.numel, v->eps);
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        assert_int_equal(unlink(path), 0);
-        ldm_array_free(&want);
-        ldm_array_free(&got);
-        count++;
-    }
-    closedir(d);
-    assert_int_equal(count, BLOCKS);
-    assert_int_equal(rmdir(dir), 0); /* nothing else was dumped */
+    assert_int_equal(golden_dumps(m, folder, "act", job, NULL, "", v->eps), BLOCKS);
     ldm_array_free(&x);
-    ldm_array_free(&out);
 }
 
 /* Moments; the mean and a sample carry the scale factor. */
@@ -77,12 +37,12 @@ static void encode(const ldm_model *m, const char *folder, double scale, const g
     plain_eval job = {.part = LDM_PART_ENCODE, .in = &in};
     uint64_t i;
 
-    out = eval(m, &job);
+    out = golden_eval(m, &job);
     assert_int_equal(out.numel, moments.numel);
     golden_near("encode_moments", out.data, moments.data, moments.numel, v->eps);
     ldm_array_free(&out);
     job.mean = true;
-    out = eval(m, &job);
+    out = golden_eval(m, &job);
     assert_int_equal(out.numel, mean.numel);
     for (i = 0; i < mean.numel; i++)
         mean.data[i] *= (float)scale;
@@ -91,7 +51,7 @@ static void encode(const ldm_model *m, const char *folder, double scale, const g
     job.mean = false;
     job.sample = true;
     job.noise = &noise;
-    out = eval(m, &job);
+    out = golden_eval(m, &job);
     assert_int_equal(out.numel, sample.numel);
     golden_near("encode_sample_z", out.data, sample.data, sample.numel, v->eps);
     ldm_array_free(&out);
@@ -155,10 +115,10 @@ static void what_a_posterior_gives(void **state)
     plain_job run_job;
     ldm_run *run;
 
-    a = eval(m, &job);
-    b = eval(m, &job);
+    a = golden_eval(m, &job);
+    b = golden_eval(m, &job);
     job.seed = 8;
-    c = eval(m, &job);
+    c = golden_eval(m, &job);
     assert_memory_equal(a.data, b.data, a.numel * sizeof *a.data);
     assert_true(golden_distance(a.data, c.data, a.numel) > 1e-3);
     ldm_array_free(&b);

@@ -135,6 +135,25 @@ static ldm_status fill_numbers(ldm_job *to, const plain_job *job, ldm_error *err
     return st;
 }
 
+static ldm_status fill_conditions(ldm_job *to, const plain_job *job, ldm_error *err)
+{
+    ldm_status st = ldm_job_set_array(to, "context", job->context, err);
+
+    if (!st)
+        st = ldm_job_set_array(to, "uncond_context", job->uncond_context, err);
+    if (!st)
+        st = ldm_job_set_array(to, "concat", job->concat, err);
+    if (!st)
+        st = ldm_job_set_array(to, "labels", job->labels, err);
+    if (!st)
+        st = ldm_job_set_array(to, "ids", job->ids, err);
+    if (!st && job->classes)
+        st = ldm_job_set(to, "class", job->classes, err);
+    if (!st && job->prompts)
+        st = ldm_job_set_prompts(to, job->prompts, job->prompt_count, err);
+    return st;
+}
+
 static ldm_status fill_job(ldm_job *to, const plain_job *job, ldm_error *err)
 {
     ldm_status st = fill_numbers(to, job, err);
@@ -155,6 +174,8 @@ static ldm_status fill_job(ldm_job *to, const plain_job *job, ldm_error *err)
         st = ldm_job_set_array(to, "mask", job->mask, err);
     if (!st)
         st = ldm_job_set_array(to, "x0", job->x0, err);
+    if (!st)
+        st = fill_conditions(to, job, err);
     ldm_job_set_progress(to, job->progress, job->ctx);
     return st;
 }
@@ -195,6 +216,10 @@ ldm_status plain_eval_run(const ldm_model *m, const plain_eval *job, ldm_array *
         st = ldm_eval_job_set_array(made, "in", job->in, err);
     if (!st)
         st = ldm_eval_job_set_array(made, "context", job->context, err);
+    if (!st)
+        st = ldm_eval_job_set_array(made, "concat", job->concat, err);
+    if (!st)
+        st = ldm_eval_job_set_array(made, "labels", job->labels, err);
     if (!st)
         st = ldm_eval_job_set_real(made, "t", job->t, err);
     if (!st)

@@ -41,6 +41,10 @@ typedef struct plain_job {
     int latent_c, latent_h, latent_w;
     bool quantize, quantize_x0, whole_timesteps, zero_snr;
     const ldm_array *x_t, *noise, *mask, *x0;
+    const ldm_array *context, *uncond_context, *concat, *labels, *ids;
+    const char *classes;        /* the setting "class" */
+    const char *const *prompts; /* prompt_count of them */
+    size_t prompt_count;
     int threads;
     uint64_t max_memory;
     int (*progress)(void *ctx, const ldm_progress *p);
@@ -56,7 +60,7 @@ ldm_status plain_run_next(ldm_run *r, ldm_result *out, bool *have, ldm_error *er
 
 typedef struct plain_eval {
     ldm_part part;
-    const ldm_array *in, *context, *noise;
+    const ldm_array *in, *context, *concat, *labels, *noise;
     double t;
     bool quantize, mean, sample;
     uint64_t seed;
