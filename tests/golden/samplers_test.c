@@ -1,5 +1,6 @@
-/* Parity of the samplers: each row of the table on the network of ffhq-small, with the noise that
- * the original code drew, against its noise levels and its latents at the end and on the way (the
+/* Parity of the samplers: each row of the table on a network of a reference case (ffhq-small;
+ * class-cond and Stable Diffusion with guidance; sd2, which predicts v), with the noise that the
+ * original code drew, against its noise levels and its latents at the end and on the way (the
  * network evaluated by ldm_eval, the loop the library's), and against the latents of whole runs. */
 #include <math.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "golden.h"
+#include "engine/engine.h"
 #include "sample/sampler.h"
 
 enum { T = 1000, MARKS = 8 };
@@ -92,37 +94,117 @@ static const sampler_case cases[] = {
      .marks = {1, 5}, .zero_snr = true},
     {"samplers/uncond", "d_ddim_leading", "ddim", LDM_SPACING_COMPVIS, 10, .marks = {1, 5}},
     {"samplers/uncond", "d_ddim_eta1", "ddim", LDM_SPACING_COMPVIS, 10, .eta = 1, .marks = {1, 5}},
+    {"samplers/cfg", "dpm5", "dpm-solver++", LDM_SPACING_LINSPACE, 5, .marks = {1, 2, 4}},
+    {"samplers/cfg", "dpm10", "dpm-solver++", LDM_SPACING_LINSPACE, 10, .marks = {1, 2, 5, 9}},
+    {"samplers/cfg", "dpm20", "dpm-solver++", LDM_SPACING_LINSPACE, 20, .marks = {1, 2, 10, 19}},
+    {"samplers/cfg", "k_euler", "euler", LDM_SPACING_DISCRETE, 10, .marks = {1, 5}},
+    {"samplers/cfg", "k_euler_ancestral_karras", "euler_a", LDM_SPACING_KARRAS, 10,
+     .marks = {1, 5}},
+    {"samplers/cfg", "k_dpmpp_2m_karras", "dpmpp_2m", LDM_SPACING_KARRAS, 10, .marks = {1, 5}},
+    {"samplers/cfg", "k_dpmpp_2m_sde_karras", "dpmpp_2m_sde", LDM_SPACING_KARRAS, 10,
+     .marks = {1, 5}},
+    {"samplers/cfg", "d_unipc", "unipc", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
+    {"samplers/cfg", "d_ddim_trailing", "ddim_diffusers", LDM_SPACING_TRAILING, 10,
+     .marks = {1, 5}},
+    {"samplers/cfg", "d_euler", "euler", LDM_SPACING_DISCRETE, 10, .marks = {1, 5}},
+    {"samplers/cfg", "k_heun_quant", "heun", LDM_SPACING_DISCRETE, 10, .marks = {1, 5},
+     .whole_t = true},
+    {"samplers/cfg", "d_unipc_order3", "unipc3", LDM_SPACING_LINSPACE, 8, .marks = {1, 4}},
+    {"samplers/cfg", "d_deis", "deis", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
+    {"samplers/cfg", "d_lcm", "lcm", LDM_SPACING_TRAILING, 8, .marks = {1, 4}},
+    {"samplers/cfg", "d_pndm", "pndm", LDM_SPACING_COMPVIS, 10, .start = 0},
+    {"samplers/cfg", "d_pndm_prk", "pndm_prk", LDM_SPACING_LEADING, 8, .start = 0},
+    {"samplers/cfg", "d_ddim_leading", "ddim_diffusers", LDM_SPACING_LEADING, 10, .marks = {1, 5}},
+    {"samplers/cfg", "d_ddim_linspace", "ddim_diffusers", LDM_SPACING_LINSPACE, 10,
+     .marks = {1, 5}},
+    {"samplers/cfg", "d_ddim_zsnr_leading", "ddim_diffusers", LDM_SPACING_LEADING, 10,
+     .marks = {1, 5}, .zero_snr = true},
+    {"samplers/cfg", "d_ddim_eta1", "ddim", LDM_SPACING_COMPVIS, 10, .eta = 1, .marks = {1, 5}},
+    {"samplers/cfg", "d_euler_karras", "euler", LDM_SPACING_KARRAS, 10, .marks = {1, 5}},
+    {"samplers/cfg", "img2img", "ddim", LDM_SPACING_COMPVIS, 20, .start = 10, .x = "img2img_z_enc"},
+    {"samplers/v", "k_euler", "euler", LDM_SPACING_DISCRETE, 10, .marks = {1, 5}},
+    {"samplers/v", "k_euler_ancestral_karras", "euler_a", LDM_SPACING_KARRAS, 10, .marks = {1, 5}},
+    {"samplers/v", "k_dpmpp_2m_karras", "dpmpp_2m", LDM_SPACING_KARRAS, 10, .marks = {1, 5}},
+    {"samplers/v", "k_dpmpp_2m_sde_karras", "dpmpp_2m_sde", LDM_SPACING_KARRAS, 10,
+     .marks = {1, 5}},
+    {"samplers/v", "d_unipc", "unipc", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
+    {"samplers/v", "d_ddim_trailing", "ddim_diffusers", LDM_SPACING_TRAILING, 10, .marks = {1, 5}},
+    {"samplers/v", "d_euler", "euler", LDM_SPACING_DISCRETE, 10, .marks = {1, 5}},
+    {"samplers/v", "d_ddim_zsnr_trailing", "ddim_diffusers", LDM_SPACING_TRAILING, 10,
+     .marks = {1, 5}, .zero_snr = true},
+    {"sd1", "ddim20", "ddim", LDM_SPACING_COMPVIS, 20, .marks = {1, 5, 10, 15, 20}},
+    {"sd1", "plms20", "plms", LDM_SPACING_COMPVIS, 20, .start = 0},
+    {"sd1", "dpm15", "dpm-solver++", LDM_SPACING_LINSPACE, 15, .marks = {1, 2, 7, 14}},
+    {"sd1", "img2img", "ddim", LDM_SPACING_COMPVIS, 20, .start = 5, .x = "img2img_z_enc"},
+    {"sd2", "ddim20", "ddim", LDM_SPACING_COMPVIS, 20, .marks = {1, 5, 10, 15, 20}},
+    {"sd2", "plms20", "plms", LDM_SPACING_COMPVIS, 20, .start = 0},
+    {"sd2", "dpm15", "dpm-solver++", LDM_SPACING_LINSPACE, 15, .marks = {1, 2, 7, 14}},
+    {"sd2", "img2img", "ddim", LDM_SPACING_COMPVIS, 20, .start = 5, .x = "img2img_z_enc"},
+};
+
+/* The networks, and how they are guided. */
+typedef struct network {
+    const char *folders[2]; /* of cases; the second may be NULL */
+    const char *model;      /* folder of its checkpoint */
+    plain_ema ema;
+    double scale; /* 1: no context */
+    ldm_prediction prediction;
+    double bar; /* the least one: guidance by 9 on v amplifies the rounding of an evaluation */
+} network;
+
+static const network networks[] = {
+    {{"ffhq-small", "samplers/uncond"}, "ffhq-small", EMA_YES, 1, LDM_PREDICTS_EPS, 0},
+    {{"samplers/cfg"}, "class-cond", EMA_NO, 3, LDM_PREDICTS_EPS, 0},
+    {{"sd1"}, "sd1", EMA_NO, 7.5, LDM_PREDICTS_EPS, 0},
+    {{"samplers/v", "sd2"}, "sd2", EMA_NO, 9, LDM_PREDICTS_V, 2e-4},
 };
 
 /* What a run's callbacks are about. */
 typedef struct replay {
     const sampler_case *c;
+    const network *net;
     const ldm_model *m;
-    ldm_array x;      /* [B,C,H,W]; also the shape of all others */
-    ldm_array noise;  /* [draws,B,C,H,W]; no data: none is drawn */
-    ldm_array marked; /* x_inter, or no data */
-    int mark;
+    ldm_array context, uncond; /* no data: none */
+    ldm_array x;               /* [B,C,H,W]; also the shape of all others */
+    ldm_array noise;           /* [draws,B,C,H,W]; no data: none is drawn */
+    ldm_array marked;          /* x_inter, or no data */
+    int mark, skipped;
     double bar;
     int evaluations;
     double *times; /* [plan.evaluations], as evaluated */
 } replay;
 
+static ldm_status evaluate(const replay *r, const float *x, double t, const ldm_array *context,
+                           ldm_array *y, ldm_error *err)
+{
+    ldm_array in = r->x;
+    const plain_eval job = {
+        .part = LDM_PART_UNET, .in = &in, .t = t, .context = context->data ? context : NULL};
+
+    in.data = (float *)x;
+    return plain_eval_run(r->m, &job, y, err);
+}
+
+/* Guidance as the original computes it, on what the network gives: eps, or v. */
 static ldm_status predict(void *ctx, int step, const float *x, double t, float *out, ldm_error *err)
 {
     replay *r = ctx;
-    ldm_array in = r->x, y;
-    const plain_eval job = {.part = LDM_PART_UNET, .in = &in, .t = t};
-    ldm_status st;
+    const float scale = (float)r->net->scale;
+    ldm_array y, u = {0};
+    ldm_status st = evaluate(r, x, t, &r->context, &y, err);
+    uint64_t i;
 
     (void)step;
-    in.data = (float *)x;
     r->times[r->evaluations++] = t;
-    st = plain_eval_run(r->m, &job, &y, err);
-    if (!st) {
-        memcpy(out, y.data, (size_t)y.numel * sizeof *out);
-        ldm_array_free(&y);
-    }
-    return st;
+    if (!st && r->uncond.data)
+        st = evaluate(r, x, t, &r->uncond, &u, err);
+    if (st)
+        return st;
+    for (i = 0; i < y.numel; i++)
+        out[i] = u.data ? u.data[i] + scale * (y.data[i] - u.data[i]) : y.data[i];
+    ldm_array_free(&y);
+    ldm_array_free(&u);
+    return LDM_OK;
 }
 
 static ldm_status noise(void *ctx, ldm_draw draw, float *out, ldm_error *err)
@@ -151,7 +233,8 @@ static int progress(void *ctx, int step, int count, double t, const float *x, co
     (void)pred_x0;
     if (r->marked.data && r->c->marks[r->mark] == step + 1) {
         snprintf(what, sizeof what, "%s after step %d", r->c->name, step + 1);
-        golden_near(what, x, r->marked.data + (uint64_t)r->mark++ * r->x.numel, r->x.numel, r->bar);
+        golden_near(what, x, r->marked.data + (uint64_t)(r->skipped + r->mark++) * r->x.numel,
+                    r->x.numel, r->bar);
     }
     return 0;
 }
@@ -164,20 +247,15 @@ static ldm_array load_if_there(const char *folder, const char *name, const char 
     return golden_has(folder, file) ? golden_load(folder, "%s", file) : (ldm_array){0};
 }
 
-/* alphas_cumprod of the case, or of the schedule that it has. */
-static ldm_array load_alphas(const char *folder)
+/* All three buffers are the model's: in a file of half precision none follows from another. */
+static void make_plan(const sampler_case *c, const network *net, const ldm_model *m,
+                      ldm_sampler_plan *plan)
 {
-    char schedules[1024];
-
-    if (golden_has(folder, "alphas_cumprod.npy"))
-        return golden_load(folder, "alphas_cumprod.npy");
-    snprintf(schedules, sizeof schedules, "%s", golden_folder("schedules"));
-    return golden_load(schedules, "alphas_cumprod_linear.npy");
-}
-
-static void make_plan(const sampler_case *c, const ldm_array *alphas, ldm_sampler_plan *plan)
-{
-    const ldm_diffusion d = {.train_steps = T, .alphas_cumprod = alphas->data};
+    const ldm_diffusion d = {.train_steps = T,
+                             .alphas_cumprod = m->alphas_cumprod,
+                             .sqrt_alphas_cumprod = m->sqrt_alphas_cumprod,
+                             .sqrt_one_minus_alphas_cumprod = m->sqrt_one_minus_alphas_cumprod,
+                             .prediction = net->prediction};
     const ldm_sampler *row = ldm_sampler_find(c->sampler);
     const ldm_sampling s = {.steps = c->steps,
                             .spacing = c->spacing,
@@ -189,7 +267,6 @@ static void make_plan(const sampler_case *c, const ldm_array *alphas, ldm_sample
     ldm_error err = {.msg = ""};
 
     assert_non_null(row);
-    assert_int_equal(alphas->numel, T);
     if (ldm_sampler_plan_create(row, &d, &s, plan, &err))
         fail_msg("%s: %s", c->name, err.msg);
 }
@@ -212,53 +289,81 @@ static void check_sigmas(const sampler_case *c, const char *folder, const ldm_sa
     ldm_array_free(&want);
 }
 
-static void run_case(const sampler_case *c, const ldm_model *m, double bar)
+static void load_context(const char *folder, const network *net, ldm_array *with,
+                         ldm_array *without)
+{
+    *with = net->scale > 1 ? golden_load(folder, "context.npy") : (ldm_array){0};
+    *without = net->scale > 1 ? golden_load(folder, "context_uncond.npy") : (ldm_array){0};
+}
+
+/* x_inter, and which of its entries the first mark is about: some begin with x_T. */
+static void load_marked(replay *r, const char *folder)
+{
+    uint64_t marks = 0;
+
+    if (!r->c->marks[0])
+        return;
+    r->marked = load_if_there(folder, r->c->name, "x_inter");
+    while (marks < MARKS && r->c->marks[marks])
+        marks++;
+    assert_non_null(r->marked.data);
+    assert_in_range(r->marked.shape[0] - marks, 0, 1);
+    r->skipped = (int)(r->marked.shape[0] - marks);
+}
+
+static void execute(replay *r, const ldm_sampler_plan *plan)
+{
+    const ldm_denoiser model = {.ctx = r, .predict = predict, .noise = noise, .progress = progress};
+    ldm_sampler_job job = {.plan = plan, .start = r->c->start};
+    ldm_error err = {.msg = ""};
+
+    job.n = (size_t)r->x.shape[0];
+    job.chw = (size_t)(r->x.numel / r->x.shape[0]);
+    job.scratch = calloc(ldm_sampler_scratch_latents(plan->sampler) * (size_t)r->x.numel,
+                         sizeof *job.scratch);
+    r->times = calloc((size_t)plan->evaluations + 1, sizeof *r->times);
+    assert_true(job.scratch && r->times);
+    if (ldm_sampler_execute(&job, &model, r->x.data, &err))
+        fail_msg("%s: %s", r->c->name, err.msg);
+    free(job.scratch);
+    free(r->times);
+}
+
+static void run_case(const sampler_case *c, const network *net, const ldm_model *m, double bar)
 {
     char folder[1024];
     ldm_sampler_plan plan;
-    replay r = {.c = c, .m = m, .bar = bar};
-    const ldm_denoiser model = {
-        .ctx = &r, .predict = predict, .noise = noise, .progress = progress};
-    ldm_sampler_job job = {.plan = &plan, .start = c->start};
-    ldm_array alphas, z;
-    ldm_error err = {.msg = ""};
+    replay r = {.c = c, .net = net, .m = m, .bar = bar};
+    ldm_array z;
 
     snprintf(folder, sizeof folder, "%s", golden_folder(c->folder));
-    alphas = load_alphas(folder);
-    make_plan(c, &alphas, &plan);
+    make_plan(c, net, m, &plan);
     check_sigmas(c, folder, &plan);
     r.x = golden_load(folder, "%s.npy", c->x ? c->x : "x_T");
     r.noise = load_if_there(folder, c->name, "noise");
-    r.marked = c->marks[0] ? load_if_there(folder, c->name, "x_inter") : (ldm_array){0};
+    load_context(folder, net, &r.context, &r.uncond);
+    load_marked(&r, folder);
     if (r.noise.data && c->start == 0)
         assert_int_equal(r.noise.shape[0], plan.draws);
-    job.n = (size_t)r.x.shape[0];
-    job.chw = (size_t)(r.x.numel / r.x.shape[0]);
-    job.scratch =
-        calloc(ldm_sampler_scratch_latents(plan.sampler) * (size_t)r.x.numel, sizeof *job.scratch);
-    r.times = calloc((size_t)plan.evaluations + 1, sizeof *r.times);
-    assert_true(job.scratch && r.times);
-    if (ldm_sampler_execute(&job, &model, r.x.data, &err))
-        fail_msg("%s: %s", c->name, err.msg);
+    execute(&r, &plan);
     z = golden_load(folder, "%s_z.npy", c->name);
     golden_near(c->name, r.x.data, z.data, z.numel, bar);
     if (r.marked.data)
-        assert_int_equal(r.mark, r.marked.shape[0]);
-    free(job.scratch);
-    free(r.times);
+        assert_int_equal(r.skipped + r.mark, r.marked.shape[0]);
     ldm_array_free(&z);
     ldm_array_free(&r.x);
     ldm_array_free(&r.noise);
     ldm_array_free(&r.marked);
-    ldm_array_free(&alphas);
+    ldm_array_free(&r.context);
+    ldm_array_free(&r.uncond);
     ldm_sampler_plan_free(&plan);
 }
 
 /* The same by a run of the interface: settings by key, noise by ldm_job_set_array. */
-static void run_whole(const sampler_case *c, const ldm_model *m, double bar)
+static void run_whole(const sampler_case *c, const network *net, const ldm_model *m, double bar)
 {
     char folder[1024];
-    ldm_array x_t, noise, want;
+    ldm_array x_t, noise, want, context, uncond;
     plain_job job;
     ldm_result res;
     ldm_run *run;
@@ -270,6 +375,7 @@ static void run_whole(const sampler_case *c, const ldm_model *m, double bar)
     x_t = golden_load(folder, "x_T.npy");
     noise = load_if_there(folder, c->name, "noise");
     want = golden_load(folder, "%s_z.npy", c->name);
+    load_context(folder, net, &context, &uncond);
     chw = want.numel / want.shape[0];
     plain_job_init(&job);
     job.sampler = c->sampler;
@@ -280,6 +386,9 @@ static void run_whole(const sampler_case *c, const ldm_model *m, double bar)
     job.zero_snr = c->zero_snr;
     job.x_t = &x_t;
     job.noise = noise.data ? &noise : NULL;
+    job.scale = net->scale;
+    job.context = context.data ? &context : NULL;
+    job.uncond_context = uncond.data ? &uncond : NULL;
     if (plain_run_create(m, &job, &run, &err))
         fail_msg("%s: %s", c->name, err.msg);
     for (i = 0; i < want.shape[0]; i++) {
@@ -292,6 +401,8 @@ static void run_whole(const sampler_case *c, const ldm_model *m, double bar)
     ldm_array_free(&x_t);
     ldm_array_free(&noise);
     ldm_array_free(&want);
+    ldm_array_free(&context);
+    ldm_array_free(&uncond);
 }
 
 /* CompVis' img2img from a latent, by a run of the interface: the noise of stochastic_encode is
@@ -329,26 +440,42 @@ static void image_to_image(const ldm_model *m, double bar)
     ldm_array_free(&want);
 }
 
-static void run_variant(const golden_variant *v, double bar, bool whole_runs)
+static bool is_of(const sampler_case *c, const network *net)
 {
-    const char *folder = golden_folder("ffhq-small");
-    ldm_model *m = golden_open(folder, "model.ckpt", folder, EMA_YES, v);
-    const char *only = getenv("LDM_CASE");
+    return !strcmp(c->folder, net->folders[0]) ||
+           (net->folders[1] && !strcmp(c->folder, net->folders[1]));
+}
+
+static void run_network(const network *net, const golden_variant *v, double bar, bool whole_runs)
+{
+    const char *folder = golden_folder(net->model), *only = getenv("LDM_CASE");
+    ldm_model *m = golden_open(folder, "model.ckpt", folder, net->ema, v);
     size_t i;
 
+    bar = bar > net->bar ? bar : net->bar;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (only && strcmp(only, cases[i].name))
+        const sampler_case *c = &cases[i];
+
+        if (!is_of(c, net) || (only && strcmp(only, c->name)))
             continue;
-        run_case(&cases[i], m, bar);
-        if (whole_runs && !cases[i].start && !cases[i].x)
-            run_whole(&cases[i], m, bar);
+        run_case(c, net, m, bar);
+        if (whole_runs && !c->start && !c->x)
+            run_whole(c, net, m, bar);
         if (only || getenv("LDM_EACH"))
-            golden_report(v, cases[i].name);
+            golden_report(v, c->name);
     }
-    golden_report(v, "samplers");
-    image_to_image(m, bar);
-    golden_report(v, "img2img");
+    if (net->scale <= 1)
+        image_to_image(m, bar);
+    golden_report(v, net->model);
     ldm_model_close(m);
+}
+
+static void run_variant(const golden_variant *v, double bar, bool whole_runs)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof networks / sizeof *networks; i++)
+        run_network(&networks[i], v, bar, whole_runs);
 }
 
 static void test_f32(void **state)
