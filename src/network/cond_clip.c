@@ -147,7 +147,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     if (!st)
         st = ldm_tower_measure(r, m, &names, &v->tower);
     if (!st && (v->max_length < 3 || v->max_length > v->tower.tokens))
-        st = ldm_params_bad(m->params, r->err, "max_length",
+        st = ldm_params_bad(m->params ? m->params : m->at, r->err, "max_length",
                             "3 to the number of positions of the text encoder", v->max_length);
     if (st)
         return st;
