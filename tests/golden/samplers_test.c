@@ -456,11 +456,13 @@ static void run_network(const network *net, const golden_variant *v, double bar,
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         const sampler_case *c = &cases[i];
 
-        if (!is_of(c, net) || (only && strcmp(only, c->name)))
+        const bool own = !strncmp(c->folder, "sd", 2);
+
+        /* Stable Diffusion's own runs: once here, and as whole runs in models_test.c. */
+        if (!is_of(c, net) || (only && strcmp(only, c->name)) || (own && !whole_runs))
             continue;
         run_case(c, net, m, bar);
-        /* Stable Diffusion's own whole runs are models_test.c's. */
-        if (whole_runs && !c->start && !c->x && strncmp(c->folder, "sd", 2))
+        if (whole_runs && !c->start && !c->x && !own)
             run_whole(c, net, m, bar);
         if (only || getenv("LDM_EACH"))
             golden_report(v, c->name);
