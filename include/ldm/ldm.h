@@ -251,7 +251,8 @@ typedef struct ldm_progress { /* made by the library, which may add fields at th
 } ldm_progress;
 
 /* What pictures to make, and how. Rows: ldm_setting_at(LDM_SETTINGS_JOB, i).
- * Picture i has seed + i and a noise stream of its own. */
+ * Picture i has seed + i and a noise stream of its own; with "vary_strength" above 0 all have the
+ * seed, and picture i a variation of its start noise by that of the seed vary + i. */
 typedef struct ldm_job ldm_job;
 
 /* A job with m's defaults: CompVis' sample_diffusion.py's where it has any (50 steps, scale 1, one
@@ -422,6 +423,17 @@ LDM_API ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error 
 LDM_API ldm_status ldm_invert(const ldm_model *m, const ldm_job *job, ldm_array *noise,
                               ldm_array *errors, ldm_error *err);
 
+/* ---- between two pictures -------------------------------------------------------------------- */
+
+/* The standard normal noise of a seed: with the shape [1,C,H,W] the start noise of that seed's
+ * picture. ldm_array_free. */
+LDM_API ldm_status ldm_noise(uint64_t seed, int ndim, const uint64_t *shape, ldm_array *out,
+                             ldm_error *err);
+/* out, [numel of each], lies between a (t 0) and b (t 1) on the arc: slerp. A job's settings "vary"
+ * and "vary_strength" do the same with its pictures' start noise. */
+LDM_API ldm_status ldm_noise_between(const ldm_array *a, const ldm_array *b, double t, float *out,
+                                     ldm_error *err);
+
 /* ---- parts of the network, for debugging -------------------------------------------------------
  */
 
@@ -504,6 +516,10 @@ LDM_API ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_erro
 /* A contact sheet of equal pictures; columns 0: as square as it gets. ldm_release(out->pixels). */
 LDM_API ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns,
                                   ldm_image *out, ldm_error *err);
+/* An animated PNG of equal pictures, each shown for ms milliseconds, again and again. recipe: as
+ * for ldm_image_write. */
+LDM_API ldm_status ldm_image_write_animation(const char *path, const ldm_image *ims, size_t count,
+                                             int ms, const char *recipe, ldm_error *err);
 /* arr_0 [N,H,W,3] u8, the .npz that the ADM evaluation and FID tools read. */
 LDM_API ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t count,
                                        ldm_error *err);

@@ -42,7 +42,7 @@ struct ldm_command {
 
 extern const ldm_command ldm_cmd_generate, ldm_cmd_check, ldm_cmd_inspect, ldm_cmd_eval,
     ldm_cmd_metrics, ldm_cmd_compare, ldm_cmd_bench, ldm_cmd_tokenize, ldm_cmd_reconstruct,
-    ldm_cmd_invert, ldm_cmd_doctor, ldm_cmd_convert;
+    ldm_cmd_invert, ldm_cmd_interpolate, ldm_cmd_doctor, ldm_cmd_convert;
 
 /* Seconds of CLOCK_MONOTONIC. */
 double ldm_cli_now(void);

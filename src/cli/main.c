@@ -15,9 +15,10 @@
 #include "cli/signals.h"
 
 static const ldm_command *const commands[] = {
-    &ldm_cmd_generate,    &ldm_cmd_check,   &ldm_cmd_inspect, &ldm_cmd_eval,
-    &ldm_cmd_metrics,     &ldm_cmd_compare, &ldm_cmd_bench,   &ldm_cmd_tokenize,
-    &ldm_cmd_reconstruct, &ldm_cmd_invert,  &ldm_cmd_doctor,  &ldm_cmd_convert,
+    &ldm_cmd_generate,    &ldm_cmd_check,   &ldm_cmd_inspect,     &ldm_cmd_eval,
+    &ldm_cmd_metrics,     &ldm_cmd_compare, &ldm_cmd_bench,       &ldm_cmd_tokenize,
+    &ldm_cmd_reconstruct, &ldm_cmd_invert,  &ldm_cmd_interpolate, &ldm_cmd_doctor,
+    &ldm_cmd_convert,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json_text.h"
+#include "engine/between.h"
 #include "engine/run_job.h"
 #include "engine/start_job.h"
 
@@ -76,7 +77,8 @@ static bool add_settings(json_t *root, const ldm_job *job, int index)
     ldm_job own = *job; /* borrows the texts */
     char class_text[32];
 
-    own.seed = job->seed + (uint64_t)index;
+    own.seed = ldm_picture_seed(job, index);
+    own.vary = job->vary_strength > 0 ? job->vary + (uint64_t)index : job->vary;
     take_own(job, index, &own, class_text, sizeof class_text);
     if (!ldm_options_write_recipe(&own.options, root) ||
         json_object_set_new(root, "index", json_integer(index)))

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/str.h"
+#include "engine/between.h"
 #include "engine/compose.h"
 #include "engine/start.h"
 
@@ -64,6 +65,8 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
                            "no-quantize has no effect: this model's first stage has no codebook");
     if (!st)
         st = ldm_start_note(r, err);
+    if (!st && j->vary && !(j->vary_strength > 0))
+        st = ldm_notes_add(&r->notes, err, "vary has no effect without vary_strength");
     if (!st && j->cache > 1)
         st = ldm_notes_add(
             &r->notes, err,
@@ -450,7 +453,7 @@ static ldm_status decode_one(ldm_run *r, int i, ldm_result *res, ldm_error *err)
     ldm_status st;
 
     res->index = r->pictures[i];
-    res->seed = r->job.seed + (uint64_t)res->index;
+    res->seed = ldm_picture_seed(&r->job, res->index);
     res->width = r->info.image_w;
     res->height = r->info.image_h;
     res->channels = 3;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/between.h"
 #include "engine/run_state.h"
 #include "engine/start.h"
 
@@ -102,13 +103,13 @@ static ldm_status begin_picture(ldm_run *r, int slot, ldm_error *err)
     int picture = r->pictures[slot];
     ldm_status st = LDM_OK;
 
-    ldm_rng_seed(&r->rngs[slot], j->seed + (uint64_t)picture);
+    ldm_rng_seed(&r->rngs[slot], ldm_picture_seed(j, picture));
     if (r->start)
         st = ldm_start_picture(r, slot, err);
     else if (j->x_t)
         memcpy(r->x + at, j->x_t->data + (size_t)picture * r->chw, r->chw * sizeof *r->x);
     else
-        ldm_rng_randn(&r->rngs[slot], r->x + at, r->chw);
+        ldm_start_noise(j, picture, &r->rngs[slot], r->x + at, r->scratch, r->chw);
     if (j->mask) {
         expand(j->mask, picture, j->latent_c, hw, r->mask + at);
         expand(j->x0, picture, j->latent_c, hw, r->x0 + at);

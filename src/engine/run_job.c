@@ -93,6 +93,9 @@ static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
 
     if (st)
         return st;
+    if (j->x_t && j->vary_strength > 0)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "start noise (x_t) and vary_strength are given: leave one out");
     if (j->x_t)
         return settle_x_t(m, j, err);
     if (!j->latent_c && !j->latent_h && !j->latent_w) {

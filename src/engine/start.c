@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/between.h"
 #include "engine/canvas.h"
 #include "engine/posterior.h"
 #include "engine/start_job.h"
@@ -281,10 +282,13 @@ ldm_status ldm_start_picture(ldm_run *r, int slot, ldm_error *err)
     if (j->init_images && j->masked && !j->mask)
         memcpy(r->x0 + (size_t)slot * r->chw, x, r->chw * sizeof *x);
     if (s->afresh) {
-        ldm_rng_randn(&r->rngs[slot], x, r->chw);
+        ldm_start_noise(j, r->pictures[slot], &r->rngs[slot], x, noise, r->chw);
         return LDM_OK;
     }
-    draw(r, slot, r->noise_before - 1, noise);
+    if (j->noise)
+        draw(r, slot, r->noise_before - 1, noise);
+    else
+        ldm_start_noise(j, r->pictures[slot], &r->rngs[slot], noise, noise + r->chw, r->chw);
     for (i = 0; i < r->chw; i++)
         x[i] = s->at.x0 * x[i] + s->at.noise * noise[i];
     return LDM_OK;

@@ -190,7 +190,10 @@ static ldm_status repeat_whole_run(const ldm_command *cmd, const char *path, fou
         free(named);
         return st;
     }
-    if (!seed_given)
+    if (!seed_given && ldm_job_get_real(o->to.job, "vary_strength") > 0) /* then vary goes up */
+        st = ldm_job_set_u64(o->to.job, "vary",
+                             ldm_job_get_u64(o->to.job, "vary") - (uint64_t)f->index, err);
+    else if (!seed_given)
         st = ldm_job_set_u64(o->to.job, "seed",
                              ldm_job_get_u64(o->to.job, "seed") - (uint64_t)f->index, err);
     if (!st && f->count && !ldm_job_is_set(o->to.job, "count"))

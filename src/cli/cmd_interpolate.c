@@ -1,0 +1,463 @@
+/* ldm interpolate: pictures on the way from one to another. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json_text.h"
+#include "cli/generate/generate.h"
+#include "cli/inputs.h"
+#include "cli/opts.h"
+#include "cli/sampling.h"
+#include "cli/signals.h"
+
+enum { DEFAULT_FRAMES = 16, DEFAULT_FPS = 8, MAX_FRAMES = 10000, MAX_FPS = 1000 };
+
+typedef struct options {
+    const char *out, *frames_text, *fps_text;
+    int frames, fps;
+    bool json, quiet;
+} options;
+
+#define JOB(key)                                                                                   \
+    {                                                                                              \
+        .type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_JOB, .name = key                             \
+    }
+
+static const ldm_opt rows[] = {
+    {.type = LDM_OPT_HEADING, .name = "Interpolation"},
+    {.type = LDM_OPT_TEXT,
+     .name = "frames",
+     .arg = "N",
+     .field = offsetof(options, frames_text),
+     .help = "pictures, A and B among them; default 16"},
+    {.type = LDM_OPT_TEXT,
+     .name = "fps",
+     .arg = "N",
+     .field = offsetof(options, fps_text),
+     .help = "pictures a second in the animation; default 8"},
+    {.type = LDM_OPT_TEXT,
+     .letter = 'o',
+     .name = "out",
+     .arg = "OUT",
+     .field = offsetof(options, out),
+     .help = "NAME.png: an animation that browsers play; -: y4m on\n"
+             "stdout, for ffmpeg; else a folder of 00000.png, ...,\n"
+             "sheet.png and animation.png"},
+    {.type = LDM_OPT_FLAG,
+     .name = "json",
+     .field = offsetof(options, json),
+     .help = "a JSON object about what was written"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quiet",
+     .field = offsetof(options, quiet),
+     .help = "no notes and no progress bar on stderr"},
+    {.type = LDM_OPT_HEADING, .name = "Sampling"},
+    JOB("sampler"),
+    JOB("steps"),
+    JOB("timesteps"),
+    JOB("scale"),
+    JOB("prompt"),
+    JOB("negative"),
+    JOB("class"),
+    JOB("vocab"),
+    JOB("shape"),
+    JOB("fit"),
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Inversion"},
+    {.type = LDM_OPT_HEADING, .name = "Model"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
+    {.type = LDM_OPT_HEADING, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
+};
+
+typedef struct task {
+    const ldm_command *cmd;
+    const options *o;
+    ldm_targets *to;
+    ldm_model *model;
+    ldm_bar bar;
+    ldm_array ends[2]; /* the noise of A and of B, [1,C,H,W] */
+    ldm_array noise;   /* of all frames, [frames,C,H,W] */
+    ldm_image *frames;
+    char *folder;
+    int made;
+} task;
+
+/* ---- what A and B are ------------------------------------------------------------------------ */
+
+static int fail(const task *t, ldm_status st, const ldm_error *err)
+{
+    if (st == LDM_ERR_CANCELLED && ldm_signals_interrupted()) {
+        ldm_cli_say(t->cmd, "interrupted: nothing is written");
+        return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+    }
+    return ldm_cli_fail(t->cmd, st, err);
+}
+
+static bool is_seed(const char *text, uint64_t *seed)
+{
+    char *end;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    *seed = strtoull(text, &end, 10);
+    return !*end && !errno;
+}
+
+static ldm_status noise_of_seed(const task *t, uint64_t seed, ldm_array *out, ldm_error *err)
+{
+    const ldm_model_info *mi = ldm_model_get_info(t->model);
+    const int *given = ldm_job_get_shape(t->to->job, "shape");
+    const bool own = ldm_job_is_set(t->to->job, "shape");
+    const uint64_t shape[4] = {1, (uint64_t)(own ? given[0] : mi->latent_channels),
+                               (uint64_t)(own ? given[1] : mi->latent_h),
+                               (uint64_t)(own ? given[2] : mi->latent_w)};
+
+    return ldm_noise(seed, 4, shape, out, err);
+}
+
+/* A picture's noise is that of which DDIM makes it. */
+static int noise_of_picture(task *t, const char *path, ldm_array *out)
+{
+    ldm_generate_opts one = {.init_image = path};
+    ldm_starts starts = {0};
+    ldm_error err;
+    ldm_status st = LDM_OK;
+    int code = ldm_starts_read(t->cmd, &one, &starts);
+
+    if (!code && starts.count != 1)
+        code = ldm_cli_usage(t->cmd, "%s holds %zu pictures, expected one", path, starts.count);
+    if (!code) {
+        st = ldm_starts_set(&starts, t->to->job, &err);
+        if (!st && !ldm_job_is_set(t->to->job, "refine"))
+            st = ldm_job_set_int(t->to->job, "refine", 2, &err);
+        if (!st)
+            st = ldm_invert(t->model, t->to->job, out, NULL, &err);
+        (void)ldm_job_set_images(t->to->job, "init", NULL, 0, NULL);
+        ldm_bar_clear(&t->bar);
+        code = st ? fail(t, st, &err) : LDM_EXIT_OK;
+    }
+    ldm_starts_free(&starts);
+    return code;
+}
+
+static int read_end(task *t, const char *text, ldm_array *out)
+{
+    ldm_error err;
+    ldm_status st;
+    uint64_t seed;
+
+    if (ldm_starts_is_array(text)) {
+        st = ldm_array_read(text, out, &err);
+        if (!st && (out->ndim != 4 || out->shape[0] != 1))
+            return ldm_cli_usage(t->cmd, "%s: expected the noise of one picture, [1,C,H,W]", text);
+    } else if (is_seed(text, &seed)) {
+        st = noise_of_seed(t, seed, out, &err);
+    } else {
+        return noise_of_picture(t, text, out);
+    }
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+static int lay_out(task *t)
+{
+    const ldm_array *a = &t->ends[0], *b = &t->ends[1];
+    const int n = t->o->frames;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (memcmp(a->shape, b->shape, sizeof a->shape))
+        return ldm_cli_usage(t->cmd, "A is %llu x %llu and B %llu x %llu latent pixels",
+                             (unsigned long long)a->shape[3], (unsigned long long)a->shape[2],
+                             (unsigned long long)b->shape[3], (unsigned long long)b->shape[2]);
+    t->noise = *a;
+    t->noise.shape[0] = (uint64_t)n;
+    t->noise.numel = a->numel * (uint64_t)n;
+    t->noise.data = malloc((size_t)t->noise.numel * sizeof *t->noise.data);
+    t->frames = calloc((size_t)n, sizeof *t->frames);
+    if (!t->noise.data || !t->frames)
+        return ldm_cli_nomem(t->cmd);
+    for (int i = 0; !st && i < n; i++)
+        st = ldm_noise_between(a, b, (double)i / (n - 1), t->noise.data + (size_t)i * a->numel,
+                               &err);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static int take_frame(void *ctx, const ldm_result *r, const ldm_error *why)
+{
+    task *t = ctx;
+    const size_t bytes = (size_t)r->width * (size_t)r->height * 3;
+    ldm_image *im = &t->frames[r->index];
+
+    if (r->status || !r->pixels) {
+        ldm_cli_say(t->cmd, "frame %d: %s", r->index,
+                    r->status ? why->msg : "pictures of this model are neither grey nor RGB");
+        return LDM_EXIT_FAILED;
+    }
+    *im = (ldm_image){r->width, r->height, 3, malloc(bytes)};
+    if (!im->pixels)
+        return ldm_cli_nomem(t->cmd);
+    memcpy(im->pixels, r->pixels, bytes);
+    t->made++;
+    return LDM_EXIT_OK;
+}
+
+static int make_frames(task *t)
+{
+    ldm_job *job = t->to->job;
+    ldm_run *run = NULL;
+    ldm_error err;
+    ldm_status st = ldm_job_set_array(job, "x_t", &t->noise, &err);
+    int code;
+
+    if (!st)
+        st = ldm_run_create(t->model, job, &run, &err);
+    if (st)
+        return fail(t, st, &err);
+    for (size_t i = 0; !t->o->quiet && i < ldm_run_note_count(run); i++)
+        ldm_cli_say(t->cmd, "note: %s", ldm_run_note(run, i));
+    if (!t->o->quiet && ldm_run_get_info(run)->noise_used)
+        ldm_cli_say(t->cmd, "note: the steps add noise to each frame by itself: the animation will "
+                            "flicker; a sampler without noise does not (--sampler ddim)");
+    ldm_bar_expect(&t->bar, ldm_run_get_info(run), 0);
+    {
+        ldm_sampling s = {.run = run, .bar = &t->bar};
+
+        code = ldm_sampling_run(&s, take_frame, t);
+        if (s.status)
+            code = ldm_cli_fail(t->cmd, s.status, &s.error);
+        else if (s.cancelled)
+            code = fail(t, LDM_ERR_CANCELLED, NULL);
+    }
+    ldm_run_free(run);
+    return code;
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+/* ITU-R BT.601, 16 to 235 and 16 to 240, as y4m's C444 is understood. */
+static void to_yuv(const uint8_t *rgb, size_t pixels, uint8_t *yuv)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        const int r = rgb[3 * i], g = rgb[3 * i + 1], b = rgb[3 * i + 2];
+
+        yuv[i] = (uint8_t)(((66 * r + 129 * g + 25 * b + 128) >> 8) + 16);
+        yuv[pixels + i] = (uint8_t)(((-38 * r - 74 * g + 112 * b + 128) >> 8) + 128);
+        yuv[2 * pixels + i] = (uint8_t)(((112 * r - 94 * g - 18 * b + 128) >> 8) + 128);
+    }
+}
+
+static int print_y4m(const task *t)
+{
+    const size_t pixels = (size_t)t->frames->width * (size_t)t->frames->height;
+    uint8_t *yuv = malloc(3 * pixels);
+
+    if (!yuv)
+        return ldm_cli_nomem(t->cmd);
+    printf("YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C444\n", t->frames->width, t->frames->height,
+           t->o->fps);
+    for (int i = 0; i < t->made; i++) {
+        to_yuv(t->frames[i].pixels, pixels, yuv);
+        printf("FRAME\n");
+        fwrite(yuv, 1, 3 * pixels, stdout); /* main checks stdout at the end */
+    }
+    free(yuv);
+    return LDM_EXIT_OK;
+}
+
+static int write_one(const task *t, const char *name, ldm_status st, const ldm_error *err,
+                     json_t *files)
+{
+    if (st)
+        return ldm_cli_fail(t->cmd, st, err);
+    if (!t->o->json)
+        printf("%s\n", name);
+    json_array_append_new(files, ldm_json_text(name));
+    return LDM_EXIT_OK;
+}
+
+static int write_animation(const task *t, const char *name, json_t *files)
+{
+    ldm_error err;
+    ldm_status st = ldm_image_write_animation(name, t->frames, (size_t)t->made,
+                                              (1000 + t->o->fps / 2) / t->o->fps, NULL, &err);
+
+    return write_one(t, name, st, &err, files);
+}
+
+static int write_folder(const task *t, json_t *files)
+{
+    int code = ldm_output_make_folder(t->cmd, "-o", t->folder);
+    ldm_image sheet = {0};
+    ldm_error err;
+    ldm_status st;
+    char *name;
+
+    for (int i = 0; !code && i < t->made; i++) {
+        name = ldm_cli_format("%s/%05d.png", t->folder, i);
+        st = name ? ldm_image_write(name, &t->frames[i], NULL, &err) : LDM_OK;
+        code = name ? write_one(t, name, st, &err, files) : ldm_cli_nomem(t->cmd);
+        free(name);
+    }
+    name = ldm_cli_format("%s/sheet.png", t->folder);
+    if (!code && name) {
+        st = ldm_image_grid(t->frames, (size_t)t->made, 0, &sheet, &err);
+        if (!st)
+            st = ldm_image_write(name, &sheet, NULL, &err);
+        code = write_one(t, name, st, &err, files);
+    }
+    ldm_release(sheet.pixels);
+    free(name);
+    name = ldm_cli_format("%s/animation.png", t->folder);
+    if (!code)
+        code = name ? write_animation(t, name, files) : ldm_cli_nomem(t->cmd);
+    free(name);
+    return code;
+}
+
+static int write_all(const task *t)
+{
+    json_t *files = json_array(), *root;
+    int code;
+
+    if (!strcmp(t->o->out, "-"))
+        code = print_y4m(t);
+    else
+        code = t->folder ? write_folder(t, files) : write_animation(t, t->o->out, files);
+    if (code || !t->o->json) {
+        json_decref(files);
+        return code;
+    }
+    root = json_object();
+    json_object_set_new(root, "files", files);
+    json_object_set_new(root, "frames", json_integer(t->made));
+    json_object_set_new(root, "fps", json_integer(t->o->fps));
+    return ldm_cli_print_json(t->cmd, root);
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static int read_number(const ldm_command *cmd, const char *option, const char *text, int least,
+                       int most, int *out)
+{
+    char *end = NULL;
+    long v;
+
+    if (!text)
+        return LDM_EXIT_OK;
+    v = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : -1;
+    if (!end || *end || v < least || v > most)
+        return ldm_cli_usage(cmd, "%s: '%s' is not a whole number from %d to %d", option, text,
+                             least, most);
+    *out = (int)v;
+    return LDM_EXIT_OK;
+}
+
+static int plan_output(task *t)
+{
+    const char *out = t->o->out;
+    const size_t n = out ? strlen(out) : 0;
+
+    if (!out)
+        return ldm_cli_usage(t->cmd, "-o OUT is missing: NAME.png, a folder, or - for y4m");
+    if (!strcmp(out, "-")) {
+        if (t->o->json)
+            return ldm_cli_usage(t->cmd, "-o - and --json both write to stdout");
+        return LDM_EXIT_OK;
+    }
+    if (n > 4 && (!strcmp(out + n - 4, ".png") || (n > 5 && !strcmp(out + n - 5, ".apng")))) {
+        const int code = ldm_output_make_parent(t->cmd, "-o", out);
+
+        return code ? code : ldm_output_check_file(t->cmd, "-o", out);
+    }
+    t->folder = ldm_cli_format("%.*s", (int)(n > 1 && out[n - 1] == '/' ? n - 1 : n), out);
+    return t->folder ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
+}
+
+static int work(task *t, options *o, char **ends)
+{
+    int code = read_number(t->cmd, "--frames", o->frames_text, 2, MAX_FRAMES, &o->frames);
+
+    if (!code)
+        code = read_number(t->cmd, "--fps", o->fps_text, 1, MAX_FPS, &o->fps);
+    if (!code)
+        code = plan_output(t);
+    if (!code)
+        code = ldm_inputs_find_config(t->cmd, t->to->model, o->quiet);
+    if (!code)
+        code = (o->quiet ? ldm_model_open_quiet : ldm_model_open_said)(t->cmd, t->to->model,
+                                                                       &t->model);
+    ldm_job_set_progress(t->to->job, ldm_sampling_progress, &t->bar);
+    for (int i = 0; !code && i < 2; i++)
+        code = read_end(t, ends[i], &t->ends[i]);
+    if (!code)
+        code = lay_out(t);
+    if (!code)
+        code = make_frames(t);
+    return code ? code : write_all(t);
+}
+
+static void task_free(task *t)
+{
+    for (int i = 0; t->frames && i < t->made; i++)
+        free(t->frames[i].pixels);
+    free(t->frames);
+    free(t->folder);
+    free(t->noise.data);
+    ldm_array_free(&t->ends[0]);
+    ldm_array_free(&t->ends[1]);
+    ldm_model_close(t->model);
+    ldm_targets_free(t->to);
+}
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    options o = {.frames = DEFAULT_FRAMES, .fps = DEFAULT_FPS};
+    ldm_targets to = {0};
+    task t = {.cmd = cmd, .o = &o, .to = &to};
+    ldm_error err;
+    ldm_status st;
+    ldm_parse parse = LDM_PARSE_OK;
+    int args = 0, code = ldm_model_begin(cli, cmd, &to);
+
+    st = code ? LDM_OK : ldm_job_create(NULL, &to.job, &err);
+    if (st)
+        code = ldm_cli_fail(cmd, st, &err);
+    if (!code)
+        parse = ldm_opts_parse(cmd, argc, argv, &o, &to, &args);
+    ldm_bar_init(&t.bar);
+    if (o.quiet)
+        t.bar.on = false;
+    ldm_signals_catch_interrupts();
+    if (parse)
+        code = ldm_parse_exit(parse);
+    else if (!code)
+        code = work(&t, &o, argv + args);
+    if (code && o.json && parse == LDM_PARSE_OK)
+        ldm_cli_json_failure(cmd);
+    task_free(&t);
+    return code;
+}
+
+const ldm_command ldm_cmd_interpolate = {
+    .name = "interpolate",
+    .args = "A B -o OUT [options]",
+    .summary = "pictures on the way from one to another",
+    .about =
+        "Makes pictures from noise between that of A and that of B, along the arc between them\n"
+        "(slerp). A and B are seeds, noise (.npy [1,C,H,W], as `ldm invert` writes it), or\n"
+        "pictures, whose noise is found by DDIM inversion.",
+    .notes = "  ldm interpolate 42 43 --frames 24 -o walk.png\n"
+             "  ldm interpolate a.jpg b.jpg --steps 50 -o walk/\n"
+             "  ldm interpolate 1 2 -o - --quiet | ffmpeg -i - walk.mp4",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .min_args = 2,
+    .max_args = 2,
+    .run = run,
+};

@@ -1,0 +1,47 @@
+# ldm interpolate and --vary, as they are typed.
+PICTURES=$(dirname "$CKPT")/../pictures
+cp "$PICTURES/rgb.jpg" a.jpg
+
+# Seeds: the ends are the seeds' own pictures, what lies between is a variation.
+works interpolate 42 7 $TINY --steps 4 --frames 5 -o walk --quiet
+stdout_has '^walk/animation.png$'
+works generate $TINY --steps 4 --seed 42 -o one.png --quiet
+same_pixels one.png walk/00000.png
+works generate $TINY --steps 4 --seed 7 -o one.png --quiet
+same_pixels one.png walk/00004.png
+works generate $TINY --steps 4 --seed 42 --vary 7 --vary-strength 0.25 -o one.png --quiet
+same_pixels one.png walk/00001.png
+works interpolate 42 7 $TINY --steps 4 --frames 5 -o walk.png --quiet --threads 1 --batch 1
+same walk.png walk/animation.png
+same_pixels walk.png walk/00000.png # the first frame is what others show
+works interpolate 42 7 $TINY --steps 4 --frames 5 -o - --quiet
+head -c 10 "$OUT" >head
+echo "YUV4MPEG2 " | head -c 10 >want
+same head want
+[ "$(wc -c <"$OUT")" -eq $((36 + 5 * (6 + 3 * 64 * 64))) ] || die "y4m of $(wc -c <"$OUT") bytes"
+
+# Pictures and noise.
+works invert a.jpg $TINY --steps 4 --refine 2 -o n.npy --quiet --one-way
+works interpolate a.jpg n.npy $TINY --steps 4 --frames 2 -o both --quiet --json
+stdout_has '"frames": 2'
+same_pixels both/00000.png both/00001.png
+
+# Variations: each its own, repeated by the recipe.
+works generate $TINY --steps 4 --vary 100 --vary-strength 0.1 -n 3 -o vary --batch 3 --quiet
+works generate $TINY --steps 4 --vary 102 --vary-strength 0.1 -o one.png --batch 1 --quiet
+same_pixels one.png vary/00002.png
+works generate --ckpt "$CKPT" --like vary/00001.png -o again.png --quiet
+same_pixels again.png vary/00001.png
+works generate $TINY --steps 4 --vary 100 --vary-strength 0.1 -n 3 -o vary --resume --quiet
+works generate $TINY --steps 4 --vary 5 -o one.png
+stderr_has "vary has no effect without vary_strength"
+
+fails 2 "is missing: NAME.png" interpolate 1 2 $TINY
+fails 2 "frames: '1' is not a whole number from 2" interpolate 1 2 $TINY --frames 1 -o x.png
+ldm interpolate 1 2 $TINY -o - --json
+[ "$CODE" -eq 2 ] || die "expected exit code 2"
+stderr_has "both write to stdout"
+fails 1 "nothing.jpg" interpolate 1 nothing.jpg $TINY -o x.png --quiet
+fails 2 "vary_strength are given" generate $TINY --x-t n.npy --vary-strength 0.5 -o x.png --quiet
+npy other.npy '(1, 3, 8, 8)' 768
+fails 2 "A is 16 x 16 and B 8 x 8" interpolate 1 other.npy $TINY -o x.png --quiet
