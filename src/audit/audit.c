@@ -323,7 +323,7 @@ static ldm_status check_weights(const ldm_audit *a, ldm_error *err)
         at = have->storage_offset + have->offset_elems * ldm_dtype_size(have->dtype);
         if (!dtype_is_float(have->dtype))
             return ldm_error_at(err, LDM_ERR_MISMATCH, at,
-                                "%s: byte %" PRIu64 ": '%.120s' has elements of type %s, expected "
+                                "%s: byte %" PRIu64 ": '%.120s' holds numbers of %s, expected "
                                 "floating-point weights",
                                 ldm_ckpt_path(a->ckpt), at, have->name,
                                 ldm_dtype_name(have->dtype));

@@ -466,7 +466,7 @@ static void weights_are_floats(void **state)
     assert_true(b.a->fits); /* the shadows are used */
     assert_int_equal(ldm_audit_create(b.asked.network, b.ck, 0, NULL, &a, &err), LDM_ERR_MISMATCH);
     assert_null(a);
-    test_contains(err.msg, "'model.diffusion_model.out.2.bias' has elements of type u8");
+    test_contains(err.msg, "'model.diffusion_model.out.2.bias' holds numbers of u8");
     assert_true(err.offset > 0);
     test_bench_free(&b);
 }

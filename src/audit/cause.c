@@ -157,6 +157,11 @@ static void missing_network(probe *p)
     else if (in->unet_prefix && !in->stage_prefix && has_first_stage(p->a->network))
         report(p, "unet_only", "the file has a UNet but no first stage, so it cannot make pictures",
                "use a checkpoint that holds first_stage_model.* too", NULL);
+    else if (!in->unet_prefix && p->in->stage_keys)
+        report(p, "foreign_first_stage",
+               "the file has no CompVis UNet, and first_stage_model.* keys that are of no first "
+               "stage that ldm knows",
+               "see what is in it: ldm inspect FILE", NULL);
     else if (!in->unet_prefix)
         report(p, "foreign", "the file has neither a CompVis UNet nor a first stage",
                "see what is in it: ldm inspect FILE", NULL);

@@ -226,6 +226,37 @@ static const char *other_names(const char *name, char *buf)
     return strcmp(name, "betas") ? NULL : buf;
 }
 
+/* First stage keys of another library. */
+static const char *foreign_stage(const char *name, char *buf)
+{
+    if (strncmp(name, "first_stage_model.", 18))
+        return NULL;
+    snprintf(buf, 512, "first_stage_model.layer%zu_%c%s", strlen(name), name[strlen(name) - 1],
+             strrchr(name, '.'));
+    return strcmp(name, "first_stage_model.quant_conv.weight") ? NULL : buf;
+}
+
+/* One raw tensor is missing: the UNet is there all the same. */
+static const char *without_first_conv(const char *name, char *buf)
+{
+    (void)buf;
+    return strcmp(name, "model.diffusion_model.input_blocks.0.0.weight") ? name : NULL;
+}
+
+static void one_missing_tensor_hides_no_network(void **state)
+{
+    static const test_edit e = {.rename = without_first_conv};
+    test_bench b = test_bench_create(NULL, NULL, &e, 0);
+    json_t *j = test_check_json(b.a, false);
+
+    (void)state;
+    assert_false(b.a->fits);
+    assert_null(test_remedy(j, "ema_only"));
+    assert_non_null(test_remedy(j, "incomplete"));
+    json_decref(j);
+    test_bench_free(&b);
+}
+
 static void cause_of_other_files(void **state)
 {
     static const struct {
@@ -243,6 +274,7 @@ static void cause_of_other_files(void **state)
         {kl_stage, "other_first_stage", "published with this checkpoint"},
         {nothing, "empty", "model.ckpt"},
         {other_names, "foreign", "ldm inspect"},
+        {foreign_stage, "foreign_first_stage", "ldm inspect"},
     };
     size_t i;
 
@@ -291,6 +323,7 @@ int main(void)
         cmocka_unit_test(cause_of_other_settings),
         cmocka_unit_test(shape_mismatch_is_told_with_both_shapes),
         cmocka_unit_test(cause_of_other_files),
+        cmocka_unit_test(one_missing_tensor_hides_no_network),
         cmocka_unit_test(many_differences_mean_another_yaml),
     };
 

@@ -82,6 +82,26 @@ static ldm_status find_prefix(const ldm_ckpt *ck, ldm_arena *arena, const char *
     return LDM_OK;
 }
 
+/* Keys that every CompVis UNet and first stage has; one that is missing alone does not hide the
+ * network. */
+static const char *const unet_keys[] = {"input_blocks.0.0.weight", "time_embed.0.weight",
+                                        "middle_block.0.in_layers.0.weight"};
+static const char *const stage_keys[] = {"decoder.conv_in.weight", "decoder.conv_out.weight",
+                                         "decoder.mid.block_1.conv1.weight"};
+
+static ldm_status find_network(const ldm_ckpt *ck, ldm_arena *arena, const char *plain,
+                               const char *const *keys, size_t count, const char **out,
+                               ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    *out = NULL;
+    for (i = 0; !st && !*out && i < count; i++)
+        st = find_prefix(ck, arena, plain, keys[i], out, err);
+    return st;
+}
+
 static bool attends(const scope *s, int block, bool *cross)
 {
     if (look(s, "input_blocks.%d.1.transformer_blocks.0.attn2.to_k.weight", block)) {
@@ -188,11 +208,11 @@ ldm_status ldm_audit_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *o
     size_t i;
 
     memset(out, 0, sizeof *out);
-    st = find_prefix(ck, arena, "model.diffusion_model.", "input_blocks.0.0.weight", &unet.prefix,
-                     err);
+    st = find_network(ck, arena, "model.diffusion_model.", unet_keys,
+                      sizeof unet_keys / sizeof *unet_keys, &unet.prefix, err);
     if (!st)
-        st = find_prefix(ck, arena, "first_stage_model.", "decoder.conv_in.weight", &stage.prefix,
-                         err);
+        st = find_network(ck, arena, "first_stage_model.", stage_keys,
+                          sizeof stage_keys / sizeof *stage_keys, &stage.prefix, err);
     if (st)
         return st;
     if (!unet.prefix && ldm_ckpt_find(ck, "model_ema.diffusion_modelinput_blocks00weight")) {
@@ -206,10 +226,11 @@ ldm_status ldm_audit_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *o
         infer_unet(&unet, out);
     if (stage.prefix)
         infer_stage(&stage, out);
-    for (i = 0; i < ldm_ckpt_count(ck) && !out->diffusers; i++) {
+    for (i = 0; i < ldm_ckpt_count(ck); i++) {
         const char *name = ldm_ckpt_at(ck, i)->name;
 
-        out->diffusers =
+        out->stage_keys |= ldm_audit_starts_with(name, "first_stage_model.");
+        out->diffusers |=
             ldm_audit_starts_with(name, "down_blocks.") || strstr(name, ".down_blocks.");
     }
     return LDM_OK;

@@ -90,7 +90,8 @@ typedef struct ldm_inferred {
     int ch, out_ch, stage_in_channels, z_channels, embed_dim, n_embed, stage_res_blocks;
     ldm_int_list ch_mult;
 
-    bool diffusers; /* names of Hugging Face diffusers */
+    bool stage_keys; /* first_stage_model.* are there, whatever they are of */
+    bool diffusers;  /* names of Hugging Face diffusers */
 } ldm_inferred;
 ldm_status ldm_audit_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *out, ldm_error *err);
 

@@ -40,7 +40,7 @@ enum { LDM_MAX_DIMS = 8, LDM_MAX_TENSORS = 20000 };
     X(QI8, "quantised i8", 1, false)                                                               \
     X(QU8, "quantised u8", 1, false)                                                               \
     X(QI32, "quantised i32", 4, false)                                                             \
-    X(OTHER, "another type", 0, false)
+    X(OTHER, "unknown type", 0, false)
 
 typedef enum ldm_dtype {
 #define LDM_DTYPE_ENUM(id, name, bytes, readable) LDM_DTYPE_##id,

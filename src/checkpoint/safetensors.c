@@ -425,9 +425,11 @@ ldm_status ldm_read_safetensors(ldm_ckpt *ck, ldm_error *err)
 
     ck->format = "safetensors";
     if (length > ck->src.size - LENGTH_BYTES)
-        return ldm_source_error(&ck->src, err, LDM_ERR_FORMAT, 0,
-                                "the header claims %llu bytes, %llu are left", ldm_ull(length),
-                                ldm_ull(ck->src.size - LENGTH_BYTES));
+        return ldm_source_error(
+            &ck->src, err, LDM_ERR_FORMAT, 0,
+            "the first 8 bytes say that a header of %llu bytes follows, but the "
+            "file ends after %llu: it is cut off, or no safetensors file",
+            ldm_ull(length), ldm_ull(ck->src.size - LENGTH_BYTES));
     p.end = LENGTH_BYTES + length;
     p.st = ldm_index_begin(ck, count_braces(&p), err);
     if (p.st || !expect(&p, '{', "at the start of the header"))

@@ -69,9 +69,12 @@ static void lengths_that_lie(void **state)
 
     (void)state;
     set_le(&b, 0, UINT64_C(1) << 63, 8);
-    expect_error(&b, LDM_ERR_FORMAT, "the header claims 9223372036854775808 bytes, 2 are left");
+    expect_error(
+        &b, LDM_ERR_FORMAT,
+        "the first 8 bytes say that a header of 9223372036854775808 bytes follows, but the file "
+        "ends after 2");
     set_le(&b, 0, 3, 8);
-    expect_error(&b, LDM_ERR_FORMAT, "claims 3 bytes, 2 are left");
+    expect_error(&b, LDM_ERR_FORMAT, "a header of 3 bytes follows, but the file ends after 2");
     set_le(&b, 0, 1, 8);
     expect_error(&b, LDM_ERR_FORMAT, "expected '\"'");
     bytes_free(&b);

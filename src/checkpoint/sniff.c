@@ -16,6 +16,18 @@ static const stranger strangers[] = {
     {"<!DOCTYPE", 9, 0, "a web page; download the file itself"},
     {"<!doctype", 9, 0, "a web page; download the file itself"},
     {"<html", 5, 0, "a web page; download the file itself"},
+    {"<HTML", 5, 0, "a web page; download the file itself"},
+    {"<head", 5, 0, "a web page; download the file itself"},
+    {"<?xml", 5, 0, "an XML text, often a server's error message; download the file itself"},
+    {"{\"error", 7, 0, "a server's error message; download the file itself"},
+    {"%PDF", 4, 0, "a PDF document"},
+    {"7z\xbc\xaf", 4, 0, "a 7-Zip archive; unpack it first"},
+    {"BZh", 3, 0, "a bzip2 file; unpack it first"},
+    {"\xfd"
+     "7zXZ",
+     5, 0, "an xz file; unpack it first"},
+    {"\x28\xb5\x2f\xfd", 4, 0, "a zstd file; unpack it first"},
+    {"\xff\xd8\xff", 3, 0, "a JPEG picture"},
     {"GGUF", 4, 0, "a GGUF file"},
     {"\x89HDF", 4, 0, "an HDF5 file"},
     {"\x1f\x8b", 2, 0, "a gzip file; unpack it first"},
@@ -30,8 +42,26 @@ static bool has(const ldm_source *src, uint64_t offset, const char *magic, size_
     return src->size >= len && offset <= src->size - len && !memcmp(src->data + offset, magic, len);
 }
 
+/* Blanks and line ends before a text: servers begin pages with them. */
+static uint64_t leading_blanks(const ldm_source *src)
+{
+    uint64_t n = 0;
+
+    while (n < src->size && n < 64 && strchr(" \t\r\n", src->data[n]) && src->data[n])
+        n++;
+    return n;
+}
+
+/* Whether a stranger stands at the beginning, or where a text begins after blanks. */
+static bool is_stranger(const ldm_source *src, const stranger *s, uint64_t blanks)
+{
+    return has(src, s->offset, s->magic, s->len) ||
+           (blanks && !s->offset && has(src, blanks, s->magic, s->len));
+}
+
 ldm_status ldm_ckpt_sniff(const ldm_source *src, ldm_ckpt_kind *out, ldm_error *err)
 {
+    const uint64_t blanks = leading_blanks(src);
     const char *what = "no known format";
     size_t i;
 
@@ -45,7 +75,7 @@ ldm_status ldm_ckpt_sniff(const ldm_source *src, ldm_ckpt_kind *out, ldm_error *
         return LDM_OK;
     }
     for (i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
-        if (has(src, strangers[i].offset, strangers[i].magic, strangers[i].len)) {
+        if (is_stranger(src, &strangers[i], blanks)) {
             what = strangers[i].what;
             break;
         }

@@ -115,6 +115,7 @@ typedef struct search {
     const ldm_pk *state; /* the first dictionary of tensors */
     char path[PATH_BYTES];
     int found, looked;
+    bool cut;             /* `all` ends with "..." */
     char all[LIST_BYTES]; /* their paths and sizes, for the message that there are several */
 } search;
 
@@ -145,14 +146,23 @@ static bool is_module_state(const ldm_pk *dict)
 
 static void note_found(search *s, const ldm_pk *dict, const char *path)
 {
+    static const char more[] = ", ...";
     const size_t used = strlen(s->all);
+    char one[PATH_BYTES + 48];
+    size_t len;
 
     if (!s->found++) {
         s->state = dict;
         snprintf(s->path, sizeof s->path, "%s", path);
     }
-    snprintf(s->all + used, sizeof s->all - used, "%s'%s' (%zu tensors)", used ? ", " : "", path,
-             count_tensors(dict));
+    len = (size_t)snprintf(one, sizeof one, "%s'%s' (%zu tensors)", used ? ", " : "", path,
+                           count_tensors(dict));
+    if (used + len + sizeof more <= sizeof s->all && !s->cut) {
+        memcpy(s->all + used, one, len + 1);
+    } else if (!s->cut) { /* whole names only */
+        memcpy(s->all + used, more, sizeof more);
+        s->cut = true;
+    }
 }
 
 /* Looks through the dictionaries below `dict` for modules' states. It calls itself MAX_NESTED times
@@ -210,9 +220,9 @@ static ldm_status find_nested(ldm_torch *t, const ldm_pk *top, const char *path,
     look_below(&s, top, path, 1);
     if (s.found > 1)
         return ldm_source_error(&t->src, err, LDM_ERR_FORMAT, top->pos,
-                                "the tensors are not in 'state_dict' but in several dictionaries: "
-                                "%s; save the one that is meant as {'state_dict': ...}",
-                                s.all);
+                                "the tensors are not in 'state_dict' but in %d dictionaries: %s; "
+                                "save the one that is meant as {'state_dict': ...}",
+                                s.found, s.all);
     if (!s.found)
         return LDM_OK;
     *state = s.state;

@@ -78,6 +78,18 @@ static ldm_status lay_over(ldm_config *cfg, const char *name, const ldm_value *l
     return ldm_config_replace(cfg, name, b.arena, root, err);
 }
 
+/* A file that holds no map: what it is, if it is of a kind that is often taken for another. */
+static const char *what_it_is(const ldm_value *v)
+{
+    const char *text = v->kind == LDM_VALUE_STRING ? v->u.text : "";
+
+    if (!strncmp(text, "version https://git-lfs", 23))
+        return "a Git LFS pointer, not the file itself (fetch it with git lfs pull)";
+    if (text[0] == '<')
+        return "a web page (download the file itself)";
+    return ldm_value_kind_name(v->kind);
+}
+
 ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *text, size_t size,
                                 ldm_error *err)
 {
@@ -101,7 +113,7 @@ ldm_status ldm_config_load_text(ldm_config *cfg, const char *name, const char *t
     if (layer->kind != LDM_VALUE_MAP) {
         st = ldm_error_at_line(err, LDM_ERR_CONFIG, layer->line, layer->column,
                                "%s:%d:%d: the file is %s; a configuration is a map of `key: value`",
-                               name, layer->line, layer->column, ldm_value_kind_name(layer->kind));
+                               name, layer->line, layer->column, what_it_is(layer));
         goto done;
     }
     st = lay_over(cfg, name, layer, err);

@@ -113,11 +113,15 @@ ldm_status ldm_value_error(const ldm_value *v, ldm_error *err, const char *fmt, 
 {
     const char *path = v->path && *v->path ? v->path : "the configuration";
     char message[600];
+    const char *why;
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
+    /* Of a reference that leads nowhere that is the fault, whatever was expected in its place. */
+    if (v->cfg && v->kind == LDM_VALUE_STRING && !ldm_tree_resolve(v, &why))
+        snprintf(message, sizeof message, "\"%.100s\" %s", v->u.text, why);
     if (v->source && v->line)
         return ldm_error_at_line(err, LDM_ERR_CONFIG, v->line, v->column, "%s:%d:%d: %.300s: %s",
                                  v->source, v->line, v->column, path, message);

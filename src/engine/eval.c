@@ -1,6 +1,7 @@
 /* One part of the network on the user's arrays: the debugging tool that the parity tests use too.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -133,6 +134,22 @@ static ldm_status check_input(const ldm_model *m, const ldm_array *in, const par
                              "the input's shape [%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
                              "] is empty or too large",
                              in->shape[0], in->shape[1], in->shape[2], in->shape[3]);
+    return LDM_OK;
+}
+
+/* A latent's nearest codebook entry is found by squared distances. */
+static ldm_status check_indices(const ldm_array *in, ldm_error *err)
+{
+    const double most = 1e18; /* its square is a float */
+    uint64_t i;
+
+    for (i = 0; i < in->numel; i++) {
+        if (!(fabs((double)in->data[i]) < most))
+            return ldm_error_set(err, LDM_ERR_NUMERIC,
+                                 "the input: element %" PRIu64 " is %g: no codebook entry is "
+                                 "nearest to it",
+                                 i, (double)in->data[i]);
+    }
     return LDM_OK;
 }
 
@@ -374,6 +391,8 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
     st = check_input(m, job->in, &p, err);
     if (!st && job->part == LDM_PART_UNET)
         st = check_unet(m, job, err);
+    if (!st && job->part == LDM_PART_INDICES)
+        st = check_indices(job->in, err);
     if (st)
         return st;
     shape_output(job, &p, out);

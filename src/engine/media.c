@@ -174,6 +174,8 @@ ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int qu
     ldm_status st;
 
     LDM_REQUIRE(path, "path", err);
+    if (!*path)
+        return ldm_error_set(err, LDM_ERR_USAGE, "path is empty, expected a file's name");
     st = check_any(im, "im", err);
     if (st)
         return st;
@@ -189,11 +191,23 @@ ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int qu
     return ldm_jpeg_write(path, &samples, &options, err);
 }
 
-/* A JPEG has comments without keys: the one that is a JSON object with our key. */
+/* A JPEG has comments without keys: ours is a JSON object that begins with the version, a text.
+ * Other programs' comments may have a key of that name. */
 static bool is_recipe(const ldm_text *t)
 {
-    return !strcmp(t->key, RECIPE_KEY) || (!strcmp(t->key, LDM_JPEG_COMMENT_KEY) &&
-                                           t->value[0] == '{' && strstr(t->value, "\"ldm\":"));
+    static const char key[] = "\"ldm\"";
+    const char *at = t->value;
+
+    if (!strcmp(t->key, RECIPE_KEY))
+        return true;
+    if (strcmp(t->key, LDM_JPEG_COMMENT_KEY) || *at != '{' || !(at = strstr(at, key)))
+        return false;
+    at += strlen(key);
+    at += strspn(at, " \t\r\n");
+    if (*at++ != ':')
+        return false;
+    at += strspn(at, " \t\r\n");
+    return *at == '"' && at[1] >= '0' && at[1] <= '9';
 }
 
 ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err)

@@ -192,11 +192,15 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
     st = check_flags(flags, err);
     if (st)
         return st;
-    if (ends_in(path, ".yaml") || ends_in(path, ".yml") || looks_like_text(path)) {
+    if (ends_in(path, ".yaml") || ends_in(path, ".yml")) {
         st = inspect_yaml(path, &how, &text, err);
     } else {
-        st = ldm_ckpt_open_any(path, NULL, &ckpt, err);
-        if (!st)
+        st = looks_like_text(path) ? inspect_yaml(path, &how, &text, err) : LDM_ERR_FORMAT;
+        if (st) { /* no configuration: what is it as a checkpoint? */
+            ldm_str_free(&text);
+            st = ldm_ckpt_open_any(path, NULL, &ckpt, err);
+        }
+        if (ckpt)
             st = ldm_inspect_checkpoint(ckpt, &how, &text, err);
     }
     if (!st)

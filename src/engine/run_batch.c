@@ -247,6 +247,26 @@ static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *
     return LDM_OK;
 }
 
+/* Why a picture is not finite although its latent is. */
+static ldm_status undecodable(ldm_run *r, const ldm_execution *decode, const float *latent,
+                              ldm_error *err)
+{
+    const double most = ldm_largest(latent, r->chw);
+    char where[192];
+
+    if (most > LDM_ABSURD_LATENT)
+        return ldm_error_set(err, LDM_ERR_NUMERIC,
+                             "the decoded picture has NaN or infinite values: its latent holds "
+                             "values up to %.3g, and a model's are near 1",
+                             most);
+    ldm_run_find_bad(r, r->decode, *decode, where, sizeof where);
+    return ldm_error_set(err, LDM_ERR_NUMERIC,
+                         "the decoded picture has NaN or infinite values, its latent has none: "
+                         "they first appear in %s; `ldm check --values` looks for such weights in "
+                         "the first stage",
+                         where);
+}
+
 /* decode_first_stage: 1 / scale_factor * z in float32, codebook, decoder. */
 ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
 {
@@ -273,8 +293,6 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
         st = ldm_program_run(r->decode, r->pool, r->arena, &decode, err);
     if (!st && !ldm_all_finite(r->image, (size_t)r->info.image_c * (size_t)r->picture.height *
                                              (size_t)r->picture.width))
-        st = ldm_error_set(err, LDM_ERR_NUMERIC,
-                           "the decoded picture has NaN or infinite values, its latent has none; "
-                           "`ldm check --values` looks for such weights in the first stage");
+        st = undecodable(r, &decode, latent, err);
     return st;
 }

@@ -64,6 +64,17 @@ static ldm_status settle_x_t(const ldm_model *m, ldm_job *j, ldm_error *err)
 }
 
 /* `count` pictures for each prompt or class. */
+/* Picture i has seed + i. */
+static ldm_status check_last_seed(const ldm_job *j, ldm_error *err)
+{
+    if (j->seed <= UINT64_MAX - (uint64_t)(j->count - 1))
+        return LDM_OK;
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "seed %" PRIu64 ": picture i has seed + i, and the last of %d would be "
+                         "beyond the greatest there is, %" PRIu64,
+                         j->seed, j->count, UINT64_MAX);
+}
+
 static ldm_status settle_count(ldm_job *j, ldm_error *err)
 {
     const size_t entries = ldm_job_entries(j);
@@ -76,14 +87,14 @@ static ldm_status settle_count(ldm_job *j, ldm_error *err)
                              "%zu prompts or classes",
                              j->count, entries);
     if (j->x_t)
-        return LDM_OK;
+        return check_last_seed(j, err);
     if (entries > max_count() / (uint64_t)j->count)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "%d pictures for each of %zu prompts or classes: expected at most "
                              "%" PRIu64 " in all",
                              j->count, entries, max_count());
     j->count *= (int)entries;
-    return LDM_OK;
+    return check_last_seed(j, err);
 }
 
 static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)

@@ -1,6 +1,7 @@
 /* The network as the sampler sees it: evaluations, with classifier-free guidance ("Classifier-Free
  * Diffusion Guidance", Ho and Salimans 2022, arXiv 2207.12598). */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/run_state.h"
@@ -18,29 +19,79 @@ bool ldm_all_finite(const float *v, size_t n)
     return true;
 }
 
-/* What find_bad_step says beside the step. */
+/* Where NaN or infinity first appears. */
 typedef struct bad_step {
-    double t;
-    bool ema;
+    char before[128]; /* the last step that has a path */
+    char *where;
+    size_t size;
 } bad_step;
 
-/* An observer that stops at the first step whose output is not finite. */
+/* An observer that stops at the first step whose output is not finite. A step between modules
+ * (attention of q, k, v) has no path of its own: the one before it tells where it is. */
 static ldm_status find_bad_step(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
-    const bad_step *bad = ctx;
+    bad_step *bad = ctx;
     const ldm_view *y = &info->y;
+    const bool has_path = strchr(info->name, '.') != NULL;
     size_t pixels = (size_t)y->n * (size_t)y->h * (size_t)y->w, i;
 
     for (i = 0; i < pixels; i++) {
-        if (!ldm_all_finite(y->data + i * y->pitch, (size_t)y->c))
-            return ldm_error_set(
-                err, LDM_ERR_NUMERIC,
-                "eps is not finite at timestep %g: NaN or infinity first appears in "
-                "%s (%s) of the %s weights; `ldm check --values` looks for such weights%s",
-                bad->t, info->name, info->op, bad->ema ? "EMA" : "raw",
-                bad->ema ? ", and --no-ema takes the raw ones instead" : "");
+        if (ldm_all_finite(y->data + i * y->pitch, (size_t)y->c))
+            continue;
+        if (has_path || !bad->before[0])
+            snprintf(bad->where, bad->size, "%s (%s)", info->name, info->op);
+        else
+            snprintf(bad->where, bad->size, "the %s after %s", info->op, bad->before);
+        return ldm_error_set(err, LDM_ERR_NUMERIC, "%s", bad->where);
     }
+    if (has_path)
+        snprintf(bad->before, sizeof bad->before, "%s", info->name);
     return LDM_OK;
+}
+
+void ldm_run_find_bad(const ldm_run *r, const ldm_program *p, ldm_execution run, char *where,
+                      size_t size)
+{
+    bad_step bad = {.where = where, .size = size};
+    const ldm_observer obs = {&bad, find_bad_step};
+    ldm_error ignored;
+
+    snprintf(where, size, "an unknown place");
+    run.time.kept = run.cond.kept = NULL;
+    run.observer = &obs;
+    (void)ldm_program_run(p, r->pool, r->arena, &run, &ignored);
+}
+
+double ldm_largest(const float *v, size_t n)
+{
+    double most = 0;
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        most = fmax(most, fabs((double)v[i]));
+    return most;
+}
+
+/* Why eps is not finite. No network takes latents of any size: what is fed to it comes first. */
+static ldm_status not_finite(const ldm_run *r, const ldm_program *p, const ldm_execution *run,
+                             size_t floats, double t, ldm_error *err)
+{
+    const bool ema = r->m->audit->effective.ema;
+    const double most = ldm_largest(run->inputs[0].data, floats);
+    char where[192];
+
+    if (most > LDM_ABSURD_LATENT)
+        return ldm_error_set(err, LDM_ERR_NUMERIC,
+                             "eps is not finite at timestep %g: the latent that the network is "
+                             "given holds values up to %.3g, and the noise of a model is near 1; "
+                             "the start noise or the guidance scale is too large",
+                             t, most);
+    ldm_run_find_bad(r, p, *run, where, sizeof where);
+    return ldm_error_set(err, LDM_ERR_NUMERIC,
+                         "eps is not finite at timestep %g: NaN or infinity first appears in %s "
+                         "of the %s weights; `ldm check --values` looks for such weights%s",
+                         t, where, ema ? "EMA" : "raw",
+                         ema ? ", and --no-ema takes the raw ones instead" : "");
 }
 
 /* ---- one evaluation -------------------------------------------------------------------------- */
@@ -86,8 +137,6 @@ static ldm_status evaluate(ldm_run *r, bool whole, int samples, int first, const
     ldm_program *unet = whole ? r->unet[samples] : r->shallow[samples];
     ldm_kept *times = whole ? r->unet_times : r->shallow_times;
     ldm_kept *conds = whole ? c->whole : c->shallow;
-    bad_step bad = {t, r->m->audit->effective.ema};
-    ldm_observer obs = {&bad, find_bad_step};
     ldm_execution run = {
         .inputs = {{"x", x},
                    {"t", r->t},
@@ -113,11 +162,7 @@ static ldm_status evaluate(ldm_run *r, bool whole, int samples, int first, const
         c->feature_samples = samples;
     if (st || ldm_all_finite(out, (size_t)samples * r->chw))
         return st;
-    /* Once more with a look at every step: slow, and only for the message. */
-    run.time.kept = run.cond.kept = NULL;
-    run.observer = &obs;
-    st = ldm_program_run(unet, r->pool, r->arena, &run, err);
-    return st ? st : ldm_error_set(err, LDM_ERR_NUMERIC, "eps is not finite at timestep %g", t);
+    return not_finite(r, unet, &run, (size_t)samples * r->chw, t, err);
 }
 
 /* ---- guidance -------------------------------------------------------------------------------- */

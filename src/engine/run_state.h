@@ -79,6 +79,16 @@ static inline int ldm_run_draws(const ldm_run *r)
 }
 
 bool ldm_all_finite(const float *v, size_t n);
+double ldm_largest(const float *v, size_t n); /* the greatest magnitude; of NaN nothing */
+
+/* Latents are near 1 in a working model; with values beyond this what comes out says nothing about
+ * the weights. */
+#define LDM_ABSURD_LATENT 1e6
+
+/* run_predict.c: runs p once more, slowly, and writes into `where` the first step whose output is
+ * not finite: "input_blocks.1.0.in_layers.2 (conv)". */
+void ldm_run_find_bad(const struct ldm_run *r, const ldm_program *p, ldm_execution run, char *where,
+                      size_t size);
 
 /* Samples the next batch of pictures that are not skipped; in_batch is 0 when none is left. */
 ldm_status ldm_run_sample(ldm_run *r, ldm_error *err);

@@ -86,7 +86,7 @@ static void a_nan_weight_fails_every_picture(void **state)
             /* The step and the block; the decoder has no steps. */
             assert_non_null(
                 strstr(err.msg, i ? "decoded picture has NaN" : "eps is not finite at timestep "));
-            assert_non_null(strstr(err.msg, i ? "first stage"
+            assert_non_null(strstr(err.msg, i ? "they first appear in decoder."
                                               : "NaN or infinity first appears in "
                                                 "out.2 (conv)"));
         }

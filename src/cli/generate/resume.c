@@ -192,6 +192,15 @@ static int parse_recipe(const ldm_command *cmd, const char *name, const char *te
     return LDM_EXIT_FAILED;
 }
 
+/* A picture that cannot be read, with what to do about it. */
+static int unreadable(const ldm_command *cmd, ldm_status st, const ldm_error *err)
+{
+    if (st != LDM_ERR_FORMAT)
+        return ldm_cli_fail(cmd, st, err);
+    ldm_cli_say(cmd, "--resume: %s; remove or move it, and --resume makes it again", err->msg);
+    return LDM_EXIT_FAILED;
+}
+
 static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, int index)
 {
     char *its_text = NULL, *our_text = NULL;
@@ -200,8 +209,9 @@ static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, 
     ldm_status st = ldm_image_read_recipe(name, &its_text, &err);
     int code;
 
-    if (!st)
-        st = ldm_run_recipe(run, index, &our_text, &err);
+    if (st)
+        return unreadable(cmd, st, &err);
+    st = ldm_run_recipe(run, index, &our_text, &err);
     code = st ? ldm_cli_fail(cmd, st, &err) : parse_recipe(cmd, name, its_text, &its);
     if (!code)
         code = parse_recipe(cmd, "this run", our_text, &ours);
@@ -224,7 +234,7 @@ static int check_pixels(const ldm_command *cmd, const char *name, const ldm_run_
     int code = LDM_EXIT_OK;
 
     if (st)
-        return ldm_cli_fail(cmd, st, &err);
+        return unreadable(cmd, st, &err);
     if (im.width != ri->image_w || im.height != ri->image_h) {
         ldm_cli_say(cmd, "--resume: %s is %d x %d, its recipe makes %d x %d; move it away", name,
                     im.width, im.height, ri->image_w, ri->image_h);
