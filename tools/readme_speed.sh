@@ -7,11 +7,12 @@ README=README.md
 BEGIN='<!-- speed: written by tools/readme_speed.sh -->'
 END='<!-- /speed -->'
 
-# One line a file: the rows whose program is "bars".
+# One line a file: what a face of 50 steps takes, 50 evaluations and a decode of the medians, here and in
+# PyTorch; and the rows whose program is "bars".
 table()
 {
-    echo '| machine | evaluation | decode | evaluation, AVX2 | ready | than PyTorch | peak memory | of PyTorch | batch of 8 | study, once | study, twice |'
-    echo '|---|---|---|---|---|---|---|---|---|---|---|'
+    echo '| processor | a 256 × 256 face of 50 steps | in PyTorch | fastest peer, evaluation | fastest peer, decode | peak memory (PyTorch) |'
+    echo '|---|---|---|---|---|---|'
     for file in bench/results/*.csv; do
         case $file in *-rounds.csv) continue ;; esac
         awk -F, -v page="${file%.csv}.md" '
@@ -19,21 +20,27 @@ table()
             /^# cpu: / { cpu = substr($0, 8) }
             /^# threads: / { threads = substr($0, 12) }
             $2 == "bars" { n++; value[$3] = $4; isa[$3] = $1; peer[$3] = $8 }
-            function shown(name, digits, unit) {
-                return name in value ? sprintf("%.*f%s", digits, value[name], unit) : "–"
-            }
+            $2 == "ldm" || $2 == "PyTorch eager" { seconds[$1, $2, $3] = $4 }
             function against(name) {
                 return name in value ? sprintf("%.2f× (%s)", value[name], peer[name]) : "–"
+            }
+            function face(isa, program) {
+                if (!((isa, program, "eps") in seconds) || !((isa, program, "decode") in seconds))
+                    return "–"
+                return sprintf("%.0f s", 50 * seconds[isa, program, "eps"] + seconds[isa, program, "decode"])
+            }
+            function memory(isa, program) {
+                if (!((isa, program, "memory") in seconds))
+                    return "–"
+                return sprintf("%.1f GB", seconds[isa, program, "memory"] / 1e9)
             }
             END {
                 if (!n)
                     exit
                 best = "eps_fastest" in isa ? isa["eps_fastest"] : "capped"
-                printf "| [%s](%s), %s threads, %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n",
-                    cpu, page, threads, best, against("eps_fastest"), against("decode_fastest"),
-                    against("eps_fastest_avx2"), shown("ready", 2, " s"), shown("load_pytorch", 1, "×"),
-                    shown("memory", 2, " GB"), shown("memory_of_pytorch", 2, "×"), shown("batch8", 2, "×"),
-                    shown("study_once", 1, "×"), shown("study_twice", 1, "×")
+                printf "| [%s](%s), %s threads, %s | **%s** | %s | %s | %s | %s (%s) |\n", cpu, page, threads,
+                    best, face(best, "ldm"), face(best, "PyTorch eager"), against("eps_fastest"),
+                    against("decode_fastest"), memory(best, "ldm"), memory(best, "PyTorch eager")
             }' "$file"
     done
 }
