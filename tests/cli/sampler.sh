@@ -43,7 +43,7 @@ fails 2 "--sampler: 'ddimm' is not one of" $RUN --sampler ddimm
 # A configuration's advice is about its own sampler.
 printf 'ldm:\n  sampling: {timesteps: quad, eta: 0.5, temperature: 0.8}\n' >advice.yaml
 works generate $TINY --config advice.yaml --steps 5 -o one.png
-stderr_has 'sampler ddim, steps 5, timesteps quad, eta 0.5, temperature 0.8'
+stderr_has '5 steps: sampler ddim, timesteps quad, eta 0.5, temperature 0.8$'
 works generate $TINY --config advice.yaml --steps 5 --sampler heun -o one.png
-stderr_has 'sampler heun, steps 5, timesteps discrete, eta 0, temperature 1'
+stderr_has '5 steps: sampler heun, timesteps discrete, eta 0$'
 same_pixels one.png heun/00000.png

@@ -98,7 +98,8 @@ static int bench(const ldm_command *cmd, const options *o, const ldm_targets *ta
         report = json_loads(json, 0, NULL);
         code = ldm_output_make_parent(cmd, "--plot", o->plot);
         if (!code)
-            code = report ? ldm_roofline_write(cmd, o->plot, report) : ldm_cli_nomem(cmd);
+            code = report ? ldm_roofline_write(cmd, o->plot, ldm_model_ckpt(targets->model), report)
+                          : ldm_cli_nomem(cmd);
         json_decref(report);
     }
     if (!code && o->plot)

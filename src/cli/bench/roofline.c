@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/svg.h"
 
@@ -38,6 +39,8 @@ typedef struct chart {
     const char *kinds[KINDS];
     double kind_seconds[KINDS], seconds;
     size_t kind_count;
+    const char *model; /* its file, without the folder */
+    char date[16];
 } chart;
 
 /* ---- what is drawn --------------------------------------------------------------------------- */
@@ -155,6 +158,7 @@ static const char style[] =
     "@media (prefers-color-scheme:dark){svg{" LDM_SVG_DARK ";--d:#b39ddb;--e:#93c47d;--f:#e08fb0;"
     "--g:#d9bd62;--h:#9fb0ee}}"
     "rect{fill:var(--ground)}text{fill:var(--ink)}.soft{fill:var(--soft)}.title{font-size:16px}"
+    ".rim{paint-order:stroke;stroke:var(--ground);stroke-width:4px}"
     ".grid{stroke:var(--line)}.axis{stroke:var(--soft)}.roof{stroke:var(--ink);stroke-width:1.8;"
     "fill:none}circle{fill-opacity:.62;stroke-opacity:.95}</style>\n";
 
@@ -198,10 +202,20 @@ static void draw_roof(const chart *c)
     fprintf(c->f, "<path class=\"roof\" d=\"M%.1f %.1fL%.1f %.1fL%d %.1f\"/>\n", x_of(c, from),
             y_of(c, from * c->bandwidth), x_of(c, corner), y_of(c, c->peak), RIGHT,
             y_of(c, c->peak));
+}
+
+/* The names of the two lines, above all points, with a rim in the ground's colour. */
+static void name_roof(const chart *c)
+{
+    const double corner = c->peak / c->bandwidth;
+
     fprintf(c->f,
-            "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">multiply-adds: %.0f GFLOP/s</text>\n",
+            "<text class=\"rim\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">multiply-adds: %.0f "
+            "GFLOP/s</text>\n",
             RIGHT, y_of(c, c->peak) - 7, c->peak);
-    fprintf(c->f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">memory: %.1f GB/s</text>\n",
+    fprintf(c->f,
+            "<text class=\"rim\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">memory: %.1f "
+            "GB/s</text>\n",
             x_of(c, corner) - 16, y_of(c, c->peak) + 5, c->bandwidth);
 }
 
@@ -242,7 +256,7 @@ static void draw_legend(const chart *c)
     }
     if (other > 0.0005 * c->seconds)
         fprintf(c->f,
-                "<text class=\"soft\" x=\"%d\" y=\"%.1f\">not drawn: no arithmetic</text>"
+                "<text class=\"soft\" x=\"%d\" y=\"%.1f\">no arithmetic</text>"
                 "<text class=\"soft\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.1f%%</text>\n",
                 RIGHT + 24, y + 24, WIDTH - 16, y + 24, 100 * other / c->seconds);
 }
@@ -271,11 +285,15 @@ static void draw(chart *c, const json_t *report)
     fprintf(c->f, "%s %.4g ms</text>\n",
             json_object_get(report, "layers") ? "one evaluation of the UNet:" : "all shapes:",
             1e3 * c->seconds);
+    fprintf(c->f, "<text class=\"soft\" x=\"%d\" y=\"%d\">", LEFT, HEIGHT - 4);
+    ldm_cmp_html_text(c->f, c->model);
+    fprintf(c->f, ", ldm %s, %s</text>\n", text(report, "ldm"), c->date);
     draw_axes(c);
     draw_roof(c);
     qsort(c->points, c->count, sizeof *c->points, by_time); /* small ones lie on top */
     for (i = 0; i < c->count; i++)
         draw_point(c, &c->points[i]);
+    name_roof(c);
     draw_legend(c);
     fputs("</svg>\n", c->f);
 }
@@ -296,12 +314,18 @@ static int write_file(chart *c, const char *path, const char *tmp, const json_t 
     return 0;
 }
 
-int ldm_roofline_write(const ldm_command *cmd, const char *path, const json_t *report)
+int ldm_roofline_write(const ldm_command *cmd, const char *path, const char *model,
+                       const json_t *report)
 {
-    chart c = {0};
+    const char *slash = model ? strrchr(model, '/') : NULL;
+    chart c = {.model = slash ? slash + 1 : model ? model : "the shipped model", .date = "undated"};
+    const time_t now = time(NULL);
+    struct tm utc;
     char *tmp = ldm_cli_format("%s%s", path, ".tmp");
     int code = LDM_EXIT_OK, why;
 
+    if (gmtime_r(&now, &utc))
+        strftime(c.date, sizeof c.date, "%Y-%m-%d", &utc);
     if (!tmp || !read_report(&c, report)) {
         code = ldm_cli_nomem(cmd);
     } else {

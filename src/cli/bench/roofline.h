@@ -5,8 +5,10 @@
 
 #include "cli/cli.h"
 
-/* report: JSON of ldm_bench with "machine", and "layers" or "shapes". The file appears whole or not
+/* model: the checkpoint's path, NULL: the shipped one. report: JSON of
+ * ldm_bench with "machine", and "layers" or "shapes". The file appears whole or not
  * at all. An exit code. */
-int ldm_roofline_write(const ldm_command *cmd, const char *path, const json_t *report);
+int ldm_roofline_write(const ldm_command *cmd, const char *path, const char *model,
+                       const json_t *report);
 
 #endif

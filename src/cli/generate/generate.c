@@ -109,20 +109,43 @@ static int open_model(task *t)
     return LDM_EXIT_OK;
 }
 
-/* Every setting that changes pictures and is no fact of its own line, as it is run. */
+/* Whether a setting is what it is for everybody who says nothing; numbers may be spelled otherwise.
+ */
+static bool is_default(const ldm_setting_row *s, const char *text)
+{
+    const char *usual = ldm_setting_default(s);
+    char *end, *usual_end;
+    double a, b;
+
+    if (!usual)
+        return !text[0];
+    a = strtod(text, &end);
+    b = strtod(usual, &usual_end);
+    if (end != text && !*end && usual_end != usual && !*usual_end)
+        return a == b;
+    return !strcmp(text, usual);
+}
+
+/* The settings that change pictures, as they are run: the sampler's own, and of the others those
+ * that are not as usual. The number of steps begins the line. */
 static void put_sampling(ldm_str *line, const ldm_job *job)
 {
+    static const char *const always[] = {"sampler", "timesteps", "eta"};
     const char *separator = "";
 
     for (size_t i = 0; i < ldm_setting_count(LDM_SETTINGS_JOB); i++) {
         const ldm_setting_row *s = ldm_setting_at(LDM_SETTINGS_JOB, i);
+        const char *key = ldm_setting_key(s);
+        bool shown = false;
         char *text;
 
-        if (!(ldm_setting_flags(s) & LDM_SETTING_CONFIG) ||
-            ldm_job_get(job, ldm_setting_key(s), &text, NULL))
+        if (!(ldm_setting_flags(s) & LDM_SETTING_CONFIG) || !strcmp(key, "steps") ||
+            ldm_job_get(job, key, &text, NULL))
             continue;
-        if (text[0]) { /* a text that nobody gave is empty */
-            ldm_str_printf(line, "%s%s %s", separator, ldm_setting_key(s), text);
+        for (size_t k = 0; k < sizeof always / sizeof *always; k++)
+            shown |= !strcmp(key, always[k]);
+        if (text[0] && (shown || !is_default(s, text))) {
+            ldm_str_printf(line, "%s%s %s", separator, key, text);
             separator = ", ";
         }
         ldm_release(text);
