@@ -2,7 +2,7 @@
 
 works generate $TINY --steps 2 -o face.png
 stdout_is face.png
-stderr_has 'sampler ddim, steps 2'
+stderr_has '2 steps: sampler ddim,'
 files_are face.png
 works metrics face.png
 stdout_has '^face.png: 64 x 64$'
@@ -161,7 +161,7 @@ same_pixels guided.png base.png
 works generate $TINY --steps 150 -o many.png
 stderr_has 'note: .*150.*167'
 works generate $TINY --steps 37 -o many.png
-stderr_has 'sampler ddim, steps 37'
+stderr_has '^sampling +[0-9]+ steps: sampler ddim,'
 for s in quad leading trailing linspace; do
     works generate $TINY --steps 3 --timesteps $s -o many.png
 done

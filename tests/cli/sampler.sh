@@ -22,11 +22,11 @@ done
 
 # Names of other programs, in any case; a spacing may follow.
 works generate $TINY --steps 5 --sampler "DPM++ 2M Karras" -o one.png
-stderr_has 'sampler dpmpp_2m, steps 5, timesteps karras, eta 0'
+stderr_has '5 steps: sampler dpmpp_2m, timesteps karras, eta 0'
 works $RUN --sampler dpmpp_2m --timesteps karras -o two.png
 same_pixels one.png two.png
 works generate $TINY --steps 5 --sampler "Euler a" -o one.png
-stderr_has 'sampler euler_a, steps 5, timesteps discrete, eta 1'
+stderr_has '5 steps: sampler euler_a, timesteps discrete, eta 1'
 same_pixels one.png euler_a/00000.png
 works $RUN --sampler euler_a --eta 0 -o two.png
 same_pixels two.png euler/00000.png
