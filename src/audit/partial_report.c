@@ -23,7 +23,7 @@ typedef struct verdict {
     const char *headline; /* static */
     ldm_tone tone;
     ldm_str text;
-    const char *next; /* static */
+    ldm_str next;
 } verdict;
 
 /* Tensors of the file that belong to a part. */
@@ -61,8 +61,7 @@ static void judge(const ldm_partial *p, verdict *v)
 
     put_parts(p, true, &known);
     put_parts(p, false, &unknown);
-    *v = (verdict){.tone = LDM_TONE_WARN,
-                   .next = "ldm inspect FILE --all, which lists what the checkpoint holds"};
+    *v = (verdict){.tone = LDM_TONE_WARN};
     if (!ldm_partial_fits(p)) {
         v->headline = "DOES NOT FIT";
         v->tone = LDM_TONE_BAD;
@@ -72,7 +71,7 @@ static void judge(const ldm_partial *p, verdict *v)
             "%zu tensors are missing or have another shape; %zu settings are not what "
             "the shapes of the others show. Nor can this version of ldm run the model.",
             p->fault_count, p->difference_count);
-        v->next = "the YAML that was published with this checkpoint";
+        ldm_str_puts(&v->next, "use the YAML that was published with this checkpoint");
     } else if (!ldm_partial_judged(p)) {
         v->headline = "CANNOT RUN HERE";
         ldm_str_puts(&v->text, "This version of ldm cannot run the model, and knows none of its "
@@ -89,7 +88,10 @@ static void judge(const ldm_partial *p, verdict *v)
                            p->agreements ? " (what its shapes show agrees)" : "");
         ldm_str_puts(&v->text, "This version of ldm cannot run the model.");
     }
-    v->text.failed |= known.failed || unknown.failed;
+    if (!v->next.len)
+        ldm_str_printf(&v->next, "ldm inspect --all %s lists what the checkpoint holds",
+                       ldm_ckpt_path(p->ck));
+    v->text.failed |= known.failed || unknown.failed || v->next.failed;
     ldm_str_free(&known);
     ldm_str_free(&unknown);
 }
@@ -235,9 +237,10 @@ static void conclusion(page *g)
     ldm_str_puts(g->out, "\n  ");
     ldm_audit_put_wrapped(g->out, g->width, 2, 2, v.text.failed ? "" : v.text.data);
     ldm_str_puts(g->out, "  Next: ");
-    ldm_audit_put_wrapped(g->out, g->width, 8, 8, v.next);
+    ldm_audit_put_wrapped(g->out, g->width, 8, 8, v.text.failed ? "" : v.next.data);
     g->out->failed |= v.text.failed;
     ldm_str_free(&v.text);
+    ldm_str_free(&v.next);
 }
 
 /* ---- the configuration as it is written ------------------------------------------------------ */
@@ -390,7 +393,7 @@ static void checkpoint_json(page *g, json_t *root)
     ldm_audit_json_set(&g->j, root, "fits", json_boolean(ldm_partial_fits(g->p)));
     ldm_audit_json_set(&g->j, root, "headline", ldm_json_text(v.headline));
     ldm_audit_json_set(&g->j, root, "verdict", ldm_json_text(v.text.data));
-    ldm_audit_json_set(&g->j, root, "next_step", ldm_json_text(v.next));
+    ldm_audit_json_set(&g->j, root, "next_step", ldm_json_text(v.next.data));
     ldm_audit_json_set(&g->j, root, "checkpoint", o);
     ldm_audit_json_set(&g->j, root, "checkpoint_keys",
                        json_integer((json_int_t)ldm_ckpt_count(g->p->ck)));
@@ -401,6 +404,7 @@ static void checkpoint_json(page *g, json_t *root)
                        texts_json(g, g->p->differences, g->p->difference_count));
     g->j.failed |= v.text.failed;
     ldm_str_free(&v.text);
+    ldm_str_free(&v.next);
 }
 
 static json_t *model_json(page *g)

@@ -146,3 +146,11 @@ cp whole/config.yaml whole/third.yaml
 works compare whole/config.yaml whole/other.yaml --ckpt whole/model.ckpt -n 1 $FAST -o two --quiet
 stderr_empty
 stdout_has 'no setting differs'
+
+# --json prints one object whatever happens, and names in the page are text.
+ldm compare nothing.yaml y/mine.yaml $TINY --json --quiet
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"error": "cannot open nothing.yaml'
+printf 'ldm: {sampling: {steps: 2}}\n' >'<b>.yaml'
+works compare '<b>.yaml' x/mine.yaml $TINY -n 1 -o marked --quiet
+file_has marked/report.html '<h1>&lt;b&gt; against mine</h1>'

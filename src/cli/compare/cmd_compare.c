@@ -288,6 +288,7 @@ static int compare(ldm_compare *c, int argc, char **argv)
         code = write_report(c, "report.md", 0);
     if (code)
         return code;
+    c->reported = true;
     if (c->o->json)
         code = ldm_cmp_print_json(c);
     else
@@ -438,6 +439,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     }
     if (st)
         code = ldm_cli_fail(cmd, st, &err);
+    if (code && o.json && !c.reported)
+        ldm_cli_json_failure(cmd);
     compare_free(&c);
     ldm_targets_free(&o.to);
     return code;

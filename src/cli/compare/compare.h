@@ -91,6 +91,7 @@ typedef struct ldm_compare {
     size_t pair_count;
     char *command, *date;      /* as typed; when it began, "2026-11-29 04:40 UTC" */
     double seconds;            /* from the beginning to the report */
+    bool reported;             /* stdout has what was found */
     json_t *difference;        /* of ldm_config_difference */
     json_t *study_a, *study_b; /* published figures of the layers; NULL: none */
 
