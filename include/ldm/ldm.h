@@ -306,6 +306,9 @@ LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error 
  *   "concat"          [1 or N,C,H,W], after the channels of the latent
  *   "labels"          [1 or N], or vectors [1 or N,W], for label_emb
  *   "ids"             [1 or N,tokens], token ids for the conditioner
+ *   "cond_noise"      the noise that a picture as conditioning draws, in the place of its stream's:
+ *                     [1 or N,C,H,W], of LatentInpaintDiffusion's posterior sample (C: the
+ *                     latent's), or of LatentUpscaleDiffusion's noise augmentation (C: concat's)
  * In the place of pictures to begin with (ldm_job_set_images):
  *   "init"            [M,C,H,W], latents with the scale factor; sets the shape */
 LDM_API ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a,
@@ -334,7 +337,18 @@ LDM_API uint64_t ldm_job_total(const ldm_job *job);
  * and more) is painted; outside of it the result has the input's own bytes. Inside, the painted
  * part begins over "mask_blur" pixels. Without "mask" the transparent part of init (alpha below
  * 128) is painted, and with "pad" the room beside it. Where strength is not set it is 1 then (start
- * noise alone); where fit is not set, the result has the picture's size. */
+ * noise alone); where fit is not set, the result has the picture's size.
+ *
+ * "image": the conditioning of models that concatenate a picture with the latent; picture i is made
+ * from ims[i % count]. What becomes of it follows from the model: an inpainting model takes "mask"
+ * (or transparency, or "pad") with it as above, where mask_blur is 0 if it is not set; one that
+ * enlarges takes a small picture, adds noise where it was trained with noise ("noise_level"), and
+ * works in tiles where it is large ("tile"). A picture whose sides the network cannot take is
+ * extended by its last column and row and the result is cut again; with a shape, or other sizes
+ * than the first one's, "fit" says how it is resized. "image" and "init" exclude each other.
+ *
+ * "segmentation": maps of label numbers (1 channel, ldm_image_read_labels) for SpatialRescaler; the
+ * same rules. */
 LDM_API ldm_status ldm_job_set_images(ldm_job *job, const char *name, const struct ldm_image *ims,
                                       size_t count, ldm_error *err);
 
@@ -501,6 +515,12 @@ LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *e
 /* The same with 1, 3 or 4 channels; 0: as many as the file holds (grey with alpha becomes 4). */
 LDM_API ldm_status ldm_image_read_channels(const char *path, int channels, ldm_image *out,
                                            ldm_error *err);
+/* A map of labels as one channel of their numbers. palette NULL: the PNG's own numbers, grey values or
+ * an indexed PNG's indices (16 bits: up to 255). Else a file of colours, "R G B [NAME]" a line, as
+ * GIMP writes palettes (.gpl): the n-th colour is label n, the first is 0; pixels of other colours
+ * are LDM_ERR_USAGE. JPEGs are refused: they change colours. */
+LDM_API ldm_status ldm_image_read_labels(const char *path, const char *palette, ldm_image *out,
+                                         ldm_error *err);
 /* SHA-256 of "HEIGHT,WIDTH,CHANNELS\n" and the pixels: what is shown, whatever file holds it. */
 LDM_API ldm_status ldm_image_hash(const ldm_image *im, char hex[65], ldm_error *err);
 /* A PNG, or a JPEG of quality 95 where the path ends in .jpg or .jpeg: grey for 1 channel, with

@@ -176,10 +176,12 @@ static ldm_status add_pads(const ldm_pad *pad, ldm_canvas *c, ldm_error *err)
     return st;
 }
 
-static ldm_status fit(int width, int height, ldm_fit_how how, ldm_canvas *c, ldm_error *err)
+/* filter: of the picture. */
+static ldm_status fit(int width, int height, ldm_fit_how how, ldm_resample filter, ldm_canvas *c,
+                      ldm_error *err)
 {
     static const ldm_fit_mode modes[] = {LDM_FIT_CROP, LDM_FIT_PAD, LDM_FIT_STRETCH};
-    const ldm_resize_how lanczos = {LDM_RESAMPLE_LANCZOS, LDM_RESIZE_ROWS_FIRST};
+    const ldm_resize_how smooth = {filter, LDM_RESIZE_ROWS_FIRST};
     const ldm_resize_how nearest = {LDM_RESAMPLE_NEAREST, LDM_RESIZE_ROWS_FIRST};
     const uint32_t w = (uint32_t)width, h = (uint32_t)height;
     ldm_pixels fitted = {0};
@@ -187,7 +189,7 @@ static ldm_status fit(int width, int height, ldm_fit_how how, ldm_canvas *c, ldm
 
     if (how == LDM_FIT_HOW_KEEP)
         return LDM_OK;
-    st = ldm_pixels_fit(&c->picture, w, h, modes[how], lanczos, &fitted, err);
+    st = ldm_pixels_fit(&c->picture, w, h, modes[how], smooth, &fitted, err);
     st = replace(&c->picture, fitted, st);
     if (st || !c->paint.data)
         return st;
@@ -195,10 +197,25 @@ static ldm_status fit(int width, int height, ldm_fit_how how, ldm_canvas *c, ldm
     return replace(&c->paint, fitted, st);
 }
 
+const ldm_image *ldm_canvas_pictures(const ldm_job *j, size_t *count)
+{
+    *count = j->init_images    ? j->init_count
+             : j->image_images ? j->image_count
+                               : j->segmentation_count;
+    return j->init_images    ? j->init_images
+           : j->image_images ? j->image_images
+                             : j->segmentation_images;
+}
+
 ldm_status ldm_canvas_make(const ldm_job *j, size_t i, unsigned channels, int width, int height,
                            ldm_fit_how how, ldm_canvas *out, ldm_error *err)
 {
-    const ldm_image *im = &j->init_images[i];
+    size_t count;
+    const ldm_image *im = &ldm_canvas_pictures(j, &count)[i];
+    const bool painted = j->masked || j->painted;
+    /* Between two labels lies no third one. */
+    const ldm_resample filter =
+        j->segmentation_images ? LDM_RESAMPLE_NEAREST : LDM_RESAMPLE_LANCZOS;
     ldm_pad pad = {0};
     ldm_status st;
 
@@ -208,14 +225,14 @@ ldm_status ldm_canvas_make(const ldm_job *j, size_t i, unsigned channels, int wi
         st = copy_as(im, channels, &out->picture, err);
     if (!st && j->mask_images)
         st = paint_of_mask(&j->mask_images[j->mask_count == 1 ? 0 : i], &out->paint, err);
-    else if (!st && j->masked)
+    else if (!st && painted)
         st = paint_of_alpha(im, &out->paint, err);
-    if (!st && j->masked && !j->mask_images)
+    if (!st && painted && !j->mask_images)
         fill_with_mean(&out->paint, &out->picture);
     if (!st && (pad.left || pad.top || pad.right || pad.bottom))
         st = add_pads(&pad, out, err);
     if (!st)
-        st = fit(width, height, how, out, err);
+        st = fit(width, height, how, filter, out, err);
     if (st)
         ldm_canvas_free(out);
     return st;

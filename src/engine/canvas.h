@@ -25,6 +25,10 @@ bool ldm_canvas_transparent(const ldm_image *im);
 /* Is a pixel of a mask light: luma of 128 and more? Alpha does not count. */
 bool ldm_canvas_light(const uint8_t *pixel, int channels);
 
+/* The pictures that canvases are made of: those that the job begins with, else its conditioning's.
+ * NULL: it has none. */
+const ldm_image *ldm_canvas_pictures(const ldm_job *j, size_t *count);
+
 /* Number i of the job's pictures, with `channels` (1 or 3), padded and fitted to width x height;
  * with KEEP it has its own size with the pads, which is at most that. What is to be painted
  * follows: the mask's light half (luma 128 and more), or without a mask the transparent part, which

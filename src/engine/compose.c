@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "engine/canvas.h"
+#include "engine/concat.h"
 #include "engine/start_job.h"
 #include "image/feather.h"
 
@@ -12,15 +13,20 @@ void ldm_compose_size(const ldm_run *r, int *width, int *height)
 {
     const ldm_job *j = &r->job;
     const int f = r->m->network->first_stage.factor;
+    /* Pixels of the picture that is given, for a latent pixel: fewer than f where it is enlarged.
+     */
+    const int unit = j->init_images ? f : ldm_concat_unit(r->m->network);
+    size_t count;
+    const ldm_image *ims = ldm_canvas_pictures(j, &count);
     ldm_pad pad = {0};
 
     *width = j->latent_w * f;
     *height = j->latent_h * f;
-    if (!j->init_images || ldm_start_fit(j) != LDM_FIT_HOW_KEEP)
+    if (!ims || ldm_start_fit(j) != LDM_FIT_HOW_KEEP)
         return;
     (void)ldm_pad_read(j->pad, &pad, NULL); /* it was read before */
-    *width = j->init_images[0].width + pad.left + pad.right;
-    *height = j->init_images[0].height + pad.top + pad.bottom;
+    *width = (ims->width + pad.left + pad.right) * f / unit;
+    *height = (ims->height + pad.top + pad.bottom) * f / unit;
 }
 
 /* Rows of `from` bytes become rows of `to`, in place. */
@@ -70,17 +76,18 @@ ldm_status ldm_compose(ldm_run *r, int index, bool rgb, ldm_error *err)
     const int f = r->m->network->first_stage.factor;
     const int w = j->latent_w * f, h = j->latent_h * f;
     const unsigned channels = (unsigned)r->m->network->first_stage.in_channels;
+    size_t count;
+    const ldm_image *ims = ldm_canvas_pictures(j, &count);
     ldm_canvas canvas;
     ldm_status st;
 
-    if (!j->init_images)
+    if (!ims)
         return LDM_OK;
     if (w != r->info.image_w || h != r->info.image_h)
         cut(r, rgb, (size_t)w, (size_t)h);
-    if (!j->masked || !rgb)
+    if (!rgb || !(j->painted || (j->masked && !j->mask)))
         return LDM_OK;
-    st = ldm_canvas_make(j, (size_t)index % (size_t)ldm_job_start_count(j), channels, w, h,
-                         ldm_start_fit(j), &canvas, err);
+    st = ldm_canvas_make(j, (size_t)index % count, channels, w, h, ldm_start_fit(j), &canvas, err);
     if (!st)
         st = ldm_pixels_convert(&canvas.picture, 3, err);
     if (!st)

@@ -4,6 +4,7 @@
 
 #include "base/json_text.h"
 #include "engine/between.h"
+#include "engine/concat.h"
 #include "engine/run_job.h"
 #include "engine/start_job.h"
 
@@ -83,7 +84,8 @@ static bool add_settings(json_t *root, const ldm_job *job, int index)
     if (!ldm_options_write_recipe(&own.options, root) ||
         json_object_set_new(root, "index", json_integer(index)))
         return false;
-    return ldm_start_describe(job, index, root) && add_arrays(root, job);
+    return ldm_start_describe(job, index, root) && ldm_concat_describe(job, index, root) &&
+           add_arrays(root, job);
 }
 
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, char **json,

@@ -67,6 +67,10 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
         st = ldm_start_note(r, err);
     if (!st && j->vary && !(j->vary_strength > 0))
         st = ldm_notes_add(&r->notes, err, "vary has no effect without vary_strength");
+    if (!st)
+        st = ldm_concat_note(r, err);
+    if (!st)
+        st = ldm_run_tiles_note(r, err);
     if (!st && j->cache > 1)
         st = ldm_notes_add(
             &r->notes, err,
@@ -117,8 +121,8 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const ldm_model *m = r->m;
-    ldm_estimate unet, shallow, decode, quantize = {0}, encode = {0};
-    uint64_t arena;
+    ldm_estimate unet, shallow, decode, quantize = {0}, encode = {0}, pictures = {0};
+    uint64_t arena, picture_bytes;
     char need[16], have[16];
     ldm_status st;
     int threads = ldm_pool_threads(r->pool), h = j->latent_h, w = j->latent_w;
@@ -126,8 +130,8 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
 
     st = ldm_model_estimate(m, LDM_GRAPH_UNET, ldm_run_unet_size(r), samples, threads, &unet, err);
     if (!st)
-        st = ldm_model_estimate(m, LDM_GRAPH_DECODE, (ldm_graph_size){h, w, 0}, 1, threads, &decode,
-                                err);
+        st =
+            ldm_model_estimate(m, LDM_GRAPH_DECODE, ldm_run_unet_size(r), 1, threads, &decode, err);
     if (!st && m->network->first_stage.codebook)
         st = ldm_model_estimate(m, LDM_GRAPH_QUANTIZE, (ldm_graph_size){h, w, 0},
                                 j->quantize_x0 ? j->batch : 1, threads, &quantize, err);
@@ -135,11 +139,13 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
         st = measure_cache(r, &shallow, err);
     if (!st)
         st = ldm_start_measure(r, &encode, err);
+    if (!st)
+        st = ldm_concat_measure(r, &pictures, &picture_bytes, err);
     if (st)
         return st;
-    r->info.flop_per_eps = unet.flop * (r->cond.guided ? 2 : 1);
+    r->info.flop_per_eps = unet.flop * (r->cond.guided ? 2 : 1) * ldm_run_tile_count(r);
     r->info.flop_shallow = shallow.flop * (r->cond.guided ? 2 : 1);
-    r->info.flop_decode = decode.flop;
+    r->info.flop_decode = decode.flop * ldm_run_tile_count(r);
     if (shallow.arena_bytes > unet.arena_bytes)
         unet.arena_bytes = shallow.arena_bytes;
     arena = unet.arena_bytes > decode.arena_bytes ? unet.arena_bytes : decode.arena_bytes;
@@ -147,14 +153,16 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
         arena = quantize.arena_bytes;
     if (encode.arena_bytes > arena)
         arena = encode.arena_bytes;
+    if (pictures.arena_bytes > arena)
+        arena = pictures.arena_bytes;
     r->arena_floats = (size_t)(arena / sizeof(float));
     r->unet_bytes = (size_t)unet.arena_bytes;
-    r->info.memory_weights =
-        unet.weight_bytes + decode.weight_bytes + quantize.weight_bytes + encode.weight_bytes;
+    r->info.memory_weights = unet.weight_bytes + decode.weight_bytes + quantize.weight_bytes +
+                             (encode.weight_bytes ? encode.weight_bytes : pictures.weight_bytes);
     r->info.memory_activations = arena + LDM_RUN_TIMES * (unet.time_bytes + shallow.time_bytes) +
                                  (uint64_t)samples * (unet.cond_bytes + shallow.cond_bytes) +
                                  (uint64_t)j->batch * floats_of_picture(r) * sizeof(float) +
-                                 ldm_start_bytes(r);
+                                 ldm_start_bytes(r) + picture_bytes + ldm_run_tiles_bytes(r);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
         return ldm_error_set(err, LDM_ERR_LIMIT,
@@ -251,9 +259,11 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     r->info.latent_w = j->latent_w;
     r->info.image_c = r->m->network->first_stage.out_channels;
     ldm_compose_size(r, &r->info.image_w, &r->info.image_h);
-    r->info.composed = j->masked && !j->mask;
+    r->info.composed = j->painted || (j->masked && !j->mask);
     r->info.threads = ldm_pool_threads(r->pool);
-    r->info.noise_used = p->adds_noise || j->masked || r->noise_before;
+    r->info.noise_used =
+        p->adds_noise || j->masked || r->noise_before ||
+        (r->cond.pictures.kind != LDM_CONCAT_NONE && ldm_concat_draws(r->m->network));
     return LDM_OK;
 }
 
@@ -339,6 +349,8 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         settle_batch(r);
     }
     if (!st)
+        st = ldm_run_tiles_plan(r, err);
+    if (!st)
         st = ldm_run_cond_plan(r, job, err);
     if (!st)
         st = ldm_pool_create(r->job.threads, &r->pool, err);
@@ -355,6 +367,8 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     st = st ? st : m->dry ? estimate_time(r, err) : allocate(r, err);
     if (!st && !m->dry)
         st = ldm_start_allocate(r, err);
+    if (!st && !m->dry)
+        st = ldm_run_tiles_allocate(r, err);
     if (!st)
         st = write_notes(r, err);
     if (st) {
@@ -384,6 +398,7 @@ void ldm_run_free(ldm_run *r)
     free_programs(r->shallow, ldm_run_samples(r, r->job.batch));
     free_programs(r->quantize_x0, r->job.batch);
     ldm_run_cond_free(r);
+    ldm_run_tiles_free(&r->tiles);
     ldm_free(r->pictures);
     ldm_program_free(r->quantize);
     ldm_program_free(r->decode);

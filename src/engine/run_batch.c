@@ -80,9 +80,12 @@ static int progress_callback(void *ctx, int step, int count, double t, const flo
 
 static ldm_status program(ldm_run *r, ldm_graph_part part, int n, ldm_program **out, ldm_error *err)
 {
+    const ldm_graph_size whole = {r->job.latent_h, r->job.latent_w, 0};
+
     if (*out)
         return LDM_OK;
-    return ldm_model_program(r->m, part, ldm_run_unet_size(r), n, r->pool, out, err);
+    return ldm_model_program(r->m, part, part == LDM_GRAPH_QUANTIZE ? whole : ldm_run_unet_size(r),
+                             n, r->pool, out, err);
 }
 
 /* The array [1 or N, 1 or C, H, W] of one picture as [C, H, W]. */
@@ -110,6 +113,7 @@ static ldm_status begin_picture(ldm_run *r, int slot, ldm_error *err)
         memcpy(r->x + at, j->x_t->data + (size_t)picture * r->chw, r->chw * sizeof *r->x);
     else
         ldm_start_noise(j, picture, &r->rngs[slot], r->x + at, r->scratch, r->chw);
+    ldm_concat_draw(r, slot);
     if (j->mask) {
         expand(j->mask, picture, j->latent_c, hw, r->mask + at);
         expand(j->x0, picture, j->latent_c, hw, r->x0 + at);
@@ -174,9 +178,10 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
         return st;
     r->active = first;
     r->active_n = n;
-    st = ldm_run_cond_begin(r, err);
     for (i = first; !st && i < first + n; i++)
         st = begin_picture(r, i, err);
+    if (!st)
+        st = ldm_run_cond_begin(r, err);
     if (st)
         return st;
     if (report(r, 0, r->plan.steps[r->first].t, "sampling"))
@@ -267,13 +272,53 @@ static ldm_status undecodable(ldm_run *r, const ldm_execution *decode, const flo
                          where);
 }
 
+/* One run of the decoder. floats: of its output. */
+static ldm_status decode_once(ldm_run *r, const ldm_execution *run, size_t floats,
+                              const float *latent, ldm_error *err)
+{
+    const ldm_status st = ldm_program_run(r->decode, r->pool, r->arena, run, err);
+
+    if (st || ldm_all_finite(run->out, floats))
+        return st;
+    return undecodable(r, run, latent, err);
+}
+
+/* z into r->image, whole or tile by tile. */
+static ldm_status run_decoder(ldm_run *r, const float *z, const float *latent, ldm_error *err)
+{
+    const ldm_observer obs = {r, ask_to_go_on};
+    const ldm_run_tiles *t = &r->tiles;
+    const size_t planes = (size_t)r->info.image_c;
+    ldm_execution run = {.inputs = {{"x", z}}, .out = r->image, .observer = &obs};
+    ldm_status st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
+    int i, j;
+
+    if (st)
+        return st;
+    if (!t->on)
+        return decode_once(r, &run, planes * (size_t)r->picture.height * (size_t)r->picture.width,
+                           latent, err);
+    run.inputs[0].data = t->in;
+    run.out = t->image;
+    memset(r->image, 0,
+           planes * (size_t)t->image_y.side * (size_t)t->image_x.side * sizeof *r->image);
+    for (i = 0; !st && i < t->y.count; i++) {
+        for (j = 0; !st && j < t->x.count; j++) {
+            ldm_tile_take(&t->y, &t->x, i, j, z, (size_t)r->job.latent_c, t->in);
+            st = decode_once(r, &run, planes * (size_t)t->image_y.tile * (size_t)t->image_x.tile,
+                             latent, err);
+            if (!st)
+                ldm_tile_add(&t->image_y, &t->image_x, i, j, t->image, planes, r->image);
+        }
+    }
+    return st;
+}
+
 /* decode_first_stage: 1 / scale_factor * z in float32, codebook, decoder. */
 ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
 {
-    const ldm_observer obs = {r, ask_to_go_on};
     float *z = r->scratch;
     const ldm_execution quantize = {.inputs = {{"x", z}}, .out = z};
-    const ldm_execution decode = {.inputs = {{"x", z}}, .out = r->image, .observer = &obs};
     ldm_status st;
 
     r->active = r->used;
@@ -288,11 +333,6 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
             st = ldm_program_run(r->quantize, r->pool, r->arena, &quantize, err);
     }
     if (!st)
-        st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
-    if (!st)
-        st = ldm_program_run(r->decode, r->pool, r->arena, &decode, err);
-    if (!st && !ldm_all_finite(r->image, (size_t)r->info.image_c * (size_t)r->picture.height *
-                                             (size_t)r->picture.width))
-        st = undecodable(r, &decode, latent, err);
+        st = run_decoder(r, z, latent, err);
     return st;
 }

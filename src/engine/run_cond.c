@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "engine/layout.h"
 #include "engine/run_state.h"
 
 /* ---- what the job says ----------------------------------------------------------------------- */
@@ -29,7 +30,14 @@ static bool takes_text(const ldm_run *r)
 /* The UNet reads the context of a class, or the class itself. */
 static bool takes_class(const ldm_run *r)
 {
-    return takes(r, LDM_COND_TAKES_CLASS) || r->m->network->unet_inputs.classes;
+    return takes(r, LDM_COND_TAKES_CLASS) ||
+           (r->m->network->unet_inputs.classes && !r->m->network->low_scale.present);
+}
+
+/* Boxes, or ids themselves. */
+static bool takes_layout(const ldm_run *r)
+{
+    return takes(r, LDM_COND_TAKES_TOKENS) && !takes_text(r);
 }
 
 /* The classes of the text "207" or "25,187"; *count of them, in the run's texts. */
@@ -66,7 +74,13 @@ static ldm_status read_classes(const ldm_run *r, const char *text, ldm_array *ou
 /* An option that does not apply is refused: it says what this model takes. */
 static ldm_status refuse_stray(const ldm_run *r, const ldm_job *asked, ldm_error *err)
 {
-    static const char *const keys[] = {"prompt", "negative", "class"};
+    const struct {
+        const char *key;
+        bool fits;
+    } keys[] = {{"prompt", takes_text(r)},
+                {"negative", takes_text(r)},
+                {"class", takes_class(r)},
+                {"layout", takes_layout(r)}};
     const char *word = "nothing: it is unconditional";
     size_t i;
 
@@ -75,15 +89,17 @@ static ldm_status refuse_stray(const ldm_run *r, const ldm_job *asked, ldm_error
     else if (takes_class(r))
         word = "a class";
     else if (takes(r, LDM_COND_TAKES_TOKENS))
-        word = "token ids";
+        word = "a layout, or token ids";
+    else if (ldm_concat_wants(ldm_concat_kind_of(r->m->network)))
+        word = ldm_concat_wants(ldm_concat_kind_of(r->m->network));
     else if (conditioner(r))
-        word = "a picture";
+        word = "an array (context, concat or labels)";
     for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const bool fits = i < 2 ? takes_text(r) : takes_class(r);
-
-        if (!fits && asked && ldm_options_given(&asked->options, keys[i]))
-            return ldm_error_set(err, LDM_ERR_USAGE, "%s: this model takes %s", keys[i], word);
+        if (!keys[i].fits && asked && ldm_options_given(&asked->options, keys[i].key))
+            return ldm_error_set(err, LDM_ERR_USAGE, "%s: this model takes %s", keys[i].key, word);
     }
+    if (asked && asked->layout && asked->ids)
+        return ldm_error_set(err, LDM_ERR_USAGE, "layout and ids are given: leave one out");
     if (asked && asked->prompts && !takes_text(r))
         return ldm_error_set(err, LDM_ERR_USAGE, "prompts: this model takes %s", word);
     if (asked && asked->ids && !takes(r, LDM_COND_TAKES_TOKENS))
@@ -105,8 +121,10 @@ static ldm_status check_source(const ldm_run *r, ldm_error *err)
         return LDM_OK;
     if (takes_text(r) && !j->prompt && !j->prompts && !j->ids)
         return missing("a text: give it one (--prompt TEXT)", err);
-    if (takes(r, LDM_COND_TAKES_TOKENS) && !takes_text(r) && !j->ids)
-        return missing("token ids: give it an array [N,tokens] (ids), or the context itself", err);
+    if (takes_layout(r) && !j->ids && !j->layout)
+        return missing("a layout: give it boxes or token ids (--layout FILE.json), an array "
+                       "[N,tokens] (ids), or the context itself",
+                       err);
     if (takes(r, LDM_COND_TAKES_CLASS) && !j->class_text)
         return missing("a class: give it a number (--class N)", err);
     return LDM_OK;
@@ -142,7 +160,10 @@ int ldm_run_samples(const ldm_run *r, int n)
 
 ldm_graph_size ldm_run_unet_size(const ldm_run *r)
 {
-    return (ldm_graph_size){r->job.latent_h, r->job.latent_w, r->cond.tokens};
+    ldm_graph_size size = {.tokens = r->cond.tokens};
+
+    ldm_run_tile_size(r, &size.h, &size.w);
+    return size;
 }
 
 static ldm_status check_given(ldm_run *r, ldm_error *err)
@@ -150,7 +171,8 @@ static ldm_status check_given(ldm_run *r, ldm_error *err)
     const ldm_job *j = &r->job;
     const ldm_conditions with = {j->context, j->concat, j->labels};
     const ldm_conditions without = {j->uncond_context, j->concat, j->labels};
-    const unsigned later = LDM_LATER_CONTEXT | LDM_LATER_LABELS;
+    const char *wants = ldm_concat_wants(ldm_concat_kind_of(r->m->network));
+    const unsigned later = LDM_LATER_CONTEXT | LDM_LATER_LABELS | LDM_LATER_CONCAT;
     const uint64_t n = (uint64_t)j->count;
     ldm_status st = ldm_conditions_check(r->m, &with, n, j->latent_h, j->latent_w, later, "", err);
 
@@ -165,7 +187,15 @@ static ldm_status check_given(ldm_run *r, ldm_error *err)
                            r->cond.tokens, (int)j->uncond_context->shape[1]);
     r->cond.with = with;
     r->cond.without = without;
-    return st;
+    if (!st)
+        st = ldm_concat_plan(r, err);
+    if (st || r->cond.with.concat)
+        return st;
+    if (wants && r->m->network->unet_inputs.concat)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this model makes pictures of %s, or of an array (concat)", wants);
+    return ldm_conditions_check(r->m, &with, n, j->latent_h, j->latent_w,
+                                LDM_LATER_CONTEXT | LDM_LATER_LABELS, "", err);
 }
 
 ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
@@ -245,6 +275,24 @@ static ldm_status encode_given_ids(ldm_run *r, ldm_error *err)
     return ldm_run_encode_ids(r, ids, &r->cond.made[0], err);
 }
 
+static ldm_status encode_layout(ldm_run *r, ldm_error *err)
+{
+    const ldm_conditioner *c = conditioner(r);
+    const size_t tokens = (size_t)c->tokens;
+    ldm_array ids = {.ndim = 2, .shape = {1, tokens}, .numel = tokens};
+    ldm_status st;
+
+    ids.data = ldm_reallocarray(NULL, tokens, sizeof *ids.data);
+    if (!ids.data)
+        return ldm_error_nomem(err, tokens * sizeof *ids.data, "a layout");
+    st =
+        ldm_layout_read(r->job.layout, strlen(r->job.layout), c->tokens, c->entries, ids.data, err);
+    if (!st)
+        st = ldm_run_encode_ids(r, &ids, &r->cond.made[0], err);
+    ldm_array_free(&ids);
+    return st;
+}
+
 static ldm_status make_context(ldm_run *r, ldm_error *err)
 {
     ldm_run_cond *c = &r->cond;
@@ -259,12 +307,28 @@ static ldm_status make_context(ldm_run *r, ldm_error *err)
         st = encode_given_ids(r, err);
     else if (takes_text(r))
         st = encode_prompts(r, err);
+    else if (takes_layout(r))
+        st = encode_layout(r, err);
     else
         st = encode_classes(r, err);
     c->with.context = &c->made[0];
     if (!c->without.context && c->made[1].data)
         c->without.context = &c->made[1];
     return st;
+}
+
+/* The label of an upscaler: how much noise its picture has. */
+static ldm_status make_level(ldm_run *r, ldm_error *err)
+{
+    ldm_run_cond *c = &r->cond;
+
+    c->labels = (ldm_array){.ndim = 1, .shape = {1}, .numel = 1};
+    c->labels.data = ldm_reallocarray(NULL, 1, sizeof *c->labels.data);
+    if (!c->labels.data)
+        return ldm_error_nomem(err, sizeof *c->labels.data, "a label");
+    c->labels.data[0] = (float)r->job.noise_level;
+    c->with.labels = c->without.labels = &c->labels;
+    return LDM_OK;
 }
 
 /* Labels of label_emb from the job's class. */
@@ -275,6 +339,8 @@ static ldm_status make_labels(ldm_run *r, ldm_error *err)
 
     if (!r->m->network->unet_inputs.labels || r->job.labels)
         return LDM_OK;
+    if (r->m->network->low_scale.present)
+        return make_level(r, err);
     if (!r->m->network->unet_inputs.classes || !r->job.class_text)
         return ldm_error_set(err, LDM_ERR_USAGE, "this model reads labels: give it %s",
                              r->m->network->unet_inputs.classes ? "a class (--class N)"
@@ -310,6 +376,8 @@ ldm_status ldm_run_cond_make(ldm_run *r, ldm_error *err)
     if (!st)
         st = make_labels(r, err);
     if (!st)
+        st = ldm_concat_make(r, err);
+    if (!st)
         st = allocate(r, c->with.context, &c->context, err);
     if (!st)
         st = allocate(r, c->with.concat, &c->concat, err);
@@ -326,6 +394,7 @@ void ldm_run_cond_free(ldm_run *r)
 {
     ldm_run_cond *c = &r->cond;
 
+    ldm_concat_free(&c->pictures);
     ldm_array_free(&c->made[0]);
     ldm_array_free(&c->made[1]);
     ldm_array_free(&c->labels);
@@ -361,6 +430,19 @@ static void take(const ldm_run *r, const ldm_array *with, const ldm_array *witho
         memcpy(out, entry_of(r, with, r->pictures[r->active + i]), floats * sizeof *out);
 }
 
+/* What is made of pictures draws noise of its own for each; both halves are given the same. */
+static void take_pictures(const ldm_run *r, float *out)
+{
+    const size_t floats = ldm_condition_floats(&r->cond.pictures.made);
+    const int halves = r->cond.guided ? 2 : 1;
+    int half, i;
+
+    for (half = 0; half < halves; half++) {
+        for (i = 0; i < r->active_n; i++, out += floats)
+            memcpy(out, ldm_concat_of(r, r->active + i), floats * sizeof *out);
+    }
+}
+
 /* Rows for the largest batch, filled for this one. */
 static ldm_status keep(ldm_run *r, ldm_program *p, ldm_kept **kept, ldm_error *err)
 {
@@ -384,7 +466,10 @@ ldm_status ldm_run_cond_begin(ldm_run *r, ldm_error *err)
     if (!c->context && !c->concat && !c->label_values)
         return LDM_OK;
     take(r, c->with.context, c->without.context, c->context);
-    take(r, c->with.concat, c->without.concat, c->concat);
+    if (c->pictures.kind != LDM_CONCAT_NONE)
+        take_pictures(r, c->concat);
+    else
+        take(r, c->with.concat, c->without.concat, c->concat);
     take(r, c->with.labels, c->without.labels, c->label_values);
     st = keep(r, r->unet[samples], &c->whole, err);
     if (!st && r->job.cache > 1)

@@ -4,6 +4,7 @@
 #ifndef LDM_ENGINE_RUN_COND_H
 #define LDM_ENGINE_RUN_COND_H
 
+#include "engine/concat.h"
 #include "engine/conditions.h"
 
 struct ldm_run;
@@ -14,7 +15,8 @@ typedef struct ldm_run_cond {
     bool guided;                  /* both halves are evaluated and combined */
     int tokens;                   /* of the context; 0: none */
     ldm_array made[2];            /* contexts that were computed here: with, without */
-    ldm_array labels;             /* classes as an array, for a UNet with label_emb */
+    ldm_array labels;             /* classes, or a noise level, as an array for label_emb */
+    ldm_concat pictures;          /* what is concatenated, made of pictures */
 
     /* Of one batch, [samples]: all unconditional ones, then all conditional ones (the original's
      * order). NULL where the network takes none. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/concat.h"
 #include "engine/conditions.h"
 #include "engine/start_job.h"
 #include "sample/sampler.h"
@@ -97,11 +98,42 @@ static ldm_status settle_count(ldm_job *j, ldm_error *err)
     return check_last_seed(j, err);
 }
 
-static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
+/* "512x384" as a latent's shape. */
+static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    const int factor = m->network->first_stage.factor;
+    const int step = factor << (m->network->unet.channel_mult.count - 1);
+    int w = 0, h = 0, end = 0;
+
+    if (!j->size)
+        return LDM_OK;
+    if (ldm_options_given(&j->options, "shape"))
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "size %s and shape %d,%d,%d are given: leave one out", j->size,
+                             j->latent_c, j->latent_h, j->latent_w);
+    if (strspn(j->size, "0123456789xX") != strlen(j->size) || strlen(j->size) > 15 ||
+        sscanf(j->size, "%7d%*[xX]%7d%n", &w, &h, &end) != 2 || j->size[end] || w < 1 || h < 1)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "size is '%.40s', expected width x height in pixels, such as 512x384",
+                             j->size);
+    if (w % step || h % step || w / factor > LDM_MAX_SIDE || h / factor > LDM_MAX_SIDE)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "size %s: with this model both sides must be multiples of %d, at most "
+                             "%d; the next larger one is %dx%d",
+                             j->size, step, LDM_MAX_SIDE * factor, (w + step - 1) / step * step,
+                             (h + step - 1) / step * step);
+    return ldm_job_set_shape(j, "shape", (const int[3]){m->latent_c, h / factor, w / factor}, err);
+}
+
+static ldm_status settle_shape(const ldm_model *m, const ldm_job *asked, ldm_job *j, ldm_error *err)
 {
     int multiple = 1 << (m->network->unet.channel_mult.count - 1);
-    ldm_status st = ldm_start_settle(m, j, err);
+    ldm_status st = settle_size(m, j, err);
 
+    if (!st)
+        st = ldm_concat_settle(m, asked, j, err);
+    if (!st)
+        st = ldm_start_settle(m, j, err);
     if (st)
         return st;
     if (j->x_t && j->vary_strength > 0)
@@ -231,7 +263,7 @@ ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job
     if (!st)
         st = ldm_spacing_parse(job->timesteps, spacing, err);
     if (!st)
-        st = settle_shape(m, job, err);
+        st = settle_shape(m, asked, job, err);
     if (!st)
         st = settle_count(job, err);
     if (!st)

@@ -129,20 +129,24 @@ static const float *from_sample(const float *values, const ldm_array *a, int fir
 }
 
 /* The network on `samples` samples, of which the first has the conditions number `first`: with
- * `whole` all of it, else its outermost blocks with the feature that the last whole one left. */
-static ldm_status evaluate(ldm_run *r, bool whole, int samples, int first, const float *x, double t,
-                           float *out, ldm_error *err)
+ * `whole` all of it, else its outermost blocks with the feature that the last whole one left.
+ * concat: of the first. */
+static ldm_status evaluate_at(ldm_run *r, bool whole, int samples, int first, const float *x,
+                              const float *concat, double t, float *out, ldm_error *err)
 {
     ldm_run_cond *c = &r->cond;
     ldm_program *unet = whole ? r->unet[samples] : r->shallow[samples];
     ldm_kept *times = whole ? r->unet_times : r->shallow_times;
     ldm_kept *conds = whole ? c->whole : c->shallow;
+    const ldm_graph_size size = ldm_run_unet_size(r);
+    const size_t floats =
+        (size_t)samples * (size_t)r->job.latent_c * (size_t)size.h * (size_t)size.w;
     ldm_execution run = {
         .inputs = {{"x", x},
                    {"t", r->t},
                    {"feature", r->feature},
                    {"context", from_sample(c->context, c->with.context, first)},
-                   {"concat", from_sample(c->concat, c->with.concat, first)},
+                   {"concat", concat},
                    {"labels", from_sample(c->label_values, c->with.labels, first)}},
         .feature = whole ? r->feature : NULL,
         .cond = {conds, first},
@@ -160,9 +164,42 @@ static ldm_status evaluate(ldm_run *r, bool whole, int samples, int first, const
     st = ldm_program_run(unet, r->pool, r->arena, &run, err);
     if (whole)
         c->feature_samples = samples;
-    if (st || ldm_all_finite(out, (size_t)samples * r->chw))
+    if (st || ldm_all_finite(out, floats))
         return st;
-    return not_finite(r, unet, &run, (size_t)samples * r->chw, t, err);
+    return not_finite(r, unet, &run, floats, t, err);
+}
+
+/* All samples' tiles at one place together, one place after the other. */
+static ldm_status evaluate_tiles(ldm_run *r, bool whole, int samples, int first, const float *x,
+                                 const float *concat, double t, float *out, ldm_error *err)
+{
+    const ldm_run_tiles *tiles = &r->tiles;
+    const size_t planes = (size_t)samples * (size_t)r->job.latent_c;
+    const size_t beside = concat ? (size_t)samples * (size_t)r->m->network->unet_inputs.concat : 0;
+    ldm_status st = LDM_OK;
+    int i, j;
+
+    memset(out, 0, (size_t)samples * r->chw * sizeof *out);
+    for (i = 0; !st && i < tiles->y.count; i++) {
+        for (j = 0; !st && j < tiles->x.count; j++) {
+            ldm_tile_take(&tiles->y, &tiles->x, i, j, x, planes, tiles->in);
+            ldm_tile_take(&tiles->y, &tiles->x, i, j, concat, beside, tiles->concat);
+            st = evaluate_at(r, whole, samples, first, tiles->in, beside ? tiles->concat : NULL, t,
+                             tiles->out, err);
+            if (!st)
+                ldm_tile_add(&tiles->y, &tiles->x, i, j, tiles->out, planes, out);
+        }
+    }
+    return st;
+}
+
+static ldm_status evaluate(ldm_run *r, bool whole, int samples, int first, const float *x, double t,
+                           float *out, ldm_error *err)
+{
+    const float *concat = from_sample(r->cond.concat, r->cond.with.concat, first);
+
+    return (r->tiles.on ? evaluate_tiles : evaluate_at)(r, whole, samples, first, x, concat, t, out,
+                                                        err);
 }
 
 /* ---- guidance -------------------------------------------------------------------------------- */

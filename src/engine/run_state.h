@@ -4,6 +4,7 @@
 
 #include "engine/run_cond.h"
 #include "engine/run_job.h"
+#include "engine/run_tiles.h"
 #include "image/picture.h"
 #include "sample/rng.h"
 #include "sample/sampler.h"
@@ -19,6 +20,7 @@ struct ldm_run {
     size_t chw;
 
     ldm_run_cond cond;
+    ldm_run_tiles tiles;
 
     ldm_start *start; /* what pictures begin with in addition to noise; NULL: nothing */
     bool noised;      /* x begins noised by the start; false: with start noise */

@@ -19,7 +19,8 @@ ldm_fit_how ldm_start_fit(const ldm_job *j)
                                         : LDM_FIT_HOW_CROP;
 }
 
-static ldm_status check_images(const char *what, const ldm_image *ims, size_t count, ldm_error *err)
+ldm_status ldm_start_check_images(const char *what, const ldm_image *ims, size_t count,
+                                  ldm_error *err)
 {
     size_t i;
 
@@ -118,9 +119,9 @@ static bool any_light(const ldm_image *mask)
 }
 
 /* A mask belongs to its picture and paints something. */
-static ldm_status check_mask(const ldm_job *j, size_t i, bool padded, ldm_error *err)
+static ldm_status check_mask(const ldm_job *j, const ldm_image *im, size_t i, bool padded,
+                             ldm_error *err)
 {
-    const ldm_image *im = &j->init_images[i];
     const ldm_image *mask = j->mask_images ? &j->mask_images[j->mask_count == 1 ? 0 : i] : NULL;
 
     if (mask && (mask->width != im->width || mask->height != im->height))
@@ -135,6 +136,21 @@ static ldm_status check_mask(const ldm_job *j, size_t i, bool padded, ldm_error 
     return LDM_OK;
 }
 
+ldm_status ldm_start_check_masks(const ldm_job *j, const ldm_image *ims, size_t count, bool padded,
+                                 ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    if (j->mask_images && j->mask_count != 1 && j->mask_count != count)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%zu masks for %zu pictures, expected one for all or one for each",
+                             j->mask_count, count);
+    for (i = 0; !st && i < count; i++)
+        st = check_mask(j, &ims[i], i, padded, err);
+    return st;
+}
+
 /* Does a part of the pictures stay: masks, transparent parts, pads? */
 static ldm_status settle_masks(ldm_job *j, ldm_error *err)
 {
@@ -144,7 +160,7 @@ static ldm_status settle_masks(ldm_job *j, ldm_error *err)
     size_t i;
 
     if (!st)
-        st = check_images("mask", j->mask_images, j->mask_count, err);
+        st = ldm_start_check_images("mask", j->mask_images, j->mask_count, err);
     if (st)
         return st;
     padded = pad.left || pad.top || pad.right || pad.bottom;
@@ -160,12 +176,7 @@ static ldm_status settle_masks(ldm_job *j, ldm_error *err)
     if (j->mask)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "a mask is given as an array and by pictures: leave one out");
-    if (j->mask_images && j->mask_count != 1 && j->mask_count != j->init_count)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%zu masks for %zu pictures, expected one for all or one for each",
-                             j->mask_count, j->init_count);
-    for (i = 0; !st && i < j->init_count; i++)
-        st = check_mask(j, i, padded, err);
+    st = ldm_start_check_masks(j, j->init_images, j->init_count, padded, err);
     if (!st && !ldm_options_given(&j->options, "strength"))
         j->strength = 1;
     return st;
@@ -197,7 +208,7 @@ static void settle_fit(ldm_job *j)
 static ldm_status settle_pictures(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     const ldm_first_stage *f = &m->network->first_stage;
-    ldm_status st = check_images("init", j->init_images, j->init_count, err);
+    ldm_status st = ldm_start_check_images("init", j->init_images, j->init_count, err);
 
     if (!st)
         st = settle_masks(j, err);
@@ -221,6 +232,8 @@ ldm_status ldm_start_settle(const ldm_model *m, ldm_job *j, ldm_error *err)
     ldm_status st;
 
     j->masked = j->mask != NULL;
+    if (j->image_images || j->segmentation_images)
+        return LDM_OK; /* pictures are its conditioning (concat_job.c) */
     if (!j->init_images) {
         st = check_without(j, err);
         if (st || !j->init)

@@ -20,4 +20,12 @@ ldm_status ldm_start_settle(const ldm_model *m, ldm_job *j, ldm_error *err);
  * with. False when out of memory. */
 bool ldm_start_describe(const ldm_job *job, int index, json_t *recipe);
 
+/* Pictures of a job: sizes and channels; LDM_ERR_USAGE. what: "init". */
+ldm_status ldm_start_check_images(const char *what, const ldm_image *ims, size_t count,
+                                  ldm_error *err);
+/* The masks of a job's pictures `ims`: one for all or one for each, of their sizes, and each paints
+ * something. padded: something is painted in any case. LDM_ERR_USAGE. */
+ldm_status ldm_start_check_masks(const ldm_job *j, const ldm_image *ims, size_t count, bool padded,
+                                 ldm_error *err);
+
 #endif

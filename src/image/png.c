@@ -324,6 +324,99 @@ ldm_status ldm_png_read_pixels_memory(const void *data, size_t size, const char 
     return st;
 }
 
+bool ldm_png_is(const void *data, size_t size)
+{
+    return size >= 8 && !memcmp(data, "\x89PNG\r\n\x1a\n", 8);
+}
+
+/* Sample x of a row as the file packs it. */
+static unsigned sample_of(const unsigned char *row, size_t x, unsigned depth, unsigned samples)
+{
+    if (depth == 16)
+        return (unsigned)row[2 * x * samples] << 8 | row[2 * x * samples + 1];
+    if (depth == 8)
+        return row[x * samples];
+    return row[x * depth / 8] >> (8 - depth - x * depth % 8) & ((1u << depth) - 1);
+}
+
+static ldm_status unpack_numbers(const struct spng_ihdr *h, const unsigned char *packed,
+                                 size_t bytes, const char *name, ldm_pixels *out, ldm_error *err)
+{
+    const unsigned samples = h->color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ? 2 : 1;
+    const size_t row_bytes = bytes / h->height;
+    size_t x, y;
+
+    for (y = 0; y < h->height; y++) {
+        for (x = 0; x < h->width; x++) {
+            const unsigned v = sample_of(packed + y * row_bytes, x, h->bit_depth, samples);
+
+            if (v > UINT8_MAX)
+                return ldm_error_set(err, LDM_ERR_RANGE,
+                                     "%s: pixel (%zu, %zu) holds the number %u, expected at most "
+                                     "255",
+                                     name, x, y, v);
+            out->data[y * h->width + x] = (uint8_t)v;
+        }
+    }
+    return LDM_OK;
+}
+
+/* The packed samples; *packed: ldm_free it. */
+static ldm_status decode_packed(spng_ctx *ctx, const char *name, unsigned char **packed,
+                                size_t *bytes, ldm_error *err)
+{
+    int code = spng_decoded_image_size(ctx, SPNG_FMT_RAW, bytes);
+
+    *packed = code ? NULL : ldm_malloc(*bytes);
+    if (!code && !*packed)
+        return ldm_error_nomem(err, *bytes, name);
+    if (!code)
+        code = spng_decode_image(ctx, *packed, *bytes, SPNG_FMT_RAW, 0);
+    if (!code)
+        code = spng_decode_chunks(ctx);
+    return code ? png_error(err, code, "read", name) : LDM_OK;
+}
+
+static ldm_status decode_numbers(spng_ctx *ctx, const struct spng_ihdr *h, const char *name,
+                                 ldm_pixels *out, ldm_error *err)
+{
+    unsigned char *packed = NULL;
+    struct spng_exif exif;
+    size_t bytes;
+    ldm_status st;
+
+    if (h->color_type == SPNG_COLOR_TYPE_TRUECOLOR ||
+        h->color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "%s holds colours, expected numbers: a grey or an indexed PNG", name);
+    st = create_named(h, name, 1, out, err);
+    if (!st)
+        st = decode_packed(ctx, name, &packed, &bytes, err);
+    if (!st)
+        st = unpack_numbers(h, packed, bytes, name, out, err);
+    if (!st && !spng_get_exif(ctx, &exif))
+        st = ldm_pixels_orient(out, ldm_exif_orientation(exif.data, exif.length), err);
+    ldm_free(packed);
+    return st;
+}
+
+ldm_status ldm_png_read_numbers_memory(const void *data, size_t size, const char *name,
+                                       uint64_t max_pixels, ldm_pixels *out, ldm_error *err)
+{
+    struct spng_ihdr ihdr;
+    spng_ctx *ctx;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    st = open_decoder(data, size, name, max_pixels, &ctx, &ihdr, err);
+    if (!st)
+        st = decode_numbers(ctx, &ihdr, name, out, err);
+    spng_ctx_free(ctx);
+    if (st)
+        ldm_pixels_free(out);
+    return st;
+}
+
 /* tEXt and zTXt are Latin-1; iTXt is UTF-8. Returns the bytes with the NUL; out may be NULL. */
 static size_t put_text(const struct spng_text *t, char *out)
 {

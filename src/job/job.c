@@ -28,10 +28,11 @@ ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *o
     out->prompts = job->prompts;
     out->prompt_count = job->prompt_count;
     out->inverse = job->inverse;
-    out->init_images = job->init_images;
-    out->init_count = job->init_count;
-    out->mask_images = job->mask_images;
-    out->mask_count = job->mask_count;
+#define TAKE_IMAGES(name)                                                                          \
+    out->name##_images = job->name##_images;                                                       \
+    out->name##_count = job->name##_count;
+    LDM_JOB_IMAGES(TAKE_IMAGES)
+#undef TAKE_IMAGES
     out->skip = job->skip;
     out->skip_ctx = job->skip_ctx;
     out->progress = job->progress;

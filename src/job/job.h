@@ -36,7 +36,8 @@
     ARRAY(concat)                                                                                  \
     ARRAY(labels)                                                                                  \
     ARRAY(ids)                                                                                     \
-    ARRAY(init)
+    ARRAY(init)                                                                                    \
+    ARRAY(cond_noise)
 #define LDM_EVAL_ARRAYS(ARRAY)                                                                     \
     ARRAY(in)                                                                                      \
     ARRAY(noise)                                                                                   \
@@ -44,6 +45,15 @@
     ARRAY(concat)                                                                                  \
     ARRAY(labels)
 #define LDM_ARRAY_FIELD(name) const ldm_array *name;
+/* The pictures of a job, by the names that ldm_job_set_images takes. */
+#define LDM_JOB_IMAGES(IMAGES)                                                                     \
+    IMAGES(init)                                                                                   \
+    IMAGES(mask)                                                                                   \
+    IMAGES(image)                                                                                  \
+    IMAGES(segmentation)
+#define LDM_IMAGES_FIELD(name)                                                                     \
+    const ldm_image *name##_images; /* [name_count], the caller's; NULL: none */                   \
+    size_t name##_count;
 
 struct ldm_job {
     ldm_options options;
@@ -52,11 +62,10 @@ struct ldm_job {
     LDM_JOB_ARRAYS(LDM_ARRAY_FIELD) /* the caller's; NULL: none */
     const char *const *prompts;     /* the caller's; NULL: the one of the setting */
     size_t prompt_count;
-    const ldm_image *init_images; /* [init_count], the caller's; NULL: none */
-    const ldm_image *mask_images; /* [mask_count], likewise */
-    size_t init_count, mask_count;
+    LDM_JOB_IMAGES(LDM_IMAGES_FIELD)
     bool inverse; /* DDIM runs backwards, from the latents to noise (ldm_invert) */
-    bool masked;  /* settled: a part is kept, by arrays or by pictures */
+    bool masked;  /* settled: the sampler keeps a part, by arrays or by pictures */
+    bool painted; /* settled: a part of "image" is painted, as its conditioning says */
     bool (*skip)(void *ctx, int index);
     void *skip_ctx;
     int (*progress)(void *ctx, const ldm_progress *p);
@@ -66,7 +75,7 @@ struct ldm_job {
 /* Begins a zeroed job with the table's defaults; ldm_options_finish(&job->options) releases it. */
 ldm_status ldm_job_begin(ldm_job *job, ldm_error *err);
 
-/* How many pictures, or latents, it begins with; 0: none. */
+/* How many pictures, or latents, it begins with or is conditioned by; 0: none. */
 uint64_t ldm_job_start_count(const ldm_job *job);
 
 /* How many prompts, or classes, a job has: count pictures are made of each. 1 where it has none. */

@@ -377,7 +377,10 @@ size_t ldm_job_entries(const ldm_job *job)
 
 uint64_t ldm_job_start_count(const ldm_job *job)
 {
-    return job->init ? job->init->shape[0] : job->init_count;
+    return job->init                  ? job->init->shape[0]
+           : job->init_images         ? job->init_count
+           : job->segmentation_images ? job->segmentation_count
+                                      : job->image_count;
 }
 
 uint64_t ldm_job_total(const ldm_job *job)
@@ -411,19 +414,20 @@ ldm_status ldm_job_set_images(ldm_job *job, const char *name, const ldm_image *i
 {
     LDM_REQUIRE(job, "job", err);
     LDM_REQUIRE(name, "name", err);
-    if (strcmp(name, "init") && strcmp(name, "mask"))
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%s: a job has no such pictures, expected init or mask", name);
     if (count)
         LDM_REQUIRE(ims, "ims", err);
-    if (strcmp(name, "init") == 0) {
-        job->init_images = count ? ims : NULL;
-        job->init_count = count;
-    } else {
-        job->mask_images = count ? ims : NULL;
-        job->mask_count = count;
+#define TAKE(field)                                                                                \
+    if (strcmp(name, #field) == 0) {                                                               \
+        job->field##_images = count ? ims : NULL;                                                  \
+        job->field##_count = count;                                                                \
+        return LDM_OK;                                                                             \
     }
-    return LDM_OK;
+    LDM_JOB_IMAGES(TAKE)
+#undef TAKE
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "%s: a job has no such pictures, expected init, mask, image or "
+                         "segmentation",
+                         name);
 }
 
 void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress *p), void *ctx)

@@ -415,8 +415,10 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
 static ldm_status read_inpaint(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(inpaint_rows);
+    const ldm_status st = read_table(r, m, &table);
 
-    return read_table(r, m, &table);
+    r->network->diffusion.inpaint = true;
+    return st;
 }
 
 static ldm_status read_upscale(ldm_param_reader *r, const ldm_module *m)

@@ -56,6 +56,7 @@ typedef struct ldm_diffusion_config {
     double linear_start, linear_end, cosine_s;
     double scale_factor; /* the YAML's or the default's; a buffer in the file takes precedence */
     bool scale_by_std, use_ema, concat_mode, learn_logvar;
+    bool inpaint; /* LatentInpaintDiffusion: a mask and a masked picture are concatenated */
     const char *parameterization; /* "eps", "x0" or "v" */
     const char *conditioning_key; /* effective: NULL, "concat", "crossattn", "hybrid", "adm",
                                      "hybrid-adm", "crossattn-adm" */

@@ -756,6 +756,8 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
     if (!code)
         code = ldm_starts_read(cmd, o, &t.starts);
     if (!code)
+        code = ldm_layout_set(cmd, o);
+    if (!code)
         code = ldm_starts_check(cmd, &t.starts, recipe, o->like);
     if (!code) {
         ldm_error err;

@@ -18,7 +18,9 @@
         "of guidance's unconditional half")                                                        \
     ROW(concat, "concat", 4, 4, "[1 or N,C,H,W]", "channels after those of the latent")            \
     ROW(labels, "labels", 1, 2, "[1 or N] or [1 or N,W]", "for label_emb")                         \
-    ROW(ids, "ids", 2, 2, "[1 or N,tokens]", "token ids for the conditioner")
+    ROW(ids, "ids", 2, 2, "[1 or N,tokens]", "token ids for the conditioner")                      \
+    ROW(cond_noise, "cond-noise", 4, 4, "[1 or N,C,H,W]",                                          \
+        "noise that --image draws as conditioning, where it does")
 /* All of them: --mask and --init name pictures as well. */
 #define LDM_ARRAY_FILES(ROW)                                                                       \
     ROW(mask, "mask", 4, 4, "[1 or N,1 or C,H,W]", "where it is 1 the latent keeps x0")            \
@@ -34,6 +36,9 @@ typedef struct ldm_generate_opts {
     const char *init_file,
         *mask_file; /* --init and --mask as typed: arrays go to the fields above, */
     const char *init_image, *mask_image; /* and pictures, or folders of them, here */
+    const char *image, *segmentation; /* pictures as conditioning, or folders of them */
+    const char *palette;              /* colours of the segmentation's labels; NULL: numbers */
+    const char *layout;               /* a JSON file; NULL: none */
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
     bool dry_run, resume, overwrite;
@@ -113,8 +118,23 @@ char *ldm_output_name(const ldm_output *out, int i);
 
 void ldm_output_free(ldm_output *out); /* lock of a fresh one: -1 */
 
-/* What --init and --mask must name to make pictures again; NULL where they are not given. */
+/* What a run may be made from: pictures to begin with, or as conditioning. One of them at most. */
+typedef struct ldm_role {
+    const char *name;   /* of ldm_job_set_images, and in recipes */
+    const char *option; /* "--init" */
+    const char *file;   /* its key among a recipe's files */
+    size_t path;        /* offsetof its field in ldm_generate_opts */
+} ldm_role;
+
+size_t ldm_role_count(void);
+const ldm_role *ldm_role_at(size_t i);
+const char **ldm_role_path(ldm_generate_opts *o, const ldm_role *role);
+/* The one that was given; NULL: none. */
+const ldm_role *ldm_role_given(const ldm_generate_opts *o);
+
+/* What its option and --mask must name to make pictures again; NULL where they are not given. */
 typedef struct ldm_start_names {
+    const ldm_role *role;
     const char *init, *mask;
 } ldm_start_names;
 
@@ -124,9 +144,9 @@ typedef struct ldm_recipe {
     json_t *root;            /* NULL: none; strings in options point into it */
     const char *sha256;      /* NULL: not recorded */
     bool ckpt_named;         /* the line named another checkpoint file */
-    const char *init_sha256; /* of the picture that it began with, where the line names no other */
+    const char *init_sha256; /* of the picture that it was made from, where the line names no other */
     const char *mask_sha256; /* likewise */
-    int init_index;          /* which of --init's that is */
+    int init_index;          /* which of the option's that is */
 } ldm_recipe;
 
 /* Reads the recipe in the PNG `path`, and takes from it what the line did not say. An exit code. */
@@ -142,7 +162,8 @@ char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o,
 /* ---- pictures to begin with ------------------------------------------------------------------ */
 
 typedef struct ldm_starts {
-    char **paths;   /* [count], of pictures */
+    const ldm_role *role; /* of ims; NULL: there are none */
+    char **paths;         /* [count], of pictures */
     ldm_image *ims; /* [count]; NULL: there are none */
     size_t count;
     char **mask_paths; /* [mask_count], of --mask where it is no array; likewise */
@@ -150,12 +171,12 @@ typedef struct ldm_starts {
     size_t mask_count;
 } ldm_starts;
 
-/* Reads the pictures that --init and --mask name. An exit code. */
+/* Reads the pictures that --init, --image, --segmentation and --mask name. An exit code. */
 int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_starts *s);
 void ldm_starts_free(ldm_starts *s);
 bool ldm_starts_is_array(const char *path); /* NULL is none */
 
-/* Whether the recipe's picture began with the same one. An exit code. */
+/* Whether the recipe's picture was made from the same one. An exit code. */
 int ldm_starts_check(const ldm_command *cmd, const ldm_starts *s, const ldm_recipe *r,
                      const char *like);
 
@@ -163,6 +184,9 @@ int ldm_starts_check(const ldm_command *cmd, const ldm_starts *s, const ldm_reci
 ldm_start_names ldm_starts_name(const ldm_starts *s, const ldm_generate_opts *o, int index);
 
 ldm_status ldm_starts_set(const ldm_starts *s, ldm_job *job, ldm_error *err);
+
+/* Gives the job what the file that --layout names holds. An exit code. */
+int ldm_layout_set(const ldm_command *cmd, const ldm_generate_opts *o);
 
 /* ---- going on with a broken run -------------------------------------------------------------- */
 

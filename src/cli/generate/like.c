@@ -51,13 +51,39 @@ static int take_int(const ldm_command *cmd, const char *path, const json_t *root
 /* What the line named stays; both are files that --like finds again. */
 typedef struct found {
     const char *ckpt;         /* of the recipe; NULL: none */
-    const char *init, *mask;  /* pictures; likewise */
+    const ldm_role *role;          /* of `init`; NULL: it was made from no picture */
+    const char *init, *mask;       /* pictures; likewise */
+    const char *palette;
     ldm_generate_opts arrays; /* its paths alone */
     const char *name;         /* the checkpoint's, without its folder */
     bool shipped;             /* it is the model that comes with ldm */
     int index, count;
     int sheet; /* pictures of the contact sheet that holds the recipe; 0: it is a picture's */
 } found;
+
+/* The picture that it was made from, under whichever name. */
+static int read_start(const ldm_command *cmd, const char *path, ldm_recipe *r, found *f)
+{
+    const json_t *files = json_object_get(r->root, "files"), *start = NULL;
+    int code = LDM_EXIT_OK;
+
+    for (size_t i = 0; i < ldm_role_count() && !start; i++) {
+        f->role = ldm_role_at(i);
+        start = json_object_get(r->root, f->role->name);
+    }
+    if (!start || f->arrays.init) {
+        f->role = NULL;
+        return LDM_EXIT_OK;
+    }
+    code = take_text(cmd, path, files, f->role->file, &f->init);
+    if (!code)
+        code = take_text(cmd, path, files, "mask_image", &f->mask);
+    if (!code)
+        code = take_text(cmd, path, files, "palette", &f->palette);
+    if (!code)
+        code = take_text(cmd, path, start, "sha256", &r->init_sha256);
+    return code ? code : take_text(cmd, path, start, "mask", &r->mask_sha256);
+}
 
 static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, found *f)
 {
@@ -77,13 +103,7 @@ static int read_own(const ldm_command *cmd, const char *path, ldm_recipe *r, fou
     for (i = 0; !code && i < ldm_arrays_count(); i++)
         code = take_text(cmd, path, files, ldm_arrays_key(i), ldm_arrays_path(&f->arrays, i));
     if (!code)
-        code = take_text(cmd, path, files, "init_image", &f->init);
-    if (!code)
-        code = take_text(cmd, path, files, "mask_image", &f->mask);
-    if (!code && !f->arrays.init)
-        code = take_text(cmd, path, json_object_get(r->root, "init"), "sha256", &r->init_sha256);
-    if (!code)
-        code = take_text(cmd, path, json_object_get(r->root, "init"), "mask", &r->mask_sha256);
+        code = read_start(cmd, path, r, f);
     if (!code)
         code = take_int(cmd, path, files, "count", 1, &f->count);
     return code;
@@ -157,11 +177,17 @@ static int take_picture(const ldm_command *cmd, const char *path, const char *op
 static int take_start(const ldm_command *cmd, const char *path, found *f, ldm_recipe *r,
                       ldm_generate_opts *o)
 {
+    const ldm_role *given = ldm_role_given(o);
     int code;
 
-    if (o->init) /* latents on the line */
+    if (o->init || !f->role || (given && given != f->role)) { /* the line says something else */
         r->init_sha256 = r->mask_sha256 = NULL;
-    code = take_picture(cmd, path, "--init", f->init, &r->init_sha256, &o->init_image);
+        return LDM_EXIT_OK;
+    }
+    code = take_picture(cmd, path, f->role->option, f->init, &r->init_sha256,
+                        ldm_role_path(o, f->role));
+    if (!o->palette && r->init_sha256)
+        o->palette = f->palette;
     r->init_index = ldm_arrays_first(&f->arrays) ? f->index : 0;
     return code ? code
                 : take_picture(cmd, path, "--mask", f->mask, &r->mask_sha256, &o->mask_image);
@@ -209,6 +235,7 @@ static ldm_status repeat_whole_run(const ldm_command *cmd, const char *path, fou
 int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm_generate_opts *o)
 {
     const bool seed_given = ldm_job_is_set(o->to.job, "seed");
+    const bool shape_given = ldm_job_is_set(o->to.job, "shape");
     char *text = NULL;
     found f = {0};
     ldm_error err;
@@ -227,6 +254,8 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
     }
     if (!code) {
         st = take_settings(path, text, o, &err);
+        if (!st && !shape_given && ldm_job_is_set(o->to.job, "size"))
+            st = ldm_job_unset(o->to.job, "shape", &err); /* the line says another */
         if (st == LDM_ERR_NOMEM)
             code = ldm_cli_fail(cmd, st, &err);
         else if (st)
@@ -269,7 +298,9 @@ char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o,
         for (i = 0; i < ldm_arrays_count(); i++)
             add_file(files, ldm_arrays_key(i),
                      *ldm_arrays_path((ldm_generate_opts *)(uintptr_t)o, i));
-        add_file(files, "init_image", starts.init);
+        if (starts.role)
+            add_file(files, starts.role->file, starts.init);
+        add_file(files, "palette", o->palette);
         add_file(files, "mask_image", starts.mask);
         if (ldm_generate_count(o))
             json_object_set_new(files, "count", json_integer(ldm_generate_count(o)));

@@ -1,11 +1,50 @@
-/* ldm generate --init: the pictures that a run begins with; see generate.h. */
+/* The pictures that ldm generate is given: --init to begin with, --image and --segmentation as
+ * conditioning, --mask with them; see generate.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/file.h"
 #include "cli/generate/generate.h"
 #include "cli/sheets.h"
+
+static const ldm_role roles[] = {
+    {"init", "--init", "init_image", offsetof(ldm_generate_opts, init_image)},
+    {"image", "--image", "image", offsetof(ldm_generate_opts, image)},
+    {"segmentation", "--segmentation", "segmentation", offsetof(ldm_generate_opts, segmentation)},
+};
+
+enum { ROLES = sizeof roles / sizeof roles[0], MAX_LAYOUT_BYTES = 1 << 20 };
+
+size_t ldm_role_count(void)
+{
+    return ROLES;
+}
+
+const ldm_role *ldm_role_at(size_t i)
+{
+    return &roles[i];
+}
+
+const char **ldm_role_path(ldm_generate_opts *o, const ldm_role *role)
+{
+    return (const char **)(void *)((char *)o + role->path);
+}
+
+static const char *path_of(const ldm_generate_opts *o, const ldm_role *role)
+{
+    return *(const char *const *)(const void *)((const char *)o + role->path);
+}
+
+const ldm_role *ldm_role_given(const ldm_generate_opts *o)
+{
+    size_t i = 0;
+
+    while (i < ROLES && !path_of(o, &roles[i]))
+        i++;
+    return i < ROLES ? &roles[i] : NULL;
+}
 
 bool ldm_starts_is_array(const char *path)
 {
@@ -43,9 +82,19 @@ static int list(const ldm_command *cmd, const char *option, const char *path, ch
     return code;
 }
 
-static int read_pictures(const ldm_command *cmd, const char *option, const char *path,
-                         char ***paths, ldm_image **ims, size_t *count)
+/* palette: of maps of labels (labels); NULL: they hold numbers. */
+static ldm_status read_one(const char *path, bool labels, const char *palette, ldm_image *out,
+                           ldm_error *err)
 {
+    return labels ? ldm_image_read_labels(path, palette, out, err)
+                  : ldm_image_read_channels(path, 0, out, err);
+}
+
+static int read_pictures(const ldm_command *cmd, const ldm_generate_opts *o, const char *option,
+                         const char *path, char ***paths, ldm_image **ims, size_t *count)
+{
+    const bool labels = !strcmp(option, "--segmentation");
+
     ldm_error err;
     ldm_status st = LDM_OK;
     int code = list(cmd, option, path, paths, count);
@@ -56,27 +105,38 @@ static int read_pictures(const ldm_command *cmd, const char *option, const char 
     if (!*ims)
         return ldm_cli_nomem(cmd);
     for (size_t i = 0; !st && i < *count; i++)
-        st = ldm_image_read_channels((*paths)[i], 0, &(*ims)[i], &err);
+        st = read_one((*paths)[i], labels, o->palette, &(*ims)[i], &err);
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
 int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_starts *s)
 {
+    const ldm_role *role = ldm_role_given(o);
     int code = LDM_EXIT_OK;
 
-    if (o->mask_image && !o->init_image)
+    for (size_t i = 0; i < ROLES; i++) {
+        if (path_of(o, &roles[i]) && role != &roles[i])
+            return ldm_cli_usage(cmd, "%s and %s exclude each other: a run is made from one of "
+                                      "them",
+                                 role->option, roles[i].option);
+    }
+    if (o->palette && !o->segmentation)
+        return ldm_cli_usage(cmd, "--palette is of the colours of --segmentation, which is not "
+                                  "given");
+    if (o->mask_image && !o->init_image && !o->image)
         return ldm_cli_usage(cmd,
-                             "--mask %s is a picture: it needs --init with the picture that it "
-                             "belongs to",
+                             "--mask %s is a picture: it needs --init or --image with the picture "
+                             "that it belongs to",
                              o->mask_image);
     if ((o->init_image || o->init) && o->x_t)
         return ldm_cli_usage(cmd, "--init and --x-t exclude each other: a run begins with pictures "
                                   "or with start noise");
     if (o->mask_image)
-        code =
-            read_pictures(cmd, "--mask", o->mask_image, &s->mask_paths, &s->masks, &s->mask_count);
-    if (!code && o->init_image)
-        code = read_pictures(cmd, "--init", o->init_image, &s->paths, &s->ims, &s->count);
+        code = read_pictures(cmd, o, "--mask", o->mask_image, &s->mask_paths, &s->masks,
+                             &s->mask_count);
+    s->role = role;
+    if (!code && role)
+        code = read_pictures(cmd, o, role->option, path_of(o, role), &s->paths, &s->ims, &s->count);
     return code;
 }
 
@@ -107,7 +167,8 @@ int ldm_starts_check(const ldm_command *cmd, const ldm_starts *s, const ldm_reci
     int code = LDM_EXIT_OK;
 
     if (r->init_sha256 && s->ims)
-        code = check_one(cmd, like, "picture", "--init", r->init_sha256, &s->ims[k], s->paths[k]);
+        code = check_one(cmd, like, "picture", s->role->option, r->init_sha256, &s->ims[k],
+                         s->paths[k]);
     if (!code && r->mask_sha256 && s->masks)
         code = check_one(cmd, like, "mask", "--mask", r->mask_sha256, &s->masks[mask],
                          s->mask_paths[mask]);
@@ -116,7 +177,7 @@ int ldm_starts_check(const ldm_command *cmd, const ldm_starts *s, const ldm_reci
 
 ldm_start_names ldm_starts_name(const ldm_starts *s, const ldm_generate_opts *o, int index)
 {
-    ldm_start_names n = {o->init_image, o->mask_image};
+    ldm_start_names n = {s->role, s->role ? path_of(o, s->role) : NULL, o->mask_image};
     size_t k;
 
     if (!s->ims || index < 0 || ldm_arrays_first(o))
@@ -130,9 +191,35 @@ ldm_start_names ldm_starts_name(const ldm_starts *s, const ldm_generate_opts *o,
 
 ldm_status ldm_starts_set(const ldm_starts *s, ldm_job *job, ldm_error *err)
 {
-    ldm_status st = ldm_job_set_images(job, "init", s->ims, s->ims ? s->count : 0, err);
+    ldm_status st = LDM_OK;
 
+    for (size_t i = 0; !st && i < ROLES; i++) {
+        const size_t count = s->ims && s->role == &roles[i] ? s->count : 0;
+
+        st = ldm_job_set_images(job, roles[i].name, s->ims, count, err);
+    }
     return st ? st : ldm_job_set_images(job, "mask", s->masks, s->masks ? s->mask_count : 0, err);
+}
+
+int ldm_layout_set(const ldm_command *cmd, const ldm_generate_opts *o)
+{
+    char *text = NULL;
+    size_t size;
+    ldm_error err;
+    ldm_status st;
+
+    if (!o->layout)
+        return LDM_EXIT_OK;
+    st = ldm_file_read(o->layout, MAX_LAYOUT_BYTES, &text, &size, &err);
+    if (!st && (!size || strlen(text) != size)) {
+        ldm_free(text);
+        return ldm_cli_usage(cmd, "--layout: %s is %s", o->layout,
+                             size ? "no text: it holds a zero byte" : "empty");
+    }
+    if (!st)
+        st = ldm_job_set(o->to.job, "layout", text, &err);
+    ldm_free(text);
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
 static void free_pictures(char **paths, ldm_image *ims, size_t count)

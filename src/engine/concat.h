@@ -1,0 +1,86 @@
+/* Inside the room: pictures as conditioning, for models that concatenate something with the latent.
+ * What that is follows from the network; here it is made of the job's pictures. */
+#ifndef LDM_ENGINE_CONCAT_H
+#define LDM_ENGINE_CONCAT_H
+
+#include "engine/engine.h"
+
+struct ldm_run;
+
+typedef enum ldm_concat_kind {
+    LDM_CONCAT_NONE, /* nothing is concatenated, or what it is made of is not known: arrays alone */
+    /* The conditioner is the first stage: the picture's latent as the encoder gives it (of a KL
+     * first stage the mean), without quantisation and scale factor. With one channel more the mask
+     * follows, -1 kept and 1 painted, and the picture is black where it is painted
+     * (scripts/inpaint.py). */
+    LDM_CONCAT_PICTURE,
+    LDM_CONCAT_MASK_LAST,
+    /* LatentInpaintDiffusion: the mask, 0 kept and 1 painted, then the latent of the picture that
+     * is grey where it is painted: of a KL first stage a sample of the posterior, times the scale
+     * factor (scripts/gradio/inpainting.py). */
+    LDM_CONCAT_MASK_FIRST,
+    /* torch.nn.Identity: the low-resolution picture itself in [-1, 1], one pixel per latent pixel
+     * (bsr_sr). */
+    LDM_CONCAT_LOW,
+    /* LatentUpscaleDiffusion: the same with noise of the level that the setting says
+     * (ImageConcatWithNoiseAugmentation), which the UNet also gets as its label. */
+    LDM_CONCAT_LOW_NOISED,
+    /* SpatialRescaler: a plane a label, 1 where the pixel has it, through the conditioner. */
+    LDM_CONCAT_MAP
+} ldm_concat_kind;
+
+ldm_concat_kind ldm_concat_kind_of(const ldm_network *n);
+bool ldm_concat_takes_mask(ldm_concat_kind kind);
+/* Does each picture draw noise for it? */
+bool ldm_concat_draws(const ldm_network *n);
+
+/* Pixels of the picture that a latent pixel stands for. 0 for NONE. */
+int ldm_concat_unit(const ldm_network *n);
+
+/* ---- before a run exists (concat_job.c) ------------------------------------------------------ */
+
+/* Refuses pictures that the network does not take; where it takes those that are given, settles
+ * shape, count and fit, whether a part is painted, and the noise level. LDM_ERR_USAGE. */
+ldm_status ldm_concat_settle(const ldm_model *m, const ldm_job *asked, ldm_job *j, ldm_error *err);
+
+/* The pictures that the concatenation is made of; NULL: none are given. */
+const ldm_image *ldm_concat_pictures(const ldm_job *j, size_t *count);
+
+/* What recipes hold of them: hashes of what picture `index` is made of. False without memory. */
+bool ldm_concat_describe(const ldm_job *j, int index, json_t *recipe);
+
+/* "a picture and a mask (--image, --mask)": what must be given where it is missing. */
+const char *ldm_concat_wants(ldm_concat_kind kind);
+
+/* ---- in a run -------------------------------------------------------------------------------- */
+
+typedef struct ldm_concat {
+    ldm_concat_kind kind; /* NONE: there are no pictures for it */
+    ldm_array made;       /* [pictures,channels,h,w]; without what noise adds */
+    float *moments;       /* [pictures][2 * latent]: of MASK_FIRST with a posterior; else NULL */
+    float root, rest;     /* LOW_NOISED: factors of the picture and of the noise */
+    float *noised;        /* [batch][channels * h * w], where noise is drawn; else NULL */
+} ldm_concat;
+
+/* Decides what is made (r->cond.pictures), with `made` as a shape alone. Needs the job settled. */
+ldm_status ldm_concat_plan(struct ldm_run *r, ldm_error *err);
+
+/* What making it takes: the network's part for the pictures (zeroed: none), and bytes. */
+ldm_status ldm_concat_measure(const struct ldm_run *r, ldm_estimate *part, uint64_t *bytes,
+                              ldm_error *err);
+
+/* Runs the encoder, or the conditioner, once a picture. */
+ldm_status ldm_concat_make(struct ldm_run *r, ldm_error *err);
+void ldm_concat_free(ldm_concat *c);
+
+/* Draws the noise of the picture in `slot` of the batch from its stream, or takes the job's
+ * cond_noise. Nothing where none is drawn. */
+void ldm_concat_draw(struct ldm_run *r, int slot);
+
+/* What is concatenated for the picture in `slot`: [channels,h,w]. */
+const float *ldm_concat_of(const struct ldm_run *r, int slot);
+
+/* Remarks for the user. */
+ldm_status ldm_concat_note(struct ldm_run *r, ldm_error *err);
+
+#endif
