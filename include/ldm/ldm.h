@@ -515,10 +515,10 @@ LDM_API ldm_status ldm_image_read(const char *path, ldm_image *out, ldm_error *e
 /* The same with 1, 3 or 4 channels; 0: as many as the file holds (grey with alpha becomes 4). */
 LDM_API ldm_status ldm_image_read_channels(const char *path, int channels, ldm_image *out,
                                            ldm_error *err);
-/* A map of labels as one channel of their numbers. palette NULL: the PNG's own numbers, grey values or
- * an indexed PNG's indices (16 bits: up to 255). Else a file of colours, "R G B [NAME]" a line, as
- * GIMP writes palettes (.gpl): the n-th colour is label n, the first is 0; pixels of other colours
- * are LDM_ERR_USAGE. JPEGs are refused: they change colours. */
+/* A map of labels as one channel of their numbers. palette NULL: the PNG's own numbers, grey values
+ * or an indexed PNG's indices (16 bits: up to 255). Else a file of colours, "R G B [NAME]" a line,
+ * as GIMP writes palettes (.gpl): the n-th colour is label n, the first is 0; pixels of other
+ * colours are LDM_ERR_USAGE. JPEGs are refused: they change colours. */
 LDM_API ldm_status ldm_image_read_labels(const char *path, const char *palette, ldm_image *out,
                                          ldm_error *err);
 /* SHA-256 of "HEIGHT,WIDTH,CHANNELS\n" and the pixels: what is shown, whatever file holds it. */

@@ -40,9 +40,29 @@ struct ldm_command {
     int (*run)(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv);
 };
 
-extern const ldm_command ldm_cmd_generate, ldm_cmd_check, ldm_cmd_inspect, ldm_cmd_eval,
-    ldm_cmd_metrics, ldm_cmd_compare, ldm_cmd_bench, ldm_cmd_tokenize, ldm_cmd_reconstruct,
-    ldm_cmd_invert, ldm_cmd_interpolate, ldm_cmd_doctor, ldm_cmd_convert;
+/* The commands, in the order in which `ldm --help` lists them. */
+/* clang-format off */
+#define LDM_COMMANDS(ROW)                                                                          \
+    ROW(generate)                                                                                  \
+    ROW(inpaint)                                                                                   \
+    ROW(upscale)                                                                                   \
+    ROW(check)                                                                                     \
+    ROW(inspect)                                                                                   \
+    ROW(doctor)                                                                                    \
+    ROW(convert)                                                                                   \
+    ROW(eval)                                                                                      \
+    ROW(metrics)                                                                                   \
+    ROW(compare)                                                                                   \
+    ROW(bench)                                                                                     \
+    ROW(tokenize)                                                                                  \
+    ROW(reconstruct)                                                                               \
+    ROW(invert)                                                                                    \
+    ROW(interpolate)
+/* clang-format on */
+
+#define LDM_COMMAND_DECLARE(name) extern const ldm_command ldm_cmd_##name;
+LDM_COMMANDS(LDM_COMMAND_DECLARE)
+#undef LDM_COMMAND_DECLARE
 
 /* Seconds of CLOCK_MONOTONIC. */
 double ldm_cli_now(void);

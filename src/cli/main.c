@@ -14,12 +14,9 @@
 #include "cli/overview.h"
 #include "cli/signals.h"
 
-static const ldm_command *const commands[] = {
-    &ldm_cmd_generate,    &ldm_cmd_check,   &ldm_cmd_inspect,     &ldm_cmd_eval,
-    &ldm_cmd_metrics,     &ldm_cmd_compare, &ldm_cmd_bench,       &ldm_cmd_tokenize,
-    &ldm_cmd_reconstruct, &ldm_cmd_invert,  &ldm_cmd_interpolate, &ldm_cmd_doctor,
-    &ldm_cmd_convert,
-};
+#define COMMAND(name) &ldm_cmd_##name,
+static const ldm_command *const commands[] = {LDM_COMMANDS(COMMAND)};
+#undef COMMAND
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

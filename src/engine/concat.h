@@ -41,7 +41,7 @@ int ldm_concat_unit(const ldm_network *n);
 
 /* Refuses pictures that the network does not take; where it takes those that are given, settles
  * shape, count and fit, whether a part is painted, and the noise level. LDM_ERR_USAGE. */
-ldm_status ldm_concat_settle(const ldm_model *m, const ldm_job *asked, ldm_job *j, ldm_error *err);
+ldm_status ldm_concat_settle(const ldm_model *m, ldm_job *j, ldm_error *err);
 
 /* The pictures that the concatenation is made of; NULL: none are given. */
 const ldm_image *ldm_concat_pictures(const ldm_job *j, size_t *count);

@@ -9,6 +9,8 @@
 #include "engine/run_state.h"
 #include "engine/start_job.h"
 
+enum { DEFAULT_LEVEL = 20 }; /* scripts/gradio/superresolution.py; settings.inc */
+
 const ldm_image *ldm_concat_pictures(const ldm_job *j, size_t *count)
 {
     const bool map = j->segmentation_images != NULL;
@@ -60,8 +62,7 @@ static ldm_status refuse(const char *what, ldm_concat_kind kind, const ldm_netwo
                          what);
 }
 
-static ldm_status refuse_stray(const ldm_model *m, const ldm_job *asked, const ldm_job *j,
-                               ldm_error *err)
+static ldm_status refuse_stray(const ldm_model *m, const ldm_job *j, ldm_error *err)
 {
     const ldm_network *n = m->network;
     const ldm_concat_kind kind = ldm_concat_kind_of(n);
@@ -72,7 +73,8 @@ static ldm_status refuse_stray(const ldm_model *m, const ldm_job *asked, const l
         return refuse("image", kind, n, err);
     if (j->image_images && j->mask_images && !ldm_concat_takes_mask(kind))
         return refuse("mask", kind, n, err);
-    if (asked && ldm_options_given(&asked->options, "noise_level") && !n->low_scale.present)
+    /* A recipe of any model holds the default. */
+    if (j->noise_level != DEFAULT_LEVEL && !n->low_scale.present)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "noise_level: this model has no noise augmentation; only "
                              "LatentUpscaleDiffusion has");
@@ -227,7 +229,6 @@ static ldm_status check_exclusive(const ldm_job *j, ldm_error *err)
     return LDM_OK;
 }
 
-/* Also the array concat's. Where nobody says, as scripts/gradio/superresolution.py. */
 static ldm_status settle_level(const ldm_model *m, const ldm_job *j, ldm_error *err)
 {
     const ldm_low_scale *v = &m->network->low_scale;
@@ -281,11 +282,11 @@ static ldm_status settle_pictures(const ldm_model *m, ldm_job *j, const ldm_imag
     return st;
 }
 
-ldm_status ldm_concat_settle(const ldm_model *m, const ldm_job *asked, ldm_job *j, ldm_error *err)
+ldm_status ldm_concat_settle(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     size_t count;
     const ldm_image *ims = ldm_concat_pictures(j, &count);
-    ldm_status st = refuse_stray(m, asked, j, err);
+    ldm_status st = refuse_stray(m, j, err);
 
     j->painted = false;
     if (!st)

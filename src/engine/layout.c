@@ -270,10 +270,7 @@ ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entrie
     if (!root)
         return ldm_error_set(err, LDM_ERR_USAGE, "the layout is no JSON: line %d, column %d: %s",
                              at.line, at.column, at.text);
-    if (!json_is_array(root) && !json_is_object(root))
-        st = ldm_error_set(err, LDM_ERR_USAGE,
-                           "the layout is neither a list of token ids nor {\"objects\": [...]}");
-    else if (list && json_is_object(root))
+    if (list && json_is_object(root))
         st = check_names(root, "the layout", names, "tokens alone, or objects", err);
     if (!st)
         st = list ? read_ids(&l, list, tokens) : read_objects(&l, root, tokens);

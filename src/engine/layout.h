@@ -10,9 +10,9 @@
  *     occluded one, 4 for a depiction, 8 for one seen from the inside, added up;
  *   - places that are free hold entries - 1, three times;
  *   - 3 n + 2 ids end with the two corners of the part of a larger picture that is to be made
- *     (crop), of which the boxes are said in parts of the larger picture. With 3 n ids they are said
- *     in parts of the crop by the builder.
- * The original shuffles the objects in training; here they stay in the order given. */
+ *     (crop), of which the boxes are said in parts of the larger picture. With 3 n ids they are
+ * said in parts of the crop by the builder. The original shuffles the objects in training; here
+ * they stay in the order given. */
 #ifndef LDM_ENGINE_LAYOUT_H
 #define LDM_ENGINE_LAYOUT_H
 

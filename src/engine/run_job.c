@@ -125,13 +125,13 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
     return ldm_job_set_shape(j, "shape", (const int[3]){m->latent_c, h / factor, w / factor}, err);
 }
 
-static ldm_status settle_shape(const ldm_model *m, const ldm_job *asked, ldm_job *j, ldm_error *err)
+static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     int multiple = 1 << (m->network->unet.channel_mult.count - 1);
     ldm_status st = settle_size(m, j, err);
 
     if (!st)
-        st = ldm_concat_settle(m, asked, j, err);
+        st = ldm_concat_settle(m, j, err);
     if (!st)
         st = ldm_start_settle(m, j, err);
     if (st)
@@ -263,7 +263,7 @@ ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job
     if (!st)
         st = ldm_spacing_parse(job->timesteps, spacing, err);
     if (!st)
-        st = settle_shape(m, asked, job, err);
+        st = settle_shape(m, job, err);
     if (!st)
         st = settle_count(job, err);
     if (!st)

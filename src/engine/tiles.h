@@ -26,8 +26,8 @@ ldm_status ldm_tile_axis_create(int side, int tile, int scale, ldm_tile_axis *ou
 void ldm_tile_axis_free(ldm_tile_axis *a); /* a zeroed struct is fine */
 
 /* Tile (i, j) of whole [planes][y->side][x->side]: out [planes][y->tile][x->tile]. */
-void ldm_tile_take(const ldm_tile_axis *y, const ldm_tile_axis *x, int i, int j,
-                   const float *whole, size_t planes, float *out);
+void ldm_tile_take(const ldm_tile_axis *y, const ldm_tile_axis *x, int i, int j, const float *whole,
+                   size_t planes, float *out);
 
 /* The other way: adds the tile, weighted, to `whole`, which begins with zeros. */
 void ldm_tile_add(const ldm_tile_axis *y, const ldm_tile_axis *x, int i, int j, const float *tile,

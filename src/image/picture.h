@@ -39,8 +39,8 @@ ldm_status ldm_png_write_pixels(const char *path, const ldm_pixels *p, const ldm
 ldm_status ldm_png_read_pixels_memory(const void *data, size_t size, const char *name,
                                       uint64_t max_pixels, ldm_pixels *out, ldm_error *err);
 
-/* The numbers that a PNG's pixels hold, upright: grey values or indices of a palette, of 1 to 8 bits
- * as they are, of 16 bits up to 255 (else LDM_ERR_RANGE). LDM_ERR_UNSUPPORTED for colours. */
+/* The numbers that a PNG's pixels hold, upright: grey values or indices of a palette, of 1 to 8
+ * bits as they are, of 16 bits up to 255 (else LDM_ERR_RANGE). LDM_ERR_UNSUPPORTED for colours. */
 ldm_status ldm_png_read_numbers_memory(const void *data, size_t size, const char *name,
                                        uint64_t max_pixels, ldm_pixels *out, ldm_error *err);
 /* Does the file begin as a PNG does? */

@@ -1,4 +1,5 @@
-/* ldm generate: its options, and what they are put into. generate.c does the work. */
+/* ldm generate, and its short forms ldm inpaint and ldm upscale: their options, and what they are
+ * put into. generate.c does the work. */
 #include "cli/generate/generate.h"
 
 #include <stdlib.h>
@@ -173,9 +174,29 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
     return code;
 }
 
-static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+/* Takes the first `count` arguments that are no options for the fields at `to`. */
+static int take_files(const ldm_command *cmd, const char **const *to, int count, int *argc,
+                      char ***argv)
+{
+    for (int i = 0; i < count; i++) {
+        if (i == *argc)
+            return ldm_cli_usage(cmd, "%s is missing: ldm %s %s", i ? "MASK" : "IMAGE", cmd->name,
+                                 cmd->args);
+        if (*to[i])
+            return ldm_cli_usage(cmd, "'%s' and --%s %s are one too many: the file is named once",
+                                 (*argv)[i], i ? "mask" : "image", *to[i]);
+        *to[i] = (*argv)[i];
+    }
+    *argc -= count;
+    *argv += count;
+    return LDM_EXIT_OK;
+}
+
+/* files: of the arguments that the command takes for --image and --mask, in this order. */
+static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int argc, char **argv)
 {
     ldm_generate_opts o = {0};
+    const char **const fields[] = {&o.image, &o.mask_file};
     ldm_error err;
     ldm_status st = LDM_OK;
     ldm_parse parse = LDM_PARSE_OK;
@@ -189,12 +210,32 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         parse = ldm_opts_parse(cmd, argc, argv, &o, &o.to, &args);
     if (parse)
         code = ldm_parse_exit(parse);
-    else if (!code)
-        code = work(cmd, &o, argc - args, argv + args);
+    if (!code) {
+        argc -= args;
+        argv += args;
+        code = take_files(cmd, fields, files, &argc, &argv);
+    }
+    if (!code && !parse)
+        code = work(cmd, &o, argc, argv);
     if (code && o.json && !o.printed)
         ldm_cli_json_failure(cmd);
     ldm_targets_free(&o.to);
     return code;
+}
+
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    return run_with(cli, cmd, 0, argc, argv);
+}
+
+static int run_inpaint(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    return run_with(cli, cmd, 2, argc, argv);
+}
+
+static int run_upscale(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
+{
+    return run_with(cli, cmd, 1, argc, argv);
 }
 
 const ldm_command ldm_cmd_generate = {
@@ -221,4 +262,39 @@ const ldm_command ldm_cmd_generate = {
     .opt_count = sizeof rows / sizeof rows[0],
     .max_args = -1,
     .run = run,
+};
+
+const ldm_command ldm_cmd_inpaint = {
+    .name = "inpaint",
+    .args = "IMAGE MASK --ckpt FILE [--config FILE] [options]",
+    .summary = "paint a part of a picture anew",
+    .about =
+        "Paints what is white in MASK, a picture of IMAGE's size, with a model that was trained\n"
+        "for it (CompVis' inpainting_big, Stable Diffusion's inpainting models); outside of\n"
+        "it the result has IMAGE's own bytes. It is `ldm generate --image IMAGE --mask MASK`.",
+    .notes = "Sides that the network cannot take are extended and cut again. For other models:\n"
+             "`ldm generate --init IMAGE --mask MASK`.\n\n"
+             "  ldm inpaint photo.jpg mask.png --ckpt inpainting_big.ckpt -o painted.png\n"
+             "  ldm inpaint photo.jpg mask.png --ckpt sd-v1-5-inpainting.ckpt --prompt \"a cat\"",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
+    .run = run_inpaint,
+};
+
+const ldm_command ldm_cmd_upscale = {
+    .name = "upscale",
+    .args = "IMAGE --ckpt FILE [--config FILE] [options]",
+    .summary = "enlarge a picture",
+    .about = "Enlarges IMAGE by the factor of the model's first stage (4 for the published ones)\n"
+             "with a model that was trained for it (CompVis' bsr_sr, Stable Diffusion's\n"
+             "x4-upscaling). It is `ldm generate --image IMAGE`.",
+    .notes =
+        "A picture with a side above --tile runs in overlapping tiles that share every step, so\n"
+        "that no seam is seen. x4-upscaling takes --prompt and --noise-level as well.\n\n"
+        "  ldm upscale small.png --ckpt bsr_sr.ckpt --steps 100 --eta 1 -o large.png",
+    .opts = rows,
+    .opt_count = sizeof rows / sizeof rows[0],
+    .max_args = -1,
+    .run = run_upscale,
 };

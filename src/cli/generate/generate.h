@@ -36,9 +36,9 @@ typedef struct ldm_generate_opts {
     const char *init_file,
         *mask_file; /* --init and --mask as typed: arrays go to the fields above, */
     const char *init_image, *mask_image; /* and pictures, or folders of them, here */
-    const char *image, *segmentation; /* pictures as conditioning, or folders of them */
-    const char *palette;              /* colours of the segmentation's labels; NULL: numbers */
-    const char *layout;               /* a JSON file; NULL: none */
+    const char *image, *segmentation;    /* pictures as conditioning, or folders of them */
+    const char *palette;                 /* colours of the segmentation's labels; NULL: numbers */
+    const char *layout;                  /* a JSON file; NULL: none */
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
     bool dry_run, resume, overwrite;
@@ -141,10 +141,11 @@ typedef struct ldm_start_names {
 /* ---- recipes --------------------------------------------------------------------------------- */
 
 typedef struct ldm_recipe {
-    json_t *root;            /* NULL: none; strings in options point into it */
-    const char *sha256;      /* NULL: not recorded */
-    bool ckpt_named;         /* the line named another checkpoint file */
-    const char *init_sha256; /* of the picture that it was made from, where the line names no other */
+    json_t *root;       /* NULL: none; strings in options point into it */
+    const char *sha256; /* NULL: not recorded */
+    bool ckpt_named;    /* the line named another checkpoint file */
+    const char
+        *init_sha256; /* of the picture that it was made from, where the line names no other */
     const char *mask_sha256; /* likewise */
     int init_index;          /* which of the option's that is */
 } ldm_recipe;
@@ -164,7 +165,7 @@ char *ldm_recipe_complete(const char *library_json, const ldm_generate_opts *o,
 typedef struct ldm_starts {
     const ldm_role *role; /* of ims; NULL: there are none */
     char **paths;         /* [count], of pictures */
-    ldm_image *ims; /* [count]; NULL: there are none */
+    ldm_image *ims;       /* [count]; NULL: there are none */
     size_t count;
     char **mask_paths; /* [mask_count], of --mask where it is no array; likewise */
     ldm_image *masks;

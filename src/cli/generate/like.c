@@ -50,9 +50,9 @@ static int take_int(const ldm_command *cmd, const char *path, const json_t *root
 
 /* What the line named stays; both are files that --like finds again. */
 typedef struct found {
-    const char *ckpt;         /* of the recipe; NULL: none */
-    const ldm_role *role;          /* of `init`; NULL: it was made from no picture */
-    const char *init, *mask;       /* pictures; likewise */
+    const char *ckpt;        /* of the recipe; NULL: none */
+    const ldm_role *role;    /* of `init`; NULL: it was made from no picture */
+    const char *init, *mask; /* pictures; likewise */
     const char *palette;
     ldm_generate_opts arrays; /* its paths alone */
     const char *name;         /* the checkpoint's, without its folder */

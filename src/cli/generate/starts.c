@@ -116,8 +116,9 @@ int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_star
 
     for (size_t i = 0; i < ROLES; i++) {
         if (path_of(o, &roles[i]) && role != &roles[i])
-            return ldm_cli_usage(cmd, "%s and %s exclude each other: a run is made from one of "
-                                      "them",
+            return ldm_cli_usage(cmd,
+                                 "%s and %s exclude each other: a run is made from one of "
+                                 "them",
                                  role->option, roles[i].option);
     }
     if (o->palette && !o->segmentation)
