@@ -29,6 +29,9 @@ typedef enum ldm_concat_kind {
     LDM_CONCAT_MAP
 } ldm_concat_kind;
 
+/* ---- what follows from network and job (concat_kind.c) -----------------------------------------
+ */
+
 ldm_concat_kind ldm_concat_kind_of(const ldm_network *n);
 bool ldm_concat_takes_mask(ldm_concat_kind kind);
 /* Does each picture draw noise for it? */

@@ -9,38 +9,11 @@
 #include "engine/run_state.h"
 #include "engine/start_job.h"
 
-enum { DEFAULT_LEVEL = 20 }; /* scripts/gradio/superresolution.py; settings.inc */
-
-const ldm_image *ldm_concat_pictures(const ldm_job *j, size_t *count)
-{
-    const bool map = j->segmentation_images != NULL;
-
-    *count = map ? j->segmentation_count : j->image_count;
-    return map ? j->segmentation_images : j->image_images;
-}
+enum { DEFAULT_LEVEL = 20 }; /* scripts/gradio/superresolution.py */
 
 static const char *name_of(const ldm_job *j)
 {
     return j->segmentation_images ? "segmentation" : "image";
-}
-
-const char *ldm_concat_wants(ldm_concat_kind kind)
-{
-    switch (kind) {
-    case LDM_CONCAT_NONE:
-        break;
-    case LDM_CONCAT_PICTURE:
-        return "a picture (--image FILE)";
-    case LDM_CONCAT_MASK_LAST:
-    case LDM_CONCAT_MASK_FIRST:
-        return "a picture and a mask, white where it is to be painted (--image FILE --mask FILE)";
-    case LDM_CONCAT_LOW:
-    case LDM_CONCAT_LOW_NOISED:
-        return "a picture to enlarge (--image FILE)";
-    case LDM_CONCAT_MAP:
-        return "a map of labels (--segmentation FILE)";
-    }
-    return NULL;
 }
 
 /* ---- what does not apply --------------------------------------------------------------------- */
@@ -73,11 +46,6 @@ static ldm_status refuse_stray(const ldm_model *m, const ldm_job *j, ldm_error *
         return refuse("image", kind, n, err);
     if (j->image_images && j->mask_images && !ldm_concat_takes_mask(kind))
         return refuse("mask", kind, n, err);
-    /* A recipe of any model holds the default. */
-    if (j->noise_level != DEFAULT_LEVEL && !n->low_scale.present)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "noise_level: this model has no noise augmentation; only "
-                             "LatentUpscaleDiffusion has");
     if (j->cond_noise && !ldm_concat_draws(n))
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "cond_noise: this model's conditioning draws no noise");
@@ -229,7 +197,7 @@ static ldm_status check_exclusive(const ldm_job *j, ldm_error *err)
     return LDM_OK;
 }
 
-static ldm_status settle_level(const ldm_model *m, const ldm_job *j, ldm_error *err)
+static ldm_status settle_level(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     const ldm_low_scale *v = &m->network->low_scale;
     const int classes = m->network->unet_inputs.classes;
@@ -241,6 +209,8 @@ static ldm_status settle_level(const ldm_model *m, const ldm_job *j, ldm_error *
         most = v->timesteps - 1;
     if (classes && most > classes - 1)
         most = classes - 1;
+    if (!ldm_options_given(&j->options, "noise_level"))
+        return ldm_job_set_int(j, "noise_level", DEFAULT_LEVEL < most ? DEFAULT_LEVEL : most, err);
     if (j->noise_level > most)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "noise_level is %d, expected 0 to %d (max_noise_level, which the "

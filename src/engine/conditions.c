@@ -17,6 +17,17 @@ const char *ldm_shape_text(const ldm_array *a, char *buf, size_t size)
     return buf;
 }
 
+bool ldm_all_finite(const float *v, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (!isfinite(v[i]))
+            return false;
+    }
+    return true;
+}
+
 ldm_status ldm_check_finite(const ldm_array *a, const char *what, ldm_error *err)
 {
     uint64_t i;

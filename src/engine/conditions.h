@@ -32,6 +32,7 @@ size_t ldm_condition_floats(const ldm_array *a); /* of one entry; 0 for NULL */
 ldm_status ldm_check_ids(const ldm_array *a, int entries, const char *what, ldm_error *err);
 /* Finite? The same. */
 ldm_status ldm_check_finite(const ldm_array *a, const char *what, ldm_error *err);
+bool ldm_all_finite(const float *v, size_t n);
 /* "[2,77,768]" in buf. */
 const char *ldm_shape_text(const ldm_array *a, char *buf, size_t size);
 

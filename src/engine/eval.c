@@ -10,7 +10,6 @@
 #include "base/str.h"
 #include "engine/conditions.h"
 #include "engine/posterior.h"
-#include "engine/run_job.h"
 #include "image/npy.h"
 
 typedef struct part_shape {

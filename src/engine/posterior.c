@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "engine/run_job.h"
 #include "sample/rng.h"
 
 /* The original clamps log variances to these. */
@@ -80,4 +79,25 @@ void ldm_posterior_take(const ldm_model *m, const ldm_eval_job *job, uint64_t sa
         ldm_posterior_latent(moments, chw, z, z);
     }
     ldm_model_scale(m, z, z, chw);
+}
+
+void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count)
+{
+    /* 1. / scale_factor is a Python float for a number of the YAML, a float32 tensor for a buffer.
+     */
+    float inverse =
+        m->scale_is_buffer ? 1.0f / (float)m->scale_factor : (float)(1.0 / m->scale_factor);
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        out[i] = inverse * z[i];
+}
+
+void ldm_model_scale(const ldm_model *m, const float *z, float *out, size_t count)
+{
+    float scale = (float)m->scale_factor;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        out[i] = scale * z[i];
 }

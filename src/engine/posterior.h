@@ -8,6 +8,11 @@
  * moments: [2][chw], means, then log variances. noise may be z. */
 void ldm_posterior_latent(const float *moments, size_t chw, const float *noise, float *z);
 
+/* out = 1 / scale_factor * z in float32; may be in place. */
+void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count);
+/* out = scale_factor * z in float32 (get_first_stage_encoding); may be in place. */
+void ldm_model_scale(const ldm_model *m, const float *z, float *out, size_t count);
+
 /* Does the job ask for a latent in the place of moments? */
 bool ldm_posterior_asked(const ldm_eval_job *job);
 /* Can the job have what it asks of the encoder? out: the shape of its output. LDM_ERR_USAGE. */

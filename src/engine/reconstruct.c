@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "engine/picture_in.h"
-#include "engine/run_job.h"
+#include "engine/posterior.h"
 #include "image/picture.h"
 
 /* What is made on the way. */

@@ -162,7 +162,8 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
     r->info.memory_activations = arena + LDM_RUN_TIMES * (unet.time_bytes + shallow.time_bytes) +
                                  (uint64_t)samples * (unet.cond_bytes + shallow.cond_bytes) +
                                  (uint64_t)j->batch * floats_of_picture(r) * sizeof(float) +
-                                 ldm_start_bytes(r) + picture_bytes + ldm_run_tiles_bytes(r);
+                                 ldm_start_bytes(r) + picture_bytes +
+                                 ldm_run_tiles_bytes(r, samples);
     r->info.memory_total = r->info.memory_weights + r->info.memory_activations;
     if (j->max_memory && r->info.memory_total > j->max_memory)
         return ldm_error_set(err, LDM_ERR_LIMIT,
@@ -368,7 +369,7 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     if (!st && !m->dry)
         st = ldm_start_allocate(r, err);
     if (!st && !m->dry)
-        st = ldm_run_tiles_allocate(r, err);
+        st = ldm_run_tiles_allocate(r, ldm_run_samples(r, r->job.batch), err);
     if (!st)
         st = write_notes(r, err);
     if (st) {

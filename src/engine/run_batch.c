@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "engine/between.h"
+#include "engine/posterior.h"
 #include "engine/run_state.h"
 #include "engine/start.h"
 

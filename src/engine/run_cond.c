@@ -80,7 +80,8 @@ static ldm_status refuse_stray(const ldm_run *r, const ldm_job *asked, ldm_error
     } keys[] = {{"prompt", takes_text(r)},
                 {"negative", takes_text(r)},
                 {"class", takes_class(r)},
-                {"layout", takes_layout(r)}};
+                {"layout", takes_layout(r)},
+                {"noise_level", r->m->network->low_scale.present}};
     const char *word = "nothing: it is unconditional";
     size_t i;
 

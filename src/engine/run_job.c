@@ -302,24 +302,3 @@ ldm_status ldm_job_check_noise(const ldm_job *j, int steps_run, int draws, int l
             draws);
     return ldm_check_finite(a, "the noise", err);
 }
-
-void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count)
-{
-    /* 1. / scale_factor is a Python float for a number of the YAML, a float32 tensor for a buffer.
-     */
-    float inverse =
-        m->scale_is_buffer ? 1.0f / (float)m->scale_factor : (float)(1.0 / m->scale_factor);
-    size_t i;
-
-    for (i = 0; i < count; i++)
-        out[i] = inverse * z[i];
-}
-
-void ldm_model_scale(const ldm_model *m, const float *z, float *out, size_t count)
-{
-    float scale = (float)m->scale_factor;
-    size_t i;
-
-    for (i = 0; i < count; i++)
-        out[i] = scale * z[i];
-}

@@ -17,9 +17,4 @@ ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job
 ldm_status ldm_job_check_noise(const ldm_job *job, int steps_run, int draws, int least,
                                ldm_error *err);
 
-/* out = 1 / scale_factor * z in float32; may be in place. */
-void ldm_model_unscale(const ldm_model *m, const float *z, float *out, size_t count);
-/* out = scale_factor * z in float32 (get_first_stage_encoding); may be in place. */
-void ldm_model_scale(const ldm_model *m, const float *z, float *out, size_t count);
-
 #endif

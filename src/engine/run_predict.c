@@ -8,17 +8,6 @@
 
 /* ---- what is not finite ---------------------------------------------------------------------- */
 
-bool ldm_all_finite(const float *v, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (!isfinite(v[i]))
-            return false;
-    }
-    return true;
-}
-
 /* Where NaN or infinity first appears. */
 typedef struct bad_step {
     char before[128]; /* the last step that has a path */

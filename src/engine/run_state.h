@@ -80,7 +80,6 @@ static inline int ldm_run_draws(const ldm_run *r)
     return r->noise_before + r->own_draws + (r->job.masked ? ldm_run_steps(r) : 0);
 }
 
-bool ldm_all_finite(const float *v, size_t n);
 double ldm_largest(const float *v, size_t n); /* the greatest magnitude; of NaN nothing */
 
 /* Latents are near 1 in a working model; with values beyond this what comes out says nothing about

@@ -78,31 +78,29 @@ static sizes sizes_of(const ldm_run *r)
                        (size_t)t->image_x.tile};
 }
 
-uint64_t ldm_run_tiles_bytes(const ldm_run *r)
+uint64_t ldm_run_tiles_bytes(const ldm_run *r, int samples)
 {
     const sizes one = r->tiles.on ? sizes_of(r) : (sizes){0};
 
-    return ((uint64_t)ldm_run_samples(r, r->job.batch) * (2 * one.latent + one.concat) +
-            one.image) *
-           sizeof(float);
+    return ((uint64_t)samples * (2 * one.latent + one.concat) + one.image) * sizeof(float);
 }
 
-ldm_status ldm_run_tiles_allocate(ldm_run *r, ldm_error *err)
+ldm_status ldm_run_tiles_allocate(ldm_run *r, int samples, ldm_error *err)
 {
-    const size_t samples = (size_t)ldm_run_samples(r, r->job.batch);
+    const size_t n = (size_t)samples;
     ldm_run_tiles *t = &r->tiles;
     sizes one;
 
     if (!t->on)
         return LDM_OK;
     one = sizes_of(r);
-    t->in = ldm_reallocarray(NULL, samples, one.latent * sizeof *t->in);
-    t->out = ldm_reallocarray(NULL, samples, one.latent * sizeof *t->out);
-    t->concat = ldm_reallocarray(NULL, samples, (one.concat + 1) * sizeof *t->concat);
+    t->in = ldm_reallocarray(NULL, n, one.latent * sizeof *t->in);
+    t->out = ldm_reallocarray(NULL, n, one.latent * sizeof *t->out);
+    t->concat = ldm_reallocarray(NULL, n, (one.concat + 1) * sizeof *t->concat);
     t->image = ldm_reallocarray(NULL, one.image, sizeof *t->image);
     return t->in && t->out && t->concat && t->image
                ? LDM_OK
-               : ldm_error_nomem(err, ldm_run_tiles_bytes(r), "tiles");
+               : ldm_error_nomem(err, ldm_run_tiles_bytes(r, samples), "tiles");
 }
 
 void ldm_run_tiles_free(ldm_run_tiles *t)

@@ -18,9 +18,9 @@ typedef struct ldm_run_tiles {
 /* Settles the job's tile, and plans. LDM_ERR_USAGE for a size that the network cannot take, or with
  * cache, whose features would be one tile's. Needs r->job's shape. */
 ldm_status ldm_run_tiles_plan(struct ldm_run *r, ldm_error *err);
-/* Bytes that `samples` of a batch take: known with the plan. */
-uint64_t ldm_run_tiles_bytes(const struct ldm_run *r);
-ldm_status ldm_run_tiles_allocate(struct ldm_run *r, ldm_error *err);
+/* Bytes for so many samples of an evaluation: known with the plan. */
+uint64_t ldm_run_tiles_bytes(const struct ldm_run *r, int samples);
+ldm_status ldm_run_tiles_allocate(struct ldm_run *r, int samples, ldm_error *err);
 void ldm_run_tiles_free(ldm_run_tiles *t);
 
 /* The size that the UNet and the decoder work on: a tile's, or the latent's. */

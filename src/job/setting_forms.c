@@ -200,6 +200,9 @@ bool ldm_options_write_recipe(const ldm_options *o, json_t *recipe)
 
         if (!(row->flags & LDM_SETTING_PIXELS) || (row->type == LDM_TYPE_TEXT && !v.text))
             continue; /* a text that was not given has no default either */
+        if ((row->flags & LDM_SETTING_CONDITION) && row->type != LDM_TYPE_TEXT &&
+            !ldm_options_given(o, row->key))
+            continue;
         if (json_object_set_new(recipe, row->key, json_of_value(row, v)))
             return false;
     }

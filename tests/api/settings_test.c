@@ -52,7 +52,10 @@ static void other_value(const ldm_setting_row *row, char *text, size_t size)
     case LDM_TYPE_TEXT:
     case LDM_TYPE_LIST:
         /* Without a picture to begin with there can be no pads. */
-        snprintf(text, size, "%s", strcmp(ldm_setting_key(row), "pad") ? "some/file" : "0,0,0,0");
+        snprintf(text, size, "%s",
+                 !strcmp(ldm_setting_key(row), "pad")    ? "0,0,0,0"
+                 : !strcmp(ldm_setting_key(row), "size") ? "64x64"
+                                                         : "some/file");
         break;
     }
 }

@@ -133,12 +133,12 @@ fails 1 'huge.json' $LAYOUT --layout huge.json -o no.png
 fails 2 'this model makes pictures of a picture and a mask' $INPAINT -o no.png
 fails 2 'nothing says which' $INPAINT --image a.png -o no.png
 fails 2 'make them one size' $INPAINT --image a.png --mask "$PICTURES/source.png" -o no.png
-fails 2 'needs --init or --image' $INPAINT --mask a.png -o no.png
+fails 2 'needs --init with the picture' $INPAINT --mask a.png -o no.png
 fails 2 'exclude each other' $INPAINT --image a.png --init a.png -o no.png
 fails 2 'layout: this model takes a picture and a mask' $INPAINT --image a.png --mask a.png --layout tokens.json -o no.png
 fails 2 'mask: this model takes a picture to enlarge' $SUPER --image a.png --mask a.png -o no.png
 fails 2 'segmentation: this model takes a picture to enlarge' $SUPER --segmentation a.png -o no.png
-fails 2 'noise_level: this model has no noise' $SUPER --image a.png --noise-level 3 -o no.png
+fails 2 'noise_level: this model takes a picture to enlarge' $SUPER --image a.png --noise-level 3 -o no.png
 fails 2 'noise_level is 400, expected 0 to 350' $UPSCALE --image a.png --noise-level 400 -o no.png
 fails 2 'pad: this model does not paint' $SUPER --image a.png --pad 4 -o no.png
 fails 2 'image: this model takes a map of labels' $SEMANTIC --image a.png -o no.png

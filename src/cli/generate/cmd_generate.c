@@ -210,13 +210,12 @@ static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int a
         parse = ldm_opts_parse(cmd, argc, argv, &o, &o.to, &args);
     if (parse)
         code = ldm_parse_exit(parse);
-    if (!code) {
+    if (!code && !parse) {
         argc -= args;
         argv += args;
         code = take_files(cmd, fields, files, &argc, &argv);
+        code = code ? code : work(cmd, &o, argc, argv);
     }
-    if (!code && !parse)
-        code = work(cmd, &o, argc, argv);
     if (code && o.json && !o.printed)
         ldm_cli_json_failure(cmd);
     ldm_targets_free(&o.to);

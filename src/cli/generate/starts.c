@@ -126,8 +126,8 @@ int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_star
                                   "given");
     if (o->mask_image && !o->init_image && !o->image)
         return ldm_cli_usage(cmd,
-                             "--mask %s is a picture: it needs --init or --image with the picture "
-                             "that it belongs to",
+                             "--mask %s is a picture: it needs --init with the picture that it "
+                             "belongs to, or --image",
                              o->mask_image);
     if ((o->init_image || o->init) && o->x_t)
         return ldm_cli_usage(cmd, "--init and --x-t exclude each other: a run begins with pictures "

@@ -1,0 +1,84 @@
+/* What a network concatenates with the latent, and the pictures of a job that it is made of; see
+ * concat.h. */
+#include "engine/concat.h"
+#include "job/job.h"
+
+ldm_concat_kind ldm_concat_kind_of(const ldm_network *n)
+{
+    const int channels = n->unet_inputs.concat, latent = n->first_stage.latent_channels;
+    const ldm_conditioner *c = n->conditioner_count ? n->conditioners : NULL;
+
+    if (!channels)
+        return LDM_CONCAT_NONE;
+    if (n->low_scale.present)
+        return channels == 1 || channels == 3 ? LDM_CONCAT_LOW_NOISED : LDM_CONCAT_NONE;
+    if (n->diffusion.inpaint)
+        return channels == latent + 1 ? LDM_CONCAT_MASK_FIRST : LDM_CONCAT_NONE;
+    if (c && c->takes == LDM_COND_TAKES_PICTURE)
+        return channels == latent       ? LDM_CONCAT_PICTURE
+               : channels == latent + 1 ? LDM_CONCAT_MASK_LAST
+                                        : LDM_CONCAT_NONE;
+    if (c && c->takes == LDM_COND_TAKES_LATENT)
+        return channels == 1 || channels == 3 ? LDM_CONCAT_LOW : LDM_CONCAT_NONE;
+    if (c && c->takes == LDM_COND_TAKES_MAP)
+        return channels == c->channels ? LDM_CONCAT_MAP : LDM_CONCAT_NONE;
+    return LDM_CONCAT_NONE;
+}
+
+bool ldm_concat_takes_mask(ldm_concat_kind kind)
+{
+    return kind == LDM_CONCAT_MASK_LAST || kind == LDM_CONCAT_MASK_FIRST;
+}
+
+bool ldm_concat_draws(const ldm_network *n)
+{
+    const ldm_concat_kind kind = ldm_concat_kind_of(n);
+
+    return kind == LDM_CONCAT_LOW_NOISED ||
+           (kind == LDM_CONCAT_MASK_FIRST && n->first_stage.posterior);
+}
+
+int ldm_concat_unit(const ldm_network *n)
+{
+    switch (ldm_concat_kind_of(n)) {
+    case LDM_CONCAT_NONE:
+        break;
+    case LDM_CONCAT_PICTURE:
+    case LDM_CONCAT_MASK_LAST:
+    case LDM_CONCAT_MASK_FIRST:
+        return n->first_stage.factor;
+    case LDM_CONCAT_LOW:
+    case LDM_CONCAT_LOW_NOISED:
+        return 1;
+    case LDM_CONCAT_MAP:
+        return n->conditioners->factor;
+    }
+    return 0;
+}
+
+const ldm_image *ldm_concat_pictures(const ldm_job *j, size_t *count)
+{
+    const bool map = j->segmentation_images != NULL;
+
+    *count = map ? j->segmentation_count : j->image_count;
+    return map ? j->segmentation_images : j->image_images;
+}
+
+const char *ldm_concat_wants(ldm_concat_kind kind)
+{
+    switch (kind) {
+    case LDM_CONCAT_NONE:
+        break;
+    case LDM_CONCAT_PICTURE:
+        return "a picture (--image FILE)";
+    case LDM_CONCAT_MASK_LAST:
+    case LDM_CONCAT_MASK_FIRST:
+        return "a picture and a mask, white where it is to be painted (--image FILE --mask FILE)";
+    case LDM_CONCAT_LOW:
+    case LDM_CONCAT_LOW_NOISED:
+        return "a picture to enlarge (--image FILE)";
+    case LDM_CONCAT_MAP:
+        return "a map of labels (--segmentation FILE)";
+    }
+    return NULL;
+}
