@@ -70,21 +70,33 @@ static void first_stages_that_fit(void **state)
     }
 }
 
-/* No "next: ldm generate" from a check where generate refuses. */
+/* "next: ldm generate" comes from a check with what must be given, and only where generate makes
+ * pictures. */
 static void check_proposes_generate_only_where_it_works(void **state)
 {
     static const char *const sets[] = {"model.params.unet_config.params.in_channels=6",
-                                       "model.params.cond_stage_config=__is_first_stage__", NULL};
+                                       "model.params.cond_stage_config=__is_first_stage__",
+                                       "model.params.conditioning_key=concat", NULL};
+    static const char *const alone[] = {"model.params.unet_config.params.in_channels=6", NULL};
     test_bench b = test_bench_create(sets, sets, NULL, -1);
     json_t *j = test_check_json(b.a, false);
     char *text = test_check_text(b.a, false, false);
+    const char *next = json_string_value(json_object_get(j, "next_step"));
 
     (void)state;
     assert_true(b.a->fits);
-    test_contains(json_string_value(json_object_get(j, "next_step")), "ldm eval");
-    test_contains(text, "ldm generates unconditionally");
-    test_contains(text, "Conditioner __is_first_stage__: it takes a picture and gives 3");
+    test_contains(next, "ldm generate");
+    test_contains(next, " --image FILE");
+    test_contains(text, "a picture (--image)");
+    test_contains(text, "3 channels after them (concat)");
     ldm_free(text);
+    json_decref(j);
+    test_bench_free(&b);
+    b = test_bench_create(alone, alone, NULL, -1);
+    j = test_check_json(b.a, false);
+    assert_true(b.a->fits);
+    test_contains(json_string_value(json_object_get(j, "next_step")), "ldm eval");
+    test_contains(json_string_value(json_object_get(j, "verdict")), "conditioning_key passes none");
     json_decref(j);
     test_bench_free(&b);
 }

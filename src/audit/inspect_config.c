@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/conditions.h"
 #include "audit/internal.h"
 #include "audit/shapes.h"
 #include "base/alloc.h"
@@ -52,11 +53,20 @@ static json_t *shape_json(page *p, const ldm_layer_shape *l)
     return o;
 }
 
+/* A first stage alone says the size of its pictures. */
+static ldm_extent latent_of(const ldm_network *s)
+{
+    const int side = s->first_stage.resolution / s->first_stage.factor;
+
+    return s->lone_first_stage ? (ldm_extent){side ? side : 1, side ? side : 1}
+                               : s->diffusion.image_size;
+}
+
 /* One part's layers: rows of text, or an array put into `root`. */
 static ldm_status part_shapes(page *p, ldm_graph_part part, const char *key, const char *title,
                               json_t *root, ldm_error *err)
 {
-    const ldm_extent size = p->s->diffusion.image_size;
+    const ldm_extent size = latent_of(p->s);
     ldm_layer_shape *list = NULL;
     size_t count = 0, i;
     ldm_graph *g;
@@ -76,7 +86,9 @@ static ldm_status part_shapes(page *p, ldm_graph_part part, const char *key, con
             p->out,
             "# Convolutions and linear layers of the %s, latent %dx%dx%d; the whole graph: "
             "%.1f GFLOP at batch 1\n# cin cout kernel stride upsample in_h in_w count\n",
-            title, p->s->diffusion.channels, size.h, size.w, ldm_graph_flop(g) / 1e9);
+            title,
+            p->s->lone_first_stage ? p->s->first_stage.latent_channels : p->s->diffusion.channels,
+            size.h, size.w, ldm_graph_flop(g) / 1e9);
         for (i = 0; i < count; i++)
             ldm_str_printf(p->out, "%d %d %d %d %d %d %d %d\n", list[i].cin, list[i].cout,
                            list[i].kernel, list[i].stride, list[i].upsample, list[i].in_h,
@@ -94,7 +106,8 @@ static ldm_status shapes(page *p, ldm_error *err)
 
     if (p->r->json && !root)
         return ldm_error_nomem(err, 0, "the JSON report");
-    st = part_shapes(p, LDM_GRAPH_UNET, "unet", "UNet", root, err);
+    st =
+        p->s->lone_first_stage ? LDM_OK : part_shapes(p, LDM_GRAPH_UNET, "unet", "UNet", root, err);
     if (!st)
         st = part_shapes(p, LDM_GRAPH_DECODE, "decoder", "first stage's decoder", root, err);
     if (!root)
@@ -247,6 +260,17 @@ static const char *const target_paths[] = {"model.target", "model.params.unet_co
                                            "model.params.cond_stage_config.target"};
 enum { TARGET_COUNT = sizeof target_paths / sizeof target_paths[0] };
 
+static void put_sizes(page *p)
+{
+    const ldm_first_stage *f = &p->s->first_stage;
+    const ldm_diffusion_config *d = &p->s->diffusion;
+    const ldm_extent size = latent_of(p->s);
+
+    ldm_str_printf(p->out, "  latent %d x %d x %d, pictures of %d x %d pixels\n",
+                   p->s->lone_first_stage ? f->latent_channels : d->channels, size.h, size.w,
+                   size.h * f->factor, size.w * f->factor);
+}
+
 static void text_model(page *p)
 {
     const ldm_network *s = p->s;
@@ -259,7 +283,8 @@ static void text_model(page *p)
         ldm_audit_put_name(p->out, p->one_file);
         ldm_str_puts(p->out, ": ");
     }
-    ldm_str_puts(p->out, "a latent diffusion model\n");
+    ldm_str_puts(p->out,
+                 s->lone_first_stage ? "a first stage alone\n" : "a latent diffusion model\n");
     for (i = 0; i < TARGET_COUNT; i++) {
         if (!target(p, target_paths[i]))
             continue;
@@ -267,10 +292,7 @@ static void text_model(page *p)
         ldm_audit_put_name(p->out, target(p, target_paths[i]));
         ldm_str_puts(p->out, "\n");
     }
-    ldm_str_printf(p->out, "  latent %d x %d x %d, pictures of %d x %d pixels\n",
-                   s->diffusion.channels, s->diffusion.image_size.h, s->diffusion.image_size.w,
-                   s->diffusion.image_size.h * s->first_stage.factor,
-                   s->diffusion.image_size.w * s->first_stage.factor);
+    put_sizes(p);
     ldm_audit_heading(p->out, p->r->colour, "Keys and parameters");
     ldm_str_printf(p->out, "  %-24s %8s %18s %10s\n", "", "keys", "numbers", "as f32");
     for (i = 0; i < LDM_COMPONENT_COUNT; i++) {
@@ -281,6 +303,10 @@ static void text_model(page *p)
     }
     ldm_str_printf(p->out, "  %-24s %8s %18s %10s\n", "parameters", "",
                    ldm_format_count(t.parameters, n), ldm_format_bytes(4 * t.parameters, bytes));
+    if (!s->lone_first_stage) {
+        ldm_audit_heading(p->out, p->r->colour, "Conditions");
+        ldm_audit_put_conditions(s, p->r->width, p->out);
+    }
     text_settings(p);
 }
 
@@ -335,12 +361,14 @@ static json_t *model_json(page *p)
         ldm_audit_json_set(&p->j, o, "suggestion", ldm_json_text(u->suggestion));
         ldm_audit_json_add(&p->j, unknown, o);
     }
-    ldm_audit_json_set(&p->j, root, "kind", ldm_json_text("latent diffusion"));
+    ldm_audit_json_set(&p->j, root, "kind",
+                       ldm_json_text(p->s->lone_first_stage ? "first stage" : "latent diffusion"));
     ldm_audit_json_set(&p->j, root, "targets", targets);
     ldm_audit_json_set(&p->j, root, "model_keys", json_integer(p->s->tensor_count));
     ldm_audit_json_set(&p->j, root, "parameters", json_integer((json_int_t)t.parameters));
     ldm_audit_json_set(&p->j, root, "components", parts);
     ldm_audit_json_set(&p->j, root, "downsample", json_integer(p->s->first_stage.factor));
+    ldm_audit_json_set(&p->j, root, "conditions", ldm_audit_conditions_json(p->s, &p->j));
     ldm_audit_json_set(&p->j, root, "settings", settings_json(p));
     ldm_audit_json_set(&p->j, root, "unknown", unknown);
     return root;

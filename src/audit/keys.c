@@ -44,6 +44,12 @@ int ldm_audit_key_group(const char *name)
         {"first_stage_model.", LDM_COMPONENT_FIRST_STAGE},
         {"cond_stage_model.", LDM_COMPONENT_COND_STAGE},
         {"low_scale_model.", LDM_COMPONENT_LOW_SCALE},
+        /* Of a file of a first stage alone. */
+        {"encoder.", LDM_COMPONENT_FIRST_STAGE},
+        {"decoder.", LDM_COMPONENT_FIRST_STAGE},
+        {"quantize.", LDM_COMPONENT_FIRST_STAGE},
+        {"quant_conv.", LDM_COMPONENT_FIRST_STAGE},
+        {"post_quant_conv.", LDM_COMPONENT_FIRST_STAGE},
     };
     size_t i;
 

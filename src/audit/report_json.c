@@ -1,6 +1,7 @@
 /* `ldm check --json`: the same findings as one object. Lists are always whole. */
 #include <string.h>
 
+#include "audit/conditions.h"
 #include "audit/internal.h"
 
 typedef struct page {
@@ -292,6 +293,7 @@ static json_t *build(page *p)
     ldm_audit_json_set(p->j, root, "components", components(p));
     ldm_audit_json_set(p->j, root, "distribution", distribution(p));
     ldm_audit_json_set(p->j, root, "critical_keys", critical(p));
+    ldm_audit_json_set(p->j, root, "conditions", ldm_audit_conditions_json(a->network, p->j));
     ldm_audit_json_set(p->j, root, "settings", settings(p));
     ldm_audit_json_set(p->j, root, "config_keys", config_keys(p));
     ldm_audit_json_set(p->j, root, "causes", causes(p));

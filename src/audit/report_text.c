@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/conditions.h"
 #include "audit/internal.h"
 
 enum { FIRST = 10, LABEL = 12 };
@@ -308,6 +309,14 @@ static void critical(page *p)
 /* ---- settings ----------------------------------------------------------------------------------
  */
 
+static void conditions(page *p)
+{
+    if (p->a->network->lone_first_stage)
+        return;
+    ldm_audit_heading(p->out, p->r->colour, "Conditions");
+    ldm_audit_put_conditions(p->a->network, p->r->width, p->out);
+}
+
 static void heads(page *p)
 {
     ldm_findings *f = p->f;
@@ -489,6 +498,7 @@ ldm_status ldm_audit_text(const ldm_audit *a, const ldm_audit_report *r, ldm_str
         list(&p, "unexpected keys", unexpected_at, a->unexpected_count);
         list(&p, "keys of another shape", mismatch_at, a->mismatched_count);
         critical(&p);
+        conditions(&p);
         settings(&p);
         config_keys(&p);
         if (f.values_read)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/conditions.h"
 #include "audit/internal.h"
 #include "base/alloc.h"
 
@@ -309,7 +310,8 @@ static const char *block_of(const ldm_graph *g, const ldm_node *n, ldm_findings 
 static ldm_status add_heads(const ldm_audit *a, ldm_findings *f, ldm_error *err)
 {
     const ldm_unet_config *u = &a->network->unet;
-    int size = 1 << (u->channel_mult.count - 1), i; /* the smallest that every level divides */
+    const int size = 1 << (u->channel_mult.count - 1); /* the smallest that every level divides */
+    int i;
     const char *decides = "unet_config.params.num_heads";
     ldm_graph *g;
     ldm_status st =
@@ -388,17 +390,18 @@ static void weights_row(const ldm_audit *a, ldm_findings *f)
                           "weights are used. CompVis' sample script would use random ones here.");
 }
 
-/* The rules of generate, which makes pictures of unconditional models. */
 const char *ldm_audit_no_generate(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_network *s = a->network;
     int in = s->unet.in_channels, out = s->unet.out_channels;
 
-    if (in != out)
+    if (s->lone_first_stage)
+        return "It is a first stage alone, without a UNet that would make latents.";
+    if (s->unet_inputs.latent != out)
         return ldm_findings_text(f,
                                  "The UNet reads %d channels (in_channels, %s) and writes %d "
                                  "(out_channels, %s): it needs a conditioning beside the latent, "
-                                 "and ldm generates unconditionally.",
+                                 "and conditioning_key passes none.",
                                  in, origin_of(a, f, "unet_config.params.in_channels"), out,
                                  origin_of(a, f, "unet_config.params.out_channels"));
     if (s->first_stage.latent_channels != out)
@@ -411,23 +414,43 @@ const char *ldm_audit_no_generate(const ldm_audit *a, ldm_findings *f)
     return NULL;
 }
 
-/* What each conditioner takes and gives. */
-static void conditioner_notes(const ldm_audit *a, ldm_findings *f)
+/* A text encoder's size is in no configuration: it is the file's, and the published one is what
+ * those who share a model by its YAML expect. */
+static void tower_note(const ldm_audit *a, ldm_findings *f)
 {
-    int i;
+    ldm_conditions_found found;
 
-    for (i = 0; i < a->network->conditioner_count; i++) {
-        const ldm_conditioner *c = &a->network->conditioners[i];
-        const char *takes = c->takes == LDM_COND_TAKES_PICTURE ? "a picture" : "nothing";
-
+    ldm_audit_find_conditions(a->network, &found);
+    if (found.tower && found.tower_differs)
         ldm_findings_note(
             f, LDM_TONE_PLAIN,
-            c->channels ? ldm_findings_text(f,
-                                            "Conditioner %s: it takes %s and gives %d "
-                                            "channels beside the latent.",
-                                            c->target, takes, c->channels)
-                        : ldm_findings_text(f, "Conditioner %s: it takes %s.", c->target, takes));
-    }
+            ldm_findings_text(f,
+                              "The text encoder has %d layers of width %d; %s, which the original "
+                              "gets by its name, has %d of width %d and would not load this file.",
+                              found.tower->layers, found.tower->context_width,
+                              found.tower->published, found.tower->published_layers,
+                              found.tower->published_width));
+}
+
+/* The configurations of Stable Diffusion 2 ask for it, and the original then fails on a CPU. */
+static void half_note(const ldm_audit *a, ldm_findings *f)
+{
+    const ldm_param *p = ldm_network_param(a->network, "unet_config.params.use_fp16");
+
+    if (p && !strcmp(p->value, "true"))
+        ldm_findings_note(f, LDM_TONE_PLAIN,
+                          "use_fp16 is true: it asks the original to compute in half precision, "
+                          "and ldm does not obey it (--precision says how ldm computes).");
+}
+
+static void encode_note(const ldm_audit *a, ldm_findings *f)
+{
+    if (a->network->first_stage.no_encode)
+        ldm_findings_note(
+            f, LDM_TONE_WARN,
+            ldm_findings_text(f, "%s, in the original as well. %s works.",
+                              a->network->first_stage.no_encode,
+                              a->network->lone_first_stage ? "Decoding" : "Sampling"));
 }
 
 static void shape_notes(const ldm_audit *a, ldm_findings *f)
@@ -442,12 +465,9 @@ static void shape_notes(const ldm_audit *a, ldm_findings *f)
                                             s->diffusion.channels, origin_of(a, f, "channels"),
                                             s->unet.in_channels,
                                             origin_of(a, f, "unet_config.params.in_channels")));
-    if (ldm_audit_no_generate(a, f))
+    if (ldm_audit_no_generate(a, f) && !s->lone_first_stage)
         ldm_findings_note(f, LDM_TONE_BAD, ldm_audit_no_generate(a, f));
-    if (s->first_stage.no_encode)
-        ldm_findings_note(f, LDM_TONE_WARN,
-                          ldm_findings_text(f, "%s, in the original as well. Sampling works.",
-                                            s->first_stage.no_encode));
+    encode_note(a, f);
     if (strcmp(s->diffusion.parameterization, "x0") == 0)
         ldm_findings_note(
             f, LDM_TONE_WARN,
@@ -507,6 +527,12 @@ ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_erro
     ldm_status st;
     size_t i;
 
+    if (a->network->lone_first_stage) {
+        add_others(a, f);
+        override_notes(a, f);
+        encode_note(a, f);
+        return f->failed ? ldm_error_nomem(err, 0, "the list of settings") : LDM_OK;
+    }
     add_typed(f, "scale_factor", LDM_TYPE_REAL, e->scale_factor,
               ldm_findings_text(f, "%.8g", e->scale_factor),
               e->scale_is_buffer ? fixed("checkpoint buffer") : place_of(a, f, "scale_factor"),
@@ -526,7 +552,8 @@ ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_erro
         add_setting(a, f, rest[i], rest[i]);
     add_others(a, f);
     shape_notes(a, f);
-    conditioner_notes(a, f);
+    tower_note(a, f);
+    half_note(a, f);
     st = add_heads(a, f, err);
     if (st)
         return st;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/conditions.h"
 #include "audit/internal.h"
 
 /* Recommends another file or YAML if a cause demands it; otherwise all --set options together, if
@@ -55,6 +56,24 @@ static void put_option(ldm_str *s, const char *option, const char *word)
     ldm_str_puts(s, "'");
 }
 
+/* What must be given: " --prompt TEXT --image FILE". */
+static void put_conditions(const ldm_audit *a, ldm_str *s)
+{
+    ldm_conditions_found found;
+    int i;
+
+    ldm_audit_find_conditions(a->network, &found);
+    for (i = 0; i < found.count; i++) {
+        const char *option = found.takes[i].option;
+
+        if (strcmp(option, "noise-level")) /* it has a default */
+            ldm_str_printf(s, " --%s %s", option,
+                           !strcmp(option, "prompt")  ? "TEXT"
+                           : !strcmp(option, "class") ? "N"
+                                                      : "FILE");
+    }
+}
+
 static const char *generate_command(const ldm_audit *a, ldm_findings *f)
 {
     ldm_str s = {0};
@@ -69,6 +88,7 @@ static const char *generate_command(const ldm_audit *a, ldm_findings *f)
         put_option(&s, "--set", a->given.sets[i]);
     if (a->priv->ema_asked >= 0)
         ldm_str_puts(&s, a->priv->ema_asked ? " --ema" : " --no-ema");
+    put_conditions(a, &s);
     ldm_str_puts(&s, " -o picture.png");
     f->failed |= s.failed;
     text = ldm_findings_text(f, "%s", s.failed ? "" : s.data);
@@ -157,7 +177,7 @@ static void judge_damage(const ldm_audit *a, ldm_findings *f, size_t bad)
 /* Why a file that fits makes no ordinary pictures here; false: it does. */
 static bool judge_reservations(const ldm_audit *a, ldm_findings *f)
 {
-    if (ldm_audit_no_generate(a, f)) {
+    if (ldm_audit_no_generate(a, f) && !a->network->lone_first_stage) {
         f->tone = LDM_TONE_WARN;
         f->headline = "FITS, BUT CANNOT RUN HERE";
         f->verdict = ldm_findings_text(f,
@@ -192,7 +212,9 @@ static void judge(const ldm_audit *a, ldm_findings *f)
         judge_damage(a, f, bad);
         return;
     }
-    f->next_step = ldm_audit_no_generate(a, f)
+    f->next_step = a->network->lone_first_stage ? "ldm reconstruct, which takes pictures through "
+                                                  "it and back, or ldm eval"
+                   : ldm_audit_no_generate(a, f)
                        ? "ldm eval, which runs the parts of the network one by one"
                        : generate_command(a, f);
     if (judge_reservations(a, f))

@@ -381,6 +381,10 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
     LDM_REQUIRE(job, "job", err);
     LDM_REQUIRE(job->in, "the array \"in\"", err);
     st = check_arrays(job, err);
+    if (!st && job->part == LDM_PART_UNET && m->network->lone_first_stage)
+        st = ldm_error_set(err, LDM_ERR_USAGE,
+                           "this is a first stage alone (%.120s): it has no UNet",
+                           m->network->first_stage.target);
     if (!st)
         st = check_conditioner(m, job, err);
     if (st)

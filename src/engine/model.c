@@ -104,7 +104,11 @@ static ldm_status settle_shape(ldm_model *m, ldm_error *err)
         sizes[1] = s->diffusion.image_size;
     if (own) /* a resolution of 256 is what its first stage was trained with */
         side = unet.h;
-    m->latent_c = s->unet.out_channels;
+    m->latent_c = s->lone_first_stage ? f->latent_channels : s->unet.out_channels;
+    if (s->lone_first_stage) {
+        m->latent_h = m->latent_w = side;
+        return LDM_OK;
+    }
     m->latent_h = unet.h;
     m->latent_w = unet.w;
     /* resolution is one number: of latents that are not square it can be either side's. */
@@ -151,7 +155,7 @@ static ldm_status compute_schedule(ldm_model *m, ldm_error *err)
 
 static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
 {
-    size_t n = (size_t)m->network->diffusion.timesteps;
+    const size_t n = (size_t)m->network->diffusion.timesteps; /* 0: a first stage alone has none */
     const ldm_tensor_info *alphas = m->audit->effective.alphas_cumprod;
     const bool rounded = m->audit->effective.schedule_rounded;
     const ldm_tensor_info *root = rounded ? NULL : schedule_buffer(m, "sqrt_alphas_cumprod", n);
@@ -159,6 +163,8 @@ static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
         rounded ? NULL : schedule_buffer(m, "sqrt_one_minus_alphas_cumprod", n);
     ldm_status st = LDM_OK;
 
+    if (!n)
+        return LDM_OK;
     m->alphas_cumprod = ldm_reallocarray(NULL, 3 * n, sizeof *m->alphas_cumprod);
     if (!m->alphas_cumprod)
         return ldm_error_nomem(err, 3 * n * sizeof *m->alphas_cumprod, "the schedule");
@@ -261,7 +267,7 @@ static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *er
     char need[16], have[16];
     ldm_status st;
 
-    if (!limit)
+    if (!limit || m->network->lone_first_stage)
         return LDM_OK;
     st = ldm_model_estimate(m, LDM_GRAPH_UNET, (ldm_graph_size){m->latent_h, m->latent_w, 0}, 1, 1,
                             &unet, err);
@@ -338,7 +344,8 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
     if (!st && !m->dry)
         st = ldm_pool_create(opt->threads, &pool, err);
     if (!st && !m->dry)
-        st = ldm_model_weights(m, LDM_GRAPH_UNET, pool, &w, err);
+        st = ldm_model_weights(m, m->network->lone_first_stage ? LDM_GRAPH_DECODE : LDM_GRAPH_UNET,
+                               pool, &w, err);
     ldm_pool_free(pool);
     if (st) {
         ldm_model_close(m);

@@ -196,6 +196,11 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
 {
     const ldm_network *s = m->network;
 
+    if (s->lone_first_stage)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this is a first stage alone (%.120s): it has no UNet to make "
+                             "pictures with; it encodes and decodes (ldm reconstruct, ldm eval)",
+                             s->first_stage.target);
     if (s->unet_inputs.latent != s->unet.out_channels)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                              "the UNet takes %d channels and gives %d: it needs a conditioning "

@@ -31,7 +31,7 @@ const char *ldm_b_join(char *buf, const char *path, const char *leaf)
 void ldm_b_begin(ldm_builder *b, ldm_component c)
 {
     b->component = c;
-    b->root = ldm_component_prefix(c);
+    b->root = b->network->lone_first_stage ? "" : ldm_component_prefix(c);
     b->copy = false;
 }
 
@@ -144,7 +144,7 @@ int ldm_b_tensor(ldm_builder *b, const char *path, ldm_init init, int fan_in, in
 
     if (failed(b))
         return -1;
-    snprintf(name, sizeof name, "%s.%s", b->root, path);
+    snprintf(name, sizeof name, "%s%s%s", b->root, *b->root ? "." : "", path);
     found = ldm_network_find(b->network, name);
     if (found >= 0)
         return found;

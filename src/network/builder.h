@@ -14,7 +14,7 @@ typedef struct ldm_builder {
     const ldm_network *network;
     ldm_network *declared; /* the same network, to add tensors to; NULL where a graph is built */
     ldm_graph *graph;      /* NULL: declare only */
-    const char *root;      /* "model.diffusion_model": prefix of every tensor name */
+    const char *root;      /* "model.diffusion_model": prefix of every tensor name, or "" */
     ldm_component component;
     unsigned used; /* LDM_USED_* bits for tensors declared now */
     bool copy;     /* they are a second copy, which no graph reads: the bits do not count */

@@ -141,6 +141,7 @@ static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm
     c->scale = c->vocabulary ? 5 : 0; /* scripts/txt2img.py */
     c->tokens = c->context_tokens = v->max_seq_len;
     c->context_width = v->n_embed;
+    c->layers = v->n_layer;
     c->config = v;
     return LDM_OK;
 }

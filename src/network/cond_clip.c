@@ -135,7 +135,11 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     if (!v)
         return ldm_error_nomem(r->err, sizeof *v, "the network's description");
     *v = (clip_config){
-        .tower = {.width = 768, .layers = 12, .entries = 49408, .tokens = 77},
+        .tower = {.published = "CLIP ViT-L/14",
+                  .width = 768,
+                  .layers = 12,
+                  .entries = 49408,
+                  .tokens = 77},
         .version = "openai/clip-vit-large-patch14",
         .layer = "last",
         .max_length = 77,

@@ -135,7 +135,12 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     if (!v)
         return ldm_error_nomem(r->err, sizeof *v, "the network's description");
     *v = (openclip_config){
-        .tower = {.width = 1024, .layers = 24, .entries = 49408, .tokens = 77, .projection = 1024},
+        .tower = {.published = "OpenCLIP ViT-H/14",
+                  .width = 1024,
+                  .layers = 24,
+                  .entries = 49408,
+                  .tokens = 77,
+                  .projection = 1024},
         .arch = "ViT-H-14",
         .layer = "last",
         .max_length = 77,

@@ -61,7 +61,7 @@ static void declare_own_ema(ldm_builder *b, int first)
 {
     char name[256];
     int i, end = b->network->tensor_count;
-    size_t root = strlen(b->root) + 1;
+    size_t root = *b->root ? strlen(b->root) + 1 : 0;
 
     ldm_b_tensor(b, "model_ema.decay", LDM_INIT_ZEROS, 0, 0, NULL);
     ldm_b_tensor(b, "model_ema.num_updates", LDM_INIT_ZEROS, 0, 0, NULL);

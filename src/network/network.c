@@ -103,6 +103,9 @@ static ldm_status check_part(const ldm_network *s, ldm_graph_part part, ldm_erro
 {
     const ldm_first_stage *f = &s->first_stage;
 
+    if (is_unet(part) && s->lone_first_stage)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "this is a first stage alone (%.120s): it has no UNet", f->target);
     if (part == LDM_GRAPH_ENCODE && f->no_encode)
         return ldm_error_set(err, LDM_ERR_CONFIG, "%s", f->no_encode);
     if ((part == LDM_GRAPH_QUANTIZE || part == LDM_GRAPH_INDICES) && !f->codebook)

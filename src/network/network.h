@@ -119,9 +119,14 @@ typedef struct ldm_conditioner {
     int channels_in, factor; /* of MAP */
     int context_tokens, context_width; /* what it gives for cross-attention */
     int channels;                      /* what it gives to be concatenated with the latent */
-    bool own_size;                     /* the latents have the model's image_size, not the UNet's */
-    double scale;                      /* guidance scale of the original's script; 0: it has none */
-    bool is_first_stage;               /* its tensors are the first stage's under a second name */
+    int layers;                        /* of a text encoder; 0: it has none */
+    const char *published; /* the encoder whose size the original takes by name, "CLIP ViT-L/14":
+                              width and layers are the checkpoint's, these two that one's; or NULL
+                            */
+    int published_width, published_layers;
+    bool own_size;       /* the latents have the model's image_size, not the UNet's */
+    double scale;        /* guidance scale of the original's script; 0: it has none */
+    bool is_first_stage; /* its tensors are the first stage's under a second name */
 
     const struct ldm_network_part *part; /* these two are read inside the room only */
     const void *config;
@@ -326,6 +331,8 @@ typedef struct ldm_network {
     ldm_unet_inputs unet_inputs;
     ldm_first_stage first_stage;
     ldm_low_scale low_scale;
+    bool lone_first_stage; /* the configuration is of a first stage alone: there is no UNet, no
+                              conditioner and no schedule, and tensors have no prefix */
     ldm_conditioner *conditioners; /* conditioner_count of them; none: unconditional */
     int conditioner_count;
 

@@ -10,6 +10,9 @@
     ROW("ldm.models.diffusion.ddpm.LatentDiffusion", ldm_part_latent_diffusion)                        \
     ROW("ldm.models.diffusion.ddpm.LatentInpaintDiffusion", ldm_part_latent_inpaint)                   \
     ROW("ldm.models.diffusion.ddpm.LatentUpscaleDiffusion", ldm_part_latent_upscale)                   \
+    ROW("ldm.models.autoencoder.AutoencoderKL", ldm_part_alone_kl)                                     \
+    ROW("ldm.models.autoencoder.VQModel", ldm_part_alone_vq)                                           \
+    ROW("ldm.models.autoencoder.VQModelInterface", ldm_part_alone_vq)                                  \
     ROW("ldm.modules.diffusionmodules.openaimodel.UNetModel", ldm_part_unet)                           \
     ROW("ldm.models.autoencoder.VQModelInterface", ldm_part_first_vq)                                  \
     ROW("ldm.models.autoencoder.AutoencoderKL", ldm_part_first_kl)                                     \

@@ -53,6 +53,8 @@ ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
     int64_t dims[4];
     int layers;
 
+    t->published_width = t->width;
+    t->published_layers = t->layers;
     if (shape_of(r, names->table, dims) == 2) {
         if (dims[0] < 1 || dims[0] > 1 << 20 || dims[1] < LDM_TOWER_HEAD_DIM ||
             dims[1] > LDM_MAX_WIDTH || dims[1] % LDM_TOWER_HEAD_DIM)
@@ -91,6 +93,10 @@ ldm_status ldm_tower_describe(ldm_param_reader *r, const ldm_module *m, const ld
     c->entries = t->entries;
     c->tokens = c->context_tokens = t->tokens;
     c->context_width = t->width;
+    c->layers = t->layers;
+    c->published = t->published;
+    c->published_width = t->published_width;
+    c->published_layers = t->published_layers;
     c->config = config;
     return LDM_OK;
 }

@@ -8,6 +8,8 @@
 
 typedef struct ldm_text_tower {
     int width, layers, entries, tokens;
+    const char *published;                 /* the encoder of this size that a hub has */
+    int published_width, published_layers; /* filled in by ldm_tower_measure */
     int projection; /* columns of text_projection, which sampling does not read */
 } ldm_text_tower;
 

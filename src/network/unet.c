@@ -573,6 +573,8 @@ static void mark_effects(ldm_network *s)
 {
     const ldm_unet_config *u = &s->unet;
 
+    ldm_params_mark(s, "model.params.unet_config.params.use_fp16",
+                    "ldm computes as --precision says");
     if (!u->use_spatial_transformer)
         mark_transformer(s);
     else
