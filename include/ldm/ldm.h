@@ -248,6 +248,10 @@ typedef struct ldm_progress { /* made by the library, which may add fields at th
     double timestep;          /* where the step began; some samplers' have a fraction */
     int first_image, images_in_batch, image_count;
     const char *stage; /* "sampling" or "decoding" */
+    /* [images_in_batch,C,H,W]: the latents as the model predicts them at this step, for a preview; valid
+     * during the call. NULL before the first step and while decoding. */
+    const float *predicted;
+    int latent_c, latent_h, latent_w;
 } ldm_progress;
 
 /* What pictures to make, and how. Rows: ldm_setting_at(LDM_SETTINGS_JOB, i).

@@ -49,7 +49,7 @@ static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
     return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, &run, err);
 }
 
-static int report(const ldm_run *r, int step, double t, const char *stage)
+static int report(const ldm_run *r, int step, double t, const char *stage, const float *predicted)
 {
     ldm_progress p = {
         .step = step,
@@ -59,6 +59,10 @@ static int report(const ldm_run *r, int step, double t, const char *stage)
         .images_in_batch = r->active_n,
         .image_count = r->job.count,
         .stage = stage,
+        .predicted = predicted,
+        .latent_c = r->job.latent_c,
+        .latent_h = r->job.latent_h,
+        .latent_w = r->job.latent_w,
     };
 
     return r->job.progress ? r->job.progress(r->job.ctx, &p) : 0;
@@ -71,10 +75,9 @@ static int progress_callback(void *ctx, int step, int count, double t, const flo
 
     (void)count;
     (void)x;
-    (void)pred_x0;
     if (step == 0)
         ldm_hash_start(r->m->hash); /* off the path to the first step */
-    return report(r, step + 1, t, "sampling");
+    return report(r, step + 1, t, "sampling", pred_x0);
 }
 
 /* ---- batches --------------------------------------------------------------------------------- */
@@ -185,7 +188,7 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
         st = ldm_run_cond_begin(r, err);
     if (st)
         return st;
-    if (report(r, 0, r->plan.steps[r->first].t, "sampling"))
+    if (report(r, 0, r->plan.steps[r->first].t, "sampling", NULL))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped before step 1");
     return ldm_sampler_execute(&job, &model, r->x + at, err);
 }
@@ -247,7 +250,7 @@ static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *
     const ldm_run *r = ctx;
 
     (void)info;
-    if (report(r, ldm_run_steps(r), 0, "decoding"))
+    if (report(r, ldm_run_steps(r), 0, "decoding", NULL))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped while picture %d was decoded",
                              r->pictures[r->active]);
     return LDM_OK;

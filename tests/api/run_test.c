@@ -121,7 +121,20 @@ enum { SMALL_LATENT = 3 * 8 * 8 };
 typedef struct watcher {
     int calls, steps, decodings, last_step, stop_at, stop_decoding_at; /* the latter from 1 */
     bool ordered;
+    int shown; /* steps with finite predicted latents */
 } watcher;
+
+/* Whether there are predicted latents of every picture of the batch, all of them numbers. */
+static bool shows(const ldm_progress *p)
+{
+    const int n = p->images_in_batch * p->latent_c * p->latent_h * p->latent_w;
+
+    for (int i = 0; p->predicted && i < n; i++) {
+        if (!isfinite(p->predicted[i]))
+            return false;
+    }
+    return p->predicted && n > 0;
+}
 
 static int watch(void *ctx, const ldm_progress *p)
 {
@@ -129,11 +142,13 @@ static int watch(void *ctx, const ldm_progress *p)
 
     w->calls++;
     if (strcmp(p->stage, "decoding") == 0) {
+        assert_null(p->predicted);
         return ++w->decodings == w->stop_decoding_at;
     }
     w->ordered = w->ordered && (p->step == 0 || p->step == w->last_step + 1);
     w->last_step = p->step;
     w->steps += p->step > 0;
+    w->shown += shows(p);
     return p->step == w->stop_at;
 }
 
@@ -151,6 +166,7 @@ static void progress_counts_every_step(void **state)
     out = run_all(m, &job);
     assert_true(w.ordered);
     assert_int_equal(w.steps, 2 * 3);
+    assert_int_equal(w.shown, 2 * 3);
     assert_true(w.decodings > 3 * 10 && w.decodings % 3 == 0); /* between all operations */
     free(out.data);
     ldm_model_close(m);

@@ -1,0 +1,304 @@
+/* What the borrowed dialects share; see dialect.h. */
+#include "server/dialect.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/json_text.h"
+#include "server/base64.h"
+#include "server/png_text.h"
+
+/* ---- fields ---------------------------------------------------------------------------------- */
+
+bool ldm_dialect_refuse(ldm_dialect *d, const char *field, const char *fmt, ...)
+{
+    char text[900];
+    va_list ap;
+
+    if (d->failed)
+        return false;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    d->failed = true;
+    return ldm_refuse(&d->refusal, 422, "ERR_USAGE", field, "%s", text);
+}
+
+/* The field where it is there and not null. */
+static const json_t *field_of(const ldm_dialect *d, const char *field)
+{
+    const json_t *v = json_object_get(d->body, field);
+
+    return json_is_null(v) ? NULL : v;
+}
+
+void ldm_dialect_number(ldm_dialect *d, const char *field, const char *key)
+{
+    const json_t *v = field_of(d, field);
+
+    if (!v)
+        return;
+    if (json_is_number(v) || json_is_string(v)) /* forms send digits; the library says what is no number */
+        json_object_set_new(d->settings, key, json_deep_copy(v));
+    else
+        ldm_dialect_refuse(d, field, "this is a number");
+}
+
+double ldm_dialect_get(ldm_dialect *d, const char *field, double missing, double min, double max)
+{
+    const json_t *v = field_of(d, field);
+    char *end = NULL;
+    double value = missing;
+
+    if (!v)
+        return missing;
+    if (json_is_string(v) && *json_string_value(v))
+        value = strtod(json_string_value(v), &end);
+    else if (json_is_number(v))
+        value = json_number_value(v);
+    else
+        ldm_dialect_refuse(d, field, "this is a number");
+    if ((end && *end) || !(value >= min && value <= max)) {
+        ldm_dialect_refuse(d, field, "this is a number from %.10g to %.10g", min, max);
+        return missing;
+    }
+    return value;
+}
+
+const char *ldm_dialect_text(ldm_dialect *d, const char *field)
+{
+    const json_t *v = field_of(d, field);
+
+    if (v && !json_is_string(v))
+        ldm_dialect_refuse(d, field, "this is a text");
+    return json_string_value(v);
+}
+
+void ldm_dialect_prompt(ldm_dialect *d, const char *field, const char *key)
+{
+    const char *text = ldm_dialect_text(d, field);
+
+    if (!text || !*text)
+        return;
+    if (ldm_setting_find(LDM_SETTINGS_JOB, key))
+        json_object_set_new(d->settings, key, json_string(text));
+    else
+        ldm_dialect_refuse(d, field, "this version makes no pictures of texts; leave it empty");
+}
+
+void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what)
+{
+    const json_t *v = field_of(d, field);
+    const bool off = !v || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0) ||
+                     (json_is_string(v) && (!*json_string_value(v) || !strcmp(json_string_value(v), "None"))) ||
+                     (json_is_array(v) && !json_array_size(v)) || (json_is_object(v) && !json_object_size(v));
+
+    if (!off)
+        ldm_dialect_refuse(d, field, "%s cannot be done here", what);
+}
+
+/* ---- samplers -------------------------------------------------------------------------------- */
+
+/* The library's list. To be released. */
+static json_t *all_samplers(void)
+{
+    char *report;
+    json_t *all;
+
+    if (ldm_samplers(LDM_REPORT_JSON, &report, NULL))
+        return NULL;
+    all = json_loads(report, 0, NULL);
+    ldm_release(report);
+    return all;
+}
+
+static bool has_text(const json_t *list, const char *text)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(list, i, v)
+    {
+        if (json_is_string(v) && !strcmp(json_string_value(v), text))
+            return true;
+    }
+    return false;
+}
+
+/* The row's own name of what the library takes by this name. */
+const char *ldm_dialect_sampler(const char *name)
+{
+    const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, "sampler");
+    const char *meant = NULL, *choice;
+    ldm_job *job;
+
+    if (ldm_job_create(NULL, &job, NULL))
+        return NULL;
+    if (!ldm_job_set(job, "sampler", name, NULL)) {
+        for (size_t i = 0; !meant && (choice = ldm_setting_choice(row, i)); i++) {
+            if (!strcmp(choice, ldm_job_get_text(job, "sampler")))
+                meant = choice;
+        }
+    }
+    ldm_job_free(job);
+    return meant;
+}
+
+bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting)
+{
+    const char *name = json_string_value(json_object_get(d->settings, "sampler"));
+    json_t *all = all_samplers(), *v;
+    bool takes = false;
+    size_t i;
+
+    json_array_foreach(all, i, v)
+    {
+        if (name && !strcmp(json_string_value(json_object_get(v, "name")), name))
+            takes = has_text(json_object_get(v, "takes"), setting);
+    }
+    json_decref(all);
+    return takes;
+}
+
+bool ldm_dialect_guides(const ldm_dialect *d)
+{
+    json_t *model = ldm_shelf_model(d->server->shelf);
+    const bool guides = !json_is_false(json_object_get(model, "guidance_has_effect"));
+
+    json_decref(model);
+    return guides;
+}
+
+/* ---- orders ---------------------------------------------------------------------------------- */
+
+bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1])
+{
+    ldm_order order;
+    bool fine = !d->failed;
+
+    if (fine)
+        fine = ldm_order_make(d->server->shelf, &d->server->limits, d->model, d->settings, NULL, true, &order,
+                              &d->refusal);
+    json_decref(d->settings);
+    d->settings = NULL;
+    if (!fine) {
+        json_decref(about);
+        return false;
+    }
+    order.about = about;
+    return ldm_server_submit(d->server, &order, id, &d->refusal);
+}
+
+bool ldm_dialect_job_failed(const json_t *job, ldm_refusal *r)
+{
+    const char *state = job ? json_string_value(json_object_get(job, "state")) : "removed";
+    const json_t *error = json_object_get(job, "error");
+    const char *code = json_string_value(json_object_get(error, "code"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+    const bool asked_wrong = code && (!strcmp(code, "ERR_USAGE") || !strcmp(code, "ERR_UNSUPPORTED") ||
+                                      !strcmp(code, "ERR_LIMIT") || !strcmp(code, "ERR_RANGE"));
+
+    if (!strcmp(state, "done") || (!strcmp(state, "cancelled") && json_array_size(json_object_get(job, "pictures"))))
+        return false;
+    if (!strcmp(state, "failed"))
+        ldm_refuse(r, asked_wrong ? 422 : 500, code ? code : "ERR_FAILED", "", "%s", message ? message : "");
+    else if (!strcmp(state, "broken"))
+        ldm_refuse(r, 503, "ERR_ENDING", "", "the server is shutting down");
+    else
+        ldm_refuse(r, 500, "ERR_CANCELLED", "", "the job was cancelled");
+    return true;
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+json_t *ldm_dialect_recipe(ldm_server *s, const char *id, int index)
+{
+    size_t size;
+    char *png = ldm_server_png(s, id, index, &size), *text = NULL;
+    json_t *root = NULL;
+
+    if (png && !ldm_server_read_recipe(s, png, size, &text, NULL))
+        root = json_loads(text, 0, NULL);
+    ldm_release(text);
+    ldm_free(png);
+    return root;
+}
+
+static void append_value(ldm_str *out, const char *name, const json_t *v)
+{
+    if (!v || json_is_null(v))
+        return;
+    ldm_str_printf(out, "%s%s: ", out->len && out->data[out->len - 1] != '\n' ? ", " : "", name);
+    if (json_is_string(v))
+        ldm_str_puts(out, json_string_value(v));
+    else if (json_is_integer(v))
+        ldm_str_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    else
+        ldm_str_printf(out, "%g", json_number_value(v));
+}
+
+char *ldm_dialect_parameters(const json_t *recipe)
+{
+    const json_t *checkpoint = json_object_get(recipe, "checkpoint");
+    const char *hash = json_string_value(json_object_get(checkpoint, "sha256"));
+    const char *prompt = json_string_value(json_object_get(recipe, "prompt"));
+    const char *negative = json_string_value(json_object_get(recipe, "negative_prompt"));
+    ldm_str out = {0};
+
+    ldm_str_printf(&out, "%s\n", prompt ? prompt : "");
+    if (negative && *negative)
+        ldm_str_printf(&out, "Negative prompt: %s\n", negative);
+    append_value(&out, "Steps", json_object_get(recipe, "steps"));
+    append_value(&out, "Sampler", json_object_get(recipe, "sampler"));
+    append_value(&out, "CFG scale", json_object_get(recipe, "scale"));
+    append_value(&out, "Seed", json_object_get(recipe, "seed"));
+    append_value(&out, "Eta", json_object_get(recipe, "eta"));
+    if (hash)
+        ldm_str_printf(&out, ", Model hash: %.10s", hash);
+    append_value(&out, "Model", json_object_get(checkpoint, "name"));
+    ldm_str_printf(&out, ", Version: ldm %s", ldm_version());
+    if (!out.failed)
+        return out.data;
+    ldm_str_free(&out);
+    return NULL;
+}
+
+json_t *ldm_dialect_picture(ldm_server *s, const char *id, int index, const json_t *recipe)
+{
+    size_t size;
+    char *png = ldm_server_png(s, id, index, &size), *parameters = ldm_dialect_parameters(recipe);
+    ldm_str with = {0}, text = {0};
+    json_t *root = NULL;
+
+    if (png && parameters) {
+        ldm_png_append_with(&with, png, size, "parameters", parameters);
+        if (with.data)
+            ldm_base64_append(&text, (const unsigned char *)with.data, with.len);
+        if (!with.failed && !text.failed)
+            root = json_string(text.data);
+    }
+    ldm_str_free(&text);
+    ldm_str_free(&with);
+    ldm_free(parameters);
+    ldm_free(png);
+    return root;
+}
+
+json_t *ldm_dialect_preview(ldm_server *s, const char *id)
+{
+    size_t size;
+    unsigned char *png = ldm_jobs_preview(s->jobs, id, &size);
+    ldm_str text = {0};
+    json_t *root;
+
+    if (png)
+        ldm_base64_append(&text, png, size);
+    root = text.data && !text.failed ? json_string(text.data) : json_null();
+    ldm_str_free(&text);
+    ldm_free(png);
+    return root;
+}

@@ -1,0 +1,174 @@
+/* Jobs and pictures on disk; see gallery.h. */
+#include "server/gallery.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json_text.h"
+#include "base/str.h"
+#include "server/random.h"
+
+enum { MAX_JOB_JSON = 4 << 20 };
+
+struct ldm_gallery {
+    char *dir;
+    int lock;
+};
+
+/* dir/a/b; b NULL: dir/a. */
+static char *path_of(const ldm_gallery *g, const char *a, const char *b)
+{
+    ldm_str s = {0};
+
+    ldm_str_printf(&s, "%s/%s%s%s", g->dir, a, b ? "/" : "", b ? b : "");
+    if (!s.failed)
+        return s.data;
+    ldm_str_free(&s);
+    return NULL;
+}
+
+ldm_status ldm_gallery_open(const char *dir, ldm_gallery **out, ldm_error *err)
+{
+    ldm_gallery *g;
+    ldm_status st = ldm_make_dirs(dir, err);
+
+    *out = NULL;
+    if (st)
+        return st;
+    g = ldm_calloc(1, sizeof *g);
+    if (g)
+        g->dir = ldm_strdup(dir);
+    if (!g || !g->dir) {
+        ldm_free(g);
+        return ldm_error_nomem(err, sizeof *g, "the gallery");
+    }
+    g->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (g->lock < 0 || flock(g->lock, LOCK_EX | LOCK_NB)) {
+        st = errno == EWOULDBLOCK
+                 ? ldm_error_set(err, LDM_ERR_USAGE, "%s: another server keeps its pictures there", dir)
+                 : ldm_error_set(err, LDM_ERR_IO, "%s: %s", dir, strerror(errno));
+        ldm_gallery_close(g);
+        return st;
+    }
+    *out = g;
+    return LDM_OK;
+}
+
+void ldm_gallery_close(ldm_gallery *g)
+{
+    if (!g)
+        return;
+    if (g->lock >= 0)
+        close(g->lock);
+    ldm_free(g->dir);
+    ldm_free(g);
+}
+
+ldm_status ldm_gallery_new(const ldm_gallery *g, char *id, ldm_error *err)
+{
+    char *path;
+    int failed;
+
+    if (!ldm_random_hex(id, LDM_ID_LENGTH / 2))
+        return ldm_error_set(err, LDM_ERR_IO, "/dev/urandom cannot be read");
+    path = path_of(g, id, NULL);
+    if (!path)
+        return ldm_error_nomem(err, LDM_ID_LENGTH, "a path");
+    failed = mkdir(path, 0777);
+    ldm_free(path);
+    return failed ? ldm_error_set(err, LDM_ERR_IO, "the folder of pictures: %s", strerror(errno)) : LDM_OK;
+}
+
+bool ldm_gallery_is_id(const char *text)
+{
+    return strlen(text) == LDM_ID_LENGTH && strspn(text, "0123456789abcdef") == LDM_ID_LENGTH;
+}
+
+ldm_status ldm_gallery_save(const ldm_gallery *g, const char *id, const json_t *job, ldm_error *err)
+{
+    char *path = path_of(g, id, "job.json");
+    ldm_str text = {0};
+    ldm_status st = LDM_ERR_NOMEM;
+
+    if (path && ldm_json_append(job, JSON_INDENT(1), &text))
+        st = ldm_file_write(path, text.data, text.len, err);
+    else
+        ldm_error_nomem(err, MAX_JOB_JSON, "a job's file");
+    ldm_str_free(&text);
+    ldm_free(path);
+    return st;
+}
+
+static void read_job(const ldm_gallery *g, const char *id, void (*fn)(void *ctx, const char *id, const json_t *job),
+                     void *ctx)
+{
+    char *path = path_of(g, id, "job.json"), *text = NULL;
+    json_t *job = NULL;
+    size_t size;
+
+    if (path && !ldm_file_read(path, MAX_JOB_JSON, &text, &size, NULL))
+        job = json_loadb(text, size, 0, NULL);
+    if (json_is_object(job))
+        fn(ctx, id, job);
+    json_decref(job);
+    ldm_free(text);
+    ldm_free(path);
+}
+
+ldm_status ldm_gallery_each(const ldm_gallery *g, void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx,
+                            ldm_error *err)
+{
+    DIR *d = opendir(g->dir);
+    const struct dirent *e;
+
+    if (!d)
+        return ldm_error_set(err, LDM_ERR_IO, "%s: %s", g->dir, strerror(errno));
+    while ((e = readdir(d))) {
+        if (ldm_gallery_is_id(e->d_name))
+            read_job(g, e->d_name, fn, ctx);
+    }
+    closedir(d);
+    return LDM_OK;
+}
+
+void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count)
+{
+    char *path;
+
+    for (int i = 0; i < count; i++) {
+        path = ldm_gallery_picture(g, id, i);
+        if (path)
+            unlink(path);
+        ldm_free(path);
+    }
+    path = path_of(g, id, "job.json");
+    if (path)
+        unlink(path);
+    ldm_free(path);
+    path = path_of(g, id, NULL);
+    if (path)
+        rmdir(path);
+    ldm_free(path);
+}
+
+char *ldm_gallery_picture(const ldm_gallery *g, const char *id, int index)
+{
+    char name[24];
+
+    snprintf(name, sizeof name, "%05d.png", index);
+    return path_of(g, id, name);
+}
+
+char *ldm_gallery_scratch(const ldm_gallery *g, const char *name)
+{
+    return path_of(g, name, NULL);
+}

@@ -1,0 +1,441 @@
+/* The models on offer; see shelf.h. */
+#include "server/shelf.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/json_text.h"
+#include "base/str.h"
+
+enum { NAME_SIZE = 96 };
+
+typedef struct entry {
+    char name[NAME_SIZE];
+    ldm_model_options *options;
+    int fits; /* -1: not known yet */
+    char *verdict;
+} entry;
+
+struct ldm_shelf {
+    pthread_mutex_t lock; /* of verdicts and of what is open */
+    entry *entries;
+    size_t count, cap;
+    ldm_model *model; /* open, or NULL */
+    const entry *current;
+};
+
+static entry *find(const ldm_shelf *s, const char *name)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (!strcmp(s->entries[i].name, name))
+            return &s->entries[i];
+    }
+    return NULL;
+}
+
+static bool is_checkpoint(const char *name)
+{
+    static const char *const endings[] = {".ckpt", ".pt", ".pth", ".safetensors"};
+    const char *dot = strrchr(name, '.');
+
+    for (size_t i = 0; dot && dot != name && i < sizeof endings / sizeof *endings; i++) {
+        if (!strcasecmp(dot, endings[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The stem of a path, made different from the other names. */
+static void name_entry(const ldm_shelf *s, const char *path, char *name)
+{
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *dot = strrchr(base, '.');
+    char stem[NAME_SIZE - 16];
+
+    snprintf(stem, sizeof stem, "%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+    for (char *p = stem; *p; p++) {
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    }
+    ldm_flatten(stem);
+    snprintf(name, NAME_SIZE, "%s", stem);
+    for (int i = 2; find(s, name); i++)
+        snprintf(name, NAME_SIZE, "%s-%d", stem, i);
+}
+
+static ldm_status add(ldm_shelf *s, ldm_model_options *options, const char *path, ldm_error *err)
+{
+    entry *e;
+
+    if (!ldm_grow(&s->entries, &s->cap, s->count + 1, sizeof *s->entries)) {
+        ldm_model_options_free(options);
+        return ldm_error_nomem(err, sizeof *e, "a model's name");
+    }
+    e = &s->entries[s->count];
+    *e = (entry){.options = options, .fits = -1};
+    name_entry(s, path, e->name);
+    s->count++;
+    return LDM_OK;
+}
+
+/* ---- a folder of models ---------------------------------------------------------------------- */
+
+static bool has_config(const char *dir, const char *stem, size_t len, char *path, size_t size)
+{
+    static const char *const endings[] = {".yaml", ".yml"};
+
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, size, "%s/%.*s%s", dir, (int)len, stem, endings[i]);
+        if (!access(path, R_OK))
+            return true;
+    }
+    snprintf(path, size, "%s/config.yaml", dir);
+    return !access(path, R_OK);
+}
+
+static ldm_status add_file(ldm_shelf *s, const ldm_model_options *common, const char *dir, const char *name,
+                           ldm_error *err)
+{
+    char ckpt[4096], config[4096];
+    ldm_model_options *options;
+    ldm_status st;
+
+    if (snprintf(ckpt, sizeof ckpt, "%s/%s", dir, name) >= (int)sizeof ckpt)
+        return LDM_OK;
+    st = ldm_model_options_copy(common, &options, err);
+    if (st)
+        return st;
+    st = ldm_model_options_unset(options, "config", err);
+    if (!st)
+        st = ldm_model_options_set(options, "ckpt", ckpt, err);
+    if (!st && has_config(dir, name, (size_t)(strrchr(name, '.') - name), config, sizeof config))
+        st = ldm_model_options_set(options, "config", config, err);
+    if (!st)
+        return add(s, options, ckpt, err);
+    ldm_model_options_free(options);
+    return st;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int of_checkpoint(const struct dirent *e)
+{
+    return e->d_name[0] != '.' && is_checkpoint(e->d_name);
+}
+
+static ldm_status add_folder(ldm_shelf *s, const ldm_model_options *common, const char *dir, ldm_error *err)
+{
+    struct dirent **found;
+    const int n = scandir(dir, &found, of_checkpoint, by_name);
+    ldm_status st = LDM_OK;
+
+    if (n < 0)
+        return ldm_error_set(err, LDM_ERR_IO, "%s: %s", dir, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        if (!st)
+            st = add_file(s, common, dir, found[i]->d_name, err);
+        free(found[i]);
+    }
+    free(found);
+    return st;
+}
+
+ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ldm_shelf **out, ldm_error *err)
+{
+    const char *ckpt = ldm_model_options_get_text(common, "ckpt");
+    ldm_shelf *s = ldm_calloc(1, sizeof *s);
+    ldm_model_options *own = NULL;
+    ldm_status st = s ? LDM_OK : ldm_error_nomem(err, sizeof *s, "the models");
+
+    *out = NULL;
+    if (!s)
+        return st;
+    pthread_mutex_init(&s->lock, NULL);
+    if (ckpt || !dir) {
+        st = ldm_model_options_copy(common, &own, err);
+        if (!st)
+            st = add(s, own, ckpt ? ckpt : "shipped", err);
+    }
+    if (!st && dir)
+        st = add_folder(s, common, dir, err);
+    if (!st && !s->count)
+        st = ldm_error_set(err, LDM_ERR_USAGE, "%s: there is no checkpoint in this folder", dir);
+    if (st)
+        ldm_shelf_free(s);
+    else
+        *out = s;
+    return st;
+}
+
+void ldm_shelf_free(ldm_shelf *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->count; i++) {
+        ldm_model_options_free(s->entries[i].options);
+        ldm_free(s->entries[i].verdict);
+    }
+    ldm_free(s->entries);
+    ldm_model_close(s->model);
+    pthread_mutex_destroy(&s->lock);
+    ldm_free(s);
+}
+
+const char *ldm_shelf_first(const ldm_shelf *s)
+{
+    return s->entries[0].name;
+}
+
+bool ldm_shelf_has(const ldm_shelf *s, const char *name)
+{
+    return find(s, name) != NULL;
+}
+
+/* ---- verdicts -------------------------------------------------------------------------------- */
+
+/* Files by their names alone: an answer tells nobody where they lie. */
+static json_t *without_folders(const json_t *v)
+{
+    const char *path = json_string_value(v), *slash = path ? strrchr(path, '/') : NULL;
+
+    return ldm_json_text(slash ? slash + 1 : path);
+}
+
+static void hide_paths(json_t *report)
+{
+    json_t *checkpoint = json_object_get(report, "checkpoint"), *config = json_object_get(report, "config");
+    json_t *v;
+    size_t i;
+
+    if (json_object_get(checkpoint, "path"))
+        json_object_set_new(checkpoint, "path", without_folders(json_object_get(checkpoint, "path")));
+    json_array_foreach(config, i, v) json_array_set_new(config, i, without_folders(v));
+    json_object_set_new(report, "next_step", json_null()); /* a command line with paths */
+}
+
+ldm_status ldm_shelf_check(ldm_shelf *s, const char *name, char **report, ldm_error *err)
+{
+    const entry *e = find(s, name);
+    ldm_str text = {0};
+    json_t *root;
+    bool fits;
+    ldm_status st;
+
+    *report = NULL;
+    if (!e)
+        return ldm_error_set(err, LDM_ERR_USAGE, "there is no model of that name");
+    st = ldm_check(e->options, LDM_REPORT_JSON, report, &fits, err);
+    if (st || !*report)
+        return st;
+    root = json_loads(*report, 0, NULL);
+    ldm_release(*report);
+    *report = NULL;
+    hide_paths(root);
+    if (!root || !ldm_json_append(root, JSON_INDENT(1), &text)) {
+        ldm_str_free(&text);
+        st = ldm_error_nomem(err, 0, "the report");
+    }
+    json_decref(root);
+    *report = text.data;
+    return st;
+}
+
+static void set_verdict(ldm_shelf *s, entry *e, int fits, const char *verdict)
+{
+    char *copy = ldm_strdup(verdict);
+
+    pthread_mutex_lock(&s->lock);
+    e->fits = fits;
+    ldm_free(e->verdict);
+    e->verdict = copy;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void judge(ldm_shelf *s, entry *e)
+{
+    char *report = NULL;
+    ldm_error err;
+    json_t *root;
+    bool fits;
+    const ldm_status st = ldm_check(e->options, LDM_REPORT_JSON, &report, &fits, &err);
+    const char *verdict;
+
+    if (!report) {
+        set_verdict(s, e, 0, st ? err.msg : "out of memory");
+        return;
+    }
+    root = json_loads(report, 0, NULL);
+    verdict = json_string_value(json_object_get(root, "verdict"));
+    set_verdict(s, e, fits && !st, verdict ? verdict : "");
+    json_decref(root);
+    ldm_release(report);
+}
+
+void ldm_shelf_judge(ldm_shelf *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        judge(s, &s->entries[i]);
+}
+
+/* "/home/me/model.ckpt: no such file" as "model.ckpt: no such file". */
+static void hide_folder(const entry *e, const char *text, char *out, size_t size)
+{
+    const char *ckpt = ldm_model_options_get_text(e->options, "ckpt");
+    const char *slash = ckpt ? strrchr(ckpt, '/') : NULL;
+    const size_t len = slash ? (size_t)(slash + 1 - ckpt) : 0;
+    size_t n = 0;
+
+    while (*text && n + 1 < size) {
+        if (len && !strncmp(text, ckpt, len))
+            text += len;
+        else
+            out[n++] = *text++;
+    }
+    out[n] = '\0';
+}
+
+bool ldm_shelf_verdict(ldm_shelf *s, const char *name, char *why, size_t size)
+{
+    const entry *e = find(s, name);
+    bool known;
+
+    *why = '\0';
+    pthread_mutex_lock(&s->lock);
+    known = e && e->fits >= 0;
+    if (known && !e->fits)
+        hide_folder(e, e->verdict ? e->verdict : "it does not fit", why, size);
+    pthread_mutex_unlock(&s->lock);
+    return known;
+}
+
+json_t *ldm_shelf_list(ldm_shelf *s)
+{
+    json_t *all = json_array();
+
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->count; i++) {
+        const entry *e = &s->entries[i];
+        char verdict[1024] = "";
+
+        if (e->verdict)
+            hide_folder(e, e->verdict, verdict, sizeof verdict);
+        json_array_append_new(all, json_pack("{s:o, s:b, s:o, s:o}", "name", ldm_json_text(e->name), "current",
+                                             e == s->current, "fits",
+                                             e->fits < 0 ? json_null() : json_boolean(e->fits), "verdict",
+                                             ldm_json_text(verdict)));
+    }
+    pthread_mutex_unlock(&s->lock);
+    return all;
+}
+
+/* ---- the open model -------------------------------------------------------------------------- */
+
+static json_t *model_json(const ldm_shelf *s)
+{
+    const ldm_model_info *m = ldm_model_get_info(s->model);
+    json_t *notes = json_array(), *root = json_object();
+
+    for (size_t i = 0; i < ldm_model_note_count(s->model); i++)
+        json_array_append_new(notes, ldm_json_text(ldm_model_note(s->model, i)));
+    json_object_set_new(root, "name", ldm_json_text(s->current->name));
+    json_object_set_new(root, "format", ldm_json_text(m->ckpt_format));
+    json_object_set_new(root, "is_default", json_boolean(m->is_default));
+    json_object_set_new(root, "default_note", ldm_json_text(m->default_note));
+    json_object_set_new(root, "weights", ldm_json_text(m->weights));
+    json_object_set_new(root, "precision", ldm_json_text(m->precision));
+    json_object_set_new(root, "isa", ldm_json_text(m->isa));
+    json_object_set_new(root, "latent_shape",
+                        json_pack("[iii]", m->latent_channels, m->latent_h, m->latent_w));
+    json_object_set_new(root, "downsample", json_integer(m->downsample));
+    json_object_set_new(root, "width", json_integer((json_int_t)m->latent_w * m->downsample));
+    json_object_set_new(root, "height", json_integer((json_int_t)m->latent_h * m->downsample));
+    json_object_set_new(root, "timesteps", json_integer(m->timesteps));
+    json_object_set_new(root, "guidance_has_effect", json_boolean(m->guidance_has_effect));
+    json_object_set_new(root, "load_seconds", ldm_json_real(m->load_seconds));
+    json_object_set_new(root, "weight_bytes", ldm_json_u64(ldm_model_weight_bytes(s->model)));
+    json_object_set_new(root, "notes", notes);
+    return root;
+}
+
+json_t *ldm_shelf_model(ldm_shelf *s)
+{
+    json_t *root;
+
+    pthread_mutex_lock(&s->lock);
+    root = s->model ? model_json(s) : json_null();
+    pthread_mutex_unlock(&s->lock);
+    return root;
+}
+
+ldm_status ldm_shelf_job(ldm_shelf *s, const char *name, ldm_job **out, ldm_error *err)
+{
+    ldm_status st;
+
+    pthread_mutex_lock(&s->lock);
+    st = ldm_job_create(s->model && !strcmp(s->current->name, name) ? s->model : NULL, out, err);
+    pthread_mutex_unlock(&s->lock);
+    return st;
+}
+
+int ldm_shelf_factor(ldm_shelf *s, const char *name, int shape[3])
+{
+    const ldm_model_info *m;
+    int factor = 0;
+
+    pthread_mutex_lock(&s->lock);
+    if (s->model && !strcmp(s->current->name, name)) {
+        m = ldm_model_get_info(s->model);
+        factor = m->downsample;
+        shape[0] = m->latent_channels;
+        shape[1] = m->latent_h;
+        shape[2] = m->latent_w;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return factor;
+}
+
+ldm_status ldm_shelf_open(ldm_shelf *s, const char *name, const ldm_model **model, ldm_error *err)
+{
+    entry *e = find(s, name);
+    ldm_model *old, *fresh;
+    ldm_status st;
+
+    *model = NULL;
+    if (!e)
+        return ldm_error_set(err, LDM_ERR_USAGE, "there is no model of the name %s any more", name);
+    if (e == s->current) {
+        *model = s->model;
+        return LDM_OK;
+    }
+    pthread_mutex_lock(&s->lock);
+    old = s->model;
+    s->model = NULL;
+    s->current = NULL;
+    pthread_mutex_unlock(&s->lock);
+    ldm_model_close(old); /* before the next is read: there may be memory for one only */
+    st = ldm_model_open(e->options, &fresh, err);
+    if (st) {
+        const ldm_error whole = *err;
+
+        if (st == LDM_ERR_MISMATCH)
+            set_verdict(s, e, 0, whole.msg);
+        hide_folder(e, whole.msg, err->msg, sizeof err->msg);
+        return st;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->model = fresh;
+    s->current = e;
+    pthread_mutex_unlock(&s->lock);
+    *model = fresh;
+    return LDM_OK;
+}

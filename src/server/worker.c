@@ -1,0 +1,294 @@
+/* The generation thread; see worker.h. */
+#include "server/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json_text.h"
+#include "server/order.h"
+#include "server/preview.h"
+
+enum { MAX_PREVIEW = 64 << 20 };
+static const double preview_seconds = 0.5; /* between two previews */
+
+struct ldm_worker {
+    pthread_t thread;
+    pthread_mutex_t lock; /* of state and error */
+    ldm_worker_state state;
+    ldm_error error;
+    ldm_jobs *jobs;
+    ldm_shelf *shelf;
+    ldm_gallery *gallery;
+    const char *threads, *max_memory;
+    void (*notify)(void *ctx);
+    void *ctx;
+    /* of the job that runs */
+    char id[LDM_ID_LENGTH + 1];
+    const ldm_order *order;
+    double last_preview;
+    char *preview_path;
+};
+
+/* ---- progress -------------------------------------------------------------------------------- */
+
+static void make_preview(ldm_worker *w, const ldm_progress *p)
+{
+    const size_t bytes = (size_t)p->latent_h * (size_t)p->latent_w * 3;
+    ldm_image im = {p->latent_w, p->latent_h, 3, ldm_malloc(bytes)};
+    char *png = NULL;
+    size_t size;
+
+    w->last_preview = ldm_seconds();
+    if (im.pixels) {
+        ldm_preview_paint(p->predicted, p->latent_c, p->latent_h, p->latent_w, im.pixels);
+        if (!ldm_image_write(w->preview_path, &im, NULL, NULL) &&
+            !ldm_file_read(w->preview_path, MAX_PREVIEW, &png, &size, NULL))
+            ldm_jobs_set_preview(w->jobs, w->id, (unsigned char *)png, size);
+    }
+    ldm_free(im.pixels);
+}
+
+static int on_progress(void *ctx, const ldm_progress *p)
+{
+    ldm_worker *w = ctx;
+    const ldm_ticket_progress at = {.step = p->step,
+                                    .steps = p->step_count,
+                                    .image = p->first_image,
+                                    .images_in_batch = p->images_in_batch,
+                                    .count = p->image_count,
+                                    .stage = p->stage[0] == 'd' ? "decoding" : "sampling"};
+    bool preview;
+    const bool stop = ldm_jobs_progress(w->jobs, w->id, &at, &preview);
+
+    if (!stop && preview && p->predicted && ldm_seconds() - w->last_preview > preview_seconds)
+        make_preview(w, p);
+    return stop;
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/* The recipe as `ldm generate -n COUNT` writes it. free() it. */
+static char *complete_recipe(const ldm_worker *w, const char *library)
+{
+    json_t *root = json_loads(library, 0, NULL), *files = json_object();
+    ldm_str text = {0};
+
+    json_object_set(files, "count", json_object_get(w->order->settings, "count"));
+    json_object_set_new(root, "files", files);
+    if (!ldm_json_append(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17), &text))
+        ldm_str_free(&text);
+    json_decref(root);
+    return text.data;
+}
+
+/* One channel of a grey picture. NULL when out of memory. */
+static uint8_t *grey(const ldm_result *r)
+{
+    const size_t n = (size_t)r->width * (size_t)r->height;
+    uint8_t *out = ldm_malloc(n);
+
+    for (size_t i = 0; out && i < n; i++)
+        out[i] = r->pixels[3 * i];
+    return out;
+}
+
+static ldm_status write_picture(ldm_worker *w, ldm_run *run, const ldm_result *r, ldm_error *err)
+{
+    const bool is_grey = ldm_run_get_info(run)->image_c == 1;
+    uint8_t *own = is_grey ? grey(r) : NULL;
+    const ldm_image im = {r->width, r->height, is_grey ? 1 : r->channels,
+                          own ? own : (uint8_t *)(uintptr_t)r->pixels}; /* only read */
+    char *library = NULL, *recipe = NULL, *path = ldm_gallery_picture(w->gallery, w->id, r->index);
+    ldm_status st = ldm_run_recipe(run, r->index, &library, err);
+
+    if (!st) {
+        recipe = complete_recipe(w, library);
+        if (!recipe || !path || (is_grey && !own))
+            st = ldm_error_nomem(err, 0, "a picture");
+    }
+    if (!st)
+        st = ldm_image_write(path, &im, recipe, err);
+    if (!st)
+        ldm_jobs_add_picture(w->jobs, w->id, r->index, r->seed);
+    ldm_free(recipe);
+    ldm_release(library);
+    ldm_free(path);
+    ldm_free(own);
+    return st;
+}
+
+static ldm_status take_pictures(ldm_worker *w, ldm_run *run, int *failed, ldm_error *err)
+{
+    const ldm_result *r;
+    ldm_status st;
+
+    *failed = 0;
+    while (!(st = ldm_run_next(run, &r, err)) && r) {
+        if (r->status) {
+            char note[1200];
+
+            snprintf(note, sizeof note, "picture %d: %s", r->index, err->msg);
+            ldm_jobs_note(w->jobs, w->id, note);
+            ++*failed;
+        } else if (!r->pixels) {
+            return ldm_error_set(err, LDM_ERR_UNSUPPORTED, "pictures of this model have %d channels, no PNG's 1 or 3",
+                                 ldm_run_get_info(run)->image_c);
+        } else {
+            st = write_picture(w, run, r, err);
+        }
+        if (st)
+            break;
+    }
+    return st;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job, ldm_error *err)
+{
+    const ldm_model_info *m = ldm_model_get_info(model);
+    const int shape[3] = {m->latent_channels, m->latent_h, m->latent_w};
+    char field[64];
+    ldm_status st = ldm_job_create(model, job, err);
+
+    if (!st)
+        st = ldm_order_apply(w->order, *job, m->downsample, shape, field, err);
+    if (!st && w->threads)
+        st = ldm_job_set(*job, "threads", w->threads, err);
+    if (!st && w->max_memory)
+        st = ldm_job_set(*job, "max_memory", w->max_memory, err);
+    if (!st)
+        ldm_job_set_progress(*job, on_progress, w);
+    return st;
+}
+
+static ldm_status run_job(ldm_worker *w, int *failed, int *count, ldm_error *err)
+{
+    const ldm_model *model;
+    ldm_job *job = NULL;
+    ldm_run *run = NULL;
+    ldm_status st = ldm_shelf_open(w->shelf, w->order->model, &model, err);
+
+    if (!st)
+        st = make_job(w, model, &job, err);
+    if (!st)
+        st = ldm_run_create(model, job, &run, err);
+    for (size_t i = 0; !st && i < ldm_run_note_count(run); i++)
+        ldm_jobs_note(w->jobs, w->id, ldm_run_note(run, i));
+    if (!st) {
+        *count = ldm_run_get_info(run)->count;
+        st = take_pictures(w, run, failed, err);
+    }
+    ldm_run_free(run);
+    ldm_job_free(job);
+    return st;
+}
+
+static void work(ldm_worker *w)
+{
+    int failed = 0, count = 0;
+    ldm_error err = {.msg = ""};
+    const ldm_status st = run_job(w, &failed, &count, &err);
+
+    if (st == LDM_ERR_CANCELLED)
+        ldm_jobs_finish(w->jobs, w->id, LDM_TICKET_CANCELLED, NULL, NULL);
+    else if (st)
+        ldm_jobs_finish(w->jobs, w->id, LDM_TICKET_FAILED, ldm_status_name(st), err.msg);
+    else if (failed && failed == count)
+        ldm_jobs_finish(w->jobs, w->id, LDM_TICKET_FAILED, ldm_status_name(LDM_ERR_NUMERIC),
+                        "every picture failed; the notes say how");
+    else
+        ldm_jobs_finish(w->jobs, w->id, LDM_TICKET_DONE, NULL, NULL);
+}
+
+static void set_state(ldm_worker *w, ldm_worker_state state, const ldm_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    w->state = state;
+    if (err)
+        w->error = *err;
+    pthread_mutex_unlock(&w->lock);
+    w->notify(w->ctx);
+}
+
+static void *worker_main(void *ctx)
+{
+    ldm_worker *w = ctx;
+    const ldm_model *model;
+    ldm_error err;
+
+    if (ldm_shelf_open(w->shelf, ldm_shelf_first(w->shelf), &model, &err)) {
+        set_state(w, LDM_WORKER_FAILED, &err);
+        return NULL;
+    }
+    set_state(w, LDM_WORKER_READY, NULL);
+    ldm_shelf_judge(w->shelf);
+    w->notify(w->ctx);
+    while (ldm_jobs_take(w->jobs, w->id, &w->order))
+        work(w);
+    return NULL;
+}
+
+ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery, const char *threads,
+                            const char *max_memory, void (*notify)(void *ctx), void *ctx, ldm_worker **out,
+                            ldm_error *err)
+{
+    ldm_worker *w = ldm_calloc(1, sizeof *w);
+    sigset_t all, old;
+    int failed;
+
+    *out = NULL;
+    if (!w)
+        return ldm_error_nomem(err, sizeof *w, "the worker");
+    w->jobs = jobs;
+    w->shelf = shelf;
+    w->gallery = gallery;
+    w->threads = threads;
+    w->max_memory = max_memory;
+    w->notify = notify;
+    w->ctx = ctx;
+    w->preview_path = ldm_gallery_scratch(gallery, "preview.png");
+    pthread_mutex_init(&w->lock, NULL);
+    sigfillset(&all); /* signals are the other thread's, but for a mapped file that went away */
+    sigdelset(&all, SIGBUS);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    failed = w->preview_path ? pthread_create(&w->thread, NULL, worker_main, w) : 1;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!failed) {
+        *out = w;
+        return LDM_OK;
+    }
+    ldm_free(w->preview_path);
+    pthread_mutex_destroy(&w->lock);
+    ldm_free(w);
+    return ldm_error_set(err, LDM_ERR_LIMIT, "a thread could not be started");
+}
+
+void ldm_worker_join(ldm_worker *w)
+{
+    if (!w)
+        return;
+    pthread_join(w->thread, NULL);
+    pthread_mutex_destroy(&w->lock);
+    ldm_free(w->preview_path);
+    ldm_free(w);
+}
+
+ldm_worker_state ldm_worker_get_state(ldm_worker *w, ldm_error *err)
+{
+    ldm_worker_state state;
+
+    pthread_mutex_lock(&w->lock);
+    state = w->state;
+    if (state == LDM_WORKER_FAILED)
+        *err = w->error;
+    pthread_mutex_unlock(&w->lock);
+    return state;
+}

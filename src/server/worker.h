@@ -1,0 +1,27 @@
+/* The one thread that generates: it opens models and takes jobs from the queue. */
+#ifndef LDM_SERVER_WORKER_H
+#define LDM_SERVER_WORKER_H
+
+#include <stdbool.h>
+
+#include <ldm/ldm.h>
+
+#include "server/gallery.h"
+#include "server/job_queue.h"
+#include "server/shelf.h"
+
+typedef struct ldm_worker ldm_worker;
+
+typedef enum ldm_worker_state { LDM_WORKER_LOADING, LDM_WORKER_READY, LDM_WORKER_FAILED } ldm_worker_state;
+
+/* threads, max_memory: texts of these settings, or NULL. All pointers must outlive the worker. notify: as the queue's. */
+ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery, const char *threads,
+                            const char *max_memory, void (*notify)(void *ctx), void *ctx, ldm_worker **out,
+                            ldm_error *err);
+/* Waits for its end; ldm_jobs_stop comes first. NULL is fine. */
+void ldm_worker_join(ldm_worker *w);
+
+/* *err: why the first model could not be opened, where it failed. */
+ldm_worker_state ldm_worker_get_state(ldm_worker *w, ldm_error *err);
+
+#endif
