@@ -11,7 +11,7 @@ JOBS ?= $(shell nproc)
 
 all:
 	$(call CONFIGURED,release)
-	@cmake --build --preset release --parallel $(JOBS) --target ldm ldmc pages
+	@cmake --build --preset release --parallel $(JOBS) --target ldm ldmc ldm-server pages
 
 help:
 	@echo 'make             builds build/ldm and the library (packages: make deps)'

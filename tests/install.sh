@@ -11,13 +11,14 @@ die() { echo "FAILED: $*"; exit 1; }
 
 cmake --install "$build" --prefix "$room/to" >"$room/log" 2>&1 || die "$(cat "$room/log")"
 cd "$room/to"
-for f in bin/ldm share/man/man1/ldm.1 share/man/man1/ldm-generate.1 share/bash-completion/completions/ldm \
+for f in bin/ldm bin/ldm-server share/man/man1/ldm-server.1 share/man/man1/ldm.1 share/man/man1/ldm-generate.1 share/bash-completion/completions/ldm \
     share/zsh/site-functions/_ldm share/fish/vendor_completions.d/ldm.fish include/ldm/ldm.h \
     share/ldmc/models/demo/model.ckpt share/doc/ldmc/LICENSE; do
     [ -s "$f" ] || die "$f is not installed"
 done
 [ -z "$(find . -name '*.part*' -o -name '*_test*')" ] || die "too much is installed"
 bin/ldm --version >version
+bin/ldm serve --version | grep -q "^ldm-server [0-9]" || die "ldm serve starts no server"
 "$src/tools/make_pages.sh" bin/ldm "$room/pages"
 cmp "$room/pages/man/ldm-generate.1" share/man/man1/ldm-generate.1 || die "the installed page is old"
 

@@ -8,7 +8,7 @@ set -eu
 
 packages='cmake ninja-build pkg-config
     libfyaml-dev libjansson-dev libspng-dev libturbojpeg0-dev libdeflate-dev nettle-dev
-    libexpat1-dev libutf8proc-dev libcmocka-dev opencv-data'
+    libexpat1-dev libutf8proc-dev libevent-dev libcmocka-dev opencv-data'
 
 if [ "${1:-}" = --ci ]; then
     packages='clang clang-format clang-tidy'

@@ -57,7 +57,8 @@ struct ldm_command {
     ROW(tokenize)                                                                                  \
     ROW(reconstruct)                                                                               \
     ROW(invert)                                                                                    \
-    ROW(interpolate)
+    ROW(interpolate)                                                                               \
+    ROW(serve)
 /* clang-format on */
 
 #define LDM_COMMAND_DECLARE(name) extern const ldm_command ldm_cmd_##name;

@@ -38,7 +38,8 @@ static const char *by_other_name(const char *word)
         {"validate", "check"},    {"info", "inspect"},     {"show", "inspect"},
         {"ls", "inspect"},        {"measure", "metrics"},  {"fid", "metrics"},
         {"diff", "compare"},      {"benchmark", "bench"},  {"time", "bench"},
-        {"version", "--version"}, {"diagnose", "doctor"},
+        {"version", "--version"}, {"server", "serve"},     {"http", "serve"},
+        {"diagnose", "doctor"},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -107,8 +108,8 @@ static int run(const ldm_cli *cli, int argc, char **argv)
 
     if (argc < 2)
         return ldm_cli_usage(NULL, "a command is missing: generate, check, inspect, eval, metrics, "
-                                   "compare, bench, tokenize, doctor or "
-                                   "convert");
+                                   "compare, bench, tokenize, doctor, "
+                                   "convert or serve");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         if (argc > 2 && argv[2][0] != '-')
             return help(2, argv + 1);

@@ -463,7 +463,7 @@ void ldm_http_answer_json(ldm_exchange *x, int status, json_t *root)
     static const char memory[] = "{\"error\":{\"code\":\"ERR_NOMEM\",\"message\":\"out of memory\"}}";
     ldm_str text = {0};
 
-    if (ldm_json_append(root, JSON_COMPACT | JSON_REAL_PRECISION(17), &text))
+    if (ldm_json_append(root, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17), &text))
         ldm_http_answer(x, status, "application/json", text.data, text.len);
     else
         ldm_http_answer(x, 500, "application/json", memory, sizeof memory - 1);

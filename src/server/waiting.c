@@ -12,7 +12,8 @@
 #include "base/clock.h"
 #include "base/json_text.h"
 
-enum { PEEK_MS = 300, PING_SECONDS = 15 };
+enum { PEEK_MS = 200, PING_SECONDS = 15 };
+static const double event_seconds = 0.1; /* between two events of a job that runs */
 
 typedef struct place {
     ldm_exchange *x;
@@ -68,6 +69,9 @@ static bool update(ldm_waiting *w, place *p)
     }
     if (version && version == p->version)
         return true;
+    if (p->how.stream && version && p->version && state == LDM_TICKET_RUNNING &&
+        ldm_seconds() - p->said < event_seconds)
+        return true; /* the timer comes back to it */
     job = version ? ldm_jobs_describe(w->server->jobs, p->id) : NULL;
     more = p->how.update(w->server, p->x, p->id, job, p->how.preview && preview && preview != p->preview);
     p->version = version;

@@ -15,11 +15,11 @@ same_folder pages again
 
 # What the help has, the tables have, in the same order: a man page of the program and one a command.
 for c in $(cat commands); do
-    works $c --help
+    works help $c
     sed -n 's/^  \(-., \)\{0,1\}--\([a-z0-9-]*\).*/\2/p' "$OUT" >in_help
     awk -F '\t' -v c=$c '$1 == "command" { at = $2 } $1 == "option" && at == c { print $3 }' tables >in_tables
-    [ -s in_help ] || [ "$c" = serve ] || die "ldm $c --help: no options"
-    [ "$c" = serve ] || same in_help in_tables
+    [ -s in_help ] || die "ldm help $c: no options"
+    same in_help in_tables
     page=pages/man/ldm-$c.1
     sed 's/\\-/-/g' "$page" >page
     while read -r option; do
@@ -93,6 +93,25 @@ if command -v fish >/dev/null; then
     same names want
 else
     skipped "completion in fish (no fish)"
+fi
+
+# The server's own tables make a page and completions in the same way.
+server=$(dirname "$LDM")/ldm-server
+if [ -x "$server" ]; then
+    "$SRC/tools/make_pages.sh" "$server" server --tables || die "make_pages.sh failed"
+    "$server" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' >in_help
+    [ "$(wc -l <in_help)" -ge 20 ] || die "ldm-server --help: options are missing"
+    for option in $(cat in_help); do
+        sed 's/\\-/-/g' server/man/ldm-server.1 | grep -q -e "--$option" || die "ldm-server.1: --$option is missing"
+        for file in bash/ldm-server zsh/_ldm-server; do
+            grep -q -e "--$option" "server/$file" || die "$file: --$option is missing"
+        done
+    done
+    works serve --help
+    "$server" --help >direct
+    same "$OUT" direct
+else
+    skipped "the pages of ldm-server (it was not built)"
 fi
 
 # Neither overview nor pages are longer than the terminal.

@@ -1,0 +1,317 @@
+/* What libevent leaves to the server: clients that leave, quiet streams, too many connections, requests that two
+ * readers read in two ways, slow and huge ones. And what a stranger tries. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+
+static const char long_job[] = "{\"settings\":{\"steps\":1000,\"count\":100}}"; /* minutes */
+
+static int send_text(const server *s, const char *text)
+{
+    const int fd = client_connect(s);
+
+    assert_true(fd >= 0);
+    client_send(fd, text, strlen(text));
+    return fd;
+}
+
+/* The status of a request that is sent as it stands; 0: closed without an answer. */
+static int raw(const server *s, const char *text)
+{
+    const int fd = send_text(s, text);
+    char *all = client_read(fd, 20, NULL, NULL);
+    const int status = !strncmp(all, "HTTP/1.", 7) ? atoi(all + 9) : 0;
+
+    free(all);
+    close(fd);
+    return status;
+}
+
+static void assert_well(const server *s)
+{
+    reply r = ask(s, "GET", "/health", "", NULL);
+
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+}
+
+static void a_client_that_leaves_cancels_its_job(void **state)
+{
+    static const char *const paths[] = {"/sdapi/v1/txt2img", "/v1/images/generations"};
+    server s = server_start(NULL, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char text[400], id[33] = "";
+        const char body[] = "{\"prompt\":\"\",\"steps\":1000,\"batch_size\":10,\"n\":10}";
+        int fd;
+
+        snprintf(text, sizeof text,
+                 "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                 paths[i], strlen(body), body);
+        fd = send_text(&s, text);
+        for (double begin = now(); !*id; sleep_ms(20)) {
+            reply r = ask(&s, "GET", "/api/v1/jobs?limit=1", "", NULL);
+            const json_t *job = json_array_get(json_object_get(r.json, "jobs"), 0);
+            const char *state_now = json_string_value(json_object_get(job, "state"));
+
+            if (state_now && !strcmp(state_now, "running"))
+                snprintf(id, sizeof id, "%s", json_string_value(json_object_get(job, "id")));
+            reply_free(&r);
+            assert_true(now() - begin < 10);
+        }
+        close(fd);
+        assert_string_equal(wait_over(&s, id, 5), "cancelled");
+    }
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+}
+
+static void a_client_that_leaves_may_let_it_go_on(void **state)
+{
+    static const char *const options[] = {"--keep-going", NULL};
+    server s = server_start(NULL, options);
+    const int fd = send_text(&s, "POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                                 "Content-Length: 12\r\n\r\n{\"steps\":40}");
+    reply r;
+    char id[33];
+
+    (void)state;
+    sleep_ms(150);
+    close(fd);
+    r = ask(&s, "GET", "/api/v1/jobs", "", NULL);
+    snprintf(id, sizeof id, "%s",
+             json_string_value(json_object_get(json_array_get(json_object_get(r.json, "jobs"), 0), "id")));
+    reply_free(&r);
+    assert_string_equal(wait_over(&s, id, 20), "done");
+    server_stop(&s, SIGTERM);
+    server_clean(&s);
+}
+
+/* A stream outlives the time-out of idle connections many times over. */
+static void a_stream_is_not_cut(void **state)
+{
+    static const char *const options[] = {"--timeout", "1", NULL};
+    server s = server_start(NULL, options);
+    char first[33], second[33], text[200];
+    char *all;
+    bool cut;
+    int fd;
+
+    (void)state;
+    submit(&s, long_job, first);
+    submit(&s, long_job, second); /* waits: its stream is quiet */
+    snprintf(text, sizeof text, "GET /api/v1/jobs/%s/events HTTP/1.1\r\nHost: localhost\r\n\r\n", second);
+    fd = send_text(&s, text);
+    all = client_read(fd, 4, NULL, &cut);
+    assert_true(cut); /* by us */
+    assert_non_null(strstr(all, "event: progress"));
+    free(all);
+    assert_int_equal(ask(&s, "POST", "/api/v1/jobs/none/cancel", "", "{}").status, 404);
+    snprintf(text, sizeof text, "/api/v1/jobs/%s/cancel", second);
+    assert_int_equal(ask(&s, "POST", text, "", "{}").status, 200);
+    all = client_read(fd, 10, NULL, &cut);
+    assert_false(cut);
+    assert_non_null(strstr(all, "event: done"));
+    assert_non_null(strstr(all, "\"state\":\"cancelled\""));
+    free(all);
+    close(fd);
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+}
+
+static void connections_are_counted(void **state)
+{
+    static const char *const options[] = {"--connections", "6", NULL};
+    static const char ping[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    server s = server_start(NULL, options);
+    int fds[6];
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        char *all;
+
+        sleep_ms(100); /* those of before are closed by now */
+        for (size_t i = 0; i < 6; i++) {
+            fds[i] = send_text(&s, ping);
+            all = client_read(fds[i], 0.2, NULL, NULL);
+            assert_non_null(strstr(all, "200 OK"));
+            free(all);
+        }
+        assert_int_equal(raw(&s, ping), 503);
+        close(fds[0]);
+        sleep_ms(100);
+        fds[0] = send_text(&s, ping);
+        all = client_read(fds[0], 0.2, NULL, NULL);
+        assert_non_null(strstr(all, "200 OK"));
+        free(all);
+        for (size_t i = 0; i < 6; i++)
+            close(fds[i]);
+    }
+    server_stop(&s, SIGTERM);
+    server_clean(&s);
+}
+
+static void ambiguous_requests_are_refused(void **state)
+{
+    server s = server_start(NULL, NULL);
+
+    (void)state;
+    assert_int_equal(raw(&s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\n{}"), 400);
+    assert_int_equal(raw(&s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+                             "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: \r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 403);
+    assert_int_equal(raw(&s, "OPTIONS /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n"), 403);
+    assert_int_not_equal(raw(&s, "BREW /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), 200);
+    assert_int_not_equal(raw(&s, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 garbage\r\n\r\n"), 200);
+    assert_well(&s);
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+}
+
+static void slow_and_huge_requests_are_cut(void **state)
+{
+    static const char *const options[] = {"--timeout", "1", NULL};
+    server s = server_start(NULL, options);
+    const size_t size = 64 << 20;
+    char *big = malloc(size);
+    const double begin = now();
+    int fd = send_text(&s, "GET /health HTTP/1.1\r\nHost: loc");
+    int drip = send_text(&s, "GET /health HTTP/1.1\r\n");
+    char *all;
+    bool cut;
+
+    (void)state;
+    assert_non_null(big);
+    for (int i = 0; i < 30; i++) { /* a byte now and then keeps no connection */
+        client_send(drip, "x", 1);
+        sleep_ms(120);
+    }
+    all = client_read(drip, 0.5, NULL, &cut);
+    assert_false(cut);
+    free(all);
+    close(drip);
+    all = client_read(fd, 5, NULL, &cut);
+    assert_false(cut);
+    assert_true(now() - begin < 8);
+    free(all);
+    close(fd);
+
+    memset(big, 'a', size);
+    fd = send_text(&s, "GET /health HTTP/1.1\r\nHost: localhost\r\nX: ");
+    client_send(fd, big, 10 << 20); /* 10 MB of headers */
+    all = client_read(fd, 5, NULL, &cut);
+    assert_false(cut);
+    assert_null(strstr(all, "200 OK"));
+    free(all);
+    close(fd);
+    fd = send_text(&s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                       "Content-Length: 67108864\r\n\r\n");
+    client_send(fd, big, size);
+    all = client_read(fd, 10, NULL, &cut);
+    assert_false(cut);
+    assert_null(strstr(all, "202 Accepted"));
+    free(all);
+    close(fd);
+    free(big);
+    assert_well(&s);
+    server_stop(&s, SIGTERM);
+    server_clean(&s);
+}
+
+static void paths_lead_nowhere(void **state)
+{
+    static const char *const paths[] = {
+        "/api/v1/pictures/../../etc/passwd", "/api/v1/pictures/%2e%2e/%2e%2e/job.json", "/../../etc/passwd",
+        "/api/v1/pictures/00000000000000000000000000000000/0", "/api/v1/pictures/0000000000000000000000000000000g/0",
+        "/api/v1/jobs/../models", "/api/v1/jobs/%00", "/api/v1/pictures/a/..%2f..%2fjob.json", "//etc/passwd",
+        "/api/v1/jobs/", "/api/v1/", "/generated_outputs/server", "/page.html", "/api/v1/pictures//0"};
+    server s = server_start(NULL, NULL);
+    char id[33], path[128];
+
+    (void)state;
+    submit(&s, "{\"settings\":{\"steps\":2}}", id);
+    assert_string_equal(wait_over(&s, id, 20), "done");
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        reply r = ask(&s, "GET", paths[i], "", NULL);
+
+        if (r.status != 404 && r.status != 400)
+            fail_msg("%s: %d", paths[i], r.status);
+        reply_free(&r);
+    }
+    for (int i = 0; i < 4; i++) {
+        static const char *const tails[] = {"1", "-1", "00000000000000000000", "job.json"};
+        reply r;
+
+        snprintf(path, sizeof path, "/api/v1/pictures/%s/%s", id, tails[i]);
+        r = ask(&s, "GET", path, "", NULL);
+        assert_int_equal(r.status, 404);
+        reply_free(&r);
+    }
+    server_stop(&s, SIGTERM);
+    server_clean(&s);
+}
+
+static void keys_and_answers_headers(void **state)
+{
+    char file[] = "/tmp/ldm-server-key.XXXXXX";
+    const char *options[] = {"--api-key-file", file, NULL};
+    const int fd = mkstemp(file);
+    server s;
+    reply r;
+
+    (void)state;
+    assert_int_equal(write(fd, "sesame-open\n", 12), 12);
+    close(fd);
+    s = server_start(NULL, options);
+    r = ask(&s, "GET", "/api/v1/model", "", NULL);
+    assert_int_equal(r.status, 401);
+    reply_free(&r);
+    r = ask(&s, "GET", "/api/v1/model", "Authorization: Bearer sesame-open\r\n", NULL);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.all, "X-Content-Type-Options: nosniff"));
+    assert_non_null(strstr(r.all, "Content-Security-Policy: default-src 'none'"));
+    assert_null(strstr(r.all, "Access-Control"));
+    assert_null(strstr(r.body, "/data/")); /* no path of this machine */
+    reply_free(&r);
+    r = ask(&s, "GET", "/", "", NULL); /* the page asks for the key */
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.all, "script-src 'nonce-"));
+    assert_null(strstr(r.all, "@NONCE@"));
+    reply_free(&r);
+    server_stop(&s, SIGTERM);
+    server_clean(&s);
+    unlink(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_that_leaves_cancels_its_job),
+        cmocka_unit_test(a_client_that_leaves_may_let_it_go_on),
+        cmocka_unit_test(a_stream_is_not_cut),
+        cmocka_unit_test(connections_are_counted),
+        cmocka_unit_test(ambiguous_requests_are_refused),
+        cmocka_unit_test(slow_and_huge_requests_are_cut),
+        cmocka_unit_test(paths_lead_nowhere),
+        cmocka_unit_test(keys_and_answers_headers),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
