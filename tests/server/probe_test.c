@@ -37,6 +37,15 @@ static int raw(const server *s, const char *text)
     return status;
 }
 
+static int status_of(const server *s, const char *path)
+{
+    reply r = ask(s, "POST", path, "", "{}");
+    const int status = r.status;
+
+    reply_free(&r);
+    return status;
+}
+
 static void assert_well(const server *s)
 {
     reply r = ask(s, "GET", "/health", "", NULL);
@@ -117,9 +126,9 @@ static void a_stream_is_not_cut(void **state)
     assert_true(cut); /* by us */
     assert_non_null(strstr(all, "event: progress"));
     free(all);
-    assert_int_equal(ask(&s, "POST", "/api/v1/jobs/none/cancel", "", "{}").status, 404);
+    assert_int_equal(status_of(&s, "/api/v1/jobs/none/cancel"), 404);
     snprintf(text, sizeof text, "/api/v1/jobs/%s/cancel", second);
-    assert_int_equal(ask(&s, "POST", text, "", "{}").status, 200);
+    assert_int_equal(status_of(&s, text), 200);
     all = client_read(fd, 10, NULL, &cut);
     assert_false(cut);
     assert_non_null(strstr(all, "event: done"));
