@@ -154,3 +154,6 @@ stdout_has '"error": "cannot open nothing.yaml'
 printf 'ldm: {sampling: {steps: 2}}\n' >'<b>.yaml'
 works compare '<b>.yaml' x/mine.yaml $TINY -n 1 -o marked --quiet
 file_has marked/report.html '<h1>&lt;b&gt; against mine</h1>'
+
+# What a conditional model is to draw goes to both sides; this one takes nothing.
+fails 2 '[-]?class.*this model takes' compare x/mine.yaml y/mine.yaml $TINY -n 1 --class 3 -o none --quiet

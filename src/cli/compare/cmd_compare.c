@@ -28,6 +28,8 @@ static const ldm_opt rows[] = {
      .kind = LDM_SETTINGS_JOB,
      .name = "seed",
      .help = "picture i has seed N + i on both sides; default 42"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_JOB, .name = "prompt"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_JOB, .name = "class"},
     {.type = LDM_OPT_FLAG,
      .name = "ablate",
      .field = offsetof(ldm_compare_opts, ablate),
