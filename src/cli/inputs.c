@@ -103,6 +103,8 @@ static int take_argument(const ldm_command *cmd, ldm_model_options *model, const
         note(cmd, quiet, "the assignment", path, "--set");
         return set(cmd, model, "set", path);
     }
+    if (k == NOTHING && (named_checkpoint(path) || named_yaml(path) || strchr(path, '/')))
+        return ldm_cli_usage(cmd, "there is no file '%s'", path);
     if (k == NOTHING)
         return ldm_cli_usage(cmd,
                              "unexpected argument '%s'; files are given by options, e.g. --ckpt "

@@ -60,6 +60,9 @@ fails 2 'empty is a folder without a checkpoint' generate --ckpt empty
 cp "$CKPT" empty/a.ckpt
 cp "$CKPT" empty/b.ckpt
 fails 2 'folder empty holds 2 checkpoints; name one' generate --ckpt empty
+fails 2 "there is no file 'nothing.ckpt'" check nothing.ckpt
+fails 2 "there is no file 'no/such/model'" generate no/such/model
+fails 2 "unexpected argument 'word'; files are given by options" generate word
 fails 2 "'plain.png' is neither a checkpoint nor a YAML" generate plain.png
 fails 2 'ends with a carriage return \(.r\)' generate --ckpt "$(printf 'whole/model.ckpt\r.')" --config "$(printf 'whole/config.yaml\r')"
 fails 2 'ends with a carriage return \(.r\)' check "$(printf 'whole/model.ckpt\r')"

@@ -23,7 +23,7 @@ done
 fails 2 "unknown option '-steps'; did you mean --steps" generate -steps 5
 fails 2 "unknown option '--qantize-x0'; did you mean --quantize-x0" generate --qantize-x0
 fails 2 "'--no' could be --no-ema or --no-quantize" generate --no
-fails 2 "unexpected argument 'model.ckpt'; files are given by options" generate model.ckpt
+fails 2 "there is no file 'model.ckpt'" generate model.ckpt
 fails 2 "unexpected argument 'a'" check a
 fails 2 "unexpected argument 'b'; give one file" inspect a b
 fails 2 "FILE.* is missing" inspect

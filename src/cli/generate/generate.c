@@ -9,12 +9,10 @@
 #include <unistd.h>
 
 #include "base/json_text.h"
-#include "base/str.h"
 #include "cli/sheets.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
-#include "cli/terminal.h"
 
 enum { MANY_PICTURES = 24 }; /* that fit a terminal beside the rest */
 
@@ -109,80 +107,6 @@ static int open_model(task *t)
     return LDM_EXIT_OK;
 }
 
-/* Whether a setting is what it is for everybody who says nothing; numbers may be spelled otherwise.
- */
-static bool is_default(const ldm_setting_row *s, const char *text)
-{
-    const char *usual = ldm_setting_default(s);
-    char *end, *usual_end;
-    double a, b;
-
-    if (!usual)
-        return !text[0];
-    a = strtod(text, &end);
-    b = strtod(usual, &usual_end);
-    if (end != text && !*end && usual_end != usual && !*usual_end)
-        return a == b;
-    return !strcmp(text, usual);
-}
-
-/* The settings that change pictures, as they are run: the sampler's own, and of the others those
- * that are not as usual. The number of steps begins the line. */
-static void put_sampling(ldm_str *line, const ldm_job *job)
-{
-    static const char *const always[] = {"sampler", "timesteps", "eta"};
-    const char *separator = "";
-
-    for (size_t i = 0; i < ldm_setting_count(LDM_SETTINGS_JOB); i++) {
-        const ldm_setting_row *s = ldm_setting_at(LDM_SETTINGS_JOB, i);
-        const char *key = ldm_setting_key(s);
-        bool shown = false;
-        char *text;
-
-        if (!(ldm_setting_flags(s) & LDM_SETTING_CONFIG) || !strcmp(key, "steps") ||
-            ldm_job_get(job, key, &text, NULL))
-            continue;
-        for (size_t k = 0; k < sizeof always / sizeof *always; k++)
-            shown |= !strcmp(key, always[k]);
-        if (text[0] && (shown || !is_default(s, text))) {
-            ldm_str_printf(line, "%s%s %s", separator, key, text);
-            separator = ", ";
-        }
-        ldm_release(text);
-    }
-}
-
-/* Prints and releases one line of the settings, which begins with a word of 12 columns. */
-static void say_setting(ldm_str *line)
-{
-    if (!line->failed)
-        ldm_terminal_line(stderr, line->data, 12);
-    ldm_str_free(line);
-}
-
-static void print_settings(const task *t)
-{
-    const ldm_job *job = ldm_run_get_job(t->run);
-    ldm_str line = {0};
-
-    ldm_str_printf(&line, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s",
-                   t->mi->ckpt_path, t->mi->ckpt_format, t->mi->weights, t->mi->isa,
-                   t->mi->load_seconds);
-    say_setting(&line);
-    ldm_str_printf(&line, "sampling    %d step%s: ", t->ri->steps_run,
-                   t->ri->steps_run == 1 ? "" : "s");
-    put_sampling(&line, job);
-    say_setting(&line);
-    ldm_str_printf(&line, "latent      %d,%d,%d  ->  picture %d x %d", t->ri->latent_c,
-                   t->ri->latent_h, t->ri->latent_w, t->ri->image_w, t->ri->image_h);
-    say_setting(&line);
-    ldm_str_printf(&line, "pictures    %d from seed %llu, %d at a time, %d thread%s, %.0f MB",
-                   t->ri->count, (unsigned long long)ldm_job_get_u64(job, "seed"), t->ri->batch,
-                   t->ri->threads, t->ri->threads == 1 ? "" : "s",
-                   (double)t->ri->memory_total / 1e6);
-    say_setting(&line);
-}
-
 /* The library knows arrays by what they are for; the user knows them as files. */
 static int refuse_arrays(const task *t, const ldm_error *err)
 {
@@ -234,7 +158,7 @@ static int create_run(task *t)
     }
     for (size_t i = 0; i < ldm_run_note_count(t->run); i++)
         ldm_cli_note(t->cmd, ldm_run_note(t->run, i));
-    print_settings(t);
+    ldm_generate_say_settings(t->mi, t->ri, ldm_run_get_job(t->run));
     note_jpeg(t);
     return LDM_EXIT_OK;
 }

@@ -110,6 +110,10 @@ int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_outp
 /* Whether a folder of pictures has such names: 00000.png, grid.png, samples.npz. */
 bool ldm_output_is_ours(const char *name, size_t len);
 
+/* say_settings.c: model, sampling, sizes and seeds of a run, a line each on stderr. */
+void ldm_generate_say_settings(const ldm_model_info *mi, const ldm_run_info *ri,
+                               const ldm_job *job);
+
 /* "generated_outputs/0007/": the next of the folders that hold a run each. free() it. */
 char *ldm_output_fresh_folder(void);
 

@@ -1,0 +1,77 @@
+/* What ldm generate says of a run before its first step. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/generate/generate.h"
+#include "cli/terminal.h"
+
+/* Whether a setting is what it is for everybody who says nothing; numbers may be spelled otherwise.
+ */
+static bool is_default(const ldm_setting_row *s, const char *text)
+{
+    const char *usual = ldm_setting_default(s);
+    char *end, *usual_end;
+    double a, b;
+
+    if (!usual)
+        return !text[0];
+    a = strtod(text, &end);
+    b = strtod(usual, &usual_end);
+    if (end != text && !*end && usual_end != usual && !*usual_end)
+        return a == b;
+    return !strcmp(text, usual);
+}
+
+/* The settings that change pictures, as they are run: the sampler's own, and of the others those
+ * that are not as usual. The number of steps begins the line. */
+static void put_sampling(ldm_str *line, const ldm_job *job)
+{
+    static const char *const always[] = {"sampler", "timesteps", "eta"};
+    const char *separator = "";
+
+    for (size_t i = 0; i < ldm_setting_count(LDM_SETTINGS_JOB); i++) {
+        const ldm_setting_row *s = ldm_setting_at(LDM_SETTINGS_JOB, i);
+        const char *key = ldm_setting_key(s);
+        bool shown = false;
+        char *text;
+
+        if (!(ldm_setting_flags(s) & LDM_SETTING_CONFIG) || !strcmp(key, "steps") ||
+            ldm_job_get(job, key, &text, NULL))
+            continue;
+        for (size_t k = 0; k < sizeof always / sizeof *always; k++)
+            shown |= !strcmp(key, always[k]);
+        if (text[0] && (shown || !is_default(s, text))) {
+            ldm_str_printf(line, "%s%s %s", separator, key, text);
+            separator = ", ";
+        }
+        ldm_release(text);
+    }
+}
+
+/* Prints and releases one line of the settings, which begins with a word of 12 columns. */
+static void say_setting(ldm_str *line)
+{
+    if (!line->failed)
+        ldm_terminal_line(stderr, line->data, 12);
+    ldm_str_free(line);
+}
+
+void ldm_generate_say_settings(const ldm_model_info *mi, const ldm_run_info *ri, const ldm_job *job)
+{
+    ldm_str line = {0};
+
+    ldm_str_printf(&line, "model       %s (%s, %s weights), %s kernels, loaded in %.2f s",
+                   mi->ckpt_path, mi->ckpt_format, mi->weights, mi->isa, mi->load_seconds);
+    say_setting(&line);
+    ldm_str_printf(&line, "sampling    %d step%s: ", ri->steps_run, ri->steps_run == 1 ? "" : "s");
+    put_sampling(&line, job);
+    say_setting(&line);
+    ldm_str_printf(&line, "latent      %d,%d,%d  ->  picture %d x %d", ri->latent_c, ri->latent_h,
+                   ri->latent_w, ri->image_w, ri->image_h);
+    say_setting(&line);
+    ldm_str_printf(&line, "pictures    %d from seed %llu, %d at a time, %d thread%s, %.0f MB",
+                   ri->count, (unsigned long long)ldm_job_get_u64(job, "seed"), ri->batch,
+                   ri->threads, ri->threads == 1 ? "" : "s", (double)ri->memory_total / 1e6);
+    say_setting(&line);
+}
