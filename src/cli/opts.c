@@ -6,12 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "cli/aliases.h"
 #include "cli/signals.h"
+#include "cli/terminal.h"
 
-enum { MAX_OPTS = 96, LONG_BASE = 256, HELP_VAL = 255, HELP_COLUMN = 26, CHOICES_WIDTH = 60 };
+enum {
+    MAX_OPTS = 96,
+    LONG_BASE = 256,
+    HELP_VAL = 255,
+    HELP_COLUMN = 26,
+    CHOICES_WIDTH = 60,
+    CHOICES_NARROW = 44,
+    NARROW_HELP = 80
+};
+
+static const ldm_opt no_option = {.type = LDM_OPT_FLAG};
 
 const char *ldm_word_nearest(const char *word, const char *const *candidates, size_t count)
 {
@@ -498,75 +510,110 @@ int ldm_parse_exit(ldm_parse p)
 
 /* ---- help ------------------------------------------------------------------------------------ */
 
+/* A help text as it is written, and the column that explanations begin in: below the options' names
+ * on a narrow terminal. */
+typedef struct help_page {
+    ldm_str text;
+    int column;
+    bool narrow;
+} help_page;
+
 /* "(a|b|c)" below a choice, in as many lines as it takes. */
-static void print_choices(const entry *e)
+static void put_choices(help_page *h, const entry *e)
 {
+    const size_t most = h->narrow ? CHOICES_NARROW : CHOICES_WIDTH;
     const char *c;
     size_t used = 0;
 
     if (!e->setting && e->own->type == LDM_OPT_CHOICE)
-        printf("%*s(%s)\n", HELP_COLUMN, "", e->own->choices);
+        ldm_str_printf(&h->text, "%*s(%s)\n", h->column, "", e->own->choices);
     for (size_t i = 0; (c = ldm_setting_choice(e->setting, i)); i++) {
         if (i == 0)
-            printf("%*s(", HELP_COLUMN, "");
-        else if (used + strlen(c) < CHOICES_WIDTH)
-            putchar('|');
+            ldm_str_printf(&h->text, "%*s(", h->column, "");
+        else if (used + strlen(c) < most)
+            ldm_str_puts(&h->text, "|");
         else {
-            printf("|\n%*s", HELP_COLUMN + 1, "");
+            ldm_str_printf(&h->text, "|\n%*s", h->column + 1, "");
             used = 0;
         }
-        fputs(c, stdout);
+        ldm_str_puts(&h->text, c);
         used += strlen(c) + 1;
     }
     if (used)
-        puts(")");
+        ldm_str_puts(&h->text, ")\n");
 }
 
-static void print_option(const entry *e)
+/* The lines of an explanation; on a narrow terminal one line, which is broken there. */
+static void put_explanation(help_page *h, const char *line, int used)
 {
-    const char *line = e->help;
-    int used;
-
-    if (e->letter && *e->name)
-        used = printf("  -%c, --%s", e->letter, e->name);
-    else if (e->letter)
-        used = printf("  -%c", e->letter);
-    else
-        used = printf("  --%s", e->name);
-    if (e->arg)
-        used += printf(" %s", e->arg);
-    if (used >= HELP_COLUMN) {
-        putchar('\n');
-        used = 0;
-    }
+    if (h->narrow && line)
+        ldm_str_printf(&h->text, "%*s", h->column, "");
     while (line) {
         const char *end = strchr(line, '\n');
+        const int len = end ? (int)(end - line) : (int)strlen(line);
 
-        printf("%*s%.*s\n", HELP_COLUMN - used, "", end ? (int)(end - line) : (int)strlen(line),
-               line);
+        if (h->narrow)
+            ldm_str_printf(&h->text, "%.*s%s", len, line, end ? " " : "\n");
+        else
+            ldm_str_printf(&h->text, "%*s%.*s\n", h->column - used, "", len, line);
         line = end ? end + 1 : NULL;
         used = 0;
     }
-    print_choices(e);
 }
 
-void ldm_opts_help(const ldm_command *cmd)
+static void put_option(help_page *h, const entry *e)
+{
+    const size_t begin = h->text.len;
+    int used;
+
+    if (e->letter && *e->name)
+        ldm_str_printf(&h->text, "  -%c, --%s", e->letter, e->name);
+    else if (e->letter)
+        ldm_str_printf(&h->text, "  -%c", e->letter);
+    else
+        ldm_str_printf(&h->text, "  --%s", e->name);
+    if (e->arg)
+        ldm_str_printf(&h->text, " %s", e->arg);
+    used = (int)(h->text.len - begin);
+    if (used >= h->column || h->narrow) {
+        ldm_str_puts(&h->text, "\n");
+        used = 0;
+    }
+    put_explanation(h, e->help, used);
+    put_choices(h, e);
+}
+
+static void put_options(help_page *h, const ldm_command *cmd)
 {
     entries all;
 
     expand(cmd, &all);
-    printf("usage: ldm %s %s\n\n%s\n", cmd->name, cmd->args, cmd->about);
     if (!cmd->opt_count || cmd->opts[0].type != LDM_OPT_HEADING)
-        printf("\nOptions\n");
+        ldm_str_puts(&h->text, "\nOptions\n");
     for (size_t i = 0; i < all.count; i++) {
         if (all.at[i].heading)
-            printf("\n%s\n", all.at[i].own->name);
+            ldm_str_printf(&h->text, "\n%s\n", all.at[i].own->name);
         else
-            print_option(&all.at[i]);
+            put_option(h, &all.at[i]);
     }
-    printf("%*s%s\n", -HELP_COLUMN, "  -h, --help", "this text");
+    put_option(h, &(entry){.letter = 'h', .name = "help", .help = "this text", .own = &no_option});
+}
+
+void ldm_opts_help(const ldm_command *cmd)
+{
+    const int width = ldm_terminal_width(STDOUT_FILENO);
+    help_page h = {.narrow = width && width < NARROW_HELP};
+
+    h.column = h.narrow ? 6 : HELP_COLUMN;
+    ldm_str_printf(&h.text, "usage: ldm %s %s\n\n%s\n", cmd->name, cmd->args, cmd->about);
+    put_options(&h, cmd);
     if (cmd->notes)
-        printf("\n%s\n", cmd->notes);
+        ldm_str_printf(&h.text, "\n%s\n", cmd->notes);
+    if (h.text.failed)
+        ldm_cli_nomem(cmd);
+    else
+        ldm_terminal_print_sentences(h.text.data);
+    ldm_str_free(&h.text);
 }
 
 void ldm_opts_each(const ldm_command *cmd, void (*fn)(void *ctx, const ldm_opt_shown *o), void *ctx)

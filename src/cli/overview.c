@@ -1,10 +1,12 @@
 /* `ldm --help` and `ldm help tables`; see overview.h. */
+#include "base/str.h"
 #include "cli/overview.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/opts.h"
+#include "cli/terminal.h"
 
 static const char about[] =
     "Latent diffusion models in C: loads an original CompVis checkpoint and its YAML, says\n"
@@ -41,49 +43,57 @@ enum {
     WIDTH = 86
 };
 
-/* Prints an item of a list, on a new line where it does not fit any more; returns the column. */
-static int print_item(int column, const char *text)
+/* Adds an item of a list, on a new line where it does not fit any more; returns the column. */
+static int put_item(ldm_str *out, int column, const char *text)
 {
     const int len = (int)strlen(text);
 
     if (column + 1 + len > WIDTH) {
-        putchar('\n');
+        ldm_str_puts(out, "\n");
         column = 0;
     } else if (column) {
-        putchar(' ');
+        ldm_str_puts(out, " ");
         column++;
     }
-    fputs(text, stdout);
+    ldm_str_puts(out, text);
     return column + len;
 }
 
-static void print_exits(void)
+static void put_exits(ldm_str *out)
 {
     char item[96];
-    int column = print_item(0, "Exit codes:");
+    int column = put_item(out, 0, "Exit codes:");
 
     for (size_t i = 0; i < EXIT_COUNT; i++) {
         snprintf(item, sizeof item, "%d %s%s", exits[i].code, exits[i].text,
                  i + 1 < EXIT_COUNT ? "," : ".");
-        column = print_item(column, item);
+        column = put_item(out, column, item);
     }
-    putchar('\n');
+    ldm_str_puts(out, "\n");
 }
 
 void ldm_overview_print(const ldm_command *const *commands, size_t count)
 {
-    printf("usage: ldm COMMAND [options]\n\n%s\n\nCommands\n", about);
+    ldm_str out = {0};
+
+    ldm_str_printf(&out, "usage: ldm COMMAND [options]\n\n%s\n\nCommands\n", about);
     for (size_t i = 0; i < count; i++)
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    puts("\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm --version' prints the\n"
-         "version. Without --ckpt and --config the shipped default model is used.");
+        ldm_str_printf(&out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    ldm_str_puts(
+        &out, "\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm --version' prints "
+              "the\nversion. Without --ckpt and --config the shipped default model is used.\n");
     for (size_t i = 0; i < TOPIC_COUNT; i++)
-        printf("'ldm help %s' %s%s", topics[i].name, topics[i].text,
-               i + 1 < TOPIC_COUNT ? "; " : ".\n\n");
-    print_exits();
+        ldm_str_printf(&out, "'ldm help %s' %s%s", topics[i].name, topics[i].text,
+                       i + 1 < TOPIC_COUNT ? "; " : ".\n\n");
+    put_exits(&out);
     for (size_t i = 0; i < VARIABLE_COUNT; i++)
-        printf("Environment: %s=%s %s.\n", variables[i].name, variables[i].value,
-               variables[i].text);
+        ldm_str_printf(&out, "Environment: %s=%s %s.\n", variables[i].name, variables[i].value,
+                       variables[i].text);
+    if (out.failed)
+        ldm_cli_nomem(NULL);
+    else
+        ldm_terminal_print_sentences(out.data);
+    ldm_str_free(&out);
 }
 
 /* ---- for programs ---------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 
 static const char command[] = "  Next: ldm generate ";
 
-enum { DEFAULT_WIDTH = 80, LAID_OUT = 100, NARROWEST = 20 };
+enum { DEFAULT_WIDTH = 80, LAID_OUT = 100, FULL_SENTENCES = 87, NARROWEST = 20 };
 
 int ldm_terminal_width(int fd)
 {
@@ -129,4 +129,31 @@ void ldm_terminal_print(const char *text)
             putchar('\n');
         text += len + (text[len] == '\n');
     }
+}
+
+/* Whether the line end at `at` stands within a paragraph. */
+static bool within_paragraph(const char *begin, const char *at)
+{
+    const char *line = at;
+
+    while (line > begin && line[-1] != '\n')
+        line--;
+    return line < at && *line != ' ' && at[1] && at[1] != '\n' && at[1] != ' ';
+}
+
+void ldm_terminal_print_sentences(const char *text)
+{
+    const int width = ldm_terminal_width(STDOUT_FILENO);
+    char *copy = width && width < FULL_SENTENCES ? strdup(text) : NULL;
+
+    if (!copy) {
+        ldm_terminal_print(text);
+        return;
+    }
+    for (char *at = copy; (at = strchr(at, '\n')); at++) {
+        if (within_paragraph(text, text + (at - copy)))
+            *at = ' ';
+    }
+    ldm_terminal_print(copy);
+    free(copy);
 }

@@ -27,4 +27,8 @@ void ldm_terminal_line(FILE *f, const char *line, size_t indent);
  * sequences have no width. */
 void ldm_terminal_print(const char *text);
 
+/* Prints sentences that were broken for 80 to 86 columns: on a narrower terminal their lines become
+ * paragraphs first, so that none is broken twice. Indented lines stay lines. */
+void ldm_terminal_print_sentences(const char *text);
+
 #endif

@@ -455,9 +455,10 @@ const ldm_command ldm_cmd_compare = {
     .about =
         "Lays A and B over the same configuration, checks both against the checkpoint, samples\n"
         "both with the same seeds, and measures: keys that match, times, contrast, brightness,\n"
-        "colours, and in how many pictures an independent detector finds a face. Without A and\n"
-        "B: the two approaches of the study. Prints the study's tables with what was measured\n"
-        "and writes DIR/A_samples, DIR/B_samples, DIR/report.html and DIR/report.md.",
+        "colours, in how many pictures an independent detector finds a face, and how far apart\n"
+        "the pictures of each seed are. Without A and B: the two approaches of the study. Prints\n"
+        "a conclusion, the study's tables and each seed, and writes DIR/A_samples, DIR/B_samples,\n"
+        "DIR/report.html and DIR/report.md.",
     .notes = "A layer's section ldm: says how it is sampled and what loading permits. --ablate\n"
              "writes its layers and pictures to DIR/ablation.\n\n"
              "  ldm compare\n"

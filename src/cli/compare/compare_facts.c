@@ -33,6 +33,11 @@ static void add_pairs(json_t *list, const ldm_compare *c)
                                  same_settings ? "" : ": what differs changes no picture here"));
     else if (isnan(s.psnr))
         add(list, strdup("The pictures of the two sides differ in size."));
+    else if (!s.equal)
+        add(list,
+            ldm_cli_format("No picture is equal to that of the same seed on the other side: the "
+                           "median PSNR is %s dB, the median latent distance %s.",
+                           psnr, latent));
     else
         add(list, ldm_cli_format("%zu of %zu pictures are equal; of the others the median PSNR is "
                                  "%s dB, the median latent distance %s.",

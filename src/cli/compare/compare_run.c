@@ -112,6 +112,7 @@ static int sample(ldm_compare *c, ldm_cmp_side *s, ldm_run *run)
     int code;
 
     ldm_bar_init(&c->bar);
+    c->bar.on = c->bar.on && !c->o->quiet;
     ldm_bar_expect(&c->bar, ldm_run_get_info(run), 0);
     code = ldm_sampling_run(&loop, take_picture, &t);
 
