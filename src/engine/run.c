@@ -272,20 +272,20 @@ static ldm_status estimate_time(ldm_run *r, ldm_error *err)
 {
     const ldm_run_info *i = &r->info;
     const ldm_graph_size unet = ldm_run_unet_size(r), latent = {i->latent_h, i->latent_w, 0};
-    const int samples = ldm_run_samples(r, i->batch);
+    const ldm_graph_size tile = {unet.h, unet.w, 0};
+    const int samples = ldm_run_samples(r, i->batch), tiles = ldm_run_tile_count(r);
     double eps = 0, shallow = 0, decode = 0, quantize = 0;
     ldm_status st = ldm_measure_part(r->m, LDM_GRAPH_UNET, unet, samples, r->pool, &eps, err);
 
     if (!st && r->job.cache > 1)
         st = ldm_measure_part(r->m, LDM_GRAPH_UNET_SHALLOW, unet, samples, r->pool, &shallow, err);
     if (!st)
-        st = ldm_measure_part(r->m, LDM_GRAPH_DECODE, latent, 1, r->pool, &decode, err);
+        st = ldm_measure_part(r->m, LDM_GRAPH_DECODE, tile, 1, r->pool, &decode, err);
     if (!st && r->m->network->first_stage.codebook)
         st = ldm_measure_part(r->m, LDM_GRAPH_QUANTIZE, latent, 1, r->pool, &quantize, err);
+    eps = (eps * i->eps_evaluations + shallow * i->shallow_evaluations) / i->batch;
     if (!st)
-        r->info.estimated_seconds =
-            i->count * ((eps * i->eps_evaluations + shallow * i->shallow_evaluations) / i->batch +
-                        decode + quantize);
+        r->info.estimated_seconds = i->count * (tiles * (eps + decode) + quantize);
     return st;
 }
 
