@@ -268,10 +268,18 @@ static int store(const ldm_command *cmd, const entry *e, const char *spelled, co
         *(bool *)field = true;
         return 0;
     }
-    if (!*value && o->type == LDM_OPT_TEXT)
+    if (!*value && (o->type == LDM_OPT_TEXT || o->type == LDM_OPT_TEXTS))
         return ldm_cli_usage(cmd, "%s: the value is empty; give it %s", spelled, o->arg);
     if (o->type == LDM_OPT_CHOICE && !is_choice(value, o->choices))
         return ldm_cli_usage(cmd, "%s: '%s' is not one of %s", spelled, value, o->choices);
+    if (o->type == LDM_OPT_TEXTS) {
+        ldm_opt_list *list = (ldm_opt_list *)(void *)field;
+
+        if (list->count == LDM_OPT_LIST_MOST)
+            return ldm_cli_usage(cmd, "%s: at most %d of them", spelled, LDM_OPT_LIST_MOST);
+        list->items[list->count++] = value;
+        return 0;
+    }
     *(const char **)field = value;
     return 0;
 }

@@ -16,8 +16,15 @@ typedef enum ldm_opt_type {
     LDM_OPT_SETTING,  /* the setting `name` of `kind`; help and letter may differ from its row's */
     LDM_OPT_FLAG,     /* bool, set to true */
     LDM_OPT_TEXT,     /* const char *, not empty */
+    LDM_OPT_TEXTS,    /* ldm_opt_list: each time one more text, not empty */
     LDM_OPT_CHOICE    /* const char *, one of row->choices ("a|b|c") */
 } ldm_opt_type;
+
+enum { LDM_OPT_LIST_MOST = 16 };
+typedef struct ldm_opt_list {
+    const char *items[LDM_OPT_LIST_MOST];
+    size_t count;
+} ldm_opt_list;
 
 typedef struct ldm_opt {
     ldm_opt_type type;

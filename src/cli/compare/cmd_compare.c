@@ -10,6 +10,7 @@
 #include "cli/generate/generate.h"
 #include "cli/inputs.h"
 #include "cli/signals.h"
+#include "cli/sweep/sweep.h"
 
 enum { DEFAULT_COUNT = 16 };
 
@@ -34,6 +35,12 @@ static const ldm_opt rows[] = {
      .name = "ablate",
      .field = offsetof(ldm_compare_opts, ablate),
      .help = "also B with each of A's differences alone"},
+    {.type = LDM_OPT_TEXTS,
+     .name = "sweep",
+     .arg = "KEY=V,V,...",
+     .field = offsetof(ldm_compare_opts, sweep),
+     .help = "in the place of A and B: one model, a grid over such a\n"
+             "setting of ldm generate; repeatable, up to 4"},
     {.type = LDM_OPT_TEXT,
      .name = "cascade",
      .arg = "FILE.xml",
@@ -396,9 +403,33 @@ static int describe(ldm_compare *c, int argc, char **argv)
     return c->date && c->command ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
 }
 
+static int sweep(ldm_compare *c, int argc, char **argv)
+{
+    ldm_sweep s = {.cmd = c->cmd,
+                   .to = &c->o->to,
+                   .bar = &c->bar,
+                   .quiet = c->o->quiet,
+                   .json = c->o->json,
+                   .out = c->out,
+                   .command = c->command};
+    int code = LDM_EXIT_OK;
+
+    if (argc || c->o->ablate)
+        return ldm_cli_usage(c->cmd, "--sweep and %s exclude each other",
+                             argc ? argv[0] : "--ablate");
+    code = ldm_inputs_find_config(c->cmd, c->o->to.model, c->o->quiet);
+    if (!code)
+        code = ldm_cmp_judge_open(c);
+    s.judge = c->judge;
+    s.stats_file = c->stats_file;
+    return code ? code : ldm_sweep_run(&s, &c->o->sweep);
+}
+
 static int work(ldm_compare *c, int argc, char **argv)
 {
-    int code = take_inputs(c, &argc, argv);
+    int code = c->o->sweep.count
+                   ? ldm_inputs_take_checkpoint(c->cmd, c->o->to.model, &argc, argv, c->o->quiet)
+                   : take_inputs(c, &argc, argv);
 
     if (!code)
         code = name_folder(c);
@@ -411,7 +442,7 @@ static int work(ldm_compare *c, int argc, char **argv)
     ldm_signals_catch_interrupts();
     if (c->o->quiet)
         c->bar.on = false;
-    code = compare(c, argc, argv);
+    code = c->o->sweep.count ? sweep(c, argc, argv) : compare(c, argc, argv);
     if (code)
         remove_empty(c);
     return code;
@@ -463,6 +494,7 @@ const ldm_command ldm_cmd_compare = {
              "writes its layers and pictures to DIR/ablation.\n\n"
              "  ldm compare\n"
              "  ldm compare -n 64 --ablate\n"
+             "  ldm compare --sweep sampler=ddim,dpmpp_2m --sweep steps=10,20,50 -n 64 -o grid\n"
              "  ldm compare mine.yaml other.yaml --ckpt model.ckpt --config config.yaml -o out",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],

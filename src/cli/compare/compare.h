@@ -18,6 +18,7 @@ typedef struct ldm_compare_opts {
     ldm_targets to; /* the model and the job */
     const char *out, *cascade, *stats;
     bool ablate, overwrite, json, quiet;
+    ldm_opt_list sweep; /* --sweep KEY=V,V: a grid over settings in the place of A and B */
 } ldm_compare_opts;
 
 typedef struct ldm_cmp_picture {

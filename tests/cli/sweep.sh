@@ -1,0 +1,37 @@
+# ldm compare --sweep, as it is typed.
+RUN="compare $TINY --quiet -n 2"
+
+works $RUN --sweep sampler=ddim,dpmpp_2m,pndm_prk --sweep steps=2,4 -o grid
+stdout_has '^\| sampler \| steps \| evaluations \|'
+stdout_has '^\| ddim \| 4 \| 4 \| – \|'
+stdout_has '^\| dpmpp_2m \| 2 \| 2 \|'
+stdout_has '^\| pndm_prk \| 2 \| refused'
+stdout_has '^\| pndm_prk \| 4 \| 13 \|'
+[ -e grid/cell_000.png ] && [ -e grid/cell_005.png ] || die "a cell has no sheet: $(ls grid)"
+[ ! -e grid/cell_004.png ] || die "a refused cell has a sheet"
+[ ! -e grid/sweep.svg ] || die "a plot without distances"
+works generate $TINY --steps 4 --sampler dpmpp_2m -n 2 -o pictures --grid --quiet
+same_pixels grid/cell_003.png pictures/grid.png
+
+# With statistics: distances, a reference, a plot.
+works generate $TINY --steps 3 -n 4 --seed 900 -o train --quiet
+works metrics train $TINY --write-stats renders.stats
+works $RUN --sweep sampler=ddim,dpmpp_2m --sweep steps=2,4 --stats renders.stats -o grid2 --json
+stdout_has '"reference": 1'
+stdout_has '"frechet": [0-9.]+'
+[ -s grid2/sweep.svg ] || die "no plot"
+file_has grid2/sweep.md '^Reference: sampler ddim, steps 4 \(4 evaluations'
+file_has grid2/sweep.svg '</svg>'
+
+# Any setting of a job, as an option is spelt.
+works $RUN --sweep guidance-rescale=0,0.5 -o one
+works $RUN --sweep eta=0,1 --sweep cache=1,2 --sweep steps=4 -o three
+stdout_has '^\| 1 \| 2 \| 4 \| 4 \|'
+
+fails 2 "sweep: 'steps' is not KEY=VALUE" $RUN --sweep steps -o no
+fails 2 "sweep steps: 'many' is not" $RUN --sweep steps=many -o no
+fails 2 "a job has no such setting" $RUN --sweep stepps=3 -o no
+fails 2 "sweep: an empty value of steps" $RUN --sweep steps=3,,4 -o no
+fails 2 "steps is given twice" $RUN --sweep steps=3 --sweep steps=4 -o no
+fails 2 "seed is the same in all cells" $RUN --sweep seed=1,2 -o no
+fails 2 "exclude each other" $RUN --sweep steps=3 a.yaml b.yaml -o no
