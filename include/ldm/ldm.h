@@ -248,10 +248,15 @@ typedef struct ldm_progress { /* made by the library, which may add fields at th
     double timestep;          /* where the step began; some samplers' have a fraction */
     int first_image, images_in_batch, image_count;
     const char *stage; /* "sampling" or "decoding" */
-    /* [images_in_batch,C,H,W]: the latents as the model predicts them at this step, for a preview; valid
-     * during the call. NULL before the first step and while decoding. */
+    /* [images_in_batch,C,H,W]: the latents as the model predicts them at this step, for a preview;
+     * valid during the call. NULL before the first step and while decoding. */
     const float *predicted;
     int latent_c, latent_h, latent_w;
+    /* With the setting "preview": what the pictures first_image and following look like so far, RGB
+     * [preview_count][preview_height][preview_width][3]; NULL where there is no new one. Made from
+     * the predicted x0, a pixel of the latent each; with "preview_decode" the first one decoded. */
+    const uint8_t *preview;
+    int preview_count, preview_width, preview_height;
 } ldm_progress;
 
 /* What pictures to make, and how. Rows: ldm_setting_at(LDM_SETTINGS_JOB, i).

@@ -35,8 +35,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     }
     argv[0] = path;
     execv(path, argv);
-    ldm_cli_say(cmd, "%s: %s; it is a program of its own, which a build without libevent lacks", path,
-                strerror(errno));
+    ldm_cli_say(cmd, "%s: %s; it is a program of its own, which a build without libevent lacks",
+                path, strerror(errno));
     return LDM_EXIT_FAILED;
 }
 

@@ -13,8 +13,9 @@ typedef struct ldm_bar_stage {
 } ldm_bar_stage;
 
 typedef struct ldm_bar {
-    bool on;    /* it is to be drawn */
-    bool drawn; /* a bar stands in the current line */
+    struct ldm_view *view; /* pictures so far are drawn there (view.h); NULL: nowhere */
+    bool on;               /* it is to be drawn */
+    bool drawn;            /* a bar stands in the current line */
     double drawn_at;
     double asked;  /* when the last report came; 0: none yet */
     bool decoding; /* the stage of the last report */

@@ -1,11 +1,18 @@
 /* The loop over a run's pictures; see sampling.h. */
 #include "cli/sampling.h"
 
+#include "cli/view.h"
 #include "cli/signals.h"
 
 int ldm_sampling_progress(void *ctx, const ldm_progress *p)
 {
-    ldm_bar_update(ctx, p);
+    ldm_bar *bar = ctx;
+
+    if (bar->view && p->preview) {
+        ldm_bar_clear(bar);
+        ldm_view_draw(bar->view, p);
+    }
+    ldm_bar_update(bar, p);
     return ldm_signals_interrupted() != 0;
 }
 

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "engine/between.h"
 #include "engine/compose.h"
+#include "engine/preview.h"
 #include "engine/start.h"
 
 enum { SMALL_BATCH = 4, LARGE_BATCH = 8, SMALL_LATENT = 24 * 24 };
@@ -370,6 +371,8 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         st = ldm_start_allocate(r, err);
     if (!st && !m->dry)
         st = ldm_run_tiles_allocate(r, ldm_run_samples(r, r->job.batch), err);
+    if (!st && !m->dry)
+        st = ldm_preview_create(r, err);
     if (!st)
         st = write_notes(r, err);
     if (st) {
@@ -404,6 +407,7 @@ void ldm_run_free(ldm_run *r)
     ldm_program_free(r->quantize);
     ldm_program_free(r->decode);
     ldm_start_free(r->start);
+    ldm_preview_free(r->preview);
     ldm_pages_free(r->arena, r->arena_floats * sizeof *r->arena);
     ldm_free(r->feature);
     ldm_free(r->x);

@@ -6,6 +6,7 @@
 #include "engine/between.h"
 #include "engine/posterior.h"
 #include "engine/run_state.h"
+#include "engine/preview.h"
 #include "engine/start.h"
 
 /* ---- the sampler's callbacks ----------------------------------------------------------------- */
@@ -49,7 +50,7 @@ static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
     return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, &run, err);
 }
 
-static int report(const ldm_run *r, int step, double t, const char *stage, const float *predicted)
+static int report(ldm_run *r, int step, double t, const char *stage, const float *predicted)
 {
     ldm_progress p = {
         .step = step,
@@ -65,16 +66,21 @@ static int report(const ldm_run *r, int step, double t, const char *stage, const
         .latent_w = r->job.latent_w,
     };
 
+    ldm_preview_report(r, &p);
     return r->job.progress ? r->job.progress(r->job.ctx, &p) : 0;
 }
+
+static ldm_status decode_quietly(ldm_run *r, const float *latent, float *z, ldm_error *err);
 
 static int progress_callback(void *ctx, int step, int count, double t, const float *x,
                              const float *pred_x0)
 {
-    const ldm_run *r = ctx;
+    ldm_run *r = ctx;
 
     (void)count;
     (void)x;
+    if (r->job.progress)
+        ldm_preview_update(r, step + 1, pred_x0, decode_quietly);
     if (step == 0)
         ldm_hash_start(r->m->hash); /* off the path to the first step */
     return report(r, step + 1, t, "sampling", pred_x0);
@@ -178,6 +184,9 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
     ldm_status st = make_programs(r, n, err);
     int i;
 
+    if (!st)
+        st = ldm_preview_fit(r, decode_quietly, err);
+
     if (st)
         return st;
     r->active = first;
@@ -247,7 +256,7 @@ ldm_status ldm_run_sample(ldm_run *r, ldm_error *err)
 /* An observer, called between the operations of a decode: does the caller want to go on? */
 static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
-    const ldm_run *r = ctx;
+    ldm_run *r = ctx;
 
     (void)info;
     if (report(r, ldm_run_steps(r), 0, "decoding", NULL))
@@ -288,12 +297,12 @@ static ldm_status decode_once(ldm_run *r, const ldm_execution *run, size_t float
 }
 
 /* z into r->image, whole or tile by tile. */
-static ldm_status run_decoder(ldm_run *r, const float *z, const float *latent, ldm_error *err)
+static ldm_status run_decoder(ldm_run *r, const float *z, const float *latent,
+                              const ldm_observer *obs, ldm_error *err)
 {
-    const ldm_observer obs = {r, ask_to_go_on};
     const ldm_run_tiles *t = &r->tiles;
     const size_t planes = (size_t)r->info.image_c;
-    ldm_execution run = {.inputs = {{"x", z}}, .out = r->image, .observer = &obs};
+    ldm_execution run = {.inputs = {{"x", z}}, .out = r->image, .observer = obs};
     ldm_status st = program(r, LDM_GRAPH_DECODE, 1, &r->decode, err);
     int i, j;
 
@@ -318,18 +327,14 @@ static ldm_status run_decoder(ldm_run *r, const float *z, const float *latent, l
     return st;
 }
 
-/* decode_first_stage: 1 / scale_factor * z in float32, codebook, decoder. */
-ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
+/* decode_first_stage: 1 / scale_factor * z in float32, codebook, decoder; into r->image. z[chw]:
+ * scratch. */
+static ldm_status decode_into(ldm_run *r, const float *latent, float *z, const ldm_observer *obs,
+                              ldm_error *err)
 {
-    float *z = r->scratch;
     const ldm_execution quantize = {.inputs = {{"x", z}}, .out = z};
-    ldm_status st;
+    ldm_status st = LDM_OK;
 
-    r->active = r->used;
-    r->active_n = 1;
-    st = ask_to_go_on(r, NULL, err);
-    if (st)
-        return st;
     ldm_model_unscale(r->m, latent, z, r->chw);
     if (r->job.quantize && r->m->network->first_stage.codebook) {
         st = program(r, LDM_GRAPH_QUANTIZE, 1, &r->quantize, err);
@@ -337,6 +342,23 @@ ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
             st = ldm_program_run(r->quantize, r->pool, r->arena, &quantize, err);
     }
     if (!st)
-        st = run_decoder(r, z, latent, err);
+        st = run_decoder(r, z, latent, obs, err);
     return st;
+}
+
+/* For previews: without a word to the caller. */
+static ldm_status decode_quietly(ldm_run *r, const float *latent, float *z, ldm_error *err)
+{
+    return decode_into(r, latent, z, NULL, err);
+}
+
+ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
+{
+    const ldm_observer obs = {r, ask_to_go_on};
+    ldm_status st;
+
+    r->active = r->used;
+    r->active_n = 1;
+    st = ask_to_go_on(r, NULL, err);
+    return st ? st : decode_into(r, latent, r->scratch, &obs, err);
 }

@@ -9,7 +9,8 @@
 #include "sample/rng.h"
 #include "sample/sampler.h"
 
-typedef struct ldm_start ldm_start; /* start.h */
+typedef struct ldm_start ldm_start;     /* start.h */
+typedef struct ldm_preview ldm_preview; /* preview.h */
 
 struct ldm_run {
     const ldm_model *m;
@@ -22,7 +23,9 @@ struct ldm_run {
     ldm_run_cond cond;
     ldm_run_tiles tiles;
 
-    ldm_start *start; /* what pictures begin with in addition to noise; NULL: nothing */
+    ldm_start *start;     /* what pictures begin with in addition to noise; NULL: nothing */
+    ldm_preview *preview; /* NULL: nobody wants one */
+
     bool noised;      /* x begins noised by the start; false: with start noise */
     int first;        /* step of the plan that runs first; above 0 with a start only */
     int own_draws;    /* calls for noise that the sampler itself makes for a picture */
@@ -94,7 +97,7 @@ void ldm_run_find_bad(const struct ldm_run *r, const ldm_program *p, ldm_executi
 /* Samples the next batch of pictures that are not skipped; in_batch is 0 when none is left. */
 ldm_status ldm_run_sample(ldm_run *r, ldm_error *err);
 
-/* Decodes a latent [chw] into r->image. */
+/* Decodes the latent of a picture, [chw], into r->image. */
 ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err);
 
 #endif

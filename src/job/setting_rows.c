@@ -54,6 +54,7 @@ static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
 #define SAMPLING "Sampling"
 #define PICTURES_IN "Pictures in"
 #define INVERSION "Inversion"
+#define PREVIEW "Preview"
 #define MACHINE "Machine"
 #define TIMING "Timing"
 #define WHOLE "Whole pictures"

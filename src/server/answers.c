@@ -28,9 +28,9 @@ static const char *openai_type(int status)
 
 static json_t *openai_error(const ldm_refusal *r)
 {
-    return json_pack("{s:{s:o, s:s, s:o, s:s}}", "error", "message", ldm_json_text(r->message), "type",
-                     openai_type(r->status), "param", *r->field ? ldm_json_text(r->field) : json_null(), "code",
-                     r->code);
+    return json_pack("{s:{s:o, s:s, s:o, s:s}}", "error", "message", ldm_json_text(r->message),
+                     "type", openai_type(r->status), "param",
+                     *r->field ? ldm_json_text(r->field) : json_null(), "code", r->code);
 }
 
 static json_t *sdapi_error(const ldm_refusal *r)
@@ -38,14 +38,15 @@ static json_t *sdapi_error(const ldm_refusal *r)
     char text[1200];
 
     snprintf(text, sizeof text, "%s%s%s", r->field, *r->field ? ": " : "", r->message);
-    return json_pack("{s:s, s:o, s:s, s:o}", "error", r->code, "detail", ldm_json_text(text), "body", "", "errors",
-                     ldm_json_text(text));
+    return json_pack("{s:s, s:o, s:s, s:o}", "error", r->code, "detail", ldm_json_text(text),
+                     "body", "", "errors", ldm_json_text(text));
 }
 
 static json_t *native_error(const ldm_refusal *r)
 {
     return json_pack("{s:{s:s, s:o, s:o}}", "error", "code", r->code, "field",
-                     *r->field ? ldm_json_text(r->field) : json_null(), "message", ldm_json_text(r->message));
+                     *r->field ? ldm_json_text(r->field) : json_null(), "message",
+                     ldm_json_text(r->message));
 }
 
 void ldm_answer_refusal(ldm_exchange *x, const ldm_refusal *r)
@@ -105,8 +106,8 @@ bool ldm_server_submit(ldm_server *s, ldm_order *order, char id[LDM_ID_LENGTH + 
     st = ldm_jobs_submit(s->jobs, order, id, &err);
     if (!st)
         return true;
-    return ldm_refuse(r, st == LDM_ERR_LIMIT ? 503 : 500, st == LDM_ERR_LIMIT ? "ERR_FULL" : ldm_status_name(st), "",
-                      "%s", err.msg);
+    return ldm_refuse(r, st == LDM_ERR_LIMIT ? 503 : 500,
+                      st == LDM_ERR_LIMIT ? "ERR_FULL" : ldm_status_name(st), "", "%s", err.msg);
 }
 
 char *ldm_server_png(ldm_server *s, const char *id, int index, size_t *size)
@@ -119,7 +120,8 @@ char *ldm_server_png(ldm_server *s, const char *id, int index, size_t *size)
     return png;
 }
 
-ldm_status ldm_server_read_recipe(ldm_server *s, const void *data, size_t size, char **recipe, ldm_error *err)
+ldm_status ldm_server_read_recipe(ldm_server *s, const void *data, size_t size, char **recipe,
+                                  ldm_error *err)
 {
     char *path = ldm_gallery_scratch(s->gallery, "upload.tmp");
     ldm_status st;

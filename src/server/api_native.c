@@ -1,4 +1,5 @@
-/* The server's own interface, /api/v1: jobs, events, pictures, models. docs/SERVER.md describes it. */
+/* The server's own interface, /api/v1: jobs, events, pictures, models. docs/SERVER.md describes it.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static size_t query_number(const ldm_exchange *x, const char *name, size_t missi
 
 static const char *type_name(ldm_setting_type t)
 {
-    static const char *const names[] = {"int", "u64", "real", "bool", "choice", "text", "shape", "bytes", "list"};
+    static const char *const names[] = {"int",  "u64",   "real",  "bool", "choice",
+                                        "text", "shape", "bytes", "list"};
 
     return names[t];
 }
@@ -65,7 +67,8 @@ static json_t *row_json(const ldm_setting_row *row, const ldm_job *job)
     json_object_set_new(root, "max", ldm_json_real(ldm_setting_max(row)));
     json_object_set_new(root, "choices", choices_json(row));
     json_object_set_new(root, "default", ldm_json_text(ldm_setting_default(row)));
-    json_object_set_new(root, "value", ldm_json_text(value)); /* with the open model's configuration */
+    json_object_set_new(root, "value",
+                        ldm_json_text(value)); /* with the open model's configuration */
     ldm_release(value);
     return root;
 }
@@ -109,7 +112,8 @@ static void get_check(void *app, ldm_exchange *x)
     const char *name = ldm_http_query(x, "model");
     char *report;
     ldm_error err;
-    ldm_status st = ldm_shelf_check(s->shelf, name && *name ? name : ldm_shelf_first(s->shelf), &report, &err);
+    ldm_status st =
+        ldm_shelf_check(s->shelf, name && *name ? name : ldm_shelf_first(s->shelf), &report, &err);
 
     if (st) {
         ldm_answer_failure(x, st, &err);
@@ -169,7 +173,8 @@ static void post_job(void *app, ldm_exchange *x)
     recipe = json_object_get(body, "recipe");
     model = json_object_get(body, "model");
     if (settings && !json_is_null(settings) && !json_is_object(settings))
-        fine = ldm_refuse(&r, 422, "ERR_FORMAT", "settings", "this is a JSON object of settings by key");
+        fine = ldm_refuse(&r, 422, "ERR_FORMAT", "settings",
+                          "this is a JSON object of settings by key");
     else if (model && !json_is_null(model) && !json_is_string(model))
         fine = ldm_refuse(&r, 422, "ERR_FORMAT", "model", "this is a name");
     else
@@ -190,8 +195,9 @@ static void answer_page(ldm_server *s, ldm_exchange *x, const char *what, bool w
     size_t total;
     json_t *all = ldm_jobs_list(s->jobs, offset, limit, with_pictures, &total);
 
-    ldm_http_answer_json(x, 200, json_pack("{s:o, s:I, s:I, s:I}", what, all, "total", (json_int_t)total, "offset",
-                                           (json_int_t)offset, "limit", (json_int_t)limit));
+    ldm_http_answer_json(x, 200,
+                         json_pack("{s:o, s:I, s:I, s:I}", what, all, "total", (json_int_t)total,
+                                   "offset", (json_int_t)offset, "limit", (json_int_t)limit));
 }
 
 static void get_jobs(void *app, ldm_exchange *x)
@@ -270,7 +276,8 @@ static const char *event_name(const json_t *job)
                                                                            : "done";
 }
 
-static bool on_event(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job, bool preview)
+static bool on_event(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job,
+                     bool preview)
 {
     const char *name = event_name(job);
     bool fine = job != NULL;

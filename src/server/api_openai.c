@@ -35,7 +35,8 @@ static void read_size(ldm_dialect *d)
 
     if (!text || !strcmp(text, "auto"))
         return;
-    if (sscanf(text, "%6dx%6d%n", &width, &height, &used) != 2 || text[used] || width < 1 || height < 1) {
+    if (sscanf(text, "%6dx%6d%n", &width, &height, &used) != 2 || text[used] || width < 1 ||
+        height < 1) {
         ldm_dialect_refuse(d, "size", "this is WIDTHxHEIGHT in pixels, or auto");
         return;
     }
@@ -53,7 +54,8 @@ static void read_settings(ldm_dialect *d)
     {
         const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, key);
 
-        if (row && ldm_order_takes(row) && !json_is_null(v) && strcmp(key, "count") != 0 && strcmp(key, "prompt") != 0)
+        if (row && ldm_order_takes(row) && !json_is_null(v) && strcmp(key, "count") != 0 &&
+            strcmp(key, "prompt") != 0)
             json_object_set(d->settings, key, v);
     }
 }
@@ -73,7 +75,8 @@ static void read_model(ldm_dialect *d)
 
 static void read_fields(ldm_dialect *d)
 {
-    static const char *const formats[] = {"png", NULL}, *const backgrounds[] = {"auto", "opaque", NULL};
+    static const char *const formats[] = {"png", NULL}, *const backgrounds[] = {"auto", "opaque",
+                                                                                NULL};
     static const char *const answers[] = {"b64_json", "url", NULL};
 
     if (!ldm_dialect_text(d, "prompt"))
@@ -86,7 +89,8 @@ static void read_fields(ldm_dialect *d)
     read_settings(d);
     read_size(d);
     read_model(d);
-    json_object_set_new(d->settings, "count", json_integer((json_int_t)ldm_dialect_get(d, "n", 1, 1, MAX_N)));
+    json_object_set_new(d->settings, "count",
+                        json_integer((json_int_t)ldm_dialect_get(d, "n", 1, 1, MAX_N)));
 }
 
 /* ---- a key that stands for a job ------------------------------------------------------------- */
@@ -94,7 +98,8 @@ static void read_fields(ldm_dialect *d)
 static bool find_idempotent(const ldm_server *s, const char *key, char id[LDM_ID_LENGTH + 1])
 {
     for (size_t i = 0; key && *key && i < LDM_IDEMPOTENT; i++) {
-        if (!strcmp(s->idempotent[i].key, key) && ldm_jobs_pictures(s->jobs, s->idempotent[i].id) >= 0) {
+        if (!strcmp(s->idempotent[i].key, key) &&
+            ldm_jobs_pictures(s->jobs, s->idempotent[i].id) >= 0) {
             memcpy(id, s->idempotent[i].id, LDM_ID_LENGTH + 1);
             return true;
         }
@@ -117,8 +122,8 @@ static void keep_idempotent(ldm_server *s, const char *key, const char *id)
 
 static json_t *usage_json(void)
 {
-    return json_pack("{s:i, s:{s:i, s:i}, s:i, s:i}", "input_tokens", 0, "input_tokens_details", "image_tokens", 0,
-                     "text_tokens", 0, "output_tokens", 0, "total_tokens", 0);
+    return json_pack("{s:i, s:{s:i, s:i}, s:i, s:i}", "input_tokens", 0, "input_tokens_details",
+                     "image_tokens", 0, "text_tokens", 0, "output_tokens", 0, "total_tokens", 0);
 }
 
 static bool wants_url(const json_t *about)
@@ -128,7 +133,8 @@ static bool wants_url(const json_t *about)
     return format && !strcmp(format, "url");
 }
 
-static json_t *picture_json(ldm_server *s, ldm_exchange *x, const char *id, const json_t *p, bool url)
+static json_t *picture_json(ldm_server *s, ldm_exchange *x, const char *id, const json_t *p,
+                            bool url)
 {
     const int index = (int)json_integer_value(json_object_get(p, "index"));
     const char *host = ldm_http_header(x, "Host");
@@ -138,7 +144,8 @@ static json_t *picture_json(ldm_server *s, ldm_exchange *x, const char *id, cons
     json_object_set(root, "seed", json_object_get(p, "seed"));
     json_object_set_new(root, "revised_prompt", json_null());
     if (url) {
-        snprintf(text, sizeof text, "http://%s/api/v1/pictures/%s/%d", host ? host : "localhost", id, index);
+        snprintf(text, sizeof text, "http://%s/api/v1/pictures/%s/%d", host ? host : "localhost",
+                 id, index);
         json_object_set_new(root, "url", json_string(text));
         return root;
     }
@@ -154,9 +161,12 @@ static void answer_pictures(ldm_server *s, ldm_exchange *x, const char *id, cons
     const json_t *all = json_object_get(job, "pictures");
     size_t i;
 
-    json_array_foreach(all, i, p) json_array_append_new(data, picture_json(s, x, id, p, wants_url(about)));
-    ldm_http_answer_json(x, 200, json_pack("{s:I, s:o, s:s, s:s, s:o}", "created", (json_int_t)time(NULL), "data", data,
-                                           "output_format", "png", "background", "opaque", "usage", usage_json()));
+    json_array_foreach(all, i, p)
+        json_array_append_new(data, picture_json(s, x, id, p, wants_url(about)));
+    ldm_http_answer_json(x, 200,
+                         json_pack("{s:I, s:o, s:s, s:s, s:o}", "created", (json_int_t)time(NULL),
+                                   "data", data, "output_format", "png", "background", "opaque",
+                                   "usage", usage_json()));
     json_decref(about);
 }
 
@@ -198,10 +208,11 @@ static void send_partial(ldm_server *s, ldm_exchange *x, const char *id)
     if ((json_int_t)*sent < wanted) {
         (void)ldm_send_event(x, "image_generation.partial_image",
                              json_pack("{s:s, s:o, s:s, s:I, s:s, s:I, s:s, s:s}", "type",
-                                       "image_generation.partial_image", "b64_json", ldm_dialect_preview(s, id),
-                                       "background", "opaque", "created_at", (json_int_t)time(NULL), "output_format",
-                                       "png", "partial_image_index", (json_int_t)*sent, "quality", "auto", "size",
-                                       "auto"));
+                                       "image_generation.partial_image", "b64_json",
+                                       ldm_dialect_preview(s, id), "background", "opaque",
+                                       "created_at", (json_int_t)time(NULL), "output_format", "png",
+                                       "partial_image_index", (json_int_t)*sent, "quality", "auto",
+                                       "size", "auto"));
         ++*sent;
     }
     json_decref(about);
@@ -229,13 +240,15 @@ static void send_completed(ldm_server *s, ldm_exchange *x, const char *id, const
 
 static void send_failure(ldm_exchange *x, const ldm_refusal *r)
 {
-    (void)ldm_send_event(x, "error", json_pack("{s:s, s:{s:o, s:s, s:n, s:s}}", "type", "error", "error", "message",
-                                               ldm_json_text(r->message), "type",
-                                               r->status >= 500 ? "server_error" : "invalid_request_error", "param",
-                                               "code", r->code));
+    (void)ldm_send_event(x, "error",
+                         json_pack("{s:s, s:{s:o, s:s, s:n, s:s}}", "type", "error", "error",
+                                   "message", ldm_json_text(r->message), "type",
+                                   r->status >= 500 ? "server_error" : "invalid_request_error",
+                                   "param", "code", r->code));
 }
 
-static bool on_stream(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job, bool preview)
+static bool on_stream(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job,
+                      bool preview)
 {
     ldm_refusal r;
 
@@ -313,15 +326,16 @@ static void post_edits(void *app, ldm_exchange *x)
     else if (!ldm_form_find(form, "image") && !ldm_form_find(form, "image[]"))
         ldm_refuse(&r, 422, "ERR_USAGE", "image", "this is missing");
     else
-        ldm_refuse(&r, 422, "ERR_UNSUPPORTED", "image", "this version starts from noise, not from a picture");
+        ldm_refuse(&r, 422, "ERR_UNSUPPORTED", "image",
+                   "this version starts from noise, not from a picture");
     ldm_free(form);
     ldm_answer_refusal(x, &r);
 }
 
 static json_t *model_json(const char *name, double started)
 {
-    return json_pack("{s:o, s:I, s:s, s:s}", "id", ldm_json_text(name), "created", (json_int_t)started, "object", "model",
-                     "owned_by", "ldm");
+    return json_pack("{s:o, s:I, s:s, s:s}", "id", ldm_json_text(name), "created",
+                     (json_int_t)started, "object", "model", "owned_by", "ldm");
 }
 
 static void get_models(void *app, ldm_exchange *x)
@@ -330,8 +344,8 @@ static void get_models(void *app, ldm_exchange *x)
     json_t *list = ldm_shelf_list(s->shelf), *data = json_array(), *v;
     size_t i;
 
-    json_array_foreach(list, i, v)
-        json_array_append_new(data, model_json(json_string_value(json_object_get(v, "name")), s->started));
+    json_array_foreach(list, i, v) json_array_append_new(
+        data, model_json(json_string_value(json_object_get(v, "name")), s->started));
     json_decref(list);
     ldm_http_answer_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
 }

@@ -1,4 +1,5 @@
-/* /sdapi/v1: the interface of AUTOMATIC1111's web UI (modules/api of that project), as its clients use it. */
+/* /sdapi/v1: the interface of AUTOMATIC1111's web UI (modules/api of that project), as its clients
+ * use it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,9 @@ static void read_sampler(ldm_dialect *d)
     const char *name = ldm_dialect_text(d, "sampler_name"), *here;
 
     if (!name || !*name)
-        name = json_is_string(json_object_get(d->body, "sampler_index")) ? ldm_dialect_text(d, "sampler_index") : NULL;
+        name = json_is_string(json_object_get(d->body, "sampler_index"))
+                   ? ldm_dialect_text(d, "sampler_index")
+                   : NULL;
     here = ldm_dialect_sampler(name && *name ? name : "Euler");
     if (here)
         json_object_set_new(d->settings, "sampler", json_string(here));
@@ -63,7 +66,8 @@ static void read_scheduler(ldm_dialect *d)
             return;
         }
     }
-    ldm_dialect_refuse(d, "scheduler", "there is no such schedule; /sdapi/v1/schedulers lists them");
+    ldm_dialect_refuse(d, "scheduler",
+                       "there is no such schedule; /sdapi/v1/schedulers lists them");
 }
 
 static void read_model(ldm_dialect *d)
@@ -76,7 +80,8 @@ static void read_model(ldm_dialect *d)
 
 static void read_fields(ldm_dialect *d)
 {
-    const double images = ldm_dialect_get(d, "batch_size", 1, 1, 10000) * ldm_dialect_get(d, "n_iter", 1, 1, 10000);
+    const double images =
+        ldm_dialect_get(d, "batch_size", 1, 1, 10000) * ldm_dialect_get(d, "n_iter", 1, 1, 10000);
 
     ldm_dialect_prompt(d, "prompt", "prompt");
     ldm_dialect_prompt(d, "negative_prompt", "negative_prompt");
@@ -89,7 +94,8 @@ static void read_fields(ldm_dialect *d)
     json_object_set_new(d->settings, "count", json_integer((json_int_t)images));
     read_sampler(d);
     read_scheduler(d);
-    if (!d->failed && ldm_dialect_sampler_takes(d, "eta")) /* clients send eta 1.0 whatever the sampler */
+    if (!d->failed &&
+        ldm_dialect_sampler_takes(d, "eta")) /* clients send eta 1.0 whatever the sampler */
         ldm_dialect_number(d, "eta", "eta");
     read_model(d);
 }
@@ -107,7 +113,8 @@ static json_t *or_default(const json_t *recipe, const char *key, json_t *missing
 }
 
 /* The object that the answer holds as a text. */
-static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds, json_t *texts, const int size[2])
+static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds, json_t *texts,
+                         const int size[2])
 {
     json_t *root = json_object(), *prompts = json_array(), *negatives = json_array();
     const json_t *checkpoint = json_object_get(recipe, "checkpoint");
@@ -126,7 +133,8 @@ static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds,
     }
     json_object_set_new(root, "prompt", or_default(recipe, "prompt", json_string("")));
     json_object_set_new(root, "all_prompts", prompts);
-    json_object_set_new(root, "negative_prompt", or_default(recipe, "negative_prompt", json_string("")));
+    json_object_set_new(root, "negative_prompt",
+                        or_default(recipe, "negative_prompt", json_string("")));
     json_object_set_new(root, "all_negative_prompts", negatives);
     json_object_set_new(root, "seed", json_deep_copy(json_array_get(seeds, 0)));
     json_object_set_new(root, "all_seeds", seeds);
@@ -175,7 +183,8 @@ static void size_of(const json_t *picture, int size[2])
 
 static void answer_pictures(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job)
 {
-    json_t *images = json_array(), *seeds = json_array(), *texts = json_array(), *first = NULL, *about, *info;
+    json_t *images = json_array(), *seeds = json_array(), *texts = json_array(), *first = NULL,
+           *about, *info;
     const json_t *all = json_object_get(job, "pictures"), *p;
     ldm_str text = {0};
     int size[2];
@@ -201,8 +210,9 @@ static void answer_pictures(ldm_server *s, ldm_exchange *x, const char *id, cons
     if (json_is_false(json_object_get(about, "send_images")))
         json_array_clear(images);
     if (ldm_json_append(info, JSON_COMPACT, &text))
-        ldm_http_answer_json(x, 200, json_pack("{s:o, s:o, s:s}", "images", images, "parameters",
-                                               about ? about : json_object(), "info", text.data));
+        ldm_http_answer_json(x, 200,
+                             json_pack("{s:o, s:o, s:s}", "images", images, "parameters",
+                                       about ? about : json_object(), "info", text.data));
     else
         ldm_answer_refused(x, 500, "out of memory");
     ldm_str_free(&text);
@@ -256,7 +266,8 @@ static void post_img2img(void *app, ldm_exchange *x)
     if (!json_array_size(json_object_get(body, "init_images")))
         ldm_refuse(&r, 404, "ERR_USAGE", "init_images", "Init image not found");
     else
-        ldm_refuse(&r, 422, "ERR_UNSUPPORTED", "init_images", "this version starts from noise, not from a picture");
+        ldm_refuse(&r, 422, "ERR_UNSUPPORTED", "init_images",
+                   "this version starts from noise, not from a picture");
     json_decref(body);
     ldm_answer_refusal(x, &r);
 }
@@ -294,14 +305,17 @@ static void get_progress(void *app, ldm_exchange *x)
     }
     if (started && localtime_r(&started, &parts))
         strftime(stamp, sizeof stamp, "%Y%m%d%H%M%S", &parts);
-    state = json_pack("{s:b, s:b, s:b, s:s, s:i, s:s, s:o, s:o, s:o}", "skipped", false, "interrupted", false,
-                      "stopping_generation", false, "job", busy ? id : "", "job_count", busy ? 1 : 0,
-                      "job_timestamp", stamp, "job_no", or_default(job, "image", json_integer(0)), "sampling_step",
+    state = json_pack("{s:b, s:b, s:b, s:s, s:i, s:s, s:o, s:o, s:o}", "skipped", false,
+                      "interrupted", false, "stopping_generation", false, "job", busy ? id : "",
+                      "job_count", busy ? 1 : 0, "job_timestamp", stamp, "job_no",
+                      or_default(job, "image", json_integer(0)), "sampling_step",
                       or_default(job, "step", json_integer(0)), "sampling_steps",
                       or_default(job, "steps", json_integer(0)));
     eta = or_default(job, "eta_seconds", json_real(0));
-    ldm_http_answer_json(x, 200, json_pack("{s:f, s:o, s:o, s:o, s:s}", "progress", busy ? done_part(job) : 0.0,
-                                           "eta_relative", eta, "state", state, "current_image", image, "textinfo", ""));
+    ldm_http_answer_json(x, 200,
+                         json_pack("{s:f, s:o, s:o, s:o, s:s}", "progress",
+                                   busy ? done_part(job) : 0.0, "eta_relative", eta, "state", state,
+                                   "current_image", image, "textinfo", ""));
     json_decref(job);
 }
 
@@ -334,10 +348,11 @@ static const char *current_model(const ldm_server *s)
 
 static void get_options(void *app, ldm_exchange *x)
 {
-    ldm_http_answer_json(x, 200, json_pack("{s:o, s:s, s:s, s:b, s:b}", "sd_model_checkpoint",
-                                           ldm_json_text(current_model(app)), "sd_vae", "Automatic",
-                                           "samples_format", "png", "samples_save", true, "show_progress_every_n_steps",
-                                           true));
+    ldm_http_answer_json(x, 200,
+                         json_pack("{s:o, s:s, s:s, s:b, s:b}", "sd_model_checkpoint",
+                                   ldm_json_text(current_model(app)), "sd_vae", "Automatic",
+                                   "samples_format", "png", "samples_save", true,
+                                   "show_progress_every_n_steps", true));
 }
 
 static void post_options(void *app, ldm_exchange *x)
@@ -350,10 +365,13 @@ static void post_options(void *app, ldm_exchange *x)
 
     if (!body)
         return;
-    if (name && !json_is_null(name) && (!json_is_string(name) || !ldm_shelf_has(s->shelf, json_string_value(name)))) {
-        ldm_refuse(&r, 422, "ERR_USAGE", "sd_model_checkpoint", "there is no such model; /sdapi/v1/sd-models lists them");
+    if (name && !json_is_null(name) &&
+        (!json_is_string(name) || !ldm_shelf_has(s->shelf, json_string_value(name)))) {
+        ldm_refuse(&r, 422, "ERR_USAGE", "sd_model_checkpoint",
+                   "there is no such model; /sdapi/v1/sd-models lists them");
         ldm_answer_refusal(x, &r);
-    } else if (json_is_string(name) && ldm_shelf_verdict(s->shelf, json_string_value(name), why, sizeof why) && *why) {
+    } else if (json_is_string(name) &&
+               ldm_shelf_verdict(s->shelf, json_string_value(name), why, sizeof why) && *why) {
         ldm_refuse(&r, 422, "ERR_MISMATCH", "sd_model_checkpoint", "%s", why);
         ldm_answer_refusal(x, &r);
     } else {
@@ -376,16 +394,16 @@ static void get_samplers(void *app, ldm_exchange *x)
         ldm_release(report);
     }
     json_array_foreach(all, i, v)
-        json_array_append_new(out, json_pack("{s:O, s:O, s:{}}", "name", json_object_get(v, "name"), "aliases",
-                                             json_object_get(v, "aliases"), "options"));
+        json_array_append_new(out, json_pack("{s:O, s:O, s:{}}", "name", json_object_get(v, "name"),
+                                             "aliases", json_object_get(v, "aliases"), "options"));
     json_decref(all);
     ldm_http_answer_json(x, 200, out);
 }
 
 static json_t *schedule(const char *name, const char *label)
 {
-    return json_pack("{s:s, s:s, s:[], s:i, s:b}", "name", name, "label", label, "aliases", "default_rho", -1,
-                     "need_inner_model", false);
+    return json_pack("{s:s, s:s, s:[], s:i, s:b}", "name", name, "label", label, "aliases",
+                     "default_rho", -1, "need_inner_model", false);
 }
 
 static void get_schedulers(void *app, ldm_exchange *x)
@@ -410,8 +428,9 @@ static void get_models(void *app, ldm_exchange *x)
     {
         json_t *name = json_object_get(v, "name");
 
-        json_array_append_new(out, json_pack("{s:O, s:O, s:n, s:n, s:O, s:n}", "title", name, "model_name", name,
-                                             "hash", "sha256", "filename", name, "config"));
+        json_array_append_new(out, json_pack("{s:O, s:O, s:n, s:n, s:O, s:n}", "title", name,
+                                             "model_name", name, "hash", "sha256", "filename", name,
+                                             "config"));
     }
     json_decref(list);
     ldm_http_answer_json(x, 200, out);
@@ -463,8 +482,10 @@ static void get_memory(void *app, ldm_exchange *x)
     const json_int_t total = memory_of("MemTotal"), available = memory_of("MemAvailable");
 
     (void)app;
-    ldm_http_answer_json(x, 200, json_pack("{s:{s:I, s:I, s:I}, s:{s:s}}", "ram", "free", available, "used",
-                                           total - available, "total", total, "cuda", "error", "unavailable"));
+    ldm_http_answer_json(x, 200,
+                         json_pack("{s:{s:I, s:I, s:I}, s:{s:s}}", "ram", "free", available, "used",
+                                   total - available, "total", total, "cuda", "error",
+                                   "unavailable"));
 }
 
 /* ---- reading pictures ------------------------------------------------------------------------ */
@@ -496,19 +517,22 @@ static void post_png_info(void *app, ldm_exchange *x)
         return;
     bytes = image ? picture_bytes(image, &size) : NULL;
     if (!bytes) {
-        ldm_refuse(&r, image && *image ? 422 : 404, "ERR_FORMAT", "image", "this is no picture in base64");
+        ldm_refuse(&r, image && *image ? 422 : 404, "ERR_FORMAT", "image",
+                   "this is no picture in base64");
         ldm_answer_refusal(x, &r);
         json_decref(body);
         return;
     }
     if (!ldm_server_read_recipe(app, bytes, size, &text, NULL))
         recipe = json_loads(text, 0, NULL);
-    parameters = recipe ? ldm_dialect_parameters(recipe) : NULL; /* a picture of others has an empty answer */
-    ldm_http_answer_json(x, 200, json_pack("{s:s, s:o, s:o}", "info", parameters ? parameters : "", "items",
-                                           text ? json_pack("{s:o, s:s}", "ldm", ldm_json_text(text), "parameters",
-                                                            parameters ? parameters : "")
-                                                : json_object(),
-                                           "parameters", recipe ? json_incref(recipe) : json_object()));
+    parameters = recipe ? ldm_dialect_parameters(recipe)
+                        : NULL; /* a picture of others has an empty answer */
+    ldm_http_answer_json(x, 200,
+                         json_pack("{s:s, s:o, s:o}", "info", parameters ? parameters : "", "items",
+                                   text ? json_pack("{s:o, s:s}", "ldm", ldm_json_text(text),
+                                                    "parameters", parameters ? parameters : "")
+                                        : json_object(),
+                                   "parameters", recipe ? json_incref(recipe) : json_object()));
     json_decref(recipe);
     json_decref(body);
     ldm_free(parameters);

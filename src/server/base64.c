@@ -54,8 +54,8 @@ void ldm_base64_append(ldm_str *out, const uint8_t *data, size_t bytes)
         const size_t n = bytes - i < 3 ? bytes - i : 3;
         const uint32_t v = (uint32_t)data[i] << 16 | (n > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
                            (n > 2 ? data[i + 2] : 0);
-        const char four[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], n > 1 ? alphabet[v >> 6 & 63] : '=',
-                              n > 2 ? alphabet[v & 63] : '='};
+        const char four[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63],
+                              n > 1 ? alphabet[v >> 6 & 63] : '=', n > 2 ? alphabet[v & 63] : '='};
 
         ldm_str_append(out, four, sizeof four);
     }

@@ -8,8 +8,9 @@
 
 #include "base/str.h"
 
-/* Decodes len characters into out, which has room for `cap` bytes; blanks and line ends between them are
- * skipped, padding may be left out. False for other characters, a lone last one, and where cap is too small. */
+/* Decodes len characters into out, which has room for `cap` bytes; blanks and line ends between
+ * them are skipped, padding may be left out. False for other characters, a lone last one, and where
+ * cap is too small. */
 bool ldm_base64_decode(const char *text, size_t len, uint8_t *out, size_t cap, size_t *bytes);
 
 /* Bytes that the decoding of len characters takes at most. */

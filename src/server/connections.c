@@ -97,7 +97,8 @@ bool ldm_connections_add(ldm_connections *c, int fd)
     }
     if (!place || same >= c->share)
         return false;
-    *place = (connection){.fd = fd, .dev = st.st_dev, .ino = st.st_ino, .from = from, .since = ldm_seconds()};
+    *place = (connection){
+        .fd = fd, .dev = st.st_dev, .ino = st.st_ino, .from = from, .since = ldm_seconds()};
     return true;
 }
 

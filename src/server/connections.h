@@ -1,5 +1,6 @@
-/* The connections that are open, and how long they have been idle: libevent 2.1 limits neither. A connection is
- * known by its descriptor and the socket behind it, as nobody reports that one was closed. */
+/* The connections that are open, and how long they have been idle: libevent 2.1 limits neither. A
+ * connection is known by its descriptor and the socket behind it, as nobody reports that one was
+ * closed. */
 #ifndef LDM_SERVER_CONNECTIONS_H
 #define LDM_SERVER_CONNECTIONS_H
 
@@ -8,8 +9,8 @@
 
 typedef struct ldm_connections ldm_connections;
 
-/* limit: in all; share: of one address that is not the machine's own; seconds: idle at most, where a request
- * that is still being sent counts as idle. NULL when out of memory. */
+/* limit: in all; share: of one address that is not the machine's own; seconds: idle at most, where
+ * a request that is still being sent counts as idle. NULL when out of memory. */
 ldm_connections *ldm_connections_create(int limit, int share, int seconds);
 void ldm_connections_free(ldm_connections *c); /* NULL is fine */
 

@@ -42,7 +42,8 @@ void ldm_dialect_number(ldm_dialect *d, const char *field, const char *key)
 
     if (!v)
         return;
-    if (json_is_number(v) || json_is_string(v)) /* forms send digits; the library says what is no number */
+    if (json_is_number(v) ||
+        json_is_string(v)) /* forms send digits; the library says what is no number */
         json_object_set_new(d->settings, key, json_deep_copy(v));
     else
         ldm_dialect_refuse(d, field, "this is a number");
@@ -93,9 +94,10 @@ void ldm_dialect_prompt(ldm_dialect *d, const char *field, const char *key)
 void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what)
 {
     const json_t *v = field_of(d, field);
-    const bool off = !v || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0) ||
-                     (json_is_string(v) && (!*json_string_value(v) || !strcmp(json_string_value(v), "None"))) ||
-                     (json_is_array(v) && !json_array_size(v)) || (json_is_object(v) && !json_object_size(v));
+    const bool off =
+        !v || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0) ||
+        (json_is_string(v) && (!*json_string_value(v) || !strcmp(json_string_value(v), "None"))) ||
+        (json_is_array(v) && !json_array_size(v)) || (json_is_object(v) && !json_object_size(v));
 
     if (!off)
         ldm_dialect_refuse(d, field, "%s cannot be done here", what);
@@ -181,8 +183,8 @@ bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1
     bool fine = !d->failed;
 
     if (fine)
-        fine = ldm_order_make(d->server->shelf, &d->server->limits, d->model, d->settings, NULL, true, &order,
-                              &d->refusal);
+        fine = ldm_order_make(d->server->shelf, &d->server->limits, d->model, d->settings, NULL,
+                              true, &order, &d->refusal);
     json_decref(d->settings);
     d->settings = NULL;
     if (!fine) {
@@ -199,13 +201,16 @@ bool ldm_dialect_job_failed(const json_t *job, ldm_refusal *r)
     const json_t *error = json_object_get(job, "error");
     const char *code = json_string_value(json_object_get(error, "code"));
     const char *message = json_string_value(json_object_get(error, "message"));
-    const bool asked_wrong = code && (!strcmp(code, "ERR_USAGE") || !strcmp(code, "ERR_UNSUPPORTED") ||
-                                      !strcmp(code, "ERR_LIMIT") || !strcmp(code, "ERR_RANGE"));
+    const bool asked_wrong =
+        code && (!strcmp(code, "ERR_USAGE") || !strcmp(code, "ERR_UNSUPPORTED") ||
+                 !strcmp(code, "ERR_LIMIT") || !strcmp(code, "ERR_RANGE"));
 
-    if (!strcmp(state, "done") || (!strcmp(state, "cancelled") && json_array_size(json_object_get(job, "pictures"))))
+    if (!strcmp(state, "done") ||
+        (!strcmp(state, "cancelled") && json_array_size(json_object_get(job, "pictures"))))
         return false;
     if (!strcmp(state, "failed"))
-        ldm_refuse(r, asked_wrong ? 422 : 500, code ? code : "ERR_FAILED", "", "%s", message ? message : "");
+        ldm_refuse(r, asked_wrong ? 422 : 500, code ? code : "ERR_FAILED", "", "%s",
+                   message ? message : "");
     else if (!strcmp(state, "broken"))
         ldm_refuse(r, 503, "ERR_ENDING", "", "the server is shutting down");
     else

@@ -1,10 +1,12 @@
-/* What the two borrowed dialects share: reading their fields into settings, and giving out pictures. */
+/* What the two borrowed dialects share: reading their fields into settings, and giving out
+ * pictures. */
 #ifndef LDM_SERVER_DIALECT_H
 #define LDM_SERVER_DIALECT_H
 
 #include "server/server.h"
 
-/* Fields of a request on their way into an order. The first that cannot be done fills in `refusal`. */
+/* Fields of a request on their way into an order. The first that cannot be done fills in `refusal`.
+ */
 typedef struct ldm_dialect {
     ldm_server *server;
     const json_t *body;
@@ -16,15 +18,16 @@ typedef struct ldm_dialect {
 
 bool ldm_dialect_refuse(ldm_dialect *d, const char *field, const char *fmt, ...) LDM_PRINTF(3, 4);
 
-/* The body's number, text or switch as the setting; fields that are not there or null are passed over. A field of
- * another type is refused. */
+/* The body's number, text or switch as the setting; fields that are not there or null are passed
+ * over. A field of another type is refused. */
 void ldm_dialect_number(ldm_dialect *d, const char *field, const char *key);
 /* The value of a number or of digits; `missing` where there is none. Refused outside min..max. */
 double ldm_dialect_get(ldm_dialect *d, const char *field, double missing, double min, double max);
 const char *ldm_dialect_text(ldm_dialect *d, const char *field); /* or NULL */
 /* A prompt: refused where there is no such setting and the text is not empty. */
 void ldm_dialect_prompt(ldm_dialect *d, const char *field, const char *key);
-/* Refuses a field that is set to something: not false, 0, "", [], {} or null. `what` it asks for. */
+/* Refuses a field that is set to something: not false, 0, "", [], {} or null. `what` it asks for.
+ */
 void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what);
 /* Whether the sampler of the settings takes `setting`. */
 bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting);
@@ -33,15 +36,17 @@ const char *ldm_dialect_sampler(const char *name);
 /* Guidance changes nothing where the model has no conditioning: then `scale` is left as it is. */
 bool ldm_dialect_guides(const ldm_dialect *d);
 
-/* Makes and submits the order, with `about` kept for the answer (taken). False: d->refusal says why. Releases the
- * settings. */
+/* Makes and submits the order, with `about` kept for the answer (taken). False: d->refusal says
+ * why. Releases the settings. */
 bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1]);
 
-/* "Steps: 20, Sampler: ddim, ..." of a recipe, as AUTOMATIC1111 writes its parameters; ldm_free it. NULL: no memory. */
+/* "Steps: 20, Sampler: ddim, ..." of a recipe, as AUTOMATIC1111 writes its parameters; ldm_free it.
+ * NULL: no memory. */
 char *ldm_dialect_parameters(const json_t *recipe);
 /* The recipe of a job's picture; NULL: it cannot be read. To be released. */
 json_t *ldm_dialect_recipe(ldm_server *s, const char *id, int index);
-/* A picture in base64, with its parameters as a text chunk; NULL: it cannot be read, or no memory. */
+/* A picture in base64, with its parameters as a text chunk; NULL: it cannot be read, or no memory.
+ */
 json_t *ldm_dialect_picture(ldm_server *s, const char *id, int index, const json_t *recipe);
 /* The newest preview in base64; null: there is none. */
 json_t *ldm_dialect_preview(ldm_server *s, const char *id);

@@ -54,7 +54,8 @@ ldm_status ldm_gallery_open(const char *dir, ldm_gallery **out, ldm_error *err)
     g->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (g->lock < 0 || flock(g->lock, LOCK_EX | LOCK_NB)) {
         st = errno == EWOULDBLOCK
-                 ? ldm_error_set(err, LDM_ERR_USAGE, "%s: another server keeps its pictures there", dir)
+                 ? ldm_error_set(err, LDM_ERR_USAGE, "%s: another server keeps its pictures there",
+                                 dir)
                  : ldm_error_set(err, LDM_ERR_IO, "%s: %s", dir, strerror(errno));
         ldm_gallery_close(g);
         return st;
@@ -85,7 +86,8 @@ ldm_status ldm_gallery_new(const ldm_gallery *g, char *id, ldm_error *err)
         return ldm_error_nomem(err, LDM_ID_LENGTH, "a path");
     failed = mkdir(path, 0777);
     ldm_free(path);
-    return failed ? ldm_error_set(err, LDM_ERR_IO, "the folder of pictures: %s", strerror(errno)) : LDM_OK;
+    return failed ? ldm_error_set(err, LDM_ERR_IO, "the folder of pictures: %s", strerror(errno))
+                  : LDM_OK;
 }
 
 bool ldm_gallery_is_id(const char *text)
@@ -108,8 +110,8 @@ ldm_status ldm_gallery_save(const ldm_gallery *g, const char *id, const json_t *
     return st;
 }
 
-static void read_job(const ldm_gallery *g, const char *id, void (*fn)(void *ctx, const char *id, const json_t *job),
-                     void *ctx)
+static void read_job(const ldm_gallery *g, const char *id,
+                     void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx)
 {
     char *path = path_of(g, id, "job.json"), *text = NULL;
     json_t *job = NULL;
@@ -124,7 +126,8 @@ static void read_job(const ldm_gallery *g, const char *id, void (*fn)(void *ctx,
     ldm_free(path);
 }
 
-ldm_status ldm_gallery_each(const ldm_gallery *g, void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx,
+ldm_status ldm_gallery_each(const ldm_gallery *g,
+                            void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx,
                             ldm_error *err)
 {
     DIR *d = opendir(g->dir);

@@ -1,5 +1,6 @@
-/* What the server keeps on disk: a folder for each job, DIR/ID/, with job.json and the pictures 00000.png, ... ID
- * is made here, of 128 random bits; no text of a request ever becomes part of a path. */
+/* What the server keeps on disk: a folder for each job, DIR/ID/, with job.json and the pictures
+ * 00000.png, ... ID is made here, of 128 random bits; no text of a request ever becomes part of a
+ * path. */
 #ifndef LDM_SERVER_GALLERY_H
 #define LDM_SERVER_GALLERY_H
 
@@ -24,17 +25,19 @@ ldm_status ldm_gallery_new(const ldm_gallery *g, char *id, ldm_error *err);
 bool ldm_gallery_is_id(const char *text);
 
 /* Replaces DIR/ID/job.json: all of it or nothing. */
-ldm_status ldm_gallery_save(const ldm_gallery *g, const char *id, const json_t *job, ldm_error *err);
+ldm_status ldm_gallery_save(const ldm_gallery *g, const char *id, const json_t *job,
+                            ldm_error *err);
 
 /* Every job.json of the folder, in no order; what is none is passed over. fn takes no reference. */
-ldm_status ldm_gallery_each(const ldm_gallery *g, void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx,
+ldm_status ldm_gallery_each(const ldm_gallery *g,
+                            void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx,
                             ldm_error *err);
 
 /* Removes a job's pictures and its folder. */
 void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count);
 
-/* The paths of a picture, and of the file that previews go through. ldm_free them; NULL when out of memory. id: of
- * ldm_gallery_new, or one that ldm_gallery_is_id takes. */
+/* The paths of a picture, and of the file that previews go through. ldm_free them; NULL when out of
+ * memory. id: of ldm_gallery_new, or one that ldm_gallery_is_id takes. */
 char *ldm_gallery_picture(const ldm_gallery *g, const char *id, int index);
 char *ldm_gallery_scratch(const ldm_gallery *g, const char *name);
 

@@ -12,7 +12,8 @@
 
 enum { MAX_NAME = 253, MAX_KEY = 512 };
 
-/* The host of "host:port" in lower case, without brackets and the root's dot. False for what is no host. */
+/* The host of "host:port" in lower case, without brackets and the root's dot. False for what is no
+ * host. */
 static bool host_name(const char *host, char *name, size_t size)
 {
     const bool bracket = host[0] == '[';
@@ -23,7 +24,8 @@ static bool host_name(const char *host, char *name, size_t size)
     if (!end || end == begin)
         return false;
     port = end + bracket;
-    if (*port && (*port != ':' || !port[1] || port[1 + strspn(port + 1, "0123456789")] || strlen(port) > 6))
+    if (*port &&
+        (*port != ':' || !port[1] || port[1 + strspn(port + 1, "0123456789")] || strlen(port) > 6))
         return false;
     len = (size_t)(end - begin);
     if (len >= size)
@@ -188,9 +190,10 @@ int ldm_guard_check(const ldm_guard *g, const ldm_guarded *r, const char **why)
         *why = "requests of other sites' pages are refused";
         return 403;
     }
-    if (r->changes && r->body && (!r->type || (!type_is(r->type, "application/json") &&
-                                               !type_is(r->type, "multipart/form-data") &&
-                                               !type_is(r->type, "image/png") && !type_is(r->type, "image/jpeg")))) {
+    if (r->changes && r->body &&
+        (!r->type ||
+         (!type_is(r->type, "application/json") && !type_is(r->type, "multipart/form-data") &&
+          !type_is(r->type, "image/png") && !type_is(r->type, "image/jpeg")))) {
         *why = "the body must be application/json, multipart/form-data or a picture";
         return 415;
     }

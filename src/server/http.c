@@ -1,11 +1,13 @@
-/* HTTP over libevent; see http.h. Pitfalls of evhttp 2.1.12 that this file works around; tests/server/probe.py
- * tries each:
+/* HTTP over libevent; see http.h. Pitfalls of evhttp 2.1.12 that this file works around;
+ * tests/server/probe.py tries each:
  *
- *   - while a request waits for its answer, nobody reads the socket: that the client left is found by peeking
- *     (ldm_http_gone); once an answer has begun, libevent reports it;
- *   - a request whose connection is gone stays, without a connection, until it is answered: it must be;
+ *   - while a request waits for its answer, nobody reads the socket: that the client left is found
+ * by peeking (ldm_http_gone); once an answer has begun, libevent reports it;
+ *   - a request whose connection is gone stays, without a connection, until it is answered: it must
+ * be;
  *   - time-outs of a connection also count while an answer streams: they are taken off then;
- *   - the number of connections is not limited: connections.c counts them, right after libevent made each. */
+ *   - the number of connections is not limited: connections.c counts them, right after libevent
+ * made each. */
 #include "server/http.h"
 
 #include <errno.h>
@@ -65,8 +67,9 @@ typedef struct arrival {
 /* Right after libevent has taken the connection, and before it reads from it. */
 static void on_arrival(evutil_socket_t none, short what, void *ctx)
 {
-    static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nx-should-retry: false\r\n"
-                               "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    static const char full[] =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nx-should-retry: false\r\n"
+        "Content-Length: 0\r\nConnection: close\r\n\r\n";
     arrival *a = ctx;
     const int fd = bufferevent_getfd(a->bev);
 
@@ -216,7 +219,8 @@ static void dispatch(ldm_exchange *x)
             return;
         }
     }
-    o->refuse(x, known ? 405 : 404, known ? "this method is not for this path" : "there is nothing here");
+    o->refuse(x, known ? 405 : 404,
+              known ? "this method is not for this path" : "there is nothing here");
 }
 
 static bool is_listed(const ldm_guard *g, const char *origin)
@@ -232,7 +236,8 @@ static bool is_listed(const ldm_guard *g, const char *origin)
 static void answer_preflight(ldm_exchange *x)
 {
     ldm_http_say(x, "Access-Control-Allow-Methods", "GET, POST, DELETE");
-    ldm_http_say(x, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key, Idempotency-Key");
+    ldm_http_say(x, "Access-Control-Allow-Headers",
+                 "Authorization, Content-Type, X-Api-Key, Idempotency-Key");
     ldm_http_answer(x, 204, "text/plain", "", 0);
 }
 
@@ -296,7 +301,8 @@ static void on_request(struct evhttp_request *req, void *ctx)
         if (status == 401)
             ldm_http_say(x, "WWW-Authenticate", "Bearer");
         h->options->refuse(x, status, why);
-    } else if (evhttp_request_get_command(req) == EVHTTP_REQ_OPTIONS && is_listed(g, facts.origin)) {
+    } else if (evhttp_request_get_command(req) == EVHTTP_REQ_OPTIONS &&
+               is_listed(g, facts.origin)) {
         answer_preflight(x);
     } else {
         dispatch(x);
@@ -372,7 +378,8 @@ json_t *ldm_http_json(const ldm_exchange *x, char *why, size_t why_size)
     if (root)
         snprintf(why, why_size, "the body is no JSON object");
     else
-        snprintf(why, why_size, "the body is no JSON: line %d, column %d: %s", wrong.line, wrong.column, wrong.text);
+        snprintf(why, why_size, "the body is no JSON: line %d, column %d: %s", wrong.line,
+                 wrong.column, wrong.text);
     json_decref(root);
     return NULL;
 }
@@ -390,11 +397,20 @@ static const char *reason(int status)
         int status;
         const char *text;
     } reasons[] = {
-        {200, "OK"},           {202, "Accepted"},  {204, "No Content"},
-        {400, "Bad Request"},  {401, "Unauthorized"}, {403, "Forbidden"},
-        {404, "Not Found"},    {405, "Method Not Allowed"}, {409, "Conflict"},
-        {413, "Content Too Large"}, {415, "Unsupported Media Type"}, {422, "Unprocessable Content"},
-        {500, "Internal Server Error"}, {503, "Service Unavailable"},
+        {200, "OK"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
     };
 
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
@@ -422,7 +438,8 @@ static void say_common(ldm_exchange *x, const char *type)
     ldm_http_say(x, "Referrer-Policy", "no-referrer");
     ldm_http_say(x, "X-Frame-Options", "DENY");
     ldm_http_say(x, "Cross-Origin-Opener-Policy", "same-origin");
-    if (!evhttp_find_header(evhttp_request_get_output_headers(x->req), "Access-Control-Allow-Origin"))
+    if (!evhttp_find_header(evhttp_request_get_output_headers(x->req),
+                            "Access-Control-Allow-Origin"))
         ldm_http_say(x, "Cross-Origin-Resource-Policy", "same-origin");
     if (!evhttp_find_header(evhttp_request_get_output_headers(x->req), "Cache-Control"))
         ldm_http_say(x, "Cache-Control", "no-store");
@@ -460,7 +477,8 @@ void ldm_http_answer(ldm_exchange *x, int status, const char *type, const void *
 
 void ldm_http_answer_json(ldm_exchange *x, int status, json_t *root)
 {
-    static const char memory[] = "{\"error\":{\"code\":\"ERR_NOMEM\",\"message\":\"out of memory\"}}";
+    static const char memory[] =
+        "{\"error\":{\"code\":\"ERR_NOMEM\",\"message\":\"out of memory\"}}";
     ldm_str text = {0};
 
     if (ldm_json_append(root, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17), &text))
@@ -493,7 +511,8 @@ bool ldm_http_stream(ldm_exchange *x, const char *data, size_t size)
 
     if (!c || x->gone)
         return false;
-    if (evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(c))) > SLOW_BYTES) {
+    if (evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(c))) >
+        SLOW_BYTES) {
         shutdown(fd_of(x), SHUT_RDWR);
         return false;
     }
@@ -515,7 +534,8 @@ void ldm_http_stream_end(ldm_exchange *x)
 
 /* ---- listening ------------------------------------------------------------------------------- */
 
-ldm_status ldm_http_create(struct event_base *base, const ldm_http_options *o, ldm_http **out, ldm_error *err)
+ldm_status ldm_http_create(struct event_base *base, const ldm_http_options *o, ldm_http **out,
+                           ldm_error *err)
 {
     const struct timeval second = {1, 0};
     ldm_http *h = ldm_calloc(1, sizeof *h);
@@ -534,8 +554,8 @@ ldm_status ldm_http_create(struct event_base *base, const ldm_http_options *o, l
     }
     evhttp_set_max_headers_size(h->evhttp, (ev_ssize_t)o->header_bytes);
     evhttp_set_max_body_size(h->evhttp, (ev_ssize_t)o->body_bytes);
-    evhttp_set_allowed_methods(h->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE |
-                                              EVHTTP_REQ_OPTIONS);
+    evhttp_set_allowed_methods(h->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                              EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS);
     evhttp_set_timeout(h->evhttp, o->seconds);
     evhttp_set_default_content_type(h->evhttp, NULL);
     evhttp_set_bevcb(h->evhttp, make_connection, h);
@@ -609,7 +629,8 @@ static int bind_unix(const struct sockaddr_un *at)
 {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const mode_t mask = umask(0077); /* the socket is this user's alone */
-    const bool fine = fd >= 0 && !bind(fd, (const struct sockaddr *)at, sizeof *at) && !listen(fd, 128);
+    const bool fine =
+        fd >= 0 && !bind(fd, (const struct sockaddr *)at, sizeof *at) && !listen(fd, 128);
     const int why = errno;
 
     umask(mask);
@@ -633,7 +654,8 @@ ldm_status ldm_http_listen_unix(ldm_http *h, const char *path, ldm_error *err)
     if (!lstat(path, &st)) {
         if (!S_ISSOCK(st.st_mode) || is_alive(&at))
             return ldm_error_set(err, LDM_ERR_IO, "%s: %s", path,
-                                 S_ISSOCK(st.st_mode) ? "another server listens there" : "this is no socket");
+                                 S_ISSOCK(st.st_mode) ? "another server listens there"
+                                                      : "this is no socket");
         unlink(path);
     }
     fd = bind_unix(&at);

@@ -1,8 +1,8 @@
-/* HTTP over libevent, on one thread: listening, the rules of guard.h, limits, and answers. What is asked and
- * answered is the caller's: a table of routes.
+/* HTTP over libevent, on one thread: listening, the rules of guard.h, limits, and answers. What is
+ * asked and answered is the caller's: a table of routes.
  *
- * An exchange is one request and its answer. A handler answers at once with one of the calls below, or keeps the
- * exchange and answers later; each exchange is answered exactly once. */
+ * An exchange is one request and its answer. A handler answers at once with one of the calls below,
+ * or keeps the exchange and answers later; each exchange is answered exactly once. */
 #ifndef LDM_SERVER_HTTP_H
 #define LDM_SERVER_HTTP_H
 
@@ -18,7 +18,13 @@ struct event_base;
 typedef struct ldm_http ldm_http;
 typedef struct ldm_exchange ldm_exchange;
 
-enum { LDM_HTTP_GET = 1, LDM_HTTP_POST = 2, LDM_HTTP_DELETE = 4, LDM_HTTP_NAMES = 2, LDM_HTTP_NAME = 96 };
+enum {
+    LDM_HTTP_GET = 1,
+    LDM_HTTP_POST = 2,
+    LDM_HTTP_DELETE = 4,
+    LDM_HTTP_NAMES = 2,
+    LDM_HTTP_NAME = 96
+};
 
 typedef struct ldm_route {
     unsigned methods;
@@ -30,14 +36,14 @@ typedef struct ldm_http_options {
     ldm_guard guard;
     const ldm_route *routes;
     size_t route_count;
-    /* Answers x with a refusal of the server's own (400, 401, 403, 404, 405, 413, 415, 503) in the words of
-     * the path's dialect. */
+    /* Answers x with a refusal of the server's own (400, 401, 403, 404, 405, 413, 415, 503) in the
+     * words of the path's dialect. */
     void (*refuse)(ldm_exchange *x, int status, const char *why);
     void *app;
-    int connections;      /* at most, 1 to 4096 */
-    int address_share;    /* of one address that is not the machine's own */
+    int connections;   /* at most, 1 to 4096 */
+    int address_share; /* of one address that is not the machine's own */
     size_t header_bytes, body_bytes;
-    int seconds;          /* that a connection may take to send a request, or be idle */
+    int seconds; /* that a connection may take to send a request, or be idle */
 } ldm_http_options;
 
 /* o's texts and tables must outlive it. */
@@ -52,19 +58,20 @@ ldm_status ldm_http_listen_unix(ldm_http *h, const char *path, ldm_error *err);
 /* Takes no new connections. */
 void ldm_http_close_listeners(ldm_http *h);
 
-size_t ldm_http_connections(ldm_http *h);   /* open now */
+size_t ldm_http_connections(ldm_http *h);         /* open now */
 unsigned long ldm_http_served(const ldm_http *h); /* requests so far */
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
 unsigned ldm_http_method(const ldm_exchange *x); /* LDM_HTTP_... */
 const char *ldm_http_path(const ldm_exchange *x);
-const char *ldm_http_name(const ldm_exchange *x, size_t i);              /* of the i-th "*" */
-const char *ldm_http_query(const ldm_exchange *x, const char *name);     /* or NULL */
-const char *ldm_http_header(const ldm_exchange *x, const char *name);    /* or NULL */
+const char *ldm_http_name(const ldm_exchange *x, size_t i);           /* of the i-th "*" */
+const char *ldm_http_query(const ldm_exchange *x, const char *name);  /* or NULL */
+const char *ldm_http_header(const ldm_exchange *x, const char *name); /* or NULL */
 /* NUL-terminated after *size bytes; the exchange's, until it is answered. */
 const char *ldm_http_body(const ldm_exchange *x, size_t *size);
-/* The body is that of an empty object where there is none. NULL: *why says what is wrong. To be released. */
+/* The body is that of an empty object where there is none. NULL: *why says what is wrong. To be
+ * released. */
 json_t *ldm_http_json(const ldm_exchange *x, char *why, size_t why_size);
 /* Whether the client has closed the connection. */
 bool ldm_http_gone(ldm_exchange *x);

@@ -51,7 +51,8 @@ struct ldm_jobs {
     ldm_jobs_totals totals;
 };
 
-static const char *const state_names[] = {"queued", "running", "done", "failed", "cancelled", "broken"};
+static const char *const state_names[] = {"queued", "running",   "done",
+                                          "failed", "cancelled", "broken"};
 
 const char *ldm_ticket_state_name(ldm_ticket_state s)
 {
@@ -109,8 +110,9 @@ static json_t *pictures_json(const ticket *t)
         char url[96];
 
         snprintf(url, sizeof url, "/api/v1/pictures/%s/%d", t->id, t->pictures[i].index);
-        json_array_append_new(all, json_pack("{s:i, s:o, s:s}", "index", t->pictures[i].index, "seed",
-                                             ldm_json_u64(t->pictures[i].seed), "url", url));
+        json_array_append_new(all,
+                              json_pack("{s:i, s:o, s:s}", "index", t->pictures[i].index, "seed",
+                                        ldm_json_u64(t->pictures[i].seed), "url", url));
     }
     return all;
 }
@@ -124,7 +126,8 @@ static int position(const ldm_jobs *q, const ticket *t)
     return n;
 }
 
-/* Seconds that the rest takes if it goes on as it went: steps of all pictures, those of a batch together. */
+/* Seconds that the rest takes if it goes on as it went: steps of all pictures, those of a batch
+ * together. */
 static json_t *eta_json(const ticket *t)
 {
     const double per_picture = t->at.steps > 0 ? t->at.steps : 1;
@@ -155,9 +158,10 @@ static json_t *ticket_json(const ticket *t)
     json_object_set_new(root, "finished", real_or_null(t->finished));
     json_object_set_new(root, "pictures", pictures_json(t));
     json_object_set_new(root, "notes", json_deep_copy(t->notes));
-    json_object_set_new(root, "error",
-                        *t->code ? json_pack("{s:s, s:o}", "code", t->code, "message", ldm_json_text(t->message))
-                                 : json_null());
+    json_object_set_new(
+        root, "error",
+        *t->code ? json_pack("{s:s, s:o}", "code", t->code, "message", ldm_json_text(t->message))
+                 : json_null());
     return root;
 }
 
@@ -174,11 +178,13 @@ static json_t *describe(const ldm_jobs *q, const ticket *t)
     json_object_set_new(root, "count", json_integer(t->at.count));
     json_object_set_new(root, "stage", json_string(t->at.stage ? t->at.stage : ""));
     json_object_set_new(root, "eta_seconds", eta_json(t));
-    json_object_set_new(root, "preview", json_integer(t->preview ? (json_int_t)t->preview_number : 0));
+    json_object_set_new(root, "preview",
+                        json_integer(t->preview ? (json_int_t)t->preview_number : 0));
     return root;
 }
 
-/* The file of the job. That it cannot be written is no reason to give up the pictures: it is noted. */
+/* The file of the job. That it cannot be written is no reason to give up the pictures: it is noted.
+ */
 static void save(const ldm_jobs *q, ticket *t)
 {
     json_t *root = ticket_json(t);
@@ -205,7 +211,8 @@ static bool add_picture(ticket *t, int index, uint64_t seed)
 
 static uint64_t seed_of(const json_t *v)
 {
-    return json_is_string(v) ? strtoull(json_string_value(v), NULL, 10) : (uint64_t)json_integer_value(v);
+    return json_is_string(v) ? strtoull(json_string_value(v), NULL, 10)
+                             : (uint64_t)json_integer_value(v);
 }
 
 static void recall_pictures(ticket *t, const json_t *all)
@@ -253,7 +260,8 @@ static ticket *ticket_new(void)
 static void recall(void *ctx, const char *id, const json_t *job)
 {
     ldm_jobs *q = ctx;
-    const json_t *error = json_object_get(job, "error"), *settings = json_object_get(job, "settings");
+    const json_t *error = json_object_get(job, "error"),
+                 *settings = json_object_get(job, "settings");
     ticket *t = json_is_object(settings) ? ticket_new() : NULL;
 
     if (!t || !ldm_grow(&q->all, &q->cap, q->count + 1, sizeof *q->all)) {
@@ -286,8 +294,8 @@ static int by_creation(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-ldm_status ldm_jobs_create(ldm_gallery *gallery, size_t capacity, void (*notify)(void *ctx), void *ctx,
-                           ldm_jobs **out, ldm_error *err)
+ldm_status ldm_jobs_create(ldm_gallery *gallery, size_t capacity, void (*notify)(void *ctx),
+                           void *ctx, ldm_jobs **out, ldm_error *err)
 {
     ldm_jobs *q = ldm_calloc(1, sizeof *q);
     ldm_status st;
@@ -355,7 +363,8 @@ static ldm_status enqueue(ldm_jobs *q, ticket *t, ldm_error *err)
     return LDM_OK;
 }
 
-ldm_status ldm_jobs_submit(ldm_jobs *q, ldm_order *order, char id[LDM_ID_LENGTH + 1], ldm_error *err)
+ldm_status ldm_jobs_submit(ldm_jobs *q, ldm_order *order, char id[LDM_ID_LENGTH + 1],
+                           ldm_error *err)
 {
     ticket *t = ticket_new();
     const ldm_order taken = *order;
@@ -407,7 +416,8 @@ ldm_status ldm_jobs_restart(ldm_jobs *q, const char *id, ldm_error *err)
     pthread_mutex_lock(&q->lock);
     t = find(q, id);
     if (!t || !ldm_ticket_is_over(t->state) || t->state == LDM_TICKET_DONE)
-        st = ldm_error_set(err, LDM_ERR_USAGE, "only jobs that broke, failed or were cancelled can start again");
+        st = ldm_error_set(err, LDM_ERR_USAGE,
+                           "only jobs that broke, failed or were cancelled can start again");
     else if (pending(q) > q->capacity)
         st = full(q, err);
     if (!st) {
@@ -482,7 +492,8 @@ bool ldm_jobs_current(ldm_jobs *q, char id[LDM_ID_LENGTH + 1])
 
     pthread_mutex_lock(&q->lock);
     for (size_t i = 0; i < q->count; i++) {
-        if (q->all[i]->state == LDM_TICKET_RUNNING || (!found && q->all[i]->state == LDM_TICKET_QUEUED))
+        if (q->all[i]->state == LDM_TICKET_RUNNING ||
+            (!found && q->all[i]->state == LDM_TICKET_QUEUED))
             found = q->all[i];
         if (found && found->state == LDM_TICKET_RUNNING)
             break;
@@ -709,7 +720,8 @@ void ldm_jobs_note(ldm_jobs *q, const char *id, const char *note)
     pthread_mutex_unlock(&q->lock);
 }
 
-void ldm_jobs_finish(ldm_jobs *q, const char *id, ldm_ticket_state state, const char *code, const char *message)
+void ldm_jobs_finish(ldm_jobs *q, const char *id, ldm_ticket_state state, const char *code,
+                     const char *message)
 {
     ticket *t;
 

@@ -1,5 +1,5 @@
-/* The jobs of the server: what is asked, how far it is, what came out. One job model, which the dialects of the
- * interface translate to and from. Every call may come from any thread. */
+/* The jobs of the server: what is asked, how far it is, what came out. One job model, which the
+ * dialects of the interface translate to and from. Every call may come from any thread. */
 #ifndef LDM_SERVER_JOB_QUEUE_H
 #define LDM_SERVER_JOB_QUEUE_H
 
@@ -31,17 +31,21 @@ typedef struct ldm_order {
 
 typedef struct ldm_jobs ldm_jobs;
 
-/* Takes in what the gallery holds: jobs that were waiting or running are broken. notify is called, on any thread
- * and with no lock held, after something changed; it must be quick. */
-ldm_status ldm_jobs_create(ldm_gallery *gallery, size_t capacity, void (*notify)(void *ctx), void *ctx,
-                           ldm_jobs **out, ldm_error *err);
+/* Takes in what the gallery holds: jobs that were waiting or running are broken. notify is called,
+ * on any thread and with no lock held, after something changed; it must be quick. */
+ldm_status ldm_jobs_create(ldm_gallery *gallery, size_t capacity, void (*notify)(void *ctx),
+                           void *ctx, ldm_jobs **out, ldm_error *err);
 void ldm_jobs_free(ldm_jobs *q); /* NULL is fine */
 
-/* Puts an order in the queue and takes its JSON (also on failure). LDM_ERR_LIMIT: the queue is full. */
-ldm_status ldm_jobs_submit(ldm_jobs *q, ldm_order *order, char id[LDM_ID_LENGTH + 1], ldm_error *err);
-/* A broken, failed or cancelled job once more, under its own name. LDM_ERR_USAGE: it is none of these. */
+/* Puts an order in the queue and takes its JSON (also on failure). LDM_ERR_LIMIT: the queue is
+ * full. */
+ldm_status ldm_jobs_submit(ldm_jobs *q, ldm_order *order, char id[LDM_ID_LENGTH + 1],
+                           ldm_error *err);
+/* A broken, failed or cancelled job once more, under its own name. LDM_ERR_USAGE: it is none of
+ * these. */
 ldm_status ldm_jobs_restart(ldm_jobs *q, const char *id, ldm_error *err);
-/* False: there is no such job. A job that waits is cancelled at once, one that runs within a step. */
+/* False: there is no such job. A job that waits is cancelled at once, one that runs within a step.
+ */
 bool ldm_jobs_cancel(ldm_jobs *q, const char *id);
 /* Removes a job that is over, and its pictures. False: it is not over, or there is none. */
 bool ldm_jobs_remove(ldm_jobs *q, const char *id);
@@ -56,11 +60,12 @@ typedef struct ldm_jobs_totals {
 } ldm_jobs_totals;
 ldm_jobs_totals ldm_jobs_count(ldm_jobs *q);
 
-/* A job as JSON: {id, state, model, settings, count, created, started, finished, position (0: runs), step, steps,
- * image, stage, eta_seconds, error {code, message}, pictures [{index, seed, url}], preview (its number), ...}. NULL:
- * there is none, or no memory. */
+/* A job as JSON: {id, state, model, settings, count, created, started, finished, position (0:
+ * runs), step, steps, image, stage, eta_seconds, error {code, message}, pictures [{index, seed,
+ * url}], preview (its number), ...}. NULL: there is none, or no memory. */
 json_t *ldm_jobs_describe(ldm_jobs *q, const char *id);
-/* The newest first, `limit` from the offset on; *total: of all. with_pictures: those alone that have any. */
+/* The newest first, `limit` from the offset on; *total: of all. with_pictures: those alone that
+ * have any. */
 json_t *ldm_jobs_list(ldm_jobs *q, size_t offset, size_t limit, bool with_pictures, size_t *total);
 /* Changes whenever the job does; 0: there is none. */
 unsigned ldm_jobs_version(ldm_jobs *q, const char *id, ldm_ticket_state *state, unsigned *preview);
@@ -86,11 +91,13 @@ typedef struct ldm_ticket_progress {
 } ldm_ticket_progress;
 /* Returns true where the job is to be stopped. *preview: one is wanted. */
 bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p, bool *preview);
-void ldm_jobs_set_preview(ldm_jobs *q, const char *id, unsigned char *png, size_t size); /* takes it */
+void ldm_jobs_set_preview(ldm_jobs *q, const char *id, unsigned char *png,
+                          size_t size); /* takes it */
 void ldm_jobs_add_picture(ldm_jobs *q, const char *id, int index, uint64_t seed);
 void ldm_jobs_note(ldm_jobs *q, const char *id, const char *note);
 /* code: of the library's status, e.g. "ERR_USAGE"; NULL without an error. */
-void ldm_jobs_finish(ldm_jobs *q, const char *id, ldm_ticket_state state, const char *code, const char *message);
+void ldm_jobs_finish(ldm_jobs *q, const char *id, ldm_ticket_state state, const char *code,
+                     const char *message);
 /* Ends the waiting of the worker; a running job is stopped and becomes broken. */
 void ldm_jobs_stop(ldm_jobs *q);
 

@@ -21,7 +21,8 @@ static const char *find(const char *at, const char *end, const char *needle, siz
     return NULL;
 }
 
-/* The value of NAME="..." or NAME=... in a header's [at, end). False where it is not there or too long. */
+/* The value of NAME="..." or NAME=... in a header's [at, end). False where it is not there or too
+ * long. */
 static bool parameter(const char *at, const char *end, const char *name, char *value, size_t size)
 {
     const size_t len = strlen(name);
@@ -54,7 +55,9 @@ static size_t delimiter_of(const char *type, char *out, size_t size)
 {
     char boundary[MAX_BOUNDARY + 1];
 
-    if (!*type || !parameter(type + 1, type + strlen(type), "boundary", boundary, sizeof boundary) || !*boundary)
+    if (!*type ||
+        !parameter(type + 1, type + strlen(type), "boundary", boundary, sizeof boundary) ||
+        !*boundary)
         return 0;
     return (size_t)snprintf(out, size, "\r\n--%s", boundary);
 }

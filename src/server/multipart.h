@@ -20,7 +20,8 @@ typedef struct ldm_form {
     size_t count;
 } ldm_form;
 
-/* type: the Content-Type with its boundary. Returns NULL, or what is wrong with the body (static). */
+/* type: the Content-Type with its boundary. Returns NULL, or what is wrong with the body (static).
+ */
 const char *ldm_form_parse(const char *type, const char *body, size_t size, ldm_form *out);
 
 /* The first part of that name, or NULL. */

@@ -13,7 +13,8 @@
 #include "base/str.h"
 #include "server/random.h"
 
-bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field, const char *fmt, ...)
+bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field, const char *fmt,
+                ...)
 {
     va_list ap;
 
@@ -46,7 +47,8 @@ static bool names_file(const ldm_setting_row *row)
 
 bool ldm_order_takes(const ldm_setting_row *row)
 {
-    return (ldm_setting_flags(row) & LDM_SETTING_PIXELS || !strcmp(ldm_setting_key(row), "count")) &&
+    return (ldm_setting_flags(row) & LDM_SETTING_PIXELS ||
+            !strcmp(ldm_setting_key(row), "count")) &&
            !names_file(row);
 }
 
@@ -101,7 +103,8 @@ static ldm_status set(ldm_job *job, const char *key, const json_t *v, ldm_error 
 }
 
 /* A list of texts is set one by one. */
-static ldm_status set_value(ldm_job *job, const ldm_setting_row *row, const json_t *v, ldm_error *err)
+static ldm_status set_value(ldm_job *job, const ldm_setting_row *row, const json_t *v,
+                            ldm_error *err)
 {
     const char *key = ldm_setting_key(row);
     ldm_status st = LDM_OK;
@@ -131,14 +134,15 @@ static ldm_status side(const ldm_order *o, const char *key, int factor, int *lat
     if (!factor)
         return LDM_OK;
     if (n % factor)
-        return ldm_error_set(err, LDM_ERR_USAGE, "%s: %d is not a multiple of %d, as this model needs", key, (int)n,
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%s: %d is not a multiple of %d, as this model needs", key, (int)n,
                              factor);
     *latent = (int)n / factor;
     return LDM_OK;
 }
 
-static ldm_status apply_size(const ldm_order *o, ldm_job *job, int factor, const int shape[3], char field[64],
-                             ldm_error *err)
+static ldm_status apply_size(const ldm_order *o, ldm_job *job, int factor, const int shape[3],
+                             char field[64], ldm_error *err)
 {
     int size[3] = {shape[0], shape[1], shape[2]};
     ldm_status st = side(o, "height", factor, &size[1], err);
@@ -157,8 +161,8 @@ static ldm_status apply_size(const ldm_order *o, ldm_job *job, int factor, const
     return st;
 }
 
-ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const int shape[3], char field[64],
-                           ldm_error *err)
+ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const int shape[3],
+                           char field[64], ldm_error *err)
 {
     ldm_status st = LDM_OK;
     ldm_str recipe = {0};
@@ -203,8 +207,9 @@ static const char *without_key(const char *message, const char *key)
 {
     const size_t len = strlen(key);
 
-    return len && !strncmp(message, key, len) && message[len] == ':' ? message + len + 1 + (message[len + 1] == ' ')
-                                                                     : message;
+    return len && !strncmp(message, key, len) && message[len] == ':'
+               ? message + len + 1 + (message[len + 1] == ' ')
+               : message;
 }
 
 static const char *nearest(const char *word)
@@ -237,11 +242,14 @@ static bool check_keys(const json_t *settings, ldm_refusal *r)
         if (json_is_null(v) || !strcmp(key, "width") || !strcmp(key, "height"))
             continue;
         if (!row && near)
-            return ldm_refuse(r, 422, "ERR_USAGE", key, "there is no such setting; did you mean '%s'?", near);
+            return ldm_refuse(r, 422, "ERR_USAGE", key,
+                              "there is no such setting; did you mean '%s'?", near);
         if (!row)
-            return ldm_refuse(r, 422, "ERR_USAGE", key, "there is no such setting; /api/v1/settings lists them");
+            return ldm_refuse(r, 422, "ERR_USAGE", key,
+                              "there is no such setting; /api/v1/settings lists them");
         if (!ldm_order_takes(row))
-            return ldm_refuse(r, 422, "ERR_USAGE", key, "requests cannot set this: it is the server's own");
+            return ldm_refuse(r, 422, "ERR_USAGE", key,
+                              "requests cannot set this: it is the server's own");
     }
     return true;
 }
@@ -260,7 +268,8 @@ static json_t *complete(const json_t *settings, const json_t *recipe, bool rando
     }
     if (json_is_null(seed))
         seed = NULL;
-    if (seed ? json_integer_value(seed) == -1 || (json_is_string(seed) && !strcmp(json_string_value(seed), "random"))
+    if (seed ? json_integer_value(seed) == -1 ||
+                   (json_is_string(seed) && !strcmp(json_string_value(seed), "random"))
              : random && !recipe) {
         uint32_t number = 0;
 
@@ -290,27 +299,32 @@ static json_t *safe_recipe(const json_t *recipe)
     return out;
 }
 
-static bool check_size(const ldm_order_limits *limits, const ldm_job *job, int factor, const int own[3],
-                       ldm_refusal *r)
+static bool check_size(const ldm_order_limits *limits, const ldm_job *job, int factor,
+                       const int own[3], ldm_refusal *r)
 {
     const int count = ldm_job_get_int(job, "count");
     const int *asked = ldm_job_get_shape(job, "shape");
     const int *shape = asked && asked[0] ? asked : own;
-    const double pixels = (double)shape[1] * shape[2] * (factor ? factor : 8) * (factor ? factor : 8);
+    const double pixels =
+        (double)shape[1] * shape[2] * (factor ? factor : 8) * (factor ? factor : 8);
     const double work = pixels * count * ldm_job_get_int(job, "steps");
 
     if (count > limits->count)
-        return ldm_refuse(r, 422, "ERR_LIMIT", "count", "at most %d pictures in one job", limits->count);
+        return ldm_refuse(r, 422, "ERR_LIMIT", "count", "at most %d pictures in one job",
+                          limits->count);
     if (pixels > limits->pixels)
-        return ldm_refuse(r, 422, "ERR_LIMIT", "shape", "at most %.0f pixels in one picture", limits->pixels);
+        return ldm_refuse(r, 422, "ERR_LIMIT", "shape", "at most %.0f pixels in one picture",
+                          limits->pixels);
     if (work > limits->work)
         return ldm_refuse(r, 422, "ERR_LIMIT", "steps",
-                          "pixels x steps x pictures are %.3g; at most %.3g in one job", work, limits->work);
+                          "pixels x steps x pictures are %.3g; at most %.3g in one job", work,
+                          limits->work);
     return true;
 }
 
 /* Whether the library takes the values. */
-static bool check_values(ldm_shelf *shelf, const ldm_order_limits *limits, const ldm_order *o, ldm_refusal *r)
+static bool check_values(ldm_shelf *shelf, const ldm_order_limits *limits, const ldm_order *o,
+                         ldm_refusal *r)
 {
     ldm_job *job = NULL;
     char field[64] = "";
@@ -338,15 +352,17 @@ static bool check_model(ldm_shelf *shelf, const char *model, ldm_order *o, ldm_r
     if (!model || !*model)
         model = ldm_shelf_first(shelf);
     if (!ldm_shelf_has(shelf, model))
-        return ldm_refuse(r, 422, "ERR_USAGE", "model", "there is no such model; /api/v1/models lists them");
+        return ldm_refuse(r, 422, "ERR_USAGE", "model",
+                          "there is no such model; /api/v1/models lists them");
     if (ldm_shelf_verdict(shelf, model, why, sizeof why) && *why)
         return ldm_refuse(r, 422, "ERR_MISMATCH", "model", "%s", why);
     snprintf(o->model, sizeof o->model, "%s", model);
     return true;
 }
 
-bool ldm_order_make(ldm_shelf *shelf, const ldm_order_limits *limits, const char *model, const json_t *settings,
-                    const json_t *recipe, bool random, ldm_order *out, ldm_refusal *r)
+bool ldm_order_make(ldm_shelf *shelf, const ldm_order_limits *limits, const char *model,
+                    const json_t *settings, const json_t *recipe, bool random, ldm_order *out,
+                    ldm_refusal *r)
 {
     memset(out, 0, sizeof *out);
     if (!check_model(shelf, model, out, r) || !check_keys(settings, r))

@@ -1,4 +1,5 @@
-/* What a request asks for, checked against the library's table of settings, as an order for the queue. */
+/* What a request asks for, checked against the library's table of settings, as an order for the
+ * queue. */
 #ifndef LDM_SERVER_ORDER_H
 #define LDM_SERVER_ORDER_H
 
@@ -16,29 +17,31 @@ typedef struct ldm_refusal {
 } ldm_refusal;
 
 typedef struct ldm_order_limits {
-    int count;        /* pictures of a job */
-    double pixels;    /* of one picture */
-    double work;      /* evaluations of the network times pixels, of a job */
+    int count;     /* pictures of a job */
+    double pixels; /* of one picture */
+    double work;   /* evaluations of the network times pixels, of a job */
 } ldm_order_limits;
 
 /* Fills in a refusal and returns false, for `return`. */
-bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field, const char *fmt, ...)
-    LDM_PRINTF(5, 6);
+bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field, const char *fmt,
+                ...) LDM_PRINTF(5, 6);
 
-/* Whether a request may give the setting: it changes pictures, or is their number, and names no file of this
- * machine. */
+/* Whether a request may give the setting: it changes pictures, or is their number, and names no
+ * file of this machine. */
 bool ldm_order_takes(const ldm_setting_row *row);
 
-/* Makes an order. "width" and "height" among the settings, in pixels, stand for a shape. model NULL or "": the first one. settings: values by key, null ones do not count; "seed" may be -1
- * or "random"; with `random`, so it is where it is not given. recipe: of a picture, for what settings lack; NULL: none.
- * Both are borrowed. False: *r says why, and out holds nothing. */
-bool ldm_order_make(ldm_shelf *shelf, const ldm_order_limits *limits, const char *model, const json_t *settings,
-                    const json_t *recipe, bool random, ldm_order *out, ldm_refusal *r);
+/* Makes an order. "width" and "height" among the settings, in pixels, stand for a shape. model NULL
+ * or "": the first one. settings: values by key, null ones do not count; "seed" may be -1 or
+ * "random"; with `random`, so it is where it is not given. recipe: of a picture, for what settings
+ * lack; NULL: none. Both are borrowed. False: *r says why, and out holds nothing. */
+bool ldm_order_make(ldm_shelf *shelf, const ldm_order_limits *limits, const char *model,
+                    const json_t *settings, const json_t *recipe, bool random, ldm_order *out,
+                    ldm_refusal *r);
 
-/* Sets the order's values in a job; on failure *field is the setting at fault. factor and shape: of the model, for
- * "width" and "height"; factor 0: not known yet, these are left out. */
-ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const int shape[3], char field[64],
-                           ldm_error *err);
+/* Sets the order's values in a job; on failure *field is the setting at fault. factor and shape: of
+ * the model, for "width" and "height"; factor 0: not known yet, these are left out. */
+ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const int shape[3],
+                           char field[64], ldm_error *err);
 
 /* Releases what the order holds. */
 void ldm_order_clear(ldm_order *o);

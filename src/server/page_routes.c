@@ -8,7 +8,8 @@
 #include "server/random.h"
 #include "server/server.h"
 
-/* The page with a fresh nonce in the places that name one: its own script and style, and no others, run. */
+/* The page with a fresh nonce in the places that name one: its own script and style, and no others,
+ * run. */
 static void get_page(void *app, ldm_exchange *x)
 {
     static const char mark[] = "@NONCE@";
@@ -27,7 +28,8 @@ static void get_page(void *app, ldm_exchange *x)
     }
     ldm_str_puts(&page, at);
     snprintf(policy, sizeof policy,
-             "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; img-src 'self' data: blob:; "
+             "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; img-src 'self' "
+             "data: blob:; "
              "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
              nonce, nonce);
     ldm_http_say(x, "Content-Security-Policy", policy);
@@ -67,11 +69,16 @@ static void get_metrics(void *app, ldm_exchange *x)
     ldm_str_printf(&out, "ldm_jobs_total{state=\"cancelled\"} %lu\n", t.cancelled);
     ldm_str_printf(&out, "# TYPE ldm_pictures_total counter\nldm_pictures_total %lu\n", t.pictures);
     ldm_str_printf(&out, "# TYPE ldm_steps_total counter\nldm_steps_total %lu\n", t.steps);
-    ldm_str_printf(&out, "# TYPE ldm_busy_seconds_total counter\nldm_busy_seconds_total %.3f\n", t.busy_seconds);
-    ldm_str_printf(&out, "# TYPE ldm_jobs_pending gauge\nldm_jobs_pending %zu\n", ldm_jobs_pending(s->jobs));
-    ldm_str_printf(&out, "# TYPE ldm_connections gauge\nldm_connections %zu\n", ldm_http_connections(s->http));
-    ldm_str_printf(&out, "# TYPE ldm_requests_total counter\nldm_requests_total %lu\n", ldm_http_served(s->http));
-    ldm_str_printf(&out, "# TYPE ldm_uptime_seconds gauge\nldm_uptime_seconds %.3f\n", ldm_seconds() - s->started);
+    ldm_str_printf(&out, "# TYPE ldm_busy_seconds_total counter\nldm_busy_seconds_total %.3f\n",
+                   t.busy_seconds);
+    ldm_str_printf(&out, "# TYPE ldm_jobs_pending gauge\nldm_jobs_pending %zu\n",
+                   ldm_jobs_pending(s->jobs));
+    ldm_str_printf(&out, "# TYPE ldm_connections gauge\nldm_connections %zu\n",
+                   ldm_http_connections(s->http));
+    ldm_str_printf(&out, "# TYPE ldm_requests_total counter\nldm_requests_total %lu\n",
+                   ldm_http_served(s->http));
+    ldm_str_printf(&out, "# TYPE ldm_uptime_seconds gauge\nldm_uptime_seconds %.3f\n",
+                   ldm_seconds() - s->started);
     ldm_http_answer(x, 200, "text/plain; version=0.0.4", out.data ? out.data : "", out.len);
     ldm_str_free(&out);
 }
@@ -79,7 +86,8 @@ static void get_metrics(void *app, ldm_exchange *x)
 static void get_openapi(void *app, ldm_exchange *x)
 {
     (void)app;
-    ldm_http_answer(x, 200, "application/json", ldm_openapi_json, strlen((const char *)ldm_openapi_json));
+    ldm_http_answer(x, 200, "application/json", ldm_openapi_json,
+                    strlen((const char *)ldm_openapi_json));
 }
 
 const ldm_route ldm_page_routes[] = {

@@ -41,11 +41,13 @@ static void append_body(ldm_str *out, const char *keyword, const char *text)
     ldm_str_puts(out, ascii ? "tEXt" : "iTXt");
     ldm_str_append(out, keyword, strlen(keyword) + 1);
     if (!ascii)
-        ldm_str_append(out, "\0\0\0\0", 4); /* not compressed, no method, no language, no translation */
+        ldm_str_append(out, "\0\0\0\0",
+                       4); /* not compressed, no method, no language, no translation */
     ldm_str_puts(out, text);
 }
 
-void ldm_png_append_with(ldm_str *out, const char *png, size_t size, const char *keyword, const char *text)
+void ldm_png_append_with(ldm_str *out, const char *png, size_t size, const char *keyword,
+                         const char *text)
 {
     ldm_str body = {0};
 

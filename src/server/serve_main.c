@@ -1,4 +1,5 @@
-/* ldm-server: pictures over HTTP. One thread answers, one generates; what they share is the queue of jobs. */
+/* ldm-server: pictures over HTTP. One thread answers, one generates; what they share is the queue
+ * of jobs. */
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -14,7 +15,13 @@
 #include "server/server.h"
 #include "server/waiting.h"
 
-enum { HEADER_BYTES = 32 << 10, BODY_BYTES = 32 << 20, MAX_KEYS = 64, MAX_KEY_FILE = 64 << 10, ADDRESS_SHARE = 16 };
+enum {
+    HEADER_BYTES = 32 << 10,
+    BODY_BYTES = 32 << 20,
+    MAX_KEYS = 64,
+    MAX_KEY_FILE = 64 << 10,
+    ADDRESS_SHARE = 16
+};
 
 /* Everything that is freed at the end. */
 typedef struct program {
@@ -34,8 +41,9 @@ typedef struct program {
 
 static void on_bus_error(int sig)
 {
-    static const char line[] = "ldm-server: part of a model's file went away while it was read: it was cut off or "
-                               "replaced, or its disk failed\n";
+    static const char line[] =
+        "ldm-server: part of a model's file went away while it was read: it was cut off or "
+        "replaced, or its disk failed\n";
 
     (void)sig;
     if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
@@ -80,7 +88,8 @@ static void on_poll(evutil_socket_t none, short what, void *ctx)
         p->code = err.code == LDM_ERR_MISMATCH ? 3 : err.code == LDM_ERR_USAGE ? 2 : 1;
         event_base_loopbreak(p->base);
     }
-    if (p->server.ending && !ldm_jobs_pending(p->server.jobs) && !ldm_waiting_count(p->server.waiting))
+    if (p->server.ending && !ldm_jobs_pending(p->server.jobs) &&
+        !ldm_waiting_count(p->server.waiting))
         event_base_loopexit(p->base, NULL); /* after what is still to be written */
 }
 
@@ -125,7 +134,8 @@ static int check_address(const program *p)
 {
     if (p->o.socket || ldm_guard_is_loopback(p->o.host) || p->o.key_file || p->o.insecure)
         return 0;
-    ldm_serve_say("--host %s: other machines could use the server; give keys with --api-key-file FILE, or say "
+    ldm_serve_say("--host %s: other machines could use the server; give keys with --api-key-file "
+                  "FILE, or say "
                   "--insecure",
                   p->o.host);
     return 2;
@@ -156,7 +166,8 @@ static char *given(const ldm_model_options *o, const char *key)
 {
     char *text = NULL;
 
-    return ldm_model_options_is_set(o, key) && !ldm_model_options_get(o, key, &text, NULL) ? text : NULL;
+    return ldm_model_options_is_set(o, key) && !ldm_model_options_get(o, key, &text, NULL) ? text
+                                                                                           : NULL;
 }
 
 static ldm_status start_http(program *p, ldm_error *err)
@@ -202,7 +213,8 @@ static ldm_status start_jobs(program *p, ldm_error *err)
     if (!st)
         st = ldm_jobs_create(s->gallery, (size_t)p->o.queue, notify, s, &s->jobs, err);
     if (!st)
-        st = ldm_worker_start(s->jobs, s->shelf, s->gallery, p->threads, p->max_memory, notify, s, &s->worker, err);
+        st = ldm_worker_start(s->jobs, s->shelf, s->gallery, p->threads, p->max_memory, notify, s,
+                              &s->worker, err);
     return st;
 }
 
@@ -216,8 +228,8 @@ static bool catch_signals(program *p)
     p->term = evsignal_new(p->base, SIGTERM, on_term, p);
     p->interrupt = evsignal_new(p->base, SIGINT, on_term, p);
     p->poll = event_new(p->base, -1, EV_PERSIST, on_poll, p);
-    return p->term && p->interrupt && p->poll && !event_add(p->term, NULL) && !event_add(p->interrupt, NULL) &&
-           !event_add(p->poll, &quarter);
+    return p->term && p->interrupt && p->poll && !event_add(p->term, NULL) &&
+           !event_add(p->interrupt, NULL) && !event_add(p->poll, &quarter);
 }
 
 static int serve(program *p)

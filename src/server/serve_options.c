@@ -24,35 +24,46 @@ typedef struct row {
 #define FIELD(name) offsetof(ldm_serve_options, name)
 
 static const row rows[] = {
-    {ROW_TEXT, "Models", "models", "DIR", "offer every checkpoint in this folder, each with the YAML\nbeside it",
-     FIELD(models), 0, 0},
-    {ROW_TEXT, "Address", "host", "ADDRESS", "where to listen; default 127.0.0.1. Another machine's\nview needs --api-key-file",
+    {ROW_TEXT, "Models", "models", "DIR",
+     "offer every checkpoint in this folder, each with the YAML\nbeside it", FIELD(models), 0, 0},
+    {ROW_TEXT, "Address", "host", "ADDRESS",
+     "where to listen; default 127.0.0.1. Another machine's\nview needs --api-key-file",
      FIELD(host), 0, 0},
     {ROW_INT, NULL, "port", "N", "default 7860; 0: any that is free", FIELD(port), 0, 65535},
-    {ROW_TEXT, NULL, "socket", "SOCKET", "listen on this socket in the file system instead", FIELD(socket), 0, 0},
-    {ROW_TEXT, "Safety", "api-key-file", "FILE", "keys, one a line; each request must show one", FIELD(key_file), 0, 0},
-    {ROW_LIST, NULL, "allow-host", "NAME", "answer to this name, too (behind a proxy); repeatable", FIELD(hosts), 0, 0},
-    {ROW_LIST, NULL, "cors-origin", "ORIGIN", "let pages of this site, https://NAME, use the server;\nrepeatable",
-     FIELD(origins), 0, 0},
-    {ROW_FLAG, NULL, "insecure", NULL, "listen on other addresses without a key", FIELD(insecure), 0, 0},
+    {ROW_TEXT, NULL, "socket", "SOCKET", "listen on this socket in the file system instead",
+     FIELD(socket), 0, 0},
+    {ROW_TEXT, "Safety", "api-key-file", "FILE", "keys, one a line; each request must show one",
+     FIELD(key_file), 0, 0},
+    {ROW_LIST, NULL, "allow-host", "NAME", "answer to this name, too (behind a proxy); repeatable",
+     FIELD(hosts), 0, 0},
+    {ROW_LIST, NULL, "cors-origin", "ORIGIN",
+     "let pages of this site, https://NAME, use the server;\nrepeatable", FIELD(origins), 0, 0},
+    {ROW_FLAG, NULL, "insecure", NULL, "listen on other addresses without a key", FIELD(insecure),
+     0, 0},
     {ROW_INT, "Limits", "queue", "N", "jobs that may wait; default 64", FIELD(queue), 1, 10000},
     {ROW_INT, NULL, "connections", "N", "open at once; default 64", FIELD(connections), 4, 4096},
-    {ROW_INT, NULL, "timeout", "SECONDS", "to send a request in, and for an idle connection;\ndefault 30",
-     FIELD(seconds), 1, 3600},
-    {ROW_INT, NULL, "max-count", "N", "pictures in one job; default 100", FIELD(max_count), 1, 10000},
-    {ROW_REAL, NULL, "max-pixels", "N", "of one picture; default 4194304", FIELD(max_pixels), 1, 1e9},
-    {ROW_REAL, NULL, "max-work", "N", "pixels x steps x pictures of one job; default 1e11", FIELD(max_work), 1, 1e18},
-    {ROW_TEXT, "Pictures", "out", "DIR", "where they are kept; default generated_outputs/server", FIELD(out), 0, 0},
-    {ROW_FLAG, NULL, "keep-going", NULL, "go on with a job whose waiting client went away", FIELD(keep_disconnected), 0, 0},
+    {ROW_INT, NULL, "timeout", "SECONDS",
+     "to send a request in, and for an idle connection;\ndefault 30", FIELD(seconds), 1, 3600},
+    {ROW_INT, NULL, "max-count", "N", "pictures in one job; default 100", FIELD(max_count), 1,
+     10000},
+    {ROW_REAL, NULL, "max-pixels", "N", "of one picture; default 4194304", FIELD(max_pixels), 1,
+     1e9},
+    {ROW_REAL, NULL, "max-work", "N", "pixels x steps x pictures of one job; default 1e11",
+     FIELD(max_work), 1, 1e18},
+    {ROW_TEXT, "Pictures", "out", "DIR", "where they are kept; default generated_outputs/server",
+     FIELD(out), 0, 0},
+    {ROW_FLAG, NULL, "keep-going", NULL, "go on with a job whose waiting client went away",
+     FIELD(keep_disconnected), 0, 0},
     {ROW_FLAG, NULL, "metrics", NULL, "figures for Prometheus at /metrics", FIELD(metrics), 0, 0},
 };
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
-static const char about[] =
-    "Serves pictures from a latent diffusion model over HTTP: a page for people, /api/v1 with progress\n"
-    "and previews, and the interfaces that clients of AUTOMATIC1111 (/sdapi/v1) and of OpenAI's images\n"
-    "(/v1) know. Listens on this machine alone unless told otherwise.";
+static const char about[] = "Serves pictures from a latent diffusion model over HTTP: a page for "
+                            "people, /api/v1 with progress\n"
+                            "and previews, and the interfaces that clients of AUTOMATIC1111 "
+                            "(/sdapi/v1) and of OpenAI's images\n"
+                            "(/v1) know. Listens on this machine alone unless told otherwise.";
 
 void ldm_serve_say(const char *fmt, ...)
 {
@@ -81,7 +92,7 @@ static int usage(const char *fmt, ...)
 /* ---- the options as they are typed ----------------------------------------------------------- */
 
 typedef struct option_entry {
-    const row *own;                 /* NULL: a setting of the library */
+    const row *own; /* NULL: a setting of the library */
     const ldm_setting_row *setting;
     bool off;
     char name[48];
@@ -133,7 +144,8 @@ static void list_options(option_entries *e)
     for (size_t i = 0; i < ROW_COUNT && e->count < MAX_ROWS - 8; i++) {
         option_entry *to = &e->at[e->count++];
 
-        *to = (option_entry){.own = &rows[i], .arg = rows[i].arg, .help = rows[i].help, .heading = rows[i].heading};
+        *to = (option_entry){
+            .own = &rows[i], .arg = rows[i].arg, .help = rows[i].help, .heading = rows[i].heading};
         snprintf(to->name, sizeof to->name, "%s", rows[i].name);
     }
     add_settings(e, "Machine");
@@ -162,7 +174,8 @@ static void print_option(const char *name, const char *arg, const char *help)
     while (help) {
         const char *end = strchr(help, '\n');
 
-        printf("%*s%.*s\n", HELP_COLUMN - used, "", end ? (int)(end - help) : (int)strlen(help), help);
+        printf("%*s%.*s\n", HELP_COLUMN - used, "", end ? (int)(end - help) : (int)strlen(help),
+               help);
         help = end ? end + 1 : NULL;
         used = 0;
     }
@@ -181,7 +194,8 @@ static void print_help(const option_entries *e)
     print_option("help", NULL, "this text");
     print_option("version", NULL, "the version");
     print_option("tables", NULL, "this text for programs");
-    puts("\n'ldm serve' starts the same program. docs/SERVER.md describes the interfaces. SIGTERM and Ctrl-C end\n"
+    puts("\n'ldm serve' starts the same program. docs/SERVER.md describes the interfaces. SIGTERM "
+         "and Ctrl-C end\n"
          "it: the running job is kept as broken, and can be started again from the page.\n"
          "Environment: LDM_MAX_ISA=c|avx2|avx512 limits the instructions used.");
 }
@@ -223,7 +237,8 @@ static void print_tables(const option_entries *e)
 
     printf("program\tldm-server\t%s\tserves pictures from latent diffusion models", ldm_version());
     print_column(about);
-    puts("\nexit\t0\tended by SIGTERM or Ctrl-C\nexit\t1\tthe server cannot go on\nexit\t2\twrong usage\n"
+    puts("\nexit\t0\tended by SIGTERM or Ctrl-C\nexit\t1\tthe server cannot go on\nexit\t2\twrong "
+         "usage\n"
          "exit\t3\tconfig and checkpoint do not match\n"
          "variable\tLDM_MAX_ISA\tc|avx2|avx512\tlimits the instructions used");
     for (int i = 0; i < e->count; i++) {
@@ -294,7 +309,8 @@ static int store_setting(const option_entry *e, const char *value, ldm_serve_opt
 
     if (!ldm_model_options_set(o->model, key, value ? value : e->off ? "false" : "true", &err))
         return 0;
-    return strncmp(err.msg, key, len) != 0 ? usage("%s", err.msg) : usage("--%s%s", e->name, err.msg + len);
+    return strncmp(err.msg, key, len) != 0 ? usage("%s", err.msg)
+                                           : usage("--%s%s", e->name, err.msg + len);
 }
 
 /* ---- parsing --------------------------------------------------------------------------------- */
@@ -326,7 +342,8 @@ static int parse(int argc, char **argv, const option_entries *e, ldm_serve_optio
     int c, code = 0, n = 0;
 
     for (; n < e->count; n++)
-        longs[n] = (struct option){e->at[n].name, e->at[n].arg ? required_argument : no_argument, NULL, LONG_BASE + n};
+        longs[n] = (struct option){e->at[n].name, e->at[n].arg ? required_argument : no_argument,
+                                   NULL, LONG_BASE + n};
     longs[n++] = (struct option){"help", no_argument, NULL, 'h'};
     longs[n++] = (struct option){"version", no_argument, NULL, 'V'};
     longs[n++] = (struct option){"tables", no_argument, NULL, 't'};

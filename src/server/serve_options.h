@@ -19,7 +19,8 @@ typedef struct ldm_serve_options {
     bool over; /* --help, --version or --tables was printed */
 } ldm_serve_options;
 
-/* Reads argv; an exit code: 0, or 2 after a line on stderr. max_isa: of the environment, or NULL. */
+/* Reads argv; an exit code: 0, or 2 after a line on stderr. max_isa: of the environment, or NULL.
+ */
 int ldm_serve_options_read(int argc, char **argv, const char *max_isa, ldm_serve_options *o);
 void ldm_serve_options_free(ldm_serve_options *o);
 

@@ -21,10 +21,10 @@ typedef struct ldm_server {
     ldm_worker *worker;
     struct ldm_waiting *waiting;
     ldm_order_limits limits;
-    bool metrics;         /* /metrics is there */
+    bool metrics;           /* /metrics is there */
     bool keep_disconnected; /* a blocking client that goes away does not cancel its job */
     double started;
-    bool ending; /* SIGTERM: no new jobs */
+    bool ending;       /* SIGTERM: no new jobs */
     char sd_model[96]; /* what a client of /sdapi/v1 chose; "": the first */
     /* Idempotency-Key and the job that it stands for; the oldest is overwritten */
     struct {
@@ -35,7 +35,8 @@ typedef struct ldm_server {
 
 /* ---- answers that several dialects share (answers.c) ----------------------------------------- */
 
-/* A refusal in the words of the path's dialect; 503 says when to try again, and that it should not be at once. */
+/* A refusal in the words of the path's dialect; 503 says when to try again, and that it should not
+ * be at once. */
 void ldm_answer_refusal(ldm_exchange *x, const ldm_refusal *r);
 /* For ldm_http_options.refuse. */
 void ldm_answer_refused(ldm_exchange *x, int status, const char *why);
@@ -49,9 +50,12 @@ bool ldm_server_submit(ldm_server *s, ldm_order *order, char id[LDM_ID_LENGTH + 
 /* A picture of a job as the PNG that it is on disk; ldm_free it. NULL: it cannot be read. */
 char *ldm_server_png(ldm_server *s, const char *id, int index, size_t *size);
 /* The recipe in a PNG or JPEG that was sent; ldm_release it. */
-ldm_status ldm_server_read_recipe(ldm_server *s, const void *data, size_t size, char **recipe, ldm_error *err);
+ldm_status ldm_server_read_recipe(ldm_server *s, const void *data, size_t size, char **recipe,
+                                  ldm_error *err);
 
-extern const ldm_route ldm_native_routes[], ldm_sdapi_routes[], ldm_openai_routes[], ldm_page_routes[];
-extern const size_t ldm_native_route_count, ldm_sdapi_route_count, ldm_openai_route_count, ldm_page_route_count;
+extern const ldm_route ldm_native_routes[], ldm_sdapi_routes[], ldm_openai_routes[],
+    ldm_page_routes[];
+extern const size_t ldm_native_route_count, ldm_sdapi_route_count, ldm_openai_route_count,
+    ldm_page_route_count;
 
 #endif

@@ -56,10 +56,12 @@ static bool is_checkpoint(const char *name)
 /* The stem of a path, made different from the other names. */
 static void name_entry(const ldm_shelf *s, const char *path, char *name)
 {
-    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *dot = strrchr(base, '.');
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
+               *dot = strrchr(base, '.');
     char stem[NAME_SIZE - 16];
 
-    snprintf(stem, sizeof stem, "%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+    snprintf(stem, sizeof stem, "%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base),
+             base);
     for (char *p = stem; *p; p++) {
         if ((unsigned char)*p >= 0x80)
             *p = '?';
@@ -100,8 +102,8 @@ static bool has_config(const char *dir, const char *stem, size_t len, char *path
     return !access(path, R_OK);
 }
 
-static ldm_status add_file(ldm_shelf *s, const ldm_model_options *common, const char *dir, const char *name,
-                           ldm_error *err)
+static ldm_status add_file(ldm_shelf *s, const ldm_model_options *common, const char *dir,
+                           const char *name, ldm_error *err)
 {
     char ckpt[4096], config[4096];
     ldm_model_options *options;
@@ -133,7 +135,8 @@ static int of_checkpoint(const struct dirent *e)
     return e->d_name[0] != '.' && is_checkpoint(e->d_name);
 }
 
-static ldm_status add_folder(ldm_shelf *s, const ldm_model_options *common, const char *dir, ldm_error *err)
+static ldm_status add_folder(ldm_shelf *s, const ldm_model_options *common, const char *dir,
+                             ldm_error *err)
 {
     struct dirent **found;
     const int n = scandir(dir, &found, of_checkpoint, by_name);
@@ -150,7 +153,8 @@ static ldm_status add_folder(ldm_shelf *s, const ldm_model_options *common, cons
     return st;
 }
 
-ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ldm_shelf **out, ldm_error *err)
+ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ldm_shelf **out,
+                            ldm_error *err)
 {
     const char *ckpt = ldm_model_options_get_text(common, "ckpt");
     ldm_shelf *s = ldm_calloc(1, sizeof *s);
@@ -213,12 +217,14 @@ static json_t *without_folders(const json_t *v)
 
 static void hide_paths(json_t *report)
 {
-    json_t *checkpoint = json_object_get(report, "checkpoint"), *config = json_object_get(report, "config");
+    json_t *checkpoint = json_object_get(report, "checkpoint"),
+           *config = json_object_get(report, "config");
     json_t *v;
     size_t i;
 
     if (json_object_get(checkpoint, "path"))
-        json_object_set_new(checkpoint, "path", without_folders(json_object_get(checkpoint, "path")));
+        json_object_set_new(checkpoint, "path",
+                            without_folders(json_object_get(checkpoint, "path")));
     json_array_foreach(config, i, v) json_array_set_new(config, i, without_folders(v));
     json_object_set_new(report, "next_step", json_null()); /* a command line with paths */
 }
@@ -329,10 +335,10 @@ json_t *ldm_shelf_list(ldm_shelf *s)
 
         if (e->verdict)
             hide_folder(e, e->verdict, verdict, sizeof verdict);
-        json_array_append_new(all, json_pack("{s:o, s:b, s:o, s:o}", "name", ldm_json_text(e->name), "current",
-                                             e == s->current, "fits",
-                                             e->fits < 0 ? json_null() : json_boolean(e->fits), "verdict",
-                                             ldm_json_text(verdict)));
+        json_array_append_new(all, json_pack("{s:o, s:b, s:o, s:o}", "name", ldm_json_text(e->name),
+                                             "current", e == s->current, "fits",
+                                             e->fits < 0 ? json_null() : json_boolean(e->fits),
+                                             "verdict", ldm_json_text(verdict)));
     }
     pthread_mutex_unlock(&s->lock);
     return all;

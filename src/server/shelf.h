@@ -1,5 +1,5 @@
-/* The models that the server offers by name, one of which is open. The worker opens and closes; the other thread
- * asks for facts. */
+/* The models that the server offers by name, one of which is open. The worker opens and closes; the
+ * other thread asks for facts. */
 #ifndef LDM_SERVER_SHELF_H
 #define LDM_SERVER_SHELF_H
 
@@ -11,11 +11,13 @@
 
 typedef struct ldm_shelf ldm_shelf;
 
-/* common: the command line's options of a model, which the shelf copies. The first model is theirs: the checkpoint
- * that they name, else the shipped one; with dir and no checkpoint it is the first of dir. dir: a folder of checkpoints
- * (*.ckpt, *.pt, *.pth, *.safetensors), each with a YAML beside it: of the same stem, or the folder's config.yaml; NULL:
- * none. A name is a file's stem. */
-ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ldm_shelf **out, ldm_error *err);
+/* common: the command line's options of a model, which the shelf copies. The first model is theirs:
+ * the checkpoint that they name, else the shipped one; with dir and no checkpoint it is the first
+ * of dir. dir: a folder of checkpoints
+ * (*.ckpt, *.pt, *.pth, *.safetensors), each with a YAML beside it: of the same stem, or the
+ * folder's config.yaml; NULL: none. A name is a file's stem. */
+ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ldm_shelf **out,
+                            ldm_error *err);
 void ldm_shelf_free(ldm_shelf *s); /* NULL is fine */
 
 const char *ldm_shelf_first(const ldm_shelf *s);
@@ -23,19 +25,22 @@ bool ldm_shelf_has(const ldm_shelf *s, const char *name);
 
 /* [{"name", "current", "fits": true, false or null, "verdict"}]; NULL when out of memory. */
 json_t *ldm_shelf_list(ldm_shelf *s);
-/* Why the model cannot be used, as far as that is known; "" if it can. False: it is not known yet. */
+/* Why the model cannot be used, as far as that is known; "" if it can. False: it is not known yet.
+ */
 bool ldm_shelf_verdict(ldm_shelf *s, const char *name, char *why, size_t size);
 /* The audit (`ldm check --json`), without paths of this machine. ldm_release it. */
 ldm_status ldm_shelf_check(ldm_shelf *s, const char *name, char **report, ldm_error *err);
 
 /* Facts of the open model, null: none is open yet. */
 json_t *ldm_shelf_model(ldm_shelf *s);
-/* A job with the defaults of the model of that name if it is the open one, else with the library's. */
+/* A job with the defaults of the model of that name if it is the open one, else with the library's.
+ */
 ldm_status ldm_shelf_job(ldm_shelf *s, const char *name, ldm_job **out, ldm_error *err);
 /* Picture pixels per latent pixel of the open model, if it is that one; else 0. */
 int ldm_shelf_factor(ldm_shelf *s, const char *name, int shape[3]);
 
-/* The worker's: opens it, if it is not open already, and closes the one that was. *model: the shelf's. */
+/* The worker's: opens it, if it is not open already, and closes the one that was. *model: the
+ * shelf's. */
 ldm_status ldm_shelf_open(ldm_shelf *s, const char *name, const ldm_model **model, ldm_error *err);
 /* The worker's: finds out which models fit. */
 void ldm_shelf_judge(ldm_shelf *s);

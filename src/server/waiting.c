@@ -1,4 +1,5 @@
-/* Exchanges that wait for a job; see waiting.h. The worker wakes the event thread by an event descriptor. */
+/* Exchanges that wait for a job; see waiting.h. The worker wakes the event thread by an event
+ * descriptor. */
 #include "server/waiting.h"
 
 #include <event2/event.h>
@@ -73,7 +74,8 @@ static bool update(ldm_waiting *w, place *p)
         ldm_seconds() - p->said < event_seconds)
         return true; /* the timer comes back to it */
     job = version ? ldm_jobs_describe(w->server->jobs, p->id) : NULL;
-    more = p->how.update(w->server, p->x, p->id, job, p->how.preview && preview && preview != p->preview);
+    more = p->how.update(w->server, p->x, p->id, job,
+                         p->how.preview && preview && preview != p->preview);
     p->version = version;
     p->preview = preview;
     p->said = ldm_seconds();
@@ -86,7 +88,8 @@ static void ping(place *p)
     static const char comment[] = ": still here\n\n";
 
     if (p->how.stream && ldm_seconds() - p->said > PING_SECONDS) {
-        (void)ldm_http_stream(p->x, comment, sizeof comment - 1); /* a client that left is seen at the next peek */
+        (void)ldm_http_stream(p->x, comment,
+                              sizeof comment - 1); /* a client that left is seen at the next peek */
         p->said = ldm_seconds();
     }
 }

@@ -1,5 +1,5 @@
-/* Exchanges that wait for a job: those that are answered when it is over, and streams of its events. The event
- * thread's. */
+/* Exchanges that wait for a job: those that are answered when it is over, and streams of its
+ * events. The event thread's. */
 #ifndef LDM_SERVER_WAITING_H
 #define LDM_SERVER_WAITING_H
 
@@ -9,15 +9,16 @@
 
 typedef struct ldm_waiting ldm_waiting;
 
-/* Called when the job changed, with the job as ldm_jobs_describe has it (borrowed). preview: there is a new one.
- * Returns true as long as it waits on; else it has answered, or ended its stream. job NULL: the job is gone, and the
- * answer is due. */
-typedef bool ldm_waiter_fn(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job, bool preview);
+/* Called when the job changed, with the job as ldm_jobs_describe has it (borrowed). preview: there
+ * is a new one. Returns true as long as it waits on; else it has answered, or ended its stream. job
+ * NULL: the job is gone, and the answer is due. */
+typedef bool ldm_waiter_fn(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job,
+                           bool preview);
 
 typedef struct ldm_waiter {
-    bool stream;   /* ldm_http_stream_begin was called */
-    bool preview;  /* previews are wanted */
-    bool cancels;  /* the job is cancelled when this client goes and no other waits for it */
+    bool stream;  /* ldm_http_stream_begin was called */
+    bool preview; /* previews are wanted */
+    bool cancels; /* the job is cancelled when this client goes and no other waits for it */
     ldm_waiter_fn *update;
 } ldm_waiter;
 

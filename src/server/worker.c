@@ -138,7 +138,8 @@ static ldm_status take_pictures(ldm_worker *w, ldm_run *run, int *failed, ldm_er
             ldm_jobs_note(w->jobs, w->id, note);
             ++*failed;
         } else if (!r->pixels) {
-            return ldm_error_set(err, LDM_ERR_UNSUPPORTED, "pictures of this model have %d channels, no PNG's 1 or 3",
+            return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                                 "pictures of this model have %d channels, no PNG's 1 or 3",
                                  ldm_run_get_info(run)->image_c);
         } else {
             st = write_picture(w, run, r, err);
@@ -236,9 +237,9 @@ static void *worker_main(void *ctx)
     return NULL;
 }
 
-ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery, const char *threads,
-                            const char *max_memory, void (*notify)(void *ctx), void *ctx, ldm_worker **out,
-                            ldm_error *err)
+ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery,
+                            const char *threads, const char *max_memory, void (*notify)(void *ctx),
+                            void *ctx, ldm_worker **out, ldm_error *err)
 {
     ldm_worker *w = ldm_calloc(1, sizeof *w);
     sigset_t all, old;

@@ -12,12 +12,17 @@
 
 typedef struct ldm_worker ldm_worker;
 
-typedef enum ldm_worker_state { LDM_WORKER_LOADING, LDM_WORKER_READY, LDM_WORKER_FAILED } ldm_worker_state;
+typedef enum ldm_worker_state {
+    LDM_WORKER_LOADING,
+    LDM_WORKER_READY,
+    LDM_WORKER_FAILED
+} ldm_worker_state;
 
-/* threads, max_memory: texts of these settings, or NULL. All pointers must outlive the worker. notify: as the queue's. */
-ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery, const char *threads,
-                            const char *max_memory, void (*notify)(void *ctx), void *ctx, ldm_worker **out,
-                            ldm_error *err);
+/* threads, max_memory: texts of these settings, or NULL. All pointers must outlive the worker.
+ * notify: as the queue's. */
+ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery,
+                            const char *threads, const char *max_memory, void (*notify)(void *ctx),
+                            void *ctx, ldm_worker **out, ldm_error *err);
 /* Waits for its end; ldm_jobs_stop comes first. NULL is fine. */
 void ldm_worker_join(ldm_worker *w);
 

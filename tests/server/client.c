@@ -41,8 +41,17 @@ void sleep_ms(int ms)
 
 static void run_server(const char *out, const char *const *more, int write_end)
 {
-    const char *args[MAX_ARGS] = {LDM_TEST_SERVER, "--ckpt", "tests/data/tiny/model.ckpt", "--config",
-                                  "tests/data/tiny/config.yaml", "--threads", "1", "--port", "0", "--out", out};
+    const char *args[MAX_ARGS] = {LDM_TEST_SERVER,
+                                  "--ckpt",
+                                  "tests/data/tiny/model.ckpt",
+                                  "--config",
+                                  "tests/data/tiny/config.yaml",
+                                  "--threads",
+                                  "1",
+                                  "--port",
+                                  "0",
+                                  "--out",
+                                  out};
     int n = 11;
 
     for (; more && *more && n < MAX_ARGS - 1; more++)
@@ -174,9 +183,11 @@ char *client_read(int fd, double seconds, size_t *size, bool *cut)
     return data;
 }
 
-reply ask_bytes(const server *s, const char *method, const char *path, const char *headers, const void *body, size_t size)
+reply ask_bytes(const server *s, const char *method, const char *path, const char *headers,
+                const void *body, size_t size)
 {
-    const char *type = strstr(headers, "Content-Type") || !body ? "" : "Content-Type: application/json\r\n";
+    const char *type =
+        strstr(headers, "Content-Type") || !body ? "" : "Content-Type: application/json\r\n";
     const char *host = strstr(headers, "Host:") ? "" : "Host: 127.0.0.1\r\n";
     const int fd = client_connect(s);
     reply r = {0};
@@ -185,8 +196,9 @@ reply ask_bytes(const server *s, const char *method, const char *path, const cha
 
     if (fd < 0)
         return r;
-    snprintf(head, sizeof head, "%s %s HTTP/1.1\r\n%s%s%sConnection: close\r\nContent-Length: %zu\r\n\r\n", method, path,
-             host, type, headers, size);
+    snprintf(head, sizeof head,
+             "%s %s HTTP/1.1\r\n%s%s%sConnection: close\r\nContent-Length: %zu\r\n\r\n", method,
+             path, host, type, headers, size);
     client_send(fd, head, strlen(head));
     client_send(fd, body, size);
     r.all = client_read(fd, 60, &n, NULL);
@@ -202,7 +214,8 @@ reply ask_bytes(const server *s, const char *method, const char *path, const cha
     return r;
 }
 
-reply ask(const server *s, const char *method, const char *path, const char *headers, const char *body)
+reply ask(const server *s, const char *method, const char *path, const char *headers,
+          const char *body)
 {
     return ask_bytes(s, method, path, headers, body, body ? strlen(body) : 0);
 }
@@ -235,7 +248,8 @@ void submit(const server *s, const char *json, char *id)
 
 const char *state_of(const server *s, const char *id)
 {
-    static const char *const states[] = {"queued", "running", "done", "failed", "cancelled", "broken"};
+    static const char *const states[] = {"queued", "running",   "done",
+                                         "failed", "cancelled", "broken"};
     const char *found = "gone";
     char path[64];
     reply r;
@@ -257,7 +271,8 @@ const char *wait_over(const server *s, const char *id, double seconds)
     for (;;) {
         const char *state = state_of(s, id);
 
-        if ((strcmp(state, "queued") != 0 && strcmp(state, "running") != 0) || now() - begin > seconds)
+        if ((strcmp(state, "queued") != 0 && strcmp(state, "running") != 0) ||
+            now() - begin > seconds)
             return state;
         sleep_ms(20);
     }

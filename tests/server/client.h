@@ -14,8 +14,9 @@ typedef struct server {
     char out[64]; /* its folder of pictures */
 } server;
 
-/* Starts ldm-server with the tiny model and `more` options (NULL-terminated; NULL: none), in the folder `out` or, NULL,
- * in a fresh one; waits until it is well. Fails the test where it does not start. */
+/* Starts ldm-server with the tiny model and `more` options (NULL-terminated; NULL: none), in the
+ * folder `out` or, NULL, in a fresh one; waits until it is well. Fails the test where it does not
+ * start. */
 server server_start(const char *out, const char *const *more);
 /* Sends the signal, waits, returns the exit code, or -signal. */
 int server_stop(server *s, int sig);
@@ -25,8 +26,8 @@ void server_clean(const server *s);
 /* A connection; -1: refused. */
 int client_connect(const server *s);
 void client_send(int fd, const char *data, size_t size);
-/* All that comes until the other side closes, or `seconds` have passed (*cut, which may be NULL). NUL-terminated;
- * free() it. */
+/* All that comes until the other side closes, or `seconds` have passed (*cut, which may be NULL).
+ * NUL-terminated; free() it. */
 char *client_read(int fd, double seconds, size_t *size, bool *cut);
 
 typedef struct reply {
@@ -37,9 +38,12 @@ typedef struct reply {
     json_t *json; /* NULL: the body is none */
 } reply;
 
-/* One request; headers: lines that end with \r\n, or "". body NULL: none; else JSON, unless headers say otherwise. */
-reply ask(const server *s, const char *method, const char *path, const char *headers, const char *body);
-reply ask_bytes(const server *s, const char *method, const char *path, const char *headers, const void *body, size_t size);
+/* One request; headers: lines that end with \r\n, or "". body NULL: none; else JSON, unless headers
+ * say otherwise. */
+reply ask(const server *s, const char *method, const char *path, const char *headers,
+          const char *body);
+reply ask_bytes(const server *s, const char *method, const char *path, const char *headers,
+                const void *body, size_t size);
 void reply_free(reply *r);
 
 /* The text or number at the key of a reply's JSON; fails the test where it is another type. */

@@ -19,13 +19,35 @@ static const char *const hosts[] = {"box.example", NULL};
 
 static void hosts_that_cannot_be_rebound(void **state)
 {
-    static const char *const fine[] = {"127.0.0.1", "127.0.0.1:7860", "[::1]:7860", "[::1]", "localhost", "LOCALHOST:1",
-                                       "a.localhost", "localhost.", "192.168.1.4:80", "box.example", "BOX.example:99"};
-    static const char *const wrong[] = {"", ":7860", "evil.example", "evil.example:7860", "localhost.evil.example",
-                                        "127.0.0.1.evil.example", "127.0.0.1:x", "127.0.0.1:", "[::1", "::1]", "[]",
-                                        "notlocalhost", "localhost:7860@evil.example", "127.0.0.1 evil", "box.example.evil",
-                                        "0x7f.1", "2130706433", "localhost:123456", ".localhost", "local host",
-                                        "127.0.0.1/", "[::1]x", "[::1]:80:80", "xbox.example", "\xff"};
+    static const char *const fine[] = {"127.0.0.1",   "127.0.0.1:7860", "[::1]:7860",
+                                       "[::1]",       "localhost",      "LOCALHOST:1",
+                                       "a.localhost", "localhost.",     "192.168.1.4:80",
+                                       "box.example", "BOX.example:99"};
+    static const char *const wrong[] = {"",
+                                        ":7860",
+                                        "evil.example",
+                                        "evil.example:7860",
+                                        "localhost.evil.example",
+                                        "127.0.0.1.evil.example",
+                                        "127.0.0.1:x",
+                                        "127.0.0.1:",
+                                        "[::1",
+                                        "::1]",
+                                        "[]",
+                                        "notlocalhost",
+                                        "localhost:7860@evil.example",
+                                        "127.0.0.1 evil",
+                                        "box.example.evil",
+                                        "0x7f.1",
+                                        "2130706433",
+                                        "localhost:123456",
+                                        ".localhost",
+                                        "local host",
+                                        "127.0.0.1/",
+                                        "[::1]x",
+                                        "[::1]:80:80",
+                                        "xbox.example",
+                                        "\xff"};
 
     (void)state;
     for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
@@ -142,7 +164,8 @@ static void other_sites_are_kept_out(void **state)
 
 static void bodies_that_a_form_could_send_are_refused(void **state)
 {
-    static const char *const wrong[] = {"text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""};
+    static const char *const wrong[] = {"text/plain", "application/x-www-form-urlencoded",
+                                        "application/jsonx", ""};
     const ldm_guard g = {0};
     ldm_guarded r = request();
 
@@ -210,7 +233,8 @@ static void base64_round_trips(void **state)
         for (size_t i = 0; i < n; i++)
             data[i] = (unsigned char)(i * 37 + n);
         ldm_base64_append(&text, data, n);
-        assert_true(ldm_base64_decode(text.data ? text.data : "", text.len, back, sizeof back, &got));
+        assert_true(
+            ldm_base64_decode(text.data ? text.data : "", text.len, back, sizeof back, &got));
         assert_int_equal(got, n);
         assert_memory_equal(data, back, n);
         if (n) { /* without padding, and with too little room */
@@ -225,7 +249,8 @@ static void base64_round_trips(void **state)
 
 static void base64_refuses(void **state)
 {
-    static const char *const wrong[] = {"A", "AAAAA", "A=A=", "AA*A", "AAAA===", "====", "\xc3\xa4", "AA-_"};
+    static const char *const wrong[] = {"A",       "AAAAA", "A=A=",     "AA*A",
+                                        "AAAA===", "====",  "\xc3\xa4", "AA-_"};
     unsigned char out[64];
     size_t n;
 
@@ -237,17 +262,19 @@ static void base64_refuses(void **state)
     }
     assert_true(ldm_base64_decode("QU\r\nJD", 6, out, sizeof out, &n));
     assert_memory_equal(out, "ABC", 3);
-    assert_false(ldm_base64_decode("QUJD\0QUJD", 9, out, sizeof out, &n)); /* a NUL is no character */
+    assert_false(
+        ldm_base64_decode("QUJD\0QUJD", 9, out, sizeof out, &n)); /* a NUL is no character */
 }
 
 static const char type[] = "multipart/form-data; boundary=\"xYz\"";
 
 static void forms(void **state)
 {
-    static const char body[] = "--xYz\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na -- b\r\n"
-                               "--xYz\r\nContent-Disposition: form-data; name=\"image[]\"; filename=\"../../etc/x\"\r\n"
-                               "Content-Type: image/png\r\n\r\n\0\r\n-\r\n--xY\r\n"
-                               "--xYz\r\nContent-Disposition: form-data; filename=a; name=empty\r\n\r\n\r\n--xYz--\r\n";
+    static const char body[] =
+        "--xYz\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na -- b\r\n"
+        "--xYz\r\nContent-Disposition: form-data; name=\"image[]\"; filename=\"../../etc/x\"\r\n"
+        "Content-Type: image/png\r\n\r\n\0\r\n-\r\n--xY\r\n"
+        "--xYz\r\nContent-Disposition: form-data; filename=a; name=empty\r\n\r\n\r\n--xYz--\r\n";
     ldm_form f;
     const ldm_form_part *p;
 
@@ -280,14 +307,20 @@ static void forms(void **state)
 
 static void forms_refused(void **state)
 {
-    static const char *const types[] = {"", "multipart/form-data", "multipart/form-data; boundary=",
-                                        "multipart/form-data; boundary=\"x",
-                                        "multipart/form-data; boundary=0123456789012345678901234567890123456789"
-                                        "01234567890123456789012345678901234567890"};
-    static const char *const bodies[] = {"", "--", "--xYz", "--xYzz\r\n", "x\r\n--xYz\r\n",
-                                         "--xYz\r\n\r\nno name\r\n--xYz--",
-                                         "--xYz\r\nContent-Disposition: form-data\r\n\r\n\r\n--xYz--",
-                                         "--xYz\r\nContent-Disposition: form-data; name=\"a\r\n\r\n\r\n--xYz--"};
+    static const char *const types[] = {
+        "", "multipart/form-data",
+        "multipart/form-data; boundary=", "multipart/form-data; boundary=\"x",
+        "multipart/form-data; boundary=0123456789012345678901234567890123456789"
+        "01234567890123456789012345678901234567890"};
+    static const char *const bodies[] = {
+        "",
+        "--",
+        "--xYz",
+        "--xYzz\r\n",
+        "x\r\n--xYz\r\n",
+        "--xYz\r\n\r\nno name\r\n--xYz--",
+        "--xYz\r\nContent-Disposition: form-data\r\n\r\n\r\n--xYz--",
+        "--xYz\r\nContent-Disposition: form-data; name=\"a\r\n\r\n\r\n--xYz--"};
     ldm_form f;
     ldm_str many = {0};
 
@@ -309,15 +342,17 @@ static void forms_refused(void **state)
 
 static void text_goes_into_a_png(void **state)
 {
-    static const char png[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\b\0\0\0\0\x3a\x7e\x9b\x55rest";
+    static const char png[] =
+        "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\b\0\0\0\0\x3a\x7e\x9b\x55rest";
     ldm_str out = {0};
 
     (void)state;
     ldm_png_append_with(&out, png, sizeof png - 1, "key", "text");
     assert_int_equal(out.len, sizeof png - 1 + 12 + 8);
     /* the sum is zlib's crc32("tEXtkey\0text") */
-    assert_memory_equal(out.data + 33, "\0\0\0\x08"
-                                       "tEXtkey\0text\x9e\xe7\x66\x51",
+    assert_memory_equal(out.data + 33,
+                        "\0\0\0\x08"
+                        "tEXtkey\0text\x9e\xe7\x66\x51",
                         20);
     assert_memory_equal(out.data + out.len - 4, "rest", 4);
     ldm_str_free(&out);

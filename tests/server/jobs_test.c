@@ -74,12 +74,15 @@ static void pictures_are_the_command_lines(void **state)
     (void)state;
     assert_non_null(mkdtemp(dir));
     snprintf(command, sizeof command,
-             "'%s' generate --ckpt tests/data/tiny/model.ckpt --config tests/data/tiny/config.yaml --sampler euler_a "
+             "'%s' generate --ckpt tests/data/tiny/model.ckpt --config tests/data/tiny/config.yaml "
+             "--sampler euler_a "
              "--eta 0.5 --steps 6 --seed 18446744073709551610 -n 2 --quiet -o '%s' >/dev/null",
              LDM_TEST_PROGRAM, dir);
     assert_int_equal(system(command), 0);
     submit(&shared,
-           "{\"settings\":{\"sampler\":\"euler_a\",\"eta\":0.5,\"steps\":6,\"seed\":\"18446744073709551610\",\"count\":2}}", id);
+           "{\"settings\":{\"sampler\":\"euler_a\",\"eta\":0.5,\"steps\":6,\"seed\":"
+           "\"18446744073709551610\",\"count\":2}}",
+           id);
     assert_string_equal(wait_over(&shared, id, 30), "done");
     for (int i = 0; i < 2; i++) {
         reply r = picture(&shared, id, i);
@@ -126,14 +129,20 @@ static void what_cannot_be_done_is_refused_with_its_field(void **state)
         {"{\"recipe\":\"x\"}", "recipe"},
         {"{\"recipe\":{\"steps\":\"x\"}}", "recipe"},
     };
-    static const char *const broken[] = {"{", "[]", "7", "{\"settings\":{\"steps\":2,\"steps\":3}}", "{}x", "\xff",
+    static const char *const broken[] = {"{",
+                                         "[]",
+                                         "7",
+                                         "{\"settings\":{\"steps\":2,\"steps\":3}}",
+                                         "{}x",
+                                         "\xff",
                                          "{\"settings\":{\"a\":\"\\u0000\"}}"};
     char *deep = malloc(100001);
 
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         reply r = ask(&shared, "POST", "/api/v1/jobs", "", wrong[i].body);
-        const char *field = json_string_value(json_object_get(json_object_get(r.json, "error"), "field"));
+        const char *field =
+            json_string_value(json_object_get(json_object_get(r.json, "error"), "field"));
 
         if (r.status != 422 || !field || strcmp(field, wrong[i].field) != 0)
             fail_msg("%s: %s", wrong[i].body, r.all);
@@ -197,7 +206,8 @@ static void recipes_repeat_pictures(void **state)
     snprintf(path, sizeof path, "/api/v1/pictures/%s/1/recipe", id);
     recipe = ask(&shared, "GET", path, "", NULL);
     assert_int_equal(recipe.status, 200);
-    sent = ask_bytes(&shared, "POST", "/api/v1/recipe", "Content-Type: image/png\r\n", first.body, first.body_size);
+    sent = ask_bytes(&shared, "POST", "/api/v1/recipe", "Content-Type: image/png\r\n", first.body,
+                     first.body_size);
     assert_int_equal(sent.status, 200);
     assert_true(json_equal(sent.json, recipe.json));
     body = malloc(recipe.body_size + 64);
@@ -208,7 +218,8 @@ static void recipes_repeat_pictures(void **state)
     second = picture(&shared, again, 0);
     /* the same picture: IDAT follows the texts, which differ in the number of pictures */
     {
-        const char *a = find(first.body, first.body_size, "IDAT"), *b = find(second.body, second.body_size, "IDAT");
+        const char *a = find(first.body, first.body_size, "IDAT"),
+                   *b = find(second.body, second.body_size, "IDAT");
         const size_t rest = first.body_size - (size_t)(a - first.body);
 
         assert_non_null(a);
@@ -220,7 +231,8 @@ static void recipes_repeat_pictures(void **state)
     reply_free(&second);
     reply_free(&recipe);
     reply_free(&sent);
-    sent = ask_bytes(&shared, "POST", "/api/v1/recipe", "Content-Type: image/png\r\n", "no picture", 10);
+    sent = ask_bytes(&shared, "POST", "/api/v1/recipe", "Content-Type: image/png\r\n", "no picture",
+                     10);
     assert_int_equal(sent.status, 422);
     assert_null(strstr(sent.body, "/tmp"));
     reply_free(&sent);
@@ -329,7 +341,8 @@ static void one_folder_has_one_server(void **state)
 
     (void)state;
     snprintf(command, sizeof command,
-             "'%s' --ckpt tests/data/tiny/model.ckpt --config tests/data/tiny/config.yaml --port 0 --out '%s' 2>/dev/null",
+             "'%s' --ckpt tests/data/tiny/model.ckpt --config tests/data/tiny/config.yaml --port 0 "
+             "--out '%s' 2>/dev/null",
              LDM_TEST_SERVER, shared.out);
     assert_int_equal(system(command), 2 << 8);
 }
@@ -338,12 +351,18 @@ static void one_folder_has_one_server(void **state)
 
 static void tables_are_there(void **state)
 {
-    static const char *const paths[] = {
-        "/api/v1/settings", "/api/v1/samplers", "/api/v1/model", "/api/v1/models", "/api/v1/check", "/api/v1/jobs",
-        "/api/v1/pictures", "/sdapi/v1/options", "/sdapi/v1/samplers", "/sdapi/v1/schedulers", "/sdapi/v1/sd-models",
-        "/sdapi/v1/sd-vae", "/sdapi/v1/upscalers", "/sdapi/v1/latent-upscale-modes", "/sdapi/v1/scripts",
-        "/sdapi/v1/embeddings", "/sdapi/v1/memory", "/sdapi/v1/cmd-flags", "/sdapi/v1/progress", "/sdapi/v1/loras",
-        "/v1/models", "/v1/models/model", "/openapi.json"};
+    static const char *const paths[] = {"/api/v1/settings",    "/api/v1/samplers",
+                                        "/api/v1/model",       "/api/v1/models",
+                                        "/api/v1/check",       "/api/v1/jobs",
+                                        "/api/v1/pictures",    "/sdapi/v1/options",
+                                        "/sdapi/v1/samplers",  "/sdapi/v1/schedulers",
+                                        "/sdapi/v1/sd-models", "/sdapi/v1/sd-vae",
+                                        "/sdapi/v1/upscalers", "/sdapi/v1/latent-upscale-modes",
+                                        "/sdapi/v1/scripts",   "/sdapi/v1/embeddings",
+                                        "/sdapi/v1/memory",    "/sdapi/v1/cmd-flags",
+                                        "/sdapi/v1/progress",  "/sdapi/v1/loras",
+                                        "/v1/models",          "/v1/models/model",
+                                        "/openapi.json"};
 
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
@@ -365,14 +384,18 @@ static void assert_base64_png(const json_t *text)
 static void sdapi_makes_pictures(void **state)
 {
     /* what webuiapi 0.9.17 sends, at its off values */
-    reply r = ask(&shared, "POST", "/sdapi/v1/txt2img", "",
-                  "{\"enable_hr\":false,\"hr_scale\":2,\"denoising_strength\":0.7,\"firstphase_width\":0,\"prompt\":\"\","
-                  "\"styles\":[],\"seed\":-1,\"subseed\":-1,\"subseed_strength\":0.0,\"seed_resize_from_h\":0,"
-                  "\"batch_size\":2,\"n_iter\":1,\"steps\":3,\"cfg_scale\":7.0,\"width\":32,\"height\":48,"
-                  "\"restore_faces\":false,\"tiling\":false,\"negative_prompt\":\"\",\"eta\":1.0,\"s_churn\":0,\"s_noise\":1,"
-                  "\"override_settings\":{},\"script_args\":[],\"script_name\":null,\"send_images\":true,"
-                  "\"sampler_name\":\"Euler a\",\"sampler_index\":\"Euler a\",\"scheduler\":\"automatic\","
-                  "\"alwayson_scripts\":{},\"use_deprecated\":null}");
+    reply r = ask(
+        &shared, "POST", "/sdapi/v1/txt2img", "",
+        "{\"enable_hr\":false,\"hr_scale\":2,\"denoising_strength\":0.7,\"firstphase_width\":0,"
+        "\"prompt\":\"\","
+        "\"styles\":[],\"seed\":-1,\"subseed\":-1,\"subseed_strength\":0.0,\"seed_resize_from_h\":"
+        "0,"
+        "\"batch_size\":2,\"n_iter\":1,\"steps\":3,\"cfg_scale\":7.0,\"width\":32,\"height\":48,"
+        "\"restore_faces\":false,\"tiling\":false,\"negative_prompt\":\"\",\"eta\":1.0,\"s_churn\":"
+        "0,\"s_noise\":1,"
+        "\"override_settings\":{},\"script_args\":[],\"script_name\":null,\"send_images\":true,"
+        "\"sampler_name\":\"Euler a\",\"sampler_index\":\"Euler a\",\"scheduler\":\"automatic\","
+        "\"alwayson_scripts\":{},\"use_deprecated\":null}");
     json_t *info;
 
     (void)state;
@@ -420,7 +443,8 @@ static void sdapi_refuses(void **state)
         {"/sdapi/v1/txt2img", "{\"batch_size\":0}", 422, "batch_size"},
         {"/sdapi/v1/txt2img", "{\"width\":33}", 422, "width"},
         {"/sdapi/v1/txt2img", "{\"prompt\":7}", 422, "prompt"},
-        {"/sdapi/v1/txt2img", "{\"override_settings\":{\"sd_model_checkpoint\":\"none\"}}", 422, "model"},
+        {"/sdapi/v1/txt2img", "{\"override_settings\":{\"sd_model_checkpoint\":\"none\"}}", 422,
+         "model"},
         {"/sdapi/v1/img2img", "{}", 404, "Init image not found"},
         {"/sdapi/v1/img2img", "{\"init_images\":[\"x\"]}", 422, "init_images"},
         {"/sdapi/v1/png-info", "{}", 404, "image"},
@@ -446,7 +470,8 @@ static void sdapi_progress_and_interrupt(void **state)
 
     (void)state;
     assert_true(json_real_value(json_object_get(r.json, "progress")) == 0);
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(r.json, "state"), "job_count")), 0);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(r.json, "state"), "job_count")), 0);
     reply_free(&r);
     submit(&shared, "{\"settings\":{\"steps\":1000,\"count\":100}}", id);
     for (double begin = now(); seen < 0.01; sleep_ms(20)) {
@@ -455,7 +480,8 @@ static void sdapi_progress_and_interrupt(void **state)
         r = ask(&shared, "GET", "/sdapi/v1/progress?skip_current_image=false", "", NULL);
         at = json_real_value(json_object_get(r.json, "progress"));
         assert_true(at >= seen && at <= 1);
-        assert_int_equal(json_integer_value(json_object_get(json_object_get(r.json, "state"), "job_count")), 1);
+        assert_int_equal(
+            json_integer_value(json_object_get(json_object_get(r.json, "state"), "job_count")), 1);
         seen = at;
         reply_free(&r);
         assert_true(now() - begin < 20);
@@ -473,7 +499,8 @@ static void sdapi_progress_and_interrupt(void **state)
 static void openai_makes_pictures(void **state)
 {
     reply r = ask(&shared, "POST", "/v1/images/generations", "",
-                  "{\"model\":\"gpt-image-1\",\"prompt\":\"\",\"n\":2,\"size\":\"32x32\",\"steps\":3,\"seed\":9,\"quality\":\"high\","
+                  "{\"model\":\"gpt-image-1\",\"prompt\":\"\",\"n\":2,\"size\":\"32x32\",\"steps\":"
+                  "3,\"seed\":9,\"quality\":\"high\","
                   "\"user\":\"x\"}");
     const json_t *data;
 
@@ -528,7 +555,8 @@ static void openai_refuses(void **state)
     r = ask(&shared, "GET", "/v1/models/none", "", NULL);
     assert_int_equal(r.status, 404);
     reply_free(&r);
-    r = ask(&shared, "POST", "/v1/images/edits", "Content-Type: multipart/form-data; boundary=x\r\n",
+    r = ask(&shared, "POST", "/v1/images/edits",
+            "Content-Type: multipart/form-data; boundary=x\r\n",
             "--x\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na\r\n--x--\r\n");
     assert_int_equal(r.status, 422);
     reply_free(&r);
@@ -561,8 +589,10 @@ static void many_clients_at_once(void **state)
 
     (void)state;
     for (int i = 0; i < CLIENTS; i++) {
-        static const char text[] = "POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                                   "Connection: close\r\nContent-Length: 36\r\n\r\n{\"prompt\":\"\",\"steps\":2,\"seed\":12345}";
+        static const char text[] = "POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: "
+                                   "localhost\r\nContent-Type: application/json\r\n"
+                                   "Connection: close\r\nContent-Length: "
+                                   "36\r\n\r\n{\"prompt\":\"\",\"steps\":2,\"seed\":12345}";
 
         fds[i] = client_connect(&shared);
         assert_true(fds[i] >= 0);

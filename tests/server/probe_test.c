@@ -1,5 +1,5 @@
-/* What libevent leaves to the server: clients that leave, quiet streams, too many connections, requests that two
- * readers read in two ways, slow and huge ones. And what a stranger tries. */
+/* What libevent leaves to the server: clients that leave, quiet streams, too many connections,
+ * requests that two readers read in two ways, slow and huge ones. And what a stranger tries. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -66,7 +66,8 @@ static void a_client_that_leaves_cancels_its_job(void **state)
         int fd;
 
         snprintf(text, sizeof text,
-                 "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                 "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                 "application/json\r\nContent-Length: %zu\r\n\r\n%s",
                  paths[i], strlen(body), body);
         fd = send_text(&s, text);
         for (double begin = now(); !*id; sleep_ms(20)) {
@@ -90,8 +91,10 @@ static void a_client_that_leaves_may_let_it_go_on(void **state)
 {
     static const char *const options[] = {"--keep-going", NULL};
     server s = server_start(NULL, options);
-    const int fd = send_text(&s, "POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                                 "Content-Length: 12\r\n\r\n{\"steps\":40}");
+    const int fd = send_text(
+        &s,
+        "POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        "Content-Length: 12\r\n\r\n{\"steps\":40}");
     reply r;
     char id[33];
 
@@ -100,7 +103,8 @@ static void a_client_that_leaves_may_let_it_go_on(void **state)
     close(fd);
     r = ask(&s, "GET", "/api/v1/jobs", "", NULL);
     snprintf(id, sizeof id, "%s",
-             json_string_value(json_object_get(json_array_get(json_object_get(r.json, "jobs"), 0), "id")));
+             json_string_value(
+                 json_object_get(json_array_get(json_object_get(r.json, "jobs"), 0), "id")));
     reply_free(&r);
     assert_string_equal(wait_over(&s, id, 20), "done");
     server_stop(&s, SIGTERM);
@@ -120,7 +124,8 @@ static void a_stream_is_not_cut(void **state)
     (void)state;
     submit(&s, long_job, first);
     submit(&s, long_job, second); /* waits: its stream is quiet */
-    snprintf(text, sizeof text, "GET /api/v1/jobs/%s/events HTTP/1.1\r\nHost: localhost\r\n\r\n", second);
+    snprintf(text, sizeof text, "GET /api/v1/jobs/%s/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
+             second);
     fd = send_text(&s, text);
     all = client_read(fd, 4, NULL, &cut);
     assert_true(cut); /* by us */
@@ -176,18 +181,29 @@ static void ambiguous_requests_are_refused(void **state)
     server s = server_start(NULL, NULL);
 
     (void)state;
-    assert_int_equal(raw(&s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\n{}"), 400);
-    assert_int_equal(raw(&s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
-                             "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
-    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n"), 400);
-    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                             "2\r\nContent-Length: 40\r\n\r\n{}"),
+                     400);
+    assert_int_equal(raw(&s,
+                         "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+                         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+                     400);
+    assert_int_equal(
+        raw(&s, "GET /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"),
+                     400);
     assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\n\r\n"), 400);
     assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: \r\n\r\n"), 400);
-    assert_int_equal(raw(&s, "GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400);
+    assert_int_equal(raw(&s, "GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+                     400);
     assert_int_equal(raw(&s, "GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 403);
-    assert_int_equal(raw(&s, "OPTIONS /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n"), 403);
-    assert_int_not_equal(raw(&s, "BREW /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), 200);
-    assert_int_not_equal(raw(&s, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 garbage\r\n\r\n"), 200);
+    assert_int_equal(raw(&s, "OPTIONS /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nOrigin: "
+                             "http://evil.example\r\n\r\n"),
+                     403);
+    assert_int_not_equal(
+        raw(&s, "BREW /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), 200);
+    assert_int_not_equal(raw(&s, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 garbage\r\n\r\n"),
+                         200);
     assert_well(&s);
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_clean(&s);
@@ -229,8 +245,9 @@ static void slow_and_huge_requests_are_cut(void **state)
     assert_null(strstr(all, "200 OK"));
     free(all);
     close(fd);
-    fd = send_text(&s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                       "Content-Length: 67108864\r\n\r\n");
+    fd = send_text(
+        &s, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            "Content-Length: 67108864\r\n\r\n");
     client_send(fd, big, size);
     all = client_read(fd, 10, NULL, &cut);
     assert_false(cut);
@@ -245,11 +262,20 @@ static void slow_and_huge_requests_are_cut(void **state)
 
 static void paths_lead_nowhere(void **state)
 {
-    static const char *const paths[] = {
-        "/api/v1/pictures/../../etc/passwd", "/api/v1/pictures/%2e%2e/%2e%2e/job.json", "/../../etc/passwd",
-        "/api/v1/pictures/00000000000000000000000000000000/0", "/api/v1/pictures/0000000000000000000000000000000g/0",
-        "/api/v1/jobs/../models", "/api/v1/jobs/%00", "/api/v1/pictures/a/..%2f..%2fjob.json", "//etc/passwd",
-        "/api/v1/jobs/", "/api/v1/", "/generated_outputs/server", "/page.html", "/api/v1/pictures//0"};
+    static const char *const paths[] = {"/api/v1/pictures/../../etc/passwd",
+                                        "/api/v1/pictures/%2e%2e/%2e%2e/job.json",
+                                        "/../../etc/passwd",
+                                        "/api/v1/pictures/00000000000000000000000000000000/0",
+                                        "/api/v1/pictures/0000000000000000000000000000000g/0",
+                                        "/api/v1/jobs/../models",
+                                        "/api/v1/jobs/%00",
+                                        "/api/v1/pictures/a/..%2f..%2fjob.json",
+                                        "//etc/passwd",
+                                        "/api/v1/jobs/",
+                                        "/api/v1/",
+                                        "/generated_outputs/server",
+                                        "/page.html",
+                                        "/api/v1/pictures//0"};
     server s = server_start(NULL, NULL);
     char id[33], path[128];
 

@@ -70,6 +70,14 @@ static const ldm_opt rows[] = {
     LDM_ARRAY_OPTIONS(ARRAY_OPTION)
 #undef ARRAY_OPTION
         {.type = LDM_OPT_HEADING, .name = "Output"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Preview"},
+    {.type = LDM_OPT_CHOICE,
+     .name = "preview-as",
+     .arg = "HOW",
+     .choices = "auto|kitty|iterm2|sixel|blocks",
+     .field = offsetof(ldm_generate_opts, preview_as),
+     .help = "how --preview draws on stderr; default auto: what the\n"
+             "terminal says that it can, nothing where it is none"},
     {.type = LDM_OPT_TEXT,
      .letter = 'o',
      .name = "out",

@@ -10,6 +10,7 @@
 
 #include "base/json_text.h"
 #include "cli/sheets.h"
+#include "cli/view.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
@@ -29,6 +30,7 @@ typedef struct task {
     const ldm_model_info *mi;
     const ldm_run_info *ri;
     ldm_bar bar;
+    ldm_view view; /* of --preview */
 
     /* What the arrays and the sheet at the end need; NULL where nothing asked for it. */
     float *latents, *images; /* [count,C,H,W] and [count,3,h,w] */
@@ -675,6 +677,9 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
     int code;
 
     ldm_bar_init(&t.bar);
+    t.view.f = stderr;
+    t.view.kind = ldm_view_choose(o->preview_as ? o->preview_as : "auto", stderr);
+    t.bar.view = o->quiet && !o->preview_as ? NULL : &t.view;
     ldm_signals_catch_interrupts();
     code = ldm_arrays_read(cmd, o, &t.arrays);
     if (!code)

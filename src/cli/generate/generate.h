@@ -41,6 +41,7 @@ typedef struct ldm_generate_opts {
     const char *layout;                  /* a JSON file; NULL: none */
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
+    const char *preview_as; /* how pictures so far are shown; NULL: not given */
     bool dry_run, resume, overwrite;
     const char *quality_text; /* --quality; NULL: not given */
     int quality;              /* of a JPEG */
