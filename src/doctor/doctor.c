@@ -1,5 +1,5 @@
 /* The examination: what the tensors show, what contradicts it, and then the probes. */
-#include "doctor/doctor_private.h"
+#include "doctor/probe.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -124,6 +124,14 @@ ldm_status ldm_doctor_add(ldm_doctor *d, const ldm_finding *f, ldm_error *err)
 {
     ldm_finding copy = *f;
 
+    for (size_t i = 0; i < d->finding_count; i++) { /* what was measured replaces an assumption */
+        if (!strcmp(d->findings[i].path, f->path) && d->findings[i].state != LDM_FINDING_WRONG &&
+            f->state != LDM_FINDING_NOTE) {
+            memmove(d->findings + i, d->findings + i + 1,
+                    (--d->finding_count - i) * sizeof *d->findings);
+            break;
+        }
+    }
     if (!ldm_grow(&d->findings, &d->finding_cap, d->finding_count + 1, sizeof *d->findings) ||
         !copy_text(d, &copy.path) || !copy_text(d, &copy.given) || !copy_text(d, &copy.found) ||
         !copy_text(d, &copy.place) || !copy_text(d, &copy.how) || !copy_text(d, &copy.cure) ||
@@ -275,6 +283,18 @@ static ldm_status list_assumed(ldm_doctor *d, ldm_error *err)
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
+static ldm_status probe(ldm_doctor *d, ldm_error *err)
+{
+    double fresh;
+    ldm_status st = ldm_doctor_step(d, "reading the weights", 0.02, err);
+
+    if (!st)
+        st = ldm_probe_weights(d, &fresh, err);
+    if (!st && d->inference->whole)
+        st = ldm_probe_settings(d, fresh, err);
+    return st;
+}
+
 static ldm_status examine(ldm_doctor *d, ldm_error *err)
 {
     ldm_status st = ldm_doctor_step(d, "reading names and shapes", 0, err);
@@ -285,7 +305,7 @@ static ldm_status examine(ldm_doctor *d, ldm_error *err)
         st = find_contradictions(d, err);
     if (!st)
         st = list_assumed(d, err);
-    return st;
+    return st || d->quick ? st : probe(d, err);
 }
 
 ldm_status ldm_doctor_run(ldm_doctor *d, ldm_error *err)

@@ -1,0 +1,238 @@
+/* Values that no training leaves: NaN and infinity, tensors of zeros, tensors as a constructor made
+ * them, one tensor under two names. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "doctor/probe.h"
+
+enum { LEAST = 1000, NAMED = 3 };
+
+typedef struct seen {
+    const char *name;
+    uint64_t hash, numel;
+} seen;
+
+/* Tensors of one fault: how many, and the first names. */
+typedef struct fault {
+    size_t count;
+    const char *names[NAMED];
+} fault;
+
+typedef struct survey {
+    fault bad_raw, bad_ema, bad_stage, zero, fresh, twice;
+    size_t matrices, outputs, zero_outputs; /* outputs: those that a constructor makes zero */
+    seen *seen;
+    size_t seen_count, seen_cap;
+} survey;
+
+static void note(fault *f, const char *name)
+{
+    if (f->count < NAMED)
+        f->names[f->count] = name;
+    f->count++;
+}
+
+static bool begins(const char *s, const char *prefix)
+{
+    return !strncmp(s, prefix, strlen(prefix));
+}
+
+static bool ends(const char *s, const char *tail)
+{
+    const size_t n = strlen(s), t = strlen(tail);
+
+    return n >= t && !strcmp(s + n - t, tail);
+}
+
+/* Convolutions that UNetModel begins with zeros (zero_module). */
+static bool is_output(const char *name)
+{
+    return ends(name, "out_layers.3.weight") || ends(name, "proj_out.weight") ||
+           ends(name, "diffusion_model.out.2.weight");
+}
+
+typedef struct moments {
+    double least, most, second, fourth;
+    uint64_t wrong, hash;
+} moments;
+
+static moments moments_of(const float *x, uint64_t n)
+{
+    moments m = {1e300, -1e300, 0, 0, 0, 0xcbf29ce484222325u};
+
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        const double v = x[i];
+
+        memcpy(&bits, x + i, sizeof bits);
+        m.hash = (m.hash ^ bits) * 0x100000001b3u;
+        if (!isfinite(v)) {
+            m.wrong++;
+            continue;
+        }
+        m.least = v < m.least ? v : m.least;
+        m.most = v > m.most ? v : m.most;
+        m.second += v * v / (double)n;
+        m.fourth += v * v * v * v / (double)n;
+    }
+    return m;
+}
+
+/* PyTorch's Conv and Linear begin uniform in +-1 / sqrt(fan_in): a kurtosis of 1.8 (a trained
+ * matrix is nearer to the normal's 3), a deviation of the bound over sqrt 3. */
+static bool is_fresh(const moments *m, const ldm_tensor_info *t)
+{
+    double fan = 1, bound;
+
+    for (int d = 1; d < t->ndim; d++)
+        fan *= (double)t->shape[d];
+    bound = 1 / sqrt(fan);
+    return m->second > 0 && m->most <= 1.001 * bound && m->least >= -1.001 * bound &&
+           fabs(m->fourth / (m->second * m->second) - 1.8) < 0.08 &&
+           fabs(sqrt(m->second) / (bound / sqrt(3)) - 1) < 0.03;
+}
+
+static bool remember(survey *s, const ldm_tensor_info *t, uint64_t hash, ldm_error *err)
+{
+    for (size_t i = 0; i < s->seen_count; i++) {
+        if (s->seen[i].hash == hash && s->seen[i].numel == t->numel)
+            note(&s->twice, t->name);
+    }
+    if (!ldm_grow(&s->seen, &s->seen_cap, s->seen_count + 1, sizeof *s->seen)) {
+        (void)ldm_error_nomem(err, 0, "the weights");
+        return false;
+    }
+    s->seen[s->seen_count++] = (seen){t->name, hash, t->numel};
+    return true;
+}
+
+static ldm_status look_at(survey *s, const ldm_tensor_info *t, const float *x, ldm_error *err)
+{
+    const bool unet = begins(t->name, "model.diffusion_model."),
+               ema = begins(t->name, "model_ema.");
+    const bool stage = begins(t->name, "first_stage_model.");
+    const moments m = moments_of(x, t->numel);
+    const bool zero = m.least == 0 && m.most == 0 && !m.wrong;
+
+    if (m.wrong)
+        note(ema ? &s->bad_ema : unet ? &s->bad_raw : &s->bad_stage, t->name);
+    if (m.wrong || t->ndim < 2 || t->numel < LEAST || (!unet && !stage))
+        return LDM_OK;
+    if (unet && is_output(t->name)) {
+        s->outputs++;
+        s->zero_outputs += zero;
+    }
+    if (zero) {
+        note(&s->zero, t->name);
+        return LDM_OK;
+    }
+    if (unet) {
+        s->matrices++;
+        if (is_fresh(&m, t))
+            note(&s->fresh, t->name);
+    }
+    return remember(s, t, m.hash, err) ? LDM_OK : LDM_ERR_NOMEM;
+}
+
+static bool is_read(const ldm_tensor_info *t)
+{
+    return t->numel && ldm_dtype_readable(t->dtype) &&
+           (begins(t->name, "model.diffusion_model.") || begins(t->name, "model_ema.") ||
+            begins(t->name, "first_stage_model."));
+}
+
+static ldm_status read_all(ldm_doctor *d, survey *s, ldm_error *err)
+{
+    const size_t count = ldm_ckpt_count(d->ck);
+    uint64_t most = 1;
+    float *x;
+    ldm_status st = LDM_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        const ldm_tensor_info *t = ldm_ckpt_at(d->ck, i);
+
+        most = is_read(t) && t->numel > most ? t->numel : most;
+    }
+    x = ldm_reallocarray(NULL, (size_t)most, sizeof *x);
+    if (!x)
+        return ldm_error_nomem(err, most * sizeof *x, "a tensor");
+    for (size_t i = 0; i < count && !st; i++) {
+        const ldm_tensor_info *t = ldm_ckpt_at(d->ck, i);
+
+        if (!is_read(t))
+            continue;
+        st = ldm_ckpt_read_f32(d->ck, t, x, err);
+        if (!st)
+            st = look_at(s, t, x, err);
+        ldm_ckpt_release(d->ck, t);
+    }
+    ldm_free(x);
+    return st;
+}
+
+/* ---- findings -------------------------------------------------------------------------------- */
+
+static ldm_status report(ldm_doctor *d, const char *path, const fault *f, const char *what,
+                         const char *cure, const char *flag, ldm_error *err)
+{
+    const char *how = ldm_doctor_text(
+        d, "%zu tensor%s %s: %s%s%s%s", f->count, f->count == 1 ? "" : "s", what, f->names[0],
+        f->count > 1 ? ", " : "", f->count > 1 ? f->names[1] : "", f->count > 2 ? ", ..." : "");
+    ldm_finding finding = {.path = path,
+                           .found = "damaged",
+                           .how = how,
+                           .cure = cure,
+                           .flag = flag,
+                           .sure = 0.99,
+                           .state = LDM_FINDING_WRONG};
+
+    return how ? ldm_doctor_add(d, &finding, err) : ldm_error_nomem(err, 0, "a finding");
+}
+
+static ldm_status report_bad(ldm_doctor *d, const survey *s, ldm_error *err)
+{
+    const char *what = "hold NaN or infinity";
+    ldm_status st = LDM_OK;
+
+    if (s->bad_ema.count)
+        st = report(d, "weights.ema", &s->bad_ema, what, NULL, s->bad_raw.count ? NULL : "--no-ema",
+                    err);
+    if (!st && s->bad_raw.count)
+        st = report(d, "weights.unet", &s->bad_raw, what, NULL, NULL, err);
+    if (!st && s->bad_stage.count)
+        st = report(d, "weights.first_stage", &s->bad_stage, what, NULL, NULL, err);
+    return st;
+}
+
+/* In a network of which a part was trained, the rest must not be as it began. */
+static ldm_status report_left(ldm_doctor *d, const survey *s, double fresh, ldm_error *err)
+{
+    const bool begun = s->outputs && s->zero_outputs * 2 > s->outputs;
+    ldm_status st = LDM_OK;
+
+    if (s->fresh.count && fresh < 0.5)
+        st = report(d, "weights.initial", &s->fresh, "are as a constructor leaves them", NULL, NULL,
+                    err);
+    if (!st && s->zero.count && !begun && fresh < 0.5)
+        st = report(d, "weights.zero", &s->zero, "hold nothing but zeros", NULL, NULL, err);
+    if (!st && s->twice.count)
+        st = report(d, "weights.twice", &s->twice, "are the same as another, number by number",
+                    NULL, NULL, err);
+    return st;
+}
+
+ldm_status ldm_probe_weights(ldm_doctor *d, double *fresh, ldm_error *err)
+{
+    survey s = {0};
+    ldm_status st = read_all(d, &s, err);
+
+    *fresh = s.matrices ? (double)s.fresh.count / (double)s.matrices : 0;
+    if (!st)
+        st = report_bad(d, &s, err);
+    if (!st)
+        st = report_left(d, &s, *fresh, err);
+    ldm_free(s.seen);
+    return st;
+}
