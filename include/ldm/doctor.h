@@ -61,9 +61,9 @@ LDM_API const char *ldm_doctor_flag(const ldm_doctor *d, size_t i);
 LDM_API ldm_status ldm_doctor_report(const ldm_doctor *d, unsigned how, char **report,
                                      ldm_error *err);
 
-/* The configuration with all cures in it, as YAML text: what was given, comments and order kept
- * where nothing was wrong; or what the tensors show. ldm_release it. */
-LDM_API ldm_status ldm_doctor_config(const ldm_doctor *d, char **yaml, ldm_error *err);
+/* The configuration as YAML text: what was given, or what the tensors show. cured: with all cures
+ * in it, comments and order kept where nothing was wrong. ldm_release it. */
+LDM_API ldm_status ldm_doctor_config(const ldm_doctor *d, bool cured, char **yaml, ldm_error *err);
 
 #ifdef __cplusplus
 }

@@ -387,7 +387,7 @@ static ldm_status base_text(const ldm_doctor *d, char **text, const char **name,
     return LDM_OK;
 }
 
-ldm_status ldm_doctor_config(const ldm_doctor *d, char **yaml, ldm_error *err)
+ldm_status ldm_doctor_config(const ldm_doctor *d, bool cured, char **yaml, ldm_error *err)
 {
     const char *name, *cure, **list = NULL;
     size_t cap = 0, count = 0, sets;
@@ -402,7 +402,7 @@ ldm_status ldm_doctor_config(const ldm_doctor *d, char **yaml, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE, "nothing was examined");
     st = base_text(d, &text, &name, &sets, err);
     for (size_t i = 0; !st; i++) {
-        cure = i < sets ? d->opt->sets.items[i] : ldm_doctor_cure(d, i - sets);
+        cure = i < sets ? d->opt->sets.items[i] : cured ? ldm_doctor_cure(d, i - sets) : NULL;
         if (!cure)
             break;
         if (!ldm_grow(&list, &cap, count + 1, sizeof *list))

@@ -15,7 +15,7 @@ ldm_status ldm_probe_open(const ldm_doctor *d, const char *const *sets, int coun
 {
     ldm_model_options *opt = NULL;
     char *yaml = NULL;
-    ldm_status st = ldm_doctor_config(d, &yaml, err);
+    ldm_status st = ldm_doctor_config(d, true, &yaml, err);
 
     *out = NULL;
     if (!st)

@@ -31,6 +31,7 @@ typedef struct heads {
 typedef struct scale {
     double value;
     const char *why;
+    bool estimate; /* from the deviation of the pictures' latents */
 } scale;
 
 typedef struct point {
@@ -56,7 +57,7 @@ typedef struct search {
     double begin;
     float *alphas;
     int timesteps;
-    bool scale_is_buffer, has_up, new_order;
+    bool scale_is_buffer, has_up, new_order, shipped_pictures;
     int usual_width, usual_number; /* of heads; 0: none */
 } search;
 
@@ -159,16 +160,16 @@ static void list_heads(search *s, const ldm_unet_config *u)
     }
 }
 
-/* Two within 3 % are one: no probe tells them apart. */
-static void add_scale(search *s, double value, const char *why)
+/* Two within 3 % are one: no probe tells them apart. An estimate is not as exact as that. */
+static void add_scale(search *s, double value, const char *why, bool estimate)
 {
     if (!(value > 0) || !isfinite(value) || s->scale_count == MAX_SCALES)
         return;
     for (int i = 0; i < s->scale_count; i++) {
-        if (fabs(log(s->scales[i].value / value)) < 0.03)
+        if (fabs(log(s->scales[i].value / value)) < (estimate ? 0.15 : 0.03))
             return;
     }
-    s->scales[s->scale_count++] = (scale){value, why};
+    s->scales[s->scale_count++] = (scale){value, why, estimate};
 }
 
 static void list_scales(search *s, const ldm_model *m)
@@ -176,12 +177,12 @@ static void list_scales(search *s, const ldm_model *m)
     const ldm_tensor_info *t = ldm_ckpt_find(s->d->ck, "scale_factor");
     float buffer;
 
-    add_scale(s, m->scale_factor, "given");
+    add_scale(s, m->scale_factor, "given", false);
     if (t && t->numel == 1 && !ldm_ckpt_read_f32(s->d->ck, t, &buffer, NULL))
-        add_scale(s, buffer, "the file's buffer");
-    add_scale(s, 1, "the default");
-    add_scale(s, 0.18215, "Stable Diffusion's, and of CompVis' text models");
-    add_scale(s, 1 / s->trial.deviation, "that which makes the latents' deviation 1");
+        add_scale(s, buffer, "the file's buffer", false);
+    add_scale(s, 1, "the default", false);
+    add_scale(s, 0.18215, "Stable Diffusion's, and of CompVis' text models", false);
+    add_scale(s, 1 / s->trial.deviation, "that which makes the latents' deviation 1", true);
 }
 
 static void list_weights(search *s, const ldm_model *m)
@@ -482,11 +483,39 @@ static ldm_status judge_heads(search *s, const ldm_unet_config *u)
     return cure_heads(s, best, sure_by(against(&near.to_best) ? &near.to_best : &m), how);
 }
 
+/* Whether a scale 15 % beside the best one is better: then the true one is no candidate. */
+static ldm_status between(search *s, bool *is)
+{
+    ldm_model *m;
+    ldm_status st = open_candidate(s, s->best.weights, s->best.heads, &m);
+
+    *is = false;
+    for (int i = -1; i <= 1 && !st; i += 2) {
+        const double value = s->scales[s->best.scale].value * (i < 0 ? 1 / 1.15 : 1.15);
+        ldm_scores scores;
+        ldm_margin beside;
+
+        st = ldm_probe_measure(m, &s->trial, s->fine, value, s->alphas, s->timesteps, &scores,
+                               s->err);
+        beside = ldm_scores_margin(&scores, s->best.reading, &s->best_scores, s->best.reading);
+        *is |= !st && beside.difference < -slightly && beside.sigmas < -sigmas_needed;
+    }
+    ldm_model_close(m);
+    return st;
+}
+
+/* The deviation of pictures that are not the model's own says little of its scale. */
+static bool is_estimate(const search *s)
+{
+    return s->scales[s->best.scale].estimate && s->shipped_pictures;
+}
+
 static ldm_status judge_scale(search *s, const ldm_model *m)
 {
     const char *path = "model.params.scale_factor", *how;
     const scale *best = &s->scales[s->best.scale];
     char given[TEXT], found[TEXT], cure[2 * TEXT];
+    bool beside;
     ldm_margin margin;
     rival near;
     ldm_status st;
@@ -511,7 +540,10 @@ static ldm_status judge_scale(search *s, const ldm_model *m)
                           "%s (%s): the error of denoised pictures is %.0f %% larger with what was "
                           "given (%.1f standard errors)",
                           found, best->why, 100 * (exp(margin.difference) - 1), margin.sigmas);
-    if ((near.index && !against(&near.to_best)) || s->scale_is_buffer)
+    st = between(s, &beside);
+    if (st)
+        return st;
+    if ((near.index && !against(&near.to_best)) || s->scale_is_buffer || beside || is_estimate(s))
         return add(s, path, given, NULL, sure_by(&near.to_best), LDM_FINDING_UNDECIDED, NULL, NULL,
                    how);
     return add(s, path, given, found, sure_by(&margin), LDM_FINDING_WRONG, cure, NULL, how);
@@ -747,6 +779,7 @@ static ldm_reading reading_of(const char *name)
 
 ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err)
 {
+    const bool shipped = !d->image_count;
     search s = {.d = d, .err = err};
     ldm_error why = {.msg = ""};
     ldm_model *m;
@@ -759,6 +792,7 @@ ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err)
         ldm_model_close(m);
         return d->reason ? LDM_OK : ldm_error_nomem(err, 0, "a text");
     }
+    s.shipped_pictures = shipped;
     s.alphas = m->alphas_cumprod;
     s.timesteps = m->network->diffusion.timesteps;
     s.given_reading = reading_of(m->network->diffusion.parameterization);

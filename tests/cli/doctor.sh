@@ -46,3 +46,18 @@ fails 1 '' doctor --ckpt text.ckpt --config "$CONFIG"
 fails 1 'no such file|No such file' doctor --ckpt nothing.ckpt --config "$CONFIG"
 mkdir empty
 fails 2 'holds no .png, .jpg or .jpeg' doctor $TINY --images empty
+
+# Probes, on the shipped model: heads and scale wrong at once, found without pictures of one's own.
+ldm doctor --set model.params.unet_config.params.num_head_channels=16 --set model.params.scale_factor=1.0 --json
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_has '"model.params.unet_config.params.num_head_channels=32"'
+stdout_has '"model.params.scale_factor=0.18215"'
+stdout_has '"found": 32'
+stdout_has 'renders of portraits'
+# A network that has learned nothing: no setting is concluded from it.
+ldm doctor $TINY --json
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"verdict": "untrained"'
+stdout_has '"cures": \[]'
+fails 2 'belong together' doctor $TINY --fix
+fails 2 'belong together' doctor $TINY -- generate

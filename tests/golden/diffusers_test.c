@@ -310,7 +310,7 @@ static void a_codebook_keeps_its_scale(void **state)
     need(ldm_doctor_create(opt, &d, &err), &err);
     ldm_doctor_set_quick(d, true);
     need(ldm_doctor_run(d, &err), &err);
-    need(ldm_doctor_config(d, &yaml, &err), &err);
+    need(ldm_doctor_config(d, true, &yaml, &err), &err);
     assert_non_null(strstr(yaml, "scale_factor: 1.0"));
     assert_non_null(strstr(yaml, "num_head_channels: 16"));
     ldm_release(yaml);

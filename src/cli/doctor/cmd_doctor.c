@@ -6,13 +6,14 @@
 
 #include "base/file.h"
 #include "cli/doctor/doctor_images.h"
+#include "cli/doctor/doctor_next.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/terminal.h"
 
 typedef struct options {
-    const char *images, *write_config;
-    bool json, quick;
+    const char *images, *write_config, *report;
+    bool json, quick, fix;
 } options;
 
 static const ldm_opt rows[] = {
@@ -36,6 +37,17 @@ static const ldm_opt rows[] = {
      .field = offsetof(options, write_config),
      .help = "write the configuration with all cures in it; comments\n"
              "and order stay where nothing was wrong"},
+    {.type = LDM_OPT_TEXT,
+     .name = "report",
+     .arg = "DIR",
+     .field = offsetof(options, report),
+     .help = "pictures before and after the cures, side by side:\n"
+             "DIR/report.html, as `ldm compare` makes it"},
+    {.type = LDM_OPT_FLAG,
+     .name = "fix",
+     .field = offsetof(options, fix),
+     .help = "run the command after -- with the cures:\n"
+             "ldm doctor --ckpt FILE --fix -- generate -o faces/"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(options, json),
@@ -55,7 +67,7 @@ static int write_config(const ldm_command *cmd, const ldm_doctor *d, const char 
 {
     ldm_error err;
     char *yaml;
-    ldm_status st = ldm_doctor_config(d, &yaml, &err);
+    ldm_status st = ldm_doctor_config(d, true, &yaml, &err);
 
     if (!st)
         st = ldm_file_write(path, yaml, strlen(yaml), &err);
@@ -73,6 +85,13 @@ static int exit_code(ldm_verdict v)
                                      : LDM_EXIT_FAILED;
 }
 
+/* The command's own words, and what follows "--". */
+typedef struct words {
+    const ldm_cli *cli;
+    int argc, next_count;
+    char **argv, **next;
+} words;
+
 static int print(const ldm_command *cmd, const options *o, const ldm_doctor *d)
 {
     const unsigned how = (o->json ? LDM_REPORT_JSON : 0U) |
@@ -80,17 +99,31 @@ static int print(const ldm_command *cmd, const options *o, const ldm_doctor *d)
     ldm_error err;
     char *report;
     ldm_status st = ldm_doctor_report(d, how, &report, &err);
-    int code;
 
     if (st)
         return ldm_cli_fail(cmd, st, &err);
     ldm_terminal_print(report);
     ldm_release(report);
-    code = o->write_config ? write_config(cmd, d, o->write_config) : LDM_EXIT_OK;
+    return o->write_config ? write_config(cmd, d, o->write_config) : LDM_EXIT_OK;
+}
+
+/* The report, then what is to follow it. */
+static int finish(const ldm_command *cmd, const options *o, const ldm_doctor *d,
+                  const ldm_model_options *model, const words *w)
+{
+    int code = print(cmd, o, d);
+
+    if (!code && o->report && ldm_doctor_cure(d, 0))
+        code = ldm_doctor_before_after(w->cli, cmd, d, model, o->report);
+    else if (!code && o->report)
+        ldm_cli_say(cmd, "no report is made: there is no cure to compare with");
+    if (!code && o->fix)
+        return ldm_doctor_fix(w->cli, cmd, d, model, w->next_count, w->next);
     return code ? code : exit_code(ldm_doctor_get_verdict(d));
 }
 
-static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d)
+static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
+                   const ldm_model_options *model, const words *w)
 {
     const bool shown = isatty(STDERR_FILENO) && !o->json;
     ldm_error err;
@@ -102,7 +135,7 @@ static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d)
     st = ldm_doctor_run(d, &err);
     if (shown)
         fputs("\r\33[K", stderr);
-    return st ? ldm_cli_fail(cmd, st, &err) : print(cmd, o, d);
+    return st ? ldm_cli_fail(cmd, st, &err) : finish(cmd, o, d, model, w);
 }
 
 /* Splits the arguments: pictures go to the doctor, the rest is a model's. */
@@ -117,8 +150,7 @@ static int take_arguments(const ldm_command *cmd, ldm_doctor *d, int argc, char 
     return code;
 }
 
-static int start(const ldm_command *cmd, const options *o, ldm_model_options *model, int argc,
-                 char **argv)
+static int start(const ldm_command *cmd, const options *o, ldm_model_options *model, const words *w)
 {
     ldm_doctor *d;
     ldm_error err;
@@ -129,9 +161,9 @@ static int start(const ldm_command *cmd, const options *o, ldm_model_options *mo
         return ldm_cli_fail(cmd, st, &err);
     code = o->images ? ldm_doctor_take_images(cmd, d, o->images) : LDM_EXIT_OK;
     if (!code)
-        code = take_arguments(cmd, d, argc, argv);
+        code = take_arguments(cmd, d, w->argc, w->argv);
     if (!code)
-        code = examine(cmd, o, d);
+        code = examine(cmd, o, d, model, w);
     ldm_doctor_free(d);
     return code;
 }
@@ -141,12 +173,24 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     options o = {0};
     ldm_targets targets = {0};
     ldm_parse parse = LDM_PARSE_OK;
+    words w = {.cli = cli};
     int args = 0, code = ldm_model_begin(cli, cmd, &targets);
 
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--")) {
+            w.next = argv + i + 1;
+            w.next_count = argc - i - 1;
+            argc = i;
+        }
+    }
     if (!code) {
         parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
         code = parse ? ldm_parse_exit(parse) : LDM_EXIT_OK;
     }
+    w.argc = argc - args;
+    w.argv = argv + args;
+    if (!parse && !code && o.fix != (w.next_count > 0))
+        code = ldm_cli_usage(cmd, "--fix and -- generate ... belong together");
     for (int i = args; !parse && !code && i < argc; i++) {
         if (!ldm_doctor_is_picture(argv[i]))
             code = ldm_inputs_resolve(cmd, targets.model, 1, argv + i, false);
@@ -156,7 +200,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     if (!parse && !code)
         code = ldm_inputs_find_config(cmd, targets.model, false);
     if (!parse && !code)
-        code = start(cmd, &o, targets.model, argc - args, argv + args);
+        code = start(cmd, &o, targets.model, &w);
     if (!parse && code == LDM_EXIT_USAGE && o.json)
         ldm_cli_json_failure(cmd);
     ldm_targets_free(&targets);
