@@ -19,7 +19,7 @@ help:
 	@echo 'make test        installs what is missing, builds with sanitizers and optimised, runs all tests'
 	@echo 'make install     builds and installs into PREFIX ($(PREFIX)); DESTDIR is put before it'
 	@echo 'make dist        writes the release archive, build/ldm-VERSION.tar.gz, from the last commit'
-	@echo 'make deb         builds the Debian packages into build/deb (ldm, libldmc0, libldmc-dev)'
+	@echo 'make deb         builds the Debian packages into build/deb (ldm, ldm-server, libldmc0, libldmc-dev)'
 	@echo 'make wheel       builds the Python package with all libraries inside, into build/wheel'
 	@echo 'make test-python tests the Python package in an environment of its own'
 	@echo 'make deps        installs the Debian packages that building and testing needs (root or sudo)'

@@ -8,6 +8,7 @@
 #include "base/json_text.h"
 #include "server/base64.h"
 #include "server/server.h"
+#include "server/upload.h"
 #include "server/waiting.h"
 
 enum { DEFAULT_PAGE = 50, MAX_PAGE = 500 };
@@ -156,12 +157,63 @@ static void answer_job(ldm_server *s, ldm_exchange *x, const char *id, int statu
     ldm_http_answer_json(x, status, job);
 }
 
-/* {"settings": {...}, "model": name, "recipe": a picture's} */
+/* A picture of another job: {"job": ID, "index": N}. */
+static bool take_picture(ldm_server *s, const json_t *from, const char *field, ldm_blob *out,
+                         ldm_refusal *r)
+{
+    const char *id = json_string_value(json_object_get(from, "job"));
+    const json_int_t index = json_integer_value(json_object_get(from, "index"));
+
+    if (id && ldm_gallery_is_id(id) && index >= 0 && index < ldm_jobs_pictures(s->jobs, id))
+        out->data = ldm_server_png(s, id, (int)index, &out->size);
+    return out->data || ldm_refuse(r, 422, "ERR_USAGE", field, "there is no such picture");
+}
+
+/* "init" and "mask": base64, or for the former a picture that is here. */
+static bool take_starts(ldm_server *s, const json_t *body, ldm_order *order, ldm_refusal *r)
+{
+    const json_t *init = json_object_get(body, "init"), *mask = json_object_get(body, "mask");
+
+    if (json_is_object(init)) {
+        if (!take_picture(s, init, "init", &order->init, r))
+            return false;
+    } else if (init && !json_is_null(init) &&
+               !ldm_upload_take_text(s, LDM_UPLOAD_PICTURE, "init", init, &order->init, r)) {
+        return false;
+    }
+    if (!mask || json_is_null(mask))
+        return true;
+    if (!order->init.data)
+        return ldm_refuse(r, 422, "ERR_USAGE", "mask",
+                          "a mask needs init, the picture that it is of");
+    return ldm_upload_take_text(s, LDM_UPLOAD_MASK, "mask", mask, &order->mask, r);
+}
+
+static bool read_order(ldm_server *s, const json_t *body, ldm_order *order, ldm_refusal *r)
+{
+    const json_t *settings = json_object_get(body, "settings"),
+                 *model = json_object_get(body, "model");
+    const json_t *recipe = json_object_get(body, "recipe");
+
+    if (settings && !json_is_null(settings) && !json_is_object(settings))
+        return ldm_refuse(r, 422, "ERR_FORMAT", "settings",
+                          "this is a JSON object of settings by key");
+    if (model && !json_is_null(model) && !json_is_string(model))
+        return ldm_refuse(r, 422, "ERR_FORMAT", "model", "this is a name");
+    if (!ldm_order_make(s->shelf, &s->limits, json_string_value(model), settings,
+                        json_is_null(recipe) ? NULL : recipe, false, order, r))
+        return false;
+    if (take_starts(s, body, order, r))
+        return true;
+    ldm_order_clear(order);
+    return false;
+}
+
+/* {"settings": {...}, "model": name, "recipe": a picture's, "init": picture, "mask": picture} */
 static void post_job(void *app, ldm_exchange *x)
 {
     ldm_server *s = app;
-    json_t *body = ldm_request_json(x), *settings, *recipe;
-    const json_t *model;
+    json_t *body = ldm_request_json(x);
     char id[LDM_ID_LENGTH + 1];
     ldm_order order;
     ldm_refusal r;
@@ -169,18 +221,7 @@ static void post_job(void *app, ldm_exchange *x)
 
     if (!body)
         return;
-    settings = json_object_get(body, "settings");
-    recipe = json_object_get(body, "recipe");
-    model = json_object_get(body, "model");
-    if (settings && !json_is_null(settings) && !json_is_object(settings))
-        fine = ldm_refuse(&r, 422, "ERR_FORMAT", "settings",
-                          "this is a JSON object of settings by key");
-    else if (model && !json_is_null(model) && !json_is_string(model))
-        fine = ldm_refuse(&r, 422, "ERR_FORMAT", "model", "this is a name");
-    else
-        fine = ldm_order_make(s->shelf, &s->limits, json_string_value(model), settings,
-                              json_is_null(recipe) ? NULL : recipe, false, &order, &r) &&
-               ldm_server_submit(s, &order, id, &r);
+    fine = read_order(s, body, &order, &r) && ldm_server_submit(s, &order, id, &r);
     json_decref(body);
     if (fine)
         answer_job(s, x, id, 202);

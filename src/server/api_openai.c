@@ -8,6 +8,7 @@
 #include "base/json_text.h"
 #include "server/dialect.h"
 #include "server/multipart.h"
+#include "server/upload.h"
 #include "server/waiting.h"
 
 enum { MAX_N = 10, MAX_PARTIAL = 3 };
@@ -202,7 +203,9 @@ static size_t *sent_of(ldm_exchange *x)
 static void send_partial(ldm_server *s, ldm_exchange *x, const char *id)
 {
     json_t *about = ldm_jobs_about(s->jobs, id);
-    const json_int_t wanted = json_integer_value(json_object_get(about, "partial_images"));
+    const json_t *partial = json_object_get(about, "partial_images");
+    const json_int_t wanted =
+        json_is_string(partial) ? atoi(json_string_value(partial)) : json_integer_value(partial);
     size_t *sent = sent_of(x);
 
     if ((json_int_t)*sent < wanted) {
@@ -281,31 +284,100 @@ static void wait_for(ldm_server *s, ldm_exchange *x, const char *id, bool stream
     ldm_waiting_add(s->waiting, x, id, &how);
 }
 
+/* Reads the fields, submits, and waits; or joins the job that the key stands for. about is taken.
+ */
+static void generate(ldm_dialect *d, ldm_exchange *x, json_t *about)
+{
+    ldm_server *s = d->server;
+    const char *key = ldm_http_header(x, "Idempotency-Key");
+    const json_t *stream = json_object_get(about, "stream");
+    const bool streams = json_is_true(stream) ||
+                         (json_is_string(stream) && !strcmp(json_string_value(stream), "true"));
+    char id[LDM_ID_LENGTH + 1];
+
+    if (!ldm_dialect_submit(d, about, id)) {
+        ldm_answer_refusal(x, &d->refusal);
+        return;
+    }
+    keep_idempotent(s, key, id);
+    wait_for(s, x, id, streams);
+}
+
+/* Answers by the job that the request's key stands for. False: there is none. */
+static bool joins(ldm_server *s, ldm_exchange *x, const json_t *body)
+{
+    char id[LDM_ID_LENGTH + 1];
+
+    if (!find_idempotent(s, ldm_http_header(x, "Idempotency-Key"), id))
+        return false;
+    wait_for(s, x, id, json_is_true(json_object_get(body, "stream")));
+    return true;
+}
+
 static void post_generations(void *app, ldm_exchange *x)
 {
-    ldm_server *s = app;
-    const char *key = ldm_http_header(x, "Idempotency-Key");
     json_t *body = ldm_request_json(x);
-    ldm_dialect d = {.server = s, .body = body};
-    char id[LDM_ID_LENGTH + 1];
-    bool stream;
+    ldm_dialect d = {.server = app, .body = body};
 
     if (!body)
         return;
-    stream = json_is_true(json_object_get(body, "stream"));
-    if (find_idempotent(s, key, id)) {
+    if (joins(app, x, body)) {
         json_decref(body);
-        wait_for(s, x, id, stream);
         return;
     }
     d.settings = json_object();
     read_fields(&d);
-    if (!ldm_dialect_submit(&d, body, id)) {
-        ldm_answer_refusal(x, &d.refusal);
+    generate(&d, x, body);
+}
+
+/* The texts of a form as the body of JSON would have them: numbers of the other interface as
+ * digits. */
+static json_t *form_fields(const ldm_form *form)
+{
+    json_t *out = json_object();
+
+    for (size_t i = 0; i < form->count; i++) {
+        const ldm_form_part *p = &form->parts[i];
+        json_t *v = p->file ? NULL : json_stringn(p->data, p->size); /* NULL: no UTF-8 */
+
+        if (v && !memchr(p->data, '\0', p->size))
+            json_object_set(out, p->name, v);
+        json_decref(v);
+    }
+    return out;
+}
+
+/* The picture to edit, and which of its parts: where the mask is transparent. */
+static void read_pictures(ldm_dialect *d, const ldm_form *form)
+{
+    const ldm_form_part *image = ldm_form_find(form, "image"), *mask = ldm_form_find(form, "mask");
+
+    if (!image)
+        image = ldm_form_find(form, "image[]");
+    if (!image) {
+        ldm_dialect_refuse(d, "image", "this is missing");
         return;
     }
-    keep_idempotent(s, key, id);
-    wait_for(s, x, id, stream);
+    if (d->failed)
+        return;
+    d->failed = !ldm_upload_take(d->server, LDM_UPLOAD_PICTURE, "image", image->data, image->size,
+                                 &d->init, &d->refusal) ||
+                (mask && !ldm_upload_take(d->server, LDM_UPLOAD_MASK_ALPHA, "mask", mask->data,
+                                          mask->size, &d->mask, &d->refusal));
+    if (!d->failed && json_object_get(d->settings, "width")) /* with a mask it would keep its own */
+        json_object_set_new(d->settings, "fit", json_string("crop"));
+}
+
+static void edit(ldm_server *s, ldm_exchange *x, const ldm_form *form)
+{
+    json_t *body = form_fields(form);
+    ldm_dialect d = {.server = s, .body = body};
+
+    d.settings = json_object();
+    read_fields(&d);
+    read_pictures(&d, form);
+    generate(&d, x, json_deep_copy(body));
+    json_decref(body);
 }
 
 static void post_edits(void *app, ldm_exchange *x)
@@ -316,18 +388,18 @@ static void post_edits(void *app, ldm_exchange *x)
     ldm_form *form = ldm_calloc(1, sizeof *form);
     ldm_refusal r;
 
-    (void)app;
     if (!form)
         ldm_refuse(&r, 500, "ERR_NOMEM", "", "out of memory");
     else if (!type || strncmp(type, "multipart/form-data", 19) != 0)
         ldm_refuse(&r, 415, "ERR_FORMAT", "", "the body is multipart/form-data");
     else if ((wrong = ldm_form_parse(type, body, size, form)) != NULL)
         ldm_refuse(&r, 422, "ERR_FORMAT", "", "%s", wrong);
-    else if (!ldm_form_find(form, "image") && !ldm_form_find(form, "image[]"))
-        ldm_refuse(&r, 422, "ERR_USAGE", "image", "this is missing");
-    else
-        ldm_refuse(&r, 422, "ERR_UNSUPPORTED", "image",
-                   "this version starts from noise, not from a picture");
+    else {
+        if (!joins(app, x, NULL))
+            edit(app, x, form);
+        ldm_free(form);
+        return;
+    }
     ldm_free(form);
     ldm_answer_refusal(x, &r);
 }

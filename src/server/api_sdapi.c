@@ -10,6 +10,7 @@
 #include "base/json_text.h"
 #include "server/base64.h"
 #include "server/dialect.h"
+#include "server/upload.h"
 #include "server/waiting.h"
 
 /* ---- making pictures ------------------------------------------------------------------------- */
@@ -84,7 +85,7 @@ static void read_fields(ldm_dialect *d)
         ldm_dialect_get(d, "batch_size", 1, 1, 10000) * ldm_dialect_get(d, "n_iter", 1, 1, 10000);
 
     ldm_dialect_prompt(d, "prompt", "prompt");
-    ldm_dialect_prompt(d, "negative_prompt", "negative_prompt");
+    ldm_dialect_prompt(d, "negative_prompt", "negative");
     ldm_dialect_number(d, "seed", "seed");
     ldm_dialect_number(d, "steps", "steps");
     ldm_dialect_number(d, "width", "width");
@@ -129,12 +130,11 @@ static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds,
         strftime(stamp, sizeof stamp, "%Y%m%d%H%M%S", &parts);
     for (size_t i = 0; i < json_array_size(seeds); i++) {
         json_array_append_new(prompts, or_default(recipe, "prompt", json_string("")));
-        json_array_append_new(negatives, or_default(recipe, "negative_prompt", json_string("")));
+        json_array_append_new(negatives, or_default(recipe, "negative", json_string("")));
     }
     json_object_set_new(root, "prompt", or_default(recipe, "prompt", json_string("")));
     json_object_set_new(root, "all_prompts", prompts);
-    json_object_set_new(root, "negative_prompt",
-                        or_default(recipe, "negative_prompt", json_string("")));
+    json_object_set_new(root, "negative_prompt", or_default(recipe, "negative", json_string("")));
     json_object_set_new(root, "all_negative_prompts", negatives);
     json_object_set_new(root, "seed", json_deep_copy(json_array_get(seeds, 0)));
     json_object_set_new(root, "all_seeds", seeds);
@@ -235,41 +235,97 @@ static bool on_job(ldm_server *s, ldm_exchange *x, const char *id, const json_t 
     return false;
 }
 
+/* Submits what was read, and waits. about: the body, as the answer repeats it (taken). */
+static void submit(ldm_dialect *d, ldm_exchange *x, json_t *about)
+{
+    const ldm_waiter how = {.cancels = !d->server->keep_disconnected, .update = on_job};
+    char id[LDM_ID_LENGTH + 1];
+
+    if (ldm_dialect_submit(d, about, id))
+        ldm_waiting_add(d->server->waiting, x, id, &how);
+    else
+        ldm_answer_refusal(x, &d->refusal);
+}
+
 static void post_txt2img(void *app, ldm_exchange *x)
 {
-    ldm_server *s = app;
-    const ldm_waiter how = {.cancels = !s->keep_disconnected, .update = on_job};
     json_t *body = ldm_request_json(x);
-    ldm_dialect d = {.server = s, .body = body};
-    char id[LDM_ID_LENGTH + 1];
+    ldm_dialect d = {.server = app, .body = body};
 
     if (!body)
         return;
     d.settings = json_object();
     refuse_extras(&d);
     read_fields(&d);
-    if (ldm_dialect_submit(&d, body, id))
-        ldm_waiting_add(s->waiting, x, id, &how);
-    else
-        ldm_answer_refusal(x, &d.refusal);
+    submit(&d, x, body);
 }
 
-/* Start pictures and masks are arrays of latents to the library, and no settings of its jobs. */
+/* How a picture of another size becomes the one that is asked for. */
+static void read_resize(ldm_dialect *d)
+{
+    static const char *const fits[] = {"stretch", "crop", "pad"};
+    const int mode = (int)ldm_dialect_get(d, "resize_mode", 0, 0, 3);
+
+    if (mode == 3)
+        ldm_dialect_refuse(d, "resize_mode",
+                           "resizing latents cannot be done here; 0, 1 and 2 can");
+    else
+        json_object_set_new(d->settings, "fit", json_string(fits[mode]));
+}
+
+static void read_starts(ldm_dialect *d)
+{
+    const json_t *images = json_object_get(d->body, "init_images"),
+                 *mask = json_object_get(d->body, "mask");
+    const ldm_upload_kind kind = ldm_dialect_get(d, "inpainting_mask_invert", 0, 0, 1) > 0
+                                     ? LDM_UPLOAD_MASK_DARK
+                                     : LDM_UPLOAD_MASK;
+
+    if (d->failed)
+        return;
+    if (!json_array_size(images)) {
+        d->failed = true;
+        ldm_refuse(&d->refusal, 404, "ERR_USAGE", "init_images", "Init image not found");
+    } else if (json_array_size(images) > 1) {
+        ldm_dialect_refuse(d, "init_images", "one picture at a time");
+    } else {
+        d->failed = !ldm_upload_take_text(d->server, LDM_UPLOAD_PICTURE, "init_images",
+                                          json_array_get(images, 0), &d->init, &d->refusal) ||
+                    (mask && !json_is_null(mask) &&
+                     !ldm_upload_take_text(d->server, kind, "mask", mask, &d->mask, &d->refusal));
+    }
+}
+
+/* The request without its pictures: the answer repeats it, and the job's file keeps it. */
+static json_t *without_pictures(const json_t *body)
+{
+    json_t *out = json_copy((json_t *)(uintptr_t)body); /* only read */
+
+    if (!json_is_true(json_object_get(body, "include_init_images"))) {
+        json_object_set_new(out, "init_images", json_null());
+        json_object_set_new(out, "mask", json_null());
+    }
+    return out;
+}
+
 static void post_img2img(void *app, ldm_exchange *x)
 {
-    json_t *body = ldm_request_json(x);
-    ldm_refusal r;
+    json_t *body = ldm_request_json(x), *about;
+    ldm_dialect d = {.server = app, .body = body};
 
-    (void)app;
     if (!body)
         return;
-    if (!json_array_size(json_object_get(body, "init_images")))
-        ldm_refuse(&r, 404, "ERR_USAGE", "init_images", "Init image not found");
-    else
-        ldm_refuse(&r, 422, "ERR_UNSUPPORTED", "init_images",
-                   "this version starts from noise, not from a picture");
+    d.settings = json_object();
+    refuse_extras(&d);
+    read_fields(&d);
+    ldm_dialect_number(&d, "denoising_strength", "strength");
+    if (json_object_get(body, "mask"))
+        ldm_dialect_number(&d, "mask_blur", "mask_blur");
+    read_resize(&d);
+    read_starts(&d);
+    about = without_pictures(body);
+    submit(&d, x, about);
     json_decref(body);
-    ldm_answer_refusal(x, &r);
 }
 
 /* ---- progress -------------------------------------------------------------------------------- */
@@ -490,20 +546,6 @@ static void get_memory(void *app, ldm_exchange *x)
 
 /* ---- reading pictures ------------------------------------------------------------------------ */
 
-/* The bytes of base64 or of a data: URL; ldm_free them. */
-static unsigned char *picture_bytes(const char *text, size_t *size)
-{
-    const char *comma = !strncmp(text, "data:", 5) ? strchr(text, ',') : NULL;
-    const char *from = comma ? comma + 1 : text;
-    const size_t room = ldm_base64_room(strlen(from));
-    unsigned char *out = ldm_malloc(room);
-
-    if (out && ldm_base64_decode(from, strlen(from), out, room, size) && *size)
-        return out;
-    ldm_free(out);
-    return NULL;
-}
-
 static void post_png_info(void *app, ldm_exchange *x)
 {
     json_t *body = ldm_request_json(x), *recipe = NULL;
@@ -515,7 +557,7 @@ static void post_png_info(void *app, ldm_exchange *x)
 
     if (!body)
         return;
-    bytes = image ? picture_bytes(image, &size) : NULL;
+    bytes = image ? ldm_upload_bytes(image, &size) : NULL;
     if (!bytes) {
         ldm_refuse(&r, image && *image ? 422 : 404, "ERR_FORMAT", "image",
                    "this is no picture in base64");

@@ -189,9 +189,13 @@ bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1
     d->settings = NULL;
     if (!fine) {
         json_decref(about);
+        ldm_free(d->init.data);
+        ldm_free(d->mask.data);
         return false;
     }
     order.about = about;
+    order.init = d->init;
+    order.mask = d->mask;
     return ldm_server_submit(d->server, &order, id, &d->refusal);
 }
 
@@ -251,7 +255,7 @@ char *ldm_dialect_parameters(const json_t *recipe)
     const json_t *checkpoint = json_object_get(recipe, "checkpoint");
     const char *hash = json_string_value(json_object_get(checkpoint, "sha256"));
     const char *prompt = json_string_value(json_object_get(recipe, "prompt"));
-    const char *negative = json_string_value(json_object_get(recipe, "negative_prompt"));
+    const char *negative = json_string_value(json_object_get(recipe, "negative"));
     ldm_str out = {0};
 
     ldm_str_printf(&out, "%s\n", prompt ? prompt : "");

@@ -12,6 +12,7 @@ typedef struct ldm_dialect {
     const json_t *body;
     json_t *settings;
     char model[96];
+    ldm_blob init, mask; /* to begin with */
     bool failed;
     ldm_refusal refusal;
 } ldm_dialect;

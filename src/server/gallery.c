@@ -143,6 +143,36 @@ ldm_status ldm_gallery_each(const ldm_gallery *g,
     return LDM_OK;
 }
 
+ldm_status ldm_gallery_put(const ldm_gallery *g, const char *id, const char *name, const void *data,
+                           size_t size, ldm_error *err)
+{
+    char *path = path_of(g, id, name);
+    ldm_status st =
+        path ? ldm_file_write(path, data, size, err) : ldm_error_nomem(err, 0, "a path");
+
+    ldm_free(path);
+    return st;
+}
+
+char *ldm_gallery_start(const ldm_gallery *g, const char *id, const char *name)
+{
+    char *path = path_of(g, id, name);
+
+    if (!path || !access(path, R_OK))
+        return path;
+    ldm_free(path);
+    return NULL;
+}
+
+static void remove_file(const ldm_gallery *g, const char *id, const char *name)
+{
+    char *path = path_of(g, id, name);
+
+    if (path)
+        unlink(path);
+    ldm_free(path);
+}
+
 void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count)
 {
     char *path;
@@ -153,10 +183,9 @@ void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count)
             unlink(path);
         ldm_free(path);
     }
-    path = path_of(g, id, "job.json");
-    if (path)
-        unlink(path);
-    ldm_free(path);
+    remove_file(g, id, "init");
+    remove_file(g, id, "mask");
+    remove_file(g, id, "job.json");
     path = path_of(g, id, NULL);
     if (path)
         rmdir(path);

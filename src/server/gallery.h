@@ -33,6 +33,13 @@ ldm_status ldm_gallery_each(const ldm_gallery *g,
                             void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx,
                             ldm_error *err);
 
+/* The pictures that a job begins with, "init" and "mask", are files of the job's folder. name: one
+ * of these two. */
+ldm_status ldm_gallery_put(const ldm_gallery *g, const char *id, const char *name, const void *data,
+                           size_t size, ldm_error *err);
+/* The path of one; ldm_free it. NULL: there is none, or no memory. */
+char *ldm_gallery_start(const ldm_gallery *g, const char *id, const char *name);
+
 /* Removes a job's pictures and its folder. */
 void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count);
 

@@ -27,6 +27,7 @@ typedef struct ticket {
     double began;                      /* ldm_seconds */
     ldm_ticket_progress at;
     bool cancel;
+    bool init, mask; /* it begins with such a picture */
     char code[24], *message;
     json_t *notes;
     ticket_picture *pictures;
@@ -79,6 +80,8 @@ static void ticket_free(ticket *t)
     json_decref(t->order.settings);
     json_decref(t->order.recipe);
     json_decref(t->order.about);
+    ldm_free(t->order.init.data);
+    ldm_free(t->order.mask.data);
     json_decref(t->notes);
     ldm_free(t->message);
     ldm_free(t->pictures);
@@ -153,6 +156,8 @@ static json_t *ticket_json(const ticket *t)
     json_object_set_new(root, "state", json_string(state_names[t->state]));
     json_object_set_new(root, "model", ldm_json_text(t->order.model));
     json_object_set_new(root, "settings", json_deep_copy(t->order.settings));
+    json_object_set_new(root, "init", json_boolean(t->init));
+    json_object_set_new(root, "mask", json_boolean(t->mask));
     json_object_set_new(root, "created", real_or_null(t->created));
     json_object_set_new(root, "started", real_or_null(t->started));
     json_object_set_new(root, "finished", real_or_null(t->finished));
@@ -274,6 +279,8 @@ static void recall(void *ctx, const char *id, const json_t *job)
     t->order.recipe = json_deep_copy(json_object_get(job, "recipe"));
     t->order.about = json_deep_copy(json_object_get(job, "about"));
     t->state = state_of(json_object_get(job, "state"));
+    t->init = json_is_true(json_object_get(job, "init"));
+    t->mask = json_is_true(json_object_get(job, "mask"));
     t->created = json_number_value(json_object_get(job, "created"));
     t->started = json_number_value(json_object_get(job, "started"));
     t->finished = json_number_value(json_object_get(job, "finished"));
@@ -363,6 +370,18 @@ static ldm_status enqueue(ldm_jobs *q, ticket *t, ldm_error *err)
     return LDM_OK;
 }
 
+/* Moves a picture from memory into the job's folder. */
+static ldm_status put(const ldm_jobs *q, const ticket *t, const char *name, ldm_blob *b,
+                      ldm_error *err)
+{
+    const ldm_status st =
+        b->data ? ldm_gallery_put(q->gallery, t->id, name, b->data, b->size, err) : LDM_OK;
+
+    ldm_free(b->data);
+    *b = (ldm_blob){NULL, 0};
+    return st;
+}
+
 ldm_status ldm_jobs_submit(ldm_jobs *q, ldm_order *order, char id[LDM_ID_LENGTH + 1],
                            ldm_error *err)
 {
@@ -375,9 +394,13 @@ ldm_status ldm_jobs_submit(ldm_jobs *q, ldm_order *order, char id[LDM_ID_LENGTH 
         json_decref(taken.settings);
         json_decref(taken.recipe);
         json_decref(taken.about);
+        ldm_free(taken.init.data);
+        ldm_free(taken.mask.data);
         return ldm_error_nomem(err, sizeof *t, "a job");
     }
     t->order = taken;
+    t->init = taken.init.data != NULL;
+    t->mask = taken.mask.data != NULL;
     t->created = wall_clock();
     t->at.count = (int)json_integer_value(json_object_get(taken.settings, "count"));
     pthread_mutex_lock(&q->lock);
@@ -385,6 +408,10 @@ ldm_status ldm_jobs_submit(ldm_jobs *q, ldm_order *order, char id[LDM_ID_LENGTH 
         st = full(q, err);
     if (!st)
         st = ldm_gallery_new(q->gallery, t->id, err);
+    if (!st)
+        st = put(q, t, "init", &t->order.init, err);
+    if (!st)
+        st = put(q, t, "mask", &t->order.mask, err);
     if (!st)
         st = enqueue(q, t, err);
     if (!st)

@@ -21,12 +21,20 @@ typedef enum ldm_ticket_state {
     LDM_TICKET_BROKEN /* the server ended meanwhile: restarting makes the same pictures */
 } ldm_ticket_state;
 
+/* Bytes that their holder releases with ldm_free. */
+typedef struct ldm_blob {
+    char *data; /* NULL: none */
+    size_t size;
+} ldm_blob;
+
 /* What is asked: never changes once it is in the queue. */
 typedef struct ldm_order {
     char model[96];   /* a listed name */
     json_t *settings; /* of a job, by key: text, number, boolean or list; with "seed" and "count" */
     json_t *recipe;   /* for what is not in settings; NULL: none */
     json_t *about;    /* the dialect's own, kept for its answer; NULL: none */
+    ldm_blob init,
+        mask; /* pictures to begin with, as files; the queue moves them to the job's folder */
 } ldm_order;
 
 typedef struct ldm_jobs ldm_jobs;

@@ -197,6 +197,8 @@ void ldm_order_clear(ldm_order *o)
     json_decref(o->settings);
     json_decref(o->recipe);
     json_decref(o->about);
+    ldm_free(o->init.data);
+    ldm_free(o->mask.data);
     memset(o, 0, sizeof *o);
 }
 

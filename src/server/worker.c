@@ -32,6 +32,7 @@ struct ldm_worker {
     /* of the job that runs */
     char id[LDM_ID_LENGTH + 1];
     const ldm_order *order;
+    ldm_image init, mask; /* what it begins with; no pixels: nothing */
     double last_preview;
     char *preview_path;
 };
@@ -152,6 +153,27 @@ static ldm_status take_pictures(ldm_worker *w, ldm_run *run, int *failed, ldm_er
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
+/* A picture of the job's folder; none is there: fine. */
+static ldm_status read_start(ldm_worker *w, ldm_job *job, const char *name, ldm_image *im,
+                             ldm_error *err)
+{
+    char *path = ldm_gallery_start(w->gallery, w->id, name);
+    ldm_status st = path ? ldm_image_read_channels(path, 0, im, err) : LDM_OK;
+
+    if (path && !st)
+        st = ldm_job_set_images(job, name, im, 1, err);
+    ldm_free(path);
+    return st;
+}
+
+static void release_starts(ldm_worker *w)
+{
+    ldm_release(w->init.pixels);
+    ldm_release(w->mask.pixels);
+    memset(&w->init, 0, sizeof w->init);
+    memset(&w->mask, 0, sizeof w->mask);
+}
+
 static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job, ldm_error *err)
 {
     const ldm_model_info *m = ldm_model_get_info(model);
@@ -165,6 +187,10 @@ static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job,
         st = ldm_job_set(*job, "threads", w->threads, err);
     if (!st && w->max_memory)
         st = ldm_job_set(*job, "max_memory", w->max_memory, err);
+    if (!st)
+        st = read_start(w, *job, "init", &w->init, err);
+    if (!st)
+        st = read_start(w, *job, "mask", &w->mask, err);
     if (!st)
         ldm_job_set_progress(*job, on_progress, w);
     return st;
@@ -189,6 +215,7 @@ static ldm_status run_job(ldm_worker *w, int *failed, int *count, ldm_error *err
     }
     ldm_run_free(run);
     ldm_job_free(job);
+    release_starts(w);
     return st;
 }
 

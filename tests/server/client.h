@@ -56,6 +56,22 @@ const char *wait_over(const server *s, const char *id, double seconds);
 /* The state of a job now. */
 const char *state_of(const server *s, const char *id);
 
+/* ---- pictures (server_pictures.c) ------------------------------------------------------------------- */
+
+/* The bytes of a file; free() them. */
+char *file_bytes(const char *path, size_t *size);
+/* Where `what` begins in the data, or NULL. */
+const char *find_bytes(const char *data, size_t size, const char *what);
+/* Base64; out has room for 4 characters for each 3 bytes, and a NUL. */
+void base64_of(const void *data, size_t size, char *out);
+size_t from_base64(const char *text, unsigned char *out, size_t cap);
+/* A picture of a job; fails the test where there is none. */
+reply picture(const server *s, const char *id, int index);
+/* The command line's picture with these options; free() it. */
+char *cli_picture(const char *options, size_t *size);
+/* Of two PNGs that were made alike: the same from the first IDAT on. */
+void assert_same_picture(const char *a, size_t a_size, const char *b, size_t b_size);
+
 void sleep_ms(int ms);
 double now(void);
 

@@ -1,0 +1,98 @@
+/* Pictures to begin with; see upload.h. */
+#include "server/upload.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "server/base64.h"
+
+enum { MAX_FILE = 64 << 20 };
+
+unsigned char *ldm_upload_bytes(const char *text, size_t *size)
+{
+    const char *comma = !strncmp(text, "data:", 5) ? strchr(text, ',') : NULL;
+    const char *from = comma ? comma + 1 : text;
+    const size_t room = ldm_base64_room(strlen(from));
+    unsigned char *out = ldm_malloc(room);
+
+    if (out && ldm_base64_decode(from, strlen(from), out, room, size) && *size)
+        return out;
+    ldm_free(out);
+    return NULL;
+}
+
+/* A mask of one channel, 255 where it paints; im has 1, 3 or 4 channels and keeps its memory. */
+static void make_mask(ldm_image *im, ldm_upload_kind kind)
+{
+    const size_t n = (size_t)im->width * (size_t)im->height, c = (size_t)im->channels;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *p = im->pixels + i * c;
+        const int luma = c == 1 ? p[0] : (299 * p[0] + 587 * p[1] + 114 * p[2]) / 1000;
+        const bool paints = kind == LDM_UPLOAD_MASK_ALPHA ? c == 4 && p[3] < 128 : luma < 128;
+
+        im->pixels[i] = paints ? 255 : 0; /* never beyond what was read */
+    }
+    im->channels = 1;
+}
+
+static bool keep(const char *path, ldm_blob *out)
+{
+    return !ldm_file_read(path, MAX_FILE, &out->data, &out->size, NULL);
+}
+
+static bool take(ldm_server *s, const char *path, ldm_upload_kind kind, const char *field,
+                 ldm_blob *out, ldm_refusal *r)
+{
+    ldm_image im = {0};
+    ldm_error err;
+    bool fine = true;
+
+    if (ldm_image_read_channels(path, 0, &im, &err))
+        return ldm_refuse(r, 422, "ERR_FORMAT", field, "this is no PNG or JPEG that can be read");
+    if ((double)im.width * im.height > s->limits.pixels)
+        fine = ldm_refuse(r, 422, "ERR_LIMIT", field, "at most %.0f pixels in one picture",
+                          s->limits.pixels);
+    if (fine && (kind == LDM_UPLOAD_MASK_DARK || kind == LDM_UPLOAD_MASK_ALPHA)) {
+        make_mask(&im, kind);
+        fine = !ldm_image_write(path, &im, NULL, &err) ||
+               ldm_refuse(r, 500, "ERR_IO", field, "out of room");
+    }
+    ldm_release(im.pixels);
+    return fine && (keep(path, out) || ldm_refuse(r, 500, "ERR_NOMEM", field, "out of memory"));
+}
+
+bool ldm_upload_take(ldm_server *s, ldm_upload_kind kind, const char *field, const void *data,
+                     size_t size, ldm_blob *out, ldm_refusal *r)
+{
+    char *path = ldm_gallery_scratch(s->gallery, "upload.png");
+    bool fine;
+
+    *out = (ldm_blob){NULL, 0};
+    if (!path || ldm_file_write(path, data, size, NULL))
+        fine = ldm_refuse(r, 500, "ERR_IO", field, "the picture cannot be kept here");
+    else
+        fine = take(s, path, kind, field, out, r);
+    if (path)
+        remove(path);
+    ldm_free(path);
+    return fine;
+}
+
+bool ldm_upload_take_text(ldm_server *s, ldm_upload_kind kind, const char *field,
+                          const json_t *text, ldm_blob *out, ldm_refusal *r)
+{
+    size_t size = 0;
+    unsigned char *bytes =
+        json_is_string(text) ? ldm_upload_bytes(json_string_value(text), &size) : NULL;
+    bool fine;
+
+    *out = (ldm_blob){NULL, 0};
+    if (!bytes)
+        return ldm_refuse(r, 422, "ERR_FORMAT", field, "this is no picture in base64");
+    fine = ldm_upload_take(s, kind, field, bytes, size, out, r);
+    ldm_free(bytes);
+    return fine;
+}

@@ -1,0 +1,388 @@
+/* The interfaces of AUTOMATIC1111's web UI and of OpenAI's images, and the tables of all. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+
+static server shared; /* of the tests that leave it as it was */
+
+static int start_shared(void **state)
+{
+    (void)state;
+    shared = server_start(NULL, NULL);
+    return 0;
+}
+
+static int stop_shared(void **state)
+{
+    (void)state;
+    if (server_stop(&shared, SIGTERM))
+        return -1;
+    server_clean(&shared);
+    return 0;
+}
+
+static void tables_are_there(void **state)
+{
+    static const char *const paths[] = {"/api/v1/settings",    "/api/v1/samplers",
+                                        "/api/v1/model",       "/api/v1/models",
+                                        "/api/v1/check",       "/api/v1/jobs",
+                                        "/api/v1/pictures",    "/sdapi/v1/options",
+                                        "/sdapi/v1/samplers",  "/sdapi/v1/schedulers",
+                                        "/sdapi/v1/sd-models", "/sdapi/v1/sd-vae",
+                                        "/sdapi/v1/upscalers", "/sdapi/v1/latent-upscale-modes",
+                                        "/sdapi/v1/scripts",   "/sdapi/v1/embeddings",
+                                        "/sdapi/v1/memory",    "/sdapi/v1/cmd-flags",
+                                        "/sdapi/v1/progress",  "/sdapi/v1/loras",
+                                        "/v1/models",          "/v1/models/model",
+                                        "/openapi.json"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        reply r = ask(&shared, "GET", paths[i], "", NULL);
+
+        if (r.status != 200 || !r.json)
+            fail_msg("%s: %s", paths[i], r.all);
+        reply_free(&r);
+    }
+}
+
+/* The picture in base64 is one that the server has. */
+static void assert_base64_png(const json_t *text)
+{
+    assert_true(json_is_string(text));
+    assert_memory_equal(json_string_value(text), "iVBORw0KGgo", 11);
+}
+
+static void sdapi_makes_pictures(void **state)
+{
+    /* what webuiapi 0.9.17 sends, at its off values */
+    reply r = ask(
+        &shared, "POST", "/sdapi/v1/txt2img", "",
+        "{\"enable_hr\":false,\"hr_scale\":2,\"denoising_strength\":0.7,\"firstphase_width\":0,"
+        "\"prompt\":\"\","
+        "\"styles\":[],\"seed\":-1,\"subseed\":-1,\"subseed_strength\":0.0,\"seed_resize_from_h\":"
+        "0,"
+        "\"batch_size\":2,\"n_iter\":1,\"steps\":3,\"cfg_scale\":7.0,\"width\":32,\"height\":48,"
+        "\"restore_faces\":false,\"tiling\":false,\"negative_prompt\":\"\",\"eta\":1.0,\"s_churn\":"
+        "0,\"s_noise\":1,"
+        "\"override_settings\":{},\"script_args\":[],\"script_name\":null,\"send_images\":true,"
+        "\"sampler_name\":\"Euler a\",\"sampler_index\":\"Euler a\",\"scheduler\":\"automatic\","
+        "\"alwayson_scripts\":{},\"use_deprecated\":null}");
+    json_t *info;
+
+    (void)state;
+    if (r.status != 200)
+        fail_msg("%s", r.all);
+    assert_int_equal(json_array_size(json_object_get(r.json, "images")), 2);
+    assert_base64_png(json_array_get(json_object_get(r.json, "images"), 1));
+    info = json_loads(reply_text(&r, "info"), 0, NULL);
+    assert_non_null(info);
+    assert_true(json_integer_value(json_object_get(info, "seed")) >= 0); /* the real one */
+    assert_int_equal(json_integer_value(json_object_get(info, "width")), 32);
+    assert_int_equal(json_integer_value(json_object_get(info, "height")), 48);
+    assert_string_equal(json_string_value(json_object_get(info, "sampler_name")), "euler_a");
+    assert_int_equal(json_array_size(json_object_get(info, "all_seeds")), 2);
+    json_decref(info);
+    {
+        char *body = malloc(r.body_size + 64);
+        reply back;
+
+        sprintf(body, "{\"image\":\"data:image/png;base64,%s\"}",
+                json_string_value(json_array_get(json_object_get(r.json, "images"), 0)));
+        back = ask(&shared, "POST", "/sdapi/v1/png-info", "", body);
+        assert_int_equal(back.status, 200);
+        assert_non_null(strstr(reply_text(&back, "info"), "Sampler: euler_a"));
+        reply_free(&back);
+        free(body);
+    }
+    reply_free(&r);
+}
+
+static void sdapi_refuses(void **state)
+{
+    static const struct {
+        const char *path, *body;
+        int status;
+        const char *said;
+    } wrong[] = {
+        {"/sdapi/v1/txt2img", "{\"enable_hr\":true}", 422, "enable_hr"},
+        {"/sdapi/v1/txt2img", "{\"tiling\":true}", 422, "tiling"},
+        {"/sdapi/v1/txt2img", "{\"alwayson_scripts\":{\"x\":{}}}", 422, "alwayson_scripts"},
+        {"/sdapi/v1/txt2img", "{\"sampler_name\":\"Magic\"}", 404, "Sampler not found"},
+        {"/sdapi/v1/txt2img", "{\"scheduler\":\"magic\"}", 422, "scheduler"},
+        {"/sdapi/v1/txt2img", "{\"steps\":0}", 422, "steps"},
+        {"/sdapi/v1/txt2img", "{\"steps\":[]}", 422, "steps"},
+        {"/sdapi/v1/txt2img", "{\"batch_size\":0}", 422, "batch_size"},
+        {"/sdapi/v1/txt2img", "{\"width\":33}", 422, "width"},
+        {"/sdapi/v1/txt2img", "{\"prompt\":7}", 422, "prompt"},
+        {"/sdapi/v1/txt2img", "{\"override_settings\":{\"sd_model_checkpoint\":\"none\"}}", 422,
+         "model"},
+        {"/sdapi/v1/img2img", "{}", 404, "Init image not found"},
+        {"/sdapi/v1/img2img", "{\"init_images\":[\"x\"]}", 422, "init_images"},
+        {"/sdapi/v1/img2img", "{\"init_images\":[\"QUJD\"]}", 422, "init_images"},
+        {"/sdapi/v1/img2img", "{\"init_images\":[7]}", 422, "init_images"},
+        {"/sdapi/v1/img2img", "{\"init_images\":[\"QUJD\",\"QUJD\"]}", 422, "init_images"},
+        {"/sdapi/v1/img2img", "{\"init_images\":[\"QUJD\"],\"resize_mode\":3}", 422, "resize_mode"},
+        {"/sdapi/v1/img2img", "{\"init_images\":[\"QUJD\"],\"denoising_strength\":[]}", 422,
+         "denoising_strength"},
+        {"/sdapi/v1/png-info", "{}", 404, "image"},
+        {"/sdapi/v1/png-info", "{\"image\":\"***\"}", 422, "image"},
+        {"/sdapi/v1/options", "{\"sd_model_checkpoint\":\"none\"}", 422, "sd_model_checkpoint"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        reply r = ask(&shared, "POST", wrong[i].path, "", wrong[i].body);
+
+        if (r.status != wrong[i].status || !strstr(reply_text(&r, "detail"), wrong[i].said))
+            fail_msg("%s: %s", wrong[i].body, r.all);
+        reply_free(&r);
+    }
+}
+
+static void pictures_begin_with_others(void **state)
+{
+    char first[33], id[33], body[300], path[160], options[400];
+    size_t size;
+    char *theirs, *text;
+    reply start, r;
+    unsigned char bytes[200000];
+
+    (void)state;
+    submit(&shared, "{\"settings\":{\"steps\":3,\"seed\":1}}", first);
+    assert_string_equal(wait_over(&shared, first, 30), "done");
+    start = picture(&shared, first, 0);
+    snprintf(path, sizeof path, "%s/%s/00000.png", shared.out, first);
+    snprintf(options, sizeof options, "--init '%s' --strength 0.5 --steps 8 --seed 3", path);
+    theirs = cli_picture(options, &size);
+
+    snprintf(body, sizeof body,
+             "{\"settings\":{\"steps\":8,\"seed\":3,\"strength\":0.5},\"init\":{\"job\":\"%s\","
+             "\"index\":0}}",
+             first);
+    submit(&shared, body, id); /* native, by name */
+    assert_string_equal(wait_over(&shared, id, 30), "done");
+    r = picture(&shared, id, 0);
+    assert_same_picture(r.body, r.body_size, theirs, size);
+    reply_free(&r);
+
+    text = malloc(start.body_size * 2 + 400); /* /sdapi/v1, in base64 */
+    sprintf(text, "{\"steps\":8,\"seed\":3,\"denoising_strength\":0.5,\"sampler_name\":\"ddim\","
+                  "\"eta\":0,\"init_images\":[\"");
+    base64_of(start.body, start.body_size, text + strlen(text));
+    strcat(text, "\"]}");
+    r = ask(&shared, "POST", "/sdapi/v1/img2img", "", text);
+    if (r.status != 200)
+        fail_msg("%s", r.all);
+    free(text);
+    {
+        const char *got = json_string_value(json_array_get(json_object_get(r.json, "images"), 0));
+        size_t n;
+
+        assert_non_null(got);
+        n = from_base64(got, bytes, sizeof bytes);
+        assert_same_picture((const char *)bytes, n, theirs, size);
+    }
+    reply_free(&r);
+    free(theirs);
+    reply_free(&start);
+}
+
+static void masks_paint_parts(void **state)
+{
+    static const char form[] = "--x\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\n\r\n"
+                               "--x\r\nContent-Disposition: form-data; name=\"steps\"\r\n\r\n3\r\n"
+                               "--x\r\nContent-Disposition: form-data; name=\"seed\"\r\n\r\n3\r\n";
+    static const char image[] =
+        "--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n"
+        "Content-Type: image/png\r\n\r\n";
+    char first[33];
+    char *body;
+    size_t n;
+    reply start, r;
+
+    (void)state;
+    submit(&shared, "{\"settings\":{\"steps\":3,\"seed\":1}}", first);
+    assert_string_equal(wait_over(&shared, first, 30), "done");
+    start = picture(&shared, first, 0);
+    body = malloc(2 * start.body_size + 4000);
+    memcpy(body, form, sizeof form - 1);
+    memcpy(body + sizeof form - 1, image, sizeof image - 1);
+    n = sizeof form + sizeof image - 2;
+    memcpy(body + n, start.body, start.body_size);
+    n += start.body_size;
+    memcpy(body + n, "\r\n--x--", 7);
+    r = ask_bytes(&shared, "POST", "/v1/images/edits",
+                  "Content-Type: multipart/form-data; boundary=x\r\n", body, n + 7);
+    if (r.status != 200)
+        fail_msg("%s", r.all);
+    assert_base64_png(
+        json_object_get(json_array_get(json_object_get(r.json, "data"), 0), "b64_json"));
+    assert_int_equal(json_integer_value(json_object_get(
+                         json_array_get(json_object_get(r.json, "data"), 0), "seed")),
+                     3);
+    reply_free(&r);
+    /* the mask is a picture of no transparent part: nothing is painted, and the result has the
+     * input's bytes */
+    memcpy(body + n,
+           "\r\n--x\r\nContent-Disposition: form-data; name=\"mask\"; filename=\"m.png\"\r\n\r\n",
+           72);
+    memcpy(body + n + 72, start.body, start.body_size);
+    memcpy(body + n + 72 + start.body_size, "\r\n--x--", 7);
+    r = ask_bytes(&shared, "POST", "/v1/images/edits",
+                  "Content-Type: multipart/form-data; boundary=x\r\n", body,
+                  n + 72 + start.body_size + 7);
+    assert_true(r.status == 200 || r.status == 422); /* an empty mask may be refused, and says so */
+    if (r.status == 422)
+        assert_non_null(strstr(r.body, "mask"));
+    reply_free(&r);
+    free(body);
+    reply_free(&start);
+}
+
+static void sdapi_progress_and_interrupt(void **state)
+{
+    char id[33];
+    double seen = 0;
+    reply r = ask(&shared, "GET", "/sdapi/v1/progress", "", NULL);
+
+    (void)state;
+    assert_true(json_real_value(json_object_get(r.json, "progress")) == 0);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(r.json, "state"), "job_count")), 0);
+    reply_free(&r);
+    submit(&shared, "{\"settings\":{\"steps\":1000,\"count\":100}}", id);
+    for (double begin = now(); seen < 0.01; sleep_ms(20)) {
+        double at;
+
+        r = ask(&shared, "GET", "/sdapi/v1/progress?skip_current_image=false", "", NULL);
+        at = json_real_value(json_object_get(r.json, "progress"));
+        assert_true(at >= seen && at <= 1);
+        assert_int_equal(
+            json_integer_value(json_object_get(json_object_get(r.json, "state"), "job_count")), 1);
+        seen = at;
+        reply_free(&r);
+        assert_true(now() - begin < 20);
+    }
+    r = ask(&shared, "POST", "/sdapi/v1/interrupt", "", "");
+    assert_int_equal(r.status, 200);
+    assert_true(json_is_object(r.json));
+    reply_free(&r);
+    assert_string_equal(wait_over(&shared, id, 5), "cancelled");
+    r = ask(&shared, "POST", "/sdapi/v1/skip", "", "");
+    assert_true(r.json && json_is_null(r.json));
+    reply_free(&r);
+}
+
+static void openai_makes_pictures(void **state)
+{
+    reply r = ask(&shared, "POST", "/v1/images/generations", "",
+                  "{\"model\":\"gpt-image-1\",\"prompt\":\"\",\"n\":2,\"size\":\"32x32\",\"steps\":"
+                  "3,\"seed\":9,\"quality\":\"high\","
+                  "\"user\":\"x\"}");
+    const json_t *data;
+
+    (void)state;
+    if (r.status != 200)
+        fail_msg("%s", r.all);
+    data = json_object_get(r.json, "data");
+    assert_int_equal(json_array_size(data), 2);
+    assert_base64_png(json_object_get(json_array_get(data, 0), "b64_json"));
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(data, 1), "seed")), 10);
+    assert_true(json_integer_value(json_object_get(r.json, "created")) > 0);
+    reply_free(&r);
+    r = ask(&shared, "POST", "/v1/images/generations", "",
+            "{\"prompt\":\"\",\"steps\":1000,\"stream\":true,\"partial_images\":1}");
+    assert_non_null(strstr(r.body, "event: image_generation.partial_image"));
+    assert_non_null(strstr(r.body, "\"type\":\"image_generation.completed\""));
+    reply_free(&r);
+}
+
+static void openai_refuses(void **state)
+{
+    static const struct {
+        const char *body, *param;
+    } wrong[] = {
+        {"{}", "prompt"},
+        {"{\"prompt\":\"\",\"n\":11}", "n"},
+        {"{\"prompt\":\"\",\"n\":0}", "n"},
+        {"{\"prompt\":\"\",\"size\":\"big\"}", "size"},
+        {"{\"prompt\":\"\",\"size\":\"33x32\"}", "width"},
+        {"{\"prompt\":\"\",\"output_format\":\"webp\"}", "output_format"},
+        {"{\"prompt\":\"\",\"background\":\"transparent\"}", "background"},
+        {"{\"prompt\":\"\",\"model\":\"other\"}", "model"},
+        {"{\"prompt\":\"\",\"partial_images\":4}", "partial_images"},
+        {"{\"prompt\":\"\",\"steps\":0}", "steps"},
+    };
+    reply r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const json_t *error;
+        const char *param;
+
+        r = ask(&shared, "POST", "/v1/images/generations", "", wrong[i].body);
+        error = json_object_get(r.json, "error");
+        param = json_string_value(json_object_get(error, "param"));
+        if (r.status != 422 || !param || strcmp(param, wrong[i].param) != 0 ||
+            !json_string_value(json_object_get(error, "message")))
+            fail_msg("%s: %s", wrong[i].body, r.all);
+        assert_non_null(strstr(r.all, "x-should-retry: false"));
+        reply_free(&r);
+    }
+    r = ask(&shared, "GET", "/v1/models/none", "", NULL);
+    assert_int_equal(r.status, 404);
+    reply_free(&r);
+    r = ask(&shared, "POST", "/v1/images/edits",
+            "Content-Type: multipart/form-data; boundary=x\r\n",
+            "--x\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na\r\n--x--\r\n");
+    assert_int_equal(r.status, 422);
+    reply_free(&r);
+    r = ask(&shared, "POST", "/v1/images/edits", "", "{}");
+    assert_int_equal(r.status, 415);
+    reply_free(&r);
+}
+
+static void an_idempotency_key_joins(void **state)
+{
+    static const char key[] = "Idempotency-Key: retry-1\r\n";
+    reply a = ask(&shared, "POST", "/v1/images/generations", key, "{\"prompt\":\"\",\"steps\":3}");
+    reply b = ask(&shared, "POST", "/v1/images/generations", key, "{\"prompt\":\"\",\"steps\":3}");
+    const json_t *first = json_array_get(json_object_get(a.json, "data"), 0);
+    const json_t *second = json_array_get(json_object_get(b.json, "data"), 0);
+
+    (void)state;
+    assert_int_equal(a.status, 200);
+    assert_true(json_is_object(first));
+    assert_true(json_equal(first, second)); /* seeds are random: it is the same job */
+    reply_free(&a);
+    reply_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tables_are_there),
+        cmocka_unit_test(sdapi_makes_pictures),
+        cmocka_unit_test(sdapi_refuses),
+        cmocka_unit_test(pictures_begin_with_others),
+        cmocka_unit_test(masks_paint_parts),
+        cmocka_unit_test(sdapi_progress_and_interrupt),
+        cmocka_unit_test(openai_makes_pictures),
+        cmocka_unit_test(openai_refuses),
+        cmocka_unit_test(an_idempotency_key_joins),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, start_shared, stop_shared);
+}
