@@ -56,7 +56,8 @@ const char *wait_over(const server *s, const char *id, double seconds);
 /* The state of a job now. */
 const char *state_of(const server *s, const char *id);
 
-/* ---- pictures (server_pictures.c) ------------------------------------------------------------------- */
+/* ---- pictures (server_pictures.c)
+ * ------------------------------------------------------------------- */
 
 /* The bytes of a file; free() them. */
 char *file_bytes(const char *path, size_t *size);
