@@ -7,14 +7,14 @@ set -eu
 build=$1 seconds=$2
 shift 2
 here=$(dirname "$0")
-[ $# -gt 0 ] || set -- network pickle zip legacy safetensors yaml overrides npy png jpeg haar bpe wordpiece
+[ $# -gt 0 ] || set -- network pickle zip legacy safetensors yaml overrides npy png jpeg haar bpe wordpiece bodies
 mkdir -p "$build/found" "$build/log"
 code=0
 for what in "$@"; do
     max_len=16384
     case $what in
     overrides | npy) max_len=2048 ;;
-    network | png | jpeg) max_len=6000 ;;
+    network | png | jpeg | bodies) max_len=6000 ;;
     esac
     dict=
     [ ! -f "$here/dict/$what.dict" ] || dict=-dict=$here/dict/$what.dict

@@ -66,6 +66,8 @@ static json_t *row_json(const ldm_setting_row *row, const ldm_job *job)
     json_object_set_new(root, "help_no", ldm_json_text(ldm_setting_help_no(row)));
     json_object_set_new(root, "min", ldm_json_real(ldm_setting_min(row)));
     json_object_set_new(root, "max", ldm_json_real(ldm_setting_max(row)));
+    json_object_set_new(root, "condition",
+                        json_boolean(ldm_setting_flags(row) & LDM_SETTING_CONDITION));
     json_object_set_new(root, "choices", choices_json(row));
     json_object_set_new(root, "default", ldm_json_text(ldm_setting_default(row)));
     json_object_set_new(root, "value",

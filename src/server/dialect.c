@@ -199,6 +199,22 @@ bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1
     return ldm_server_submit(d->server, &order, id, &d->refusal);
 }
 
+/* "KEY: what is wrong" as field and message, where KEY is a setting. */
+static const char *split_key(const char *message, char field[64])
+{
+    const char *colon = strchr(message, ':');
+    const size_t len = colon ? (size_t)(colon - message) : 0;
+
+    field[0] = '\0';
+    if (!len || len > 60 || colon[1] != ' ')
+        return message;
+    snprintf(field, 64, "%.*s", (int)len, message);
+    if (ldm_setting_find(LDM_SETTINGS_JOB, field))
+        return colon + 2;
+    field[0] = '\0';
+    return message;
+}
+
 bool ldm_dialect_job_failed(const json_t *job, ldm_refusal *r)
 {
     const char *state = job ? json_string_value(json_object_get(job, "state")) : "removed";
@@ -212,10 +228,12 @@ bool ldm_dialect_job_failed(const json_t *job, ldm_refusal *r)
     if (!strcmp(state, "done") ||
         (!strcmp(state, "cancelled") && json_array_size(json_object_get(job, "pictures"))))
         return false;
-    if (!strcmp(state, "failed"))
-        ldm_refuse(r, asked_wrong ? 422 : 500, code ? code : "ERR_FAILED", "", "%s",
-                   message ? message : "");
-    else if (!strcmp(state, "broken"))
+    if (!strcmp(state, "failed")) {
+        char field[64];
+        const char *text = split_key(message ? message : "", field);
+
+        ldm_refuse(r, asked_wrong ? 422 : 500, code ? code : "ERR_FAILED", field, "%s", text);
+    } else if (!strcmp(state, "broken"))
         ldm_refuse(r, 503, "ERR_ENDING", "", "the server is shutting down");
     else
         ldm_refuse(r, 500, "ERR_CANCELLED", "", "the job was cancelled");
