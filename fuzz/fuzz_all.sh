@@ -7,7 +7,7 @@ set -eu
 build=$1 seconds=$2
 shift 2
 here=$(dirname "$0")
-[ $# -gt 0 ] || set -- network pickle zip legacy safetensors yaml overrides npy png jpeg haar bpe wordpiece bodies
+[ $# -gt 0 ] || set -- network pickle zip legacy safetensors yaml overrides npy png jpeg haar bpe wordpiece layout bodies
 mkdir -p "$build/found" "$build/log"
 code=0
 for what in "$@"; do

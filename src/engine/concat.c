@@ -21,6 +21,27 @@ static unsigned channels_in(const ldm_network *n, ldm_concat_kind kind)
 
 /* ---- planning -------------------------------------------------------------------------------- */
 
+/* The job's own noise: of the latent, or of the low-resolution picture. */
+static ldm_status check_noise(const ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+    const ldm_array *a = j->cond_noise;
+    const int channels = r->cond.pictures.kind == LDM_CONCAT_LOW_NOISED
+                             ? r->m->network->unet_inputs.concat
+                             : j->latent_c;
+    char found[128];
+
+    if (!a)
+        return LDM_OK;
+    if (a->ndim != 4 || (a->shape[0] != 1 && a->shape[0] != (uint64_t)j->count) ||
+        a->shape[1] != (uint64_t)channels || a->shape[2] != (uint64_t)j->latent_h ||
+        a->shape[3] != (uint64_t)j->latent_w)
+        return ldm_error_set(
+            err, LDM_ERR_USAGE, "cond_noise has shape %s, expected [1 or %d,%d,%d,%d]",
+            ldm_shape_text(a, found, sizeof found), j->count, channels, j->latent_h, j->latent_w);
+    return ldm_check_finite(a, "cond_noise", err);
+}
+
 ldm_status ldm_concat_plan(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
@@ -39,7 +60,7 @@ ldm_status ldm_concat_plan(ldm_run *r, ldm_error *err)
         c->made.numel > SIZE_MAX / sizeof(float) / 4)
         return ldm_error_set(err, LDM_ERR_LIMIT, "%zu pictures are too many at this size", count);
     r->cond.with.concat = r->cond.without.concat = &c->made;
-    return LDM_OK;
+    return check_noise(r, err);
 }
 
 static bool has_posterior(const ldm_run *r)
@@ -137,23 +158,15 @@ static void to_mask(ldm_concat_kind kind, const ldm_pixels *paint, int unit, int
     }
 }
 
-static ldm_status to_one_hot(const ldm_run *r, const ldm_pixels *labels, float *planes,
-                             ldm_error *err)
+/* Labels were checked when the job was settled. */
+static void to_one_hot(const ldm_run *r, const ldm_pixels *labels, float *planes)
 {
-    const int known = r->m->network->conditioners->channels_in;
     const size_t pixels = (size_t)labels->width * labels->height;
     size_t i;
 
     memset(planes, 0, planes_floats(r) * sizeof *planes);
-    for (i = 0; i < pixels; i++) {
-        if (labels->data[i] >= known)
-            return ldm_error_set(err, LDM_ERR_USAGE,
-                                 "segmentation: label %d at pixel (%zu, %zu); this model knows 0 "
-                                 "to %d",
-                                 labels->data[i], i % labels->width, i / labels->width, known - 1);
+    for (i = 0; i < pixels; i++)
         planes[labels->data[i] * pixels + i] = 1;
-    }
-    return LDM_OK;
 }
 
 /* Number i of the pictures in the network's size, and what is painted of it. */
@@ -248,7 +261,7 @@ static ldm_status make_one(ldm_run *r, size_t i, const workshop *w, ldm_error *e
     if (st)
         return st;
     if (c->kind == LDM_CONCAT_MAP)
-        st = to_one_hot(r, &canvas.picture, w->planes, err);
+        to_one_hot(r, &canvas.picture, w->planes);
     else
         to_planes(c->kind, &canvas.picture, canvas.paint.data ? &canvas.paint : NULL,
                   w->program ? w->planes : out);
@@ -256,8 +269,8 @@ static ldm_status make_one(ldm_run *r, size_t i, const workshop *w, ldm_error *e
         to_mask(c->kind, &canvas.paint, ldm_concat_unit(r->m->network), r->job.latent_h,
                 r->job.latent_w, first ? out : out + ldm_condition_floats(&c->made) - hw);
     ldm_canvas_free(&canvas);
-    if (st || !w->program)
-        return st;
+    if (!w->program)
+        return LDM_OK;
     st = ldm_program_run(w->program, r->pool, r->arena, &run, err);
     return st ? st : place_code(r, i, w, first ? out + hw : out, err);
 }

@@ -165,19 +165,36 @@ static ldm_status check_count(const ldm_job *j, size_t count, ldm_error *err)
                          most);
 }
 
-/* A map holds numbers, and colours are none. */
-static ldm_status check_map(const ldm_job *j, ldm_error *err)
+static ldm_status check_labels(const ldm_image *map, int known, ldm_error *err)
 {
+    const size_t width = (size_t)map->width, pixels = width * (size_t)map->height;
     size_t i;
 
-    for (i = 0; i < j->segmentation_count; i++) {
+    for (i = 0; i < pixels; i++) {
+        if (map->pixels[i] >= known)
+            return ldm_error_set(err, LDM_ERR_USAGE,
+                                 "segmentation: label %d at pixel (%zu, %zu); this model knows 0 "
+                                 "to %d",
+                                 map->pixels[i], i % width, i / width, known - 1);
+    }
+    return LDM_OK;
+}
+
+/* A map holds numbers of planes, and colours are none. */
+static ldm_status check_map(const ldm_model *m, const ldm_job *j, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+    size_t i;
+
+    for (i = 0; !st && i < j->segmentation_count; i++) {
         if (j->segmentation_images[i].channels != 1)
             return ldm_error_set(err, LDM_ERR_USAGE,
                                  "segmentation: picture %zu has %d channels, expected 1: a label's "
                                  "number a pixel (ldm_image_read_labels)",
                                  i, j->segmentation_images[i].channels);
+        st = check_labels(&j->segmentation_images[i], m->network->conditioners->channels_in, err);
     }
-    return LDM_OK;
+    return st;
 }
 
 static ldm_status check_exclusive(const ldm_job *j, ldm_error *err)
@@ -235,7 +252,7 @@ static ldm_status settle_pictures(const ldm_model *m, ldm_job *j, const ldm_imag
     if (!st)
         st = check_count(j, count, err);
     if (!st)
-        st = check_map(j, err);
+        st = check_map(m, j, err);
     if (!st && encodes && f->no_encode)
         st = ldm_error_set(err, LDM_ERR_UNSUPPORTED, "image: %s", f->no_encode);
     if (!st && encodes && f->in_channels != 1 && f->in_channels != 3)

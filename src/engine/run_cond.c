@@ -199,6 +199,22 @@ static ldm_status check_given(ldm_run *r, ldm_error *err)
                                 LDM_LATER_CONTEXT | LDM_LATER_LABELS, "", err);
 }
 
+/* Before any work: a layout with a mistake is found now. */
+static ldm_status read_layout(ldm_run *r, ldm_error *err)
+{
+    const ldm_conditioner *c = conditioner(r);
+    ldm_array *ids = &r->cond.layout;
+
+    if (!r->job.layout || !takes_layout(r))
+        return LDM_OK;
+    *ids = (ldm_array){.ndim = 2, .shape = {1, (uint64_t)c->tokens}, .numel = (uint64_t)c->tokens};
+    ids->data = ldm_reallocarray(NULL, (size_t)ids->numel, sizeof *ids->data);
+    if (!ids->data)
+        return ldm_error_nomem(err, ids->numel * sizeof *ids->data, "a layout");
+    return ldm_layout_read(r->job.layout, strlen(r->job.layout), c->tokens, c->entries, ids->data,
+                           err);
+}
+
 ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
 {
     const ldm_unet_inputs *in = &r->m->network->unet_inputs;
@@ -207,6 +223,8 @@ ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
 
     if (!st)
         st = check_source(r, err);
+    if (!st)
+        st = read_layout(r, err);
     if (st)
         return st;
     settle_scale(r);
@@ -276,24 +294,6 @@ static ldm_status encode_given_ids(ldm_run *r, ldm_error *err)
     return ldm_run_encode_ids(r, ids, &r->cond.made[0], err);
 }
 
-static ldm_status encode_layout(ldm_run *r, ldm_error *err)
-{
-    const ldm_conditioner *c = conditioner(r);
-    const size_t tokens = (size_t)c->tokens;
-    ldm_array ids = {.ndim = 2, .shape = {1, tokens}, .numel = tokens};
-    ldm_status st;
-
-    ids.data = ldm_reallocarray(NULL, tokens, sizeof *ids.data);
-    if (!ids.data)
-        return ldm_error_nomem(err, tokens * sizeof *ids.data, "a layout");
-    st =
-        ldm_layout_read(r->job.layout, strlen(r->job.layout), c->tokens, c->entries, ids.data, err);
-    if (!st)
-        st = ldm_run_encode_ids(r, &ids, &r->cond.made[0], err);
-    ldm_array_free(&ids);
-    return st;
-}
-
 static ldm_status make_context(ldm_run *r, ldm_error *err)
 {
     ldm_run_cond *c = &r->cond;
@@ -309,7 +309,7 @@ static ldm_status make_context(ldm_run *r, ldm_error *err)
     else if (takes_text(r))
         st = encode_prompts(r, err);
     else if (takes_layout(r))
-        st = encode_layout(r, err);
+        st = ldm_run_encode_ids(r, &c->layout, &c->made[0], err);
     else
         st = encode_classes(r, err);
     c->with.context = &c->made[0];
@@ -396,6 +396,7 @@ void ldm_run_cond_free(ldm_run *r)
     ldm_run_cond *c = &r->cond;
 
     ldm_concat_free(&c->pictures);
+    ldm_array_free(&c->layout);
     ldm_array_free(&c->made[0]);
     ldm_array_free(&c->made[1]);
     ldm_array_free(&c->labels);

@@ -16,6 +16,7 @@ typedef struct ldm_run_cond {
     int tokens;                   /* of the context; 0: none */
     ldm_array made[2];            /* contexts that were computed here: with, without */
     ldm_array labels;             /* classes, or a noise level, as an array for label_emb */
+    ldm_array layout;             /* token ids, [1,tokens], where the job has a layout */
     ldm_concat pictures;          /* what is concatenated, made of pictures */
 
     /* Of one batch, [samples]: all unconditional ones, then all conditional ones (the original's
