@@ -23,6 +23,7 @@ static void add(ldm_conditions_found *f, const char *option, const char *what, i
 static void add_concat(const ldm_network *s, ldm_conditions_found *f)
 {
     const ldm_conditioner *c = first(s);
+    const bool picture = c && c->takes == LDM_COND_TAKES_PICTURE;
     const int more = s->unet_inputs.concat - s->first_stage.latent_channels;
 
     if (!s->unet_inputs.concat)
@@ -34,10 +35,12 @@ static void add_concat(const ldm_network *s, ldm_conditions_found *f)
         add(f, "segmentation", "a map of labels", c->channels_in);
     } else if (c && c->takes == LDM_COND_TAKES_LATENT) {
         add(f, "image", "a picture of the latent's size", 0);
-    } else {
+    } else if (picture || more == 1) { /* one more: LatentInpaintDiffusion's mask */
         add(f, "image", "a picture", 0);
         if (more == 1)
             add(f, "mask", "where it is painted", 0);
+    } else {
+        add(f, "concat", "an array of the latent's size", 0);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
+#include "engine/parameters.h"
 #include "image/jpeg.h"
 #include "image/npy.h"
 #include "image/picture.h"
@@ -165,10 +166,28 @@ ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *re
     return ldm_image_write_quality(path, im, LDM_JPEG_DEFAULT_QUALITY, recipe, err);
 }
 
+/* With the recipe, and for a prompt the line of settings that other tools read. */
+static ldm_status write_png(const char *path, const ldm_pixels *p, const char *recipe,
+                            ldm_error *err)
+{
+    ldm_str parameters = {0};
+    ldm_text texts[] = {{"Software", "ldm"}, {"parameters", ""}, {RECIPE_KEY, recipe}};
+    ldm_status st;
+
+    if (recipe && !ldm_parameters_write(recipe, (int)p->width, (int)p->height, &parameters)) {
+        ldm_str_free(&parameters);
+        return ldm_error_nomem(err, 0, "the picture's texts");
+    }
+    if (parameters.data)
+        texts[1].value = parameters.data;
+    st = ldm_png_write_pixels(path, p, texts, recipe ? 3 : 1, err);
+    ldm_str_free(&parameters);
+    return st;
+}
+
 ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int quality,
                                    const char *recipe, ldm_error *err)
 {
-    const ldm_text texts[] = {{"Software", "ldm"}, {RECIPE_KEY, recipe}};
     ldm_jpeg_options options = {quality, LDM_JPEG_444, recipe};
     ldm_pixels samples;
     ldm_status st;
@@ -184,7 +203,7 @@ ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int qu
     samples =
         (ldm_pixels){(uint32_t)im->width, (uint32_t)im->height, (unsigned)im->channels, im->pixels};
     if (!is_jpeg(path))
-        return ldm_png_write_pixels(path, &samples, texts, recipe ? 2 : 1, err);
+        return write_png(path, &samples, recipe, err);
     if (im->channels == 4)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                              "%s: a JPEG has 1 or 3 channels, this picture has 4", path);

@@ -255,11 +255,11 @@ static ldm_status encode_prompts(ldm_run *r, ldm_error *err)
     const ldm_job *j = &r->job;
     const char *const one[] = {j->prompt}, *const none[] = {j->negative ? j->negative : ""};
     const bool list = j->prompts != NULL;
-    ldm_status st = ldm_run_encode_texts(r, list ? j->prompts : one, list ? j->prompt_count : 1,
-                                         &r->cond.made[0], err);
+    ldm_status st = ldm_run_encode_texts(r, "prompt", list ? j->prompts : one,
+                                         list ? j->prompt_count : 1, &r->cond.made[0], err);
 
     if (!st && r->cond.guided)
-        st = ldm_run_encode_texts(r, none, 1, &r->cond.made[1], err);
+        st = ldm_run_encode_texts(r, "negative", none, 1, &r->cond.made[1], err);
     return st;
 }
 

@@ -49,9 +49,10 @@ ldm_status ldm_run_cond_begin(struct ldm_run *r, ldm_error *err);
 ldm_status ldm_run_predict(void *ctx, int step, const float *x, double t, float *out,
                            ldm_error *err);
 
-/* run_context.c: the context of texts, [count,tokens,width], of token ids, or of classes. */
-ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *const *texts, size_t count,
-                                ldm_array *out, ldm_error *err);
+/* run_context.c: the context of texts, [count,tokens,width], of token ids, or of classes.
+ * what: how messages call a text, "prompt". */
+ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *what, const char *const *texts,
+                                size_t count, ldm_array *out, ldm_error *err);
 ldm_status ldm_run_encode_ids(struct ldm_run *r, const ldm_array *ids, ldm_array *out,
                               ldm_error *err);
 

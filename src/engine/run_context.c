@@ -68,8 +68,8 @@ static ldm_status note_cut(ldm_run *r, const char *text, const ldm_text_ids *ids
                          ldm_text_ids_needed(ids) - 2, room);
 }
 
-static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const char *const *texts,
-                           size_t count, ldm_array *ids, ldm_error *err)
+static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const char *what,
+                           const char *const *texts, size_t count, ldm_array *ids, ldm_error *err)
 {
     const ldm_conditioner *c = r->m->network->conditioners;
     ldm_status st = LDM_OK;
@@ -79,8 +79,10 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const char *
         ldm_text_ids *one;
 
         st = ldm_text_encode(vocab, texts[i], strlen(texts[i]), true, &one, err);
+        if (st && count > 1)
+            return ldm_error_wrap(err, st, "%s %zu", what, i + 1);
         if (st)
-            break;
+            return ldm_error_wrap(err, st, "%s", what);
         if (ldm_text_ids_length(one) != (size_t)c->tokens)
             st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                                "this model's conditioner reads %d token ids and its tokenizer "
@@ -95,8 +97,8 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const char *
     return st;
 }
 
-ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *texts, size_t count, ldm_array *out,
-                                ldm_error *err)
+ldm_status ldm_run_encode_texts(ldm_run *r, const char *what, const char *const *texts,
+                                size_t count, ldm_array *out, ldm_error *err)
 {
     const ldm_conditioner *c = r->m->network->conditioners;
     ldm_array ids = {.ndim = 2, .shape = {count, (uint64_t)c->tokens}};
@@ -114,7 +116,7 @@ ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *texts, size_t cou
                            ldm_text_vocab_path(vocab), ldm_text_vocab_size(vocab), c->entries);
     if (!st) {
         ids.data = ldm_reallocarray(NULL, (size_t)ids.numel, sizeof *ids.data);
-        st = ids.data ? tokenize(r, vocab, texts, count, &ids, err)
+        st = ids.data ? tokenize(r, vocab, what, texts, count, &ids, err)
                       : ldm_error_nomem(err, ids.numel * sizeof *ids.data, "the token ids");
     }
     if (!st)

@@ -20,6 +20,17 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING,
      .name = "Sampling (the config's section \"ldm: sampling:\" may set other defaults)"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Sampling"},
+    {.type = LDM_OPT_TEXT,
+     .name = "prompts",
+     .arg = "FILE",
+     .field = offsetof(ldm_generate_opts, prompts),
+     .help = "a prompt a line; -n pictures of each, empty lines are\n"
+             "left out"},
+    {.type = LDM_OPT_TEXT,
+     .name = "class-names",
+     .arg = "FILE",
+     .field = offsetof(ldm_generate_opts, class_names),
+     .help = "a line a class, from 0 on: --class then takes names"},
     {.type = LDM_OPT_HEADING, .name = "Pictures in"},
     {.type = LDM_OPT_TEXT,
      .name = "init",
@@ -164,6 +175,7 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
     ldm_recipe recipe = {0};
     int code = read_quality(cmd, o);
 
+    o->prompt_given = ldm_job_is_set(o->to.job, "prompt");
     *(ldm_starts_is_array(o->init_file) ? &o->init : &o->init_image) = o->init_file;
     *(ldm_starts_is_array(o->mask_file) ? &o->mask : &o->mask_image) = o->mask_file;
     if (!code)
@@ -176,6 +188,8 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
         code = ldm_cli_usage(cmd, "%s",
                              o->x0 ? "--x0 needs --mask FILE.npy as well: where to keep it"
                                    : "--mask needs --x0 as well: the latent to keep");
+    if (!code && o->prompts && o->prompt_given)
+        code = ldm_cli_usage(cmd, "--prompt and --prompts exclude each other");
     if (!code)
         code = ldm_generate(cmd, o, &recipe);
     ldm_recipe_free(&recipe);

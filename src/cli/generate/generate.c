@@ -1,6 +1,7 @@
 /* The work of ldm generate: opens the model, runs one job, writes every picture as soon as it is
  * done, and keeps what the arrays and sheets at the end need. */
 #include "cli/generate/generate.h"
+#include "cli/generate/texts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ typedef struct task {
     ldm_generate_opts *o;
     ldm_given_arrays arrays;
     ldm_starts starts;
+    ldm_lines prompts;
     ldm_output output;
     const ldm_recipe *recipe;
     ldm_model *model;
@@ -651,6 +653,7 @@ static void task_free(task *t)
     ldm_model_close(t->model);
     ldm_arrays_free(&t->arrays);
     ldm_starts_free(&t->starts);
+    ldm_lines_free(&t->prompts);
     ldm_output_free(&t->output);
     free(t->latents);
     free(t->images);
@@ -694,7 +697,8 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
 
         if (!st)
             st = ldm_starts_set(&t.starts, o->to.job, &err);
-        code = st ? ldm_cli_fail(cmd, st, &err) : check_total(&t);
+        code = st ? ldm_cli_fail(cmd, st, &err) : ldm_texts_apply(cmd, o, &t.prompts);
+        code = code ? code : check_total(&t);
     }
     if (!code)
         code = generate(&t);

@@ -1,6 +1,7 @@
-/* ldm generate in seven files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
+/* ldm generate in nine files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
  * runs the job, output.c decides where results go, like.c takes options from a picture that ldm
- * made, resume.c finds what an earlier run left, fit.c says what a run takes. */
+ * made, resume.c finds what an earlier run left, fit.c says what a run takes, starts.c reads
+ * pictures, texts.c prompts and names. */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
 
@@ -39,6 +40,8 @@ typedef struct ldm_generate_opts {
     const char *image, *segmentation;    /* pictures as conditioning, or folders of them */
     const char *palette;                 /* colours of the segmentation's labels; NULL: numbers */
     const char *layout;                  /* a JSON file; NULL: none */
+    const char *prompts, *class_names;   /* files of lines; NULL: not given */
+    bool prompt_given;                   /* --prompt, not a recipe's */
     const char *out, *save_latent, *save_image;
     bool grid, npz, json, quiet;
     const char *preview_as; /* how pictures so far are shown; NULL: not given */

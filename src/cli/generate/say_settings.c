@@ -23,6 +23,19 @@ static bool is_default(const ldm_setting_row *s, const char *text)
     return !strcmp(text, usual);
 }
 
+/* A prompt may have any length, and anything in it. */
+static void put_short(ldm_str *line, char *text)
+{
+    enum { MOST = 60 };
+    const size_t len = strlen(text);
+    size_t used = 0, n;
+
+    while (used < MOST && (n = ldm_utf8_len(text + used, len - used)))
+        used += n;
+    ldm_flatten(text);
+    ldm_str_printf(line, "%.*s%s", (int)used, text, used < len ? "..." : "");
+}
+
 /* The settings that change pictures, as they are run: the sampler's own, and of the others those
  * that are not as usual. The number of steps begins the line. */
 static void put_sampling(ldm_str *line, const ldm_job *job)
@@ -42,7 +55,8 @@ static void put_sampling(ldm_str *line, const ldm_job *job)
         for (size_t k = 0; k < sizeof always / sizeof *always; k++)
             shown |= !strcmp(key, always[k]);
         if (text[0] && (shown || !is_default(s, text))) {
-            ldm_str_printf(line, "%s%s %s", separator, key, text);
+            ldm_str_printf(line, "%s%s ", separator, key);
+            put_short(line, text);
             separator = ", ";
         }
         ldm_release(text);

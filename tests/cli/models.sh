@@ -1,0 +1,132 @@
+# A tiny checkpoint of each family of models, from the line to the picture: classes, labels, the three
+# kinds of text, and first stages alone. With small vocabularies made for the tests.
+DATA=$SRC/tests/data/models WORDS=$SRC/tests/data/tokenize
+model() { echo "--ckpt $DATA/$1.ckpt --config $DATA/$1.yaml"; }
+make() { # KIND, and what it is made of: two pictures, checked for their number
+    kind=$1
+    shift
+    works generate $(model "$kind") --steps 3 --quiet "$@"
+}
+
+# ---- what each takes is said ------------------------------------------------------------------------
+for kind in class labels bert clip openclip; do
+    works check $(model $kind)
+    stdout_has '^  FITS$'
+    stdout_has '^Conditions$'
+done
+works check $(model class) --json
+stdout_has '"takes": \['
+stdout_has '"class"'
+stdout_has '"to": 5'
+stdout_has '"guidance": 3'
+works check $(model openclip)
+stdout_has 'a text \(--prompt\)'
+stdout_has 'a context of 77 x 64 numbers'
+stdout_has '9 unless --scale says otherwise'
+stdout_has 'another size than OpenCLIP ViT-H/14'
+stdout_has 'use_fp16 is true: .* does not$|use_fp16 is true'
+works check $(model clip) --json
+stdout_has '"published_width": 768'
+stdout_has '"is_published_size": false'
+works inspect "$DATA/bert.yaml"
+stdout_has 'a text \(--prompt\)'
+fails 2 'prompt: this model takes a class' generate $(model class) --prompt cat -o no.png
+fails 2 'class: this model takes a prompt' generate $(model clip) --class 1 --vocab "$WORDS" -o no.png
+fails 2 'makes pictures of a text' generate $(model clip) -o no.png
+fails 2 'makes pictures of a class' generate $(model class) -o no.png
+
+# ---- classes -------------------------------------------------------------------------------------------
+make class --class 2 -o two.png
+make class --class 4,2 -o some
+make class --class 2 --seed 43 -o again.png
+same_pixels some/00001.png again.png
+differ two.png some/00001.png
+make class --class 2 --scale 1 -o unguided.png
+differ two.png unguided.png
+works generate $(model class) --class 2 --steps 3 -o noted.png
+stderr_has 'scale 3'
+fails 2 "class is '6', expected numbers from 0 to 5" generate $(model class) --class 6 -o no.png
+printf 'tench, Tinca tinca\ngold_fish\ncrane\nhen\ncrane\nnone\n' >names.txt
+make class --class-names names.txt --class 'Gold Fish,tench, tinca tinca,3' -o named
+make class --class 1 -o one.png
+same_pixels named/00000.png one.png
+[ -e named/00002.png ] && [ ! -e named/00003.png ] || die "three classes were named"
+fails 2 "'crane' names 2 classes in names.txt: 2 \(crane\), 4 \(crane\); give the number" \
+    generate $(model class) --class-names names.txt --class crane -o no.png
+fails 2 "is named 'fish'; names that hold it: 1 \(gold_fish\)" \
+    generate $(model class) --class-names names.txt --class fish -o no.png
+fails 2 'needs --class NAME' generate $(model class) --class-names names.txt -o no.png
+fails 1 'cannot open none' generate $(model class) --class-names none --class hen -o no.png
+make labels --class 3 -o label.png
+make labels --class 4 -o other.png
+differ label.png other.png
+fails 2 'expected numbers from 0 to 4' generate $(model labels) --class 5 -o no.png
+
+# ---- texts ---------------------------------------------------------------------------------------------
+for kind in clip openclip bert; do
+    make $kind --vocab "$WORDS" --prompt 'the cat' -o $kind.png
+    make $kind --vocab "$WORDS" --prompt 'hello' -o other.png
+    differ $kind.png other.png
+    make $kind --vocab "$WORDS" --prompt 'the cat' --negative hello -o negative.png
+    differ $kind.png negative.png
+    make $kind --vocab "$WORDS" --prompt '' --scale 1 -o empty.png
+    works generate --like $kind.png --ckpt "$DATA/$kind.ckpt" --vocab "$WORDS" --quiet -o again.png
+    same_pixels $kind.png again.png
+done
+file_has clip.png '"prompt": "the cat"'
+
+# A prompt a line: blank lines are none, a byte order mark and carriage returns are dropped.
+printf '\357\273\277the cat\r\n\n \t\nhello caf\303\251\n' >prompts.txt
+make clip --vocab "$WORDS" --prompts prompts.txt -n 2 -o list
+[ -e list/00003.png ] && [ ! -e list/00004.png ] || die "two pictures of each of two prompts"
+same_pixels list/00000.png clip.png
+make clip --vocab "$WORDS" --prompt 'hello café' --seed 45 -o fourth.png
+same_pixels list/00003.png fourth.png
+rm list/00002.png
+make clip --vocab "$WORDS" --prompts prompts.txt -n 2 -o list --resume
+[ -e list/00002.png ] || die "the missing picture"
+fails 1 'of another run' generate $(model clip) --vocab "$WORDS" --steps 3 --quiet --prompts names.txt -n 2 -o list --resume
+fails 2 'exclude each other' generate $(model clip) --prompts prompts.txt --prompt x -o no
+fails 2 'prompts: this model takes a class' generate $(model class) --prompts prompts.txt -o no
+printf 'cat\nab\377\n' >broken.txt
+fails 1 'broken.txt:2: the prompt is no UTF-8: byte 2 of the line is 0xff' \
+    generate $(model clip) --vocab "$WORDS" --prompts broken.txt -o no
+printf 'cat\0\n' >broken.txt
+fails 1 'broken.txt:1: holds a byte of value 0' generate $(model clip) --prompts broken.txt -o no
+printf '\n\n' >broken.txt
+fails 1 'broken.txt holds no line of text' generate $(model clip) --prompts broken.txt -o no
+
+# Anything is a prompt: long ones are cut with a warning, what moves a cursor is not shown.
+long=$(head -c 100000 /dev/zero | tr '\0' x)
+works generate $(model clip) --vocab "$WORDS" --steps 2 --prompt "$long" -o long.png
+stderr_has 'warning: the prompt "x{40}\.\.\." has [0-9]+ tokens and the text encoder reads 75: the rest is cut'
+[ "$(wc -c <"$ERR")" -lt 4000 ] || die "the whole prompt is shown"
+works generate --like long.png --ckpt "$DATA/clip.ckpt" --vocab "$WORDS" -o long2.png --quiet
+same_pixels long.png long2.png
+works generate $(model clip) --vocab "$WORDS" --steps 2 --prompt "$(printf 'two\nlines \033[31mred')" -o lines.png
+stderr_lacks "$(printf '\033')"
+fails 2 'prompt: the text is no UTF-8: byte 1' generate $(model clip) --vocab "$WORDS" --prompt "$(printf 'a\377')" -o no.png
+fails 2 'negative: the text is no UTF-8' generate $(model clip) --vocab "$WORDS" --prompt a --negative "$(printf '\200')" -o no.png
+fails 1 'cannot open none' generate $(model clip) --prompt x --vocab none -o no.png
+
+# What other tools read.
+works generate $(model clip) --vocab "$WORDS" --steps 4 --sampler 'DPM++ 2M Karras' --prompt 'the cat' --negative dog --seed 7 -o webui.png
+file_has webui.png 'parameters'
+file_has webui.png '^Negative prompt: dog$'
+file_has webui.png '^Steps: 4, Sampler: DPM\+\+ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 16x16, Model hash: [0-9a-f]{10}, Model: clip, Version: ldm [0-9]'
+! grep -qa parameters two.png || die "a class has no line of parameters"
+
+# ---- first stages alone --------------------------------------------------------------------------------
+for kind in kl vq; do
+    works check $(model $kind)
+    stdout_has '^  FITS$'
+    stdout_has 'ldm reconstruct'
+    stdout_lacks '^Conditions$'
+    works inspect "$DATA/$kind.yaml"
+    stdout_has 'a first stage alone'
+    works reconstruct "$SRC/tests/data/pictures/rgb16.png" $(model $kind) -o back --overwrite
+    stdout_has 'PSNR'
+    fails 2 'a first stage alone .*it has no UNet to make pictures with' generate $(model $kind) -o no.png
+done
+works check --ckpt "$DATA/kl.ckpt" --config "$DATA/kl.yaml" --json
+stdout_has '"loss.logvar"'
