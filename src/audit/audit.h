@@ -36,6 +36,7 @@ typedef struct ldm_load_policy {
 typedef struct ldm_audit_given {
     const char **configs, **sets;
     size_t config_count, set_count;
+    const char *family; /* ldm_audit_family of the configuration */
 } ldm_audit_given;
 
 typedef struct ldm_shape_mismatch {
@@ -69,6 +70,9 @@ typedef struct ldm_audit {
 
     struct ldm_audit_private *priv;
 } ldm_audit;
+
+/* What a configuration describes, by the published models' names; static. NULL: not recognised. */
+const char *ldm_audit_family(const ldm_config *cfg);
 
 /* LDM_ERR_MISMATCH, too, where a weight that a run reads is not of floating-point numbers, or one
  * element under many indices. ema: -1 auto (use_ema of the config, if the file has the shadows), 0

@@ -53,8 +53,4 @@ struct ldm_partial {
     size_t agreements; /* such settings that agree */
 };
 
-/* family.c: what a configuration describes, by the published models' names; static. NULL: not
- * recognised. */
-const char *ldm_audit_family(const ldm_config *cfg);
-
 #endif

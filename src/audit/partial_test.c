@@ -223,6 +223,51 @@ static void inspection(void **state)
     bench_free(&b);
 }
 
+/* The published models by their configurations. */
+static void families(void **state)
+{
+#define COND "model.params.cond_stage_config={target: ldm.modules.encoders.modules."
+    static const struct {
+        const char *sets[3], *name;
+    } rows[] = {
+        {{NULL}, NULL},
+        {{COND "FrozenCLIPEmbedder}"}, "Stable Diffusion v1"},
+        {{COND "FrozenCLIPEmbedder}", "model.params.unet_config.params.in_channels=9"},
+         "Stable Diffusion v1, inpainting"},
+        {{COND "FrozenCLIPEmbedder}", "model.params.unet_config.params.in_channels=8"},
+         "InstructPix2Pix"},
+        {{COND "FrozenOpenCLIPEmbedder}"}, "Stable Diffusion 2"},
+        {{COND "ClassEmbedder}"}, "CompVis' class-conditional model"},
+        {{"model.params.cond_stage_config=__is_first_stage__",
+          "model.params.unet_config.params.in_channels=7"},
+         "CompVis' inpainting model"},
+        {{"model.target=sgm.models.diffusion.DiffusionEngine"},
+         "Stable Diffusion XL, or another model of Stability's generative-models"},
+        {{"model.target=5"}, NULL},
+        {{"model=5"}, NULL},
+    };
+#undef COND
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ldm_config *cfg;
+        ldm_error err = {.msg = ""};
+        const char *name;
+
+        assert_int_equal(ldm_config_create(&cfg, &err), LDM_OK);
+        assert_int_equal(ldm_config_load_text(cfg, "test.yaml", test_yaml, strlen(test_yaml), &err),
+                         LDM_OK);
+        for (k = 0; k < 3 && rows[i].sets[k]; k++)
+            assert_int_equal(ldm_config_set(cfg, rows[i].sets[k], &err), LDM_OK);
+        name = ldm_audit_family(cfg);
+        if (!rows[i].name != !name || (name && strcmp(name, rows[i].name)))
+            fail_msg("row %zu: %s, expected %s", i, name ? name : "none",
+                     rows[i].name ? rows[i].name : "none");
+        ldm_config_free(cfg);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +277,7 @@ int main(void)
         cmocka_unit_test(missing_tensors_of_known_parts),
         cmocka_unit_test(nothing_known),
         cmocka_unit_test(inspection),
+        cmocka_unit_test(families),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

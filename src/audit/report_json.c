@@ -276,6 +276,7 @@ static json_t *build(page *p)
     ldm_audit_json_set(p->j, root, "next_step", ldm_json_text(p->f->next_step));
     ldm_audit_json_set(p->j, root, "checkpoint", checkpoint(p));
     ldm_audit_json_set(p->j, root, "config", sources);
+    ldm_audit_json_set(p->j, root, "model", ldm_json_text(a->given.family));
     ldm_audit_json_set(p->j, root, "model_keys", integer(a->model_keys));
     ldm_audit_json_set(p->j, root, "checkpoint_keys", integer(a->checkpoint_keys));
     ldm_audit_json_set(p->j, root, "matching", integer(a->matching));

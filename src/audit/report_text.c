@@ -40,6 +40,8 @@ static void header(page *p)
                    ldm_format_bytes(ldm_ckpt_file_bytes(ck), bytes));
     for (i = 0; i < p->f->source_count; i++)
         field(p, i ? "" : "Config", p->f->sources[i]);
+    if (p->a->given.family)
+        field(p, "Model", p->a->given.family);
 }
 
 /* ---- components and counts ---------------------------------------------------------------------

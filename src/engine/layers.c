@@ -192,6 +192,8 @@ ldm_status ldm_sources_match(const ldm_model_options *opt, ldm_sources *s, ldm_e
                               err);
     if (!st)
         s->audit->given = s->given;
+    if (!st)
+        s->audit->given.family = ldm_audit_family(s->config);
     return st;
 }
 
