@@ -305,7 +305,7 @@ int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model,
     for (int i = 0; i < *argc && !code; i++) {
         const kind k = kind_of(argv[i]);
 
-        if (k == CHECKPOINT || k == FOLDER)
+        if (k == CHECKPOINT || k == FOLDER || (k == NOTHING && strchr(argv[i], '=')))
             code = take_argument(cmd, model, argv[i], quiet);
         else
             argv[kept++] = argv[i];

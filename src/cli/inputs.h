@@ -20,7 +20,8 @@ int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int arg
  * there is none, the library says so. An exit code. */
 int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet);
 
-/* Takes checkpoints and folders out of the arguments: they are --ckpt. *argc of argv are left. */
+/* Takes checkpoints and folders out of the arguments, which are --ckpt, and assignments, --set.
+ * *argc of argv are left. */
 int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model, int *argc,
                                char **argv, bool quiet);
 

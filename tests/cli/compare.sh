@@ -134,6 +134,17 @@ works compare x/mine.yaml scaled.yaml $TINY -n 2 -o scaled --quiet
 stdout_has 'All 2 pictures are equal, byte by byte: what differs changes no picture here'
 stdout_lacks 'say the same'
 
+# With --ablate the conclusion says what each difference does.
+works compare -n 1 $FAST $TINY -o ablated --ablate --quiet
+sed -n '1,/^$/p' "$OUT" >top
+file_has top 'These change no picture at all: .*guidance'
+rm top
+
+# An assignment without an option, as at the end of CompVis' command lines.
+works compare x/mine.yaml y/mine.yaml $TINY ldm.sampling.steps=1 -n 1 -o assigned
+stderr_has 'the assignment ldm.sampling.steps=1 is taken as --set'
+stdout_has '^  Sampling steps +1 +1$'
+
 # A folder, and files without an option; two whole configurations beside the checkpoint.
 mkdir whole
 cp "$CKPT" whole/model.ckpt

@@ -35,45 +35,6 @@ static void add_notes(json_t *list, const ldm_compare *c, const ldm_cmp_side *s)
     json_decref(warnings);
 }
 
-/* What the ablation found: the changes that change no picture, and the one that costs most. */
-static void add_findings(json_t *list, const ldm_compare *c)
-{
-    const ldm_cmp_variant *worst = NULL, *farthest = NULL;
-    const ldm_cmp_summary *b = &c->b.sum;
-    char *none = NULL, *longer, x[32], y[32];
-    size_t i;
-
-    for (i = 0; i < c->variant_count; i++) {
-        const ldm_cmp_variant *v = &c->variants[i];
-        const ldm_cmp_summary *s = &v->side.sum;
-
-        if (v->side.failure)
-            continue;
-        if (v->same == v->side.count) {
-            longer = ldm_cli_format("%s%s%s", none ? none : "", none ? ", " : "", v->name);
-            free(none);
-            none = longer;
-        }
-        if (s->face_share < b->face_share && (!worst || s->face_share < worst->side.sum.face_share))
-            worst = v;
-        if (s->frechet > b->frechet && (!farthest || s->frechet > farthest->side.sum.frechet))
-            farthest = v;
-    }
-    if (none)
-        add(list, ldm_cli_format("These change no picture at all: %s.", none));
-    free(none);
-    if (worst)
-        add(list,
-            ldm_cli_format("Alone, %s costs the most faces: from %.0f %% to %.0f %%.", worst->name,
-                           100 * b->face_share, 100 * worst->side.sum.face_share));
-    if (farthest)
-        add(list,
-            ldm_cli_format("Alone, %s moves the pictures farthest from the training set: "
-                           "Frechet distance %s in place of %s.",
-                           farthest->name, ldm_cmp_number(farthest->side.sum.frechet, x, sizeof x),
-                           ldm_cmp_number(b->frechet, y, sizeof y)));
-}
-
 json_t *ldm_cmp_remarks(const ldm_compare *c)
 {
     json_t *list = json_array();
@@ -111,7 +72,6 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
                       "is the difference to %s (faces in percentage points), \"same "
                       "pictures\" how many are equal to its pictures byte by byte.",
                       c->b.title, c->a.title, c->b.title));
-        add_findings(list, c);
     }
     add(list,
         strdup("Times are of this machine. Whichever side is loaded first may have waited for "
