@@ -312,8 +312,39 @@ static void tensors_are_found_where_they_are(void **state)
     expect_path((const char *const[]){"state_dict", "model", NULL}, "state_dict.model");
     expect_path((const char *const[]){"checkpoint", "model", NULL}, "checkpoint.model");
     b = nested((const char *const[]){"model", NULL}, "ema");
-    expect_error(&b, LDM_ERR_FORMAT, "'model' (1 tensors), 'ema' (1 tensors)");
+    expect_error(&b, LDM_ERR_FORMAT,
+                 "in 2 dictionaries: 'model' (1 tensor), 'ema' (1 tensor); save");
     bytes_free(&b);
+}
+
+/* A message names whole dictionaries only, as many as it has room for. */
+static void many_dictionaries_are_counted(void **state)
+{
+    bytes pickle = {0}, b = {0};
+    char name[64];
+    opened o;
+    int i;
+
+    (void)state;
+    put_text(&pickle, "}");
+    for (i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "a_dictionary_with_a_long_name_%02d", i);
+        pk_str(&pickle, name);
+        put_text(&pickle, "}");
+        pk_str(&pickle, "a.w");
+        pk_tensor(&pickle, &VIEW);
+        put_text(&pickle, "ss");
+    }
+    put_text(&pickle, ".");
+    put_ckpt(&b, &pickle, numbers, sizeof numbers);
+    o = open_bytes(b.data, b.len);
+    assert_int_equal(o.st, LDM_ERR_FORMAT);
+    assert_non_null(
+        strstr(o.err.msg, "in 20 dictionaries: 'a_dictionary_with_a_long_name_00' (1 "));
+    assert_non_null(strstr(o.err.msg, "(1 tensor), ...; save the one that is meant"));
+    opened_done(&o);
+    bytes_free(&b);
+    bytes_free(&pickle);
 }
 
 /* ---- histories
@@ -454,6 +485,7 @@ int main(void)
         cmocka_unit_test(the_negation_bit_counts),
         cmocka_unit_test(attributes_of_a_tensor_do_not_matter),
         cmocka_unit_test(tensors_are_found_where_they_are),
+        cmocka_unit_test(many_dictionaries_are_counted),
         cmocka_unit_test(a_history_is_counted),
         cmocka_unit_test(numbers_that_are_needed_stay),
         cmocka_unit_test(the_key_that_breaks_the_limit_is_named),

@@ -147,7 +147,7 @@ static bool is_module_state(const ldm_pk *dict)
 static void note_found(search *s, const ldm_pk *dict, const char *path)
 {
     static const char more[] = ", ...";
-    const size_t used = strlen(s->all);
+    const size_t used = strlen(s->all), tensors = count_tensors(dict);
     char one[PATH_BYTES + 48];
     size_t len;
 
@@ -155,8 +155,8 @@ static void note_found(search *s, const ldm_pk *dict, const char *path)
         s->state = dict;
         snprintf(s->path, sizeof s->path, "%s", path);
     }
-    len = (size_t)snprintf(one, sizeof one, "%s'%s' (%zu tensors)", used ? ", " : "", path,
-                           count_tensors(dict));
+    len = (size_t)snprintf(one, sizeof one, "%s'%s' (%zu tensor%s)", used ? ", " : "", path,
+                           tensors, tensors == 1 ? "" : "s");
     if (used + len + sizeof more <= sizeof s->all && !s->cut) {
         memcpy(s->all + used, one, len + 1);
     } else if (!s->cut) { /* whole names only */

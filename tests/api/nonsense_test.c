@@ -292,6 +292,7 @@ static void pictures_and_statistics(void **state)
     REFUSED(ldm_image_read("x", NULL, e), "out");
     REFUSED(ldm_image_write(NULL, &good, NULL, e), "path");
     REFUSED(ldm_image_write("x", NULL, NULL, e), "im");
+    REFUSED(ldm_image_write("", &good, NULL, e), "path is empty");
     REFUSED(ldm_image_write_quality(NULL, &good, 90, NULL, e), "path");
     REFUSED(ldm_image_write_quality("x.jpg", NULL, 90, NULL, e), "im");
     REFUSED(ldm_image_write_quality("x.jpg", &good, 0, NULL, e), "quality is 0");
