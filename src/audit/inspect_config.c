@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "audit/conditions.h"
+#include "audit/takes.h"
 #include "audit/internal.h"
 #include "audit/shapes.h"
 #include "base/alloc.h"

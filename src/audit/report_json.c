@@ -1,7 +1,7 @@
 /* `ldm check --json`: the same findings as one object. Lists are always whole. */
 #include <string.h>
 
-#include "audit/conditions.h"
+#include "audit/takes.h"
 #include "audit/internal.h"
 
 typedef struct page {

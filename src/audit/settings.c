@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/conditions.h"
+#include "audit/takes.h"
 #include "audit/internal.h"
 #include "base/alloc.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "audit/conditions.h"
+#include "audit/takes.h"
 #include "audit/internal.h"
 
 /* Recommends another file or YAML if a cause demands it; otherwise all --set options together, if

@@ -1,6 +1,6 @@
 /* Inside the room: what a model is conditioned on, for the reports of check and inspect. */
-#ifndef LDM_AUDIT_CONDITIONS_H
-#define LDM_AUDIT_CONDITIONS_H
+#ifndef LDM_AUDIT_TAKES_H
+#define LDM_AUDIT_TAKES_H
 
 #include "audit/internal.h"
 
