@@ -35,7 +35,7 @@ static void add_concat(const ldm_network *s, ldm_conditions_found *f)
         add(f, "segmentation", "a map of labels", c->channels_in);
     } else if (c && c->takes == LDM_COND_TAKES_LATENT) {
         add(f, "image", "a picture of the latent's size", 0);
-    } else if (picture || more == 1) { /* one more: LatentInpaintDiffusion's mask */
+    } else if (s->diffusion.inpaint || picture) {
         add(f, "image", "a picture", 0);
         if (more == 1)
             add(f, "mask", "where it is painted", 0);
