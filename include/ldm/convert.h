@@ -15,10 +15,13 @@ enum {
     LDM_CONVERT_DIFFUSERS = 4 /* a folder of diffusers */
 };
 
-/* Writes what opt describes to `out`, and its YAML beside it (the same name, .yaml; in the file's
- * metadata as well). Weights that neither sampling nor encoding reads are left out; of EMA and raw
- * weights those stay that opt says. Types stay as they are unless `how` says otherwise; a noise
- * schedule stays float32.
+/* With LDM_CONVERT_DIFFUSERS `out` is a folder that must not be there yet: model_index.json, unet,
+ * vae or vqvae, text_encoder, scheduler. LDM_ERR_UNSUPPORTED where diffusers has no such model.
+ *
+ * Else writes what opt describes to `out`, and its YAML beside it (the same name, .yaml; in the
+ * file's metadata as well). Weights that neither sampling nor encoding reads are left out; of EMA
+ * and raw weights those stay that opt says. Types stay as they are unless `how` says otherwise; a
+ * noise schedule stays float32.
  *
  * Written under a temporary name and then renamed; read back and compared with the source, value by
  * value, before that is done. *report: one line each of what was written and how it was checked;

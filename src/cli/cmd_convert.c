@@ -26,6 +26,13 @@ static const ldm_opt rows[] = {
      .arg = "OUT.safetensors",
      .field = offsetof(options, out),
      .help = "the file; its YAML lies beside it afterwards"},
+    {.type = LDM_OPT_CHOICE,
+     .name = "to",
+     .arg = "FORM",
+     .choices = "safetensors|diffusers",
+     .field = offsetof(options, to),
+     .help = "diffusers: -o is a folder that diffusers loads;\n"
+             "default safetensors"},
     {.type = LDM_OPT_FLAG,
      .name = "half",
      .field = offsetof(options, half),
@@ -38,7 +45,8 @@ static const ldm_opt rows[] = {
 
 static int convert(const ldm_command *cmd, const options *o, ldm_model_options *model)
 {
-    const unsigned how = (o->half ? LDM_CONVERT_HALF : 0U) | (o->bf16 ? LDM_CONVERT_BF16 : 0U);
+    const unsigned how = (o->half ? LDM_CONVERT_HALF : 0U) | (o->bf16 ? LDM_CONVERT_BF16 : 0U) |
+                         (o->to && !strcmp(o->to, "diffusers") ? LDM_CONVERT_DIFFUSERS : 0U);
     ldm_error err;
     char *report;
     ldm_status st = o->raw ? ldm_model_options_set_bool(model, "ema", false, &err) : LDM_OK;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "convert/convert_private.h"
+#include "convert/diffusers_write.h"
 #include "engine/engine.h"
 
 /* Models of more bytes of weights are not opened a second time to compare eps: that would take more
@@ -191,7 +192,7 @@ static double distance(const ldm_array *a, const ldm_array *b)
 
 /* LDM_ERR_NUMERIC where types stayed and eps is not equal bit by bit. */
 static ldm_status compare_eps(const conversion *c, const ldm_model_options *opt, const char *out,
-                              const char *yaml, ldm_str *report, ldm_error *err)
+                              const char *key, const char *yaml, ldm_str *report, ldm_error *err)
 {
     ldm_model_options *other = NULL;
     ldm_array a = {0}, b = {0};
@@ -206,7 +207,7 @@ static ldm_status compare_eps(const conversion *c, const ldm_model_options *opt,
     if (!st)
         st = ldm_model_options_set(other, "ckpt", out, err);
     if (!st)
-        st = ldm_model_options_set(other, "config", yaml, err);
+        st = ldm_model_options_set(other, key, yaml, err);
     if (!st)
         st = eps_of(opt, &a, err);
     if (!st)
@@ -224,6 +225,28 @@ static ldm_status compare_eps(const conversion *c, const ldm_model_options *opt,
     ldm_array_free(&a);
     ldm_array_free(&b);
     ldm_model_options_free(other);
+    return st;
+}
+
+/* A folder has no YAML: it is read back under the source's own. */
+static ldm_status write_folder(conversion *c, const ldm_model_options *opt, const char *out,
+                               ldm_str *report, ldm_error *err)
+{
+    const ldm_folder_source s = {c->src.network, c->src.ckpt, &c->list,
+                                 c->src.audit->effective.scale_factor};
+    ldm_str yaml = {0};
+    char size[16];
+    ldm_status st = ldm_diffusers_write(out, &s, err);
+
+    if (!st)
+        st = yaml_of(c, &yaml, err);
+    if (!st)
+        ldm_str_printf(report, "%s: a folder of diffusers, %s, %s weights\n", out,
+                       ldm_format_bytes(c->bytes, size),
+                       c->src.audit->effective.ema ? "EMA" : "raw");
+    if (!st)
+        st = compare_eps(c, opt, out, "config_text", yaml.data, report, err);
+    ldm_str_free(&yaml);
     return st;
 }
 
@@ -249,7 +272,7 @@ static ldm_status write_file(conversion *c, const ldm_model_options *opt, const 
                        out, c->list.count, ldm_format_bytes(c->bytes, size),
                        c->src.audit->effective.ema ? "EMA" : "raw", c->left_out, beside);
     if (!st)
-        st = compare_eps(c, opt, out, beside, report, err);
+        st = compare_eps(c, opt, out, "config", beside, report, err);
     ldm_str_free(&yaml);
     ldm_free(beside);
     return st;
@@ -277,7 +300,8 @@ ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned h
     if (!st)
         st = list_tensors(&c, err);
     if (!st)
-        st = write_file(&c, opt, out, &text, err);
+        st = how & LDM_CONVERT_DIFFUSERS ? write_folder(&c, opt, out, &text, err)
+                                         : write_file(&c, opt, out, &text, err);
     if (!st && text.failed)
         st = ldm_error_nomem(err, 0, "the report");
     if (st)

@@ -146,8 +146,9 @@ static void unet_down(ldm_modules *m, const ldm_part_shape *s, const char *prefi
         for (int b = 0; b < s->blocks; b++) {
             add_at(m, LDM_MODULE_RES, -1, prefix, "down_blocks", "resnets", "input_blocks",
                    (numbers){l, b, first + b, 0});
-            add_at(m, attention_kind(s), l, prefix, "down_blocks", "attentions", "input_blocks",
-                   (numbers){l, b, first + b, 1});
+            if (s->attends >> l & 1U)
+                add_at(m, attention_kind(s), l, prefix, "down_blocks", "attentions", "input_blocks",
+                       (numbers){l, b, first + b, 1});
         }
         if (l == s->levels - 1)
             continue;
@@ -173,8 +174,9 @@ static void unet_up(ldm_modules *m, const ldm_part_shape *s, const char *prefix)
         for (int b = 0; b <= s->blocks; b++) {
             add_at(m, LDM_MODULE_RES, -1, prefix, "up_blocks", "resnets", "output_blocks",
                    (numbers){u, b, first + b, 0});
-            add_at(m, attention_kind(s), level, prefix, "up_blocks", "attentions", "output_blocks",
-                   (numbers){u, b, first + b, 1});
+            if (s->attends >> level & 1U)
+                add_at(m, attention_kind(s), level, prefix, "up_blocks", "attentions",
+                       "output_blocks", (numbers){u, b, first + b, 1});
         }
         if (!level)
             continue;
@@ -360,6 +362,44 @@ bool ldm_modules_find(const ldm_modules *m, const char *theirs, ldm_found_module
 
         if (rest && match_rows(&m->items[i], rest, out))
             return true;
+    }
+    return false;
+}
+
+/* "attn.in_proj" is followed by "_weight", other rows by a dot. */
+static const char *after_row(const char *rest, const ldm_inner *row)
+{
+    const size_t len = strlen(row->ours);
+
+    if (row->piece && !strcmp(row->ours, "attn.in_proj") && !strncmp(rest, row->ours, len) &&
+        rest[len] == '_')
+        return rest + len + 1;
+    return below(rest, row->ours);
+}
+
+bool ldm_modules_find_ours(const ldm_modules *m, const char *ours, ldm_found_module *out)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        const ldm_module *module = &m->items[i];
+        const ldm_inner *row = ldm_module_rows(module->kind);
+        const char *rest = below(ours, module->ours);
+
+        if (!rest && !strcmp(ours, module->ours)) { /* a parameter: theirs is a module's weight */
+            *out = (ldm_found_module){module, NULL, "weight"};
+            return true;
+        }
+        if (rest && !row) {
+            *out = (ldm_found_module){module, NULL, rest};
+            return true;
+        }
+        for (; rest && row->theirs; row++) {
+            const char *tail = after_row(rest, row);
+
+            if (tail) {
+                *out = (ldm_found_module){module, row, tail};
+                return true;
+            }
+        }
     }
     return false;
 }

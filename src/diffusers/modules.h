@@ -67,6 +67,9 @@ typedef struct ldm_found_module {
 } ldm_found_module;
 bool ldm_modules_find(const ldm_modules *m, const char *theirs, ldm_found_module *out);
 
+/* The same by one of ours; of a row of pieces the first of them. Not for BERT layers. */
+bool ldm_modules_find_ours(const ldm_modules *m, const char *ours, ldm_found_module *out);
+
 /* Ours of what was found, in `buf`. */
 void ldm_module_ours(const ldm_found_module *f, char *buf, size_t size);
 
