@@ -52,27 +52,27 @@ ldm_status ldm_ckpt_join_own(ldm_ckpt *joined, ldm_ckpt *part, ldm_error *err)
     return take_warnings(joined, part, err);
 }
 
-static ldm_status wrong(const ldm_ckpt *joined, const char *name, const ldm_ckpt_recipe *r,
-                        const char *why, ldm_error *err)
+static ldm_status wrong(const char *name, const ldm_ckpt_recipe *r, const char *why, ldm_error *err)
 {
-    (void)joined;
     return ldm_error_set(err, LDM_ERR_FORMAT, "%s: '%.120s', which becomes '%.120s', %s",
                          r->part->src.name, r->pieces[0]->name, name, why);
 }
 
 /* Shape and strides of one piece under another shape. */
-static ldm_status reshape(const ldm_ckpt *joined, const char *name, const ldm_ckpt_recipe *r,
-                          ldm_tensor_info *t, ldm_error *err)
+static ldm_status reshape(const char *name, const ldm_ckpt_recipe *r, ldm_tensor_info *t,
+                          ldm_error *err)
 {
     uint64_t numel = 1, stride = 1;
     int d;
 
+    if (r->ndim > (int)(sizeof r->shape / sizeof *r->shape))
+        return wrong(name, r, "has more than 4 dimensions", err);
     for (d = 0; d < r->ndim; d++) {
         if (ldm_mul_u64(numel, r->shape[d], &numel))
-            return wrong(joined, name, r, "is too large", err);
+            return wrong(name, r, "is too large", err);
     }
     if (r->count == 1 && (numel != t->numel || !t->contiguous))
-        return wrong(joined, name, r, "has another number of elements", err);
+        return wrong(name, r, "has another number of elements", err);
     t->ndim = r->ndim;
     t->numel = numel;
     for (d = r->ndim - 1; d >= 0; d--) {
@@ -83,19 +83,18 @@ static ldm_status reshape(const ldm_ckpt *joined, const char *name, const ldm_ck
     return LDM_OK;
 }
 
-static ldm_status check_pieces(const ldm_ckpt *joined, const char *name, const ldm_ckpt_recipe *r,
-                               ldm_error *err)
+static ldm_status check_pieces(const char *name, const ldm_ckpt_recipe *r, ldm_error *err)
 {
     const ldm_tensor_info *first = r->pieces[0];
 
     for (int i = 1; i < r->count; i++) {
         if (r->pieces[i]->numel != first->numel || r->pieces[i]->dtype != first->dtype ||
             r->pieces[i]->ndim < 1 || r->pieces[i]->shape[0] != first->shape[0])
-            return wrong(joined, name, r, "has another shape or type than its like", err);
+            return wrong(name, r, "has another shape or type than its like", err);
     }
     if (r->count > 1 && (first->ndim < 1 || !first->shape[0] || r->heads < 1 ||
                          first->shape[0] % (uint64_t)r->heads))
-        return wrong(joined, name, r, "cannot be split into the heads of the configuration", err);
+        return wrong(name, r, "cannot be split into the heads of the configuration", err);
     return LDM_OK;
 }
 
@@ -104,10 +103,10 @@ ldm_status ldm_ckpt_join_add(ldm_ckpt *joined, const char *name, const ldm_ckpt_
 {
     ldm_tensor t = {.info = *r->pieces[0]};
     ldm_tensor *grown;
-    ldm_status st = check_pieces(joined, name, r, err);
+    ldm_status st = check_pieces(name, r, err);
 
     if (!st && r->ndim)
-        st = reshape(joined, name, r, &t.info, err);
+        st = reshape(name, r, &t.info, err);
     if (st)
         return st;
     if (joined->tensor_count == LDM_MAX_TENSORS)

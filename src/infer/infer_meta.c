@@ -58,6 +58,23 @@ static const char *as_yaml(const char *value)
     return value;
 }
 
+/* Whether the parameter belongs to a part that a YAML of CompVis has; the other names of a hostile
+ * file must not reach the YAML that is made. */
+static bool is_place(const char *path)
+{
+    static const char *const parts[] = {"unet_config.params.", "first_stage_config.params.",
+                                        "first_stage_config.params.ddconfig.",
+                                        "cond_stage_config.params."};
+    const char *dot = strrchr(path, '.');
+    const size_t len = dot ? (size_t)(dot + 1 - path) : 0;
+
+    for (size_t i = 0; len && i < sizeof parts / sizeof *parts; i++) {
+        if (strlen(parts[i]) == len && !strncmp(parts[i], path, len))
+            return true;
+    }
+    return !len;
+}
+
 static void take(ldm_inference *in, const char *key, const char *value)
 {
     char path[256];
@@ -116,7 +133,7 @@ ldm_status ldm_infer_meta(ldm_inference *in, const ldm_ckpt *ck)
             continue;
         path += sizeof prefix - 1;
         value = as_yaml(ldm_ckpt_meta_value(ck, i));
-        if (value && is_silent(path))
+        if (value && is_silent(path) && is_place(path))
             take(in, path, value);
     }
     settle_heads(in);

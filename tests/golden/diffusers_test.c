@@ -296,6 +296,83 @@ static void converted_folders_give_their_eps(void **state)
     }
 }
 
+/* The header of a safetensors file. */
+static json_t *header_of(const char *path)
+{
+    unsigned char length[8];
+    size_t n = 0;
+    json_t *j;
+    char *text;
+    FILE *f = fopen(path, "rb");
+
+    if (!f)
+        fail_msg("%s is not there", path);
+    assert_int_equal(fread(length, 1, 8, f), 8);
+    for (int i = 0; i < 8; i++)
+        n |= (size_t)length[i] << 8 * i;
+    text = malloc(n);
+    assert_non_null(text);
+    assert_int_equal(fread(text, 1, n, f), n);
+    fclose(f);
+    j = json_loadb(text, n, 0, NULL);
+    assert_non_null(j);
+    free(text);
+    return j;
+}
+
+/* The tensors of one part are those that diffusers' class has. */
+static void same_tensors(const char *folder, const char *part, const json_t *want)
+{
+    char path[2 * PATH_LEN];
+    json_t *have, *shape, *t;
+    const char *name;
+
+    snprintf(path, sizeof path, "%s/%s/diffusion_pytorch_model.safetensors", folder, part);
+    have = header_of(path);
+    assert_int_equal(json_object_size(have) - 1, json_object_size(want));
+    json_object_foreach((json_t *)(uintptr_t)want, name, shape)
+    {
+        t = json_object_get(have, name);
+        if (!t || !json_equal(json_object_get(t, "shape"), shape))
+            fail_msg("%s: %s is %s", path, name, t ? "of another shape" : "missing");
+    }
+    json_decref(have);
+}
+
+/* A folder read and written again has diffusers' own tensors, and gives the same eps. */
+static void folders_are_written_as_they_were_read(void **state)
+{
+    char folder[PATH_LEN], out[PATH_LEN];
+    ldm_error err = {.msg = ""};
+
+    (void)state;
+    for (int i = 0; i < CASES - 1; i++) { /* all but text2im */
+        ldm_model_options *opt, *other;
+        json_t *j, *parts;
+        char as[64], *report;
+
+        snprintf(as, sizeof as, "%s-back", names[i]);
+        j = write_case(names[i], as, false, folder);
+        parts = json_object_get(j, "parts");
+        snprintf(out, sizeof out, "%s/%s-out", root, names[i]);
+        opt = options_of(folder, NULL);
+        need(ldm_convert(opt, out, LDM_CONVERT_DIFFUSERS, &report, &err), &err);
+        ldm_release(report);
+        same_tensors(out, "unet", json_object_get(json_object_get(parts, "unet"), "tensors"));
+        same_tensors(
+            out, i < 2 ? "vqvae" : "vae",
+            json_object_get(json_object_get(parts, json_object_get(parts, "vae") ? "vae" : "vqvae"),
+                            "tensors"));
+        other = options_of(out, NULL);
+        eps_agrees(other, j, out);
+        assert_int_equal(ldm_convert(opt, out, LDM_CONVERT_DIFFUSERS, &report, &err),
+                         LDM_ERR_USAGE);
+        ldm_model_options_free(opt);
+        ldm_model_options_free(other);
+        json_decref(j);
+    }
+}
+
 /* diffusers writes 0.18215 for every VQModel: LDM's have 1. */
 static void a_codebook_keeps_its_scale(void **state)
 {
@@ -372,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folders_give_their_eps),
         cmocka_unit_test(converted_folders_give_their_eps),
+        cmocka_unit_test(folders_are_written_as_they_were_read),
         cmocka_unit_test(a_codebook_keeps_its_scale),
         cmocka_unit_test(broken_folders_are_refused),
     };
