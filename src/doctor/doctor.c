@@ -305,6 +305,13 @@ static ldm_status examine(ldm_doctor *d, ldm_error *err)
         st = find_contradictions(d, err);
     if (!st)
         st = list_assumed(d, err);
+    if (!st && !d->inference->whole && !d->inference->problem_count) {
+        d->reason = ldm_doctor_text(d, "the file holds %s%s", d->inference->kind,
+                                    strstr(d->inference->kind, "UNet")
+                                        ? "; --first-stage lays another file's over it"
+                                        : "");
+        st = d->reason ? LDM_OK : ldm_error_nomem(err, 0, "a text");
+    }
     return st || d->quick ? st : probe(d, err);
 }
 

@@ -88,7 +88,9 @@ static void put_finding(const page *p, const ldm_finding *f)
 
     ldm_str_printf(p->out, "  %s%-9s%s %s", paint(p, codes[f->state]), signs[f->state],
                    paint(p, "\33[0m"), last_part(f->path));
-    if (f->state == LDM_FINDING_WRONG)
+    if (f->state == LDM_FINDING_WRONG && !strncmp(f->path, "weights.", 8))
+        ldm_str_printf(p->out, ": %s", f->found);
+    else if (f->state == LDM_FINDING_WRONG)
         ldm_str_printf(p->out, ": %s%s%s%s, must be %s", f->given ? f->given : "not given",
                        f->place ? " (" : "", f->place ? f->place : "", f->place ? ")" : "",
                        f->found  ? f->found
