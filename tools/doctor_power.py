@@ -3,6 +3,7 @@
 and sees whether the doctor finds and cures each. Needs numpy.
 
     tools/doctor_power.py build/ldm WORK [--write docs/DOCTOR.md] [--only NAME,...]
+    tools/doctor_power.py --log WHAT_IT_PRINTED --write docs/DOCTOR.md
 
 A fault counts as cured where every planted setting is in the cures (or flags) with its true value; a cure of
 anything else is a wrong cure."""
@@ -246,12 +247,20 @@ def main():
         rows.append(row)
         print(" | ".join(row), flush=True)
     if "--write" in sys.argv:
-        table = "| planted | with four pictures | without |\n|---|---|---|\n"
-        table += "".join("| %s |\n" % " | ".join(r) for r in rows)
-        page = sys.argv[sys.argv.index("--write") + 1]
-        text = open(page).read()
-        a, b = text.index("<!-- power -->") + len("<!-- power -->\n"), text.index("<!-- /power -->")
-        open(page, "w").write(text[:a] + table + text[b:])
+        write_table(rows)
 
 
-main()
+def write_table(rows):
+    table = "| planted | with four pictures | without |\n|---|---|---|\n"
+    table += "".join("| %s |\n" % " | ".join(r) for r in rows)
+    page = sys.argv[sys.argv.index("--write") + 1]
+    text = open(page).read()
+    a, b = text.index("<!-- power -->") + len("<!-- power -->\n"), text.index("<!-- /power -->")
+    open(page, "w").write(text[:a] + table + text[b:])
+
+
+if "--log" in sys.argv:  # what an earlier run printed
+    lines = [r.rstrip("\n").split(" | ") for r in open(sys.argv[sys.argv.index("--log") + 1])]
+    write_table([r for r in lines if len(r) == 3])
+else:
+    main()

@@ -9,7 +9,14 @@
 #include "engine/picture_in.h"
 #include "sample/rng.h"
 
-enum { MAX_SIDE = 64, SHIPPED = 8, SHIPPED_COLUMNS = 8, SHIPPED_BORDER = 4, SHIPPED_SIDE = 128 };
+enum {
+    MAX_SIDE = 64,
+    GUESSED_SIDE = 32,
+    SHIPPED = 8,
+    SHIPPED_COLUMNS = 8,
+    SHIPPED_BORDER = 4,
+    SHIPPED_SIDE = 128
+};
 
 const double ldm_trial_ratios[LDM_TRIAL_LEVELS] = {0.3, 1.0, 3.0};
 
@@ -90,12 +97,13 @@ static ldm_status choose_pictures(ldm_doctor *d, ldm_error *err)
 /* ---- latents --------------------------------------------------------------------------------- */
 
 /* The latent's side: the model's, and no more than measuring needs. */
-static int side_of(const ldm_model *m)
+static int side_of(const ldm_model *m, bool guessed)
 {
     const int multiple = 1 << (m->network->unet.channel_mult.count - 1);
     int side = m->latent_h < m->latent_w ? m->latent_h : m->latent_w;
 
     side = side > MAX_SIDE ? MAX_SIDE : side;
+    side = guessed && side > GUESSED_SIDE ? GUESSED_SIDE : side;
     side = side / multiple * multiple;
     return side < multiple ? multiple : side;
 }
@@ -242,7 +250,7 @@ ldm_status ldm_trial_create(ldm_doctor *d, const ldm_model *m, ldm_trial *out, l
         return st;
     out->n = (int)d->image_count;
     out->c = m->latent_c;
-    out->h = out->w = side_of(m);
+    out->h = out->w = side_of(m, d->made != NULL);
     out->each = (size_t)out->c * (size_t)out->h * (size_t)out->w;
     st = make_latents(d, m, out, err);
     if (!st)

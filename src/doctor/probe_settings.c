@@ -55,6 +55,7 @@ typedef struct search {
     point best;
     ldm_scores best_scores;
     double begin;
+    char announcement[TEXT];
     float *alphas;
     int timesteps;
     bool scale_is_buffer, has_up, new_order, shipped_pictures;
@@ -182,7 +183,8 @@ static void list_scales(search *s, const ldm_model *m)
         add_scale(s, buffer, "the file's buffer", false);
     add_scale(s, 1, "the default", false);
     add_scale(s, 0.18215, "Stable Diffusion's, and of CompVis' text models", false);
-    add_scale(s, 1 / s->trial.deviation, "that which makes the latents' deviation 1", true);
+    if (!s->shipped_pictures) /* of another kind of pictures it says little */
+        add_scale(s, 1 / s->trial.deviation, "that which makes the latents' deviation 1", true);
 }
 
 static void list_weights(search *s, const ldm_model *m)
@@ -239,8 +241,7 @@ static ldm_status search_all(search *s)
         ldm_scores scores;
         ldm_model *m;
 
-        st = ldm_doctor_step(s->d, "trying heads, scales and weights", 0.1 + 0.5 * i / opened,
-                             s->err);
+        st = ldm_doctor_step(s->d, s->announcement, 0.1 + 0.5 * i / opened, s->err);
         if (!st)
             st = open_candidate(s, i / s->head_count, i % s->head_count, &m);
         for (int k = 0; k < s->scale_count && !st; k++) {
@@ -271,6 +272,9 @@ static ldm_status plan(search *s, const ldm_model *m)
     while (s->fine > 2 &&
            each * (s->head_count + s->scale_count + 2) * s->fine > 0.5 * BUDGET_SECONDS)
         s->fine--;
+    snprintf(s->announcement, sizeof s->announcement,
+             "about %.0f s: trying heads, scales and weights",
+             each * (runs * s->coarse + (s->head_count + s->scale_count + 4) * s->fine));
     return st;
 }
 
@@ -504,12 +508,6 @@ static ldm_status between(search *s, bool *is)
     return st;
 }
 
-/* The deviation of pictures that are not the model's own says little of its scale. */
-static bool is_estimate(const search *s)
-{
-    return s->scales[s->best.scale].estimate && s->shipped_pictures;
-}
-
 static ldm_status judge_scale(search *s, const ldm_model *m)
 {
     const char *path = "model.params.scale_factor", *how;
@@ -543,7 +541,7 @@ static ldm_status judge_scale(search *s, const ldm_model *m)
     st = between(s, &beside);
     if (st)
         return st;
-    if ((near.index && !against(&near.to_best)) || s->scale_is_buffer || beside || is_estimate(s))
+    if ((near.index && !against(&near.to_best)) || s->scale_is_buffer || beside)
         return add(s, path, given, NULL, sure_by(&near.to_best), LDM_FINDING_UNDECIDED, NULL, NULL,
                    how);
     return add(s, path, given, found, sure_by(&margin), LDM_FINDING_WRONG, cure, NULL, how);

@@ -63,6 +63,19 @@ static int show_progress(void *ctx, const char *what, double done)
     return 0;
 }
 
+/* Without a terminal: how long it takes, once. */
+static int say_duration(void *ctx, const char *what, double done)
+{
+    bool *said = ctx;
+
+    (void)done;
+    if (!*said && !strncmp(what, "about ", 6)) {
+        fprintf(stderr, "ldm doctor: this takes %.*s\n", (int)strcspn(what, ":"), what);
+        *said = true;
+    }
+    return 0;
+}
+
 static int write_config(const ldm_command *cmd, const ldm_doctor *d, const char *path)
 {
     ldm_error err;
@@ -126,12 +139,12 @@ static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
                    const ldm_model_options *model, const words *w)
 {
     const bool shown = isatty(STDERR_FILENO) && !o->json;
+    bool said = o->json;
     ldm_error err;
     ldm_status st;
 
     ldm_doctor_set_quick(d, o->quick);
-    if (shown)
-        ldm_doctor_set_progress(d, show_progress, NULL);
+    ldm_doctor_set_progress(d, shown ? show_progress : say_duration, &said);
     st = ldm_doctor_run(d, &err);
     if (shown)
         fputs("\r\33[K", stderr);
