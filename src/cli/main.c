@@ -102,14 +102,27 @@ static int help(int argc, char **argv)
     return LDM_EXIT_OK;
 }
 
+/* With all commands, by their table. */
+static int say_missing(void)
+{
+    char names[512] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < COMMAND_COUNT && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                                 !i                       ? ""
+                                 : i == COMMAND_COUNT - 1 ? " or "
+                                                          : ", ",
+                                 commands[i]->name);
+    return ldm_cli_usage(NULL, "a command is missing: %s", names);
+}
+
 static int run(const ldm_cli *cli, int argc, char **argv)
 {
     const ldm_command *cmd;
 
     if (argc < 2)
-        return ldm_cli_usage(NULL, "a command is missing: generate, check, inspect, eval, metrics, "
-                                   "compare, bench, tokenize, doctor, "
-                                   "convert or serve");
+        return say_missing();
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         if (argc > 2 && argv[2][0] != '-')
             return help(2, argv + 1);

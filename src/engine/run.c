@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "engine/between.h"
 #include "engine/compose.h"
-#include "engine/preview.h"
+#include "engine/run_preview.h"
 #include "engine/start.h"
 
 enum { SMALL_BATCH = 4, LARGE_BATCH = 8, SMALL_LATENT = 24 * 24 };

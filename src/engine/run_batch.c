@@ -6,7 +6,7 @@
 #include "engine/between.h"
 #include "engine/posterior.h"
 #include "engine/run_state.h"
-#include "engine/preview.h"
+#include "engine/run_preview.h"
 #include "engine/start.h"
 
 /* ---- the sampler's callbacks ----------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include "sample/sampler.h"
 
 typedef struct ldm_start ldm_start;     /* start.h */
-typedef struct ldm_preview ldm_preview; /* preview.h */
+typedef struct ldm_preview ldm_preview; /* run_preview.h */
 
 struct ldm_run {
     const ldm_model *m;

@@ -4,8 +4,8 @@
  * (smoothed a little, as latents are) is decoded once, the picture's blocks of factor x factor
  * pixels are averaged, and each colour is regressed on the channels of the latent's pixel and a
  * constant. */
-#ifndef LDM_ENGINE_PREVIEW_H
-#define LDM_ENGINE_PREVIEW_H
+#ifndef LDM_ENGINE_RUN_PREVIEW_H
+#define LDM_ENGINE_RUN_PREVIEW_H
 
 #include "engine/run_state.h"
 

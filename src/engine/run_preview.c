@@ -1,5 +1,5 @@
-/* What a picture looks like so far; see preview.h. */
-#include "engine/preview.h"
+/* What a picture looks like so far; see run_preview.h. */
+#include "engine/run_preview.h"
 
 #include <math.h>
 #include <string.h>
