@@ -218,7 +218,7 @@ static ldm_status settle_level(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     const ldm_low_scale *v = &m->network->low_scale;
     const int classes = m->network->unet_inputs.classes;
-    int most = v->max_noise_level;
+    int most = v->max_noise_level - 1; /* torch.randint(0, max_noise_level) in training */
 
     if (!v->present)
         return LDM_OK;
@@ -230,8 +230,8 @@ static ldm_status settle_level(const ldm_model *m, ldm_job *j, ldm_error *err)
         return ldm_job_set_int(j, "noise_level", DEFAULT_LEVEL < most ? DEFAULT_LEVEL : most, err);
     if (j->noise_level > most)
         return ldm_error_set(err, LDM_ERR_USAGE,
-                             "noise_level is %d, expected 0 to %d (max_noise_level, which the "
-                             "model was trained with)",
+                             "noise_level is %d, expected 0 to %d (below max_noise_level, as "
+                             "the model was trained)",
                              j->noise_level, most);
     return LDM_OK;
 }

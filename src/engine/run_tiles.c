@@ -82,7 +82,13 @@ uint64_t ldm_run_tiles_bytes(const ldm_run *r, int samples)
 {
     const sizes one = r->tiles.on ? sizes_of(r) : (sizes){0};
 
-    return ((uint64_t)samples * (2 * one.latent + one.concat) + one.image) * sizeof(float);
+    /* The whole picture: without tiles it is smaller than the decoder's arena, and not counted. */
+    const uint64_t whole = r->tiles.on ? (uint64_t)r->m->network->first_stage.out_channels *
+                                             (uint64_t)r->tiles.image_y.side *
+                                             (uint64_t)r->tiles.image_x.side
+                                       : 0;
+
+    return ((uint64_t)samples * (2 * one.latent + one.concat) + one.image + whole) * sizeof(float);
 }
 
 ldm_status ldm_run_tiles_allocate(ldm_run *r, int samples, ldm_error *err)

@@ -383,6 +383,69 @@ static void wrong_pictures_are_refused(void **state)
     ldm_model_close(m);
 }
 
+/* ---- maps of labels -------------------------------------------------------------------------- */
+
+static ldm_image read_labels(const char *name)
+{
+    char path[128];
+    ldm_error err = {.msg = ""};
+    ldm_image im;
+
+    snprintf(path, sizeof path, "tests/data/pictures/%s", name);
+    ok(ldm_image_read_labels(path, NULL, &im, &err), &err);
+    assert_int_equal(im.channels, 1);
+    return im;
+}
+
+/* Numbers of a grey PNG are its samples, unscaled; an indexed one's belong to one colour each. */
+static void labels_are_the_files_own_numbers(void **state)
+{
+    static const struct {
+        const char *name;
+        int below;
+    } files[] = {{"grey1.png", 2}, {"grey4_transparent.png", 16}, {"palette4.png", 16}};
+    ldm_image im, grey;
+    ldm_error err = {.msg = ""};
+    size_t i, k;
+
+    (void)state;
+    im = read_labels("grey8.png");
+    ok(ldm_image_read_channels("tests/data/pictures/grey8.png", 1, &grey, &err), &err);
+    assert_int_equal(im.width, grey.width);
+    assert_memory_equal(im.pixels, grey.pixels, (size_t)im.width * (size_t)im.height);
+    ldm_release(im.pixels);
+    ldm_release(grey.pixels);
+    for (k = 0; k < sizeof files / sizeof files[0]; k++) {
+        char path[128];
+        uint8_t colours[16][3];
+        bool known[16] = {false};
+        int different = 0;
+
+        snprintf(path, sizeof path, "tests/data/pictures/%s", files[k].name);
+        im = read_labels(files[k].name);
+        ok(ldm_image_read_channels(path, 3, &grey, &err), &err);
+        for (i = 0; i < (size_t)im.width * (size_t)im.height; i++) {
+            const int v = im.pixels[i];
+
+            assert_in_range(v, 0, files[k].below - 1);
+            different += !known[v];
+            if (!known[v])
+                memcpy(colours[v], grey.pixels + 3 * i, 3);
+            known[v] = true;
+            assert_memory_equal(colours[v], grey.pixels + 3 * i, 3);
+        }
+        assert_true(different > 1);
+        ldm_release(im.pixels);
+        ldm_release(grey.pixels);
+    }
+    assert_int_equal(ldm_image_read_labels("tests/data/pictures/grey16.png", NULL, &im, &err),
+                     LDM_ERR_RANGE);
+    assert_null(im.pixels);
+    assert_int_equal(ldm_image_read_labels("tests/data/pictures/grey.jpg", NULL, &im, &err),
+                     LDM_ERR_UNSUPPORTED);
+    assert_int_equal(ldm_image_read_labels("tests/data/pictures", NULL, &im, &err), LDM_ERR_IO);
+}
+
 /* ---- tiles ----------------------------------------------------------------------------------- */
 
 /* Every place is covered, weights add up to 1, and tiles overlap by a quarter. */
@@ -520,6 +583,7 @@ int main(void)
         cmocka_unit_test(posteriors_are_sampled),
         cmocka_unit_test(noise_levels_follow_their_schedule),
         cmocka_unit_test(wrong_pictures_are_refused),
+        cmocka_unit_test(labels_are_the_files_own_numbers),
         cmocka_unit_test(tiles_cover_everything_once),
         cmocka_unit_test(no_seam_is_seen),
     };

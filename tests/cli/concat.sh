@@ -73,6 +73,12 @@ works $UPSCALE --image a.png --noise-level 20 -o up20.png
 same_pixels up.png up20.png
 works $UPSCALE --image a.png --noise-level 0 -o up0.png
 differ up.png up0.png
+works $UPSCALE --image a.png --tile 4 --scale 2 -n 2 -o guided
+is_size guided/00001.png 26 18
+works generate --ckpt superres.safetensors --config superres.yaml --image a.png --tile 8 --steps 2 -o noted2.png
+stderr_has 'tiles of 8 x 8 latent pixels'
+works $SUPER --image a.png --tile 8 --dry-run
+stdout_has 'memory'
 mkdir folder
 cp a.png folder/1.png
 cp a.png folder/2.png
@@ -139,7 +145,7 @@ fails 2 'layout: this model takes a picture and a mask' $INPAINT --image a.png -
 fails 2 'mask: this model takes a picture to enlarge' $SUPER --image a.png --mask a.png -o no.png
 fails 2 'segmentation: this model takes a picture to enlarge' $SUPER --segmentation a.png -o no.png
 fails 2 'noise_level: this model takes a picture to enlarge' $SUPER --image a.png --noise-level 3 -o no.png
-fails 2 'noise_level is 400, expected 0 to 350' $UPSCALE --image a.png --noise-level 400 -o no.png
+fails 2 'noise_level is 350, expected 0 to 349' $UPSCALE --image a.png --noise-level 350 -o no.png
 fails 2 'pad: this model does not paint' $SUPER --image a.png --pad 4 -o no.png
 fails 2 'image: this model takes a map of labels' $SEMANTIC --image a.png -o no.png
 fails 2 'makes pictures of a layout' $LAYOUT -o no.png
