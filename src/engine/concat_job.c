@@ -118,7 +118,8 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, const ldm_image *i
     if (own.h > LDM_MAX_SIDE || own.w > LDM_MAX_SIDE)
         return ldm_error_set(err, LDM_ERR_LIMIT,
                              "%s: a picture of %d x %d is a latent of %d x %d, at most %d",
-                             name_of(j), ims->width, ims->height, own.w, own.h, LDM_MAX_SIDE);
+                             name_of(j), ims->width + pad->left + pad->right,
+                             ims->height + pad->top + pad->bottom, own.w, own.h, LDM_MAX_SIDE);
     j->latent_c = m->latent_c;
     j->latent_h = own.h;
     j->latent_w = own.w;
@@ -234,6 +235,17 @@ static ldm_status settle_level(const ldm_model *m, ldm_job *j, ldm_error *err)
                              "the model was trained)",
                              j->noise_level, most);
     return LDM_OK;
+}
+
+void ldm_concat_defaults(const ldm_model *m, ldm_job *j)
+{
+    if (!j->image_images || ldm_concat_kind_of(m->network) != LDM_CONCAT_LOW ||
+        strcmp(j->sampler, "ddim"))
+        return;
+    if (!ldm_options_given(&j->options, "steps") && m->network->diffusion.timesteps > 100)
+        j->steps = 100;
+    if (!ldm_options_given(&j->options, "eta"))
+        j->eta = 1;
 }
 
 static ldm_status settle_pictures(const ldm_model *m, ldm_job *j, const ldm_image *ims,

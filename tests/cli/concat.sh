@@ -61,6 +61,9 @@ mv moved.png a.png
 # Enlarging.
 works $SUPER --image a.png -o large.png
 is_size large.png 26 18
+works upscale a.png --ckpt superres.safetensors --config superres.yaml -o default.png # the notebook's
+stderr_has '100 steps'
+stderr_has 'eta 1'
 works upscale a.png $(with superres) -o large2.png
 same_pixels large.png large2.png
 works $SUPER --image a.png --tile 8 -o tiles.png
@@ -151,6 +154,12 @@ fails 2 'image: this model takes a map of labels' $SEMANTIC --image a.png -o no.
 fails 2 'makes pictures of a layout' $LAYOUT -o no.png
 fails 2 'image: this model takes no picture' $LAYOUT --layout tokens.json --image a.png -o no.png
 fails 2 'prompt: this model takes a layout' $LAYOUT --prompt 'a cat' -o no.png
+: >empty.png
+fails 1 'empty.png is empty' $SUPER --image empty.png -o no.png
+fails 1 'empty.png is empty' $INPAINT --image a.png --mask empty.png -o no.png
+fails 1 'empty.png is no PNG' $SEMANTIC --segmentation empty.png -o no.png
+fails 1 'is a latent of [0-9]+ x [0-9]+, at most 4096' $INPAINT --image a.png --pad 16000 -o no.png
+fails 1 'needs .* and --max-memory is' $SUPER --image "$PICTURES/source.png" --max-memory 1M -o no.png
 fails 2 'image: this model takes no picture.*--init' generate $TINY --image a.png -o no.png
 fails 2 'MASK is missing' inpaint a.png
 fails 2 'IMAGE is missing' upscale

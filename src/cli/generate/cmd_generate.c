@@ -313,7 +313,7 @@ const ldm_command ldm_cmd_upscale = {
     .notes =
         "A picture with a side above --tile runs in overlapping tiles that share every step, so\n"
         "that no seam is seen. x4-upscaling takes --prompt and --noise-level as well.\n\n"
-        "  ldm upscale small.png --ckpt bsr_sr.ckpt --steps 100 --eta 1 -o large.png",
+        "  ldm upscale small.png --ckpt bsr_sr.ckpt -o large.png",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .max_args = -1,
