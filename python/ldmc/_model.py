@@ -32,6 +32,19 @@ def _borrowed(a: Any, name: str) -> "tuple[Any, Any]":
     return out, kept
 
 
+def _image(a: Any, name: str) -> "tuple[Any, Any]":
+    """An ldm_image over the memory of a picture: PIL, or an array [h, w], [h, w, 3] or [h, w, 4] of bytes."""
+    if hasattr(a, "getbands") and a.mode not in ("L", "RGB", "RGBA"):
+        a = a.convert("RGBA" if "A" in a.getbands() or "transparency" in a.info else "RGB")
+    kept = np.ascontiguousarray(a)
+    if kept.dtype != np.uint8 or kept.ndim not in (2, 3) or kept.size == 0 or kept.shape[2:] not in ((), (1,), (3,), (4,)):
+        raise UsageError(f"{name}: bytes of shape [h, w], [h, w, 3] or [h, w, 4] are needed, not {kept.dtype} "
+                         f"{kept.shape}", "ERR_USAGE")
+    out = {"height": kept.shape[0], "width": kept.shape[1], "channels": kept.shape[2] if kept.ndim == 3 else 1,
+           "pixels": ffi.cast("uint8_t *", kept.ctypes.data)}
+    return out, kept
+
+
 class _Owned:
     """An ldm_array of the library's as NumPy sees it: nothing is copied, and the memory goes with the last view."""
 
@@ -331,14 +344,18 @@ class Model:
         return text(out[0]) or ""
 
     def generate(self, count: Optional[int] = None, *, progress: ProgressLike = None, like: Optional[str] = None,
-                 x_t: Any = None, noise: Any = None, mask: Any = None, x0: Any = None,
+                 x_t: Any = None, noise: Any = None, mask: Any = None, x0: Any = None, context: Any = None,
+                 uncond_context: Any = None, init: Any = None, mask_image: Any = None,
                  **settings: Any) -> Generation:
         """Makes pictures: an iterator of Picture, which computes as it is advanced.
 
         Picture i has seed + i. progress: True shows a bar (tqdm), a function gets a Progress after each step.
-        like: a recipe, for what is not given. x_t, noise, mask, x0: arrays, see the README. settings: see
-        settings("job").
+        like: a recipe, for what is not given. init: a picture, or several, to begin with (image-to-image);
+        mask_image: what of it is painted (light). x_t, noise, mask, x0, context, uncond_context: arrays, see the
+        README. settings: see settings("job"), among them prompt, negative, class_ and strength.
         """
+        if "class_" in settings:  # "class" is a word of Python's
+            settings["class"] = settings.pop("class_")
         handle, err, out = self._handle(), new_error(), ffi.new("ldm_job **")
         check_status(lib.ldm_job_create(handle, out, err), err)
         job = ffi.gc(out[0], lib.ldm_job_free)
@@ -346,7 +363,15 @@ class Model:
         if like is not None:
             check_status(lib.ldm_job_use_recipe(job, like.encode(), err), err)
         kept = []
-        for name, value in (("x_t", x_t), ("noise", noise), ("mask", mask), ("x0", x0)):
+        for name, value in (("init", init), ("mask", mask_image)):
+            if value is None:
+                continue
+            many = [_image(v, name) for v in (value if isinstance(value, (list, tuple)) else [value])]
+            images = ffi.new("ldm_image[]", [m[0] for m in many])
+            kept += [images, many]
+            check_status(lib.ldm_job_set_images(job, name.encode(), images, len(many), err), err)
+        for name, value in (("x_t", x_t), ("noise", noise), ("mask", mask), ("x0", x0), ("context", context),
+                            ("uncond_context", uncond_context)):
             if value is not None:
                 array, owner = _borrowed(value, name)
                 kept += [array, owner]

@@ -38,7 +38,7 @@ class Pipeline:
 
     pipe = ldmc.Pipeline(path); pipe("prompt", num_inference_steps=20, generator=seed).images
 
-    A model that takes no prompt refuses one. What is not named here goes by the library's own keys
+    image, mask_image and strength: of image-to-image and inpainting. A model that takes no prompt refuses one. What is not named here goes by the library's own keys
     (settings("job")), e.g. sampler="dpmpp_2m".
     """
 
@@ -67,15 +67,16 @@ class Pipeline:
                  num_inference_steps: Optional[int] = None, guidance_scale: Optional[float] = None,
                  eta: Optional[float] = None, generator: Any = None, num_images_per_prompt: int = 1,
                  height: Optional[int] = None, width: Optional[int] = None, latents: Any = None,
+                 image: Any = None, mask_image: Any = None, strength: Optional[float] = None,
                  output_type: str = "pil", return_dict: bool = True,
                  callback_on_step_end: "Optional[Callable[[Pipeline, int, float, dict], Any]]" = None,
                  progress: Any = None, **more: Any) -> Any:
         if output_type not in ("pil", "np"):
             raise UsageError(f"output_type: '{output_type}' is not one of pil, np", "ERR_USAGE")
         values = dict(more, steps=num_inference_steps, scale=guidance_scale, eta=eta, seed=_seed(generator),
-                      shape=self._shape(height, width))
+                      strength=strength, shape=self._shape(height, width))
         self._text("prompt", prompt, values)
-        self._text("negative_prompt", negative_prompt, values)
+        self._text("negative", negative_prompt, values)
         if callback_on_step_end is not None:
             call = callback_on_step_end
 
@@ -84,7 +85,7 @@ class Pipeline:
                     call(self, p.step - 1, p.timestep, {})
 
         with self.model.generate(None if latents is not None else num_images_per_prompt, progress=progress,
-                                 x_t=latents, **values) as run:
+                                 x_t=latents, init=image, mask_image=mask_image, **values) as run:
             pictures = list(run)
         images: Any = [p.pil() for p in pictures] if output_type == "pil" else np.stack(
             [np.clip(p.image.transpose(1, 2, 0) / 2 + 0.5, 0, 1) for p in pictures])

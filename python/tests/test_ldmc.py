@@ -223,6 +223,28 @@ def test_arrays(model):
         model.eval("unet", np.zeros((1, 5, 16, 16)), t=1)
 
 
+def test_pictures_in(model, files, tmp_path):
+    first = next(model.generate(1, steps=3, seed=1))
+    first.save(tmp_path / "a.png")
+    mine = next(model.generate(1, steps=8, seed=3, init=first.pil(), strength=0.5))
+    assert (next(model.generate(1, steps=8, seed=3, init=first.pixels, strength=0.5)).pixels == mine.pixels).all()
+    if LDM.exists():
+        subprocess.run([LDM, "generate", "--ckpt", files[0], "--config", files[1], "--init", tmp_path / "a.png",
+                        "--strength", "0.5", "--steps", "8", "--seed", "3", "-o", tmp_path / "b.png", "--quiet"],
+                       check=True, stdout=subprocess.DEVNULL)
+        assert (np.asarray(Image.open(tmp_path / "b.png")) == mine.pixels).all()
+    for mode in ("L", "P", "RGBA", "1", "LA"):
+        next(model.generate(1, steps=2, init=first.pil().convert(mode)))
+    assert len(model.generate(steps=2, init=[first.pil()] * 3)) == 3
+    for bad in (np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8), 7):
+        with pytest.raises(ldmc.UsageError):
+            model.generate(1, init=bad)
+    with pytest.raises(ldmc.LdmError):
+        model.generate(1, mask_image=first.pil())  # of what?
+    out = ldmc.Pipeline(*files)(image=first.pil(), strength=0.5, num_inference_steps=8, generator=3)
+    assert (np.asarray(out.images[0]) == mine.pixels).all()
+
+
 def test_failed_picture_and_the_next(model):
     x = np.zeros((2, 3, 16, 16), np.float32)
     x[0] = 3e38
@@ -237,9 +259,11 @@ def test_check_and_inspect(files, tmp_path):
     good = ldmc.check(*files)
     assert good.fits and not good.missing and good.matching == good.data["model_keys"] and "FITS" in str(good)
     assert "FITS" in good._repr_html_()
-    bad = ldmc.check(*files, set={"model.params.unet_config.params.num_res_blocks": 3, "model.params.note": "<b>"})
+    bad = ldmc.check(*files, set={"model.params.unet_config.params.num_res_blocks": 3})
     assert not bad.fits and bad.causes and bad.causes[0].remedy
-    assert "<b>x" not in bad._repr_html_()
+    odd = tmp_path / "<b>x.yaml"
+    odd.write_bytes(files[1].read_bytes())
+    assert "<b>x" not in ldmc.inspect(odd)._repr_html_()  # names are no HTML
     inside = ldmc.inspect(files[0], keys=True)
     assert inside.kind == "checkpoint" and len(inside.keys) == inside.data["tensor_count"]
     assert "<table>" in inside._repr_html_()
