@@ -1,5 +1,5 @@
 /* The examination: what the tensors show, what contradicts it, and then the probes. */
-#include "doctor/probe.h"
+#include "doctor/probes.h"
 
 #include <stdarg.h>
 #include <stdio.h>

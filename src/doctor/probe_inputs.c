@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "doctor/probe.h"
+#include "doctor/probes.h"
 #include "engine/engine.h"
 #include "engine/picture_in.h"
 #include "sample/rng.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "doctor/probe.h"
+#include "doctor/probes.h"
 #include "engine/engine.h"
 
 enum { NOT_FINITE = 40 };

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "doctor/probe.h"
+#include "doctor/probes.h"
 #include "engine/engine.h"
 #include "sample/schedule.h"
 

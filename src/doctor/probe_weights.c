@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "doctor/probe.h"
+#include "doctor/probes.h"
 
 enum { LEAST = 1000, NAMED = 3 };
 

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/json_text.h"
 #include "server/order.h"
-#include "server/preview.h"
+#include "server/job_preview.h"
 
 enum { MAX_PREVIEW = 64 << 20 };
 static const double preview_seconds = 0.5; /* between two previews */

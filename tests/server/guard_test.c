@@ -13,7 +13,7 @@
 #include "server/guard.h"
 #include "server/multipart.h"
 #include "server/png_text.h"
-#include "server/preview.h"
+#include "server/job_preview.h"
 
 static const char *const hosts[] = {"box.example", NULL};
 

@@ -1,5 +1,5 @@
 /* Latents as colours; see preview.h. */
-#include "server/preview.h"
+#include "server/job_preview.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Inside the room: what the network is tried on, and how well it does. */
-#ifndef LDM_DOCTOR_PROBE_H
-#define LDM_DOCTOR_PROBE_H
+#ifndef LDM_DOCTOR_PROBES_H
+#define LDM_DOCTOR_PROBES_H
 
 #include "doctor/doctor_private.h"
 

@@ -1,7 +1,7 @@
 /* A rough picture of latents: channels as colours, at the latents' own size. It costs nothing
  * beside a step, where decoding would cost more than one. */
-#ifndef LDM_SERVER_PREVIEW_H
-#define LDM_SERVER_PREVIEW_H
+#ifndef LDM_SERVER_JOB_PREVIEW_H
+#define LDM_SERVER_JOB_PREVIEW_H
 
 #include <stdint.h>
 
