@@ -78,7 +78,7 @@ void ldm_overview_print(const ldm_command *const *commands, size_t count)
 
     ldm_str_printf(&out, "usage: ldm COMMAND [options]\n\n%s\n\nCommands\n", about);
     for (size_t i = 0; i < count; i++)
-        ldm_str_printf(&out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        ldm_str_printf(&out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
     ldm_str_puts(
         &out, "\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm --version' prints "
               "the\nversion. Without --ckpt and --config the shipped default model is used.\n");
