@@ -76,12 +76,16 @@ static void keys_are_in_the_order_of_state_dict(void **state)
 
 static json_t *check(const char *config, const char *ckpt)
 {
-    test_model m = test_model_load(config, NULL);
     ldm_ckpt *ck = open_ckpt(ckpt);
+    const ldm_shape_source shapes = ldm_audit_shape_source(ck); /* of text encoders */
+    test_model m = {NULL, NULL};
     ldm_error err = {.msg = ""};
     ldm_audit *a;
     json_t *j;
 
+    if (ldm_config_create(&m.cfg, &err) || ldm_config_load(m.cfg, config, &err) ||
+        ldm_network_create(m.cfg, &shapes, &m.network, &err))
+        fail_msg("%s", err.msg);
     if (ldm_audit_create(m.network, ck, -1, NULL, &a, &err))
         fail_msg("%s: %s", config, err.msg);
     assert_true(a->fits);
@@ -190,6 +194,49 @@ static void conditioner_that_is_the_first_stage(void **state)
     json_decref(j);
 }
 
+/* What each model takes, what its UNet reads, and the scale of the original's script. */
+static void conditions_of_the_reference_cases(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *takes; /* as JSON */
+        int tokens, width, concat;
+        double guidance; /* 0: null */
+    } rows[] = {
+        {"ffhq-small", "[]", 0, 0, 0, 0},
+        {"class-cond", "[\"class\"]", 1, 64, 0, 3},
+        {"inpaint", "[\"image\",\"mask\"]", 0, 0, 4, 0},
+        {"superres", "[\"image\"]", 0, 0, 3, 0},
+        {"sd1", "[\"prompt\"]", 77, 128, 0, 7.5},
+        {"sd2", "[\"prompt\"]", 77, 128, 0, 9},
+        {"sd-inpaint", "[\"prompt\",\"image\",\"mask\"]", 77, 64, 5, 9},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[PATH_LEN], a[PATH_LEN], b[PATH_LEN];
+        json_t *j, *c, *unet, *context, *takes = json_loads(rows[i].takes, 0, NULL);
+
+        snprintf(path, sizeof path, "%s/config.yaml", rows[i].name);
+        need(a, path);
+        snprintf(path, sizeof path, "%s/model.ckpt", rows[i].name);
+        j = check(a, need(b, path));
+        c = json_object_get(j, "conditions");
+        unet = json_object_get(c, "unet");
+        context = json_object_get(unet, "context");
+        print_message("%s\n", rows[i].name);
+        assert_true(json_equal(json_object_get(c, "takes"), takes));
+        assert_int_equal(json_integer_value(json_object_get(context, "tokens")), rows[i].tokens);
+        assert_int_equal(json_integer_value(json_object_get(context, "width")), rows[i].width);
+        assert_int_equal(json_integer_value(json_object_get(unet, "concat")), rows[i].concat);
+        assert_true(json_number_value(json_object_get(c, "guidance")) == rows[i].guidance);
+        assert_int_equal(json_array_size(json_object_get(j, "missing")), 0);
+        json_decref(takes);
+        json_decref(j);
+    }
+}
+
 static void lightning_extras_are_shown(void **state)
 {
     char a[PATH_LEN];
@@ -217,6 +264,7 @@ int main(void)
         cmocka_unit_test(every_container_holds_the_same_model),
         cmocka_unit_test(full_size_has_the_published_counts),
         cmocka_unit_test(conditioner_that_is_the_first_stage),
+        cmocka_unit_test(conditions_of_the_reference_cases),
         cmocka_unit_test(lightning_extras_are_shown),
     };
 

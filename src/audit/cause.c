@@ -126,6 +126,16 @@ static void prefixes(probe *p)
 {
     size_t before = p->f->cause_count;
 
+    if (p->a->network->lone_first_stage) {
+        if (p->in->stage_prefix && *p->in->stage_prefix)
+            report(p, "whole_model",
+                   ldm_findings_text(p->f,
+                                     "the file's first stage lies below '%s', beside other parts: "
+                                     "it is no file of a first stage alone",
+                                     p->in->stage_prefix),
+                   "use the YAML of the whole model", NULL);
+        return;
+    }
     wrong_prefix(p, p->in->unet_prefix, "model.diffusion_model.", "UNet", "bare_unet");
     /* One extra prefix on everything is one cause, not two. */
     if (p->f->cause_count == before || strcmp(p->f->causes[before].id, "extra_prefix") != 0)
@@ -149,7 +159,7 @@ static void missing_network(probe *p)
 {
     const ldm_inferred *in = p->in;
 
-    if (p->f->cause_count)
+    if (p->f->cause_count || (p->a->network->lone_first_stage && in->stage_prefix))
         return;
     if (!in->unet_prefix && in->stage_prefix)
         report(p, "first_stage_only", "the file has a first stage but no UNet",
@@ -492,6 +502,10 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
     /* Neither extra keys alone nor differences that no name or shape shows are a fault. */
     if (a->fits && a->mismatched_count == 0 && a->unexpected_count == 0)
         return;
-    for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++)
-        detectors[i](&p);
+    for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++) {
+        /* A first stage alone has neither of the two. */
+        if (!a->network->lone_first_stage ||
+            (detectors[i] != unet_differences && detectors[i] != timesteps))
+            detectors[i](&p);
+    }
 }

@@ -132,6 +132,27 @@ static ldm_status make(ldm_array *a, int ndim, const uint64_t *shape, uint64_t *
     return LDM_OK;
 }
 
+/* What a first stage alone makes of a fixed latent: it has no eps. */
+static ldm_status picture_of(const ldm_model *m, ldm_array *out, ldm_error *err)
+{
+    ldm_array z = {0};
+    ldm_eval_job *job = NULL;
+    uint64_t seed = 1;
+    ldm_status st =
+        make(&z, 4, (uint64_t[]){1, (uint64_t)m->network->first_stage.latent_channels, 8, 8}, &seed,
+             err);
+
+    if (!st)
+        st = ldm_eval_job_create(LDM_PART_DECODE, &job, err);
+    if (!st)
+        st = ldm_eval_job_set_array(job, "in", &z, err);
+    if (!st)
+        st = ldm_eval(m, job, out, err);
+    ldm_eval_job_free(job);
+    ldm_array_free(&z);
+    return st;
+}
+
 /* eps of one model at a fixed input. */
 static ldm_status eps_of(const ldm_model_options *opt, ldm_array *out, ldm_error *err)
 {
@@ -144,6 +165,11 @@ static ldm_status eps_of(const ldm_model_options *opt, ldm_array *out, ldm_error
 
     if (st)
         return st;
+    if (m->network->lone_first_stage) {
+        st = picture_of(m, out, err);
+        ldm_model_close(m);
+        return st;
+    }
     in = &m->network->unet_inputs;
     multiple = (uint64_t)1 << (m->network->unet.channel_mult.count - 1);
     side = multiple < 8 ? 8 : multiple;
@@ -191,10 +217,12 @@ static double distance(const ldm_array *a, const ldm_array *b)
 }
 
 /* LDM_ERR_NUMERIC where types stayed and eps is not equal bit by bit. */
-static ldm_status compare_eps(const conversion *c, const ldm_model_options *opt, const char *out,
-                              const char *key, const char *yaml, ldm_str *report, ldm_error *err)
+static ldm_status compare_outputs(const conversion *c, const ldm_model_options *opt,
+                                  const char *out, const char *key, const char *yaml,
+                                  ldm_str *report, ldm_error *err)
 {
     ldm_model_options *other = NULL;
+    const char *what = c->src.network->lone_first_stage ? "the decoded picture" : "eps";
     ldm_array a = {0}, b = {0};
     ldm_status st;
 
@@ -214,14 +242,15 @@ static ldm_status compare_eps(const conversion *c, const ldm_model_options *opt,
         st = eps_of(other, &b, err);
     if (!st && !c->retyped &&
         (a.numel != b.numel || memcmp(a.data, b.data, (size_t)a.numel * sizeof *a.data)))
-        st = ldm_error_set(err, LDM_ERR_NUMERIC, "%s: eps differs from the source's", out);
+        st = ldm_error_set(err, LDM_ERR_NUMERIC, "%s: %s differs from the source's", out, what);
     if (!st && !c->retyped)
-        ldm_str_puts(report, "checked: every value, read back; eps of both is equal bit by bit\n");
+        ldm_str_printf(report, "checked: every value, read back; %s of both is equal bit by bit\n",
+                       what);
     else if (!st)
         ldm_str_printf(report,
-                       "checked: every value, read back; eps differs by %.2g of its norm, for the "
+                       "checked: every value, read back; %s differs by %.2g of its norm, for the "
                        "types changed\n",
-                       distance(&b, &a));
+                       what, distance(&b, &a));
     ldm_array_free(&a);
     ldm_array_free(&b);
     ldm_model_options_free(other);
@@ -245,7 +274,7 @@ static ldm_status write_folder(conversion *c, const ldm_model_options *opt, cons
                        ldm_format_bytes(c->bytes, size),
                        c->src.audit->effective.ema ? "EMA" : "raw");
     if (!st)
-        st = compare_eps(c, opt, out, "config_text", yaml.data, report, err);
+        st = compare_outputs(c, opt, out, "config_text", yaml.data, report, err);
     ldm_str_free(&yaml);
     return st;
 }
@@ -272,7 +301,7 @@ static ldm_status write_file(conversion *c, const ldm_model_options *opt, const 
                        out, c->list.count, ldm_format_bytes(c->bytes, size),
                        c->src.audit->effective.ema ? "EMA" : "raw", c->left_out, beside);
     if (!st)
-        st = compare_eps(c, opt, out, "config", beside, report, err);
+        st = compare_outputs(c, opt, out, "config", beside, report, err);
     ldm_str_free(&yaml);
     ldm_free(beside);
     return st;

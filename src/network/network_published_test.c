@@ -240,6 +240,48 @@ static void published_models_have_graphs(void **state)
     }
 }
 
+static void published_first_stages_have_their_sizes(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t numbers; /* 83,653,863 and 55,322,782 are published */
+        int keys, factor, latent;
+        bool codebook;
+    } stages[] = {
+        {"kl-f4", 55312063, 204, 4, 3, false},    {"kl-f8", 83653863, 248, 8, 4, false},
+        {"kl-f16", 69610963, 342, 16, 16, false}, {"kl-f32", 103880131, 436, 32, 64, false},
+        {"vq-f4", 55322782, 205, 4, 3, true},     {"vq-f4-noattn", 53219486, 185, 4, 3, true},
+        {"vq-f8", 67717295, 299, 8, 4, true},     {"vq-f8-n256", 67652783, 299, 8, 4, true},
+        {"vq-f16", 69593371, 343, 16, 8, true},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        char path[PATH_LEN];
+        described d;
+        uint64_t numbers = 0;
+        int k;
+
+        snprintf(path, sizeof path, "configs/first_stages/%s.yaml", stages[i].name);
+        d = describe(path, NULL);
+        for (k = 0; k < d.network->tensor_count; k++) {
+            assert_int_equal(d.network->tensors[k].component, LDM_COMPONENT_FIRST_STAGE);
+            numbers += d.network->tensors[k].numel;
+        }
+        print_message("%s %llu %d\n", path, (unsigned long long)numbers, d.network->tensor_count);
+        assert_int_equal(numbers, stages[i].numbers);
+        assert_int_equal(d.network->tensor_count, stages[i].keys);
+        assert_string_equal(d.network->tensors[0].name, "encoder.conv_in.weight");
+        assert_true(d.network->lone_first_stage);
+        assert_int_equal(d.network->unknown_count, 0);
+        assert_int_equal(d.network->first_stage.factor, stages[i].factor);
+        assert_int_equal(d.network->first_stage.latent_channels, stages[i].latent);
+        assert_int_equal(d.network->first_stage.codebook, stages[i].codebook);
+        done(&d);
+    }
+}
+
 /* ---- state_dict() ---------------------------------------------------------------------------- */
 
 static int shape_of(const void *ctx, const char *name, int64_t *dims)
@@ -467,6 +509,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_models_have_their_sizes),
         cmocka_unit_test(published_models_have_graphs),
+        cmocka_unit_test(published_first_stages_have_their_sizes),
         cmocka_unit_test(the_list_is_state_dict_s),
         cmocka_unit_test(a_tower_s_size_comes_from_its_tensors),
         cmocka_unit_test(what_the_original_cannot_run_is_refused),

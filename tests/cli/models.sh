@@ -130,3 +130,12 @@ for kind in kl vq; do
 done
 works check --ckpt "$DATA/kl.ckpt" --config "$DATA/kl.yaml" --json
 stdout_has '"loss.logvar"'
+works convert "$DATA/kl.ckpt" --config "$DATA/kl.yaml" -o stage.safetensors
+stdout_has 'the decoded picture of both is equal bit by bit'
+works check --ckpt stage.safetensors --config stage.yaml
+ldm check $(model vq) --ckpt "$CKPT"
+[ "$CODE" -eq 3 ] || die "a whole model is no first stage alone"
+stdout_has "lies below 'first_stage_model.', beside other parts"
+stdout_lacks 'timesteps'
+ldm check $(model kl) --config "$DATA/vq.yaml"
+[ "$CODE" -eq 3 ] || die "another first stage"
