@@ -238,6 +238,80 @@ static ldm_status evaluate(ldm_error *err)
     return st;
 }
 
+static int on_progress(void *ctx, const ldm_progress *p)
+{
+    *(int *)ctx += p->preview != NULL;
+    return 0;
+}
+
+static uint8_t begun[21 * 30 * 4];
+
+/* Image-to-image with a mask, a variation and previews: two pictures of an odd size. */
+static ldm_status paint(ldm_error *err)
+{
+    const ldm_image init = {21, 30, 4, begun};
+    ldm_job *job = NULL;
+    ldm_run *run = NULL;
+    const ldm_result *res;
+    char *recipe = NULL;
+    int previews = 0;
+    ldm_status st = ldm_job_create(NULL, &job, err);
+
+    if (!st)
+        st = ldm_job_set_int(job, "steps", 2, err);
+    if (!st)
+        st = ldm_job_set_real(job, "strength", 0.5, err);
+    if (!st)
+        st = ldm_job_set(job, "pad", "1,0,2,0", err);
+    if (!st)
+        st = ldm_job_set_real(job, "vary_strength", 0.5, err);
+    if (!st)
+        st = ldm_job_set_int(job, "preview", 1, err);
+    if (!st)
+        st = ldm_job_set_images(job, "init", &init, 1, err);
+    if (!st) {
+        ldm_job_set_progress(job, on_progress, &previews);
+        st = ldm_run_create(shared_model, job, &run, err);
+    }
+    if (!st)
+        st = ldm_run_next(run, &res, err);
+    if (!st && res->status)
+        st = res->status;
+    if (!st)
+        st = ldm_run_recipe(run, 0, &recipe, err);
+    if (!st)
+        assert_int_equal(previews, 1);
+    ldm_release(recipe);
+    ldm_run_free(run);
+    ldm_job_free(job);
+    return st;
+}
+
+/* There and back again, two ways. */
+static ldm_status invert(ldm_error *err)
+{
+    const ldm_image init = {21, 30, 3, begun};
+    ldm_job *job = NULL;
+    ldm_array noise = {0}, errors = {0};
+    ldm_image out = {0};
+    ldm_status st = ldm_job_create(NULL, &job, err);
+
+    if (!st)
+        st = ldm_job_set_int(job, "steps", 2, err);
+    if (!st)
+        st = ldm_job_set_images(job, "init", &init, 1, err);
+    if (!st)
+        st = ldm_invert(shared_model, job, &noise, &errors, err);
+    assert_int_equal(st == LDM_OK, noise.data && errors.data);
+    if (!st)
+        st = ldm_reconstruct(shared_model, NULL, &init, &out, NULL, 0, err);
+    ldm_array_free(&noise);
+    ldm_array_free(&errors);
+    ldm_release(out.pixels);
+    ldm_job_free(job);
+    return st;
+}
+
 /* Every allocation fails once in the first `dense`, then every stride-th: what comes later is the
  * same loop over more tensors. */
 static void fail_each(const char *name, scenario *run, unsigned long dense, unsigned long stride)
@@ -300,6 +374,8 @@ static void generating(void **state)
     shared_model = m;
     fail_each("generate", generate, 5000, 1);
     fail_each("eval", evaluate, 5000, 1);
+    fail_each("paint", paint, 5000, 1);
+    fail_each("invert", invert, 5000, 1);
     ldm_model_close(m);
 }
 
