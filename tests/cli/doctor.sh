@@ -44,6 +44,9 @@ stdout_has '"sure": 1'
 printf 'x' >text.ckpt
 fails 1 '' doctor --ckpt text.ckpt --config "$CONFIG"
 fails 1 'no such file|No such file' doctor --ckpt nothing.ckpt --config "$CONFIG"
+ldm doctor --ckpt text.ckpt --config "$CONFIG" --json
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"error": "'
 mkdir empty
 fails 2 'holds no .png, .jpg or .jpeg' doctor $TINY --images empty
 

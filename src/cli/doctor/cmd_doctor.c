@@ -142,13 +142,19 @@ static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
     bool said = o->json;
     ldm_error err;
     ldm_status st;
+    int code;
 
     ldm_doctor_set_quick(d, o->quick);
     ldm_doctor_set_progress(d, shown ? show_progress : say_duration, &said);
     st = ldm_doctor_run(d, &err);
     if (shown)
         fputs("\r\33[K", stderr);
-    return st ? ldm_cli_fail(cmd, st, &err) : finish(cmd, o, d, model, w);
+    if (!st)
+        return finish(cmd, o, d, model, w);
+    code = ldm_cli_fail(cmd, st, &err);
+    if (o->json)
+        ldm_cli_json_failure(cmd);
+    return code == LDM_EXIT_MISMATCH ? LDM_EXIT_FAILED : code; /* 3 says that there is a cure */
 }
 
 /* Splits the arguments: pictures go to the doctor, the rest is a model's. */
