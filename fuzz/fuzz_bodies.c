@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         break;
     default:
-        ldm_png_append_with(&out, text, size - 1, "parameters", "text");
+        ldm_png_append_text(&out, text, size - 1, "parameters");
         ldm_str_free(&out);
     }
     free(text);

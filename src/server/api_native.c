@@ -205,6 +205,7 @@ static bool read_order(ldm_server *s, const json_t *body, ldm_order *order, ldm_
     if (!ldm_order_make(s->shelf, &s->limits, json_string_value(model), settings,
                         json_is_null(recipe) ? NULL : recipe, false, order, r))
         return false;
+    order->preview = json_is_true(json_object_get(body, "preview"));
     if (take_starts(s, body, order, r))
         return true;
     ldm_order_clear(order);

@@ -86,7 +86,7 @@ static void read_fields(ldm_dialect *d)
     read_choice(d, "output_format", formats);
     read_choice(d, "background", backgrounds);
     read_choice(d, "response_format", answers);
-    (void)ldm_dialect_get(d, "partial_images", 0, 0, MAX_PARTIAL);
+    d->preview = ldm_dialect_get(d, "partial_images", 0, 0, MAX_PARTIAL) > 0;
     read_settings(d);
     read_size(d);
     read_model(d);
@@ -139,7 +139,7 @@ static json_t *picture_json(ldm_server *s, ldm_exchange *x, const char *id, cons
 {
     const int index = (int)json_integer_value(json_object_get(p, "index"));
     const char *host = ldm_http_header(x, "Host");
-    json_t *recipe, *root = json_object();
+    json_t *root = json_object();
     char text[400];
 
     json_object_set(root, "seed", json_object_get(p, "seed"));
@@ -150,9 +150,7 @@ static json_t *picture_json(ldm_server *s, ldm_exchange *x, const char *id, cons
         json_object_set_new(root, "url", json_string(text));
         return root;
     }
-    recipe = ldm_dialect_recipe(s, id, index);
-    json_object_set_new(root, "b64_json", ldm_dialect_picture(s, id, index, recipe));
-    json_decref(recipe);
+    json_object_set_new(root, "b64_json", ldm_dialect_picture(s, id, index));
     return root;
 }
 

@@ -194,12 +194,14 @@ static void answer_pictures(ldm_server *s, ldm_exchange *x, const char *id, cons
     {
         const int index = (int)json_integer_value(json_object_get(p, "index"));
         json_t *recipe = ldm_dialect_recipe(s, id, index);
-        char *parameters = ldm_dialect_parameters(recipe);
+        size_t bytes;
+        char *png = ldm_server_png(s, id, index, &bytes);
 
-        json_array_append_new(images, ldm_dialect_picture(s, id, index, recipe));
+        json_array_append_new(images, ldm_dialect_picture(s, id, index));
         json_array_append(seeds, json_object_get(p, "seed"));
-        json_array_append_new(texts, ldm_json_text(parameters));
-        ldm_free(parameters);
+        json_array_append_new(texts,
+                              png ? ldm_dialect_parameters(png, bytes, recipe) : json_string(""));
+        ldm_free(png);
         if (!first)
             first = json_incref(recipe);
         json_decref(recipe);
@@ -550,7 +552,8 @@ static void post_png_info(void *app, ldm_exchange *x)
 {
     json_t *body = ldm_request_json(x), *recipe = NULL;
     const char *image = json_string_value(json_object_get(body, "image"));
-    char *text = NULL, *parameters;
+    char *text = NULL;
+    json_t *parameters, *items;
     unsigned char *bytes;
     ldm_refusal r;
     size_t size;
@@ -567,17 +570,16 @@ static void post_png_info(void *app, ldm_exchange *x)
     }
     if (!ldm_server_read_recipe(app, bytes, size, &text, NULL))
         recipe = json_loads(text, 0, NULL);
-    parameters = recipe ? ldm_dialect_parameters(recipe)
-                        : NULL; /* a picture of others has an empty answer */
+    parameters = ldm_dialect_parameters((const char *)bytes, size,
+                                        recipe); /* also of other programs' pictures */
+    items = json_object();
+    json_object_set(items, "parameters", parameters);
+    if (text)
+        json_object_set_new(items, "ldm", ldm_json_text(text));
     ldm_http_answer_json(x, 200,
-                         json_pack("{s:s, s:o, s:o}", "info", parameters ? parameters : "", "items",
-                                   text ? json_pack("{s:o, s:s}", "ldm", ldm_json_text(text),
-                                                    "parameters", parameters ? parameters : "")
-                                        : json_object(),
-                                   "parameters", recipe ? json_incref(recipe) : json_object()));
-    json_decref(recipe);
+                         json_pack("{s:o, s:o, s:o}", "info", parameters, "items", items,
+                                   "parameters", recipe ? recipe : json_object()));
     json_decref(body);
-    ldm_free(parameters);
     ldm_release(text);
     ldm_free(bytes);
 }

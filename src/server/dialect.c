@@ -196,6 +196,7 @@ bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1
     order.about = about;
     order.init = d->init;
     order.mask = d->mask;
+    order.preview = d->preview;
     return ldm_server_submit(d->server, &order, id, &d->refusal);
 }
 
@@ -268,49 +269,54 @@ static void append_value(ldm_str *out, const char *name, const json_t *v)
         ldm_str_printf(out, "%g", json_number_value(v));
 }
 
-char *ldm_dialect_parameters(const json_t *recipe)
+/* The same of a recipe, where the file has none: the library writes it for prompts alone. */
+
+static void append_parameters(const json_t *recipe, ldm_str *out)
 {
     const json_t *checkpoint = json_object_get(recipe, "checkpoint");
     const char *hash = json_string_value(json_object_get(checkpoint, "sha256"));
     const char *prompt = json_string_value(json_object_get(recipe, "prompt"));
     const char *negative = json_string_value(json_object_get(recipe, "negative"));
-    ldm_str out = {0};
 
-    ldm_str_printf(&out, "%s\n", prompt ? prompt : "");
+    ldm_str_printf(out, "%s\n", prompt ? prompt : "");
     if (negative && *negative)
-        ldm_str_printf(&out, "Negative prompt: %s\n", negative);
-    append_value(&out, "Steps", json_object_get(recipe, "steps"));
-    append_value(&out, "Sampler", json_object_get(recipe, "sampler"));
-    append_value(&out, "CFG scale", json_object_get(recipe, "scale"));
-    append_value(&out, "Seed", json_object_get(recipe, "seed"));
-    append_value(&out, "Eta", json_object_get(recipe, "eta"));
+        ldm_str_printf(out, "Negative prompt: %s\n", negative);
+    append_value(out, "Steps", json_object_get(recipe, "steps"));
+    append_value(out, "Sampler", json_object_get(recipe, "sampler"));
+    append_value(out, "CFG scale", json_object_get(recipe, "scale"));
+    append_value(out, "Seed", json_object_get(recipe, "seed"));
+    append_value(out, "Eta", json_object_get(recipe, "eta"));
     if (hash)
-        ldm_str_printf(&out, ", Model hash: %.10s", hash);
-    append_value(&out, "Model", json_object_get(checkpoint, "name"));
-    ldm_str_printf(&out, ", Version: ldm %s", ldm_version());
-    if (!out.failed)
-        return out.data;
-    ldm_str_free(&out);
-    return NULL;
+        ldm_str_printf(out, ", Model hash: %.10s", hash);
+    append_value(out, "Model", json_object_get(checkpoint, "name"));
+    ldm_str_printf(out, ", Version: ldm %s", ldm_version());
 }
 
-json_t *ldm_dialect_picture(ldm_server *s, const char *id, int index, const json_t *recipe)
+json_t *ldm_dialect_parameters(const char *png, size_t size, const json_t *recipe)
+{
+    ldm_str text = {0};
+    json_t *root;
+
+    ldm_png_append_text(&text, png, size, "parameters");
+    if (!text.len && recipe)
+        append_parameters(recipe, &text);
+    root = text.failed ? NULL : json_string(text.data ? text.data : "");
+    ldm_str_free(&text);
+    return root;
+}
+
+json_t *ldm_dialect_picture(ldm_server *s, const char *id, int index)
 {
     size_t size;
-    char *png = ldm_server_png(s, id, index, &size), *parameters = ldm_dialect_parameters(recipe);
-    ldm_str with = {0}, text = {0};
+    char *png = ldm_server_png(s, id, index, &size);
+    ldm_str text = {0};
     json_t *root = NULL;
 
-    if (png && parameters) {
-        ldm_png_append_with(&with, png, size, "parameters", parameters);
-        if (with.data)
-            ldm_base64_append(&text, (const unsigned char *)with.data, with.len);
-        if (!with.failed && !text.failed)
-            root = json_string(text.data);
-    }
+    if (png)
+        ldm_base64_append(&text, (const unsigned char *)png, size);
+    if (png && !text.failed)
+        root = json_string(text.data);
     ldm_str_free(&text);
-    ldm_str_free(&with);
-    ldm_free(parameters);
     ldm_free(png);
     return root;
 }

@@ -13,6 +13,7 @@ typedef struct ldm_dialect {
     json_t *settings;
     char model[96];
     ldm_blob init, mask; /* to begin with */
+    bool preview;        /* somebody will look on */
     bool failed;
     ldm_refusal refusal;
 } ldm_dialect;
@@ -41,14 +42,13 @@ bool ldm_dialect_guides(const ldm_dialect *d);
  * why. Releases the settings. */
 bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1]);
 
-/* "Steps: 20, Sampler: ddim, ..." of a recipe, as AUTOMATIC1111 writes its parameters; ldm_free it.
- * NULL: no memory. */
-char *ldm_dialect_parameters(const json_t *recipe);
 /* The recipe of a job's picture; NULL: it cannot be read. To be released. */
 json_t *ldm_dialect_recipe(ldm_server *s, const char *id, int index);
-/* A picture in base64, with its parameters as a text chunk; NULL: it cannot be read, or no memory.
- */
-json_t *ldm_dialect_picture(ldm_server *s, const char *id, int index, const json_t *recipe);
+/* A picture in base64; NULL: it cannot be read, or no memory. */
+json_t *ldm_dialect_picture(ldm_server *s, const char *id, int index);
+/* The parameters that a PNG holds, as AUTOMATIC1111 writes them ("Steps: 20, Sampler: ..."): the
+ * text; where the file has none, those of the recipe (NULL: none). NULL when out of memory. */
+json_t *ldm_dialect_parameters(const char *png, size_t size, const json_t *recipe);
 /* The newest preview in base64; null: there is none. */
 json_t *ldm_dialect_preview(ldm_server *s, const char *id);
 

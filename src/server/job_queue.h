@@ -33,6 +33,7 @@ typedef struct ldm_order {
     json_t *settings; /* of a job, by key: text, number, boolean or list; with "seed" and "count" */
     json_t *recipe;   /* for what is not in settings; NULL: none */
     json_t *about;    /* the dialect's own, kept for its answer; NULL: none */
+    bool preview;     /* somebody will look on: the library makes the previews */
     ldm_blob init,
         mask; /* pictures to begin with, as files; the queue moves them to the job's folder */
 } ldm_order;

@@ -6,11 +6,8 @@
 
 #include "base/str.h"
 
-/* Appends png to out with one iTXt chunk more (UTF-8, not compressed; "tEXt" where the text is
- * ASCII), right after its first chunk; a file that is no PNG goes through as it is. keyword: 1 to
- * 79 ASCII letters. */
-
-void ldm_png_append_with(ldm_str *out, const char *png, size_t size, const char *keyword,
-                         const char *text);
+/* Appends the text of the first tEXt chunk, or iTXt chunk that is not compressed, of that keyword:
+ * as UTF-8, or nothing where there is none or the file is cut off before its end. */
+void ldm_png_append_text(ldm_str *out, const char *png, size_t size, const char *keyword);
 
 #endif

@@ -39,21 +39,34 @@ struct ldm_worker {
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-static void make_preview(ldm_worker *w, const ldm_progress *p)
+/* Takes rgb, [h,w,3], as the job's newest preview: through a file, as the library writes PNGs. */
+static void set_preview(ldm_worker *w, const uint8_t *rgb, int width, int height)
 {
-    const size_t bytes = (size_t)p->latent_h * (size_t)p->latent_w * 3;
-    ldm_image im = {p->latent_w, p->latent_h, 3, ldm_malloc(bytes)};
+    const ldm_image im = {width, height, 3, (uint8_t *)(uintptr_t)rgb}; /* only read */
     char *png = NULL;
     size_t size;
 
     w->last_preview = ldm_seconds();
-    if (im.pixels) {
-        ldm_preview_paint(p->predicted, p->latent_c, p->latent_h, p->latent_w, im.pixels);
-        if (!ldm_image_write(w->preview_path, &im, NULL, NULL) &&
-            !ldm_file_read(w->preview_path, MAX_PREVIEW, &png, &size, NULL))
-            ldm_jobs_set_preview(w->jobs, w->id, (unsigned char *)png, size);
+    if (!ldm_image_write(w->preview_path, &im, NULL, NULL) &&
+        !ldm_file_read(w->preview_path, MAX_PREVIEW, &png, &size, NULL))
+        ldm_jobs_set_preview(w->jobs, w->id, (unsigned char *)png, size);
+}
+
+/* Of the library, for a job that asked for previews; else the latents' channels as colours. */
+static void make_preview(ldm_worker *w, const ldm_progress *p)
+{
+    uint8_t *rgb;
+
+    if (p->preview && p->preview_count) {
+        set_preview(w, p->preview, p->preview_width, p->preview_height);
+    } else if (p->predicted && !w->order->preview) {
+        rgb = ldm_malloc((size_t)p->latent_h * (size_t)p->latent_w * 3);
+        if (rgb) {
+            ldm_preview_paint(p->predicted, p->latent_c, p->latent_h, p->latent_w, rgb);
+            set_preview(w, rgb, p->latent_w, p->latent_h);
+        }
+        ldm_free(rgb);
     }
-    ldm_free(im.pixels);
 }
 
 static int on_progress(void *ctx, const ldm_progress *p)
@@ -68,7 +81,7 @@ static int on_progress(void *ctx, const ldm_progress *p)
     bool preview;
     const bool stop = ldm_jobs_progress(w->jobs, w->id, &at, &preview);
 
-    if (!stop && preview && p->predicted && ldm_seconds() - w->last_preview > preview_seconds)
+    if (!stop && preview && ldm_seconds() - w->last_preview > preview_seconds)
         make_preview(w, p);
     return stop;
 }
@@ -185,6 +198,8 @@ static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job,
         st = ldm_order_apply(w->order, *job, m->downsample, shape, field, err);
     if (!st && w->threads)
         st = ldm_job_set(*job, "threads", w->threads, err);
+    if (!st && w->order->preview)
+        st = ldm_job_set_int(*job, "preview", 1, err);
     if (!st && w->max_memory)
         st = ldm_job_set(*job, "max_memory", w->max_memory, err);
     if (!st)
