@@ -151,7 +151,9 @@ static bool has_unconditional(const ldm_run *r)
         return false;
     if (j->uncond_context)
         return true;
-    return !j->context && strcmp(j->cond, "zeros") && (takes_text(r) || takes_class(r)) && !j->ids;
+    if (j->context || j->ids || !strcmp(j->cond, "zeros"))
+        return false;
+    return takes_text(r) || (takes(r, LDM_COND_TAKES_CLASS) && conditioner(r)->uncond_class >= 0);
 }
 
 int ldm_run_samples(const ldm_run *r, int n)
@@ -265,7 +267,7 @@ static ldm_status encode_prompts(ldm_run *r, ldm_error *err)
 
 static ldm_status encode_classes(ldm_run *r, ldm_error *err)
 {
-    const float last = (float)(conditioner(r)->entries - 1);
+    const float last = (float)conditioner(r)->uncond_class;
     const ldm_array none = {.ndim = 1, .shape = {1}, .numel = 1, .data = (float *)(uintptr_t)&last};
     ldm_array ids;
     ldm_status st = read_classes(r, r->job.class_text, &ids, err);

@@ -4,6 +4,8 @@
 
 #include "network/registry.h"
 
+enum { IMAGENET = 1000 };
+
 typedef struct class_config {
     int n_classes, embed_dim;
 } class_config;
@@ -43,7 +45,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
 
     if (!v)
         return ldm_error_nomem(r->err, sizeof *v, "the network's description");
-    *v = (class_config){.n_classes = 1000};
+    *v = (class_config){.n_classes = IMAGENET};
     st = ldm_params_read(r, m->at, m->params, m->path, &table, v);
     if (st)
         return st;
@@ -57,7 +59,10 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     c->target = m->target;
     c->takes = LDM_COND_TAKES_CLASS;
     c->entries = v->n_classes;
-    c->scale = 3; /* the notebook for cin256-v2 */
+    /* cin256-v2 has one class more than ImageNet, its last: the unconditional one. With the
+     * constructor's own 1000 there is none. */
+    c->uncond_class = v->n_classes == IMAGENET ? -1 : v->n_classes - 1;
+    c->scale = c->uncond_class < 0 ? 0 : 3; /* the notebook for cin256-v2 */
     c->tokens = c->context_tokens = 1;
     c->context_width = v->embed_dim;
     c->config = v;

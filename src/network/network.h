@@ -115,6 +115,7 @@ typedef struct ldm_conditioner {
     ldm_cond_takes takes;
     const char *vocabulary;  /* of TOKENS: the kind that ldm_text_vocab_open takes, "clip",
                                 "openclip" or "bert"; NULL: it is given ids */
+    int uncond_class;        /* of CLASS: the one that stands for no class; -1: there is none */
     int entries, tokens;     /* of CLASS and TOKENS; a class is one token */
     int channels_in, factor; /* of MAP */
     int context_tokens, context_width; /* what it gives for cross-attention */
