@@ -42,9 +42,10 @@ int ldm_concat_unit(const ldm_network *n);
 
 /* ---- before a run exists (concat_job.c) ------------------------------------------------------ */
 
-/* The original's steps and eta for this kind of model, where nobody says others: 100 and 1 with
- * DDIM where a picture is enlarged (bsr_sr's notebook and its notebook_helpers.py). */
-void ldm_concat_defaults(const ldm_model *m, ldm_job *j);
+/* The originals' settings where a picture is enlarged and nobody says others: 100 steps and eta 1
+ * with DDIM (bsr_sr's notebook and its notebook_helpers.py), the prompt of x4-upscaling's
+ * scripts/streamlit/superresolution.py. */
+ldm_status ldm_concat_defaults(const ldm_model *m, ldm_job *j, ldm_error *err);
 
 /* Refuses pictures that the network does not take; where it takes those that are given, settles
  * shape, count and fit, whether a part is painted, and the noise level. LDM_ERR_USAGE. */

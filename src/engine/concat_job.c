@@ -9,7 +9,9 @@
 #include "engine/run_state.h"
 #include "engine/start_job.h"
 
-enum { DEFAULT_LEVEL = 20 }; /* scripts/gradio/superresolution.py */
+/* scripts/streamlit/superresolution.py */
+enum { DEFAULT_LEVEL = 20 };
+static const char default_prompt[] = "a high quality professional photograph";
 
 static const char *name_of(const ldm_job *j)
 {
@@ -237,15 +239,29 @@ static ldm_status settle_level(const ldm_model *m, ldm_job *j, ldm_error *err)
     return LDM_OK;
 }
 
-void ldm_concat_defaults(const ldm_model *m, ldm_job *j)
+static bool has_text(const ldm_model *m, const ldm_job *j)
 {
-    if (!j->image_images || ldm_concat_kind_of(m->network) != LDM_CONCAT_LOW ||
-        strcmp(j->sampler, "ddim"))
-        return;
+    const ldm_network *n = m->network;
+    const bool takes = n->conditioner_count && n->conditioners->vocabulary;
+
+    return !takes || j->prompt || j->prompts || j->ids || j->context || !strcmp(j->cond, "zeros");
+}
+
+ldm_status ldm_concat_defaults(const ldm_model *m, ldm_job *j, ldm_error *err)
+{
+    const ldm_concat_kind kind = ldm_concat_kind_of(m->network);
+
+    if (!j->image_images)
+        return LDM_OK;
+    if (kind == LDM_CONCAT_LOW_NOISED && !has_text(m, j))
+        return ldm_job_set(j, "prompt", default_prompt, err);
+    if (kind != LDM_CONCAT_LOW || strcmp(j->sampler, "ddim"))
+        return LDM_OK;
     if (!ldm_options_given(&j->options, "steps") && m->network->diffusion.timesteps > 100)
         j->steps = 100;
     if (!ldm_options_given(&j->options, "eta"))
         j->eta = 1;
+    return LDM_OK;
 }
 
 static ldm_status settle_pictures(const ldm_model *m, ldm_job *j, const ldm_image *ims,
@@ -328,7 +344,13 @@ ldm_status ldm_concat_note(ldm_run *r, ldm_error *err)
     size_t count, i, others = 0;
     const ldm_image *ims = ldm_concat_pictures(j, &count);
     ldm_pad pad = {0};
+    ldm_status st = LDM_OK;
 
+    if (ims && j->prompt && !strcmp(j->prompt, default_prompt))
+        st = ldm_notes_add(&r->notes, err, "prompt: \"%s\", where nothing else is said",
+                           default_prompt);
+    if (st)
+        return st;
     (void)ldm_pad_read(j->pad, &pad, NULL); /* it was read before */
     for (i = 0; ims && i < count; i++) {
         if (ims[i].width + pad.left + pad.right == w && ims[i].height + pad.top + pad.bottom == h)

@@ -237,7 +237,7 @@ static ldm_status check_arrays(const ldm_job *j, ldm_error *err)
 
 /* What the sampler is asked to do where nobody says. The configuration's advice is about its own
  * sampler: where the caller takes another, what that one does not take of it is left out. */
-static void settle_sampler(const ldm_model *m, const ldm_job *asked, ldm_job *j)
+static void settle_sampler(const ldm_job *asked, ldm_job *j)
 {
     const ldm_sampler *s = j->inverse ? &ldm_sampler_ddim_invert : ldm_sampler_find(j->sampler);
     const bool other = asked && ldm_options_given(&asked->options, "sampler");
@@ -251,7 +251,6 @@ static void settle_sampler(const ldm_model *m, const ldm_job *asked, ldm_job *j)
         j->timesteps = ldm_spacing_name(s->default_spacing);
     if (!ldm_options_given(&j->options, "eta") || (other && !eta_asked && !s->takes_eta))
         j->eta = s->own_eta;
-    ldm_concat_defaults(m, j);
     if (other && !ldm_options_given(&asked->options, "temperature") && !s->takes_temperature)
         j->temperature = 1;
 }
@@ -261,7 +260,9 @@ ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job
 {
     ldm_status st = check_network(m, err);
 
-    settle_sampler(m, asked, job);
+    settle_sampler(asked, job);
+    if (!st)
+        st = ldm_concat_defaults(m, job, err);
     if (!st)
         st = check_arrays(job, err);
     if (!st)
