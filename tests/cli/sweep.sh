@@ -13,6 +13,9 @@ stdout_has '^\| pndm_prk \| 4 \| 13 \|'
 works generate $TINY --steps 4 --sampler dpmpp_2m -n 2 -o pictures --grid --quiet
 same_pixels grid/cell_003.png pictures/grid.png
 
+fails 1 "grid/sweep.md is there already" $RUN --sweep steps=2 -o grid
+works $RUN --sweep steps=2 -o grid --overwrite
+
 # With statistics: distances, a reference, a plot.
 works generate $TINY --steps 3 -n 4 --seed 900 -o train --quiet
 works metrics train $TINY --write-stats renders.stats

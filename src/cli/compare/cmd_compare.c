@@ -403,6 +403,23 @@ static int describe(ldm_compare *c, int argc, char **argv)
     return c->date && c->command ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
 }
 
+/* An earlier sweep in the folder that the line names. */
+static int check_swept(const ldm_compare *c)
+{
+    char *path = ldm_cli_format("%ssweep.md", c->out);
+    int code = path ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
+
+    if (path && c->o->out && !c->o->overwrite && !access(path, F_OK)) {
+        ldm_cli_say(c->cmd,
+                    "-o: %s is there already, of an earlier comparison; --overwrite replaces it, "
+                    "or name another folder",
+                    path);
+        code = LDM_EXIT_FAILED;
+    }
+    free(path);
+    return code;
+}
+
 static int sweep(ldm_compare *c, int argc, char **argv)
 {
     ldm_sweep s = {.cmd = c->cmd,
@@ -417,7 +434,9 @@ static int sweep(ldm_compare *c, int argc, char **argv)
     if (argc || c->o->ablate)
         return ldm_cli_usage(c->cmd, "--sweep and %s exclude each other",
                              argc ? argv[0] : "--ablate");
-    code = ldm_inputs_find_config(c->cmd, c->o->to.model, c->o->quiet);
+    code = check_swept(c);
+    if (!code)
+        code = ldm_inputs_find_config(c->cmd, c->o->to.model, c->o->quiet);
     if (!code)
         code = ldm_cmp_judge_open(c);
     s.judge = c->judge;
