@@ -36,12 +36,12 @@ def affine(name, *shape):
 
 # ---- the UNet ------------------------------------------------------------------------------------
 
-def transformer(name, ch, context, linear):
+def transformer(name, ch, context, linear, no_self):
     yield from affine(name + ".norm", ch)
     one = () if linear else (1, 1)
     yield from affine(name + ".proj_in", ch, ch, *one)
     block = name + ".transformer_blocks.0"
-    for attention, width in (("attn1", ch), ("attn2", context)):
+    for attention, width in (("attn1", context if no_self else ch), ("attn2", context)):
         if attention == "attn2":
             yield from affine(block + ".ff.net.0.proj", 8 * ch, ch)
             yield from affine(block + ".ff.net.2", ch, 4 * ch)
@@ -53,10 +53,12 @@ def transformer(name, ch, context, linear):
     yield from affine(name + ".proj_out", ch, ch, *one)
 
 
-def unet(latent, context=0, linear=False, classes=0):
+def unet(latent, context=0, linear=False, classes=0, concat=0, no_self=False):
+    """no_self: disable_self_attentions, which the middle block does not obey."""
     def attention(name):
         if context:
-            yield from transformer(name, CH, context, linear)
+            yield from transformer(name, CH, context, linear,
+                                   no_self and not name.startswith("middle"))
         else:
             yield from tiny.unet_attention(name, CH)
 
@@ -64,7 +66,7 @@ def unet(latent, context=0, linear=False, classes=0):
     yield from affine("time_embed.2", 4 * CH, 4 * CH)
     if classes:
         yield "label_emb.weight", (classes, 4 * CH)
-    yield from affine("input_blocks.0.0", CH, latent, 3, 3)
+    yield from affine("input_blocks.0.0", CH, latent + concat, 3, 3)
     yield from tiny.unet_block("input_blocks.1.0", CH, CH)
     yield from attention("input_blocks.1.1")
     yield from tiny.unet_block("middle_block.0", CH, CH)
@@ -176,9 +178,19 @@ def prefixed(prefix, tensors):
     return [(prefix + name, shape) for name, shape in tensors]
 
 
-def model(net, stage=(), cond=()):
+def model(net, stage=(), cond=(), low_scale=()):
     return (prefixed("model.diffusion_model.", net) + prefixed("first_stage_model.", stage) +
-            prefixed("cond_stage_model.", cond))
+            prefixed("cond_stage_model.", cond) + prefixed("low_scale_model.", low_scale))
+
+
+def low_scale():
+    """AbstractLowScaleModel.register_schedule: the first eight buffers of a noise schedule."""
+    for name, data in list(tiny.schedule())[:8]:
+        yield name, (len(data),)
+
+
+def rescaler(labels, channels):
+    yield "channel_mapper.weight", (channels, labels, 1, 1)
 
 
 FAMILIES = {
@@ -188,6 +200,13 @@ FAMILIES = {
     "clip": lambda: model(unet(4, context=64), kl(), clip(**CLIP)),
     "openclip": lambda: model(unet(4, context=64, linear=True), kl(),
                               openclip(**dict(CLIP, layers=3))),
+    "inpaint": lambda: model(unet(3, concat=4), vq(), vq()),
+    "superres": lambda: model(unet(3, concat=3), vq()),
+    "semantic": lambda: model(unet(3, concat=3), vq(), rescaler(7, 3)),
+    "layout": lambda: model(unet(3, context=32), vq(), bert(words=128, tokens=14)),
+    "sd_inpaint": lambda: model(unet(4, context=64, concat=5), kl(), clip(**CLIP)),
+    "upscale": lambda: model(unet(4, context=64, linear=True, classes=1000, concat=3, no_self=True),
+                             kl(), openclip(**dict(CLIP, layers=3)), low_scale()),
     "kl": lambda: list(kl()) + [("loss.logvar", ())],
     "vq": lambda: list(vq()) + [("loss.discriminator.main.0.weight", (8, 3, 4, 4))],
 }
@@ -227,6 +246,8 @@ def state_dict(tensors, with_schedule):
         return "gain" if is_gain(name, shape) else deviation(name, shape)
 
     for name, shape in tensors:
+        if name.startswith("low_scale_model.") or name.endswith("position_ids"):
+            continue
         k = key(name, shape)
         sizes[k] = max(sizes.get(k, 0), math.prod(shape) + OFFSETS)
     shared = {}
@@ -237,11 +258,17 @@ def state_dict(tensors, with_schedule):
     if with_schedule:
         for name, data in tiny.schedule():
             out[name] = tiny.Tensor(storage("e", data), (tiny.STEPS,))
+    buffers = dict(tiny.schedule())
     for name, shape in tensors:
-        if name.endswith("position_ids"):
+        if name.startswith("low_scale_model."):
+            out[name] = tiny.Tensor(storage("e", buffers[name.split(".")[1]]), shape)
+        elif name.endswith("position_ids"):
             out[name] = tiny.Tensor(storage("q", range(shape[1])), shape)
         else:
-            offset = zlib.crc32(name.encode()) % OFFSETS
+            # With __is_first_stage__ the conditioner's tensors are the first stage's.
+            same = name.replace("cond_stage_model.", "first_stage_model.")
+            own = same if any(same == other for other, _ in tensors) else name
+            offset = zlib.crc32(own.encode()) % OFFSETS
             out[name] = View(shared[key(name, shape)], shape, offset)
     return out, storages
 

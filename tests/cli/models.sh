@@ -116,6 +116,30 @@ file_has webui.png '^Negative prompt: dog$'
 file_has webui.png '^Steps: 4, Sampler: DPM\+\+ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 16x16, Model hash: [0-9a-f]{10}, Model: clip, Version: ldm [0-9]'
 ! grep -qa parameters two.png || die "a class has no line of parameters"
 
+# ---- pictures, maps, layouts -----------------------------------------------------------------------------
+PICTURES=$SRC/tests/data/pictures
+cp "$PICTURES/grey8.png" a.png
+works inpaint a.png a.png $(model inpaint) --steps 3 --quiet -o painted.png
+works inpaint a.png a.png $(model sd_inpaint) --steps 3 --quiet --vocab "$WORDS" --prompt cat -o cat.png
+works inpaint a.png a.png $(model sd_inpaint) --steps 3 --quiet --vocab "$WORDS" --prompt hello -o hello.png
+differ cat.png hello.png
+works upscale a.png $(model superres) --steps 3 --quiet -o large.png
+works upscale a.png $(model upscale) --steps 3 --quiet --vocab "$WORDS" --prompt cat --noise-level 20 -o larger.png
+works upscale a.png $(model upscale) --steps 3 --quiet --vocab "$WORDS" --prompt cat --noise-level 30 -o noisier.png
+differ larger.png noisier.png
+works generate $(model semantic) --steps 3 --quiet --segmentation "$PICTURES/grey1.png" -o map.png
+echo '[5, 23, 83, 22, 0, 120, 127, 127, 127, 127, 127, 127, 0, 120]' >tokens.json
+make layout --layout tokens.json -o layout.png
+works check $(model upscale) --json
+stdout_has '"noise-level"'
+stdout_has '"classes": 1000'
+works check $(model sd_inpaint)
+stdout_has 'a text \(--prompt\), a picture \(--image\), where it is painted \(--mask\)'
+works check $(model semantic)
+stdout_has 'a map of labels, 0 to 6 \(--segmentation\)'
+works check $(model layout)
+stdout_has '\(--layout\)'
+
 # ---- first stages alone --------------------------------------------------------------------------------
 for kind in kl vq; do
     works check $(model $kind)
