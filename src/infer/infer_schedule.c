@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/half.h"
 #include "infer/infer_private.h"
 
 enum { MAX_TIMESTEPS = 100000, MAX_DIGITS = 9 };
@@ -22,19 +23,12 @@ typedef struct fit {
     double start, end, cosine_s;
 } fit;
 
-/* x as float16 holds it: 11 bits, and steps of 2^-24 below 2^-14. */
-static double to_half(double x)
-{
-    int e;
-
-    (void)frexp(x, &e);
-    e = e < -13 ? -13 : e;
-    return ldexp(rint(ldexp(x, 11 - e)), e - 11);
-}
-
+/* A file's float16 was made of the constructor's float32. */
 static bool same(const fit *f, int i, double x)
 {
-    return (f->half ? (float)to_half(x) : (float)x) == f->want[i];
+    const float single = (float)x;
+
+    return (f->half ? ldm_half_to_float(ldm_float_to_half(single)) : single) == f->want[i];
 }
 
 /* Whether the schedule with these numbers has every stored value. */
