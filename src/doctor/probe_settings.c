@@ -633,6 +633,17 @@ static ldm_status alphas_of(const schedule *c, int n, float *out, ldm_error *err
     return LDM_OK;
 }
 
+/* Whether it is the schedule of the published model of this kind. */
+static bool is_usual_schedule(const search *s, const schedule *c)
+{
+    const ldm_infer_setting *start =
+        ldm_inference_find(s->d->inference, "model.params.linear_start");
+    const ldm_infer_setting *end = ldm_inference_find(s->d->inference, "model.params.linear_end");
+
+    return c->kind == LDM_BETA_LINEAR && start && end && start->from <= LDM_INFER_ASSUMED &&
+           atof(start->value) == c->start && atof(end->value) == c->end;
+}
+
 /* Only where the file has lost its buffers: those are what a run takes. */
 static ldm_status judge_schedule(search *s, const ldm_model *base)
 {
@@ -648,6 +659,7 @@ static ldm_status judge_schedule(search *s, const ldm_model *base)
     ldm_scores scores[COUNT];
     ldm_model *m = NULL;
     int best = -1;
+    bool usual = false;
     ldm_margin to_given, near = {1e300, 0};
     ldm_status st = alphas ? LDM_OK : ldm_error_nomem(s->err, 0, "a schedule");
 
@@ -667,6 +679,12 @@ static ldm_status judge_schedule(search *s, const ldm_model *base)
     if (st)
         return st;
     to_given = ldm_scores_margin(&s->best_scores, s->best.reading, &scores[best], s->best.reading);
+    for (int i = 0; i < COUNT && !usual; i++) { /* of those that nothing tells apart */
+        usual = is_usual_schedule(s, &known[i]) &&
+                ldm_scores_margin(&scores[i], s->best.reading, &scores[best], s->best.reading)
+                        .difference < slightly;
+        best = usual ? i : best;
+    }
     for (int i = 0; i < COUNT; i++) {
         const ldm_margin to =
             ldm_scores_margin(&scores[i], s->best.reading, &scores[best], s->best.reading);
@@ -683,7 +701,7 @@ static ldm_status judge_schedule(search *s, const ldm_model *base)
                    NULL,
                    "the file has no schedule; no published one gives a smaller error than this");
     }
-    if (!against(&near))
+    if (!against(&near) && !usual)
         return add(s, "model.params.beta_schedule", NULL, NULL, 0, LDM_FINDING_UNDECIDED, NULL,
                    NULL,
                    "the file has no schedule, the one that was given does not fit the weights, and "
@@ -708,8 +726,8 @@ static ldm_status judge_schedule(search *s, const ldm_model *base)
             if (!strcmp(given[i], found[i]))
                 continue;
             snprintf(cure, sizeof cure, "%s=%s", paths[i], found[i]);
-            st = add(s, paths[i], given[i], found[i], sure_by(&near), LDM_FINDING_WRONG, cure, NULL,
-                     how);
+            st = add(s, paths[i], given[i], found[i], usual ? 0.9 : sure_by(&near),
+                     LDM_FINDING_WRONG, cure, NULL, how);
         }
     }
     return st;

@@ -1,5 +1,6 @@
 /* The parts of a file, and the settings in the order of a CompVis YAML. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -347,8 +348,31 @@ static void put_stage(ldm_inference *in, const ldm_infer_facts *f, const char *r
 #undef AT
 }
 
+/* The first stage's pictures are as large as the file's own image_size says, where it says one. */
+static void settle_resolution(ldm_inference *in, const ldm_infer_facts *f)
+{
+    const char *path = ROOT "first_stage_config.params.ddconfig.resolution";
+    const ldm_infer_setting *size = ldm_inference_find(in, UNET "image_size");
+    const ldm_infer_setting *resolution = ldm_inference_find(in, path);
+    struct ldm_inference_private *p = in->priv;
+    ldm_infer_setting *s;
+    long side;
+
+    if (!size || !resolution || size->from != LDM_INFER_META || f->f.attends)
+        return;
+    side = strtol(size->value, NULL, 10);
+    if (side < 1 || side > 4096)
+        return;
+    s = &p->settings[resolution - in->settings];
+    s->value = ldm_arena_printf(p->arena, "%ld", side * factor_of(f));
+    s->how = "image_size and the first stage's factor";
+    if (!s->value)
+        p->st = ldm_error_nomem(p->err, 0, "the configuration");
+}
+
 static ldm_status put_all(ldm_inference *in, ldm_infer_facts *f)
 {
+    ldm_status st;
     const silent by = silent_of(f);
 
     in->family = f->unet.prefix && by.family ? by.family->name : NULL;
@@ -366,7 +390,10 @@ static ldm_status put_all(ldm_inference *in, ldm_infer_facts *f)
     } else {
         put_stage(in, f, "model.");
     }
-    return in->priv->st ? in->priv->st : ldm_infer_meta(in, f->ck);
+    st = in->priv->st ? in->priv->st : ldm_infer_meta(in, f->ck);
+    if (!st)
+        settle_resolution(in, f);
+    return in->priv->st;
 }
 
 static const char *kind_of(const ldm_infer_facts *f)
