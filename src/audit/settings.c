@@ -285,7 +285,8 @@ static void mark_schedule_unused(ldm_findings *f)
 /* ---- attention heads ---------------------------------------------------------------------------
  */
 
-/* The module that feeds an attention node, without its last part: "input_blocks.4.1.qkv". */
+/* The module that feeds an attention node, without its last part: "input_blocks.4.1.qkv". All
+ * attentions of a spatial transformer have its heads: "input_blocks.4.1.transformer_blocks.0..." */
 static const char *block_of(const ldm_graph *g, const ldm_node *n, ldm_findings *f)
 {
     const char *dot;
@@ -297,7 +298,8 @@ static const char *block_of(const ldm_graph *g, const ldm_node *n, ldm_findings 
 
         if (p->out != n->in[0] || !p->name)
             continue;
-        dot = strrchr(p->name, '.');
+        dot = strstr(p->name, ".transformer_blocks.");
+        dot = dot ? dot : strrchr(p->name, '.');
         text =
             ldm_arena_strndup(f->arena, p->name, dot ? (size_t)(dot - p->name) : strlen(p->name));
         if (!text)
@@ -330,8 +332,11 @@ static ldm_status add_heads(const ldm_audit *a, ldm_findings *f, ldm_error *err)
             f->failed = true;
             break;
         }
-        h = &f->heads[f->head_count++];
+        h = &f->heads[f->head_count];
         h->block = block_of(g, n, f);
+        if (f->head_count && !strcmp(h[-1].block, h->block))
+            continue; /* the next attention of the same transformer */
+        f->head_count++;
         h->heads = n->heads;
         h->head_dim = n->head_dim;
         h->channels = v->c;
