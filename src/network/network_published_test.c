@@ -65,7 +65,7 @@ static const published rows[] = {
     {"configs/cin256-v2.yaml", 400920579, 55322782, 512512, LDM_COND_TAKES_CLASS, NULL, 1001, 1,
      CROSS(3, 512, 1), 4, 3},
     {"configs/cin-ldm-vq-f8.yaml", 394984196, 67717295, 512000, LDM_COND_TAKES_CLASS, NULL, 1000, 1,
-     CROSS(4, 512, 1), 8, 3},
+     CROSS(4, 512, 1), 8, 0},
     {"configs/txt2img-1p4B.yaml", 872300484, 83653863, 581994042, LDM_COND_TAKES_TOKENS, "bert",
      30522, 77, CROSS(4, 1280, 77), 8, 5},
     {"configs/inpainting_big.yaml",
