@@ -267,6 +267,8 @@ ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entrie
     json_t *list = json_is_array(root) ? root : json_object_get(root, "tokens");
     ldm_status st = LDM_OK;
 
+    if (!root && (json_error_code(&at) == json_error_out_of_memory || !at.text[0]))
+        return ldm_error_nomem(err, size, "a layout");
     if (!root)
         return ldm_error_set(err, LDM_ERR_USAGE, "the layout is no JSON: line %d, column %d: %s",
                              at.line, at.column, at.text);

@@ -39,7 +39,7 @@ static spng_ctx *new_context(int flags)
 
 static ldm_status png_error(ldm_error *err, int code, const char *verb, const char *name)
 {
-    if (code == SPNG_EMEM)
+    if (code == SPNG_EMEM || code == SPNG_EZLIB_INIT) /* zlib begins or has no memory */
         return ldm_error_nomem(err, 0, name);
     return ldm_error_set(err, code == SPNG_IO_ERROR ? LDM_ERR_IO : LDM_ERR_FORMAT,
                          "cannot %s %s as PNG: %s", verb, name, spng_strerror(code));

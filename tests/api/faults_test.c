@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
+#include "../support/made.h"
 #include "support.h"
 
 enum { FILE_LIMIT = 1 << 24 };
@@ -312,6 +313,38 @@ static ldm_status invert(ldm_error *err)
     return st;
 }
 
+/* A picture that is transparent everywhere, in tiles, with a posterior and a class. */
+static ldm_status condition(ldm_error *err)
+{
+    const ldm_image image = {21, 13, 4, begun};
+    ldm_job *job = NULL;
+    ldm_run *run = NULL;
+    const ldm_result *res;
+    char *recipe = NULL;
+    ldm_status st = ldm_job_create(NULL, &job, err);
+
+    if (!st)
+        st = ldm_job_set_int(job, "steps", 2, err);
+    if (!st)
+        st = ldm_job_set_int(job, "tile", 4, err);
+    if (!st)
+        st = ldm_job_set(job, "class", "2", err);
+    if (!st)
+        st = ldm_job_set_images(job, "image", &image, 1, err);
+    if (!st)
+        st = ldm_run_create(shared_model, job, &run, err);
+    if (!st)
+        st = ldm_run_next(run, &res, err);
+    if (!st && res->status)
+        st = res->status;
+    if (!st)
+        st = ldm_run_recipe(run, 0, &recipe, err);
+    ldm_release(recipe);
+    ldm_run_free(run);
+    ldm_job_free(job);
+    return st;
+}
+
 /* Every allocation fails once in the first `dense`, then every stride-th: what comes later is the
  * same loop over more tensors. */
 static void fail_each(const char *name, scenario *run, unsigned long dense, unsigned long stride)
@@ -377,6 +410,36 @@ static void generating(void **state)
     fail_each("paint", paint, 5000, 1);
     fail_each("invert", invert, 5000, 1);
     ldm_model_close(m);
+}
+
+static ldm_model *open_made(const char *kind)
+{
+    char config[64], path[] = "/tmp/ldm_faults_XXXXXX.safetensors";
+    const char *configs[] = {config}, *hex;
+    plain_options opt;
+    ldm_error err = {.msg = ""};
+    ldm_model *m;
+
+    close(mkstemps(path, 12));
+    snprintf(config, sizeof config, "tests/data/conditioned/%s.yaml", kind);
+    assert_int_equal(made_checkpoint(config, 3, path), 0);
+    plain_options_init(&opt);
+    opt.ckpt = path;
+    opt.configs = configs;
+    opt.config_count = 1;
+    opt.threads = 1;
+    if (plain_model_open(&opt, &m, &err) || ldm_model_hash(m, &hex, &err))
+        fail_msg("%s", err.msg);
+    unlink(path);
+    return m;
+}
+
+static void conditioning(void **state)
+{
+    (void)state;
+    shared_model = open_made("inpaint_hybrid");
+    fail_each("image", condition, 400, 7);
+    ldm_model_close((ldm_model *)(uintptr_t)shared_model);
 }
 
 /* Parts that a failed allocation kept from being packed are packed by the next call. */
@@ -462,6 +525,7 @@ int main(void)
         cmocka_unit_test(checking),
         cmocka_unit_test(inspecting),
         cmocka_unit_test(generating),
+        cmocka_unit_test(conditioning),
         cmocka_unit_test(a_part_is_packed_at_the_second_try),
         cmocka_unit_test(a_changed_file_is_refused),
     };
