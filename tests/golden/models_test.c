@@ -382,9 +382,53 @@ static void context_counts(void **state)
     close_case(&o);
 }
 
+/* Stable Diffusion 1 at full size, where its checkpoint is at hand: eps with a random context, with
+ * a prompt's, and that context. */
+static void sd1_full(void **state)
+{
+    const golden_variant *v = *state;
+    const char *ckpt = getenv("LDM_FULL_SD1_CKPT");
+    char folder[PATH_LEN];
+    ldm_array x, ids, context, want, got;
+    plain_eval job = {.part = LDM_PART_UNET, .in = &x, .t = 500, .context = &context};
+    static const char *const runs[][2] = {{"context_random", "eps_t500"},
+                                          {"context", "eps_t500_prompt"}};
+    ldm_model *m;
+    int i;
+
+    if (!ckpt || access(ckpt, R_OK) || golden_slow_build()) {
+        print_message("skipped: sd1-full (LDM_FULL_SD1_CKPT names no checkpoint)\n");
+        skip();
+    }
+    snprintf(folder, sizeof folder, "%s", golden_folder("sd1-full"));
+    m = golden_open(NULL, ckpt, folder, EMA_NO, v);
+    x = golden_load(folder, "x_T.npy");
+    for (i = 0; i < 2; i++) {
+        context = golden_load(folder, "%s.npy", runs[i][0]);
+        want = golden_load(folder, "%s.npy", runs[i][1]);
+        got = golden_eval(m, &job);
+        golden_near(runs[i][1], got.data, want.data, want.numel, 5e-5);
+        ldm_array_free(&got);
+        ldm_array_free(&want);
+        ldm_array_free(&context);
+    }
+    ids = golden_load(folder, "text/ids.npy");
+    want = golden_load(folder, "context.npy");
+    job = (plain_eval){.part = LDM_PART_TEXT, .in = &ids};
+    got = golden_eval(m, &job);
+    assert_int_equal(got.numel, want.numel);
+    golden_near("context", got.data, want.data, want.numel, v->eps);
+    golden_report(v, "sd1-full");
+    ldm_array_free(&got);
+    ldm_array_free(&want);
+    ldm_array_free(&ids);
+    ldm_array_free(&x);
+    ldm_model_close(m);
+}
+
 int main(void)
 {
-    static struct CMUnitTest tests[GOLDEN_VARIANTS + 1];
+    static struct CMUnitTest tests[GOLDEN_VARIANTS + 2];
     int k;
 
     /* The last, "c, exact", differs from the one before in convolutions alone, which the other
@@ -396,5 +440,7 @@ int main(void)
         (struct CMUnitTest){"by text", by_text, NULL, NULL, (void *)(uintptr_t)&golden_variants[0]};
     tests[k] = (struct CMUnitTest){"the context counts", context_counts, NULL, NULL,
                                    (void *)(uintptr_t)&golden_variants[0]};
+    tests[++k] = (struct CMUnitTest){"sd1 at full size", sd1_full, NULL, NULL,
+                                     (void *)(uintptr_t)&golden_variants[0]};
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);
 }
