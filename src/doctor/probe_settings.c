@@ -54,7 +54,6 @@ typedef struct search {
     int coarse, fine; /* pictures */
     point best;
     ldm_scores best_scores;
-    double begin;
     char announcement[TEXT];
     float *alphas;
     int timesteps;
@@ -322,7 +321,7 @@ static bool has_learned(const search *s)
 }
 
 typedef struct rival {
-    ldm_margin to_best, given_to_best;
+    ldm_margin to_best;
     int index;
 } rival;
 
@@ -388,7 +387,7 @@ static ldm_status judge(search *s, bool by_heads, rival *near, ldm_margin *given
         if (i == 0)
             *given = margin;
         if (near->index < 0 || margin.difference < near->to_best.difference)
-            *near = (rival){margin, *given, i};
+            *near = (rival){margin, i};
     }
     if (!by_heads)
         ldm_model_close(m);
@@ -451,16 +450,15 @@ static ldm_status cure_heads(search *s, const heads *h, double sure, const char 
     return st;
 }
 
-static const char *given_heads_path(const search *s, const ldm_unet_config *u)
+static const char *given_heads_path(const ldm_unet_config *u)
 {
-    (void)s;
     return u->num_head_channels > 0 ? UNET "num_head_channels" : UNET "num_heads";
 }
 
 static ldm_status judge_heads(search *s, const ldm_unet_config *u)
 {
     const heads *best = &s->heads[s->best.heads];
-    const char *path = given_heads_path(s, u), *how;
+    const char *path = given_heads_path(u), *how;
     char given[TEXT];
     ldm_margin m;
     rival near;
@@ -616,44 +614,11 @@ static ldm_status judge_weights(search *s)
 
 /* ---- the schedule ---------------------------------------------------------------------------- */
 
-typedef struct schedule {
-    ldm_beta_schedule kind;
-    double start, end;
-} schedule;
-
-static ldm_status alphas_of(const schedule *c, int n, float *out, ldm_error *err)
-{
-    double *betas = ldm_reallocarray(NULL, 2 * (size_t)n, sizeof *betas);
-
-    if (!betas)
-        return ldm_error_nomem(err, 2 * (size_t)n * sizeof *betas, "a schedule");
-    ldm_betas(c->kind, n, c->start, c->end, 8e-3, betas);
-    ldm_alphas_cumprod(betas, n, betas + n, out);
-    ldm_free(betas);
-    return LDM_OK;
-}
-
-/* Whether it is the schedule of the published model of this kind. */
-static bool is_usual_schedule(const search *s, const schedule *c)
-{
-    const ldm_infer_setting *start =
-        ldm_inference_find(s->d->inference, "model.params.linear_start");
-    const ldm_infer_setting *end = ldm_inference_find(s->d->inference, "model.params.linear_end");
-
-    return c->kind == LDM_BETA_LINEAR && start && end && start->from <= LDM_INFER_ASSUMED &&
-           atof(start->value) == c->start && atof(end->value) == c->end;
-}
-
 /* Only where the file has lost its buffers: those are what a run takes. */
 static ldm_status judge_schedule(search *s, const ldm_model *base)
 {
-    static const schedule known[] = {
-        {LDM_BETA_LINEAR, 0.0015, 0.0195}, {LDM_BETA_LINEAR, 0.00085, 0.012},
-        {LDM_BETA_LINEAR, 0.0015, 0.0155}, {LDM_BETA_LINEAR, 0.0015, 0.0205},
-        {LDM_BETA_LINEAR, 0.0001, 0.02},   {LDM_BETA_SQRT_LINEAR, 0.0001, 0.02},
-        {LDM_BETA_COSINE, 0.0001, 0.02},
-    };
-    enum { COUNT = sizeof known / sizeof *known };
+    enum { COUNT = LDM_PUBLISHED_SCHEDULES };
+    const ldm_published_schedule *const known = ldm_published_schedules;
     const ldm_diffusion_config *dc = &base->network->diffusion;
     float *alphas = ldm_reallocarray(NULL, (size_t)s->timesteps, sizeof *alphas);
     ldm_scores scores[COUNT];
@@ -666,7 +631,7 @@ static ldm_status judge_schedule(search *s, const ldm_model *base)
     if (!st)
         st = open_candidate(s, s->best.weights, s->best.heads, &m);
     for (int i = 0; i < COUNT && !st; i++) {
-        st = alphas_of(&known[i], s->timesteps, alphas, s->err);
+        st = ldm_schedule_alphas(&known[i], s->timesteps, alphas, s->err);
         if (!st)
             st = ldm_probe_measure(m, &s->trial, s->fine, s->scales[s->best.scale].value, alphas,
                                    s->timesteps, &scores[i], s->err);
@@ -680,7 +645,7 @@ static ldm_status judge_schedule(search *s, const ldm_model *base)
         return st;
     to_given = ldm_scores_margin(&s->best_scores, s->best.reading, &scores[best], s->best.reading);
     for (int i = 0; i < COUNT && !usual; i++) { /* of those that nothing tells apart */
-        usual = is_usual_schedule(s, &known[i]) &&
+        usual = ldm_schedule_is_usual(s->d, &known[i]) &&
                 ldm_scores_margin(&scores[i], s->best.reading, &scores[best], s->best.reading)
                         .difference < slightly;
         best = usual ? i : best;
