@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Two commands do everything on a fresh Debian 12: `make demo` and `make test`. Both install the
 # missing system packages first (root or sudo). CMake and Ninja do the building; see CMakePresets.json.
 

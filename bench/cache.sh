@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Measures what --cache saves and costs with the shipped model (ldm bench --cache) and puts the table into
 # README.md, between "<!-- cache -->" and "<!-- /cache -->".
 #   LDM  the program (build/ldm)      SEEDS  pictures of each row (8)

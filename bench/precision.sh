@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Measures what --precision bf16 costs and gains (ldm bench) and puts what the program printed into
 # bench/results/CPU-bf16.txt and, after "<!-- bf16 -->", into docs/PRECISION.md.
 #   bench/precision.sh [CKPT CONFIG]   with the shipped model, and one more, e.g. the full-size one that

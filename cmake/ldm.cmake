@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Compiler settings, and the two functions every room uses.
 
 set(CMAKE_C_STANDARD 11)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # oneDNN 3 for precision bf16, where it is found: LDM_ONEDNN_FOUND, LDM_ONEDNN_LIBS. The build is
 # complete without it. Searched: build/onednn (`make onednn` puts it there), then the system; version 2
 # (Debian 12) has another interface and is not taken. Not with sanitizers: the library is not built

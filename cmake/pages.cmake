@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Manual pages and completions, made by running the programs that were built (tools/make_pages.sh).
 
 option(LDM_PAGES "Make and install manual pages and completions" ON)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the checkpoint fuzzers do with a file: open it, look at everything, read what is small. */
 #ifndef LDM_FUZZ_CKPT_FUZZ_H
 #define LDM_FUZZ_CKPT_FUZZ_H

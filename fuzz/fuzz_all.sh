@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs the fuzz targets one after the other: fuzz/fuzz_all.sh BUILD SECONDS [TARGET ...]. New inputs go
 # to BUILD/grown/TARGET, logs to BUILD/log/TARGET, what crashes, hangs (25 s) or takes more than 512 MB
 # to BUILD/found/TARGET-*. Exit code 1 if anything was found.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bodies and headers of requests to the server: forms, base64, settings as JSON, names of hosts,
  * and PNGs that get a text. The first byte says which. */
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CLIP's tokenizers on arbitrary bytes: a vocabulary file, and a text for it. The first byte says
  * of what kind: bit 0 the flavour, bit 1 vocab.json (then merges) instead of the list of merges,
  * bit 2 without ftfy. The parts of the rest end with a NUL byte each; the last is the text. With

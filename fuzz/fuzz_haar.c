@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Cascades of arbitrary bytes; what loads must also run over a picture without harm. */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* JPEG decoding of arbitrary bytes, the comments in them, where a recipe would be, and EXIF. The
  * same bytes are tried as a file of any kind, so that pixels of PNG are turned and converted, too.
  */

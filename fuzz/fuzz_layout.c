@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layouts as JSON, for models of several sizes: the first byte chooses one. What is accepted must
  * be tokens that the model has. */
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: PyTorch files from before 1.6. */
 #include "ckpt_fuzz.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: the input as a configuration; where it describes a network, the graphs of all its
  * parts at a small size, and the memory and weights that running them would take. Nothing is
  * computed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The .npy reader on arbitrary bytes. What it accepts must be as large as its shape says. */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: each line of the input as one `--set` assignment on a small configuration, which
  * must read back from its own text afterwards. */
 #include <stdint.h>

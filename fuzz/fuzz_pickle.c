@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: pickle streams. The input becomes a/data.pkl of a sound zip file with one storage of
  * 64 bytes ("0"), so that mutations meet the pickle machine and what reads its values, not the zip.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PNG decoding of arbitrary bytes, and the texts in them, where a recipe would be. */
 #include <stddef.h>
 #include <stdint.h>

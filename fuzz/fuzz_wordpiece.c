@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* BERT's tokenizer on arbitrary bytes: a list of words up to the first NUL byte, then a text. */
 #include <stddef.h>
 #include <stdint.h>

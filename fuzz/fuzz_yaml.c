@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: any bytes as a YAML configuration. What is accepted must survive being read value by
  * value, written out, and read back to the same text. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: PyTorch zip files. */
 #include "ckpt_fuzz.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Mutations of pickle streams by whole opcodes, for libFuzzer: bytes changed at random mostly move
  * the boundaries between opcodes, and the machine then stops at the first one. Here opcodes are
  * removed, repeated, moved and put in with arguments that fit. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Mutations of zip files for libFuzzer: fields of the end record, of directory records and of local
  * headers get values that lie (ends of ranges, another entry's place, all ones). Checksums are set
  * to 0, "not checked", so that what is changed in an entry is read. */

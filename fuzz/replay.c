@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs a fuzz target over files and folders of files, as an ordinary test: no fuzz engine needed.
  * Each must be there, and the first must hold at least one input. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The C interface as cffi takes it, out of include/ldm: written into ldmc/_cffi.py when the package is built."""
 import re
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Builds the package: the declarations out of include/ldm, and the library with its shipped model.
 
 The library is the file that LDMC_LIBRARY names, else build/release/libldmc.so of the source tree, which is

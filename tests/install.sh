@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # What `make install` installs, as a stranger uses it: programs, manual pages, completions, and the library by
 # find_package and by pkg-config. tests/install.sh BUILD COMPILER
 set -eu

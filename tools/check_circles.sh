@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # check_circles.sh BUILD: no circle between the files of a room, judged by the objects in a build folder: who
 # defines a function, and who calls it. The command line's folders count as one room. A circle that
 # docs/ARCHITECTURE.md defends is cut at the edge named below.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # check_commits.sh [RANGE]: the subjects of the commits have at most 72 columns and say which room they
 # are about ("room: what it does now"). Without a RANGE: all commits since the rule is kept, as far as
 # the clone knows them. Without git, or outside a clone, it is skipped (exit code 77), and says so.

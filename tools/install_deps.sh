@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Installs the Debian packages that building and testing ldm needs, and only those that are missing.
 # Root, or sudo; with nothing missing neither is used. `tools/install_deps.sh --list` prints the names.
 # With --ci: what .ci/run and `make tidy` need beside them; with --deb: all that `make deb` needs

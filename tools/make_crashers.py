@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes the hostile checkpoints under tests/crashers, each named after its flaw. Standard library only.
 
     python3 tools/make_crashers.py [tests/crashers]

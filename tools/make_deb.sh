@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Builds the Debian packages into build/deb: packaging/debian over a copy of the files that git tracks (of
 # all files but build/ where this is no clone). lintian's errors and warnings are an error.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Writes the release archive FOLDER/ldm-VERSION.tar.gz from the last commit, and its SHA-256 beside it. The
 # same commit gives the same bytes: names in git's order, the commit's time, no owner, no time in gzip's
 # header.

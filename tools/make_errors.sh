@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # docs/ERRORS.md is made of two sources: the messages in the code, and what docs/errors.txt says about
 # them.
 #

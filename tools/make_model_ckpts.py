@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes a tiny checkpoint of each family of models beside its configuration.
 
     python3 tools/make_model_ckpts.py tests/data/models     # reads NAME.yaml, writes NAME.ckpt

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Writes manual pages and completions of a program from its own tables:
 #
 #   tools/make_pages.sh PROGRAM FOLDER [TABLES-OPTION ...]

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Makes the README's two pictures anew: docs/img/terminal.png, what two commands print, set in a page and taken
 # by chromium without a window; docs/img/faces.png, sixteen pictures of the shipped model.
 #   LDM  the program (build/ldm)      CHROMIUM  the browser (chromium)

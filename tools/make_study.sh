@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs the study (ldm compare --ablate) and puts what the program printed into docs/STUDY.md: the tables
 # of its report after "<!-- report -->", the output of each "<!-- $ COMMAND -->" after that line. Both end
 # at "<!-- end -->".

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes the tiny checkpoints under tests/data/checkpoint, one per container, with torch.
 
     python3 tools/make_test_ckpts.py [tests/data/checkpoint]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes the tables of src/tokenize: HTML's entities, and what ftfy looks for in damaged text.
 
     python3 tools/make_text_tables.py src/tokenize     # entities.inc, mojibake.inc, codepages.inc
@@ -22,7 +23,7 @@ CLUES = "first_of_2 first_of_3 first_of_4 continuation continuation_strict".spli
 
 def write(path, head, rows):
     with open(path, "w", encoding="utf-8") as out:
-        out.write(f"/* {head}\n * Written by tools/make_text_tables.py. */\n/* clang-format off */\n")
+        out.write(f"/* SPDX-License-Identifier: MIT */\n/* {head}\n * Written by tools/make_text_tables.py. */\n/* clang-format off */\n")
         line = ""
         for row in rows:
             if len(line) + len(row) > WIDTH:

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes a tiny checkpoint of the FFHQ LDM-VQ-4 topology in PyTorch's zip format, and its config.
 
     python3 tools/make_tiny_ckpt.py FOLDER        # FOLDER/model.ckpt, FOLDER/config.yaml

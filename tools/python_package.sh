@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The Python package in ./python, in a virtual environment of its own (build/python; packages by pip):
 #
 #   tools/python_package.sh test    installs the package there, and runs its tests

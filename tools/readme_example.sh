@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Puts examples/generate.c into README.md, between its marks (--write), or says whether it stands there
 # (--check, a test).
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The README's table of speed, from bench/results/*.csv, between its two marks. Without an option it is
 # written anew; with --check it is compared, and the exit code is 1 if the README says something else.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Writes the table of rooms in docs/ARCHITECTURE.md from src/rooms.txt (--write), or says whether it is
 # up to date and every room has a README (--check, a test).
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # make test: builds with sanitizers and optimised, runs ctest in both, and the tests labelled
 # `threads` under ThreadSanitizer. With --clang also the optimised build by clang. Runs all of it even
 # where a part fails; the last lines say what happened, what a machine could not test, and how many

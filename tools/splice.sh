@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # splice.sh FILE BEGIN END TABLE: prints FILE with the text of TABLE between the lines BEGIN and END, in place of
 # what stands there. Fails if FILE lacks one of the two.
 set -eu

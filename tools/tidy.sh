@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # make tidy: clang-tidy with the checks of .clang-tidy over the code of the library and the program (tests
 # excepted), as build/release compiles it. Takes some minutes; exit code 1 if anything is found.
 set -eu

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stage 2: trains the autoencoder on the renders.
 
 The first part of the time runs without a codebook, with a little noise on the latents, and begins with latents that are

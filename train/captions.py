@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sentences from the facts of a portrait, by the rules of grammar.txt, and the text model's WordPiece vocabulary.
 
 The grammar file says how it is read. The vocabulary is BERT's kind: special tokens, characters, their ##pieces, the words

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stage 6: the model card. Reads the logs and the checkpoint, samples, measures and writes README.md.
 
 Every figure in the card comes from here; `figures.json` beside it holds them all.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What both training stages share: the optimiser, the budget of time, states on disk, logs."""
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stage 4: trains the decoder on, for sharp pictures.
 
 What the first stage's loss rewards is a mean over all pictures that fit the latents: soft, and nearer to other renders

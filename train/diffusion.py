@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Noise schedule and DDIM sampling as CompVis' latent-diffusion computes them."""
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stage 5: writes model.ckpt and config.yaml as CompVis' latent-diffusion saves and reads them.
 
 The averaged weights of the UNet are stored as `model.*` (so `use_ema: false`), in float16; the twelve schedule

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Procedural portraits: ray-marched heads, seeded and parametrised. No photograph is involved.
 
 A picture is a function of (seed, index): `portrait(seed, index)` draws the parameters of one person, one pose

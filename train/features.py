@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Frechet distance between two sets of pictures on features of the first stage's encoder.
 
 The features of a picture are the means over the positions of the activations after each level of the encoder

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Signed distance fields of head, hair and body, and the ray marcher.
 
 A field is an object with `__call__(P)` for points P (3, N) -> distance (N,), negative inside. Distances are those

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Does a picture show what the words say? A classifier of attributes, trained on renders that the text model never saw.
 
     python judge.py train --state build/text               # judge.pt; prints each attribute's accuracy on other renders

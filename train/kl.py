@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Text model, stage 2: trains the KL autoencoder (f4, 4 channels) on the portraits.
 
 It begins with the encoder and the decoder of the demo model's first stage, given a fourth channel and no codebook, so that

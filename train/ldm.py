@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stage 3: trains the denoising UNet on the latents of the renders and their mirror images.
 
 The loss is the squared error of eps, weighted by (1 + 1/SNR)^1/2, plus the same of its local means and of its part along

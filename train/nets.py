@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The two networks under the key names of CompVis' latent-diffusion.
 
 `FirstStage` answers to ldm.models.autoencoder.VQModelInterface, `UNet` to

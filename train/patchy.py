@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Patchiness: is a picture of one piece, or are its parts of different portraits?
 
     python patchy.py train                         # patchy.pt, and how well it tells held-out renders from patched ones

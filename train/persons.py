@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The parameters of one portrait, and how they are drawn."""
 from __future__ import annotations
 

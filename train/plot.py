@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Line charts as PNG with nothing but OpenCV: enough for a loss curve."""
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Portraits for the text model: what `persons.draw` gives, with more to describe, and the facts of every picture.
 
 A picture and its facts are functions of (seed, index). The facts are a dictionary of short words; what is drawn but

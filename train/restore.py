@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Rebuilds the states of the training from an exported model, where they are gone.
 
     python restore.py --model models/demo        # writes ae_final.pt and ldm.pt unless they are there

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Trains the demo model from nothing: renders -> autoencoder -> UNet -> decoder again -> checkpoint -> model card.
 # Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time.
 #

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Trains the portrait model: renders with facts -> autoencoder -> UNet and text encoder -> checkpoint and card.
 # Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time. Where there
 # is no state, models/portrait/resume.pt is gone on from.

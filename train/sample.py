@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Samples pictures from an exported model in Python, to look at or to measure.
 
     python sample.py grid.png --count 64 --steps 50        # a contact sheet, and how many faces the detector finds

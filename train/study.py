@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Face detection by OpenCV's Haar cascade frontalface_alt2, the measure of renders and of samples.
 
     python study.py renders --count 512        # share of renders in which the detector finds a face

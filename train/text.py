@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Text model, stage 3: trains the UNet and the text encoder together on the latents of the portraits and their mirror images.
 
 The network predicts eps, as CompVis' code knows it (`--predict v` for comparison). The error is measured as that of v,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Text model, between stages 3 and 4: trains the autoencoder's decoder on, for sharp pictures.
 
 As decoder.py does it for the demo model: the reconstruction's loss, and a discriminator of patches whose gradient is scaled to a

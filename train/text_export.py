@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Text model, stage 4: writes model.ckpt, config.yaml, resume.pt, figures.json and README.md of the text model.
 
 model.ckpt is what CompVis' latent-diffusion saves for txt2img, in float16: the averaged weights as `model.*`, the text encoder

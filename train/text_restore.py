@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The text model's training state in a file small enough to be kept: resume.pt, and back.
 
     python text_restore.py pack       # build/text -> models/portrait/resume.pt

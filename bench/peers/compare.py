@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Times `ldm` and its peers on one checkpoint in interleaved rounds and writes the table of ratios.
 
 First every program is started afresh, in turn: time until it is ready, first evaluation, peak memory. Then the peers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes unet.onnx and decode.onnx (float32, any batch) for ONNX Runtime and OpenVINO.
 
     python export_onnx.py CONFIG.yaml CKPT FOLDER

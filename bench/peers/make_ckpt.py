@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes a synthetic checkpoint in CompVis' format that fits a YAML: random weights at the right shapes.
 
 The weights keep activations near one, so that no layer meets infinities or subnormal numbers.

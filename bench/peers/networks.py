@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The UNet and the first stage as PyTorch modules at any size, from a CompVis YAML and its checkpoint.
 
 The modules are those that train/ uses; what the demo model lacks, the attention between the two middle blocks of

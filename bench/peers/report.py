@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Table, CSV and plot of one comparison."""
 from __future__ import annotations
 

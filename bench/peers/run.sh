@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Compares ldm with PyTorch, ONNX Runtime and OpenVINO on this machine. The peers are installed, pinned, into an
 # environment of their own at the first call (some 7 GB), which is used again afterwards.
 #

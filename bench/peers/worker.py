@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One peer in one process. Orders come as JSON lines on stdin, answers go out as JSON lines on stdout.
 
 It loads, says so with the time since the process was started, then waits: between orders it computes nothing. Times

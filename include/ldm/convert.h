@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Conversion of checkpoints: of any form that ldm reads to one safetensors file with CompVis'
  * names, or to a folder of diffusers. The rules of ldm.h hold here as well. */
 #ifndef LDM_CONVERT_H

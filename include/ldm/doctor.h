@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The doctor: what a checkpoint's configuration is, by its tensors, and what no tensor shows, by
  * measuring. docs/DOCTOR.md has the probes and their power.
  *

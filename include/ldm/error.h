@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Status codes and the error record that every fallible call of ldm fills.
  *
  * A call that can fail returns an ldm_status and takes an `ldm_error *` last, which may be NULL.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm: latent diffusion models in C.
  *
  * Loads an original CompVis latent diffusion checkpoint and its YAML, says whether the two belong

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm: text to token ids, exactly as the text encoders of CompVis' models were given them.
  *
  *   ldm_text_vocab   a vocabulary, ready for use. Immutable: any number of threads may share one.

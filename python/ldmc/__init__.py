@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Latent diffusion models: CompVis checkpoints, checked and sampled by the C library of ldm.
 
     model = ldmc.Model.open("model.ckpt", "config.yaml")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The library: finding and loading it, its errors as exceptions, its settings as objects."""
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Models, and the pictures that they make."""
 from __future__ import annotations
 

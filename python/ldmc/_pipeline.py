@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pictures the way diffusers' pipelines are called."""
 from __future__ import annotations
 

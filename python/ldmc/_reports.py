@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the library says about files: check, inspect, samplers."""
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The package as a program uses it."""
 import gc
 import json

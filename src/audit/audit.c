@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Compares every tensor of the description with the checkpoint's, by name and shape, and takes the
  * settings that come from the file. Other files make the reports; see internal.h. */
 #include <inttypes.h>

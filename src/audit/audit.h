@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configuration against checkpoint: which tensors match, which settings count, and what to do. */
 #ifndef LDM_AUDIT_AUDIT_H
 #define LDM_AUDIT_AUDIT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The audit against reference data of the original code, where that is at hand (LDM_GOLDEN, else
  * ../shared/golden): state_dict() in order, the lists of keys.json, every container of one model.
  */

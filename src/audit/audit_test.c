@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the audit room on small models made here: lists, counts, verdicts, settings. */
 #include <math.h>
 #include <setjmp.h>

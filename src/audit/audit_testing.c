@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checkpoints and reports for tests; see audit_testing.h. */
 #include <setjmp.h>
 #include <stdarg.h>

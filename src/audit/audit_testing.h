@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For the room's tests: a small configuration as text, and checkpoints made of a network. */
 #ifndef LDM_AUDIT_TESTING_H
 #define LDM_AUDIT_TESTING_H

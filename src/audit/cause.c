@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Causes of a mismatch that can be recognised, each with its cure. A detector is one function in
  * the table at the end; the order of the table is the order of the report, the most specific first.
  * They compare names and what the shapes say (infer.c) with the configuration. */

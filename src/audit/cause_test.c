@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the causes: files of another kind, configurations of another model. */
 #include <setjmp.h>
 #include <stdarg.h>

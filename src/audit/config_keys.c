@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configuration keys worth a line in the report: unknown ones, those without effect, and those of
  * training only, in the order of the files and lines. */
 #include <string.h>

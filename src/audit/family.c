@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names of the published models that a configuration may describe, so that a refusal can say which
  * model it is about. Facts of the configurations that CompVis and Stability AI published. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The toolbox of a report: its texts, notes and the names of its sources. verdict.c gathers. */
 #include <stdarg.h>
 #include <stdio.h>

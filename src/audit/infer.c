@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a checkpoint's names and shapes say about the configuration it was trained with. Reads no
  * weights. Everything is optional: a value that the names and shapes do not show stays 0, and
  * callers compare only the others. */

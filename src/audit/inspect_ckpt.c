@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm inspect` of a checkpoint: everything that can be known without reading weights. */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm inspect` of a configuration: what it describes, every setting with its place, the keys and
  * the layers of the network it builds. */
 #include <inttypes.h>

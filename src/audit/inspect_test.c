@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of `ldm inspect` on small models made here. */
 #include <setjmp.h>
 #include <stdarg.h>

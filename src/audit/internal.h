@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Private to this room: the contents of a report, gathered once and printed as text or JSON. */
 #ifndef LDM_AUDIT_INTERNAL_H
 #define LDM_AUDIT_INTERNAL_H

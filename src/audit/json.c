@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* jansson with one flag for all failures, and the shapes of tensors as JSON. */
 #include "audit/internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What follows from a key's name: which component it belongs to, weight or bias, and whether it is
  * one of those that CompVis files carry without any effect on sampling. */
 #include <string.h>

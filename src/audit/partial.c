@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A configuration that ldm_network_create refuses, read part by part: each entry that names a
  * target (model, UNet, first stage, conditioner) is put among stand-ins that are known, and what is
  * refused then is refused for its own sake. So all reasons are found at once, and the parts that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Private to this room: a model of which ldm knows some parts only. */
 #ifndef LDM_AUDIT_PARTIAL_H
 #define LDM_AUDIT_PARTIAL_H

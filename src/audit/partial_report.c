@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm check` and `ldm inspect` of a model that ldm knows in part: which parts, why not the others,
  * what the checkpoint holds, and how far the two belong together. */
 #include <inttypes.h>

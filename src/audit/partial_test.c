@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Models that ldm knows in part: which parts are refused, why, and what is compared all the same.
  */
 #include <setjmp.h>

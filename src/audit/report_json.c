@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm check --json`: the same findings as one object. Lists are always whole. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm check` for a terminal: 100 columns, the verdict last, where it is seen first on a terminal.
  */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Settings that no tensor's shape shows: what a run will use, where each value comes from, and
  * remarks. A buffer in the checkpoint takes precedence over the configuration, and that over the
  * default.

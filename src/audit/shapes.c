@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The distinct convolutions and linear layers of a graph, as a benchmark reads them: a text file of
  * columns `cin cout kernel stride upsample in_h in_w count`. An upsampling layer and the
  * convolution after it are one row, at the size before upsampling. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layer shapes of a graph, for benchmarks; inside the room. */
 #ifndef LDM_AUDIT_SHAPES_H
 #define LDM_AUDIT_SHAPES_H

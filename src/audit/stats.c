@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counting: tensors, elements and bytes of both sides, by component, by kind and by dtype. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a model is conditioned on: which options give it, what reaches the UNet, the guidance scale
  * that counts unless another is given, and whether the text encoder in the file has the size of the
  * published one that the configuration names. */

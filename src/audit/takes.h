@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what a model is conditioned on, for the reports of check and inspect. */
 #ifndef LDM_AUDIT_TAKES_H
 #define LDM_AUDIT_TAKES_H

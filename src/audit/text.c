@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Small pieces of a terminal report: colour, headings, shapes, wrapped sentences. */
 #include <inttypes.h>
 #include <string.h>

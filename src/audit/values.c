@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm check --values`: reads every tensor once and counts the values that are not finite, then
  * compares the file's storages with their checksums. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Gathers a report and judges it: everything is gathered once (inferred configuration, settings,
  * counts, causes, notes), the verdict in a sentence with the next step, and the one line of a
  * refusal. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The only caller of malloc and mmap for memory; see alloc.h. */
 #include "base/alloc.h"
 

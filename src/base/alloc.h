@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every allocation of ldm goes through here, so that a test can make the n-th one fail. All
  * functions may return NULL, also where count times size overflows. */
 #ifndef LDM_BASE_ALLOC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Arena of chained blocks; see arena.h. */
 #include "base/arena.h"
 

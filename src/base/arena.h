@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory that is freed all at once, for what a parser builds. The arena takes larger and larger
  * blocks; objects never move. In builds with AddressSanitizer each object is a heap block of its
  * own, so that an overrun is noticed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the base room: errors, arenas, strings, files, the thread team. */
 #include <math.h>
 #include <setjmp.h>

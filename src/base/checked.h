@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checked arithmetic on sizes that come from a file. Each returns true on overflow, and then leaves
  * *out alone; `if (ldm_mul_u64(a, b, &n)) return ldm_error_set(...)` is the idiom. */
 #ifndef LDM_BASE_CHECKED_H

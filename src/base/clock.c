@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The clock; see clock.h. */
 #include "base/clock.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The clock that durations are measured with. */
 #ifndef LDM_BASE_CLOCK_H
 #define LDM_BASE_CLOCK_H

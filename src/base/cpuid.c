@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Processor detection; see cpuid.h. A feature counts only if the operating system saves its
  * registers (xgetbv), and AMX only if the kernel grants the tile data to this process. */
 #include "base/cpuid.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The instruction sets that the processor has and the operating system lets this process use. */
 #ifndef LDM_BASE_CPUID_H
 #define LDM_BASE_CPUID_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Filling error records; see error.h. */
 #define LDM_ERROR_IS_DEFINED_HERE
 #include "base/error.h"

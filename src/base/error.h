@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fills ldm_error: the deepest function sets it, its callers may put context before the message.
  * Every function returns the status it was given, so `return ldm_error_set(...)` is the idiom.
  * `err` may be NULL. */

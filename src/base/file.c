@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Mapped input and atomic output; see file.h. */
 #include "base/file.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files: read-only mappings for input, write-then-rename for output. */
 #ifndef LDM_BASE_FILE_H
 #define LDM_BASE_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Half precision (IEEE 754 binary16) to float, exactly, and float to binary16 and bfloat16, to the
  * nearest, ties to even. */
 #ifndef LDM_BASE_HALF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* JSON as text; see json_text.h. */
 #include "base/json_text.h"
 

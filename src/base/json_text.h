@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* JSON: as text, and of values that it has no form for. */
 #ifndef LDM_BASE_JSON_TEXT_H
 #define LDM_BASE_JSON_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Persistent thread team; see pool.h.
  *
  * Each worker has a share of the indices. When its own share is finished, it takes indices from the

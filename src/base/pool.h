@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A small team of threads that stays. One run owns one pool; nothing here is global.
  *
  * ldm_pool_run(pool, count, fn, arg) calls fn(arg, index, worker) once for each index below count

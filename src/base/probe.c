@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Measuring the machine; see probe.h. */
 #include "base/probe.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The peak speed of this machine, measured in a fraction of a second: the two lines of a roofline
  * diagram. The threads are the pool's; each probe reports the best of several short tries. */
 #ifndef LDM_BASE_PROBE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Multiply-adds in 12 of the 16 registers of AVX2; see probe_impl.h. */
 #include <immintrin.h>
 

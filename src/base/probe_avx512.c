@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Multiply-adds in 16 of the 32 registers of AVX-512; see probe_impl.h. */
 #include <immintrin.h>
 

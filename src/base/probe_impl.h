@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside probe.c: one loop of multiply-adds for each instruction set, each built with its flags. */
 #ifndef LDM_BASE_PROBE_IMPL_H
 #define LDM_BASE_PROBE_IMPL_H

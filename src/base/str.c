@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Growing strings and numbers for people; see str.h. */
 #include "base/str.h"
 

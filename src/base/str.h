@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A growing string for reports and messages. After an allocation failure further appends do nothing
  * and `failed` stays set: check once, at the end. */
 #ifndef LDM_BASE_STR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Opening, closing and looking into checkpoints; see checkpoint.h. */
 #include "checkpoint/checkpoint.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checkpoints: PyTorch zip (>= 1.6), PyTorch legacy (before), bare state dicts, Lightning files,
  * safetensors. The format is sniffed from content. Opening reads names, shapes and byte ranges
  * only; nothing in a file is ever executed. All strings are UTF-8 and owned by the checkpoint. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every container of tests/data/checkpoint: its values, then cut off, with flipped bits, and with
  * each allocation failing in turn; and the small hostile files of tests/crashers. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The golden cases (LDM_GOLDEN or ../shared/golden): every checkpoint opens, the containers of one
  * model hold the same bits, and three tensors equal the arrays that torch wrote. */
 #include <setjmp.h>

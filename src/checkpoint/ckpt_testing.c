@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checkpoints made by hand; see testing.h. */
 #include "checkpoint/ckpt_testing.h"
 

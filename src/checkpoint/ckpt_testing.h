@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checkpoints made by hand for this room's tests: byte buffers, pickle opcodes, zip archives with
  * any lie in them. Test code: a failed allocation fails the test. */
 #ifndef LDM_CHECKPOINT_TESTING_H

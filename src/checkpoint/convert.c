@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Conversion loops; see convert.h. Plain C that the compiler vectorises: loads through memcpy,
  * since older files align nothing, and no branch within an element. */
 #include "checkpoint/convert.h"

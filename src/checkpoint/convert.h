@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Elements of any stored type to f32. Private to this room. */
 #ifndef LDM_CHECKPOINT_CONVERT_H
 #define LDM_CHECKPOINT_CONVERT_H

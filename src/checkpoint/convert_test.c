@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the conversions to f32: every half, every bfloat, rounding, strides, odd addresses. */
 #include <setjmp.h>
 #include <stdarg.h>

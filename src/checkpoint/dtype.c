@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The types of a tensor's elements. */
 #include "checkpoint/checkpoint.h"
 

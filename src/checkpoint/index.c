@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The index of a checkpoint; see index.h. */
 #include "checkpoint/index.h"
 

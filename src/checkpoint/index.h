@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The index of a checkpoint's tensors, with its metadata and warnings; the reader of each format
  * fills it. This is the one place that decides whether a strided view fits its storage. Private to
  * this room. */

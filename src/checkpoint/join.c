@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checkpoints of several files; see join.h. */
 #include "checkpoint/join.h"
 

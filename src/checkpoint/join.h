@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One checkpoint made of several: parts in files of their own, under other names, and tensors that
  * one file stores in pieces and another as one. Nothing is copied: values are read from the parts.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sorted names; see names.h. */
 #include "checkpoint/names.h"
 

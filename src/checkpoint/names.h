@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names are sorted once and then found by binary search. There is no hash table, because the author
  * of a hostile file could choose names that collide. */
 #ifndef LDM_CHECKPOINT_NAMES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of files from practice: state dicts with values beside the tensors, element types that are
  * rare, tensors that lie elsewhere than in "state_dict", histories of a training, and files that
  * are none. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pickle machine; see pickle.h. The opcodes are those of Python's Lib/pickletools.py. Marks,
  * stack and memo are arrays on the heap: no input makes this code recurse. The first failure sticks
  * in `st`; after it every helper returns at once, so that the opcodes read straight. */

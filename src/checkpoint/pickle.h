@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pickle streams, protocols 0 to 5, read as data. The opcodes of Python's pickle machine build
  * values in an arena; nothing is imported, called or constructed. A global is a name; what REDUCE,
  * NEWOBJ and the like would call becomes an OBJECT that keeps callee and arguments. Only callables

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Stack, marks, memory and values of the pickle machine; see pickle_machine.h. Marks, stack and
  * memo are arrays on the heap: no input makes this code recurse. */
 #include "checkpoint/pickle_machine.h"

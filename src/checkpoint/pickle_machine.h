@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts of the pickle machine that its opcodes (pickle.c) are made of: stack, marks, memory,
  * values. Private to these two files. */
 #ifndef LDM_CHECKPOINT_PICKLE_MACHINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What ldm knows of pickled names, and the text encodings of protocol 0; see pickle.h. */
 #include "checkpoint/pickle.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the pickle machine: every kind of value in every protocol, and streams that lie. */
 #include <setjmp.h>
 #include <stdarg.h>

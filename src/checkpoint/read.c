@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tensor values out of an open checkpoint: mapped in place, or inflated where the entry is
  * deflated, and gathered along the strides. Everything about a view was checked when the file was
  * opened. */

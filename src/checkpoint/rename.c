@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Renaming of keys, as compatibility scripts do it: `key.replace(old, new)` on every key, one rule
  * after the other. Where two keys come out alike the later one stays, as in a Python dict. */
 #include <string.h>

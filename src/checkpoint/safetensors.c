@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* safetensors: 8 bytes of header length, a JSON header, then the tensors' bytes without holes:
  *   {"__metadata__": {"key": "text", ...},
  *    "NAME": {"dtype": "F32", "shape": [3, 4], "data_offsets": [BEGIN, END]}, ...}

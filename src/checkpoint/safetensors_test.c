@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the safetensors reader. */
 #include <setjmp.h>
 #include <stdarg.h>

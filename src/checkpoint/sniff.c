@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which format a file has, judged by its first bytes; names and endings are not looked at. What is
  * often taken for a checkpoint by mistake is told by name. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Errors that point into a file; see source.h. */
 #include "checkpoint/source.h"
 

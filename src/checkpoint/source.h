@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A stretch of a file under examination, and errors that point into it. Little-endian readers for
  * positions whose bounds were checked before. */
 #ifndef LDM_CHECKPOINT_SOURCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The part of torch's two formats that is the same: what the main pickle means. Private to this
  * room. A reader of a container pickles, collects storages, places them in the file, then indexes.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PyTorch's format before 1.6: a stream of five pickles (magic number, protocol version, system
  * information, the object, the list of storage keys), then for each key an 8-byte element count and
  * the storage's bytes, without alignment. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Metadata lines for `ldm inspect` out of pickled values; see torch.h. Values may be shared or hold
  * themselves, so depth, lines and work are bounded and what lies beyond is cut, not followed. */
 #include "checkpoint/torch.h"

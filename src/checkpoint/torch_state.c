@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state dict of a pickled checkpoint: where it is, and its entries; see torch.h. CompVis'
  * loaders read sd["state_dict"]; a dictionary of tensors is taken as it is, and so is the only one
  * that lies deeper ("model", as other trainers save it), with a note. */

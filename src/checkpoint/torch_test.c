@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of what the torch readers make of pickled values: views, state dicts, gadgets, metadata,
  * and the legacy container. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tensors in pickled values; see torch.h. Shapes of the pickled calls after torch's
  * torch/_utils.py (_rebuild_tensor, _rebuild_tensor_v2, _rebuild_parameter) and the persistent ids
  * of torch/serialization.py. */

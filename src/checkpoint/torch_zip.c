@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PyTorch's zip format (torch.save since 1.6): TOP/data.pkl is the main pickle, TOP/data/KEY holds
  * the bytes of storage KEY, TOP/byteorder says how its numbers lie. Other entries (version, .data/,
  * .format_version, ...) carry nothing that is needed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The zip reader; see zip.h. Layout after PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3. */
 #include "checkpoint/zip.h"
 

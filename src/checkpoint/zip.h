@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Zip archives as torch.save writes them: central directory, zip64, stored or deflated entries.
  * Nothing is extracted; names are only names. Every size is checked against the file, entries must
  * not overlap, and two entries of one name are an error, since readers differ in which they take.

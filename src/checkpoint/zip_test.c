@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the zip container: what torch writes, and directories that lie. */
 #include <setjmp.h>
 #include <stdarg.h>

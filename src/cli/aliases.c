@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CompVis' spellings; see aliases.h. */
 #include "cli/aliases.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How CompVis' scripts (sample_diffusion.py, txt2img.py, main.py) spell options of ours. */
 #ifndef LDM_CLI_ALIASES_H
 #define LDM_CLI_ALIASES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the command line's files share: the command table's rows, exit codes, and messages.
  *
  * To add a command: write cmd_NAME.c with one `const ldm_command ldm_cmd_NAME`, declare it below,

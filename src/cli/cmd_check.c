@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm check: compares a configuration with a checkpoint and reports what fits. */
 #include <stdio.h>
 #include <string.h>

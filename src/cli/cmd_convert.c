@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm convert: a checkpoint in another form. */
 #include <ldm/convert.h>
 

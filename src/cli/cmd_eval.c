@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm eval: one part of the network on the user's own arrays, for debugging and for the parity
  * tests: .npy in, .npy out, and every block's output on request. */
 #include <math.h>

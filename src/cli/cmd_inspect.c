@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm inspect: says what is in a checkpoint or YAML file, without loading weights. */
 #include <stdio.h>
 #include <stdlib.h>

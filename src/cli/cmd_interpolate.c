@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm interpolate: pictures on the way from one to another. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm invert: the noise from which DDIM makes a picture. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm metrics: the study's figures of finished pictures, one by one or as a set. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm reconstruct: pictures through the first stage and back. */
 #include <stdio.h>
 #include <stdlib.h>

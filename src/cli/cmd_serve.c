@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm serve: starts ldm-server, a program of its own, so that this one has no sockets. */
 #include <errno.h>
 #include <limits.h>

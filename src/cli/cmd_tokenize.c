@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm tokenize: the token ids that a text encoder is given for a text. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Messages, exit codes and JSON output of all commands; see cli.h. */
 #include "cli/cli.h"
 

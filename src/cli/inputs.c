@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files by what they are; see inputs.h. */
 #include "cli/inputs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files by what they are: what people type where --ckpt and --config are meant. */
 #ifndef LDM_CLI_INPUTS_H
 #define LDM_CLI_INPUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm: the command line of latent diffusion models in C. A table of commands; each lives in a
  * cmd_*.c of its own and uses nothing but include/ldm. Results go to stdout, all else to stderr. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parsing of options by table; see opts.h. getopt_long splits the line, the rows and the library's
  * settings do the rest. */
 #include "cli/opts.h"

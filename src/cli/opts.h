@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options as rows of a table: one row parses the option, checks its value and prints its help. What
  * the library can be told stands in its own tables (ldm_setting_at); a command names them by group
  * or by key and lists none of them. */

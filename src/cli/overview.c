@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm --help` and `ldm help tables`; see overview.h. */
 #include "base/str.h"
 #include "cli/overview.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What `ldm --help` and `ldm help tables` print: the commands, exit codes and environment. */
 #ifndef LDM_CLI_OVERVIEW_H
 #define LDM_CLI_OVERVIEW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The progress bar; see progress.h. One bar and one estimate for all pictures, both stages:
  *
  *   sampling [##########..............] 75/150  ETA 0:36  picture 1-4 of 8  12.5 step/s

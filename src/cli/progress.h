@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A progress bar on stderr, drawn only where stderr is a terminal that can draw a line again. */
 #ifndef LDM_CLI_PROGRESS_H
 #define LDM_CLI_PROGRESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The loop over a run's pictures; see sampling.h. */
 #include "cli/sampling.h"
 

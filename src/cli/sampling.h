@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Taking the pictures out of a run, one by one, as `ldm generate` and `ldm compare` do. */
 #ifndef LDM_CLI_SAMPLING_H
 #define LDM_CLI_SAMPLING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Contact sheets and folders of pictures; see sheets.h. */
 #include "cli/sheets.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files of pictures: contact sheets, which are no pictures to measure, and folders. */
 #ifndef LDM_CLI_SHEETS_H
 #define LDM_CLI_SHEETS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Signals; see signals.h. Handlers have no argument to carry state in, so this file alone of the
  * program has variables of its own; nothing in a handler but what POSIX calls async-signal-safe. */
 #include "cli/signals.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The process' signals: interrupts that end a run in good order, and a mapped file that goes away.
  */
 #ifndef LDM_CLI_SIGNALS_H

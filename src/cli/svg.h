@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the program's charts share: colours for light and dark, as CSS variables (--ground, --panel,
  * --ink, --soft, --line, --track; --a, --b, --c for what is drawn), and text. */
 #ifndef LDM_CLI_SVG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The terminal; see terminal.h. */
 #include "cli/terminal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the terminal behind a file can do. Asked each time: its window changes. */
 #ifndef LDM_CLI_TERMINAL_H
 #define LDM_CLI_TERMINAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Drawing pictures in a terminal; see view.h. Rows are taken once, by line feeds; each drawing
  * begins at their top and leaves the cursor below them. */
 #include "cli/view.h"

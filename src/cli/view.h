@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures in a terminal: what they look like so far, redrawn in place. */
 #ifndef LDM_CLI_VIEW_H
 #define LDM_CLI_VIEW_H

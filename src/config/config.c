@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A config's life: create, lay files over it, free. */
 #include "config/config.h"
 

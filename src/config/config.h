@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configuration: CompVis YAML files as one tree whose values remember where they were written.
  *
  * Layers are laid over each other in the order of the calls, as OmegaConf.merge does: maps merge

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the config room: typing, merging, overrides, places of errors, text that reads back,
  * hostile input, failing allocations. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See config_testing.h. */
 #include <setjmp.h>
 #include <stdarg.h>

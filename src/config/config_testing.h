@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For the room's tests: configurations from text; a failure ends the test. */
 #ifndef LDM_CONFIG_CONFIG_TESTING_H
 #define LDM_CONFIG_CONFIG_TESTING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A tree as YAML text that reads back to the same tree. */
 #include <inttypes.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One branch of a configuration as a configuration of its own: a part of a model can then be read
  * among other parts than those that it was written with. */
 #include <string.h>

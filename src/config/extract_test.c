@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of one branch of a configuration as a configuration of its own. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Building trees: copies with another tree laid over them, as OmegaConf.merge does. */
 #include <stdlib.h>
 #include <string.h>

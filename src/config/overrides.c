@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `--set a.b.c=value`: OmegaConf's dot-list, one assignment at a time.
  *
  * Stricter than OmegaConf in two cases that usually are typing errors: an assignment without "=",

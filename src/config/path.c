@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Finding values: dotted paths ("a.b[0].c") and references (${a.b.c}) as text, and maps by key. */
 #include <stdlib.h>
 #include <string.h>

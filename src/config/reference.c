@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* References to maps and lists. OmegaConf reads `channel_mult: ${widths}` as the list that stands
  * at `widths`; here a copy of it takes the text's place in a second tree, which the accessors see.
  * The tree as written stays for later layers and for emitting. References to scalars are read where

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of ${...}: scalars where they are read, maps and lists as copies, circles. */
 #include <setjmp.h>
 #include <stdarg.h>

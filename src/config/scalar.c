@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Typing of plain scalars as OmegaConf 2.1 types them: PyYAML's YAML 1.1 rules, with a wider rule
  * for floats (1e-6 is a number) and none for dates. Where Python would raise ("0x_", "._"), the
  * text stays text. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inside of the config tree, for the files of this room only.
  *
  * A parser builds a tree of its own in a scratch arena, in which aliases share their targets. The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading a finished tree: paths, kinds, scalars, ${...} references, errors at a value's place. */
 #include <inttypes.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* YAML text into a tree, on libfyaml's event parser.
  *
  * It reads events and not libfyaml's documents. A document handles aliases, merge keys and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Changing single values of a YAML file and leaving all else: order, comments, blank lines. */
 #include <ctype.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Editing a YAML file in place. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm convert: which tensors are written, under which names and types, with which configuration. */
 #include <math.h>
 #include <stdio.h>

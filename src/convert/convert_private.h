@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: a list of tensors to write, wherever their values come from. */
 #ifndef LDM_CONVERT_PRIVATE_H
 #define LDM_CONVERT_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model as a folder of diffusers: the table of names read backwards, qkv taken apart into q, k
  * and v, and the JSON files that its classes are made from. */
 #include "convert/diffusers_write.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: a model as a folder of diffusers. */
 #ifndef LDM_CONVERT_DIFFUSERS_WRITE_H
 #define LDM_CONVERT_DIFFUSERS_WRITE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing a safetensors file tensor by tensor: 8 bytes of header length, a JSON header, then the
  * values (github.com/huggingface/safetensors). The memory that it takes is that of the largest
  * tensor, once as float32 and once as it is written. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Attention. Per sample and head, K is packed once as the right side of Q K^T and V as the right
  * side of P V; then each task takes a block of queries: a stripe of scores in the worker's scratch,
  * softmax over its rows, the product with V, the division by the sum of the row at the end. The N x

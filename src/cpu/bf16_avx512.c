@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Between f32 and bf16, with the instructions of AVX512_BF16: rounding to nearest even, denormal
  * numbers become zero, a NaN stays one. Called only where the processor has them. */
 #include "cpu/onednn.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolution: which algorithm computes a layer, and the calls of the one chosen. The algorithms
  * are direct.c, winograd.c and, for bf16, onednn.c. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What conv.c, which chooses an algorithm, and the algorithms share. */
 #ifndef LDM_CPU_CONV_IMPL_H
 #define LDM_CPU_CONV_IMPL_H

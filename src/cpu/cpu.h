@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CPU backends: portable C as the definition, AVX2 + FMA, AVX-512. */
 #ifndef LDM_CPU_CPU_H
 #define LDM_CPU_CPU_H

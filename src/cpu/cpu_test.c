@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The choice of backend and of algorithm; numbers are checked by tests/kernelcheck. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Direct convolution as an indirect matrix product. The rows of A are not gathered: a table of
  * pointers names, for each output pixel and tap, the input pixel under that tap, or a row of zeros
  * where the tap lies outside. Stride, padding and upsampling only change the table. With a kernel

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tables of kernels, and the backends made of them. No other file of ldm knows which
  * instruction sets there are. */
 #include "cpu/cpu.h"

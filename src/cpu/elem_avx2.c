@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* elem.inc with AVX2 and FMA. */
 #include "cpu/kernels.h"
 

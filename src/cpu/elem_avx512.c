@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* elem.inc with AVX-512. */
 #include "cpu/kernels.h"
 

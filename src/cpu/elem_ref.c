@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Statistics, SiLU, softmax, sums and nearest codebook entries in portable C: the definition of the
  * vector versions. */
 #include "cpu/kernels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Elementwise operations, resizing and the nearest codebook entry. A task takes a run of output
  * pixels; views without gaps are worked on as one long row. */
 #include <string.h>

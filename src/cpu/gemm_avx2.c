@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The matrix product tile with AVX2 and FMA: up to 6 pixels by 16 channels, 12 accumulators, two
  * loads of weights and six broadcasts a step. As in gemm_avx512.c every height has its kernel. */
 #include "cpu/kernels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The matrix product tile with AVX-512: up to 10 pixels by 32 channels, 20 accumulators. Each step
  * of k takes two loads of weights and ten broadcasts for 20 multiply-adds, so that the multipliers
  * and not the loads are the limit; there are vector registers for two more rows, but none for their

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The matrix product tile and the packing of its right side, in portable C: the definition that the
  * vector versions are checked against. */
 #include "base/half.h"

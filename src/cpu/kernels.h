@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inner loops of the cpu room, one table per instruction set. The drivers (direct.c,
  * winograd.c, norm.c, attention.c, elementwise.c) hold all the geometry and never test an
  * instruction set; *_ref.c says what each kernel means.

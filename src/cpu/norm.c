@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GroupNorm, with the scale and shift of use_scale_shift_norm and the SiLU that follows. Three
  * steps: the moments of slabs of pixels, unless the convolution that wrote x has computed them;
  * from these, in a fixed order, one factor and one offset for each channel; y = x * factor +

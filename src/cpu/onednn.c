@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolution in bf16 with f32 sums: the only file that knows oneDNN. A convolution becomes a
  * matrix product. For a block of output pixels, the input pixels under all taps are rounded to bf16
  * and gathered: a row of A is an output pixel, its columns are the input channels tap by tap.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: convolution in bf16 with f32 sums, by oneDNN's matrix product. Only in builds
  * that found oneDNN 3 (LDM_ONEDNN); dispatch.c alone asks for that. */
 #ifndef LDM_CPU_ONEDNN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operations of ldm_backend over a table of kernels: geometry, splitting into tasks, scratch.
  */
 #ifndef LDM_CPU_OPS_H

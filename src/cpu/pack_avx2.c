@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packing of weights with AVX2: 8x8 transposes (see pack_avx512.c). */
 #include "cpu/kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packing of weights with AVX-512: 16x16 transposes, whole lines written past the cache where they
  * are not read soon (a checkpoint's weights are far larger than it). */
 #include "cpu/kernels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Winograd convolution, 3x3 with stride 1: F(2x2, 3x3) and F(4x4, 3x3). The output is cut into
  * tiles of 2x2 or 4x4 pixels. The (out + 2)^2 inputs of a tile and the filters are transformed,
  * which turns the convolution into 16 or 36 independent matrix products over the channels, with

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Winograd transforms with AVX2 and FMA. */
 #include "cpu/kernels.h"
 

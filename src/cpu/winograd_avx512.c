@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Winograd with AVX-512: the transforms, and products of few tiles. */
 #include "cpu/kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Winograd transforms in portable C, one channel at a time. */
 #include "cpu/kernels.h"
 

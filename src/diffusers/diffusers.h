@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Models in the form of Hugging Face diffusers, as checkpoints with CompVis' names: a folder with
  * model_index.json (unet, vae or vqvae, text encoder, scheduler), a folder or a file of one part
  * alone. What the JSON files say becomes metadata `hyper_parameters.*`, as Lightning writes it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A diffusers folder, or one of its files, as a checkpoint with CompVis' names. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What diffusers' JSON files say, as the settings of CompVis' constructors. */
 #include <stdio.h>
 #include <string.h>

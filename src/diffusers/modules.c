@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of names; see modules.h. diffusers' are those of its UNet2DModel, UNet2DConditionModel,
  * AutoencoderKL and VQModel (src/diffusers/models), transformers' CLIPTextModel and LDMBertModel.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one table of names: which module of diffusers is which of CompVis', in both directions. */
 #ifndef LDM_DIFFUSERS_MODULES_H
 #define LDM_DIFFUSERS_MODULES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: the parts of a folder, and what their JSON says. */
 #ifndef LDM_DIFFUSERS_PARTS_H
 #define LDM_DIFFUSERS_PARTS_H

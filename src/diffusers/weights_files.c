@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The files of one folder: weights under one of diffusers' file names, in one file or in shards
  * that an index lists, and JSON. */
 #include <stdio.h>

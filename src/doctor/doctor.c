@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The examination: what the tensors show, what contradicts it, and then the probes. */
 #include "doctor/probes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A doctor's findings: making one, what it says, and the configuration with the cures in it. */
 #include "doctor/doctor_private.h"
 

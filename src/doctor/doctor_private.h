@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: a patient, what was found, and what is measured. */
 #ifndef LDM_DOCTOR_PRIVATE_H
 #define LDM_DOCTOR_PRIVATE_H

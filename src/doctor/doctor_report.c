@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The diagnosis: for people, and as the JSON object of doctor.h. */
 #include <jansson.h>
 #include <stdio.h>

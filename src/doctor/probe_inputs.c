@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a network is tried on: pictures through the first stage's encoder, and an input of every
  * other kind that the UNet reads. */
 #include <math.h>

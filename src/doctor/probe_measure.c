@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The error of a denoising network on known pictures, and comparing two candidates by it. */
 #include <math.h>
 #include <string.h>

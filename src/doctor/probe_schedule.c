@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The noise schedules that models were published with; see probes.h. */
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The settings that no shape shows, by trying: heads, scale_factor and the choice of weights are
  * searched together (two of them may be wrong at once), then each is judged by itself with all
  * pictures while the others stay at the best that was found. */

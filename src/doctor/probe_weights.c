@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Values that no training leaves: NaN and infinity, tensors of zeros, tensors as a constructor made
  * them, one tensor under two names. */
 #include <math.h>

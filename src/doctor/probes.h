@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what the network is tried on, and how well it does. */
 #ifndef LDM_DOCTOR_PROBES_H
 #define LDM_DOCTOR_PROBES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Start noise of seeds, noise between two noises, and what runs from one picture to another are
  * shown as; the public functions. And a picture's start noise inside a run. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: the start noise of a picture, with a variation of it. */
 #ifndef LDM_ENGINE_BETWEEN_H
 #define LDM_ENGINE_BETWEEN_H

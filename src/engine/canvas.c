@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures with a part to be painted; see canvas.h. */
 #include "engine/canvas.h"
 

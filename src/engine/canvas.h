@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: a picture that a run begins with, in the size of the run's pictures, and the
  * part of it that is to be painted. */
 #ifndef LDM_ENGINE_CANVAS_H

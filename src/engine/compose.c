@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures as they are handed out: cut to size, composed with the input; see compose.h. */
 #include "engine/compose.h"
 

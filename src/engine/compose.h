@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what becomes of a decoded picture before it is handed out. */
 #ifndef LDM_ENGINE_COMPOSE_H
 #define LDM_ENGINE_COMPOSE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is concatenated with the latent, made of pictures; see concat.h. */
 #include "engine/concat.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: pictures as conditioning, for models that concatenate something with the latent.
  * What that is follows from the network; here it is made of the job's pictures. */
 #ifndef LDM_ENGINE_CONCAT_H

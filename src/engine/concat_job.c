@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures as conditioning before a run exists: what the network takes of them, the size that
  * follows, and what recipes hold; see concat.h. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a network concatenates with the latent, and the pictures of a job that it is made of; see
  * concat.h. */
 #include "engine/concat.h"

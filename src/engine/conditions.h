@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what the UNet reads beside x and t, as arrays of one evaluation or run. */
 #ifndef LDM_ENGINE_CONDITIONS_H
 #define LDM_ENGINE_CONDITIONS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where two configurations differ, as JSON. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what a model is made of. */
 #ifndef LDM_ENGINE_ENGINE_H
 #define LDM_ENGINE_ENGINE_H

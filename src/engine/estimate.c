@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How long a run may take, for dry runs only: its parts are run a few times as the run itself would
  * run them. A part that would take seconds is run at a smaller size, and what it takes is scaled by
  * the arithmetic. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One part of the network on the user's arrays: the debugging tool that the parity tests use too.
  */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SHA-256 of the checkpoint file, computed beside the sampling. The file is read, not mapped: a
  * mapping would count as resident memory. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A checkpoint without a YAML: the configuration that its tensors show, where that leaves nothing
  * open. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The noise that leads to a picture: DDIM inversion, and how far the way back ends from where it
  * began; see ldm_invert in ldm.h. */
 #include <math.h>

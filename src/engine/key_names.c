@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Keys that name CompVis' tensors in another spelling that leaves no doubt: torch.compile puts
  * `_orig_mod.` into the path of the module that it wraps, DataParallel and its like `module.`
  * before all, and some trainers write LitEma's shadows with dots, where LitEma itself drops them

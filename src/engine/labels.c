@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Maps of labels: numbers as a PNG holds them, or colours by a palette (ldm_image_read_labels). */
 #include <stdio.h>
 #include <stdlib.h>

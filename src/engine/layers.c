@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which files make a model: configuration layers in order, and where the shipped model lies. */
 #include <limits.h>
 #include <stdio.h>

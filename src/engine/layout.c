@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layouts as token ids; see layout.h. */
 #include "engine/layout.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: layouts, what the conditioner of layout2img reads, from JSON.
  *
  * The tokens are those of taming-transformers' ObjectsBoundingBoxConditionalBuilder

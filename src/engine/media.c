@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Arrays and pictures of the public interface, over the image room. */
 #include <math.h>
 #include <stdio.h>

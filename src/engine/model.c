@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model: configuration, checkpoint, description, audit, packed weights. Immutable once open, but
  * for parts that are packed at their first use, under a lock. */
 #include "engine/engine.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Remarks; see notes.h. */
 #include "engine/notes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Private to this room: the remarks of a model or a run, one line each, for the front end to show.
  */
 #ifndef LDM_ENGINE_NOTES_H

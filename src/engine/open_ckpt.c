@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Opening weights in whatever form they come: a checkpoint, a folder or a file of diffusers, a
  * first stage in a file of its own laid over them. */
 #include <stdio.h>

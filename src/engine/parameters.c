@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See parameters.h. The form is that of create_infotext in stable-diffusion-webui's
  * modules/processing.py: the prompt, a line of the negative prompt where there is one, and one line
  * of "Name: value" with commas between. */

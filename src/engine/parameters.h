@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: a recipe as the line of settings that stable-diffusion-webui (AUTOMATIC1111)
  * keeps in its pictures under "parameters", which many tools for pictures read. */
 #ifndef LDM_ENGINE_PARAMETERS_H

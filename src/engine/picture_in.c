@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures on their way into the encoder: channels, size, values; see picture_in.h. */
 #include "engine/picture_in.h"
 

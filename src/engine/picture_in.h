@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: pictures on their way into a first stage's encoder. */
 #ifndef LDM_ENGINE_PICTURE_IN_H
 #define LDM_ENGINE_PICTURE_IN_H

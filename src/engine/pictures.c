@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sets of pictures from files: a PNG, or an array of bytes as NumPy stores it. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DiagonalGaussianDistribution (ldm/modules/distributions/distributions.py): what AutoencoderKL's
  * encoder gives. */
 #include "engine/posterior.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: latents from the moments that a first stage's encoder gives (AutoencoderKL). */
 #ifndef LDM_ENGINE_POSTERIOR_H
 #define LDM_ENGINE_POSTERIOR_H

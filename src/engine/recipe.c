@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The recipe of a picture: what a PNG carries so that `ldm generate --like` can repeat it. */
 #include <stdio.h>
 #include <string.h>

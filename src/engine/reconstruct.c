@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A picture through the first stage and back; see ldm_reconstruct in ldm.h. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `ldm check` and `ldm inspect`: opening what the reports of audit are about. */
 #include <string.h>
 

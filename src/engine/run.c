@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One job on a model: what it needs, what it will take, and one picture after the other. Latents
  * and activations are allocated when the run is created; the programs of a batch size when the
  * first batch of that size is sampled (run_batch.c). No step allocates. */

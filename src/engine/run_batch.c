@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sampling and decoding: the callbacks that a sampler calls, batches, and one picture after the
  * other. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a run's conditioning is made of, and its arrays a batch. */
 #include "engine/run_cond.h"
 

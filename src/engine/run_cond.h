@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: the conditioning of a run. It comes as arrays, or is made of prompts, classes
  * and token ids by the model's conditioner before the first step; guidance evaluates the network
  * twice a picture. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Contexts from token ids and texts: the conditioner, run once before the first step. */
 #include <string.h>
 

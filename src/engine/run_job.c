@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checks a job before any work. A message names the wrong value and what was expected. */
 #include "engine/run_job.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: checking a job before anything is allocated for it. */
 #ifndef LDM_ENGINE_RUN_JOB_H
 #define LDM_ENGINE_RUN_JOB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The network as the sampler sees it: evaluations, with classifier-free guidance ("Classifier-Free
  * Diffusion Guidance", Ho and Salimans 2022, arXiv 2207.12598). */
 #include <math.h>

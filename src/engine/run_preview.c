@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a picture looks like so far; see run_preview.h. */
 #include "engine/run_preview.h"
 

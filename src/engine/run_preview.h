@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what a picture looks like so far.
  *
  * A latent's pixel is turned into a colour by a linear map, fitted by least squares: noise

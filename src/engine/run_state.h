@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what a run holds. run.c makes and frees it, run_batch.c samples and decodes. */
 #ifndef LDM_ENGINE_RUN_STATE_H
 #define LDM_ENGINE_RUN_STATE_H

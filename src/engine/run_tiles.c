@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A run in tiles; see run_tiles.h. */
 #include "engine/run_tiles.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: a run that evaluates and decodes in overlapping tiles (tiles.h). */
 #ifndef LDM_ENGINE_RUN_TILES_H
 #define LDM_ENGINE_RUN_TILES_H

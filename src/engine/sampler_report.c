@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of samplers for people and programs. */
 #include <stdlib.h>
 #include <string.h>

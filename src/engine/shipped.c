@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files that come with ldm: beside the library (which may lie anywhere, inside a Python package for
  * example), beside the program (build/ldm or bin/ldm), where it was installed, where it was built.
  */

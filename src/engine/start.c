@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Image-to-image: what a run begins with; see start.h. */
 #include "engine/start.h"
 

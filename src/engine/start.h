@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what a run begins with in addition to noise (image-to-image).
  *
  * As CompVis' img2img.py: the picture goes through the first stage's encoder (of a KL first stage a

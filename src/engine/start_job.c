@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Image-to-image before a run exists: the pictures or latents of a job, and what a recipe says of
  * them; see start_job.h. */
 #include "engine/start_job.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: the pictures or latents that a job begins with (start.h has what a run makes of
  * them). */
 #ifndef LDM_ENGINE_START_JOB_H

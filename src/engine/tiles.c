@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Overlapping tiles; see tiles.h. */
 #include "engine/tiles.h"
 

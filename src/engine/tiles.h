@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: a latent that is larger than the network was made for, in overlapping tiles.
  *
  * Each evaluation of the network runs on one tile after the other, and where tiles overlap their

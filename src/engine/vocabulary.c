@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The vocabularies of text encoders: where they lie, and the public interface to the tokenizers. */
 #include <limits.h>
 #include <stdio.h>

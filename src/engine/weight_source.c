@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The checkpoint as a source of weights: EMA shadows in the place of the UNet's own tensors where
  * the run takes them, mapped floats handed out as they lie, everything else widened. What is
  * missing and may be (ldm.load.missing: init) starts as the constructor would have left it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What exec asks of the hardware: a table of operations on views. `cpu` implements it; a GPU
  * backend would implement the same table. exec plans with it and never tests an instruction set.
  *

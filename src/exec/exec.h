@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Running a graph: fuse what is adjacent, lay the activations out in one arena, pack the weights
  * once, execute. Nothing is allocated while a step runs.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Execution of a program: inputs to their places, its steps in order, the output, and the report to
  * an observer. */
 #include <string.h>

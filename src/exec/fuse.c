@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From nodes to steps: each step is one call of the backend. A node is absorbed into the step
  * before it if it is the only reader of that step's result, so that no other node misses it.
  * Concats disappear: both inputs are written into one buffer. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What need not be computed at each execution: values that follow from the timestep alone, for many
  * timesteps at once, and values that follow from the conditioning alone, once for all steps. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where kept values lie in their rows, and whether rows belong to a program. */
 #include "exec/program.h"
 

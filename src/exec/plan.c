@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The memory plan: lifetimes of buffers, then offsets, largest buffer first, each at the lowest
  * place that is free during its life. */
 #include "exec/plan.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: where each buffer of activations lies in the arena. */
 #ifndef LDM_EXEC_PLAN_H
 #define LDM_EXEC_PLAN_H

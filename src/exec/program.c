@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A program: fused steps with their places in memory, for one size, batch and number of threads. */
 #include "base/alloc.h"
 #include "exec/program.h"

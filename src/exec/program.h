@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what a program holds, and what one of its steps needs to run. */
 #ifndef LDM_EXEC_PROGRAM_H
 #define LDM_EXEC_PROGRAM_H

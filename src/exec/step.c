@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One step of a program: where its values are, and the call of the backend that it stands for. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: the fused form of a graph. */
 #ifndef LDM_EXEC_STEPS_H
 #define LDM_EXEC_STEPS_H

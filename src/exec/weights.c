@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Weights of one part. Those that the backend uses unchanged stay in the checkpoint's mapping, if
  * the source can lend them. The others are packed into one block, whose layout follows from the
  * fused steps. Packing runs in parallel, the largest tensors first, so that the threads end

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Animated PNG by hand: libspng writes single pictures. Chunks: IHDR, acTL, the text, for the first
  * frame fcTL and IDAT, for the others fcTL and fdAT, IEND. Each row has filter type 1 (Sub). */
 #include "image/apng.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Animations that browsers play. */
 #ifndef LDM_IMAGE_APNG_H
 #define LDM_IMAGE_APNG_H

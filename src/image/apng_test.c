@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Animated PNGs: the first frame is what any reader of PNG sees, and the chunks are as specified.
  */
 #include <setjmp.h>

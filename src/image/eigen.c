@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Eigenvalues of a symmetric matrix: tridiagonal form, then QL; see eigen.h. */
 #include "image/eigen.h"
 

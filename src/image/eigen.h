@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Eigenvalues of symmetric matrices, in double. */
 #ifndef LDM_IMAGE_EIGEN_H
 #define LDM_IMAGE_EIGEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* EXIF is a TIFF file without pixels: a header with the byte order and the offset of a directory; a
  * directory is a count and entries of 12 bytes: tag, type, count, and the value where it fits in 4.
  */

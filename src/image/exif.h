@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one thing that is wanted of EXIF data: which way up the picture is. */
 #ifndef LDM_IMAGE_EXIF_H
 #define LDM_IMAGE_EXIF_H

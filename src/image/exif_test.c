@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of EXIF orientation: all eight, both byte orders, and data that lie. */
 #include "image/exif.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Feathered masks; see feather.h. The distance to the nearest kept pixel is computed in two passes:
  * along columns, then over the columns within reach. */
 #include "image/feather.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Putting a painted picture into the one that it was painted over. */
 #ifndef LDM_IMAGE_FEATHER_H
 #define LDM_IMAGE_FEATHER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Feathered masks against distances computed one by one. */
 #include <math.h>
 #include <setjmp.h>

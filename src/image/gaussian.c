@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Mean and covariance of feature vectors and the Fréchet distance; see gaussian.h. */
 #include "image/gaussian.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Gaussian that fits a set of feature vectors, the Fréchet distance between two of them (D.
  * Dowson, B. Landau, "The Fréchet distance between multivariate normal distributions", 1982; M.
  * Heusel et al., "GANs trained by a two time-scale update rule", 2017), and its file.

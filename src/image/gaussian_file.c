@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Gaussian statistics as a file; the format is in gaussian.h. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of eigenvalues and Fréchet distances against closed forms. */
 #include "image/gaussian.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs a Haar cascade over a picture so that every hit is the same as OpenCV 4's. The details that
  * decide single hits are reproduced: the pyramid is made by fixed-point bilinear resizing
  * (INTER_LINEAR_EXACT), scales are f32, window features are f32 sums times a f32 normalisation

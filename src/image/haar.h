@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Face detection with a Haar cascade (Viola and Jones 2001; Lienhart and Maydt 2002), as OpenCV's
  * CascadeClassifier::detectMultiScale does it: same pyramid, same steps, same grouping, same
  * rectangles. The cascade comes from a file in OpenCV's XML format (Debian package opencv-data). */

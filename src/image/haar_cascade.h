@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A cascade in memory: private to haar_load.c, which builds and checks it, and haar.c, which runs
  * it and relies on what was checked. */
 #ifndef LDM_IMAGE_HAAR_CASCADE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads a cascade in OpenCV's XML format. expat calls back for each element; the path of element
  * names decides what its text means. Whatever the file says is checked here, so that detection
  * needs no checks: trees end, features lie in the window, indices exist. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the cascade detector: OpenCV's own rectangles on two sheets of pictures, for a small
  * synthetic cascade that is always here and for the face cascade where it is installed; and cascade
  * files that lie. tests/data/haar/make.py made the data. */

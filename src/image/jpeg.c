@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* JPEG through libturbojpeg. Files come from anywhere: segments are walked and sizes checked here
  * before the library sees the file, and its warnings, after which it hands out whatever it has, are
  * errors. */

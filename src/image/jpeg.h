@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* JPEG files (ITU-T T.81, JFIF) through libturbojpeg.
  *
  * Read: baseline, extended and progressive files with Huffman coding, 8 bits a sample: grey, YCbCr

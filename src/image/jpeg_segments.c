@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Walking a JPEG. Markers are FF and a byte that is neither 00 nor FF; nearly all begin a segment
  * with its length in two bytes. Coded data follow SOS: in them FF 00 is a sample byte FF, and FF D0
  * to FF D7 are restart markers, so that any other FF xx ends them. */

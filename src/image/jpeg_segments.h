@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The segments of a JPEG file, walked without decoding. Private to this room. */
 #ifndef LDM_IMAGE_JPEG_SEGMENTS_H
 #define LDM_IMAGE_JPEG_SEGMENTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of JPEG: round trips, comments, orientation in the file, and files that are damaged or lie.
  * Decoded samples are held against Pillow's in pixels_test.c. */
 #include "image/jpeg.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The study's figures of a picture; docs/METRICS.md has each formula with its source. Sums are in
  * double over values that are exact integers before scaling, so that a grey picture has a colour
  * variation of exactly zero and not of rounding. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the metrics on pictures whose figures follow from the formulas by hand. */
 #include "image/picture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* NumPy's array files: a strict reader of the header (a Python dict literal of three known keys,
  * nothing else) and a writer. Format: NumPy Enhancement Proposal 1 and numpy.lib.format. */
 #include "image/npy.h"

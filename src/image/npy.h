@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* NumPy .npy and .npz files. Reading gives f32 from <f2 <f4 <f8, bool and integer types (integers
  * beyond 2^24 round), C order and Fortran order, versions 1 to 3. Writing is version 1, C order. */
 #ifndef LDM_IMAGE_NPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The .npy header as bytes: shared by the .npy and the .npz writer, private to this room. */
 #ifndef LDM_IMAGE_NPY_HEADER_H
 #define LDM_IMAGE_NPY_HEADER_H

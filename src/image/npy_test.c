@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of .npy and .npz: every dtype, both orders, round trips, and headers that lie. */
 #include "image/npy.h"
 

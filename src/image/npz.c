@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An .npz file of one array: a zip with one stored entry. Always in zip64 form, as numpy.savez
  * writes it, since 50,000 pictures of 256 x 256 exceed 4 GiB; always dated 1980-01-01, so that the
  * same pictures give the same bytes. Format: PKWARE APPNOTE 6.3, sections 4.3.7 to 4.3.16, 4.5.3.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures in memory: creation, the conversion from the network's planes, contact sheets. */
 #include "image/picture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures: u8 RGB, rows top to bottom, NHWC without padding. PNG in and out, contact sheets,
  * resizing, and the study's metrics. */
 #ifndef LDM_IMAGE_PICTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of pictures: PNG round trips and damaged files, contact sheets, resizing. */
 #include "image/picture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UTF-8 and Latin-1 of text chunks and comments. */
 #include "image/picture_text.h"
 

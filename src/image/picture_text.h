@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text in picture files: UTF-8 or Latin-1. Private to this room. */
 #ifndef LDM_IMAGE_PICTURE_TEXT_H
 #define LDM_IMAGE_PICTURE_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures of 1 to 4 channels: memory and changes of channels. */
 #include "image/pixels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Samples of a picture as its file holds them, with 1 to 4 channels, and reading them from a file
  * of any kind that this room knows: PNG and JPEG, told apart by content, never by name. */
 #ifndef LDM_IMAGE_PIXELS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures of any common kind: which decoder a file is for, told by its first bytes. */
 #include "image/pixels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of pictures of 1 to 4 channels: every kind of PNG and JPEG against Pillow's samples
  * (tests/data/pictures), changes of channels, PNG writing, and files that are something else. */
 #include "image/pixels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PNG through libspng. Files come from anywhere: sizes are checked before memory is taken, chunks
  * have a budget, and every checksum counts. What is written has no date and fixed settings, so that
  * the same picture and texts give the same bytes. */

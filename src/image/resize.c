@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bicubic resizing in two passes, rows then columns, with weights computed once per axis. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Resizing as PIL (Pillow) does it, to the last bit, and how a picture is fitted to a size.
  *
  * CompVis' scripts and their users' pipelines resize with PIL before a picture meets the network;

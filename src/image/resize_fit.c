@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fitting a picture to a size: geometry as in PIL's ImageOps. */
 #include <math.h>
 #include <string.h>

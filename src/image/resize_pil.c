@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PIL's resampling of 8-bit pictures (Pillow's algorithm since version 2.7): one filter evaluated
  * for each output column and row, weights normalised in double and then rounded to fixed point, a
  * pass over rows and a pass over columns with 8-bit samples between. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of resizing: Pillow's own results (tests/data/pictures), what must hold for any filter, and
  * the geometry of fitting. */
 #include "image/resize.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A configuration from a checkpoint alone: names, shapes and buffers say what the YAML said, and
  * for each setting that they do not show, what models of this kind are published with. No weights
  * are read, but the noise schedule's buffers and scale_factor.

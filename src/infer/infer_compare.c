@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A configuration that was given, against what the tensors show. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Conditioners (ldm/modules/encoders/modules.py, and what LatentDiffusion makes of
  * conditioning_key) from their tensors, and from the channels that the UNet takes beside the
  * latent's. */

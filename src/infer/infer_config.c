@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts of a file, and the settings in the order of a CompVis YAML. */
 #include <stdio.h>
 #include <stdlib.h>

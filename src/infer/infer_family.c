@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What no shape and no buffer shows, by the models that CompVis, Stability AI and others published:
  * one row a kind of model. The rows' values are those of the YAML files in
  * github.com/CompVis/latent-diffusion (models/ldm, configs), CompVis/stable-diffusion (configs) and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configurations from checkpoints alone, held against the YAML files that the checkpoints of the
  * reference data were made with (LDM_GOLDEN, else ../shared/golden): every parameter that a shape
  * or a buffer shows, and state_dict() of the network that each describes. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names below a part, and the list of settings; see infer_private.h. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Lightning keeps the constructor's arguments in the checkpoint as hyper_parameters: where a file
  * has them, they take the place of what was assumed. What the shapes and buffers say stays. */
 #include <ctype.h>

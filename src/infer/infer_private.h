@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: looking names up, and gathering settings. */
 #ifndef LDM_INFER_PRIVATE_H
 #define LDM_INFER_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The noise schedule from its buffers: the kind, and the shortest decimal numbers for its ends with
  * which make_beta_schedule (ldm/modules/diffusionmodules/util.py) gives every stored value again.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Schedules from their buffers alone: kind, ends and length come back to the last digit, from
  * float32 and float16, from betas and from alphas_cumprod. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Encoder and Decoder (ldm/modules/diffusionmodules/model.py) with the quantiser or the posterior
  * round them, from their tensors. Levels are numbered from the picture's own size on both sides. */
 #include "infer/infer_private.h"

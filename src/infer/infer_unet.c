@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UNetModel (ldm/modules/diffusionmodules/openaimodel.py) from its tensors. Its input side numbers
  * blocks through all levels: a convolution, then per level num_res_blocks blocks and one that
  * halves the size, but for the last level. The output side has one block more a level. */

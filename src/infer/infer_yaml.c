@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The settings as YAML text. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The structs behind the public objects: how they begin, and what a run makes of a job. */
 #include "job/job.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The plain structs behind the opaque objects of ldm.h: what a program asks for. A setting is a row
  * of settings.inc, which makes its field here. Other rooms read the fields. */
 #ifndef LDM_JOB_JOB_H

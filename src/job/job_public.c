@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Create, free, set and get of the objects that hold settings; see ldm.h. What a key is and what it
  * may be is the business of options.c. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Values of settings: checked by their row, stored, copied, reset; see settings.h. Every reader
  * (text in setting_text.c, configurations and recipes in setting_forms.c) makes an
  * ldm_setting_value, and ldm_setting_give alone checks it and puts it into the field. */

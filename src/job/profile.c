@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading the `ldm:` section; see profile.h. */
 #include "job/profile.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The `ldm:` section that a configuration layer may carry beside `model:`.
  *
  *   ldm:

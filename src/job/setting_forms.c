@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The values of settings in a configuration's section and in recipes; see settings.h. */
 #include <inttypes.h>
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tables of the rows in settings.inc; see settings.h. Here are the names that rows use: bounds,
  * choices, headings. */
 #include "job/settings.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The values of settings as text: what the command line, ldm_job_set and the tables' defaults are
  * written in. Numbers have a point, whatever the caller's locale is. */
 #include <errno.h>

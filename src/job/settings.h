@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tables of settings: one row a setting, and everything that reads or writes a setting's value.
  *
  * A setting has one key. It is the option on the command line (`--max-memory` for max_memory), the

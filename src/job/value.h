@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: one value of any type, between the form it is read from and its field. */
 #ifndef LDM_JOB_VALUE_H
 #define LDM_JOB_VALUE_H

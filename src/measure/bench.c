@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Timing of loading, eps evaluations, decoding and encoding, in one process, as `ldm bench` reports
  * it. */
 #include <stdio.h>

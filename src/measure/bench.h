@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what `ldm bench` measured. bench.c times the parts of a model, bench_layers.c
  * the operations of the UNet, bench_inputs.c makes its inputs, bench_run.c whole pictures,
  * bench_bf16.c bf16 beside f32, bench_shapes.c the kernels alone; bench_stat.c has the statistics,

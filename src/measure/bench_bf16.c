@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Error and speed of bf16. The same model is opened a second time in f32, and both take turns on
  * the same inputs, so that a change in the machine's speed affects both alike. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What an evaluation of the UNet is given in a benchmark; see bench.h. */
 #include <string.h>
 

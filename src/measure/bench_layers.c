@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Times of the UNet's operations, measured by an observer that is called between them. */
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What `ldm bench` measured, as text for a terminal and as JSON. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whole pictures: the time that one takes, and the error and speed of --cache. The runs with and
  * without it take turns, picture by picture, so that a change in the machine's speed affects both
  * alike. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Single kernels: convolutions of a list of shapes (bench/shapes, or `ldm inspect --shapes` of a
  * configuration). Weights are read from memory as in an evaluation: the calls cycle through copies
  * of the weights that together are larger than the caches. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Statistics of measurements: spread, distance of arrays, distance of pictures. */
 #include <math.h>
 #include <stdlib.h>

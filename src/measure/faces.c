@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The face judge of the public interface, over the image room's Haar cascade. */
 #include "base/alloc.h"
 #include "engine/engine.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Features of pictures from the first stage's encoder, and their statistics: what a Frechet
  * distance is computed from. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Encoder and Decoder (ldm/modules/diffusionmodules/model.py). */
 #include "network/autoencoder.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Encoder and Decoder that first stages share (`ddconfig`). */
 #ifndef LDM_NETWORK_AUTOENCODER_H
 #define LDM_NETWORK_AUTOENCODER_H

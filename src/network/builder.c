@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layers and operations that the networks are made of; see builder.h. */
 #include "network/builder.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Building the description: one function for each of CompVis' modules. It registers its tensors, in
  * the order of state_dict(), and appends its nodes.
  *

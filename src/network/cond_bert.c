@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* BERTEmbedder and TransformerEmbedder (ldm/modules/encoders/modules.py): the encoder of
  * ldm/modules/x_transformer.py over token ids. Pre-norm, 8 heads of 64 whatever its width, no bias
  * for q, k and v, no mask: padding takes part. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ClassEmbedder (ldm/modules/encoders/modules.py): a row of a table a class, as one token of
  * context. */
 #include <stddef.h>

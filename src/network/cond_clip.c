@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* FrozenCLIPEmbedder (ldm/modules/encoders/modules.py): the text tower of CLIP ViT-L/14 with the
  * names of transformers' CLIPTextModel. The context is last_hidden_state: all positions after
  * final_layer_norm. The mask is causal alone: padding takes part. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* FrozenOpenCLIPEmbedder (Stability's ldm/modules/encoders/modules.py): open_clip's text tower of
  * ViT-H/14. With layer: penultimate the last block is stored and never run; ln_final follows in
  * either case. The mask is causal alone: padding takes part. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SpatialRescaler (ldm/modules/encoders/modules.py): halves the planes of a map of labels n_stages
  * times and mixes them by a 1x1 convolution. Halving is bilinear with align_corners false and
  * without antialiasing, which between 2x2 pixels is their mean. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The conditioners without a network of their own: the two that a configuration names by a word,
  * none and the first stage itself (LatentDiffusion.instantiate_cond_stage,
  * ldm/models/diffusion/ddpm.py), and torch.nn.Identity, for what is concatenated as it is. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files of a first stage alone, as the paper's autoencoders were published (kl-f8, vq-f4, ...): the
  * configuration's model is the autoencoder itself, and its tensors have no prefix. Beside them lie
  * those of the training loss (loss.*), which no description lists. */

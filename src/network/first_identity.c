@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IdentityFirstStage (ldm/models/autoencoder.py): encode, decode and quantize return what they are
  * given, so that the diffusion model works on pixels. It has no tensors. */
 #include <stddef.h>

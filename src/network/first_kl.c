@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AutoencoderKL (ldm/models/autoencoder.py): the encoder gives the moments of a diagonal Gaussian,
  * of which a latent is a sample (or the mean); there is no codebook. */
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* VQModelInterface (ldm/models/autoencoder.py): encoder, codebook, decoder. */
 #include <stddef.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Arithmetic of a graph's operations, a multiply-add counted as two. */
 #include "network/network.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* LatentDiffusion (ldm/models/diffusion/ddpm.py): schedule and scale, and the parts that it is made
  * of: a UNet, a first stage and a conditioner. Stability's LatentInpaintDiffusion and
  * LatentUpscaleDiffusion take more parameters and concatenate something else; they sample alike. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ImageConcatWithNoiseAugmentation (Stability's ldm/modules/diffusionmodules/upscaling.py): the
  * low-resolution picture gets noise of a level that the user chooses, by a schedule of its own, of
  * which the buffers are in the checkpoint. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The description: reading parameters, listing state_dict(), making graphs. */
 #include "network/network.h"
 

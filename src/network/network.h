@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one description of a network for all rooms: audit compares it with a checkpoint, exec runs
  * it, the estimate of time counts it. From a merged configuration it gives
  *   - the settings: every constructor parameter with its value and where that came from;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a configuration is refused for: the text and the line of each refusal, hostile values in
  * every place, failing allocations. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the parts and the registry: the published configurations, first stages by what readers
  * see of them, conditioners, and what each part refuses. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the published models: every configuration that comes with ldm against the sizes that are
  * published (or printed by the original when it loads the model), and the description's list of
  * tensors against the original's state_dict() in its order, from the checkpoints of the reference

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the description: its list against CompVis' own state_dict() and the published sizes, the
  * options of each constructor, settings without effect, unknown keys, the text and place of every
  * refusal, hostile values, failing allocations. */

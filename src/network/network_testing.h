@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For this room's tests: a configuration with every key that a test below turns, one a line. */
 #ifndef LDM_NETWORK_TESTING_H
 #define LDM_NETWORK_TESTING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading parameters by their rows: values, the list of parameters with their origins, and the keys
  * that no constructor takes. The rows stand in the parts' own files. */
 #include "network/params.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading constructor parameters by rows. A part's file lists the parameters of its constructor as
  * rows; ldm_params_read fills the part's struct from a map of the configuration, and notes every
  * parameter with its value and place, and every key that no row names. */

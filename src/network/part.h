@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model is made of parts. A part is what one `target` of a configuration stands for: it reads its
  * parameters, lists its tensors and builds its graphs. Each part is one file that defines one
  * `const ldm_network_part`, and has one row in registry.h, which maps targets to parts. */

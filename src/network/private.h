@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Private to this room: the storage of an ldm_network. */
 #ifndef LDM_NETWORK_PRIVATE_H
 #define LDM_NETWORK_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From a configuration's target to the part that it names. */
 #include "network/registry.h"
 

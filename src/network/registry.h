@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts that ldm knows: one row a target. A new part is one file that defines the
  * ldm_network_part, and one row here; several targets may name one part. */
 #ifndef LDM_NETWORK_REGISTRY_H

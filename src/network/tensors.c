@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The lists of a description: tensors found by name, parameters, conditioners; and the names of
  * kinds. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/text_tower.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the text encoders of Stable Diffusion 1 and 2 share: CLIP's text tower (Radford et al. 2021,
  * arXiv 2103.00020, section 2.4). The configuration says nothing about its size; it follows from
  * the checkpoint's tensors, and heads are 64 wide in all published ones. */

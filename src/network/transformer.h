@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SpatialTransformer (ldm/modules/attention.py): blocks of self-attention, cross-attention and a
  * gated feed-forward layer over the pixels of a feature map. */
 #ifndef LDM_NETWORK_TRANSFORMER_H

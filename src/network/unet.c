@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UNetModel (ldm/modules/diffusionmodules/openaimodel.py): the constructor's rules for channels and
  * heads, and forward(). Module numbers follow the original's nn.Sequential, since they are the
  * names in a checkpoint. */

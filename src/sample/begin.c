@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs that begin in the middle of a plan: where, and what they do; see sampler.h. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DDIM (Song et al. 2020, eq. 12) as CompVis' DDIMSampler computes it (ddim_sampling and
  * p_sample_ddim of ldm/models/diffusion/ddim.py). All coefficients are rounded to f32 first and
  * every product, sum and root is an f32 operation of its own, in the order of the original. Only so

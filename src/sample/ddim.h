@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: what PLMS shares with DDIM. A step is deterministic where its noise is 0. */
 #ifndef LDM_SAMPLE_DDIM_H
 #define LDM_SAMPLE_DDIM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DDIM run backwards (Song et al. 2020, section 4.3): from a latent to the noise that leads to it.
  * The step from one noise level up to the next takes eps where it ends (t of the upper level),
  * since that is the timestep at which the way down evaluates it; x is the lower level's at first.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the DDIM loop with networks that are formulas, against a second implementation of the
  * published equations in double, written here on its own. */
 #include "sample/sampler.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The ancestral sampler of DDPM (Ho et al. 2020, algorithm 2) as CompVis' p_sample_loop computes
  * it: the mean of q(x_prev | x, x0) with the x0 that the network predicts, plus noise. With fewer
  * steps than the model has timesteps the betas are those between the timesteps that are visited

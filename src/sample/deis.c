@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DEIS (Zhang and Chen 2022, "Fast sampling of diffusion models with exponential integrator",
  * log-rho multistep of order 2) as diffusers' DEISMultistepScheduler computes it: in
  * rho = sigma / alpha, dx / drho is eps, extrapolated linearly in log(rho) from two evaluations. */

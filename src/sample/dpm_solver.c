@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DPM-Solver++(2M) (Lu et al. 2022, "DPM-Solver++", algorithm 2) as CompVis' `--dpm_solver` runs
  * it: data prediction, order 2 multistep, times evenly between 1 and 1/T. Times are continuous: the
  * model's timestep n is the time (n + 1) / T, log(alpha) is linear in between, and the network sees

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Functions of f32 rounded once, from double, and torch.linspace in f32: for schedules that the
  * original computes in f32, whose rounding shows. */
 #ifndef LDM_SAMPLE_FLOAT32_H

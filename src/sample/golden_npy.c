@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The reference arrays of this room's tests; see golden_npy.h. */
 #include "golden_npy.h"
 

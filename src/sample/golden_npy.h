@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For this room's tests only: where the reference data lies, and its 1-d and 2-d .npy arrays as
  * doubles. (The real .npy reader is in image/, which this room may not include.) */
 #ifndef LDM_SAMPLE_GOLDEN_NPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See guidance.h. */
 #include "sample/guidance.h"
 

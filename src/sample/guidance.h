@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Classifier-free guidance (Ho and Salimans 2022). */
 #ifndef LDM_SAMPLE_GUIDANCE_H
 #define LDM_SAMPLE_GUIDANCE_H

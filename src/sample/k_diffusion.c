@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The samplers of k-diffusion's sampling.py that follow the derivative d = (x - x0) / sigma: euler,
  * heun (Karras et al. 2022, algorithm 1), dpm2, their ancestral forms, and lms. s_churn is 0. */
 #include <math.h>

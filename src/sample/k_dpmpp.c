@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DPM-Solver++ in k-diffusion's form (Lu et al. 2022): exponential integrators in lambda =
  * -log(sigma), on the denoised picture. 2M keeps the last step's, the SDE forms add noise.
  *

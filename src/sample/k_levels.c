@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Noise levels, the timesteps at them, and the plan of the k-diffusion samplers (DiscreteSchedule
  * and CompVisDenoiser of k_diffusion/external.py, get_sigmas_* of sampling.py). f32 as there, so
  * that fractional timesteps agree. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: k-diffusion's view of a model. x = x0 + sigma * noise, and the network is a
  * denoiser at a noise level sigma (Karras et al. 2022, "Elucidating the design space of
  * diffusion-based generative models", section 5 and table 1, column "VP"). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The sampler of latent consistency models (Luo et al. 2023, algorithm 3) as diffusers'
  * LCMScheduler runs it: each step predicts x0 and noises it anew to the next timestep. It is for
  * models that were distilled for it; any other gives blurred pictures. The timesteps are taken from

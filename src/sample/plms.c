@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PLMS: pseudo linear multistep (Liu et al. 2022, "Pseudo numerical methods for diffusion models on
  * manifolds", eq. 12 and 13) as CompVis' PLMSSampler computes it: DDIM's step with eps extrapolated
  * from up to four evaluations. The first step has no history and evaluates twice. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PNDM (Liu et al. 2022, "Pseudo numerical methods for diffusion models on manifolds", algorithm 2)
  * as diffusers' PNDMScheduler runs it with skip_prk_steps false: three pseudo Runge-Kutta steps of
  * four evaluations each (eq. 15), then linear multistep steps (eq. 12). Timesteps are T / S apart,

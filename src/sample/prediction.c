@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See prediction.h. */
 #include "sample/prediction.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a network predicts, turned into what a sampler wants. With x = c * x0 + d * eps and
  * v = c * eps - d * x0 (Salimans and Ho 2022, appendix D; c^2 + d^2 = 1) each follows from another.
  * All in place: out[count] is the network's output for x[count]. */

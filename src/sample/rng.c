@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PyTorch's CPU generator. Seed 42 must give the same picture as in PyTorch, so each function draws
  * in the order of ATen's CPU kernels: a uniform takes one 32-bit word; a request for 16 normals or
  * more fills its whole output with uniforms first; a shorter one uses the scalar path in double.

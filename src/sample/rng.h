@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PyTorch's CPU random numbers (mt19937, at::normal_ and at::uniform_ for f32), so that seed 42
  * starts from the noise of torch.manual_seed(42); torch.randn(...). */
 #ifndef LDM_SAMPLE_RNG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the generator: constants from PyTorch 2 (CPU), then its stored outputs where they lie.
  */
 #include "sample/rng.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of samplers, the checks of a request, plans, and the loop; see sampler.h. */
 #include "sample/sampler.h"
 

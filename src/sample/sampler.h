@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of samplers, and the one loop that runs them all. A sampler sees the model as callbacks
  * (ldm_denoiser) and all latents as [n][chw] f32 in any fixed layout: it works element by element.
  *

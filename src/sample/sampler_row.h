@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Private to this room: what a sampler's file needs in addition to sampler.h, and the rows. */
 #ifndef LDM_SAMPLE_SAMPLER_ROW_H
 #define LDM_SAMPLE_SAMPLER_ROW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the rows of the table share: room for a plan, and the network, noise and codebook of a step.
  */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What holds for every row of the table of samplers. The network is a formula: for normally
  * distributed data the best prediction is known, and so is where the exact solution ends.
  *

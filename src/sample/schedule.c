@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Noise schedules: make_beta_schedule of ldm/modules/diffusionmodules/util.py of CompVis'
  * latent-diffusion, number by number. See schedule.h. */
 #include "sample/schedule.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Noise schedules: betas and the products of their alphas. Pure maths; no model. */
 #ifndef LDM_SAMPLE_SCHEDULE_H
 #define LDM_SAMPLE_SCHEDULE_H

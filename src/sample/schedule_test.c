@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the noise schedules against every stored array of CompVis' own code. */
 #include "sample/schedule.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Spherical interpolation; see slerp.h. */
 #include "sample/slerp.h"
 

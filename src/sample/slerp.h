@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Between two noises. */
 #ifndef LDM_SAMPLE_SLERP_H
 #define LDM_SAMPLE_SLERP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Spherical interpolation: its ends, its length, its angle. */
 #include <math.h>
 #include <setjmp.h>

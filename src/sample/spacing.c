@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The timesteps of a run; see spacing.h. */
 #include "sample/spacing.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which timesteps a run visits. Pure maths; no model. */
 #ifndef LDM_SAMPLE_SPACING_H
 #define LDM_SAMPLE_SPACING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the timesteps of a run: hand-worked ones, and what holds for every number of steps. */
 #include "sample/spacing.h"
 

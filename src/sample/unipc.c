@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UniPC (Zhao et al. 2023, "UniPC: a unified predictor-corrector framework", algorithms 5 to 8, in
  * data prediction, B2(h)) as diffusers' UniPCMultistepScheduler computes it. Each step first
  * corrects the x that the last one predicted, with the evaluation made there, then predicts the

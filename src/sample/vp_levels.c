@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See vp_levels.h: set_timesteps of diffusers' UniPCMultistepScheduler and DEISMultistepScheduler.
  */
 #include "sample/vp_levels.h"

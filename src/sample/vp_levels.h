@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the room: the plan of the multistep methods that diffusers' schedulers have in common:
  * whole timesteps, x = alpha * x0 + sigma * noise with alpha^2 + sigma^2 = 1. */
 #ifndef LDM_SAMPLE_VP_LEVELS_H

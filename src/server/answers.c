@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Refusals in every dialect, and what the dialects share; see server.h. */
 #include <stdio.h>
 #include <string.h>

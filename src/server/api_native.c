@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The server's own interface, /api/v1: jobs, events, pictures, models. docs/SERVER.md describes it.
  */
 #include <stdio.h>

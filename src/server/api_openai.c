@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* /v1: pictures as OpenAI's interface has them, for its own client and those that imitate it. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* /sdapi/v1: the interface of AUTOMATIC1111's web UI (modules/api of that project), as its clients
  * use it. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Base64; see base64.h. */
 #include "server/base64.h"
 

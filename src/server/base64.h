@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Base64 (RFC 4648), with the alphabet of section 4. */
 #ifndef LDM_SERVER_BASE64_H
 #define LDM_SERVER_BASE64_H

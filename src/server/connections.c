@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Open connections; see connections.h. */
 #include "server/connections.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The connections that are open, and how long they have been idle: libevent 2.1 limits neither. A
  * connection is known by its descriptor and the socket behind it, as nobody reports that one was
  * closed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the borrowed dialects share; see dialect.h. */
 #include "server/dialect.h"
 

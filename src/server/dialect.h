@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the two borrowed dialects share: reading their fields into settings, and giving out
  * pictures. */
 #ifndef LDM_SERVER_DIALECT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Jobs and pictures on disk; see gallery.h. */
 #include "server/gallery.h"
 

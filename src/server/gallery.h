@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the server keeps on disk: a folder for each job, DIR/ID/, with job.json and the pictures
  * 00000.png, ... ID is made here, of 128 random bits; no text of a request ever becomes part of a
  * path. */

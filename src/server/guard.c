@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whom the server answers; see guard.h. */
 #include "server/guard.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whom the server answers: the rules on Host, Origin, keys and framing of requests, as functions of
  * texts. The server listens on the loopback address; what has to be kept out are web pages that the
  * user's own browser shows: they can send requests there (cross-site requests), and can get a name

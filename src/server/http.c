@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* HTTP over libevent; see http.h. Pitfalls of evhttp 2.1.12 that this file works around;
  * tests/server/probe.py tries each:
  *

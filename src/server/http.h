@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* HTTP over libevent, on one thread: listening, the rules of guard.h, limits, and answers. What is
  * asked and answered is the caller's: a table of routes.
  *

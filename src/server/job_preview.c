@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Latents as colours; see preview.h. */
 #include "server/job_preview.h"
 

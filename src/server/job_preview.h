@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A rough picture of latents: channels as colours, at the latents' own size. It costs nothing
  * beside a step, where decoding would cost more than one. */
 #ifndef LDM_SERVER_JOB_PREVIEW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The jobs of the server; see job_queue.h. */
 #include "server/job_queue.h"
 

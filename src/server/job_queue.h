@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The jobs of the server: what is asked, how far it is, what came out. One job model, which the
  * dialects of the interface translate to and from. Every call may come from any thread. */
 #ifndef LDM_SERVER_JOB_QUEUE_H

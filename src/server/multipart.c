@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bodies of forms; see multipart.h. */
 #include "server/multipart.h"
 

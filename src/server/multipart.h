@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts of a multipart/form-data body (RFC 7578). */
 #ifndef LDM_SERVER_MULTIPART_H
 #define LDM_SERVER_MULTIPART_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From a request to an order; see order.h. */
 #include "server/order.h"
 

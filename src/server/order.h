@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a request asks for, checked against the library's table of settings, as an order for the
  * queue. */
 #ifndef LDM_SERVER_ORDER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files that are part of the program: page.html and openapi.json of this folder, each with a NUL at
  * its end. The build makes their source (src/server/CMakeLists.txt). */
 #ifndef LDM_SERVER_PAGE_H

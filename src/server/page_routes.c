@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The page, whether the server is well, and its figures. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text chunks of a PNG; see png_text.h. PNG specification, sections 5.3 and 11.3.4. */
 #include "server/png_text.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A text chunk in a PNG that is in memory. */
 #ifndef LDM_SERVER_PNG_TEXT_H
 #define LDM_SERVER_PNG_TEXT_H

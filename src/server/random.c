@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bytes from the system; see random.h. */
 #include "server/random.h"
 

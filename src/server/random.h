@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bytes that nobody can foresee, from the system. */
 #ifndef LDM_SERVER_RANDOM_H
 #define LDM_SERVER_RANDOM_H

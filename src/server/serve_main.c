@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm-server: pictures over HTTP. One thread answers, one generates; what they share is the queue
  * of jobs. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The command line of ldm-server; see serve_options.h. */
 #include "server/serve_options.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The command line of ldm-server: rows of its own and the library's settings of a model. */
 #ifndef LDM_SERVER_SERVE_OPTIONS_H
 #define LDM_SERVER_SERVE_OPTIONS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the parts of the interface share. */
 #ifndef LDM_SERVER_SERVER_H
 #define LDM_SERVER_SERVER_H

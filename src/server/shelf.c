@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The models on offer; see shelf.h. */
 #include "server/shelf.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The models that the server offers by name, one of which is open. The worker opens and closes; the
  * other thread asks for facts. */
 #ifndef LDM_SERVER_SHELF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures to begin with; see upload.h. */
 #include "server/upload.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures that a request sends to begin with: checked, and made into what the library takes. */
 #ifndef LDM_SERVER_UPLOAD_H
 #define LDM_SERVER_UPLOAD_H

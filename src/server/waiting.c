@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Exchanges that wait for a job; see waiting.h. The worker wakes the event thread by an event
  * descriptor. */
 #include "server/waiting.h"

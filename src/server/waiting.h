@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Exchanges that wait for a job: those that are answered when it is over, and streams of its
  * events. The event thread's. */
 #ifndef LDM_SERVER_WAITING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The generation thread; see worker.h. */
 #include "server/worker.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one thread that generates: it opens models and takes jobs from the queue. */
 #ifndef LDM_SERVER_WORKER_H
 #define LDM_SERVER_WORKER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ftfy's heuristic as a table: a rule is a row of sets, and a text is bad where some rule fits. */
 #include "tokenize/badness.h"
 

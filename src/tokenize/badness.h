@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which characters occur in damaged text, and whether a text looks damaged: ftfy 6.3.1's heuristic
  * (by Robyn Speer, Apache-2.0; its rules and classes, not its code). Private to the room. */
 #ifndef LDM_TOKENIZE_BADNESS_H

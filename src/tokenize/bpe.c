@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CLIP's byte pair encoding: cleaning, splitting into words, merging. */
 #include "tokenize/bpe.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Byte pair encoding as CLIP has it: a text is split into words by a pattern, a word into bytes,
  * and neighbours are merged by the list of merges. Private to the room. */
 #ifndef LDM_TOKENIZE_BPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CLIP's vocabulary files: the list of merges, from which open_clip makes its vocabulary, and
  * transformers' vocab.json with merges.txt. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ftfy's fix_text (6.3.1, default settings), white space, and the cleaning of BERT. */
 #include "tokenize/clean.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is done to a text before it is split into tokens: ftfy 6.3.1's fix_text with its default
  * settings, Python's html.unescape, white space, BERT's own cleaning. Private to the room.
  *

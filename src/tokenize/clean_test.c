@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Cleaning of text: UTF-8, Unicode's forms, entities, mojibake, white space. Expected values are
  * those of ftfy 6.3.1 and Python 3.11. */
 #include <setjmp.h>

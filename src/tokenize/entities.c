@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* HTML entities, as ftfy and as Python's html.unescape take them. The list of names is HTML's own.
  */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Mending text that was UTF-8 and was read in a single-byte encoding ("cafÃ©" for "café"), as
  * ftfy 6.3.1 does it: encode the text again in each encoding that could have been the wrong one,
  * and see whether the bytes are UTF-8. */

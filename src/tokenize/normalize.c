@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Unicode's normalisation forms. Decompositions and compositions are utf8proc's; the order of marks
  * is brought about here, since utf8proc's own takes quadratic time: 100 kB of alternating marks
  * (U+0316, U+0301) would take seconds. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where ids go: the first 75 are kept, all are counted. Private to the room. */
 #ifndef LDM_TOKENIZE_SINK_H
 #define LDM_TOKENIZE_SINK_H

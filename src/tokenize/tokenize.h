@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text to token ids, exactly as the text encoders of CompVis' models were given them.
  *
  * A tokenizer is a vocabulary, ready for use. It is immutable: any number of threads may share one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The reference lists of the original tokenizers (LDM_GOLDEN, else ../shared/golden): every id of
  * every line. Needs the vocabularies of `make vocab`, too; says so where something is missing. */
 #include <setjmp.h>

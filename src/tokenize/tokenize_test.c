@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tokenizers on small vocabularies made for this test (tests/data/tokenize; the ids are those that
  * transformers 4.57.6 gives with the same files), on files that are wrong, and with memory running
  * out. */

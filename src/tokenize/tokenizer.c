@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tokenizers of all kinds: opening, the 77 ids. */
 #include <stdio.h>
 #include <string.h>

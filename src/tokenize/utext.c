@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text as code points: growing, UTF-8 in and out, white space, case. */
 #include "tokenize/utext.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text as an array of code points, and what Unicode says of a code point. Private to the room. The
  * questions are asked in the words of the original code, which is Python: str methods, the modules
  * re (Python's own) and regex. Data: libutf8proc (Unicode 15.0 in Debian 12). */

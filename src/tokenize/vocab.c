@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Vocabulary files: gzip, lines, ids. */
 #include "tokenize/vocab.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the kinds of vocabularies share: text files from anywhere, and the way from an id to its
  * word. Private to the room. */
 #ifndef LDM_TOKENIZE_VOCAB_H

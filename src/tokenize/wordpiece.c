@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* BERT's WordPiece: vocabulary, cleaning, pieces. */
 #include "tokenize/wordpiece.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* WordPiece as BERT (uncased) has it: a word is split into the longest pieces of the vocabulary,
  * from its beginning on; "##" marks those within a word. Private to the room. */
 #ifndef LDM_TOKENIZE_WORDPIECE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A set of strings: open addressing over an arena. */
 #include "tokenize/words.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A set of strings, each with a number and with the id that a vocabulary gives it. Private to the
  * room. Strings are copied into an arena and end with NUL. */
 #ifndef LDM_TOKENIZE_WORDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures as conditioning through the public interface: what is made of them is what the same run
  * gets as arrays that the test makes itself; sizes, noise and tiles. Weights are random (made.h).
  */

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # exports.sh LIBRARY LIST: the library exports the symbols of the list, and no other. With LIST absent
 # from the call, prints what is exported. The public headers declare each of them.
 set -eu

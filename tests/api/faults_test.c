@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What goes wrong outside the caller's power: NaN in weights and in single pictures, and every
  * allocation failing in turn (ldm's own and jansson's; libfyaml's are not ours to fail). */
 #include <fcntl.h>

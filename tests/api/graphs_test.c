@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Graphs of no network: tangles that the fusing must see through, and a network with a
  * conditioning, of which what is kept between executions changes no bit. */
 #include <math.h>

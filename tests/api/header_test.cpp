@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // ldm.h as a C++ program uses it: it compiles, its names have C linkage, and a picture comes out.
 #include <ldm/ldm.h>
 

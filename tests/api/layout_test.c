@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layouts as token ids: the cases of tests/data/conditioned/layouts.txt are what
  * taming-transformers' ObjectsBoundingBoxConditionalBuilder makes of them (without its shuffling).
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Masks by pictures: outside of what is painted the bytes are the input's own, whatever size and
  * kind of picture, with every sampler that takes masks; and inside something is painted. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See naive.h. */
 #include "naive.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A graph computed node by node as its definitions say, with loops and double sums: what fused,
  * planned and packed execution must equal. For tests. */
 #ifndef LDM_TESTS_NAIVE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See nets.h. */
 #include "nets.h"
 

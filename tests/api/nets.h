@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Random small networks with random weights, and their execution. For tests. */
 #ifndef LDM_TESTS_NETS_H
 #define LDM_TESTS_NETS_H

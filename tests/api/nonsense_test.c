@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every public call with NULL and with nonsense: it says what is wrong, or does nothing; it never
  * crashes. Run with sanitizers this also shows that nothing is read beyond what was given. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm.h on finished pictures: arrays of pictures, faces, features and their distances; and on files
  * that come with ldm, and the difference of configurations. */
 #include <math.h>

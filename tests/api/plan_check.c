@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The memory plan of a graph, checked by marks; see nets.h. */
 #include <setjmp.h>
 #include <stdarg.h>

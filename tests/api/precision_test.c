@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Precisions through the public interface, on the shipped model: bf16 stays near exact and is one
  * clear refusal where the build or the processor is without it; auto says what it took. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures so far: with a first stage that changes nothing the linear map must find exactly that,
  * and a preview never changes the pictures. */
 #include <setjmp.h>

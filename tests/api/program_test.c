@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fused, planned and packed execution against graphs computed node by node, over random networks;
  * and the memory plan: no step reads what another has overwritten. (Here and not beside exec,
  * because it runs on the CPU's backend.) */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm.h as a program uses it: what a picture depends on, progress and cancelling, wrong values,
  * memory limits, recipes. */
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sampling as a program asks for it: plain_job.cache and masks. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every row of the tables of settings, held against everything that reads them: the setters, the
  * getters, the ends of its range, the configuration's section, recipes and what an older one lacks.
  * `--list` prints the job's rows for tests/cli/settings.sh, which holds the command line against

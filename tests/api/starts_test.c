@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Image-to-image through the public header: what a picture depends on, with every sampler; draws in
  * the order of the original; sizes; hostile values. And ldm_reconstruct. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See support.h. */
 #include "support.h"
 

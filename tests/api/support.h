@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For the tests of the public interface: opening a small model, running a job, comparing results.
  * Everything fails the running test. */
 #ifndef LDM_TESTS_API_SUPPORT_H

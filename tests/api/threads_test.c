@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Several threads on one model, each with runs of its own. Built with -DLDM_SANITIZE=thread this
  * must be free of races, which is why it does little. */
 #include <pthread.h>

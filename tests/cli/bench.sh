@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm bench: the figures are there.
 
 works bench $TINY --rounds 2 --json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm check: exit code 3 if and only if a run could not use the checkpoint.
 
 works check $TINY

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm compare: both layers, tables, reports, ablation; and what it refuses.
 
 # Few steps on both sides: --set comes after the layers.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Pictures, maps of labels and layouts as conditioning, as they are typed. The checkpoints are made
 # here, with random weights (MAKE_CKPT).
 KINDS=$SRC/tests/data/conditioned

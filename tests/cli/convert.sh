@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm convert: one safetensors file, its YAML beside it, the same pictures.
 
 works convert $TINY -o out.safetensors

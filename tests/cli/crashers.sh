@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Every broken or hostile file of tests/crashers ends with one line that names it and exit code 1,
 # whatever its name says it is; nothing is printed, run or written.
 

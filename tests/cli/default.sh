@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Without --ckpt and --config the shipped model is used, from any folder, and said to be so.
 
 works generate --steps 1 -o face.png

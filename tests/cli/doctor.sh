@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm doctor, by names, shapes and buffers: contradictions with their places and cures, the corrected
 # YAML, and a checkpoint without a YAML.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate --dry-run: what a run would take, and nothing else; runs that cannot fit are refused.
 
 works generate $TINY --steps 4 -n 6 -o six --dry-run --quiet

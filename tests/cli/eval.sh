@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm eval: parts of the network on arrays.
 
 npy x.npy '(2, 3, 16, 16)' 6144

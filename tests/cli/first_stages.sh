@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # First stages other than the tiny model's: KL, identity, and other numbers of picture channels. The
 # UNet is the tiny model's; what the file does not have is initialised, as load.missing permits.
 cat >alone.yaml <<'EOF'

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate: what is written where.
 
 works generate $TINY --steps 2 -o face.png

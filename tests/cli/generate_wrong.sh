@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate: files that are wrong. One line each, no file left behind.
 
 fails 1 "nothing.ckpt.*No such file" generate --ckpt nothing.ckpt --config "$CONFIG"

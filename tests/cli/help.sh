@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Help and version: on stdout, exit code 0, nothing on stderr.
 
 works --version

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The helpers of run.sh themselves: each must refuse what it is there to refuse. A helper that accepts
 # everything would let every test that rests on it pass.
 

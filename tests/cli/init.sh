@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate --init (image-to-image) and ldm reconstruct, as they are typed.
 PICTURES=$(dirname "$CKPT")/../pictures
 RUN="generate $TINY --steps 8 --strength 0.5 --quiet"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm inspect: what is in a file.
 
 works inspect "$CKPT"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm interpolate and --vary, as they are typed.
 PICTURES=$(dirname "$CKPT")/../pictures
 cp "$PICTURES/rgb.jpg" a.jpg

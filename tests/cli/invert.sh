@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm invert, as it is typed.
 PICTURES=$(dirname "$CKPT")/../pictures
 cp "$PICTURES/rgb.jpg" a.jpg

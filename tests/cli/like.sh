@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate --like: the recipe in a picture repeats it.
 
 # The recipe names the checkpoint, and not its folder: here it is found.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate --mask FILE, transparent pictures and --pad, as they are typed.
 PICTURES=$(dirname "$CKPT")/../pictures
 RUN="generate $TINY --steps 6 --quiet"

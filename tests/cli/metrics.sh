@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm metrics: the study's figures.
 
 works generate $TINY --steps 2 -n 2 -o two --quiet

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A tiny checkpoint of each family of models, from the line to the picture: classes, labels, the three
 # kinds of text, and first stages alone. With small vocabularies made for the tests.
 DATA=$SRC/tests/data/models WORDS=$SRC/tests/data/tokenize

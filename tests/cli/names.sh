@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What people type where --ckpt and --config are meant, and CompVis' spellings.
 mkdir -p whole logs/run/checkpoints logs/run/configs two none stem
 cp "$CKPT" whole/model.ckpt

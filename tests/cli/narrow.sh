@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Texts on terminals of 60 and 80 columns: no line is longer, and none is broken twice.
 
 command -v script >/dev/null || { skipped "texts on narrow terminals (no script, of Debian's bsdutils)"; exit 0; }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Odd files and numbers, each with a message that says what it is.
 
 # What is no checkpoint and no configuration, under either's name.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Results under the names that were asked for.
 
 # A JPEG by its ending, with its recipe; metrics reads it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Manual pages and completions, which tools/make_pages.sh makes of `ldm help tables`: every command and
 # every option of the help is in each, and the shells complete by them.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pixels A.png B.png: do two PNGs show the same picture? Compares size, colour type, bit depth and
  * every decoded byte; text chunks and the way of packing may differ. Decodes with libspng directly,
  * so that a flaw of ldm's own reader cannot hide a difference.

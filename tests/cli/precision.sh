@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # --precision everywhere: auto says what it took; bf16 works, or is one clear refusal. Without oneDNN
 # in the build, or without the instructions in the processor, the parts that need it are left out.
 

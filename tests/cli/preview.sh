@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate --preview: what the pictures look like so far, on a terminal.
 
 RUN="generate $TINY --steps 5 --quiet -n 2"

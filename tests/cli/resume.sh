@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate --resume: keeps the pictures of this run, makes the others, touches no other run's.
 
 RUN="generate $TINY --steps 3 --quiet"

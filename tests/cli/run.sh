@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs one command-line test: tests/cli/run.sh PROGRAM SCRIPT [ARGUMENTS OF THE SCRIPT]. The script is
 # read with the functions below at hand, in an empty folder of its own that is removed afterwards. It
 # ends at the first expectation that is not met, and says which. tests/cli/helpers.sh tests the

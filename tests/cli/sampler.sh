@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm generate --sampler: names, what a sampler takes, and that pictures depend on their seed alone.
 
 RUN="generate $TINY --steps 5 --quiet"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Every setting of a job on the command line: it is in the help, and what changes pixels comes back
 # through the recipe and --like. The rows come from the library ($SETTINGS --list).
 

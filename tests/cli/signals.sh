@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Interrupts end after the current step and keep what is done; a closed or full stdout is noticed; the
 # bar is drawn on terminals only.
 

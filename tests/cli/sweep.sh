@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm compare --sweep, as it is typed.
 RUN="compare $TINY --quiet -n 2"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ldm tokenize: ids and pieces of a text. With small vocabularies made for the tests; those of the
 # published models are compared in tokenize_golden_test.
 DATA=$SRC/tests/data/tokenize

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Models that ldm knows in part: check and inspect report what can be read, all reasons at once.
 
 # The small model, its class or a part of it replaced by what no version of ldm knows.

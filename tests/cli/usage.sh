@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Commands, options and values that are wrong, before any file is read.
 
 fails 2 "a command is missing.*ldm --help"

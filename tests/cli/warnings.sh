@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What `ldm check` warns about settings that no tensor's shape shows, `ldm generate` says, too; the shipped
 # model triggers none of it. FITS is kept for files that fit and of which pictures can be made.
 

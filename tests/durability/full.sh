@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Output that cannot be written: one line, exit code 1, nothing unfinished under any name.
 
 RUN="generate $TINY --steps 1 --quiet"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What the built program and library promise whatever a file makes of them: hardened by the compiler
 # and linker, no way to the network, no way to start a program. Arguments: the shared library, and the
 # kind of build (FORTIFY needs an optimised one).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See hostile.h. */
 #include "hostile.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Giving hostile files to the program, and the bars of processor time and memory that it must keep.
  */
 #ifndef LDM_DURABILITY_HOSTILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files of about 10 MB that were made to take time or memory, given to the program: each must end
  * with one line and exit code 1, or be told from the configuration (3), within bars of processor
  * time and memory. The bars hold for release builds; a sanitizer's processor time and memory say

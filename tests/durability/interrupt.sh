@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # SIGINT and SIGTERM end a run after the current step and keep what is done; a second signal ends it
 # at once. --resume makes the rest, as if nothing had happened.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # kill -9 at random moments: nothing half-written ever stands under a final name, and --resume ends
 # with the bytes of an unbroken run. Takes a number of kills:
 #   tests/cli/run.sh build/ldm tests/durability/kill.sh 200

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A checkpoint that is cut off, overwritten or replaced while ldm has it mapped and in use, or is to
 # load the decoder from it, at the first picture.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Models of Hugging Face diffusers, read as they are: eps against diffusers' own.
  * tests/data/diffusers has what tools/golden/gen_diffusers.py found: tensors, JSON files, inputs,
  * eps. The weights are computed from the tensors' names, there and here. */

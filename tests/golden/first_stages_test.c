@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* First stages alone, as kl-f8 and its like were published: the first stages of reference cases
  * written as files of their own, with keys of the training loss beside theirs, against the same
  * reference arrays. What needs a UNet is refused. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parity of one tiny model in every container: values as stored, results bit by bit the same for
  * the same dtype. The float16 one is part of this repository, so that a bare clone tests parity
  * too. */

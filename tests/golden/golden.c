@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Comparing ldm with stored outputs of the original code, through the public interface; see
  * golden.h. */
 #include "golden.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For the parity tests: where reference data lies, how arrays are compared, and the bars.
  * Everything fails the running test with a message that names the array; nothing returns an error.
  */

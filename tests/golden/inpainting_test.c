@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parity of pictures as conditioning: the picture and the mask of scripts/inpaint.py and of Stable
  * Diffusion's inpainting go in, latents and composed pictures come out. */
 #include <math.h>

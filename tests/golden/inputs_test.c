@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parity of what begins with pictures: Stable Diffusion's img2img.py from recorded noise, and DDIM
  * inversion as Stability-AI's DDIMSampler.encode has it, with its way back. */
 #include <math.h>

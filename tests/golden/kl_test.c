@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parity with the original code on a KL first stage (uncond-kl8: lsun_churches' topology): eps and
  * blocks of a UNet with resblock_updown, scale-shift norm and attention at every level, sampling,
  * decoding by the file's scale_factor buffer, encoding to moments and to a sample of them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parity with the original code on models with conditioning, one row a reference case: eps at every
  * t, the blocks, the conditioner's context and its layers, sampling with guidance, decoding of the
  * stored latents, encoding; and the whole way from a prompt to the latents. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parity with the original code on a model of the whole FFHQ topology (ffhq-small), on the study's
  * two approaches, and on the full-size model where its checkpoint is at hand (LDM_FULL_CKPT). */
 #include <setjmp.h>

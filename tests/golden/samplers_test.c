@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parity of the samplers: each row of the table on a network of a reference case (ffhq-small;
  * class-cond and Stable Diffusion with guidance; sd2, which predicts v), with the noise that the
  * original code drew, against its noise levels and its latents at the end and on the way (the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolutions on random shapes: against plain loops in double (the C backend) or the C backend
  * (the others), and bit for bit across threads, batches and the place of a sample in its batch. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Everything but convolutions on random shapes: against plain loops in double for the C backend,
  * against the C backend for the others, and bit for bit across threads and batches. */
 #include <math.h>

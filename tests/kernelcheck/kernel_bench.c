@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The times of the kernels on real shapes: rounds of one call each until the time is up, the median
  * counts. Weights come from memory as in an evaluation: the packed copies of a layer are cycled so
  * that they are larger than the caches. */

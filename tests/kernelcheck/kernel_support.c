@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Random numbers, guarded memory, comparison; see kernelcheck.h. */
 #include <math.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Command line of kernelcheck; see kernelcheck.h. */
 #include <errno.h>
 #include <stdio.h>

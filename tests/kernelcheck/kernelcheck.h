@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* kernelcheck: every backend that this processor has against the C backend, the C backend against
  * plain loops in double, on random shapes; with --bench, the time of each kernel on real shapes. */
 #ifndef LDM_KERNELCHECK_H

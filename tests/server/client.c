@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A server under test and its client; see client.h. */
 #include "client.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A server under test, and a client that can also be rude. */
 #ifndef LDM_TESTS_SERVER_CLIENT_H
 #define LDM_TESTS_SERVER_CLIENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The interfaces of AUTOMATIC1111's web UI and of OpenAI's images, and the tables of all. */
 #include <setjmp.h>
 #include <signal.h>

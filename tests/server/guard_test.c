@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whom the server answers, and its readers of bodies, without a server. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Jobs over HTTP: states, pictures, events, restarts. */
 #include <setjmp.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What libevent leaves to the server: clients that leave, quiet streams, too many connections,
  * requests that two readers read in two ways, slow and huge ones. And what a stranger tries. */
 #include <setjmp.h>

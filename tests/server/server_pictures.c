@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures of a server under test; see client.h. */
 #include <setjmp.h>
 #include <signal.h>

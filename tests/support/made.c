@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See made.h. */
 #include "made.h"
 

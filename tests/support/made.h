@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checkpoints with random weights for any configuration, written when a test needs them: a kind of
  * model is tested without a file of weights for it. */
 #ifndef LDM_TESTS_SUPPORT_MADE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* make_ckpt CONFIG SEED OUT.safetensors: for command-line tests; see made.h. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See plain.h. */
 #include "plain.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Jobs, options and evaluations as plain structs, for tests that try many values: a field a
  * setting. Each call below passes the fields on through the public setters, makes the public call,
  * and frees what it made. A field that is 0 where the setting cannot be 0 is left unset. */

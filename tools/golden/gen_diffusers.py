@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Small models of Hugging Face diffusers for tests/golden/diffusers_test.c: which tensors they have, their
 JSON files, an input and what diffusers computes. The weights are not stored: both sides compute them from
 the tensors' names.

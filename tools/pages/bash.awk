@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A completion for bash.
 
 function spelled(c, i,    s) {

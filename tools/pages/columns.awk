@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Reads the rows of `ldm help tables` (src/cli/overview.h) into arrays for the other scripts here.
 # A program without commands has options alone: they belong to command 0.
 

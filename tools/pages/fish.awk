@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A completion for fish.
 
 # Text inside single quotes.

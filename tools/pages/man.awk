@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Manual pages: FOLDER/PROGRAM.1, and one page a command.
 
 # Text that troff prints as it stands.

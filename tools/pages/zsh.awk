@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A completion for zsh.
 
 # Text inside single quotes.

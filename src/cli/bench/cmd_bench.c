@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm bench: how long it takes until the first step, and how long a step, a decode, a picture and
  * every operation take. */
 #include <string.h>

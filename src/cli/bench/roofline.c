@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The picture of ldm bench --plot; see roofline.h. Both axes are logarithmic. A point's area is its
  * share of the time, its colour the algorithm. The colours follow the viewer's light or dark. */
 #include "cli/bench/roofline.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A roofline as SVG: every operation of a report of `ldm bench` at its arithmetic intensity and its
  * rate, under the two lines that this machine cannot cross. */
 #ifndef LDM_CLI_ROOFLINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm compare: two configurations of one checkpoint, side by side, by measurement. */
 #include <errno.h>
 #include <stdlib.h>

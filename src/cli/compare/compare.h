@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm compare in files: cmd_compare.c holds options and order, compare_run.c samples one side,
  * compare_judge.c measures, compare_pairs.c holds pictures of one seed against each other,
  * compare_ablate.c makes B with one setting of A, compare_facts.c says what was found, warned of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* B with one group of A's settings at a time. Each variant is a layer of its own in OUT/ablation,
  * so that `ldm generate --config` can repeat it. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a comparison comes to, what it warns of, and how it was made. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The report as one HTML file: no script, no network, pictures and charts inside. */
 #include <errno.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A comparison as one JSON object. */
 #include <math.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is measured on the pictures of a comparison. */
 #include <math.h>
 #include <stdlib.h>

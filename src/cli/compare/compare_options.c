@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The options of one side's model. */
 #include "cli/compare/compare.h"
 

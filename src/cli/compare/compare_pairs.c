@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pictures of one seed on both sides, held against each other. */
 #include <math.h>
 #include <stdlib.h>

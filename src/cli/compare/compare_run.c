@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One side of a comparison: checked, loaded, sampled, its pictures written. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The style sheet of the report: colours as CSS variables, for light, dark and paper; one column
  * and stacked tables on a phone. */
 #include "cli/compare/compare.h"

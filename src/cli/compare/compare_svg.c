@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Charts of the report: inline SVG whose colours are the page's CSS variables, so that they follow
  * it from light to dark and to paper. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tables of a comparison: rows of short texts, all from what was measured or, in the columns
  * that say so, from published.json beside the layers. */
 #include <math.h>

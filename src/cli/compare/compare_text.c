@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A comparison on the terminal, as Markdown and as JSON. */
 #include <math.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm doctor: what is wrong with a checkpoint and its configuration, and the cure. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures for the doctor; see doctor_images.h. */
 #include "cli/doctor/doctor_images.h"
 

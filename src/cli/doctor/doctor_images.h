@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pictures of --images: a folder, or files. */
 #ifndef LDM_CLI_DOCTOR_IMAGES_H
 #define LDM_CLI_DOCTOR_IMAGES_H

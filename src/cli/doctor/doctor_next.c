@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What follows an examination; see doctor_next.h. */
 #include "cli/doctor/doctor_next.h"
 

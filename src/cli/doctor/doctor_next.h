@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What follows an examination: a run with the cures, or pictures before and after them. */
 #ifndef LDM_CLI_DOCTOR_NEXT_H
 #define LDM_CLI_DOCTOR_NEXT_H

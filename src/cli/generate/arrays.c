@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The arrays of ldm generate that come as .npy files; see generate.h. */
 #include <stdio.h>
 #include <stdlib.h>

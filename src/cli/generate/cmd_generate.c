@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm generate, and its short forms ldm inpaint and ldm upscale: their options, and what they are
  * put into. generate.c does the work. */
 #include "cli/generate/generate.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a run of ldm generate takes: whether it fits this machine, and what --dry-run prints. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The work of ldm generate: opens the model, runs one job, writes every picture as soon as it is
  * done, and keeps what the arrays and sheets at the end need. */
 #include "cli/generate/generate.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm generate in nine files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
  * runs the job, output.c decides where results go, like.c takes options from a picture that ldm
  * made, resume.c finds what an earlier run left, fit.c says what a run takes, starts.c reads

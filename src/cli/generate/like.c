@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Recipes in pictures: ldm generate --like; see generate.h. The keys are the library's
  * (ldm_run_recipe in ldm.h) and one of ours, "files": the arrays that the command line named. */
 #include <stdio.h>

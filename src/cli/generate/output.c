@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where the pictures of ldm generate go; see generate.h. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm generate --resume: which pictures of an earlier, broken run can stay; see generate.h. A
  * picture is this run's if its recipe is the one that this run would write. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What ldm generate says of a run before its first step. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pictures that ldm generate is given: --init to begin with, --image and --segmentation as
  * conditioning, --mask with them; see generate.h. */
 #include <stdio.h>

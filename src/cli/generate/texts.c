@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See texts.h. */
 #include "cli/generate/texts.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Texts from files for ldm generate: a list of prompts, and names of classes. */
 #ifndef LDM_CLI_TEXTS_H
 #define LDM_CLI_TEXTS_H

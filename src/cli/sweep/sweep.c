@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The grid of ldm compare --sweep: axes, cells, pictures and what is measured on them. */
 #include "cli/sweep/sweep.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ldm compare --sweep: one model sampled with a grid of settings, every cell of it measured.
  * sweep.c makes the grid and runs it, sweep_report.c writes table, JSON and plot. */
 #ifndef LDM_CLI_SWEEP_H

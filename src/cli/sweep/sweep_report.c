@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What ldm compare --sweep found: a table, JSON, and a plot of quality over evaluations and over
  * seconds. */
 #include <errno.h>
