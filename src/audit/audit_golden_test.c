@@ -217,12 +217,13 @@ static void conditions_of_the_reference_cases(void **state)
     (void)state;
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char path[PATH_LEN], a[PATH_LEN], b[PATH_LEN];
-        json_t *j, *c, *unet, *context, *takes = json_loads(rows[i].takes, 0, NULL);
+        json_t *j, *c, *unet, *context, *takes;
 
         snprintf(path, sizeof path, "%s/config.yaml", rows[i].name);
         need(a, path);
         snprintf(path, sizeof path, "%s/model.ckpt", rows[i].name);
         j = check(a, need(b, path));
+        takes = json_loads(rows[i].takes, 0, NULL); /* not before a file is missing */
         c = json_object_get(j, "conditions");
         unet = json_object_get(c, "unet");
         context = json_object_get(unet, "context");
