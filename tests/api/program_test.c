@@ -24,7 +24,14 @@
 #include "network/builder.h"
 #include "network/network_testing.h"
 
-enum { NETWORKS = 24, MAX_BATCH = 3, AHEAD = 500 };
+enum { MAX_BATCH = 3, AHEAD = 500 };
+
+/* Sanitizers are slow, and look at every access whatever the network. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { NETWORKS = 10 };
+#else
+enum { NETWORKS = 24 };
+#endif
 
 /* Winograd's rounding is larger, and GroupNorm over a few pixels of random networks enlarges it. */
 #define EXACT_BAR 1e-5

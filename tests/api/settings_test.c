@@ -212,7 +212,6 @@ static ldm_status open_with(const char *key, const char *value, ldm_model **m, l
     snprintf(set, sizeof set, "ldm.sampling.%s=%s", key, value);
     opt.sets = sets;
     opt.set_count = 1;
-    opt.dry_run = true;
     return plain_model_open(&opt, m, err);
 }
 
@@ -334,7 +333,6 @@ static void recipes_hold_what_changes_pixels(void **state)
     size_t i;
 
     (void)state;
-    opt.dry_run = true;
     assert_int_equal(plain_model_open(&opt, &m, NULL), LDM_OK);
     for (i = 0; i < ldm_setting_count(LDM_SETTINGS_JOB); i++) {
         const ldm_setting_row *row = ldm_setting_at(LDM_SETTINGS_JOB, i);
