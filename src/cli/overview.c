@@ -84,8 +84,8 @@ void ldm_overview_print(const ldm_command *const *commands, size_t count)
         &out, "\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm --version' prints "
               "the\nversion. Without --ckpt and --config the shipped default model is used.\n");
     for (size_t i = 0; i < TOPIC_COUNT; i++)
-        ldm_str_printf(&out, "'ldm help %s' %s%s", topics[i].name, topics[i].text,
-                       i + 1 < TOPIC_COUNT ? "; " : ".\n\n");
+        ldm_str_printf(&out, "'ldm help %s' %s.\n", topics[i].name, topics[i].text);
+    ldm_str_puts(&out, "\n");
     put_exits(&out);
     for (size_t i = 0; i < VARIABLE_COUNT; i++)
         ldm_str_printf(&out, "Environment: %s=%s %s.\n", variables[i].name, variables[i].value,

@@ -141,6 +141,8 @@ static ldm_status report_text(const ldm_doctor *d, bool colour, ldm_str *out, ld
         "UNTRAINED: the network has learned nothing; no setting is concluded from it.",
     };
     const page p = {out, colour};
+    const ldm_verdict verdict = ldm_doctor_get_verdict(d);
+    const bool unseen = d->quick && verdict == LDM_VERDICT_HEALTHY;
 
     ldm_str_printf(out, "%s: %s%s%s\n", d->ckpt_path, d->inference->kind,
                    d->inference->family ? ", like " : "",
@@ -156,7 +158,10 @@ static ldm_status report_text(const ldm_doctor *d, bool colour, ldm_str *out, ld
     put_cures(&p, d);
     if (d->pictures)
         ldm_str_printf(out, "\nPictures: %s\n", d->pictures);
-    ldm_str_printf(out, "\n%s (%.1f s)\n", says[ldm_doctor_get_verdict(d)], d->seconds);
+    ldm_str_printf(out, "\n%s (%.1f s)\n",
+                   unseen ? "HEALTHY as far as names, shapes and buffers show: no network was run."
+                          : says[verdict],
+                   d->seconds);
     return out->failed ? ldm_error_nomem(err, 0, "the report") : LDM_OK;
 }
 
