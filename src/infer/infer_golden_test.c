@@ -185,8 +185,8 @@ static int shape_in_file(const void *ctx, const char *name, int64_t *dims)
 static void same_tensors(const ldm_config *have, const ldm_config *want, const char *path)
 {
     ldm_error err = {.msg = ""};
-    ldm_network *a, *b;
-    ldm_ckpt *ck;
+    ldm_network *a = NULL, *b = NULL;
+    ldm_ckpt *ck = NULL;
     ldm_shape_source shapes;
 
     if (ldm_ckpt_open(path, NULL, &ck, &err))
@@ -209,8 +209,8 @@ static void same_tensors(const ldm_config *have, const ldm_config *want, const c
 static ldm_inference *infer(const char *path)
 {
     ldm_error err = {.msg = ""};
-    ldm_inference *in;
-    ldm_ckpt *ck;
+    ldm_inference *in = NULL;
+    ldm_ckpt *ck = NULL;
 
     if (ldm_ckpt_open(path, NULL, &ck, &err) || ldm_infer(ck, &in, &err))
         fail_msg("%s: %s", path, err.msg);
