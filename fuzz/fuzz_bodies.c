@@ -33,6 +33,7 @@ static void read_form(char *text, size_t size)
         }
     }
     (void)ldm_form_find(&form, "image");
+    (void)sum;
 }
 
 /* What decodes comes back when it is encoded and decoded again. */

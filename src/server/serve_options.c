@@ -78,7 +78,7 @@ void ldm_serve_say(const char *fmt, ...)
     fprintf(stderr, "ldm-server: %s\n", line);
 }
 
-static int usage(const char *fmt, ...)
+LDM_PRINTF(1, 2) static int usage(const char *fmt, ...)
 {
     char line[1200];
     va_list ap;

@@ -82,7 +82,7 @@ static ldm_job *make_job(const char *sampler, int steps, double strength)
 static float *latents_of(const ldm_model *m, const ldm_job *job)
 {
     ldm_error err = {.msg = ""};
-    const ldm_result *res;
+    const ldm_result *res = NULL;
     ldm_run *run;
     float *all;
     int n = 0;
@@ -263,7 +263,7 @@ static void sizes_and_channels(void **state)
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         ldm_image im = make_picture(cases[i].width, cases[i].height, cases[i].channels, 3);
         ldm_job *job = make_job("ddim", 5, 0.4);
-        const ldm_result *res;
+        const ldm_result *res = NULL;
         ldm_error err = {.msg = ""};
         ldm_run *run;
 

@@ -64,7 +64,7 @@ static void image_to_image(const golden_variant *v, double bar, double few)
     ldm_image im;
     ldm_job *job;
     ldm_run *run;
-    const ldm_result *res;
+    const ldm_result *res = NULL;
     ldm_error err = {.msg = ""};
     uint64_t i, chw;
 
@@ -122,7 +122,7 @@ static void inversion(const golden_variant *v, double bar)
 {
     char folder[1024], model[1024];
     ldm_array z0, want, back, noise, errors;
-    const ldm_result *res;
+    const ldm_result *res = NULL;
     ldm_model *m;
     ldm_job *job;
     ldm_run *run;

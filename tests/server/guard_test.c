@@ -308,11 +308,16 @@ static void forms(void **state)
 
 static void forms_refused(void **state)
 {
-    static const char *const types[] = {
-        "", "multipart/form-data",
-        "multipart/form-data; boundary=", "multipart/form-data; boundary=\"x",
+    static const char long_boundary[] =
         "multipart/form-data; boundary=0123456789012345678901234567890123456789"
-        "01234567890123456789012345678901234567890"};
+        "01234567890123456789012345678901234567890";
+    static const char *const types[] = {
+        "",
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=\"x",
+        long_boundary,
+    };
     static const char *const bodies[] = {
         "",
         "--",
