@@ -52,7 +52,7 @@ if command -v script >/dev/null; then
     # As wide as the window, and no step count stands for decoding.
     for columns in 40 60 80; do
         COMMAND="generate, in $columns columns"
-        script -qec "stty cols $columns; '$LDM' generate $TINY --steps 500 -n 12 -o w$columns >/dev/null" /dev/null \
+        script -qec "stty cols $columns; '$LDM' generate $TINY --steps 500 -n 3 -o w$columns >/dev/null" /dev/null \
             >"$OUT" 2>&1 </dev/null || die "expected success"
         tr '\r' '\n' <"$OUT" | grep '\[K' | sed 's/^.*\[K//' >lines
         grep -q '^sampling \[' lines || die "no bar"
