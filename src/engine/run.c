@@ -182,6 +182,7 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
     size_t n = (size_t)j->batch, batch_floats = n * r->chw;
     const size_t samples = (size_t)ldm_run_samples(r, j->batch);
     int f = r->m->network->first_stage.factor, c = r->m->network->first_stage.out_channels;
+    ldm_status st;
 
     r->arena = ldm_pages_alloc(r->arena_floats * sizeof *r->arena);
     r->x = ldm_reallocarray(NULL, batch_floats, sizeof *r->x);
@@ -211,8 +212,9 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         (j->cache > 1 && (!r->shallow || !r->feature)) || (j->masked && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
     ldm_pool_touch(r->pool, r->arena, r->unet_bytes); /* not in the first step */
-    if (ldm_run_cond_make(r, err))
-        return err ? err->code : LDM_ERR_NOMEM;
+    st = ldm_run_cond_make(r, err);
+    if (st)
+        return st;
     return ldm_picture_create((uint32_t)(j->latent_w * f), (uint32_t)(j->latent_h * f), &r->picture,
                               err);
 }

@@ -41,20 +41,20 @@ static bool takes_layout(const ldm_run *r)
     return takes(r, LDM_COND_TAKES_TOKENS) && !takes_text(r);
 }
 
-/* The classes of the text "207" or "25,187"; *count of them, in the run's texts. */
-static ldm_status read_classes(const ldm_run *r, const char *text, ldm_array *out, ldm_error *err)
+/* The classes of the text "207" or "25,187", in an array with room for `more` after them. */
+static ldm_status read_classes(const ldm_run *r, const char *text, size_t more, ldm_array *out,
+                               ldm_error *err)
 {
     const int entries = takes(r, LDM_COND_TAKES_CLASS) ? conditioner(r)->entries
                                                        : r->m->network->unet_inputs.classes;
-    size_t count = 1, i;
+    const size_t count = ldm_job_entries(&r->job), all = count + more;
     const char *p;
+    size_t i;
 
-    for (p = text; *p; p++)
-        count += *p == ',';
-    *out = (ldm_array){.ndim = 1, .shape = {count}, .numel = count};
-    out->data = ldm_reallocarray(NULL, count, sizeof *out->data);
+    *out = (ldm_array){.ndim = 1, .shape = {all}, .numel = all};
+    out->data = ldm_reallocarray(NULL, all, sizeof *out->data);
     if (!out->data)
-        return ldm_error_nomem(err, count * sizeof *out->data, "the classes");
+        return ldm_error_nomem(err, all * sizeof *out->data, "the classes");
     for (p = text, i = 0; i < count; i++, p++) {
         char *end;
         const long v = strtol(p, &end, 10);
@@ -252,33 +252,47 @@ static ldm_status make_zeros(ldm_run *r, ldm_array *out, ldm_error *err)
     return out->data ? LDM_OK : ldm_error_nomem(err, out->numel * sizeof *out->data, "a context");
 }
 
-/* A text in the job's place of the unconditional half: the original takes the empty prompt. */
+/* The unconditional half's context is made together with the others. */
+static bool makes_both(const ldm_run *r)
+{
+    return r->cond.guided && !r->cond.without.context;
+}
+
+/* Of contexts that were made together the last is the unconditional half's. */
+static void split_last(ldm_run_cond *c)
+{
+    const size_t floats = ldm_condition_floats(&c->made);
+
+    c->made.shape[0]--;
+    c->made.numel -= floats;
+    c->made_without = c->made;
+    c->made_without.shape[0] = 1;
+    c->made_without.numel = floats;
+    c->made_without.data = c->made.data + c->made.numel;
+}
+
+/* The original takes the empty prompt for the unconditional half. */
 static ldm_status encode_prompts(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
-    const char *const one[] = {j->prompt}, *const none[] = {j->negative ? j->negative : ""};
-    const bool list = j->prompts != NULL;
-    ldm_status st = ldm_run_encode_texts(r, "prompt", list ? j->prompts : one,
-                                         list ? j->prompt_count : 1, &r->cond.made[0], err);
+    const char *const *prompts = j->prompts ? j->prompts : &j->prompt;
+    const char *negative = j->negative ? j->negative : "";
 
-    if (!st && r->cond.guided)
-        st = ldm_run_encode_texts(r, "negative", none, 1, &r->cond.made[1], err);
-    return st;
+    return ldm_run_encode_texts(r, prompts, j->prompts ? j->prompt_count : 1,
+                                makes_both(r) ? negative : NULL, &r->cond.made, err);
 }
 
 static ldm_status encode_classes(ldm_run *r, ldm_error *err)
 {
-    const float last = (float)conditioner(r)->uncond_class;
-    const ldm_array none = {.ndim = 1, .shape = {1}, .numel = 1, .data = (float *)(uintptr_t)&last};
     ldm_array ids;
-    ldm_status st = read_classes(r, r->job.class_text, &ids, err);
+    ldm_status st = read_classes(r, r->job.class_text, makes_both(r), &ids, err);
 
     if (st)
         return st;
-    st = ldm_run_encode_ids(r, &ids, &r->cond.made[0], err);
+    if (makes_both(r))
+        ids.data[ids.numel - 1] = (float)conditioner(r)->uncond_class;
+    st = ldm_run_encode_ids(r, &ids, &r->cond.made, err);
     ldm_array_free(&ids);
-    if (!st && r->cond.guided)
-        st = ldm_run_encode_ids(r, &none, &r->cond.made[1], err);
     return st;
 }
 
@@ -294,7 +308,7 @@ static ldm_status encode_given_ids(ldm_run *r, ldm_error *err)
                              conditioner(r)->tokens);
     if (ldm_check_ids(ids, conditioner(r)->entries, "ids", err))
         return LDM_ERR_USAGE;
-    return ldm_run_encode_ids(r, ids, &r->cond.made[0], err);
+    return ldm_run_encode_ids(r, ids, &r->cond.made, err);
 }
 
 static ldm_status make_context(ldm_run *r, ldm_error *err)
@@ -306,19 +320,23 @@ static ldm_status make_context(ldm_run *r, ldm_error *err)
     if (!r->m->network->unet_inputs.context_width || j->context)
         return LDM_OK;
     if (!strcmp(j->cond, "zeros"))
-        st = make_zeros(r, &c->made[0], err);
+        st = make_zeros(r, &c->made, err);
     else if (j->ids)
         st = encode_given_ids(r, err);
     else if (takes_text(r))
         st = encode_prompts(r, err);
     else if (takes_layout(r))
-        st = ldm_run_encode_ids(r, &c->layout, &c->made[0], err);
+        st = ldm_run_encode_ids(r, &c->layout, &c->made, err);
     else
         st = encode_classes(r, err);
-    c->with.context = &c->made[0];
-    if (!c->without.context && c->made[1].data)
-        c->without.context = &c->made[1];
-    return st;
+    if (st)
+        return st;
+    c->with.context = &c->made;
+    if (makes_both(r)) {
+        split_last(c);
+        c->without.context = &c->made_without;
+    }
+    return LDM_OK;
 }
 
 /* The label of an upscaler: how much noise its picture has. */
@@ -349,7 +367,7 @@ static ldm_status make_labels(ldm_run *r, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE, "this model reads labels: give it %s",
                              r->m->network->unet_inputs.classes ? "a class (--class N)"
                                                                 : "an array (labels)");
-    st = read_classes(r, r->job.class_text, &c->labels, err);
+    st = read_classes(r, r->job.class_text, 0, &c->labels, err);
     c->with.labels = c->without.labels = &c->labels;
     return st;
 }
@@ -367,7 +385,6 @@ static ldm_status allocate(ldm_run *r, const ldm_array *a, float **out, ldm_erro
         ldm_mul_size(floats, sizeof **out, &bytes))
         return ldm_error_set(err, LDM_ERR_LIMIT, "the conditioning is too large");
     *out = ldm_reallocarray(NULL, floats, sizeof **out);
-    r->cond.bytes += bytes;
     return *out ? LDM_OK : ldm_error_nomem(err, bytes, "the conditioning");
 }
 
@@ -400,8 +417,7 @@ void ldm_run_cond_free(ldm_run *r)
 
     ldm_concat_free(&c->pictures);
     ldm_array_free(&c->layout);
-    ldm_array_free(&c->made[0]);
-    ldm_array_free(&c->made[1]);
+    ldm_array_free(&c->made);
     ldm_array_free(&c->labels);
     ldm_free(c->context);
     ldm_free(c->concat);

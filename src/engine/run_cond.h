@@ -15,7 +15,8 @@ typedef struct ldm_run_cond {
     ldm_conditions with, without; /* `without`: of the unconditional half */
     bool guided;                  /* both halves are evaluated and combined */
     int tokens;                   /* of the context; 0: none */
-    ldm_array made[2];            /* contexts that were computed here: with, without */
+    ldm_array made;               /* contexts that were computed here */
+    ldm_array made_without;       /* their last one, of the unconditional half: in made's memory */
     ldm_array labels;             /* classes, or a noise level, as an array for label_emb */
     ldm_array layout;             /* token ids, [1,tokens], where the job has a layout */
     ldm_concat pictures;          /* what is concatenated, made of pictures */
@@ -26,7 +27,6 @@ typedef struct ldm_run_cond {
     float *x, *eps;            /* [2][batch][chw], with guidance */
     ldm_kept *whole, *shallow; /* what follows from them alone */
     int feature_samples;       /* of the last whole evaluation */
-    uint64_t bytes;            /* of all of these */
 } ldm_run_cond;
 
 /* Decides what the conditioning is made of, and whether there is guidance. LDM_ERR_USAGE where the
@@ -50,10 +50,10 @@ ldm_status ldm_run_cond_begin(struct ldm_run *r, ldm_error *err);
 ldm_status ldm_run_predict(void *ctx, int step, const float *x, double t, float *out,
                            ldm_error *err);
 
-/* run_context.c: the context of texts, [count,tokens,width], of token ids, or of classes.
- * what: how messages call a text, "prompt". */
-ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *what, const char *const *texts,
-                                size_t count, ldm_array *out, ldm_error *err);
+/* run_context.c: the contexts [count,tokens,width] of texts, of token ids, or of classes. negative:
+ * one more text, whose context is the last; NULL: there is none. */
+ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *const *prompts, size_t count,
+                                const char *negative, ldm_array *out, ldm_error *err);
 ldm_status ldm_run_encode_ids(struct ldm_run *r, const ldm_array *ids, ldm_array *out,
                               ldm_error *err);
 

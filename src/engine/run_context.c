@@ -69,21 +69,40 @@ static ldm_status note_cut(ldm_run *r, const char *text, const ldm_text_ids *ids
                          ldm_text_ids_needed(ids) - 2, room);
 }
 
-static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const char *what,
-                           const char *const *texts, size_t count, ldm_array *ids, ldm_error *err)
+/* The prompts, and after them the text that guidance leads away from. */
+typedef struct texts {
+    const char *const *prompts;
+    size_t count;
+    const char *negative; /* NULL: there is none */
+} texts;
+
+static const char *text_at(const texts *t, size_t i)
+{
+    return i < t->count ? t->prompts[i] : t->negative;
+}
+
+static ldm_status cannot_encode(const texts *t, size_t i, ldm_status st, ldm_error *err)
+{
+    if (i == t->count)
+        return ldm_error_wrap(err, st, "negative");
+    return t->count > 1 ? ldm_error_wrap(err, st, "prompt %zu", i + 1)
+                        : ldm_error_wrap(err, st, "prompt");
+}
+
+static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts *t, ldm_array *ids,
+                           ldm_error *err)
 {
     const ldm_conditioner *c = r->m->network->conditioners;
     ldm_status st = LDM_OK;
     size_t i, k;
 
-    for (i = 0; !st && i < count; i++) {
+    for (i = 0; !st && i < ids->shape[0]; i++) {
+        const char *text = text_at(t, i);
         ldm_text_ids *one;
 
-        st = ldm_text_encode(vocab, texts[i], strlen(texts[i]), true, &one, err);
-        if (st && count > 1)
-            return ldm_error_wrap(err, st, "%s %zu", what, i + 1);
+        st = ldm_text_encode(vocab, text, strlen(text), true, &one, err);
         if (st)
-            return ldm_error_wrap(err, st, "%s", what);
+            return cannot_encode(t, i, st, err);
         if (ldm_text_ids_length(one) != (size_t)c->tokens)
             st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                                "this model's conditioner reads %d token ids and its tokenizer "
@@ -92,17 +111,18 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const char *
         for (k = 0; !st && k < (size_t)c->tokens; k++)
             ids->data[i * (size_t)c->tokens + k] = (float)ldm_text_ids_data(one)[k];
         if (!st)
-            st = note_cut(r, texts[i], one, err);
+            st = note_cut(r, text, one, err);
         ldm_text_ids_free(one);
     }
     return st;
 }
 
-ldm_status ldm_run_encode_texts(ldm_run *r, const char *what, const char *const *texts,
-                                size_t count, ldm_array *out, ldm_error *err)
+ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t count,
+                                const char *negative, ldm_array *out, ldm_error *err)
 {
     const ldm_conditioner *c = r->m->network->conditioners;
-    ldm_array ids = {.ndim = 2, .shape = {count, (uint64_t)c->tokens}};
+    const texts all = {prompts, count, negative};
+    ldm_array ids = {.ndim = 2, .shape = {count + (negative ? 1 : 0), (uint64_t)c->tokens}};
     ldm_text_vocab *vocab = NULL;
     ldm_status st =
         ldm_text_vocab_open(c->vocabulary, r->job.vocab, ldm_ckpt_path(r->m->ckpt), &vocab, err);
@@ -117,7 +137,7 @@ ldm_status ldm_run_encode_texts(ldm_run *r, const char *what, const char *const 
                            ldm_text_vocab_path(vocab), ldm_text_vocab_size(vocab), c->entries);
     if (!st) {
         ids.data = ldm_reallocarray(NULL, (size_t)ids.numel, sizeof *ids.data);
-        st = ids.data ? tokenize(r, vocab, what, texts, count, &ids, err)
+        st = ids.data ? tokenize(r, vocab, &all, &ids, err)
                       : ldm_error_nomem(err, ids.numel * sizeof *ids.data, "the token ids");
     }
     if (!st)
