@@ -170,17 +170,6 @@ static void compare(const ldm_config *have, const ldm_config *want, const char *
     }
 }
 
-static int shape_in_file(const void *ctx, const char *name, int64_t *dims)
-{
-    const ldm_tensor_info *t = ldm_ckpt_find(ctx, name);
-
-    if (!t || t->ndim > 4)
-        return -1;
-    for (int d = 0; d < t->ndim; d++)
-        dims[d] = (int64_t)t->shape[d];
-    return t->ndim;
-}
-
 /* Both describe the same state_dict(). */
 static void same_tensors(const ldm_config *have, const ldm_config *want, const char *path)
 {
@@ -191,7 +180,7 @@ static void same_tensors(const ldm_config *have, const ldm_config *want, const c
 
     if (ldm_ckpt_open(path, NULL, &ck, &err))
         fail_msg("%s: %s", path, err.msg);
-    shapes = (ldm_shape_source){ck, shape_in_file};
+    shapes = ldm_audit_shape_source(ck);
     if (ldm_network_create(want, &shapes, &b, &err) || ldm_network_create(have, &shapes, &a, &err))
         fail_msg("%s: %s", path, err.msg);
     assert_int_equal(a->tensor_count, b->tensor_count);

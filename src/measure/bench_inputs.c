@@ -25,7 +25,8 @@ static ldm_status fill(const ldm_graph *g, int n, ldm_bench_inputs *out, ldm_err
     for (i = 0; i < g->input_count; i++) {
         const ldm_input *in = &g->inputs[i];
         const size_t floats = floats_of(g, in, n);
-        float *values = ldm_calloc(floats, sizeof *values); /* labels: class 0 */
+        const bool time = !strcmp(in->name, "t"), label = !strcmp(in->name, "labels");
+        float *values = ldm_calloc(floats, sizeof *values); /* labels stay 0 */
         size_t k;
 
         out->owned[out->count] = values;
@@ -35,12 +36,12 @@ static ldm_status fill(const ldm_graph *g, int n, ldm_bench_inputs *out, ldm_err
         if (!strcmp(in->name, "x")) {
             out->x = values;
             out->x_floats = floats;
-        } else if (!strcmp(in->name, "t")) {
-            out->t = values;
         }
-        for (k = 0; k < floats && !strcmp(in->name, "t"); k++)
+        if (time)
+            out->t = values;
+        for (k = 0; time && k < floats; k++)
             values[k] = TIMESTEP;
-        if (strcmp(in->name, "t") && strcmp(in->name, "labels"))
+        if (!time && !label)
             ldm_rng_randn(&rng, values, floats);
     }
     return LDM_OK;

@@ -130,20 +130,16 @@ static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm
     st = ldm_params_read(r, m->at, m->params, m->path, table, v);
     if (!st)
         st = validate(v, m->params, r->err);
+    if (!st)
+        st = ldm_part_add_conditioner(r, m, LDM_COND_TAKES_TOKENS, v, &c);
     if (st)
         return st;
-    c = ldm_network_add_conditioner(r->network);
-    if (!c)
-        return ldm_error_nomem(r->err, 0, "the network's description");
-    c->target = m->target;
-    c->takes = LDM_COND_TAKES_TOKENS;
     c->vocabulary = v->use_tokenizer ? "bert" : NULL;
     c->entries = v->vocab_size;
     c->scale = c->vocabulary ? 5 : 0; /* scripts/txt2img.py */
     c->tokens = c->context_tokens = v->max_seq_len;
     c->context_width = v->n_embed;
     c->layers = v->n_layer;
-    c->config = v;
     return LDM_OK;
 }
 

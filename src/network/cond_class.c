@@ -54,11 +54,9 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
         return ldm_params_bad(m->params, r->err, "n_classes", "1 to 1048576", v->n_classes);
     if (v->embed_dim < 1 || v->embed_dim > LDM_MAX_WIDTH)
         return ldm_params_bad(m->params, r->err, "embed_dim", "1 to 32768", v->embed_dim);
-    c = ldm_network_add_conditioner(r->network);
-    if (!c)
-        return ldm_error_nomem(r->err, 0, "the network's description");
-    c->target = m->target;
-    c->takes = LDM_COND_TAKES_CLASS;
+    st = ldm_part_add_conditioner(r, m, LDM_COND_TAKES_CLASS, v, &c);
+    if (st)
+        return st;
     c->entries = v->n_classes;
     /* cin256-v2 has one class more than ImageNet, its last: the unconditional one. With the
      * constructor's own 1000 there is none. */
@@ -66,7 +64,6 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     c->scale = c->uncond_class < 0 ? 0 : 3; /* the notebook for cin256-v2 */
     c->tokens = c->context_tokens = 1;
     c->context_width = v->embed_dim;
-    c->config = v;
     return LDM_OK;
 }
 

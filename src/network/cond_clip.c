@@ -129,7 +129,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     static const ldm_param_table table = LDM_PARAM_TABLE(rows);
     static const ldm_tower_names names = {EMBEDDINGS "token_embedding.weight",
                                           EMBEDDINGS "position_embedding.weight",
-                                          LAYER "%d.layer_norm1.weight", NULL};
+                                          LAYER, ".layer_norm1.weight", NULL};
     clip_config *v = ldm_arena_alloc(r->network->priv->arena, 1, sizeof *v);
     ldm_status st;
 
@@ -156,13 +156,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
                             "3 to the number of positions of the text encoder", v->max_length);
     if (st)
         return st;
-    st = ldm_tower_describe(r, m, &v->tower, "clip", 7.5, v);
-    if (!st) {
-        ldm_conditioner *c = &r->network->conditioners[r->network->conditioner_count - 1];
-
-        c->tokens = c->context_tokens = v->max_length;
-    }
-    return st;
+    return ldm_tower_describe(r, m, &v->tower, v->max_length, "clip", 7.5, v);
 }
 
 const ldm_network_part ldm_part_cond_clip = {LDM_ROLE_CONDITIONER, read, declare, build};

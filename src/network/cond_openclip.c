@@ -128,7 +128,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(rows);
     static const ldm_tower_names names = {"model.token_embedding.weight",
-                                          "model.positional_embedding", LAYER "%d.ln_1.weight",
+                                          "model.positional_embedding", LAYER, ".ln_1.weight",
                                           "model.text_projection"};
     openclip_config *v = ldm_arena_alloc(r->network->priv->arena, 1, sizeof *v);
     ldm_status st;
@@ -158,7 +158,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
                                       "is neither last nor penultimate, all that the original "
                                       "knows");
     st = ldm_tower_measure(r, m, &names, &v->tower);
-    return st ? st : ldm_tower_describe(r, m, &v->tower, "openclip", 9, v);
+    return st ? st : ldm_tower_describe(r, m, &v->tower, v->tower.tokens, "openclip", 9, v);
 }
 
 const ldm_network_part ldm_part_cond_openclip = {LDM_ROLE_CONDITIONER, read, declare, build};

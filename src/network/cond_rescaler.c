@@ -86,17 +86,13 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     st = ldm_params_read(r, m->at, m->params, m->path, &table, v);
     if (!st)
         st = validate(v, m->params ? m->params : m->at, r->err);
+    if (!st)
+        st = ldm_part_add_conditioner(r, m, LDM_COND_TAKES_MAP, v, &c);
     if (st)
         return st;
-    c = ldm_network_add_conditioner(r->network);
-    if (!c)
-        return ldm_error_nomem(r->err, 0, "the network's description");
-    c->target = m->target;
-    c->takes = LDM_COND_TAKES_MAP;
     c->channels_in = v->in_channels;
     c->factor = 1 << v->n_stages;
     c->channels = v->out_channels == -1 ? v->in_channels : v->out_channels;
-    c->config = v;
     return LDM_OK;
 }
 

@@ -21,15 +21,14 @@ const ldm_network_part ldm_part_cond_none = {LDM_ROLE_CONDITIONER, read_none, NU
  * all keys of the first stage appear twice. */
 static ldm_status read_first_stage(ldm_param_reader *r, const ldm_module *m)
 {
-    ldm_conditioner *c = ldm_network_add_conditioner(r->network);
+    ldm_conditioner *c;
+    ldm_status st =
+        ldm_part_add_conditioner(r, m, LDM_COND_TAKES_PICTURE, &r->network->first_stage, &c);
 
-    if (!c)
-        return ldm_error_nomem(r->err, 0, "the network's description");
-    c->target = m->target;
-    c->takes = LDM_COND_TAKES_PICTURE;
+    if (st)
+        return st;
     c->channels = r->network->first_stage.latent_channels;
     c->is_first_stage = true;
-    c->config = &r->network->first_stage;
     return LDM_OK;
 }
 
@@ -54,13 +53,10 @@ static ldm_status read_identity(ldm_param_reader *r, const ldm_module *m)
     ldm_conditioner *c;
     ldm_status st = ldm_params_read(r, m->at, m->params, m->path, &table, NULL);
 
+    if (!st)
+        st = ldm_part_add_conditioner(r, m, LDM_COND_TAKES_LATENT, NULL, &c);
     if (st)
         return st;
-    c = ldm_network_add_conditioner(r->network);
-    if (!c)
-        return ldm_error_nomem(r->err, 0, "the network's description");
-    c->target = m->target;
-    c->takes = LDM_COND_TAKES_LATENT;
     c->channels = r->network->unet.in_channels - r->network->unet.out_channels;
     return LDM_OK;
 }

@@ -167,24 +167,19 @@ static ldm_status settle_size(const ldm_network *s, ldm_graph_part part, ldm_gra
                               ldm_error *err)
 {
     const ldm_conditioner *c = part == LDM_GRAPH_COND ? with_graph(s) : NULL;
+    const bool ids = c && takes_ids(c);
+    const bool context = is_unet(part) && s->unet_inputs.context_width;
+    ldm_status st = LDM_OK;
 
-    if (c && takes_ids(c)) {
-        size->tokens = size->tokens ? size->tokens : c->tokens;
-        if (size->tokens > c->tokens && c->takes == LDM_COND_TAKES_TOKENS)
-            return ldm_error_set(err, LDM_ERR_USAGE,
-                                 "%d token ids: this conditioner has positions for %d",
-                                 size->tokens, c->tokens);
-        return check_tokens(size->tokens, err);
-    }
-    if (is_unet(part) && s->unet_inputs.context_width) {
-        const ldm_status st =
-            check_tokens(size->tokens ? size->tokens : s->unet_inputs.context_tokens, err);
-
-        size->tokens = size->tokens ? size->tokens : s->unet_inputs.context_tokens;
-        if (st)
-            return st;
-    }
-    return check_size(s, part, *size, err);
+    if (!size->tokens && (ids || context))
+        size->tokens = ids ? c->tokens : s->unet_inputs.context_tokens;
+    if (ids && size->tokens > c->tokens && c->takes == LDM_COND_TAKES_TOKENS)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%d token ids: this conditioner has positions for %d", size->tokens,
+                             c->tokens);
+    if (ids || context)
+        st = check_tokens(size->tokens, err);
+    return st || ids ? st : check_size(s, part, *size, err); /* ids have no pixels */
 }
 
 static int build(ldm_builder *b, ldm_graph_part part, ldm_graph_size size)

@@ -39,6 +39,11 @@ typedef struct ldm_network_part {
     int (*build)(ldm_builder *b, const void *config, ldm_graph_part part, ldm_graph_size size);
 } ldm_network_part;
 
+/* registry.c: adds a conditioner, zeroed but for these; *out is valid until the next one is added.
+ * config: what declare and build are given. */
+ldm_status ldm_part_add_conditioner(ldm_param_reader *r, const ldm_module *m, ldm_cond_takes takes,
+                                    const void *config, ldm_conditioner **out);
+
 /* registry.c: opens the entry `at` and finds the part that its target names. LDM_ERR_UNSUPPORTED
  * lists the targets of this role. path: of the entry, "model.params.unet_config". */
 ldm_status ldm_part_open(ldm_param_reader *r, ldm_role role, const ldm_value *at, const char *path,

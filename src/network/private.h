@@ -19,8 +19,4 @@ struct ldm_network_private {
 /* Adds a tensor; fails on memory only. Returns its number or -1. */
 int ldm_network_add(ldm_network *s, const ldm_tensor_decl *t);
 
-/* Adds a zeroed conditioner; NULL when out of memory. The pointer is valid until the next one is
- * added. */
-ldm_conditioner *ldm_network_add_conditioner(ldm_network *s);
-
 #endif

@@ -142,18 +142,6 @@ const ldm_param *ldm_network_param(const ldm_network *s, const char *path)
     return NULL;
 }
 
-ldm_conditioner *ldm_network_add_conditioner(ldm_network *s)
-{
-    ldm_conditioner *c;
-
-    if (!ldm_grow(&s->conditioners, &s->priv->conditioner_cap, (size_t)s->conditioner_count + 1,
-                  sizeof *s->conditioners))
-        return NULL;
-    c = &s->conditioners[s->conditioner_count++];
-    memset(c, 0, sizeof *c);
-    return c;
-}
-
 bool ldm_network_is_copy(const ldm_network *s, const char *name)
 {
     int i;

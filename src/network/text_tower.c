@@ -23,29 +23,18 @@ static ldm_status refuse(const ldm_param_reader *r, const ldm_module *m, const c
 }
 
 /* The last layer that the checkpoint has, plus one. */
-static int count_layers(const ldm_param_reader *r, const char *format)
+static int count_layers(const ldm_param_reader *r, const ldm_tower_names *names)
 {
     char name[NAME_MAX_LEN];
     int64_t dims[4];
-    int n = 0;
+    int n;
 
-    for (;; n++) {
-        int used = 0;
-        const char *p;
-
-        /* The one %d of the format. */
-        for (p = format; *p && used < (int)sizeof name - 16; p++) {
-            if (p[0] == '%' && p[1] == 'd') {
-                used += snprintf(name + used, sizeof name - (size_t)used, "%d", n);
-                p++;
-            } else {
-                name[used++] = *p;
-            }
-        }
-        name[used] = '\0';
-        if (n == MAX_LAYERS || shape_of(r, name, dims) < 0)
-            return n;
+    for (n = 0; n < MAX_LAYERS; n++) {
+        snprintf(name, sizeof name, "%s%d%s", names->layers, n, names->in_layer);
+        if (shape_of(r, name, dims) < 0)
+            break;
     }
+    return n;
 }
 
 ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
@@ -73,31 +62,29 @@ ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
     if (names->projection && shape_of(r, names->projection, dims) == 2 && dims[1] >= 1 &&
         dims[1] <= LDM_MAX_WIDTH)
         t->projection = (int)dims[1];
-    layers = count_layers(r, names->layer);
+    layers = count_layers(r, names);
     if (layers)
         t->layers = layers;
     return LDM_OK;
 }
 
 ldm_status ldm_tower_describe(ldm_param_reader *r, const ldm_module *m, const ldm_text_tower *t,
-                              const char *vocabulary, double scale, const void *config)
+                              int tokens, const char *vocabulary, double scale, const void *config)
 {
-    ldm_conditioner *c = ldm_network_add_conditioner(r->network);
+    ldm_conditioner *c;
+    ldm_status st = ldm_part_add_conditioner(r, m, LDM_COND_TAKES_TOKENS, config, &c);
 
-    if (!c)
-        return ldm_error_nomem(r->err, 0, "the network's description");
-    c->target = m->target;
-    c->takes = LDM_COND_TAKES_TOKENS;
+    if (st)
+        return st;
     c->vocabulary = vocabulary;
     c->scale = scale;
     c->own_size = true; /* of Stable Diffusion */
     c->entries = t->entries;
-    c->tokens = c->context_tokens = t->tokens;
+    c->tokens = c->context_tokens = tokens;
     c->context_width = t->width;
     c->layers = t->layers;
     c->published = t->published;
     c->published_width = t->published_width;
     c->published_layers = t->published_layers;
-    c->config = config;
     return LDM_OK;
 }

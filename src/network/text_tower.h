@@ -17,7 +17,7 @@ typedef struct ldm_text_tower {
 /* Names of the tensors that show a tower's size, all below cond_stage_model. */
 typedef struct ldm_tower_names {
     const char *table, *positions; /* [entries,width], [tokens,width] */
-    const char *layer;             /* a printf format: a tensor of layer %d */
+    const char *layers, *in_layer; /* around the number of a layer, in the name of a tensor of it */
     const char *projection;        /* [width,projection], or NULL */
 } ldm_tower_names;
 
@@ -28,8 +28,10 @@ enum { LDM_TOWER_HEAD_DIM = 64, LDM_TOWER_FEED_FORWARD = 4 };
 ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
                              const ldm_tower_names *names, ldm_text_tower *t);
 
-/* Adds the conditioner of a tower. scale: guidance of the original's txt2img.py. */
+/* Adds the conditioner of a tower. tokens: how many of its positions are used; scale: guidance of
+ * the original's txt2img.py. */
 ldm_status ldm_tower_describe(ldm_param_reader *r, const ldm_module *m, const ldm_text_tower *t,
-                              const char *vocabulary, double scale, const void *config);
+                              int tokens, const char *vocabulary, double scale,
+                              const void *config);
 
 #endif
