@@ -25,12 +25,6 @@ typedef struct ldm_out_list {
     size_t count, cap;
 } ldm_out_list;
 
-uint64_t ldm_out_numel(const ldm_out_tensor *t);
-
-/* Values of t as float32, in `whole` (room for the source's values), from where *values points. */
-ldm_status ldm_out_values(const ldm_ckpt *ck, const ldm_out_tensor *t, float *whole,
-                          const float **values, ldm_error *err);
-
 /* A pair of the file's __metadata__. */
 typedef struct ldm_out_meta {
     const char *key, *value;
@@ -40,8 +34,5 @@ typedef struct ldm_out_meta {
  * back and compared. ck: of the sources. */
 ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm_out_list *list,
                                  const ldm_out_meta *meta, size_t meta_count, ldm_error *err);
-
-/* The most values that a source of the list has. */
-size_t ldm_out_largest(const ldm_out_list *list);
 
 #endif

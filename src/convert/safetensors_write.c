@@ -15,7 +15,7 @@
 
 enum { CHUNK = 1 << 16, ALIGNMENT = 8 };
 
-uint64_t ldm_out_numel(const ldm_out_tensor *t)
+static uint64_t out_numel(const ldm_out_tensor *t)
 {
     uint64_t n = 1;
 
@@ -24,7 +24,8 @@ uint64_t ldm_out_numel(const ldm_out_tensor *t)
     return n;
 }
 
-size_t ldm_out_largest(const ldm_out_list *list)
+/* The most values that a source of the list has. */
+static size_t out_largest(const ldm_out_list *list)
 {
     uint64_t most = 1;
 
@@ -33,10 +34,11 @@ size_t ldm_out_largest(const ldm_out_list *list)
     return (size_t)most;
 }
 
-ldm_status ldm_out_values(const ldm_ckpt *ck, const ldm_out_tensor *t, float *whole,
-                          const float **values, ldm_error *err)
+/* Values of t as float32, in `whole` (room for the source's values), from where *values points. */
+static ldm_status out_values(const ldm_ckpt *ck, const ldm_out_tensor *t, float *whole,
+                             const float **values, ldm_error *err)
 {
-    const size_t n = (size_t)ldm_out_numel(t), block = t->blocks ? n / (size_t)t->blocks : 0;
+    const size_t n = (size_t)out_numel(t), block = t->blocks ? n / (size_t)t->blocks : 0;
     ldm_status st = ldm_ckpt_read_f32(ck, t->source, whole, err);
 
     *values = whole;
@@ -69,7 +71,7 @@ static const char *type_name(ldm_dtype d)
 static json_t *entry_of(const ldm_out_tensor *t, uint64_t *at)
 {
     json_t *entry = json_object(), *shape = json_array(), *offsets = json_array();
-    const uint64_t end = *at + ldm_out_numel(t) * ldm_dtype_size(t->dtype);
+    const uint64_t end = *at + out_numel(t) * ldm_dtype_size(t->dtype);
 
     for (int d = 0; d < t->ndim; d++)
         json_array_append_new(shape, json_integer((json_int_t)t->shape[d]));
@@ -146,7 +148,7 @@ static const void *as_it_is(const ldm_ckpt *ck, const ldm_out_tensor *t)
 static ldm_status write_tensor(FILE *f, const char *path, const ldm_ckpt *ck,
                                const ldm_out_tensor *t, float *whole, ldm_error *err)
 {
-    const size_t n = (size_t)ldm_out_numel(t), size = ldm_dtype_size(t->dtype);
+    const size_t n = (size_t)out_numel(t), size = ldm_dtype_size(t->dtype);
     const void *raw = as_it_is(ck, t);
     unsigned char bytes[CHUNK];
     const size_t step = sizeof bytes / size;
@@ -155,7 +157,7 @@ static ldm_status write_tensor(FILE *f, const char *path, const ldm_ckpt *ck,
 
     if (raw)
         return write_all(f, raw, n * size, path, err);
-    st = ldm_out_values(ck, t, whole, &values, err);
+    st = out_values(ck, t, whole, &values, err);
     for (size_t i = 0; i < n && !st; i += step) {
         const size_t part = n - i < step ? n - i : step;
 
@@ -178,7 +180,7 @@ static ldm_status check_tensor(const char *path, const ldm_ckpt *ck, const ldm_c
                                const ldm_out_tensor *t, float *whole, ldm_error *err)
 {
     const ldm_tensor_info *info = ldm_ckpt_find(back, t->name);
-    const size_t n = (size_t)ldm_out_numel(t), size = ldm_dtype_size(t->dtype);
+    const size_t n = (size_t)out_numel(t), size = ldm_dtype_size(t->dtype);
     const void *raw = as_it_is(ck, t);
     const unsigned char *written = info ? ldm_ckpt_data(back, info) : NULL;
     unsigned char bytes[CHUNK];
@@ -190,7 +192,7 @@ static ldm_status check_tensor(const char *path, const ldm_ckpt *ck, const ldm_c
         return differs(path, t, err);
     if (raw)
         return memcmp(raw, written, n * size) ? differs(path, t, err) : LDM_OK;
-    st = ldm_out_values(ck, t, whole, &values, err);
+    st = out_values(ck, t, whole, &values, err);
     for (size_t i = 0; i < n && !st; i += step) {
         const size_t part = n - i < step ? n - i : step;
 
@@ -220,7 +222,7 @@ static ldm_status check(const char *tmp_path, const ldm_ckpt *ck, const ldm_out_
 ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm_out_list *list,
                                  const ldm_out_meta *meta, size_t meta_count, ldm_error *err)
 {
-    float *whole = ldm_reallocarray(NULL, ldm_out_largest(list), sizeof *whole);
+    float *whole = ldm_reallocarray(NULL, out_largest(list), sizeof *whole);
     ldm_outfile out = {0};
     ldm_str header = {0};
     unsigned char length[8];

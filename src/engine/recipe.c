@@ -29,19 +29,15 @@ static json_t *facts(const ldm_model *m, const char *hex, const char *yaml)
 /* What a recipe cannot repeat is said in it. */
 static bool add_arrays(json_t *root, const ldm_job *job)
 {
-#define NAMED(name) {job->name, #name},
-    const struct {
-        const ldm_array *a;
-        const char *name;
-    } arrays[] = {LDM_JOB_ARRAYS(NAMED)};
-#undef NAMED
     json_t *given = json_object();
+    const ldm_array *a;
+    const char *name;
     bool any = false;
     size_t i;
 
-    for (i = 0; given && i < sizeof arrays / sizeof arrays[0]; i++) {
-        any |= arrays[i].a != NULL;
-        if (json_object_set_new(given, arrays[i].name, json_boolean(arrays[i].a != NULL))) {
+    for (i = 0; given && ldm_job_array_at(job, i, &name, &a); i++) {
+        any |= a != NULL;
+        if (json_object_set_new(given, name, json_boolean(a != NULL))) {
             json_decref(given);
             return false;
         }

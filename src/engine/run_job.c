@@ -220,18 +220,14 @@ static ldm_status check_network(const ldm_model *m, ldm_error *err)
 /* Again, for the caller may have changed them since they were set. */
 static ldm_status check_arrays(const ldm_job *j, ldm_error *err)
 {
-#define NAMED(name) {j->name, #name},
-    const struct {
-        const ldm_array *a;
-        const char *name;
-    } arrays[] = {LDM_JOB_ARRAYS(NAMED)};
-#undef NAMED
     ldm_status st = LDM_OK;
+    const ldm_array *a;
+    const char *name;
     size_t i;
 
-    for (i = 0; !st && i < sizeof arrays / sizeof arrays[0]; i++) {
-        if (arrays[i].a)
-            st = ldm_array_check(arrays[i].a, arrays[i].name, err);
+    for (i = 0; !st && ldm_job_array_at(j, i, &name, &a); i++) {
+        if (a)
+            st = ldm_array_check(a, name, err);
     }
     return st;
 }

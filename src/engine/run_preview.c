@@ -82,8 +82,11 @@ static void solve(double *rows, size_t k, double *c)
     }
 }
 
-void ldm_preview_regress(const float *x, size_t channels, size_t n, const float *y, double *rows,
-                         double *c)
+/* c[channels + 1] with which c[0] * x_0 + ... + c[channels] is nearest to y over n samples of x
+ * [channels][n], in the sense of least squares. rows, [(channels + 1) * (channels + 2)]: scratch.
+ */
+static void preview_regress(const float *x, size_t channels, size_t n, const float *y, double *rows,
+                            double *c)
 {
     const size_t k = channels + 1, w = k + 1;
     size_t i, a, b;
@@ -176,7 +179,7 @@ ldm_status ldm_preview_fit(ldm_run *r, ldm_preview_decode decode, ldm_error *err
     }
     for (k = 0; !st && k < 3; k++) {
         average(r->image + (r->info.image_c == 3 ? (size_t)k * plane : 0), h, w, f, means);
-        ldm_preview_regress(p->z, channels, hw, means, rows, p->map + (size_t)k * (channels + 1));
+        preview_regress(p->z, channels, hw, means, rows, p->map + (size_t)k * (channels + 1));
     }
     p->fitted = !st;
     ldm_free(rows);

@@ -26,10 +26,4 @@ void ldm_preview_update(ldm_run *r, int step, const float *pred_x0, ldm_preview_
 /* Shown once: fills in the fields of *p where there is a new one. */
 void ldm_preview_report(ldm_run *r, ldm_progress *p);
 
-/* c[channels + 1] with which c[0] * x_0 + ... + c[channels] is nearest to y over n samples of x
- * [channels][n], in the sense of least squares. rows, [(channels + 1) * (channels + 2)]: scratch.
- */
-void ldm_preview_regress(const float *x, size_t channels, size_t n, const float *y, double *rows,
-                         double *c);
-
 #endif

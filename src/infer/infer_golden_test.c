@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "audit/audit.h"
 #include "config/config.h"
 #include "infer/infer.h"
 #include "network/network.h"

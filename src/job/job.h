@@ -46,6 +46,9 @@
     ARRAY(concat)                                                                                  \
     ARRAY(labels)
 #define LDM_ARRAY_FIELD(name) const ldm_array *name;
+
+/* The i-th of a job's arrays (NULL: not given) and its name. False: there are no more. */
+bool ldm_job_array_at(const ldm_job *job, size_t i, const char **name, const ldm_array **a);
 /* The pictures of a job, by the names that ldm_job_set_images takes. */
 #define LDM_JOB_IMAGES(IMAGES)                                                                     \
     IMAGES(init)                                                                                   \

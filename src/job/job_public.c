@@ -364,6 +364,15 @@ ldm_status ldm_job_set_array(ldm_job *job, const char *name, const ldm_array *a,
                      err);
 }
 
+bool ldm_job_array_at(const ldm_job *job, size_t i, const char **name, const ldm_array **a)
+{
+    if (i >= sizeof job_arrays / sizeof job_arrays[0])
+        return false;
+    *name = job_arrays[i].name;
+    *a = *(const ldm_array *const *)(const void *)((const char *)job + job_arrays[i].offset);
+    return true;
+}
+
 size_t ldm_job_entries(const ldm_job *job)
 {
     const char *p = job->class_text;

@@ -310,11 +310,6 @@ static void on_request(struct evhttp_request *req, void *ctx)
     }
 }
 
-unsigned ldm_http_method(const ldm_exchange *x)
-{
-    return x->method;
-}
-
 const char *ldm_http_path(const ldm_exchange *x)
 {
     return x->path;

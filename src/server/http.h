@@ -64,7 +64,6 @@ unsigned long ldm_http_served(const ldm_http *h); /* requests so far */
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
-unsigned ldm_http_method(const ldm_exchange *x); /* LDM_HTTP_... */
 const char *ldm_http_path(const ldm_exchange *x);
 const char *ldm_http_name(const ldm_exchange *x, size_t i);           /* of the i-th "*" */
 const char *ldm_http_query(const ldm_exchange *x, const char *name);  /* or NULL */

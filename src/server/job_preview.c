@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Latents as colours; see preview.h. */
+/* Latents as colours; see job_preview.h. */
 #include "server/job_preview.h"
 
 #include <math.h>

@@ -56,12 +56,7 @@ struct ldm_jobs {
 static const char *const state_names[] = {"queued", "running",   "done",
                                           "failed", "cancelled", "broken"};
 
-const char *ldm_ticket_state_name(ldm_ticket_state s)
-{
-    return state_names[s];
-}
-
-bool ldm_ticket_is_over(ldm_ticket_state s)
+static bool is_over(ldm_ticket_state s)
 {
     return s != LDM_TICKET_QUEUED && s != LDM_TICKET_RUNNING;
 }
@@ -126,7 +121,7 @@ static int position(const ldm_jobs *q, const ticket *t)
     int n = 0;
 
     for (size_t i = 0; i < q->count && q->all[i] != t; i++)
-        n += !ldm_ticket_is_over(q->all[i]->state);
+        n += !is_over(q->all[i]->state);
     return n;
 }
 
@@ -176,7 +171,7 @@ static json_t *describe(const ldm_jobs *q, const ticket *t)
     json_t *root = ticket_json(t);
 
     json_object_set_new(root, "position",
-                        ldm_ticket_is_over(t->state) ? json_null() : json_integer(position(q, t)));
+                        is_over(t->state) ? json_null() : json_integer(position(q, t)));
     json_object_set_new(root, "step", json_integer(t->at.step));
     json_object_set_new(root, "steps", json_integer(t->at.steps));
     json_object_set_new(root, "image", json_integer(t->at.image));
@@ -347,7 +342,7 @@ static size_t pending(const ldm_jobs *q)
     size_t n = 0;
 
     for (size_t i = 0; i < q->count; i++)
-        n += !ldm_ticket_is_over(q->all[i]->state);
+        n += !is_over(q->all[i]->state);
     return n;
 }
 
@@ -443,7 +438,7 @@ ldm_status ldm_jobs_restart(ldm_jobs *q, const char *id, ldm_error *err)
 
     pthread_mutex_lock(&q->lock);
     t = find(q, id);
-    if (!t || !ldm_ticket_is_over(t->state) || t->state == LDM_TICKET_DONE)
+    if (!t || !is_over(t->state) || t->state == LDM_TICKET_DONE)
         st = ldm_error_set(err, LDM_ERR_USAGE,
                            "only jobs that broke, failed or were cancelled can start again");
     else if (pending(q) > q->capacity)
@@ -498,7 +493,7 @@ bool ldm_jobs_remove(ldm_jobs *q, const char *id)
 
     pthread_mutex_lock(&q->lock);
     t = find(q, id);
-    over = t && ldm_ticket_is_over(t->state);
+    over = t && is_over(t->state);
     if (over) {
         int last = 0;
 

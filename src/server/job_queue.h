@@ -79,8 +79,6 @@ json_t *ldm_jobs_describe(ldm_jobs *q, const char *id);
 json_t *ldm_jobs_list(ldm_jobs *q, size_t offset, size_t limit, bool with_pictures, size_t *total);
 /* Changes whenever the job does; 0: there is none. */
 unsigned ldm_jobs_version(ldm_jobs *q, const char *id, ldm_ticket_state *state, unsigned *preview);
-const char *ldm_ticket_state_name(ldm_ticket_state s);
-bool ldm_ticket_is_over(ldm_ticket_state s);
 /* The dialect's own of the order; to be released. */
 json_t *ldm_jobs_about(ldm_jobs *q, const char *id);
 /* How many pictures the job has; -1: there is none. */

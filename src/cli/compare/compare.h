@@ -136,7 +136,6 @@ int ldm_cmp_judge_distances(ldm_compare *c);
 /* ---- compare_pairs.c --------------------------------------------------------------------------
  */
 
-ldm_cmp_pair ldm_cmp_pair_of(const ldm_cmp_side *a, const ldm_cmp_side *b, size_t i);
 int ldm_cmp_find_pairs(ldm_compare *c);
 
 /* Pictures of s that equal B's, byte by byte. */

@@ -34,7 +34,7 @@ static double distance(const float *a, const float *b, size_t n)
     return length > 0 ? sqrt(difference / length) : NAN;
 }
 
-ldm_cmp_pair ldm_cmp_pair_of(const ldm_cmp_side *a, const ldm_cmp_side *b, size_t i)
+static ldm_cmp_pair cmp_pair_of(const ldm_cmp_side *a, const ldm_cmp_side *b, size_t i)
 {
     const ldm_cmp_picture *p = &a->pictures[i], *q = &b->pictures[i];
     ldm_cmp_pair pair = {.both = p->good && q->good, .psnr = NAN, .latent = NAN};
@@ -59,7 +59,7 @@ int ldm_cmp_find_pairs(ldm_compare *c)
     if (!c->pairs)
         return ldm_cli_nomem(c->cmd);
     for (size_t i = 0; i < c->pair_count; i++)
-        c->pairs[i] = ldm_cmp_pair_of(&c->a, &c->b, i);
+        c->pairs[i] = cmp_pair_of(&c->a, &c->b, i);
     return LDM_EXIT_OK;
 }
 
@@ -68,7 +68,7 @@ size_t ldm_cmp_count_same(const ldm_compare *c, const ldm_cmp_side *s)
     size_t same = 0;
 
     for (size_t i = 0; i < s->count && i < c->b.count; i++)
-        same += ldm_cmp_pair_of(s, &c->b, i).equal;
+        same += cmp_pair_of(s, &c->b, i).equal;
     return same;
 }
 

@@ -105,7 +105,10 @@ static size_t bad_byte(const char *s)
     return i;
 }
 
-int ldm_prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out)
+/* A prompt a line: UTF-8, a byte order mark and carriage returns at line ends are dropped, and
+ * lines of nothing but white space are no prompts (--prompt '' asks for the empty one). An exit
+ * code. */
+static int prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out)
 {
     int code = read_lines(cmd, path, false, out);
     size_t i;
@@ -268,7 +271,11 @@ static size_t take_class(const ldm_command *cmd, const char *path, const ldm_lin
     return 0;
 }
 
-int ldm_class_numbers(const ldm_command *cmd, const char *path, const char *text, char **numbers)
+/* Names in the place of numbers: `text` is what --class says, "tench,1,tabby cat"; the file has a
+ * line a class, from class 0 on, with one name or several that commas separate. Case, '_' and '-'
+ * do not matter. *numbers: "0,1,281", free() it. An exit code: a name that is not there, or that
+ * stands for several classes, is refused with what comes near. */
+static int class_numbers(const ldm_command *cmd, const char *path, const char *text, char **numbers)
 {
     ldm_lines l = {0};
     ldm_str out = {0};
@@ -304,7 +311,7 @@ static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o)
 
     if (!text)
         return ldm_cli_usage(cmd, "--class-names needs --class NAME as well");
-    code = ldm_class_numbers(cmd, o->class_names, text, &numbers);
+    code = class_numbers(cmd, o->class_names, text, &numbers);
     if (code)
         return code;
     st = ldm_job_set(o->to.job, "class", numbers, &err);
@@ -320,7 +327,7 @@ int ldm_texts_apply(const ldm_command *cmd, const ldm_generate_opts *o, ldm_line
 
     if (code || !o->prompts)
         return code;
-    code = ldm_prompts_read(cmd, o->prompts, prompts);
+    code = prompts_read(cmd, o->prompts, prompts);
     if (code)
         return code;
     st = ldm_job_set_prompts(o->to.job, prompts->items, prompts->count, &err);

@@ -51,13 +51,6 @@ int ldm_sweep_run(ldm_sweep *s, const ldm_opt_list *texts);
 
 /* ---- sweep_report.c -------------------------------------------------------------------------- */
 
-/* The cell that the others are held against: of sampler ddim, or of the first where there is none,
- * the one with the most evaluations that has a Frechet distance. NULL: no cell has one. */
-const ldm_sweep_cell *ldm_sweep_reference(const ldm_sweep *s);
-
-/* The cell with the fewest evaluations whose distance is at most 5 % above the reference's. */
-const ldm_sweep_cell *ldm_sweep_cheapest(const ldm_sweep *s, const ldm_sweep_cell *reference);
-
 /* "sampler ddim, steps 20"; free() it. NULL when out of memory. */
 char *ldm_sweep_name(const ldm_sweep *s, const ldm_sweep_cell *c);
 

@@ -38,7 +38,9 @@ static bool is_ddim(const ldm_sweep *s, const ldm_sweep_cell *c)
     return true; /* all cells have one sampler */
 }
 
-const ldm_sweep_cell *ldm_sweep_reference(const ldm_sweep *s)
+/* The cell that the others are held against: of sampler ddim, or of the first where there is none,
+ * the one with the most evaluations that has a Frechet distance. NULL: no cell has one. */
+static const ldm_sweep_cell *sweep_reference(const ldm_sweep *s)
 {
     const ldm_sweep_cell *best = NULL;
 
@@ -55,7 +57,8 @@ const ldm_sweep_cell *ldm_sweep_reference(const ldm_sweep *s)
     return best;
 }
 
-const ldm_sweep_cell *ldm_sweep_cheapest(const ldm_sweep *s, const ldm_sweep_cell *reference)
+/* The cell with the fewest evaluations whose distance is at most 5 % above the reference's. */
+static const ldm_sweep_cell *sweep_cheapest(const ldm_sweep *s, const ldm_sweep_cell *reference)
 {
     const ldm_sweep_cell *best = NULL;
 
@@ -73,7 +76,7 @@ const ldm_sweep_cell *ldm_sweep_cheapest(const ldm_sweep *s, const ldm_sweep_cel
 
 static void say_conclusion(const ldm_sweep *s, ldm_str *out)
 {
-    const ldm_sweep_cell *r = ldm_sweep_reference(s), *c = ldm_sweep_cheapest(s, r);
+    const ldm_sweep_cell *r = sweep_reference(s), *c = sweep_cheapest(s, r);
     char *reference = r ? ldm_sweep_name(s, r) : NULL, *cheapest = c ? ldm_sweep_name(s, c) : NULL;
 
     if (reference && cheapest)
@@ -161,7 +164,7 @@ static json_t *cell_json(const ldm_sweep *s, const ldm_sweep_cell *c)
 
 static json_t *report_json(const ldm_sweep *s)
 {
-    const ldm_sweep_cell *r = ldm_sweep_reference(s), *c = ldm_sweep_cheapest(s, r);
+    const ldm_sweep_cell *r = sweep_reference(s), *c = sweep_cheapest(s, r);
     json_t *root = json_object(), *cells = json_array();
 
     for (size_t i = 0; i < s->cell_count; i++)
@@ -339,7 +342,7 @@ int ldm_sweep_report(const ldm_sweep *s)
         code = write_file(s, "sweep.md", text.data);
     if (!code)
         code = write_file(s, "sweep.json", json);
-    if (!code && ldm_sweep_reference(s))
+    if (!code && sweep_reference(s))
         code = write_file(s, "sweep.svg", NULL);
     if (!code && s->json)
         code = ldm_cli_print_json(s->cmd, json_incref(root));
