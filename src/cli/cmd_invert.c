@@ -161,23 +161,14 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     options o = {0};
     ldm_targets to = {0};
     task t = {.cmd = cmd, .o = &o, .to = &to};
-    ldm_error err;
-    ldm_status st;
-    ldm_parse parse = LDM_PARSE_OK;
-    int args = 0, code = ldm_model_begin(cli, cmd, &to);
+    ldm_parse parse;
+    int args, code = ldm_job_command_begin(cli, cmd, argc, argv, &o, &to, &parse, &args);
 
-    st = code ? LDM_OK : ldm_job_create(NULL, &to.job, &err);
-    if (st)
-        code = ldm_cli_fail(cmd, st, &err);
-    if (!code)
-        parse = ldm_opts_parse(cmd, argc, argv, &o, &to, &args);
     ldm_bar_init(&t.bar);
     if (o.quiet)
         t.bar.on = false;
     ldm_signals_catch_interrupts();
-    if (parse)
-        code = ldm_parse_exit(parse);
-    else if (!code)
+    if (!code && !parse)
         code = work(&t, argv[args]);
     if (code && o.json && parse == LDM_PARSE_OK)
         ldm_cli_json_failure(cmd);

@@ -656,6 +656,24 @@ int ldm_model_begin(const ldm_cli *cli, const ldm_command *cmd, ldm_targets *tar
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
+int ldm_job_command_begin(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv,
+                          void *options, ldm_targets *targets, ldm_parse *parse, int *args)
+{
+    ldm_error err;
+    ldm_status st;
+    int code = ldm_model_begin(cli, cmd, targets);
+
+    *parse = LDM_PARSE_OK;
+    *args = 0;
+    if (code)
+        return code;
+    st = ldm_job_create(NULL, &targets->job, &err);
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    *parse = ldm_opts_parse(cmd, argc, argv, options, targets, args);
+    return *parse ? ldm_parse_exit(*parse) : LDM_EXIT_OK;
+}
+
 const char *ldm_model_ckpt(const ldm_model_options *model)
 {
     return ldm_model_options_get_text(model, "ckpt");

@@ -85,6 +85,11 @@ const char *ldm_word_nearest(const char *word, const char *const *candidates, si
 
 /* Makes targets->model, which knows the limit on instructions. An exit code. */
 int ldm_model_begin(const ldm_cli *cli, const ldm_command *cmd, ldm_targets *targets);
+/* For a command that runs a job: the same, a job, and the line parsed into `options` and targets.
+ * With LDM_EXIT_OK and *parse LDM_PARSE_OK the command goes on, and *args is the first argument
+ * that is no option; else it ends with this exit code. */
+int ldm_job_command_begin(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv,
+                          void *options, ldm_targets *targets, ldm_parse *parse, int *args);
 
 /* The path that --ckpt gave, NULL: the shipped model. The
  * options' own, until they are freed. */

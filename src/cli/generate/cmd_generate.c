@@ -220,19 +220,9 @@ static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int a
 {
     ldm_generate_opts o = {0};
     const char **const fields[] = {&o.image, &o.mask_file};
-    ldm_error err;
-    ldm_status st = LDM_OK;
-    ldm_parse parse = LDM_PARSE_OK;
-    int args, code = ldm_model_begin(cli, cmd, &o.to);
+    ldm_parse parse;
+    int args, code = ldm_job_command_begin(cli, cmd, argc, argv, &o, &o.to, &parse, &args);
 
-    if (!code)
-        st = ldm_job_create(NULL, &o.to.job, &err);
-    if (st)
-        code = ldm_cli_fail(cmd, st, &err);
-    if (!code)
-        parse = ldm_opts_parse(cmd, argc, argv, &o, &o.to, &args);
-    if (parse)
-        code = ldm_parse_exit(parse);
     if (!code && !parse) {
         argc -= args;
         argv += args;
