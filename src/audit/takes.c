@@ -20,29 +20,34 @@ static void add(ldm_conditions_found *f, const char *option, const char *what, i
     f->takes[f->count++] = (ldm_condition){option, what, entries};
 }
 
-/* What is concatenated, by what it is made of (LatentDiffusion.get_input and the scripts). */
 static void add_concat(const ldm_network *s, ldm_conditions_found *f)
 {
-    const ldm_conditioner *c = first(s);
-    const bool picture = c && c->takes == LDM_COND_TAKES_PICTURE;
-    const int more = s->unet_inputs.concat - s->first_stage.latent_channels;
+    const ldm_concat_kind kind = s->unet_inputs.concat_kind;
 
-    if (!s->unet_inputs.concat)
-        return;
-    if (s->low_scale.present) {
-        add(f, "image", "a picture to enlarge", 0);
-        add(f, "noise-level", "how much noise it gets", s->low_scale.max_noise_level);
-    } else if (c && c->takes == LDM_COND_TAKES_MAP) {
-        add(f, "segmentation", "a map of labels", c->channels_in);
-    } else if (c && c->takes == LDM_COND_TAKES_LATENT) {
-        add(f, "image", "a picture of the latent's size", 0);
-    } else if (s->diffusion.inpaint || picture) {
+    switch (kind) {
+    case LDM_CONCAT_NONE:
+        if (s->unet_inputs.concat)
+            add(f, "concat", "an array of the latent's size", 0);
+        break;
+    case LDM_CONCAT_PICTURE:
+    case LDM_CONCAT_MASK_LAST:
+    case LDM_CONCAT_MASK_FIRST:
         add(f, "image", "a picture", 0);
-        if (more == 1)
+        if (kind != LDM_CONCAT_PICTURE)
             add(f, "mask", "where it is painted", 0);
-    } else {
-        add(f, "concat", "an array of the latent's size", 0);
+        break;
+    case LDM_CONCAT_LOW:
+        add(f, "image", "a picture of the latent's size", 0);
+        break;
+    case LDM_CONCAT_LOW_NOISED:
+        add(f, "image", "a picture to enlarge", 0);
+        break;
+    case LDM_CONCAT_MAP:
+        add(f, "segmentation", "a map of labels", first(s)->channels_in);
+        break;
     }
+    if (s->low_scale.present)
+        add(f, "noise-level", "how much noise it gets", s->low_scale.max_noise_level);
 }
 
 static void add_context(const ldm_network *s, ldm_conditions_found *f)

@@ -52,7 +52,7 @@ ldm_status ldm_concat_plan(ldm_run *r, ldm_error *err)
 
     if (!ldm_concat_pictures(j, &count))
         return LDM_OK;
-    c->kind = ldm_concat_kind_of(n);
+    c->kind = n->unet_inputs.concat_kind;
     c->made = (ldm_array){.ndim = 4,
                           .shape = {count, (uint64_t)n->unet_inputs.concat, (uint64_t)j->latent_h,
                                     (uint64_t)j->latent_w}};

@@ -8,32 +8,9 @@
 
 struct ldm_run;
 
-typedef enum ldm_concat_kind {
-    LDM_CONCAT_NONE, /* nothing is concatenated, or what it is made of is not known: arrays alone */
-    /* The conditioner is the first stage: the picture's latent as the encoder gives it (of a KL
-     * first stage the mean), without quantisation and scale factor. With one channel more the mask
-     * follows, -1 kept and 1 painted, and the picture is black where it is painted
-     * (scripts/inpaint.py). */
-    LDM_CONCAT_PICTURE,
-    LDM_CONCAT_MASK_LAST,
-    /* LatentInpaintDiffusion: the mask, 0 kept and 1 painted, then the latent of the picture that
-     * is grey where it is painted: of a KL first stage a sample of the posterior, times the scale
-     * factor (scripts/gradio/inpainting.py). */
-    LDM_CONCAT_MASK_FIRST,
-    /* torch.nn.Identity: the low-resolution picture itself in [-1, 1], one pixel per latent pixel
-     * (bsr_sr). */
-    LDM_CONCAT_LOW,
-    /* LatentUpscaleDiffusion: the same with noise of the level that the setting says
-     * (ImageConcatWithNoiseAugmentation), which the UNet also gets as its label. */
-    LDM_CONCAT_LOW_NOISED,
-    /* SpatialRescaler: a plane a label, 1 where the pixel has it, through the conditioner. */
-    LDM_CONCAT_MAP
-} ldm_concat_kind;
-
 /* ---- what follows from network and job (concat_kind.c) -----------------------------------------
  */
 
-ldm_concat_kind ldm_concat_kind_of(const ldm_network *n);
 bool ldm_concat_takes_mask(ldm_concat_kind kind);
 /* Does each picture draw noise for it? */
 bool ldm_concat_draws(const ldm_network *n);

@@ -41,7 +41,7 @@ static ldm_status refuse(const char *what, ldm_concat_kind kind, const ldm_netwo
 static ldm_status refuse_stray(const ldm_model *m, const ldm_job *j, ldm_error *err)
 {
     const ldm_network *n = m->network;
-    const ldm_concat_kind kind = ldm_concat_kind_of(n);
+    const ldm_concat_kind kind = n->unet_inputs.concat_kind;
 
     if (j->segmentation_images && kind != LDM_CONCAT_MAP)
         return refuse("segmentation", kind, n, err);
@@ -134,7 +134,7 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, const ldm_image *i
 static ldm_status settle_masks(const ldm_model *m, ldm_job *j, const ldm_pad *pad, ldm_error *err)
 {
     const bool padded = pad->left || pad->top || pad->right || pad->bottom;
-    const bool takes = ldm_concat_takes_mask(ldm_concat_kind_of(m->network));
+    const bool takes = ldm_concat_takes_mask(m->network->unet_inputs.concat_kind);
     size_t i;
 
     if (!takes)
@@ -250,7 +250,7 @@ static bool has_text(const ldm_model *m, const ldm_job *j)
 
 ldm_status ldm_concat_defaults(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
-    const ldm_concat_kind kind = ldm_concat_kind_of(m->network);
+    const ldm_concat_kind kind = m->network->unet_inputs.concat_kind;
 
     if (!j->image_images)
         return LDM_OK;
@@ -269,7 +269,7 @@ static ldm_status settle_pictures(const ldm_model *m, ldm_job *j, const ldm_imag
                                   size_t count, ldm_error *err)
 {
     const ldm_first_stage *f = &m->network->first_stage;
-    const ldm_concat_kind kind = ldm_concat_kind_of(m->network);
+    const ldm_concat_kind kind = m->network->unet_inputs.concat_kind;
     const bool encodes = kind == LDM_CONCAT_PICTURE || ldm_concat_takes_mask(kind);
     ldm_pad pad = {0};
     ldm_status st = ldm_pad_read(j->pad, &pad, err);

@@ -4,28 +4,6 @@
 #include "engine/concat.h"
 #include "job/job.h"
 
-ldm_concat_kind ldm_concat_kind_of(const ldm_network *n)
-{
-    const int channels = n->unet_inputs.concat, latent = n->first_stage.latent_channels;
-    const ldm_conditioner *c = n->conditioner_count ? n->conditioners : NULL;
-
-    if (!channels)
-        return LDM_CONCAT_NONE;
-    if (n->low_scale.present)
-        return channels == 1 || channels == 3 ? LDM_CONCAT_LOW_NOISED : LDM_CONCAT_NONE;
-    if (n->diffusion.inpaint)
-        return channels == latent + 1 ? LDM_CONCAT_MASK_FIRST : LDM_CONCAT_NONE;
-    if (c && c->takes == LDM_COND_TAKES_PICTURE)
-        return channels == latent       ? LDM_CONCAT_PICTURE
-               : channels == latent + 1 ? LDM_CONCAT_MASK_LAST
-                                        : LDM_CONCAT_NONE;
-    if (c && c->takes == LDM_COND_TAKES_LATENT)
-        return channels == 1 || channels == 3 ? LDM_CONCAT_LOW : LDM_CONCAT_NONE;
-    if (c && c->takes == LDM_COND_TAKES_MAP)
-        return channels == c->channels ? LDM_CONCAT_MAP : LDM_CONCAT_NONE;
-    return LDM_CONCAT_NONE;
-}
-
 bool ldm_concat_takes_mask(ldm_concat_kind kind)
 {
     return kind == LDM_CONCAT_MASK_LAST || kind == LDM_CONCAT_MASK_FIRST;
@@ -33,7 +11,7 @@ bool ldm_concat_takes_mask(ldm_concat_kind kind)
 
 bool ldm_concat_draws(const ldm_network *n)
 {
-    const ldm_concat_kind kind = ldm_concat_kind_of(n);
+    const ldm_concat_kind kind = n->unet_inputs.concat_kind;
 
     return kind == LDM_CONCAT_LOW_NOISED ||
            (kind == LDM_CONCAT_MASK_FIRST && n->first_stage.posterior);
@@ -41,7 +19,7 @@ bool ldm_concat_draws(const ldm_network *n)
 
 int ldm_concat_unit(const ldm_network *n)
 {
-    switch (ldm_concat_kind_of(n)) {
+    switch (n->unet_inputs.concat_kind) {
     case LDM_CONCAT_NONE:
         break;
     case LDM_CONCAT_PICTURE:

@@ -92,8 +92,8 @@ static ldm_status refuse_stray(const ldm_run *r, const ldm_job *asked, ldm_error
         word = "a class";
     else if (takes(r, LDM_COND_TAKES_TOKENS))
         word = "a layout, or token ids";
-    else if (ldm_concat_wants(ldm_concat_kind_of(r->m->network)))
-        word = ldm_concat_wants(ldm_concat_kind_of(r->m->network));
+    else if (ldm_concat_wants(r->m->network->unet_inputs.concat_kind))
+        word = ldm_concat_wants(r->m->network->unet_inputs.concat_kind);
     else if (conditioner(r))
         word = "an array (context, concat or labels)";
     for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -175,7 +175,7 @@ static ldm_status check_given(ldm_run *r, ldm_error *err)
     const ldm_job *j = &r->job;
     const ldm_conditions with = {j->context, j->concat, j->labels};
     const ldm_conditions without = {j->uncond_context, j->concat, j->labels};
-    const char *wants = ldm_concat_wants(ldm_concat_kind_of(r->m->network));
+    const char *wants = ldm_concat_wants(r->m->network->unet_inputs.concat_kind);
     const unsigned later = LDM_LATER_CONTEXT | LDM_LATER_LABELS | LDM_LATER_CONCAT;
     const uint64_t n = (uint64_t)j->count;
     ldm_status st = ldm_conditions_check(r->m, &with, n, j->latent_h, j->latent_w, later, "", err);

@@ -9,7 +9,7 @@ enum { DEFAULT_TILE = 128 }; /* notebook_helpers.py's ks for bsr_sr */
 
 static bool enlarges(const ldm_run *r)
 {
-    const ldm_concat_kind kind = ldm_concat_kind_of(r->m->network);
+    const ldm_concat_kind kind = r->m->network->unet_inputs.concat_kind;
 
     return kind == LDM_CONCAT_LOW || kind == LDM_CONCAT_LOW_NOISED;
 }

@@ -128,8 +128,8 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(rows);
     static const ldm_tower_names names = {EMBEDDINGS "token_embedding.weight",
-                                          EMBEDDINGS "position_embedding.weight",
-                                          LAYER, ".layer_norm1.weight", NULL};
+                                          EMBEDDINGS "position_embedding.weight", LAYER,
+                                          ".layer_norm1.weight", NULL};
     clip_config *v = ldm_arena_alloc(r->network->priv->arena, 1, sizeof *v);
     ldm_status st;
 

@@ -233,6 +233,28 @@ static ldm_status check_inputs(const ldm_network *s, const ldm_value *params, bo
     return LDM_OK;
 }
 
+static ldm_concat_kind kind_of_concat(const ldm_network *n)
+{
+    const int channels = n->unet_inputs.concat, latent = n->first_stage.latent_channels;
+    const ldm_conditioner *c = n->conditioner_count ? n->conditioners : NULL;
+
+    if (!channels)
+        return LDM_CONCAT_NONE;
+    if (n->low_scale.present)
+        return channels == 1 || channels == 3 ? LDM_CONCAT_LOW_NOISED : LDM_CONCAT_NONE;
+    if (n->diffusion.inpaint)
+        return channels == latent + 1 ? LDM_CONCAT_MASK_FIRST : LDM_CONCAT_NONE;
+    if (c && c->takes == LDM_COND_TAKES_PICTURE)
+        return channels == latent       ? LDM_CONCAT_PICTURE
+               : channels == latent + 1 ? LDM_CONCAT_MASK_LAST
+                                        : LDM_CONCAT_NONE;
+    if (c && c->takes == LDM_COND_TAKES_LATENT)
+        return channels == 1 || channels == 3 ? LDM_CONCAT_LOW : LDM_CONCAT_NONE;
+    if (c && c->takes == LDM_COND_TAKES_MAP)
+        return channels == c->channels ? LDM_CONCAT_MAP : LDM_CONCAT_NONE;
+    return LDM_CONCAT_NONE;
+}
+
 /* What the UNet reads beside x and t. */
 static ldm_status settle_inputs(ldm_param_reader *r, const ldm_value *params)
 {
@@ -248,6 +270,7 @@ static ldm_status settle_inputs(ldm_param_reader *r, const ldm_value *params)
     if (concat && u->in_channels > u->out_channels) {
         in->latent = u->out_channels;
         in->concat = u->in_channels - u->out_channels;
+        in->concat_kind = kind_of_concat(s);
     }
     if (context && u->use_spatial_transformer) {
         in->context_width = u->context_dim;
@@ -375,7 +398,9 @@ static ldm_status read_parts(ldm_param_reader *r, const ldm_value *params)
     return st;
 }
 
-static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm_param_table *table)
+/* inpaint: a mask and a masked picture are concatenated (LatentInpaintDiffusion). */
+static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm_param_table *table,
+                             bool inpaint)
 {
     ldm_diffusion_config *d = &r->network->diffusion;
     ldm_status st;
@@ -391,6 +416,7 @@ static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm
         .use_ema = true,
         .concat_mode = true,
         .parameterization = "eps",
+        .inpaint = inpaint,
     };
     st = ldm_params_read(r, m->at, m->params, "model.params", table, d);
     if (!st)
@@ -410,23 +436,21 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(rows);
 
-    return read_table(r, m, &table);
+    return read_table(r, m, &table, false);
 }
 
 static ldm_status read_inpaint(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(inpaint_rows);
-    const ldm_status st = read_table(r, m, &table);
 
-    r->network->diffusion.inpaint = true;
-    return st;
+    return read_table(r, m, &table, true);
 }
 
 static ldm_status read_upscale(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(upscale_rows);
 
-    return read_table(r, m, &table);
+    return read_table(r, m, &table, false);
 }
 
 const ldm_network_part ldm_part_latent_diffusion = {LDM_ROLE_MODEL, read, declare, NULL};

@@ -63,11 +63,36 @@ typedef struct ldm_diffusion_config {
                                      "hybrid-adm", "crossattn-adm" */
 } ldm_diffusion_config;
 
+/* What the channels that are concatenated with the latent are made of (LatentDiffusion.get_input
+ * and the originals' scripts). */
+typedef enum ldm_concat_kind {
+    LDM_CONCAT_NONE, /* nothing is concatenated, or what it is made of is not known: arrays alone */
+    /* The conditioner is the first stage: the picture's latent as the encoder gives it (of a KL
+     * first stage the mean), without quantisation and scale factor. With one channel more the mask
+     * follows, -1 kept and 1 painted, and the picture is black where it is painted
+     * (scripts/inpaint.py). */
+    LDM_CONCAT_PICTURE,
+    LDM_CONCAT_MASK_LAST,
+    /* LatentInpaintDiffusion: the mask, 0 kept and 1 painted, then the latent of the picture that
+     * is grey where it is painted: of a KL first stage a sample of the posterior, times the scale
+     * factor (scripts/gradio/inpainting.py). */
+    LDM_CONCAT_MASK_FIRST,
+    /* torch.nn.Identity: the low-resolution picture itself in [-1, 1], one pixel per latent pixel
+     * (bsr_sr). */
+    LDM_CONCAT_LOW,
+    /* LatentUpscaleDiffusion: the same with noise of the level that the setting says
+     * (ImageConcatWithNoiseAugmentation), which the UNet also gets as its label. */
+    LDM_CONCAT_LOW_NOISED,
+    /* SpatialRescaler: a plane a label, 1 where the pixel has it, through the conditioner. */
+    LDM_CONCAT_MAP
+} ldm_concat_kind;
+
 /* What the UNet reads beside x and t. The original passes it by conditioning_key
  * (DiffusionWrapper.forward, ldm/models/diffusion/ddpm.py). */
 typedef struct ldm_unet_inputs {
-    int latent;         /* channels of x */
-    int concat;         /* channels of "concat" [concat,h,w], after those of x; 0: it takes none */
+    int latent; /* channels of x */
+    int concat; /* channels of "concat" [concat,h,w], after those of x; 0: it takes none */
+    ldm_concat_kind concat_kind;
     int context_width;  /* of "context" [tokens,context_width]; 0: it takes none */
     int context_tokens; /* so many the conditioner gives; any number can be passed */
     int labels;  /* values of "labels": 1 for a number, more for a vector; 0: it takes none */

@@ -31,7 +31,6 @@ ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
 /* Adds the conditioner of a tower. tokens: how many of its positions are used; scale: guidance of
  * the original's txt2img.py. */
 ldm_status ldm_tower_describe(ldm_param_reader *r, const ldm_module *m, const ldm_text_tower *t,
-                              int tokens, const char *vocabulary, double scale,
-                              const void *config);
+                              int tokens, const char *vocabulary, double scale, const void *config);
 
 #endif
