@@ -39,8 +39,8 @@ typedef struct ldm_network_part {
     int (*build)(ldm_builder *b, const void *config, ldm_graph_part part, ldm_graph_size size);
 } ldm_network_part;
 
-/* registry.c: adds a conditioner, zeroed but for these; *out is valid until the next one is added.
- * config: what declare and build are given. */
+/* Adds a conditioner, zeroed but for these; *out is valid until the next one is added. config: what
+ * declare and build are given. */
 ldm_status ldm_part_add_conditioner(ldm_param_reader *r, const ldm_module *m, ldm_cond_takes takes,
                                     const void *config, ldm_conditioner **out);
 
