@@ -2,56 +2,10 @@
 /* What a checkpoint's names and shapes say about the configuration it was trained with. Reads no
  * weights. Everything is optional: a value that the names and shapes do not show stays 0, and
  * callers compare only the others. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "audit/internal.h"
-
-enum { KEY_MAX = 256, MAX_BLOCKS = LDM_MAX_LEVELS * 65 };
-
-/* Looking names up below one component, whatever prefix the file gives it. */
-typedef struct scope {
-    const ldm_ckpt *ck;
-    const char *prefix;
-    bool no_dots; /* shadows: the part after the prefix has lost its dots */
-} scope;
-
-static const ldm_tensor_info *look(const scope *s, const char *fmt, ...) LDM_PRINTF(2, 3);
-
-static const ldm_tensor_info *look(const scope *s, const char *fmt, ...)
-{
-    char path[KEY_MAX], name[2 * KEY_MAX];
-    va_list ap;
-    int n;
-
-    if (!s->prefix || strlen(s->prefix) >= KEY_MAX)
-        return NULL;
-    va_start(ap, fmt);
-    n = vsnprintf(path, sizeof path, fmt, ap);
-    va_end(ap);
-    if (n < 0 || n >= KEY_MAX)
-        return NULL;
-    if (s->no_dots) {
-        char *to = path, *from = path;
-
-        for (; *from; from++) {
-            if (*from != '.')
-                *to++ = *from;
-        }
-        *to = '\0';
-    }
-    snprintf(name, sizeof name, "%s%s", s->prefix, path);
-    return ldm_ckpt_find(s->ck, name);
-}
-
-/* A shape's extent as an int; 0 where there is none or it is absurd. */
-static int dim(const ldm_tensor_info *t, int axis)
-{
-    if (!t || axis >= t->ndim || t->shape[axis] > 1 << 24)
-        return 0;
-    return (int)t->shape[axis];
-}
+#include "infer/lookup.h"
 
 static void append(ldm_int_list *l, int v)
 {
@@ -64,11 +18,11 @@ static void append(ldm_int_list *l, int v)
 static ldm_status find_prefix(const ldm_ckpt *ck, ldm_arena *arena, const char *plain,
                               const char *tail, const char **out, ldm_error *err)
 {
-    scope s = {ck, plain, false};
+    ldm_infer_scope s = {ck, plain, false};
     size_t i;
 
     *out = NULL;
-    if (look(&s, "%s", tail)) {
+    if (ldm_infer_look(&s, "%s", tail)) {
         *out = plain;
         return LDM_OK;
     }
@@ -103,50 +57,31 @@ static ldm_status find_network(const ldm_ckpt *ck, ldm_arena *arena, const char 
     return st;
 }
 
-static bool attends(const scope *s, int block, bool *cross)
+static bool attends(const ldm_infer_scope *s, int block, bool *cross)
 {
-    if (look(s, "input_blocks.%d.1.transformer_blocks.0.attn2.to_k.weight", block)) {
+    if (ldm_infer_look(s, "input_blocks.%d.1.transformer_blocks.0.attn2.to_k.weight", block)) {
         *cross = true;
         return true;
     }
-    return look(s, "input_blocks.%d.1.qkv.weight", block) != NULL;
-}
-
-/* Number of output blocks, and how many of them end with an upsampling layer. */
-static int count_output_blocks(const scope *s, int *ups, bool *by_res_block)
-{
-    int n;
-
-    *ups = 0;
-    *by_res_block = false;
-    for (n = 0; n < MAX_BLOCKS && look(s, "output_blocks.%d.0.in_layers.2.weight", n); n++) {
-        if (look(s, "output_blocks.%d.1.in_layers.2.weight", n) ||
-            look(s, "output_blocks.%d.2.in_layers.2.weight", n)) {
-            *by_res_block = true;
-            ++*ups;
-        } else if (look(s, "output_blocks.%d.1.conv.weight", n) ||
-                   look(s, "output_blocks.%d.2.conv.weight", n)) {
-            ++*ups;
-        }
-    }
-    return n;
+    return ldm_infer_look(s, "input_blocks.%d.1.qkv.weight", block) != NULL;
 }
 
 /* Blocks are numbered (num_res_blocks + 1) to a level, the last of each one halving the size, both
  * ways; so the output side gives levels and blocks, and the input side the rest. */
-static void infer_unet(const scope *s, ldm_inferred *in)
+static void infer_unet(const ldm_infer_scope *s, ldm_inferred *in)
 {
-    const ldm_tensor_info *first = look(s, "input_blocks.0.0.weight"), *res;
+    const ldm_tensor_info *first = ldm_infer_look(s, "input_blocks.0.0.weight"), *res;
     int blocks, ups, level, base;
-    bool cross = look(s, "middle_block.1.transformer_blocks.0.attn2.to_k.weight") != NULL;
+    bool cross = ldm_infer_look(s, "middle_block.1.transformer_blocks.0.attn2.to_k.weight") != NULL;
 
-    in->model_channels = dim(first, 0);
-    in->in_channels = dim(first, 1);
-    in->out_channels = dim(look(s, "out.2.weight"), 0);
-    res = look(s, "input_blocks.1.0.emb_layers.1.weight");
+    in->model_channels = ldm_infer_dim(first, 0);
+    in->in_channels = ldm_infer_dim(first, 1);
+    in->out_channels = ldm_infer_dim(ldm_infer_look(s, "out.2.weight"), 0);
+    res = ldm_infer_look(s, "input_blocks.1.0.emb_layers.1.weight");
     in->scale_shift =
-        res && dim(res, 0) == 2 * dim(look(s, "input_blocks.1.0.out_layers.3.weight"), 0);
-    blocks = count_output_blocks(s, &ups, &in->resblock_updown);
+        res && ldm_infer_dim(res, 0) ==
+                   2 * ldm_infer_dim(ldm_infer_look(s, "input_blocks.1.0.out_layers.3.weight"), 0);
+    blocks = ldm_infer_count_outputs(s, &ups, &in->resblock_updown);
     in->updown_known = ups > 0;
     in->cross_attention = cross;
     if (!in->model_channels || !blocks || blocks % (ups + 1) || ups + 1 > LDM_MAX_LEVELS)
@@ -156,55 +91,57 @@ static void infer_unet(const scope *s, ldm_inferred *in)
         return;
     for (level = 0; level <= ups; level++) {
         base = level * (in->num_res_blocks + 1) + 1;
-        res = look(s, "input_blocks.%d.0.out_layers.3.weight", base);
-        if (!res ||
-            dim(res, 0) % in->model_channels) { /* CompVis does not number blocks like this */
+        res = ldm_infer_look(s, "input_blocks.%d.0.out_layers.3.weight", base);
+        /* CompVis numbers blocks so that each level begins with a multiple. */
+        if (!res || ldm_infer_dim(res, 0) % in->model_channels) {
             in->channel_mult.count = 0;
             in->num_res_blocks = 0;
             return;
         }
-        append(&in->channel_mult, dim(res, 0) / in->model_channels);
+        append(&in->channel_mult, ldm_infer_dim(res, 0) / in->model_channels);
         if (attends(s, base, &in->cross_attention))
             append(&in->attention, 1 << level);
     }
     in->attention_known = true;
 }
 
-static void infer_stage(const scope *s, ldm_inferred *in)
+static void infer_stage(const ldm_infer_scope *s, ldm_inferred *in)
 {
-    const ldm_tensor_info *book = look(s, "quantize.embedding.weight");
+    const ldm_tensor_info *book = ldm_infer_look(s, "quantize.embedding.weight");
     int level, n;
 
     in->codebook = book != NULL;
-    in->n_embed = dim(book, 0);
-    in->embed_dim = book ? dim(book, 1) : dim(look(s, "post_quant_conv.weight"), 1);
-    in->gumbel = look(s, "quantize.embed.weight") && look(s, "quantize.proj.weight");
-    in->posterior =
-        !book && in->embed_dim > 0 && dim(look(s, "quant_conv.weight"), 0) == 2 * in->embed_dim;
-    in->z_channels = dim(look(s, "decoder.conv_in.weight"), 1);
-    in->out_ch = dim(look(s, "decoder.conv_out.weight"), 0);
-    in->stage_in_channels = dim(look(s, "encoder.conv_in.weight"), 1);
-    in->mid_attention = look(s, "decoder.mid.attn_1.q.weight") != NULL;
-    in->ch = dim(look(s, "encoder.conv_in.weight"), 0);
+    in->n_embed = ldm_infer_dim(book, 0);
+    in->embed_dim = book ? ldm_infer_dim(book, 1)
+                         : ldm_infer_dim(ldm_infer_look(s, "post_quant_conv.weight"), 1);
+    in->gumbel =
+        ldm_infer_look(s, "quantize.embed.weight") && ldm_infer_look(s, "quantize.proj.weight");
+    in->posterior = !book && in->embed_dim > 0 &&
+                    ldm_infer_dim(ldm_infer_look(s, "quant_conv.weight"), 0) == 2 * in->embed_dim;
+    in->z_channels = ldm_infer_dim(ldm_infer_look(s, "decoder.conv_in.weight"), 1);
+    in->out_ch = ldm_infer_dim(ldm_infer_look(s, "decoder.conv_out.weight"), 0);
+    in->stage_in_channels = ldm_infer_dim(ldm_infer_look(s, "encoder.conv_in.weight"), 1);
+    in->mid_attention = ldm_infer_look(s, "decoder.mid.attn_1.q.weight") != NULL;
+    in->ch = ldm_infer_dim(ldm_infer_look(s, "encoder.conv_in.weight"), 0);
     if (!in->ch) /* without the encoder: the published models all begin with a multiplier of 1 */
-        in->ch = dim(look(s, "decoder.conv_out.weight"), 1);
+        in->ch = ldm_infer_dim(ldm_infer_look(s, "decoder.conv_out.weight"), 1);
     if (!in->ch)
         return;
     for (level = 0; level < LDM_MAX_LEVELS; level++) {
-        int c = dim(look(s, "decoder.up.%d.block.0.conv1.weight", level), 0);
+        int c = ldm_infer_dim(ldm_infer_look(s, "decoder.up.%d.block.0.conv1.weight", level), 0);
 
         if (!c || c % in->ch)
             break;
         append(&in->ch_mult, c / in->ch);
     }
-    for (n = 0; n < 64 && look(s, "decoder.up.0.block.%d.conv1.weight", n); n++)
+    for (n = 0; n < 64 && ldm_infer_look(s, "decoder.up.0.block.%d.conv1.weight", n); n++)
         ;
     in->stage_res_blocks = n > 1 ? n - 1 : 0; /* the decoder has one more than the encoder */
 }
 
 ldm_status ldm_audit_infer(const ldm_ckpt *ck, ldm_arena *arena, ldm_inferred *out, ldm_error *err)
 {
-    scope unet = {.ck = ck}, stage = {.ck = ck};
+    ldm_infer_scope unet = {.ck = ck}, stage = {.ck = ck};
     ldm_status st;
     size_t i;
 

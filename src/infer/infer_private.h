@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the room: looking names up, and gathering settings. */
+/* Inside the room: what the parts say, and gathering settings. */
 #ifndef LDM_INFER_PRIVATE_H
 #define LDM_INFER_PRIVATE_H
 
 #include "base/arena.h"
 #include "infer/infer.h"
+#include "infer/lookup.h"
 #include "sample/schedule.h"
 
 enum { LDM_INFER_LEVELS = 16 };
-
-/* Names below one part, whatever prefix the file gives it. */
-typedef struct ldm_infer_scope {
-    const ldm_ckpt *ck;
-    const char *prefix; /* NULL: the file does not have the part */
-    bool no_dots;       /* EMA shadows: what follows the prefix has lost its dots */
-} ldm_infer_scope;
-
-const ldm_tensor_info *ldm_infer_look(const ldm_infer_scope *s, const char *fmt, ...)
-    LDM_PRINTF(2, 3);
-/* An extent as an int; 0 where there is none, or it is absurd. t may be NULL. */
-int ldm_infer_dim(const ldm_tensor_info *t, int axis);
 
 typedef struct ldm_infer_ints {
     int count, items[LDM_INFER_LEVELS];

@@ -20,16 +20,15 @@ static bool follows(const ldm_infer_scope *s, int n, const char *name)
            ldm_infer_look(s, "output_blocks.%d.2.%s", n, name);
 }
 
-/* The number of output blocks, and of those that enlarge by a convolution or a ResBlock. */
-static int count_outputs(const ldm_infer_scope *s, int *ups, bool *by_block)
+int ldm_infer_count_outputs(const ldm_infer_scope *s, int *ups, bool *by_res_block)
 {
     int n;
 
     *ups = 0;
-    *by_block = false;
+    *by_res_block = false;
     for (n = 0; n < MAX_BLOCKS && is_res(s, "output", n); n++) {
         if (follows(s, n, "in_layers.2.weight")) {
-            *by_block = true;
+            *by_res_block = true;
             ++*ups;
         } else {
             *ups += follows(s, n, "conv.weight");
@@ -114,7 +113,7 @@ static void read_level(const ldm_infer_scope *s, ldm_infer_unet *u, int level, i
 
 static void read_levels(const ldm_infer_scope *s, ldm_infer_unet *u)
 {
-    int first[LDM_INFER_LEVELS] = {0}, ups, outputs = count_outputs(s, &ups, &u->updown);
+    int first[LDM_INFER_LEVELS] = {0}, ups, outputs = ldm_infer_count_outputs(s, &ups, &u->updown);
     int expected = 0;
 
     if (u->updown) {
