@@ -85,6 +85,10 @@ typedef struct ldm_sources {
  * of ldm's own may lie. */
 bool ldm_shipped_find(const char *const *names, char *dir, size_t size);
 
+/* vocabulary.c: the folder in which a checkpoint lies, or that it is; ldm_free it. NULL: no memory.
+ */
+char *ldm_folder_of(const char *ckpt);
+
 /* vocabulary.c: the vocabulary of a text encoder, beside the checkpoint (`ckpt`, a file or a
  * folder; NULL: none), else where `make vocab` puts it. *path: ldm_free it. LDM_ERR_IO where there
  * is none; the message names the command. */

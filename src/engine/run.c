@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/str.h"
 #include "engine/between.h"
+#include "engine/captions.h"
 #include "engine/compose.h"
 #include "engine/run_preview.h"
 #include "engine/start.h"
@@ -65,6 +66,8 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
     if (!st && !j->quantize && !r->m->network->first_stage.codebook)
         st = ldm_notes_add(&r->notes, err,
                            "no-quantize has no effect: this model's first stage has no codebook");
+    if (!st)
+        st = ldm_captions_note(r, err);
     if (!st)
         st = ldm_start_note(r, err);
     if (!st && j->vary && !(j->vary_strength > 0))

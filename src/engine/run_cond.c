@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "engine/captions.h"
 #include "engine/layout.h"
 #include "engine/run_state.h"
 
@@ -114,15 +115,20 @@ static ldm_status missing(const char *what, ldm_error *err)
     return ldm_error_set(err, LDM_ERR_USAGE, "this model makes pictures of %s", what);
 }
 
-/* Where the context comes from, if the UNet reads one. */
-static ldm_status check_source(const ldm_run *r, ldm_error *err)
+/* Where the context comes from, if the UNet reads one. A text model that was given no prompt may
+ * have a grammar of its own for that. */
+static ldm_status settle_source(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
 
     if (!r->m->network->unet_inputs.context_width || j->context || !strcmp(j->cond, "zeros"))
         return LDM_OK;
-    if (takes_text(r) && !j->prompt && !j->prompts && !j->ids)
-        return missing("a text: give it one (--prompt TEXT)", err);
+    if (takes_text(r) && !j->prompt && !j->prompts && !j->ids) {
+        bool drawn;
+        ldm_status st = ldm_captions_draw(r, &drawn, err);
+
+        return st || drawn ? st : missing("a text: give it one (--prompt TEXT)", err);
+    }
     if (takes_layout(r) && !j->ids && !j->layout)
         return missing("a layout: give it boxes or token ids (--layout FILE.json), an array "
                        "[N,tokens] (ids), or the context itself",
@@ -225,7 +231,7 @@ ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
     ldm_status st = refuse_stray(r, asked, err);
 
     if (!st)
-        st = check_source(r, err);
+        st = settle_source(r, err);
     if (!st)
         st = read_layout(r, err);
     if (st)

@@ -63,6 +63,7 @@ struct ldm_run {
     int active, active_n;
 
     ldm_arena *texts;
+    bool captions_drawn; /* job.prompts were drawn from a grammar */
     ldm_notes notes;
     ldm_run_info info;
     ldm_result result; /* the last that ldm_run_next handed out */

@@ -22,16 +22,21 @@ struct ldm_text_ids {
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
+char *ldm_folder_of(const char *ckpt)
+{
+    const char *slash = strrchr(ckpt, '/');
+
+    if (ldm_is_dir(ckpt))
+        return ldm_strdup(ckpt);
+    return slash ? ldm_strndup(ckpt, slash == ckpt ? 1 : (size_t)(slash - ckpt)) : ldm_strdup(".");
+}
+
 /* Looks in the folder of the checkpoint. *path is NULL where it has no vocabulary. */
 static ldm_status find_beside(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err)
 {
-    const char *slash = strrchr(ckpt, '/');
-    char *dir;
+    char *dir = ldm_folder_of(ckpt);
     ldm_status st;
 
-    if (ldm_is_dir(ckpt))
-        return ldm_vocab_in_dir(kind, ckpt, path, err);
-    dir = slash ? ldm_strndup(ckpt, slash == ckpt ? 1 : (size_t)(slash - ckpt)) : ldm_strdup(".");
     if (!dir)
         return ldm_error_nomem(err, strlen(ckpt), "a path");
     st = ldm_vocab_in_dir(kind, dir, path, err);

@@ -119,6 +119,28 @@ file_has webui.png '^Negative prompt: dog$'
 file_has webui.png '^Steps: 4, Sampler: DPM\+\+ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 16x16, Model hash: [0-9a-f]{10}, Model: clip, Version: ldm [0-9]'
 ! grep -qa parameters two.png || die "a class has no line of parameters"
 
+# ---- no prompt: captions of the grammar beside the checkpoint --------------------------------------------
+mkdir spoken
+cp "$DATA/bert.ckpt" "$DATA/bert.yaml" spoken
+printf 'fact who\n  1 cat\n  1 hat\nrule caption\n  1 [who=cat] the cat\n  1 [who=hat] a hat\n' >spoken/grammar.txt
+spoken="--ckpt spoken/bert.ckpt --config spoken/bert.yaml --vocab $WORDS"
+works generate $spoken --steps 3 -n 6 --seed 1 -o told
+stderr_has 'no prompt was given; that of seed 1 is: (the cat|a hat)$'
+stderr_has 'no prompt was given; that of seed 6 is: (the cat|a hat)$'
+prompt=$(sed -n 's/.*that of seed 4 is: //p' "$ERR")
+works generate --like told/00003.png --ckpt spoken/bert.ckpt --vocab "$WORDS" --prompt "$prompt" --quiet -o like.png
+same_pixels told/00003.png like.png
+works generate --like told/00003.png --ckpt spoken/bert.ckpt --vocab "$WORDS" --quiet -o like.png --overwrite
+same_pixels told/00003.png like.png
+works generate $spoken --steps 3 --seed 4 --prompt "$prompt" --quiet -o asked.png
+same_pixels told/00003.png asked.png
+works generate $spoken --steps 3 --seed 4 --batch 1 --quiet -o alone.png
+same_pixels told/00003.png alone.png
+printf 'rule caption\n  1 {caption}\n' >spoken/grammar.txt
+fails 1 "the grammar's rules lead to no end" generate $spoken --steps 3 -o no.png
+printf 'rule caption\n  1 {gone}\n' >spoken/grammar.txt
+fails 1 "spoken/grammar.txt:2: no rule has the name 'gone'" generate $spoken --steps 3 -o no.png
+
 # ---- pictures, maps, layouts -----------------------------------------------------------------------------
 PICTURES=$SRC/tests/data/pictures
 cp "$PICTURES/grey8.png" a.png
