@@ -37,6 +37,11 @@ extern "C" {
 
 LDM_API const char *ldm_version(void);
 
+/* The models that come with ldm, by the names that the model option "model" takes, and the one that
+ * is used where neither it nor a checkpoint is given. */
+#define LDM_SHIPPED_MODELS "demo or portrait"
+#define LDM_SHIPPED_DEFAULT "demo"
+
 /* Releases a string or array that ldm handed over. NULL is fine. */
 LDM_API void ldm_release(void *p);
 
@@ -123,10 +128,10 @@ LDM_API const char *ldm_setting_help_no(const ldm_setting_row *s); /* of a BOOL 
 /* ---- models ---------------------------------------------------------------------------------- */
 
 /* Which model, and how to load it. Rows: ldm_setting_at(LDM_SETTINGS_MODEL, i): "ckpt" (not set:
- * the shipped default model), "config" (YAML files, later ones laid over earlier ones), "set"
- * (assignments after the files), "ema", "threads", "max_memory", "precision", "max_isa",
- * "config_text" and "config_name" (YAML text as the first layer, a recipe's), "dry_run" (runs can
- * be created for their info and not sampled). */
+ * a shipped model), "model" (which of them, by name), "config" (YAML files, later ones laid over
+ * earlier ones), "set" (assignments after the files), "ema", "threads", "max_memory", "precision",
+ * "max_isa", "config_text" and "config_name" (YAML text as the first layer, a recipe's), "dry_run"
+ * (runs can be created for their info and not sampled). */
 typedef struct ldm_model_options ldm_model_options;
 
 LDM_API ldm_status ldm_model_options_create(ldm_model_options **out, ldm_error *err);
@@ -426,12 +431,12 @@ typedef struct ldm_result {
 LDM_API ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *err);
 
 /* The recipe of one picture: a JSON object with everything needed to repeat it:
- *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for the shipped model}, "config"
- *   (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a string above
- *   2^63 - 1), "index", every setting of a job that changes pixels (LDM_SETTING_PIXELS) by its key,
- *   and for a picture that begins with another one "init" {"kind": "picture" or "latent", "sha256":
- *   ldm_image_hash, or that of the latent's floats}. Waits for the hash, which is computed beside
- * the sampling. ldm_release it. */
+ *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for a shipped model, "shipped":
+ * its name}, "config" (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a
+ * string above 2^63 - 1), "index", every setting of a job that changes pixels (LDM_SETTING_PIXELS)
+ * by its key, and for a picture that begins with another one "init" {"kind": "picture" or "latent",
+ * "sha256": ldm_image_hash, or that of the latent's floats}. Waits for the hash, which is computed
+ * beside the sampling. ldm_release it. */
 LDM_API ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error *err);
 
 /* ---- inversion ------------------------------------------------------------------------------- */

@@ -19,13 +19,12 @@ static ldm_status open_config(ldm_doctor *d, ldm_error *err)
 {
     const ldm_model_options *opt = d->opt;
     const char *ignored;
-    bool is_default;
+    const char *shipped;
     ldm_str yaml = {0};
     ldm_status st;
 
     if (!opt->ckpt || opt->configs.count || opt->config_text)
-        return ldm_layers_load(opt, d->texts, &d->config, &d->ckpt_path, &is_default, &ignored,
-                               err);
+        return ldm_layers_load(opt, d->texts, &d->config, &d->ckpt_path, &shipped, &ignored, err);
     ldm_inference_yaml(d->inference, opt->ckpt, &yaml);
     st = yaml.failed ? ldm_error_nomem(err, 0, "the configuration") : LDM_OK;
     if (!st)

@@ -132,7 +132,7 @@ ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_opt
     json_t *list;
     const char *path, *inferred;
     ldm_str text = {0};
-    bool is_default;
+    const char *shipped;
     ldm_status st;
 
     LDM_REQUIRE(json, "json", err);
@@ -143,9 +143,9 @@ ldm_status ldm_config_difference(const ldm_model_options *a, const ldm_model_opt
     list = json_array();
     st = texts && list ? LDM_OK : ldm_error_nomem(err, 0, "the difference");
     if (!st)
-        st = ldm_layers_load(a, texts, &ca, &path, &is_default, &inferred, err);
+        st = ldm_layers_load(a, texts, &ca, &path, &shipped, &inferred, err);
     if (!st)
-        st = ldm_layers_load(b, texts, &cb, &path, &is_default, &inferred, err);
+        st = ldm_layers_load(b, texts, &cb, &path, &shipped, &inferred, err);
     if (!st)
         st = compare(list, ldm_config_root(ca), ldm_config_root(cb), err);
     if (!st) {

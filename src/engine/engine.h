@@ -49,7 +49,7 @@ struct ldm_model {
 
     ldm_arena *texts; /* notes and names */
     ldm_notes notes;
-    bool is_default;
+    const char *shipped; /* the shipped model's name; NULL: the user's */
     const char *default_note;
 
     double scale_factor;
@@ -75,7 +75,7 @@ typedef struct ldm_sources {
     ldm_network *network;
     ldm_audit *audit;
     const char *ckpt_path; /* in the arena, or the options' */
-    bool is_default;       /* the shipped model */
+    const char *shipped;   /* in the arena: the shipped model's name; NULL: the user's own */
     size_t renamed;        /* keys of the checkpoint */
     ldm_audit_given given; /* in the arena */
     const char *inferred;  /* as ldm_layers_load says */
@@ -98,7 +98,7 @@ ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ld
  * in the arena, or the options'. *inferred: the note of a configuration that was made from the
  * tensors because opt gives none; else NULL. */
 ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
-                           const char **ckpt_path, bool *is_default, const char **inferred,
+                           const char **ckpt_path, const char **shipped, const char **inferred,
                            ldm_error *err);
 /* inferred.c: lays the configuration that opt's checkpoint shows over cfg. LDM_ERR_USAGE where its
  * tensors leave a setting open that opt does not set. *note: what was assumed, in the arena. */

@@ -1,32 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-/* Which files make a model: configuration layers in order, and where the shipped model lies. */
+/* Which files make a model: configuration layers in order, and where a shipped model lies. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/engine.h"
 
-static ldm_status default_dir(char *dir, size_t size, ldm_error *err)
+/* The folder of the shipped model of this name. */
+static ldm_status shipped_dir(const char *name, char *dir, size_t size, ldm_error *err)
 {
-    static const char *const names[] = {"models/demo/model.ckpt", "models/demo/config.yaml", NULL};
-    char root[PATH_MAX];
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+    char ckpt[64], config[64], root[PATH_MAX];
+    const char *const names[] = {ckpt, config, NULL};
     int n = 0;
 
+    if (!*name || strlen(name) > 32 || name[strspn(name, letters)])
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "model is '%.60s', expected the name of a shipped model (%s); a "
+                             "checkpoint of your own is given as ckpt",
+                             name, LDM_SHIPPED_MODELS);
+    snprintf(ckpt, sizeof ckpt, "models/%s/model.ckpt", name);
+    snprintf(config, sizeof config, "models/%s/config.yaml", name);
     if (ldm_shipped_find(names, root, sizeof root))
-        n = snprintf(dir, size, "%s/models/demo", root);
+        n = snprintf(dir, size, "%s/models/%s", root, name);
     if (n > 0 && (size_t)n < size)
         return LDM_OK;
     return ldm_error_set(err, LDM_ERR_IO,
-                         "the shipped model (models/demo/model.ckpt, config.yaml) is not in %s or "
-                         "%s; name a checkpoint and its configuration",
-                         LDM_SHARE_INSTALLED, LDM_SHARE_BUILT);
+                         "the shipped model (%s, config.yaml) is not in %s or %s; name a "
+                         "checkpoint and its configuration",
+                         ckpt, LDM_SHARE_INSTALLED, LDM_SHARE_BUILT);
 }
 
 ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_config **config,
-                           const char **ckpt_path, bool *is_default, const char **inferred,
+                           const char **ckpt_path, const char **shipped, const char **inferred,
                            ldm_error *err)
 {
     const bool infer = opt->ckpt && !opt->configs.count && !opt->config_text;
+    const char *name = opt->model ? opt->model : LDM_SHIPPED_DEFAULT;
     char dir[PATH_MAX];
     ldm_config *cfg = NULL;
     ldm_status st;
@@ -34,14 +44,18 @@ ldm_status ldm_layers_load(const ldm_model_options *opt, ldm_arena *texts, ldm_c
 
     *config = NULL;
     *inferred = NULL;
-    *is_default = !opt->ckpt;
+    *shipped = NULL;
     *ckpt_path = opt->ckpt;
+    if (opt->ckpt && opt->model)
+        return ldm_error_set(err, LDM_ERR_USAGE, "model %.60s and ckpt %s are given: leave one out",
+                             opt->model, opt->ckpt);
     if (!opt->ckpt) {
-        st = default_dir(dir, sizeof dir, err);
+        st = shipped_dir(name, dir, sizeof dir, err);
         if (st)
             return st;
         *ckpt_path = ldm_arena_printf(texts, "%s/model.ckpt", dir);
-        if (!*ckpt_path)
+        *shipped = ldm_arena_strdup(texts, name);
+        if (!*ckpt_path || !*shipped)
             return ldm_error_nomem(err, sizeof dir, "a path");
     }
     st = ldm_config_create(&cfg, err);
@@ -161,8 +175,8 @@ ldm_status ldm_sources_read(const ldm_model_options *opt, ldm_arena *texts, ldm_
     ldm_status st;
 
     memset(out, 0, sizeof *out);
-    st = ldm_layers_load(opt, texts, &out->config, &out->ckpt_path, &out->is_default,
-                         &out->inferred, err);
+    st = ldm_layers_load(opt, texts, &out->config, &out->ckpt_path, &out->shipped, &out->inferred,
+                         err);
     if (!st)
         st = ldm_profile_read(out->config, texts, &out->profile, err);
     if (!st)

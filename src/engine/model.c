@@ -212,8 +212,8 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     m->ckpt = src.ckpt;
     m->network = src.network;
     m->audit = src.audit;
-    m->is_default = src.is_default;
-    m->default_note = src.is_default ? src.profile.description : NULL;
+    m->shipped = src.shipped;
+    m->default_note = src.shipped ? src.profile.description : NULL;
     st = ldm_audit_verdict(m->audit, err);
     if (!st)
         st = ldm_hash_open(m->hash, ldm_ckpt_main_file(m->ckpt), err);
@@ -290,7 +290,7 @@ static void fill_info(ldm_model *m, double begin)
         .isa = m->backend->name,
         .precision = ldm_model_precision_name(m),
         .weights = m->audit->effective.ema ? "EMA" : "raw",
-        .is_default = m->is_default,
+        .is_default = m->shipped != NULL,
         .default_note = m->default_note,
         .latent_channels = m->latent_c,
         .latent_h = m->latent_h,

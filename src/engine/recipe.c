@@ -16,14 +16,23 @@ static json_t *name_json(const char *path)
     return ldm_json_text(slash ? slash + 1 : path);
 }
 
-/* What is a fact of the model and the picture, and no setting of the job. */
+/* What is a fact of the model and the picture, and no setting of the job. "shipped" is there for a
+ * model that comes with ldm. */
 static json_t *facts(const ldm_model *m, const char *hex, const char *yaml)
 {
-    return json_pack("{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s}", "ldm", ldm_version(), "checkpoint",
-                     "name", name_json(ldm_ckpt_path(m->ckpt)), "sha256", hex, "default",
-                     (int)m->is_default, "config", yaml, "weights",
-                     m->audit->effective.ema ? "EMA" : "raw", "precision",
-                     ldm_model_precision_name(m));
+    json_t *root = json_pack("{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s}", "ldm", ldm_version(),
+                             "checkpoint", "name", name_json(ldm_ckpt_path(m->ckpt)), "sha256", hex,
+                             "default", m->shipped != NULL, "config", yaml, "weights",
+                             m->audit->effective.ema ? "EMA" : "raw", "precision",
+                             ldm_model_precision_name(m));
+
+    if (root && m->shipped &&
+        json_object_set_new(json_object_get(root, "checkpoint"), "shipped",
+                            json_string(m->shipped))) {
+        json_decref(root);
+        return NULL;
+    }
+    return root;
 }
 
 /* What a recipe cannot repeat is said in it. */

@@ -181,6 +181,16 @@ ldm_status ldm_model_options_copy(const ldm_model_options *o, ldm_model_options 
     return st;
 }
 
+/* The shipped model that a recipe is of; NULL: another one. Recipes of 0.1 do not name it: there
+ * was one. */
+static const char *shipped_model(const json_t *recipe)
+{
+    const json_t *ckpt = json_object_get(recipe, "checkpoint");
+    const char *name = json_string_value(json_object_get(ckpt, "shipped"));
+
+    return !json_is_true(json_object_get(ckpt, "default")) ? NULL : name ? name : "demo";
+}
+
 /* Lays what a recipe says below what is set. "weights" is the fact ("EMA", "raw") that the setting
  * ema led to. */
 static ldm_status use_model(ldm_model_options *o, const json_t *recipe, const char *name,
@@ -206,6 +216,8 @@ static ldm_status use_model(ldm_model_options *o, const json_t *recipe, const ch
         st = ldm_options_set(&below.options, "config_text", values[0], err);
     if (!st && values[0])
         st = ldm_options_set(&below.options, "config_name", name, err);
+    if (!st && !o->ckpt && shipped_model(recipe))
+        st = ldm_options_set(&below.options, "model", shipped_model(recipe), err);
     if (!st && values[1])
         st = ldm_options_set_bool(&below.options, "ema", strcmp(values[1], "EMA") == 0, err);
     if (!st && values[2])

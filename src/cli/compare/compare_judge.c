@@ -7,14 +7,27 @@
 
 #include "cli/compare/compare.h"
 
-/* "renders.stats" beside the checkpoint, as it ships with the default model. */
+/* "renders.stats" of the shipped model that is compared; NULL: it has none. */
+static char *shipped_stats(const ldm_compare *c)
+{
+    const char *model = ldm_model_options_get_text(c->o->to.model, "model");
+    char *name = ldm_cli_format("models/%s/renders.stats", model ? model : LDM_SHIPPED_DEFAULT);
+    char *path = NULL;
+
+    if (name && ldm_shipped_path(name, &path, NULL))
+        path = NULL;
+    free(name);
+    return path;
+}
+
+/* "renders.stats" beside the checkpoint, as it ships with a model of ours. */
 static char *default_stats(const ldm_compare *c)
 {
     const char *ckpt = ldm_model_ckpt(c->o->to.model), *slash;
     char *path;
 
     if (!ckpt)
-        return ldm_shipped_path("models/demo/renders.stats", &path, NULL) ? NULL : path;
+        return shipped_stats(c);
     slash = strrchr(ckpt, '/');
     path = slash ? ldm_cli_format("%.*s/renders.stats", (int)(slash - ckpt), ckpt)
                  : strdup("renders.stats");
