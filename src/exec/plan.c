@@ -72,6 +72,62 @@ static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
     touch(lives, s, g->output, s->count);
 }
 
+/* Whether the value fills its buffer: it is no part of a concat's. */
+static bool fills(const ldm_graph *g, const ldm_steps *s, int value)
+{
+    const ldm_place *p = &s->places[value];
+
+    return p->buffer >= 0 && p->offset == 0 && s->buffers[p->buffer].c == g->values[value].c;
+}
+
+static bool may_take_place(const ldm_graph *g, const ldm_steps *s, const life *lives, int step)
+{
+    const ldm_step *t = &s->steps[step];
+    const int r = t->residual, y = t->y;
+    const ldm_graph_value *a, *b;
+    int values[LDM_STEP_READS], n, i;
+
+    if (r < 0 || (t->kind != LDM_STEP_CONV && t->kind != LDM_STEP_ADD) || t->affine >= 0 ||
+        !fills(g, s, r) || !fills(g, s, y))
+        return false;
+    a = &g->values[r];
+    b = &g->values[y];
+    /* what is kept between executions stays as it is */
+    if (a->c != b->c || a->h != b->h || a->w != b->w || ldm_value_alone(a) || ldm_value_alone(b))
+        return false;
+    n = ldm_steps_reads(s, step, values);
+    for (i = 0; i < n; i++) {
+        if (values[i] != r && s->places[values[i]].buffer == s->places[r].buffer)
+            return false;
+    }
+    return t->x != r && lives[s->places[r].buffer].last == step &&
+           lives[s->places[y].buffer].first == step;
+}
+
+ldm_status ldm_steps_add_in_place(const ldm_graph *g, ldm_steps *s, ldm_error *err)
+{
+    life *lives = ldm_calloc((size_t)s->buffer_count, sizeof *lives);
+    int i;
+
+    if (!lives)
+        return ldm_error_nomem(err, (size_t)s->buffer_count * sizeof *lives, "the memory plan");
+    find_lives(g, s, lives);
+    for (i = 0; i < s->count; i++) {
+        const ldm_step *t = &s->steps[i];
+        int from, to;
+
+        if (!may_take_place(g, s, lives, i))
+            continue;
+        from = s->places[t->y].buffer;
+        to = s->places[t->residual].buffer;
+        s->places[t->y].buffer = to;
+        s->buffers[from] = (ldm_buffer){0, 0, 0}; /* nothing is there */
+        lives[to].last = lives[from].last;
+    }
+    ldm_free(lives);
+    return LDM_OK;
+}
+
 static int by_size(const void *a, const void *b)
 {
     const life *x = a, *y = b;

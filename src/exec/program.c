@@ -113,6 +113,8 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
     if (!st)
         st = ldm_keeping_create(p, err);
     if (!st)
+        st = ldm_steps_add_in_place(g, &p->steps, err);
+    if (!st)
         st = ldm_plan_create(g, &p->steps, n, &p->plan, err);
     if (st) {
         p->graph = NULL;

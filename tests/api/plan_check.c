@@ -137,6 +137,7 @@ void net_check_plan(const ldm_graph *g)
     }
     if (g->feature >= 0)
         assert_int_equal(s.moments[g->feature].buffer, -1); /* UNET_SHALLOW has no others */
+    assert_int_equal(ldm_steps_add_in_place(g, &s, NULL), LDM_OK);
     assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
     m.value = malloc(plan.floats * sizeof *m.value);
     m.channel = malloc(plan.floats * sizeof *m.channel);
