@@ -122,16 +122,15 @@ static bool are_own(const wino_job *j, size_t tiles, size_t threads)
     return tiles >= threads * UNIT_TILES && may_own(j, threads);
 }
 
-/* Whether inputs are normalised here: only where each worker has whole rows of tiles of its own. It
- * then normalises each row of inputs once, except where blocks meet. Elsewhere rows would be
- * normalised again for every few tiles, which takes longer than writing them once and reading them
- * back. */
+/* Whether inputs are normalised here: only where each worker has whole rows of tiles of its own, or
+ * long parts of one. It then normalises each row of inputs once, except where blocks meet.
+ * Elsewhere rows would be normalised again for every few tiles, which takes longer than writing
+ * them once and reading them back. */
 bool ldm_wino_normalises(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d, int threads)
 {
     const wino_job j = make_job(k, algorithm, d);
 
-    return !d->upsample && j.tiles_x <= UNIT_TILES &&
-           are_own(&j, j.tiles_x * j.tiles_y, (size_t)threads);
+    return !d->upsample && are_own(&j, j.tiles_x * j.tiles_y, (size_t)threads);
 }
 
 size_t ldm_wino_scratch_floats(const ldm_kernels *k, int algorithm, const ldm_conv_desc *d,
@@ -424,33 +423,49 @@ static size_t split_tiles(const wino_job *j, size_t total, size_t n, size_t i)
 
 /* ---- a block for each worker ---- */
 
-static void normalise_row(const wino_job *j, size_t sample, int y)
+/* Row y of a sample's inputs from column x0 to before x1. */
+static void normalise_row(const wino_job *j, size_t sample, int y, int x0, int x1)
 {
     const ldm_view *x = &j->args->x;
-    const size_t w = (size_t)x->w, row = sample * (size_t)x->h + (size_t)y;
+    const size_t row = sample * (size_t)x->h + (size_t)y, at = (size_t)x0;
     const float *factor = j->args->affine + sample * 2 * j->cin;
 
-    j->kernels->affine(x->data + row * w * x->pitch, x->pitch, line_at(j, y), j->line_pitch, w,
-                       j->cin, factor, factor + j->cin, j->args->silu);
+    j->kernels->affine(x->data + (row * (size_t)x->w + at) * x->pitch, x->pitch,
+                       line_at(j, y) + at * j->line_pitch, j->line_pitch, (size_t)(x1 - x0), j->cin,
+                       factor, factor + j->cin, j->args->silu);
+}
+
+/* Normalises the inputs of `tiles` tiles of a row of them, the first at output (oy, ox). Rows
+ * before *next are there already. */
+static void normalise_tiles(const wino_job *j, size_t sample, int oy, int ox, size_t tiles,
+                            int *next)
+{
+    const ldm_conv_desc *d = j->desc;
+    const int top = oy - d->pad_top, left = ox - d->pad_left;
+    const int right = left + ((int)tiles - 1) * j->wino->out + j->wino->in;
+    const int end = top + j->wino->in < d->in_h ? top + j->wino->in : d->in_h;
+
+    if (*next < top)
+        *next = top;
+    for (; *next < end; ++*next)
+        normalise_row(j, sample, *next, left > 0 ? left : 0, right < d->in_w ? right : d->in_w);
 }
 
 /* Transforms the inputs of all tiles of a block. Where they are normalised first, the block is
- * whole rows of tiles. */
+ * whole rows of tiles, or where a row has more tiles than a block, parts of one or two rows. */
 static void block_inputs(const wino_job *j)
 {
-    const ldm_conv_desc *d = j->desc;
-    size_t t, sample;
-    int oy, ox, top, end, next = 0; /* rows of inputs before `next` are normalised */
+    size_t t, n, sample;
+    int oy, ox, next = 0;
 
     for (t = 0; t < j->count; t++) {
         locate(j, j->first + t, &sample, &oy, &ox);
-        top = oy - d->pad_top;
-        if (j->lines && ox == 0) {
-            if (t == 0 || oy == 0)
-                next = top > 0 ? top : 0;
-            end = top + j->wino->in < d->in_h ? top + j->wino->in : d->in_h;
-            for (; next < end; next++)
-                normalise_row(j, sample, next);
+        if (j->lines && (t == 0 || ox == 0)) {
+            n = j->tiles_x - (size_t)(ox / j->wino->out);
+            n = n < j->count - t ? n : j->count - t;
+            if (t == 0 || oy == 0 || n < j->tiles_x)
+                next = 0; /* what was normalised is of other columns, or another sample */
+            normalise_tiles(j, sample, oy, ox, n, &next);
         }
         input_tile(j, j->first + t);
     }
@@ -561,7 +576,7 @@ void ldm_wino_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv
     j.worker_scratch = ctx->scratch + ldm_conv_zero_floats(&plan->desc);
     j.v = j.worker_scratch + j.threads * j.worker_floats;
     j.total = (size_t)a->x.n * j.tiles_x * j.tiles_y;
-    j.grain = a->moments || a->affine ? j.tiles_x : 1;
+    j.grain = (a->moments || a->affine) && j.tiles_x <= UNIT_TILES ? j.tiles_x : 1;
     if (are_own(&j, j.total, j.threads)) {
         j.blocks = ldm_round_up(ldm_ceil_div(j.total, UNIT_TILES / j.grain * j.grain), j.threads);
         if (j.blocks > j.total / j.grain)

@@ -299,10 +299,20 @@ static void normalise(check *k, conv_case *t)
     }
 }
 
+/* More tiles of Winograd's in a row than there are in a block. */
+static void make_long_rows(check *k, ldm_conv_desc *d)
+{
+    *d = (ldm_conv_desc){
+        .cin = d->cin, .cout = d->cout, .kernel = 3, .stride = 1, .pad_top = 1, .pad_left = 1};
+    d->in_h = d->out_h = check_int(k, 8, 13);
+    d->in_w = d->out_w = check_int(k, 510, 620);
+}
+
 static void make_case(check *k, conv_case *t, case_kind kind)
 {
     ldm_conv_desc *d = &t->d;
     const bool large = kind == MANY_CHANNELS || kind == LARGE_MATRIX, wide = kind == MANY_PIXELS;
+    const bool long_rows = wide && check_int(k, 0, 2) == 0;
     const int n = check_int(k, 1, 3), most = large ? 600 : wide ? 24 : 70;
     size_t rows;
 
@@ -328,10 +338,12 @@ static void make_case(check *k, conv_case *t, case_kind kind)
         d->out_h = (d->in_h * (d->upsample ? 2 : 1) - 1) / d->stride + 1;
         d->out_w = (d->in_w * (d->upsample ? 2 : 1) - 1) / d->stride + 1;
     }
+    if (long_rows)
+        make_long_rows(k, d);
     t->precision = check_int(k, 0, 3) ? LDM_PRECISION_F32 : LDM_PRECISION_EXACT;
     t->algorithm = -1;
     if (t->precision == LDM_PRECISION_F32 && d->kernel == 3 && d->stride == 1)
-        t->algorithm = check_int(k, -1, 2); /* small shapes would all be direct */
+        t->algorithm = check_int(k, long_rows ? 1 : -1, 2); /* small shapes would all be direct */
     if (k->bf16)
         make_bf16(k, t, large);
     t->x = guarded_make(k, n, d->in_h, d->in_w, d->cin, check_int(k, 0, 1) * check_int(k, 1, 40));
@@ -350,7 +362,7 @@ static void make_case(check *k, conv_case *t, case_kind kind)
     t->halves = !k->bf16 && check_int(k, 0, 2) == 0;
     if (t->halves)
         make_halves(t->weights, rows * (size_t)d->cout);
-    if (check_int(k, 0, 1))
+    if (long_rows || check_int(k, 0, 1))
         normalise(k, t);
     if (check_int(k, 0, 3)) {
         t->bias_stride = check_int(k, 0, 1) ? (size_t)(d->cout + check_int(k, 0, 5)) : 0;
