@@ -5,6 +5,9 @@ First every program is started afresh, in turn: time until it is ready, first ev
 stay, each in a process of its own, and are asked in turn, each round beginning one further on; `ldm bench` is run
 once a round among them. A ratio is the median over the rounds of peer / ldm within the round. A peer whose output
 differs from ldm's by more than 1e-4 (relative L2) is listed, but its times don't count.
+
+Models that are too large for all peers to stay (`--apart`): each peer is started, asked in turn with ldm, and ends before
+the next one begins. A ratio is still taken within a round, so each peer has rounds of its own.
 """
 from __future__ import annotations
 
@@ -27,8 +30,12 @@ import report
 
 HERE = Path(__file__).resolve().parent
 PEERS = ["eager", "channels_last", "compile", "onnxruntime", "openvino"]
+GUIDED = ["sdcpp-f32", "sdcpp-f16"]  # know Stable Diffusion alone, and are timed with guidance alone
 CAPPED = ["eager", "channels_last", "compile"]  # the others don't obey a cap from outside
 FROM_ONNX = ["onnxruntime", "openvino"]
+PACKAGES = {"eager": "torch", "channels_last": "torch", "compile": "torch", "onnxruntime": "onnxruntime",
+            "openvino": "openvino", "sdcpp-f32": "stable-diffusion-cpp-python",
+            "sdcpp-f16": "stable-diffusion-cpp-python"}
 SETTLE = 0.3  # seconds between two programs: idle threads stop spinning
 
 
@@ -48,7 +55,8 @@ class Worker:
         self.name = name
         self.proc = subprocess.Popen(
             [sys.executable, str(HERE / "worker.py"), name, "--config", a.config, "--ckpt", a.ckpt, "--onnx",
-             str(a.onnx), "--threads", str(a.threads), "--isa", a.isa, "--shape", shape, "--started", repr(begin)],
+             str(a.onnx), "--threads", str(a.threads), "--isa", a.isa, "--shape", shape, "--started", repr(begin),
+             "--context", ",".join(str(s) for s in a.context or ()), "--batch", str(a.batch)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
         try:
             self.start = self.read()
@@ -101,8 +109,10 @@ class Ldm:
     def bench(self, rounds: int, batch: int = 1) -> dict:
         return json.loads(self.run("bench", "--json", "--rounds", str(rounds), "--batch", str(batch)))
 
-    def output(self, part: str, x: Path, t: int, y: Path) -> None:
-        more = ["--t", str(t)] if part == "eps" else ["--no-quantize"]
+    def output(self, part: str, x: Path, t: int, y: Path, context: Path | None, quantizes: bool) -> None:
+        more = ["--t", str(t)] if part == "eps" else ["--no-quantize"] if quantizes else []
+        if part == "eps" and context:
+            more += ["--context", str(context)]
         self.run("eval", "--part", "unet" if part == "eps" else part, "--in", str(x), "--out", str(y), *more)
 
 
@@ -128,8 +138,11 @@ def processor() -> tuple[str, str]:
 
 
 def version(package: str) -> str:
-    from importlib.metadata import version as of
-    return f"{package} {of(package)}"
+    from importlib.metadata import PackageNotFoundError, version as of
+    try:
+        return f"{package} {of(package)}"
+    except PackageNotFoundError:
+        return f"{package} (not installed)"
 
 
 def say(text: str) -> None:
@@ -179,21 +192,20 @@ class Run:
             worker.stop()
 
     def cold(self, n: int, keep: bool) -> None:
-        say(f"cold start {n + 1} of {self.a.cold}")
+        say(f"cold start {n % self.a.cold + 1} of {self.a.cold}")
         for peer in ["ldm"] + self.names():
             time.sleep(SETTLE)  # before, not after: a system may take pages back that lie idle for a moment
             warm(self.a.onnx if peer in FROM_ONNX else Path(self.a.ckpt))
             if peer == "ldm":
-                got = self.ldm.bench(3)
+                got = self.ldm.bench(self.a.evals, self.a.batch)
                 self.isa = got["isa"]
                 found = dict(ready=got["ready_s"], load=got["ready_s"], first=got["first_eps_s"],
                              memory=got["peak_rss_bytes"], first_over_eps=got["first_eps_s"] / got["eps_s"])
             else:
                 try:
                     w = self.workers[peer] = Worker(peer, self.a, self.env, self.log)
-                    found = dict(ready=w.start["ready_s"], load=w.start["load_s"], first=w.time("eps"))
-                    w.time("eps")
-                    w.time("decode", repeat=2)
+                    found = dict(ready=w.start["ready_s"], load=w.start["load_s"], first=w.time("eps", batch=self.a.batch))
+                    w.time("decode")
                     found["memory"] = w.ask(do="memory")["peak"]
                     if not keep:
                         self.workers.pop(peer).stop()
@@ -209,14 +221,18 @@ class Run:
         say("agreement with ldm")
         with tempfile.TemporaryDirectory() as tmp:
             x = Path(tmp) / "x.npy"
-            np.save(x, np.random.default_rng(7).standard_normal((1, *self.a.shape), dtype=np.float32))
+            draw = np.random.default_rng(7)
+            np.save(x, draw.standard_normal((1, *self.a.shape), dtype=np.float32))
+            context = Path(tmp) / "context.npy" if self.a.context else None
+            if context:
+                np.save(context, draw.standard_normal((1, *self.a.context), dtype=np.float32))
             for part in ("eps", "decode"):
                 ref = Path(tmp) / f"{part}-ldm.npy"
-                self.ldm.output(part, x, 500, ref)
-                for peer in self.names():
+                self.ldm.output(part, x, 500, ref, context, self.a.quantizes)
+                for peer in [p for p in self.names() if p in self.workers and p not in GUIDED]:
                     y = Path(tmp) / f"{part}-{peer}.npy"
                     try:
-                        self.workers[peer].ask(do="output", part=part, t=500, out=str(y), **{"in": str(x)})
+                        self.workers[peer].ask(do="output", part=part, t=500, out=str(y), context=str(context), **{"in": str(x)})
                     except Failed as e:
                         self.drop(peer, e)
                         continue
@@ -224,25 +240,26 @@ class Run:
                     say(f"  {peer:14} {part:6} {d:.1e}{'' if d <= report.AGREE else '  DOES NOT COUNT'}")
 
     def round(self, n: int) -> None:
-        order = ["ldm"] + self.names()
+        order = ["ldm"] + [p for p in self.names() if p in self.workers]
         order = order[n % len(order):] + order[:n % len(order)]
         line = []
         for peer in order:
             time.sleep(SETTLE)
             if peer == "ldm":
-                got = self.ldm.bench(self.a.evals)
+                got = self.ldm.bench(self.a.evals, self.a.batch)
                 found = dict(eps=got["eps_s"], decode=got["decode_s"])
             else:
                 try:
                     w = self.workers[peer]
-                    found = dict(eps=w.time("eps", repeat=self.a.evals), decode=w.time("decode", repeat=3))
+                    found = dict(eps=w.time("eps", repeat=self.a.evals, batch=self.a.batch),
+                                 decode=w.time("decode", repeat=self.a.decodes))
                 except Failed as e:
                     self.drop(peer, e)
                     continue
             for k, v in found.items():
                 self.note("warm", n, peer, k, v)
             line.append(f"{peer} {found['eps']:.3f}/{found['decode']:.3f}")
-        say(f"round {n + 1} of {self.a.rounds} (eps/decode, s): " + "  ".join(line))
+        say(f"round {n % self.a.rounds + 1} of {self.a.rounds} (eps/decode, s): " + "  ".join(line))
 
     def batch(self, n: int) -> None:
         """Batch 8 beside batch 1 of the same program, one after the other."""
@@ -283,8 +300,26 @@ class Run:
             return self.drop("eager", e)
         self.note("study", n, "ldm", "once", self.ldm.bench(3)["eps_s"])
 
+    def apart(self) -> None:
+        """One peer after the other, each in rounds with ldm; the rounds are numbered on, so that each pairs with its own."""
+        peers = self.names()
+        for k, peer in enumerate(peers):
+            self.a.peers = [peer]
+            for n in range(self.a.cold):
+                self.cold(k * self.a.cold + n, keep=n + 1 == self.a.cold)
+            if peer in self.workers:
+                self.check()
+            for n in range(self.a.rounds):
+                if peer in self.workers:
+                    self.round(k * self.a.rounds + n)
+            if peer in self.workers:
+                self.workers.pop(peer).stop()
+        self.a.peers = peers
+
     def all(self) -> None:
         a = self.a
+        if a.apart:
+            return self.apart()
         for n in range(a.cold):
             self.cold(n, keep=n + 1 == a.cold)
         self.check()
@@ -311,16 +346,21 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every program (all)")
     ap.add_argument("--isa", choices=["best", "avx2", "both"], default="both",
                     help="avx2 caps ldm and PyTorch alike; both: one run after the other (both)")
-    ap.add_argument("--peers", default=None, help="comma-separated choice of " + ", ".join(PEERS))
+    ap.add_argument("--peers", default=None, help="comma-separated choice of " + ", ".join(PEERS + GUIDED))
+    ap.add_argument("--batch", type=int, default=1, help="of the evaluations; 2 is a guided step of one picture (1)")
+    ap.add_argument("--decodes", type=int, default=3, help="decodes a round, of which the median counts (3)")
+    ap.add_argument("--apart", action="store_true", help="one peer at a time in memory; for large models")
     ap.add_argument("--compile-batch", action="store_true", help="torch.compile at batch 8 too (compiles anew)")
     a = ap.parse_args()
     a.peers = a.peers.split(",") if a.peers else list(PEERS)
     for p in a.peers:
-        if p not in PEERS:
-            ap.error(f"unknown peer {p!r}; there are {', '.join(PEERS)}")
+        if p not in PEERS + GUIDED:
+            ap.error(f"unknown peer {p!r}; there are {', '.join(PEERS + GUIDED)}")
     if a.isa != "best" and not set(a.peers) & set(CAPPED):
         ap.error(f"none of these peers can be capped to AVX2 from outside; of {', '.join(CAPPED)} name one")
-    for n in ("rounds", "evals", "cold", "threads"):
+    if a.apart:
+        a.batch_rounds = a.study_rounds = 0
+    for n in ("rounds", "evals", "cold", "threads", "batch", "decodes"):
         if getattr(a, n) < 1:
             ap.error(f"--{n} must be at least 1")
     if not shutil.which(a.ldm):
@@ -332,12 +372,15 @@ def prepare(a: argparse.Namespace, log) -> None:
     """Checkpoint and ONNX files, made once; kept under a name that changes with their source."""
     import networks
     a.cache.mkdir(parents=True, exist_ok=True)
-    a.shape = networks.latent(networks.params(a.config))
+    p = networks.params(a.config)
+    a.shape, a.context = networks.latent(p), networks.context(p)
+    a.quantizes = "n_embed" in p["first_stage_config"]["params"]
     if not a.ckpt:
+        half = ["--half"] if a.context else []  # as each kind is published
         a.ckpt = str(a.cache / (Path(a.config).stem + ".ckpt"))
         if not os.path.exists(a.ckpt):
             say(f"writing {a.ckpt}")
-            subprocess.run([sys.executable, str(HERE / "make_ckpt.py"), a.config, a.ckpt], check=True)
+            subprocess.run([sys.executable, str(HERE / "make_ckpt.py"), a.config, a.ckpt, *half], check=True)
     st = os.stat(a.ckpt)
     a.onnx = a.cache / f"onnx-{st.st_size}-{st.st_mtime_ns}"
     if set(FROM_ONNX) & set(a.peers) and not a.onnx.exists():
@@ -379,11 +422,11 @@ def main() -> None:
     name, slug = processor()
     facts = dict(
         cpu=name, threads=a.threads, rounds=a.rounds, date=time.strftime("%Y-%m-%d", time.gmtime()),
-        config=Path(a.config).stem,
+        config=Path(a.config).stem, batch=a.batch,
         ldm=subprocess.run([a.ldm, "--version"], text=True, capture_output=True).stdout.strip(),
-        versions=", ".join([version("torch"), version("onnxruntime"), version("openvino")]))
+        versions=", ".join(version(p) for p in dict.fromkeys(PACKAGES[q] for q in a.peers)))
     a.out.mkdir(parents=True, exist_ok=True)
-    stem = a.out / f"{slug}-{a.threads}t"
+    stem = a.out / (f"{slug}-{a.threads}t" + (f"-{Path(a.config).stem}" if a.context else ""))
     report.write(stem, facts, runs)
     print(stem.with_name(stem.name + ".md").read_text())
     say(f"took {(time.monotonic() - begin) / 60:.1f} minutes")

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "train"))
 import nets  # noqa: E402
 
 UNET, FIRST = "model.diffusion_model.", "first_stage_model."
+TOKENS = 77  # of a prompt, in every published text model
 
 
 class MiddleAttention(nn.Module):
@@ -60,10 +61,16 @@ class FusedAttention(nets.Attention):
         return x + y.transpose(1, 2).reshape(b, c, h, w)
 
 
+def fused_attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """nets.attend with PyTorch's own kernel."""
+    q, k, v = (t.unflatten(2, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+    return nnf.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
 class Decode(nn.Module):
     """Latent to picture without the codebook; what `ldm eval --part decode --no-quantize` computes."""
 
-    def __init__(self, first: nets.FirstStage, scale: float):
+    def __init__(self, first: nn.Module, scale: float):
         super().__init__()
         self.post_quant_conv, self.decoder, self.scale = first.post_quant_conv, first.decoder, scale
 
@@ -80,13 +87,24 @@ def latent(p: dict) -> tuple[int, int, int]:
     return p["unet_config"]["params"]["in_channels"], p["image_size"], p["image_size"]
 
 
-def build(p: dict) -> tuple[nets.UNet, nets.FirstStage]:
-    """Both networks with PyTorch's own initial weights."""
+def context(p: dict) -> tuple[int, int] | None:
+    """Tokens and width of what the UNet attends to; None where there is no such thing."""
+    u = p["unet_config"]["params"]
+    return (TOKENS, u["context_dim"]) if u.get("use_spatial_transformer") else None
+
+
+def build(p: dict) -> tuple[nn.Module, nn.Module]:
+    """UNet and first stage with PyTorch's own initial weights."""
     u, f = p["unet_config"]["params"], p["first_stage_config"]["params"]
     d = f["ddconfig"]
-    unet = nets.UNet(u["model_channels"], tuple(u["channel_mult"]), u["num_res_blocks"],
-                     tuple(u["attention_resolutions"]), u["num_head_channels"], u["in_channels"])
-    first = nets.FirstStage(d["ch"], tuple(d["ch_mult"]), d["num_res_blocks"], d["z_channels"], f["n_embed"])
+    size = (u["model_channels"], tuple(u["channel_mult"]), u["num_res_blocks"], tuple(u["attention_resolutions"]))
+    if context(p):
+        unet = nets.TextUNet(*size, heads=u["num_heads"], channels=u["in_channels"], context=u["context_dim"],
+                             shift=u.get("use_scale_shift_norm", False))
+    else:
+        unet = nets.UNet(*size, u["num_head_channels"], u["in_channels"])
+    size = (d["ch"], tuple(d["ch_mult"]), d["num_res_blocks"], d["z_channels"])
+    first = nets.FirstStage(*size, f["n_embed"]) if "n_embed" in f else nets.KlStage(*size)
     if d.get("attn_type", "vanilla") != "none":
         for half in (first.encoder, first.decoder):
             half.mid = Middle(d["ch"] * d["ch_mult"][-1])
@@ -94,12 +112,14 @@ def build(p: dict) -> tuple[nets.UNet, nets.FirstStage]:
 
 
 def load(config: str | Path, ckpt: str | Path, mapped: bool = False,
-         fused: bool = False) -> tuple[nets.UNet, Decode]:
-    """Both networks in eval mode with the checkpoint's raw weights in float32; `fused` takes FusedAttention.
+         fused: bool = False) -> tuple[nn.Module, Decode]:
+    """Both networks in eval mode with the checkpoint's raw weights in float32; `fused` takes PyTorch's own attention.
 
     `mapped` maps the file and takes its tensors as they are, into networks that never had weights of their own:
     the fastest way PyTorch has. Without it: build, torch.load, copy, as CompVis' scripts do."""
     p = params(config)
+    if fused:
+        nets.attend = fused_attend
     if mapped:
         with torch.device("meta"):
             both = build(p)

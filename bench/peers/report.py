@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import median
 
 LABELS = {"ldm": "ldm", "eager": "PyTorch eager", "channels_last": "PyTorch channels_last",
-          "compile": "torch.compile (frozen)", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+          "compile": "torch.compile (frozen)", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO",
+          "sdcpp-f32": "stable-diffusion.cpp, f32", "sdcpp-f16": "stable-diffusion.cpp, f16"}
+SDCPP = ("sdcpp-f32", "sdcpp-f16")
 STUDY_STEPS = 167  # CompVis runs 167 steps where 150 are asked for
 AGREE = 1e-4  # relative L2 distance from ldm's output up to which a row counts
 MEASURES = {"eps": "warm", "decode": "warm", "ready": "cold", "load": "cold", "first": "cold", "memory": "cold",
@@ -81,6 +83,15 @@ def study(run: dict) -> dict | None:
 
 
 # name in the table of the README and in the CSV: what it says, goal, its direction, unit
+BARS_GUIDED = {
+    "guided_fastest": ("one guided evaluation, against the fastest f32 peer", 1.4, ">=", "×"),
+    "guided_sdcpp": ("one guided evaluation, against stable-diffusion.cpp", 2.0, ">=", "×"),
+    "decode_fastest": ("decode to 512×512, against the fastest peer", 2.0, ">=", "×"),
+    "guided_fastest_avx2": ("one guided evaluation with AVX2 on both sides, against the fastest peer", 1.3, ">=", "×"),
+    "ready": ("ready to sample, from process start", 1.0, "<=", " s"),
+    "memory": ("peak resident memory", 2.7, "<=", " GB"),
+    "memory_of_smallest": ("peak resident memory, of the smallest peer's", 1.0, "<=", "×"),
+}
 BARS = {
     "eps_fastest": ("eps evaluation, against the fastest peer", 2.2, ">=", "×"),
     "decode_fastest": ("decode, against the fastest peer", 2.0, ">=", "×"),
@@ -96,23 +107,56 @@ BARS = {
 }
 
 
+def bar(out: list[dict], name: str, value, low=None, high=None, peer="") -> None:
+    if value is not None:
+        out.append(dict(name=name, value=value, low=low, high=high, peer=peer))
+
+
+def least(rows: list[dict], measure: str) -> tuple | None:
+    """The lowest ratio of a measure among rows: ratio, low, high, program."""
+    counted = [r for r in rows if r.get(measure + "_ratio")]
+    if not counted:
+        return None
+    r = min(counted, key=lambda r: r[measure + "_ratio"])
+    return r[measure + "_ratio"], r[measure + "_low"], r[measure + "_high"], r["program"]
+
+
+def bars_guided(runs: list[dict]) -> list[dict]:
+    """`bars` of a model that is evaluated with guidance, two latents at a time."""
+    out: list[dict] = []
+    for run in runs:
+        rows = [r for r in table(run) if r["counts"] == "yes"]
+        peers = [r for r in rows if r["peer"] != "ldm"]
+        fastest = least([r for r in peers if r["peer"] not in SDCPP], "eps")
+        bar(out, "guided_fastest" + ("_avx2" if run["capped"] else ""), *(fastest or (None,)))
+        if run["capped"]:
+            continue
+        bar(out, "guided_sdcpp", *(least([r for r in peers if r["peer"] in SDCPP], "eps") or (None,)))
+        bar(out, "decode_fastest", *(least(peers, "decode") or (None,)))
+        ready = Numbers(run["rows"]).by.get(("cold", "ldm", "ready"))
+        if ready:
+            bar(out, "ready", *spread(list(ready.values())))
+        bar(out, "memory", next((r["memory"] * 1e-9 for r in rows if r["peer"] == "ldm" and r["memory"]), None))
+        memory = least(peers, "memory")
+        if memory:
+            bar(out, "memory_of_smallest", 1 / memory[0], 1 / memory[2], 1 / memory[1], memory[3])
+    return sorted(out, key=lambda b: list(BARS_GUIDED).index(b["name"]))
+
+
 def bars(runs: list[dict]) -> list[dict]:
     """The figures that speak for the whole, where they were measured: name, value, low, high, peer."""
-    out = []
+    out: list[dict] = []
 
-    def add(name: str, value, low=None, high=None, peer="") -> None:
-        if value is not None:
-            out.append(dict(name=name, value=value, low=low, high=high, peer=peer))
+    def add(name: str, *rest, **more) -> None:
+        bar(out, name, *rest, **more)
 
     for run in runs:
         rows = table(run)
         by = {r["peer"]: r for r in rows if r["counts"] == "yes"}
         for measure in ("eps", "decode"):
-            counted = [r for r in by.values() if r.get(measure + "_ratio")]
-            if counted and not (run["capped"] and measure == "decode"):
-                r = min(counted, key=lambda r: r[measure + "_ratio"])
-                add(f"{measure}_fastest" + ("_avx2" if run["capped"] else ""), r[measure + "_ratio"],
-                    r[measure + "_low"], r[measure + "_high"], r["program"])
+            fastest = least(list(by.values()), measure)
+            if fastest and not (run["capped"] and measure == "decode"):
+                add(f"{measure}_fastest" + ("_avx2" if run["capped"] else ""), *fastest)
         if run["capped"] or "ldm" not in by:
             continue
         ldm, eager, numbers = by["ldm"], by.get("eager", {}), Numbers(run["rows"])
@@ -142,10 +186,15 @@ def cell(row: dict, key: str, form: str, scale: float = 1.0) -> str:
     return text
 
 
+def found_bars(facts: dict, runs: list[dict]) -> list[dict]:
+    return bars_guided(runs) if facts["batch"] == 2 else bars(runs)
+
+
 def markdown_bars(found: list[dict]) -> list[str]:
+    known = BARS | BARS_GUIDED if any(b["name"].startswith("guided") for b in found) else BARS
     s = ["| | goal | measured | rounds | against |", "|---|---|---|---|---|"]
     for b in found:
-        text, goal, direction, unit = BARS[b["name"]]
+        text, goal, direction, unit = known[b["name"]]
         met = b["value"] >= goal if direction == ">=" else b["value"] <= goal
         rounds = "–" if b["low"] is None else f"{b['low']:.2f} to {b['high']:.2f}"
         s.append(f"| {text} | {'≥' if direction == '>=' else '≤'} {goal:g}{unit} | {'**' if met else ''}"
@@ -171,9 +220,9 @@ def markdown_run(run: dict) -> list[str]:
 
 def markdown(facts: dict, runs: list[dict], plot: str) -> str:
     s = [f"# {facts['cpu']}, {facts['threads']} threads", "",
-         f"{facts['date']}, {facts['config']}, float32; {facts['ldm']}; {facts['versions']}; {facts['rounds']} "
-         "interleaved rounds. Only ratios within this run count; see [README](../README.md) for what each number "
-         "means.", "", f"![ratios]({plot})", "", *markdown_bars(bars(runs))]
+         f"{facts['date']}, {facts['config']}, float32" + (", batch 2 (a guided evaluation)" if facts["batch"] == 2 else "") +
+         f"; {facts['ldm']}; {facts['versions']}; {facts['rounds']} interleaved rounds. Only ratios within this run count; see [README](../README.md) for what each number "
+         "means.", "", f"![ratios]({plot})", "", *markdown_bars(found_bars(facts, runs))]
     for run in runs:
         s += ["", f"## {run['isa']}" + (", capped to AVX2 on both sides" if run["capped"] else ""), "",
               "In brackets: median of the rounds' ratios, peer / ldm; above 1 ldm is ahead.", "", *markdown_run(run)]
@@ -235,7 +284,7 @@ def write_csv(path: Path, facts: dict, runs: list[dict]) -> None:
             f.write(f"# {k}: {facts[k]}\n")
         out = csv.writer(f, lineterminator="\n")
         out.writerow(["isa", "program", "measure", "value", "ratio", "low", "high", "of"])
-        for b in bars(runs):
+        for b in found_bars(facts, runs):
             isa = next(r["isa"] for r in runs if r["capped"] == b["name"].endswith("_avx2"))
             out.writerow([isa, "bars", b["name"], number(b["value"]), "", number(b["low"]), number(b["high"]),
                           b["peer"]])
