@@ -25,10 +25,15 @@ enum {
  * noise schedule stays float32.
  *
  * Written under a temporary name and then renamed; read back and compared with the source, value by
- * value, before that is done. *report: one line each of what was written and how it was checked;
- * ldm_release it. */
+ * value, before that is done. Files that are there under these names are replaced, but for those
+ * that opt names: LDM_ERR_USAGE. opt NULL: the shipped model.
+ *
+ * progress: called before each tensor is written and before it is read back, with how much is done,
+ * 0 to 1; nonzero ends the conversion with LDM_ERR_CANCELLED, and nothing is left of it. NULL: no
+ * call. *report: one line each of what was written and how it was checked; ldm_release it. */
 LDM_API ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned how,
-                               char **report, ldm_error *err);
+                               int (*progress)(void *ctx, double done), void *ctx, char **report,
+                               ldm_error *err);
 
 #ifdef __cplusplus
 }

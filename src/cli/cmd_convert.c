@@ -2,15 +2,19 @@
 /* ldm convert: a checkpoint in another form. */
 #include <ldm/convert.h>
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/inputs.h"
 #include "cli/opts.h"
+#include "cli/outputs.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 
 typedef struct options {
     const char *out, *to;
-    bool half, bf16, raw;
+    bool half, bf16, raw, overwrite;
 } options;
 
 static const ldm_opt rows[] = {
@@ -27,6 +31,10 @@ static const ldm_opt rows[] = {
      .arg = "OUT.safetensors",
      .field = offsetof(options, out),
      .help = "the file; its YAML lies beside it afterwards"},
+    {.type = LDM_OPT_FLAG,
+     .name = "overwrite",
+     .field = offsetof(options, overwrite),
+     .help = "replace files that are there"},
     {.type = LDM_OPT_CHOICE,
      .name = "to",
      .arg = "FORM",
@@ -44,16 +52,66 @@ static const ldm_opt rows[] = {
      .help = "weights as bfloat16"},
 };
 
+static int to_folder(const options *o)
+{
+    return o->to && !strcmp(o->to, "diffusers");
+}
+
+/* A checkpoint of PyTorch is never written: a name that says so would mislead its readers. */
+static int check_output(const ldm_command *cmd, const options *o)
+{
+    static const char *const others[] = {".ckpt", ".pt",   ".pth", ".bin", ".pkl", ".gguf",
+                                         ".onnx", ".yaml", ".yml", ".zip", NULL};
+    const char *ending = o->out ? ldm_output_ending(o->out) : "";
+    char *yaml;
+    int code;
+
+    if (!o->out)
+        return ldm_cli_usage(cmd, "-o is missing: where the file is to be written");
+    if (o->half && o->bf16)
+        return ldm_cli_usage(cmd, "--half and --bf16 exclude each other");
+    if (to_folder(o))
+        return ldm_output_check_folder(cmd, "-o", o->out);
+    if (ldm_output_ends_in(o->out, others))
+        return ldm_cli_usage(cmd,
+                             "-o: '%s' ends in %s, and a safetensors file is written; name it "
+                             "%.*s.safetensors",
+                             o->out, ending, (int)(strlen(o->out) - strlen(ending)), o->out);
+    code = ldm_output_check_new(cmd, "-o", o->out, o->overwrite);
+    yaml = ldm_cli_format("%.*s.yaml", (int)(strlen(o->out) - strlen(ending)), o->out);
+    if (!code)
+        code = yaml ? ldm_output_check_new(cmd, "-o", yaml, o->overwrite) : ldm_cli_nomem(cmd);
+    free(yaml);
+    return code;
+}
+
+static int show_progress(void *ctx, double done)
+{
+    const bool *shown = ctx;
+
+    if (*shown)
+        ldm_terminal_progress("converting", done);
+    return ldm_signals_interrupted() != 0;
+}
+
 static int convert(const ldm_command *cmd, const options *o, ldm_model_options *model)
 {
     const unsigned how = (o->half ? LDM_CONVERT_HALF : 0U) | (o->bf16 ? LDM_CONVERT_BF16 : 0U) |
-                         (o->to && !strcmp(o->to, "diffusers") ? LDM_CONVERT_DIFFUSERS : 0U);
+                         (to_folder(o) ? LDM_CONVERT_DIFFUSERS : 0U);
+    bool shown = ldm_terminal_redraws(STDERR_FILENO);
     ldm_error err;
     char *report;
     ldm_status st = o->raw ? ldm_model_options_set_bool(model, "ema", false, &err) : LDM_OK;
 
+    ldm_signals_catch_interrupts();
     if (!st)
-        st = ldm_convert(model, o->out, how, &report, &err);
+        st = ldm_convert(model, o->out, how, show_progress, &shown, &report, &err);
+    if (shown)
+        ldm_terminal_progress(NULL, 0);
+    if (st == LDM_ERR_CANCELLED && ldm_signals_interrupted()) {
+        ldm_cli_say(cmd, "interrupted: nothing is written");
+        return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+    }
     if (st)
         return ldm_model_fail(cmd, model, st, &err);
     ldm_terminal_print(report);
@@ -70,15 +128,12 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
     if (!code) {
         parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
-        code = parse ? ldm_parse_exit(parse)
-                     : ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
+        code = parse ? ldm_parse_exit(parse) : check_output(cmd, &o);
     }
     if (!parse && !code)
+        code = ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
+    if (!parse && !code)
         code = ldm_inputs_find_config(cmd, targets.model, false);
-    if (!parse && !code && !o.out)
-        code = ldm_cli_usage(cmd, "-o is missing: where the file is to be written");
-    if (!parse && !code && o.half && o.bf16)
-        code = ldm_cli_usage(cmd, "--half and --bf16 exclude each other");
     if (!parse && !code)
         code = convert(cmd, &o, targets.model);
     ldm_targets_free(&targets);

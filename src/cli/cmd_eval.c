@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
+#include "cli/outputs.h"
 
 typedef struct options {
     const char *part, *in, *ids, *context, *concat, *labels, *noise, *out;
@@ -189,6 +190,11 @@ static ldm_part part_of(const char *name)
     return parts[i].part;
 }
 
+static const char *input_of(const options *o)
+{
+    return o->in ? o->in : o->ids;
+}
+
 enum { ARRAYS = 5 };
 
 /* Reads the arrays that were named, and gives them to the job. */
@@ -197,7 +203,7 @@ static ldm_status read_arrays(const options *o, ldm_eval_job *job, ldm_array *ar
 {
     const struct {
         const char *name, *path;
-    } files[ARRAYS] = {{"in", o->in},
+    } files[ARRAYS] = {{"in", input_of(o)},
                        {"context", o->context},
                        {"concat", o->concat},
                        {"labels", o->labels},
@@ -228,7 +234,7 @@ static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets 
         note_codebook(cmd, targets->eval, model);
         st = ldm_eval(model, targets->eval, &out, &err);
         if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
-            ldm_cli_say(cmd, "%s: %s", o->in, err.msg);
+            ldm_cli_say(cmd, "%s: %s", input_of(o), err.msg);
             code = LDM_EXIT_USAGE;
         }
     }
@@ -264,11 +270,14 @@ static int check(const ldm_command *cmd, const options *o, const ldm_eval_job *j
                           : o->concat ? "concat"
                           : o->labels ? "labels"
                                       : NULL;
+    int code;
 
     if (!o->part)
         return ldm_cli_usage(cmd, "--part is missing: unet, encode, decode, quantize, indices, "
                                   "text or cond");
-    if (!o->in)
+    if (o->ids && o->in)
+        return ldm_cli_usage(cmd, "--in and --ids both name the input; give one of them");
+    if (!input_of(o))
         return ldm_cli_usage(cmd, "--in is missing: the input array, a .npy file");
     if (!o->out && !ldm_eval_job_is_set(job, "dump"))
         return ldm_cli_usage(cmd, "--out is missing: where to write the result (or --dump DIR)");
@@ -276,7 +285,8 @@ static int check(const ldm_command *cmd, const options *o, const ldm_eval_job *j
         return ldm_cli_usage(cmd, "--t is missing: the timestep for the UNet");
     if (!unet && of_unet)
         return ldm_cli_usage(cmd, "--%s belongs to --part unet; %s takes none", of_unet, o->part);
-    return check_encode(cmd, o, job);
+    code = check_encode(cmd, o, job);
+    return code ? code : ldm_output_check_array(cmd, "-o", o->out, o->json);
 }
 
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
@@ -293,8 +303,6 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         code = ldm_cli_fail(cmd, st, &err);
     if (!code) {
         parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
-        if (o.ids && !o.in)
-            o.in = o.ids;
         code = parse ? ldm_parse_exit(parse)
                      : ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
     }

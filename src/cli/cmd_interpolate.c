@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json_text.h"
@@ -11,6 +12,7 @@
 #include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/sampling.h"
+#include "cli/sheets.h"
 #include "cli/signals.h"
 
 enum { DEFAULT_FRAMES = 16, DEFAULT_FPS = 8, MAX_FRAMES = 10000, MAX_FPS = 1000 };
@@ -18,7 +20,7 @@ enum { DEFAULT_FRAMES = 16, DEFAULT_FPS = 8, MAX_FRAMES = 10000, MAX_FPS = 1000 
 typedef struct options {
     const char *out, *frames_text, *fps_text;
     int frames, fps;
-    bool json, quiet;
+    bool json, quiet, overwrite;
 } options;
 
 #define JOB(key)                                                                                   \
@@ -46,6 +48,11 @@ static const ldm_opt rows[] = {
      .help = "NAME.png: an animation that browsers play; -: y4m on\n"
              "stdout, for ffmpeg; else a folder of 00000.png, ...,\n"
              "sheet.png and animation.png"},
+    {.type = LDM_OPT_FLAG,
+     .name = "overwrite",
+     .field = offsetof(options, overwrite),
+     .help = "replace another run's files in the folder -o; without it\n"
+             "they are an error"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(options, json),
@@ -157,6 +164,8 @@ static int read_end(task *t, const char *text, ldm_array *out)
             return ldm_cli_usage(t->cmd, "%s: expected the noise of one picture, [1,C,H,W]", text);
     } else if (is_seed(text, &seed)) {
         st = noise_of_seed(t, seed, out, &err);
+    } else if (!strchr(text, '.') && !strchr(text, '/') && access(text, F_OK)) {
+        return ldm_cli_usage(t->cmd, "'%s' is no seed, and no picture or .npy has that name", text);
     } else {
         return noise_of_picture(t, text, out);
     }
@@ -282,19 +291,45 @@ static int write_one(const task *t, const char *name, ldm_status st, const ldm_e
     return LDM_EXIT_OK;
 }
 
+/* Both are marked, so that nothing takes them for pictures of the model. */
 static int write_animation(const task *t, const char *name, json_t *files)
 {
+    char *mark = ldm_sheet_recipe(NULL, LDM_ANIMATION, (size_t)t->made);
     ldm_error err;
-    ldm_status st = ldm_image_write_animation(name, t->frames, (size_t)t->made,
-                                              (1000 + t->o->fps / 2) / t->o->fps, NULL, &err);
+    ldm_status st;
+    int code;
 
-    return write_one(t, name, st, &err, files);
+    if (!mark)
+        return ldm_cli_nomem(t->cmd);
+    st = ldm_image_write_animation(name, t->frames, (size_t)t->made,
+                                   (1000 + t->o->fps / 2) / t->o->fps, mark, &err);
+    code = write_one(t, name, st, &err, files);
+    free(mark);
+    return code;
+}
+
+static int write_sheet(const task *t, const char *name, json_t *files)
+{
+    char *mark = ldm_sheet_recipe(NULL, LDM_SHEET, (size_t)t->made);
+    ldm_image sheet = {0};
+    ldm_error err;
+    ldm_status st;
+    int code;
+
+    if (!mark)
+        return ldm_cli_nomem(t->cmd);
+    st = ldm_image_grid(t->frames, (size_t)t->made, 0, &sheet, &err);
+    if (!st)
+        st = ldm_image_write(name, &sheet, mark, &err);
+    code = write_one(t, name, st, &err, files);
+    ldm_release(sheet.pixels);
+    free(mark);
+    return code;
 }
 
 static int write_folder(const task *t, json_t *files)
 {
     int code = ldm_output_make_folder(t->cmd, "-o", t->folder);
-    ldm_image sheet = {0};
     ldm_error err;
     ldm_status st;
     char *name;
@@ -306,13 +341,8 @@ static int write_folder(const task *t, json_t *files)
         free(name);
     }
     name = ldm_cli_format("%s/sheet.png", t->folder);
-    if (!code && name) {
-        st = ldm_image_grid(t->frames, (size_t)t->made, 0, &sheet, &err);
-        if (!st)
-            st = ldm_image_write(name, &sheet, NULL, &err);
-        code = write_one(t, name, st, &err, files);
-    }
-    ldm_release(sheet.pixels);
+    if (!code)
+        code = name ? write_sheet(t, name, files) : ldm_cli_nomem(t->cmd);
     free(name);
     name = ldm_cli_format("%s/animation.png", t->folder);
     if (!code)
@@ -359,10 +389,25 @@ static int read_number(const ldm_command *cmd, const char *option, const char *t
     return LDM_EXIT_OK;
 }
 
+/* Frames of another walk in the folder would be mixed with these. */
+static int check_folder(const task *t)
+{
+    char *first = ldm_cli_format("%s/00000.png", t->folder);
+    int code = ldm_output_check_folder(t->cmd, "-o", t->folder);
+
+    if (!code)
+        code = first ? ldm_output_check_new(t->cmd, "-o", first, t->o->overwrite)
+                     : ldm_cli_nomem(t->cmd);
+    free(first);
+    return code;
+}
+
 static int plan_output(task *t)
 {
     const char *out = t->o->out;
     const size_t n = out ? strlen(out) : 0;
+    bool file;
+    int code;
 
     if (!out)
         return ldm_cli_usage(t->cmd, "-o OUT is missing: NAME.png, a folder, or - for y4m");
@@ -371,13 +416,17 @@ static int plan_output(task *t)
             return ldm_cli_usage(t->cmd, "-o - and --json both write to stdout");
         return LDM_EXIT_OK;
     }
-    if (n > 4 && (!strcmp(out + n - 4, ".png") || (n > 5 && !strcmp(out + n - 5, ".apng")))) {
-        const int code = ldm_output_make_parent(t->cmd, "-o", out);
-
-        return code ? code : ldm_output_check_file(t->cmd, "-o", out);
-    }
+    code = ldm_output_is_file(t->cmd, out, 1, &ldm_output_animations, &file);
+    if (!code && file)
+        code = ldm_output_make_parent(t->cmd, "-o", out);
+    if (!code && file)
+        code = ldm_output_check_file(t->cmd, "-o", out);
+    if (!code && file && !t->o->quiet && !t->o->overwrite)
+        ldm_output_note_replaced(t->cmd, out);
+    if (code || file)
+        return code;
     t->folder = ldm_cli_format("%.*s", (int)(n > 1 && out[n - 1] == '/' ? n - 1 : n), out);
-    return t->folder ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
+    return t->folder ? check_folder(t) : ldm_cli_nomem(t->cmd);
 }
 
 static int work(task *t, options *o, char **ends)

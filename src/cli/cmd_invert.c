@@ -138,12 +138,9 @@ static int work(task *t, const char *path)
 
     if (!o->out)
         return ldm_cli_usage(t->cmd, "-o FILE.npy is missing: where to write the noise");
-    if (!ldm_starts_is_array(o->out))
-        return ldm_cli_usage(t->cmd, "-o %s: the noise is an array, expected a name ending in .npy",
-                             o->out);
-    code = ldm_output_make_parent(t->cmd, "-o", o->out);
+    code = ldm_output_check_array(t->cmd, "-o", o->out, o->quiet);
     if (!code)
-        code = ldm_output_check_file(t->cmd, "-o", o->out);
+        code = ldm_output_make_parent(t->cmd, "-o", o->out);
     if (!code)
         code = read_input(t, path);
     if (!code)

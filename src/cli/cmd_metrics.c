@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json_text.h"
@@ -11,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
+#include "cli/outputs.h"
 #include "cli/sheets.h"
 
 typedef struct options {
@@ -252,15 +254,15 @@ static int measure_file(task *t, const char *path)
     return code;
 }
 
-/* Contact sheets are left out: they are no samples. */
+/* Contact sheets and animations are left out: they are no samples. */
 static int measure_path(task *t, const char *path)
 {
-    int pictures = ldm_sheet_pictures(path);
+    const char *what;
+    const int pictures = ldm_sheet_pictures(path, &what);
 
     if (!pictures)
         return measure_file(t, path);
-    ldm_cli_say(t->cmd, "note: %s is a contact sheet of %d pictures and is skipped", path,
-                pictures);
+    ldm_cli_say(t->cmd, "note: %s is %s of %d pictures and is skipped", path, what, pictures);
     t->skipped++;
     return LDM_EXIT_OK;
 }
@@ -281,6 +283,24 @@ static int measure_folder(task *t, const char *folder)
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
+/* Statistics replace statistics, and nothing else. */
+static int check_statistics(const ldm_command *cmd, const char *path)
+{
+    ldm_stats *there = NULL;
+    int code = ldm_output_check_file(cmd, "--write-stats", path);
+
+    if (code || access(path, F_OK))
+        return code;
+    if (ldm_stats_read(path, &there, NULL))
+        return ldm_cli_usage(cmd,
+                             "--write-stats: %s is there already and holds no statistics; "
+                             "give another name",
+                             path);
+    ldm_stats_free(there);
+    ldm_output_note_replaced(cmd, path);
+    return LDM_EXIT_OK;
+}
+
 static int open_features(task *t)
 {
     ldm_error err;
@@ -290,6 +310,8 @@ static int open_features(task *t)
         return LDM_EXIT_OK;
     if (ldm_inputs_resolve(t->cmd, t->options, 0, NULL, false) ||
         ldm_inputs_find_config(t->cmd, t->options, false))
+        return LDM_EXIT_USAGE;
+    if (t->o->write_stats && check_statistics(t->cmd, t->o->write_stats))
         return LDM_EXIT_USAGE;
     if (t->o->frechet)
         st = ldm_stats_read(t->o->frechet, &t->reference, &err);
@@ -392,7 +414,9 @@ static int measure_all(task *t, int argc, char **argv, int args)
             code = LDM_EXIT_FAILED;
     }
     if (!code && !t->count) {
-        ldm_cli_say(t->cmd, "only contact sheets were given: there is no picture to measure");
+        ldm_cli_say(
+            t->cmd,
+            "only contact sheets and animations were given: there is no picture to measure");
         code = LDM_EXIT_FAILED;
     }
     if (!t->o->summary && t->o->json) {
@@ -437,12 +461,12 @@ const ldm_command ldm_cmd_metrics = {
     .args = "IMAGE|FOLDER... [options]",
     .summary = "brightness, contrast, colour and faces of pictures",
     .about =
-        "Measures pictures (PNG, or .npy and .npz arrays [N,H,W,3] of bytes) as the study does:\n"
-        "brightness (mean luma), contrast (standard deviation over mean of the luma), mean\n"
+        "Measures pictures (PNG, JPEG, or .npy and .npz arrays [N,H,W,3] of bytes) as the study\n"
+        "does: brightness (mean luma), contrast (standard deviation over mean of the luma), mean\n"
         "colours and their order, colour coherence (lag-1 spatial autocorrelation of Cb and Cr),\n"
         "the study's verdict, and the faces that OpenCV's frontal face cascade finds. Of a folder\n"
-        "the pictures in it are measured; contact sheets that ldm made are skipped.\n"
-        "docs/METRICS.md has the formulas.",
+        "the pictures in it are measured; contact sheets and animations that ldm made are\n"
+        "skipped. docs/METRICS.md has the formulas.",
     .notes = "Exit code 1 if any of the pictures could not be read; the others are measured.\n"
              "Frechet distances are taken on the encoder of the model that --ckpt and --config\n"
              "name, by default the shipped one:\n\n"

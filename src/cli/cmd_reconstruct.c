@@ -23,9 +23,10 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_TEXT,
      .letter = 'o',
      .name = "out",
-     .arg = "DIR",
+     .arg = "DIR|FILE",
      .field = offsetof(options, out),
-     .help = "write what comes back there, as NAME.png"},
+     .help = "write what comes back: to a folder, as NAME.png, or of\none picture to this .png or "
+             ".jpg"},
     {.type = LDM_OPT_FLAG,
      .name = "overwrite",
      .field = offsetof(options, overwrite),
@@ -86,7 +87,7 @@ static int add_argument(task *t, const char *arg)
         return add_path(t, strdup(arg));
     code = ldm_folder_pictures(t->cmd, arg, &found, &n);
     for (i = 0; !code && i < n; i++)
-        code = ldm_sheet_pictures(found[i]) ? LDM_EXIT_OK : add_path(t, strdup(found[i]));
+        code = ldm_sheet_pictures(found[i], NULL) ? LDM_EXIT_OK : add_path(t, strdup(found[i]));
     ldm_paths_free(found, n);
     return code;
 }
@@ -118,18 +119,26 @@ static int check_output(const task *t, size_t i)
 
 static int name_outputs(task *t)
 {
+    const char *out = t->o->out;
+    bool file;
     int code = LDM_EXIT_OK;
 
-    if (!t->o->out)
+    if (!out)
         return code;
-    t->outs = calloc(t->count, sizeof *t->outs);
-    if (!t->outs)
+    code = ldm_output_is_file(t->cmd, out, (int)t->count, &ldm_output_pictures, &file);
+    if (!code && file)
+        code = ldm_output_check_file(t->cmd, "-o", out);
+    t->outs = code ? NULL : calloc(t->count, sizeof *t->outs);
+    if (!code && !t->outs)
         return ldm_cli_nomem(t->cmd);
     for (size_t i = 0; !code && i < t->count; i++) {
-        t->outs[i] = name_of_output(t->o->out, t->paths[i]);
+        t->outs[i] = file ? strdup(out) : name_of_output(out, t->paths[i]);
         code = t->outs[i] ? check_output(t, i) : ldm_cli_nomem(t->cmd);
     }
-    return code ? code : ldm_output_make_folder(t->cmd, "--out", t->o->out);
+    if (code)
+        return code;
+    return file ? ldm_output_make_parent(t->cmd, "-o", out)
+                : ldm_output_make_folder(t->cmd, "-o", out);
 }
 
 /* ---- one picture ----------------------------------------------------------------------------- */
@@ -223,8 +232,10 @@ static int all(task *t)
         return ldm_cli_nomem(t->cmd);
     for (size_t i = 0; !code && i < t->count; i++) {
         code = reconstruct(t, i);
-        if (ldm_signals_interrupted())
+        if (!code && ldm_signals_interrupted()) {
+            ldm_cli_say(t->cmd, "interrupted: %zu of %zu pictures are done", i + 1, t->count);
             return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+        }
     }
     if (code)
         return code;
@@ -293,7 +304,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
 const ldm_command ldm_cmd_reconstruct = {
     .name = "reconstruct",
-    .args = "IMAGE|FOLDER... [-o DIR] [--ckpt FILE] [--config FILE] [options]",
+    .args = "IMAGE|FOLDER... [-o DIR|FILE] [--ckpt FILE] [--config FILE] [options]",
     .summary = "pictures through the first stage and back",
     .about =
         "Encodes pictures with the model's first stage and decodes them again: what the first\n"

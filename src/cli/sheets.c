@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contact sheets and folders of pictures; see sheets.h. */
+/* Contact sheets, animations and folders of pictures; see sheets.h. */
 #include "cli/sheets.h"
 
 #include <dirent.h>
@@ -10,29 +10,36 @@
 
 #include "base/json_text.h"
 
-char *ldm_sheet_recipe(const char *first, size_t pictures)
+/* By ldm_sheet_kind: the key of its mark in a recipe, and what messages call it. */
+static const char *const kinds[][2] = {{"sheet", "a contact sheet"}, {"animation", "an animation"}};
+
+char *ldm_sheet_recipe(const char *first, ldm_sheet_kind kind, size_t pictures)
 {
     json_t *root = first ? json_loads(first, 0, NULL) : json_object();
-    json_t *sheet = json_pack("{s:I}", "pictures", (json_int_t)pictures);
+    json_t *mark = json_pack("{s:I}", "pictures", (json_int_t)pictures);
     char *text = NULL;
 
-    if (!json_object_set_new(root, "sheet", sheet))
+    if (!json_object_set_new(root, kinds[kind][0], mark))
         text = ldm_cli_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     json_decref(root);
     return text;
 }
 
-int ldm_sheet_pictures(const char *path)
+int ldm_sheet_pictures(const char *path, const char **what)
 {
     char *text = NULL;
     json_t *root;
-    json_int_t n;
+    json_int_t n = 0;
 
     if (ldm_image_read_recipe(path, &text, NULL))
         return 0;
     root = json_loads(text, 0, NULL);
     ldm_release(text);
-    n = json_integer_value(json_object_get(json_object_get(root, "sheet"), "pictures"));
+    for (size_t i = 0; n <= 0 && i < sizeof kinds / sizeof *kinds; i++) {
+        n = json_integer_value(json_object_get(json_object_get(root, kinds[i][0]), "pictures"));
+        if (what)
+            *what = kinds[i][1];
+    }
     json_decref(root);
     return n < 0 ? 0 : n > 1000000 ? 1000000 : (int)n;
 }

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of pictures: contact sheets, which are no pictures to measure, and folders. */
+/* Files of pictures: contact sheets and animations, which are no pictures to measure, and folders.
+ */
 #ifndef LDM_CLI_SHEETS_H
 #define LDM_CLI_SHEETS_H
 
 #include "cli/cli.h"
 
-/* The recipe of a contact sheet of so many pictures: the one of its first picture (NULL: none is at
- * hand) with "sheet": {"pictures": N} added. Fresh text; free() it. NULL when out of memory. */
-char *ldm_sheet_recipe(const char *first, size_t pictures);
+typedef enum ldm_sheet_kind { LDM_SHEET, LDM_ANIMATION } ldm_sheet_kind;
 
-/* The number of pictures on the contact sheet `path`; 0 where it is none, or cannot be read. */
-int ldm_sheet_pictures(const char *path);
+/* The recipe of a contact sheet or an animation of so many pictures: the one of its first picture
+ * (NULL: none is at hand) with "sheet": {"pictures": N} or "animation": the same added. Fresh text;
+ * free() it. NULL when out of memory. */
+char *ldm_sheet_recipe(const char *first, ldm_sheet_kind kind, size_t pictures);
+
+/* The number of pictures in `path`, where it is a contact sheet or an animation that ldm made, and
+ * what it is (NULL: not wanted), "a contact sheet"; 0 where it is none, or cannot be read. */
+int ldm_sheet_pictures(const char *path, const char **what);
 
 /* The pictures in a folder: names ending in .png, .jpg or .jpeg, sorted, but for hidden ones.
  * *paths: *count texts; ldm_paths_free. An exit code: a folder without pictures is an error. */

@@ -40,6 +40,16 @@ bool ldm_terminal_colour(int fd)
     return ldm_terminal_redraws(fd) && !(no && *no);
 }
 
+void ldm_terminal_progress(const char *what, double done)
+{
+    const int width = ldm_terminal_width(STDERR_FILENO);
+
+    fputs("\r\33[K", stderr);
+    if (what) /* one column less: a full line would wrap */
+        fprintf(stderr, "%3.0f %%  %.*s", 100 * done, width > 8 ? width - 8 : 1, what);
+    fflush(stderr);
+}
+
 /* Bytes of the character at s and its columns: an escape sequence has none, UTF-8 has one. */
 static size_t character(const char *s, int *columns)
 {

@@ -16,6 +16,10 @@ bool ldm_terminal_redraws(int fd);
 /* The same with colours: NO_COLOR (no-color.org) is not set, or empty. */
 bool ldm_terminal_colour(int fd);
 
+/* Draws "42 %  what" on stderr over the line that stands there; what NULL: wipes that line. Only
+ * for a terminal that redraws. */
+void ldm_terminal_progress(const char *what, double done);
+
 /* What a report is asked to be laid out for, as a part of its flags (LDM_REPORT_COLUMNS): the width
  * of the terminal that stdout is; none where it is no terminal. */
 unsigned ldm_terminal_columns(void);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -17,6 +18,7 @@
 typedef struct conversion {
     ldm_sources src;
     ldm_out_list list;
+    ldm_watch watch;
     unsigned how;
     uint64_t bytes, unet_bytes;
     size_t left_out;
@@ -105,6 +107,31 @@ static char *yaml_path(const char *out)
     if (path)
         snprintf(path, stem + sizeof ".yaml", "%.*s.yaml", (int)stem, out);
     return path;
+}
+
+/* ---- what must stay ----------------------------------------------------------------------------
+ */
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return a && b && !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* What is read is not replaced: neither could be compared with it then, nor begun again. */
+static ldm_status check_apart(const conversion *c, const ldm_model_options *opt, const char *path,
+                              ldm_error *err)
+{
+    bool same = same_file(path, c->src.ckpt_path) || same_file(path, opt->first_stage);
+
+    for (size_t i = 0; i < opt->configs.count; i++)
+        same |= same_file(path, opt->configs.items[i]);
+    return same ? ldm_error_set(err, LDM_ERR_USAGE,
+                                "%s is read by this conversion and would be replaced by it; write "
+                                "to another name",
+                                path)
+                : LDM_OK;
 }
 
 /* ---- eps of both ----------------------------------------------------------------------------- */
@@ -287,8 +314,12 @@ static ldm_status write_file(conversion *c, const ldm_model_options *opt, const 
 {
     char *beside = yaml_path(out), size[16];
     ldm_str yaml = {0};
-    ldm_status st = beside ? yaml_of(c, &yaml, err) : ldm_error_nomem(err, 0, "a path");
+    ldm_status st = beside ? check_apart(c, opt, out, err) : ldm_error_nomem(err, 0, "a path");
 
+    if (!st)
+        st = check_apart(c, opt, beside, err);
+    if (!st)
+        st = yaml_of(c, &yaml, err);
     if (!st) {
         const ldm_out_meta meta[] = {
             {"format", "pt"}, {"config", yaml.data}, {"made_by", "ldm convert"}};
@@ -308,11 +339,12 @@ static ldm_status write_file(conversion *c, const ldm_model_options *opt, const 
     return st;
 }
 
-ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned how, char **report,
+ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned how,
+                       int (*progress)(void *ctx, double done), void *ctx, char **report,
                        ldm_error *err)
 {
     static const ldm_model_options none;
-    conversion c = {.how = how};
+    conversion c = {.how = how, .watch = {.fn = progress, .ctx = ctx}};
     ldm_arena *texts;
     ldm_str text = {0};
     ldm_status st;
@@ -329,6 +361,8 @@ ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned h
     st = ldm_sources_open(opt, texts, &c.src, err);
     if (!st)
         st = list_tensors(&c, err);
+    c.list.watch = &c.watch;
+    c.watch.total = 2 * c.list.count;
     if (!st)
         st = how & LDM_CONVERT_DIFFUSERS ? write_folder(&c, opt, out, &text, err)
                                          : write_file(&c, opt, out, &text, err);

@@ -20,9 +20,17 @@ typedef struct ldm_out_tensor {
     int blocks, part;
 } ldm_out_tensor;
 
+/* Who is told how far a conversion is, and may end it; fn NULL: nobody. */
+typedef struct ldm_watch {
+    int (*fn)(void *ctx, double done);
+    void *ctx;
+    size_t done, total; /* tensors, each written and read back */
+} ldm_watch;
+
 typedef struct ldm_out_list {
     ldm_out_tensor *items;
     size_t count, cap;
+    ldm_watch *watch; /* of the whole conversion, whose files may be several */
 } ldm_out_list;
 
 /* A pair of the file's __metadata__. */

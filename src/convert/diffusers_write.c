@@ -100,7 +100,7 @@ static ldm_status write_part(writer *w, const char *part, const char *file, cons
 {
     char path[PATH_LIMIT + 64];
     const ldm_out_meta meta[] = {{"format", "pt"}};
-    ldm_out_list list = {0};
+    ldm_out_list list = {.watch = w->s->list->watch};
     ldm_status st = modules->failed ? ldm_error_nomem(w->err, 0, "the names") : LDM_OK;
 
     for (size_t i = 0; i < w->s->list->count && !st; i++) {

@@ -204,18 +204,29 @@ static ldm_status check_tensor(const char *path, const ldm_ckpt *ck, const ldm_c
     return st;
 }
 
+/* Called once for each tensor that is written, and again before it is read back. */
+static ldm_status tell(ldm_watch *w, ldm_error *err)
+{
+    const double done = (double)w->done++ / (double)(w->total ? w->total : 1);
+
+    return w->fn && w->fn(w->ctx, done < 1 ? done : 1)
+               ? ldm_error_set(err, LDM_ERR_CANCELLED, "the conversion was ended")
+               : LDM_OK;
+}
+
 static ldm_status check(const char *tmp_path, const ldm_ckpt *ck, const ldm_out_list *list,
                         float *whole, ldm_error *err)
 {
-    ldm_ckpt *back;
+    ldm_ckpt *back = NULL;
     ldm_status st = ldm_ckpt_open(tmp_path, NULL, &back, err);
 
     for (size_t i = 0; i < list->count && !st; i++) {
-        st = check_tensor(tmp_path, ck, back, &list->items[i], whole, err);
+        st = tell(list->watch, err);
+        if (!st)
+            st = check_tensor(tmp_path, ck, back, &list->items[i], whole, err);
         ldm_ckpt_release(ck, list->items[i].source);
     }
-    if (!st)
-        ldm_ckpt_close(back);
+    ldm_ckpt_close(back);
     return st;
 }
 
@@ -239,7 +250,9 @@ ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm
     if (!st)
         st = write_all(out.stream, header.data, header.len, path, err);
     for (size_t i = 0; i < list->count && !st; i++) {
-        st = write_tensor(out.stream, path, ck, &list->items[i], whole, err);
+        st = tell(list->watch, err);
+        if (!st)
+            st = write_tensor(out.stream, path, ck, &list->items[i], whole, err);
         ldm_ckpt_release(ck, list->items[i].source);
     }
     if (!st && fflush(out.stream))

@@ -11,7 +11,7 @@ file_has out.yaml 'use_ema: false'
 works check --ckpt out.safetensors --config out.yaml
 works inspect out.safetensors
 cp out.safetensors first
-works convert $TINY -o out.safetensors
+works convert $TINY -o out.safetensors --overwrite
 same out.safetensors first
 
 works convert $TINY --raw -o raw.safetensors

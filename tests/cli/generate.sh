@@ -33,7 +33,7 @@ files_are face.png new/00000.png new/deep/00000.png three/00000.png three/00001.
 ldm metrics three/grid.png
 [ "$CODE" -eq 1 ] || die "expected exit code 1"
 stderr_has 'three/grid.png is a contact sheet of 3 pictures and is skipped'
-stderr_has 'only contact sheets were given'
+stderr_has 'only contact sheets and animations were given'
 rm -r new
 
 # Picture i has seed + i, whatever the batch and the threads.

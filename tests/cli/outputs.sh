@@ -33,3 +33,45 @@ stdout_is 'no/such/x.png
 no/other/z.npy'
 [ -s no/such/x.png ] && [ -s no/other/z.npy ] || die "not written"
 fails 1 "'x.png' is a file, and a folder is needed there" generate $TINY -o x.png/y.png
+
+# No result replaces a file of another kind, and nothing without a word.
+sed 's/$//' "$CONFIG" >config.yaml
+cp config.yaml kept.yaml
+cp model.ckpt kept.ckpt
+MINE='--ckpt model.ckpt --config config.yaml'
+fails 1 'config.yaml is there already; --overwrite replaces it' convert $MINE -o config.safetensors
+fails 2 "'model.ckpt' ends in .ckpt, and a safetensors file is written; name it model.safetensors" convert $MINE -o model.ckpt
+fails 2 'config.yaml is read by this conversion' convert $MINE -o config.safetensors --overwrite
+cp model.ckpt read.safetensors
+fails 2 'read.safetensors is read by this conversion' convert --ckpt read.safetensors --config config.yaml -o read.safetensors --overwrite
+works convert $MINE -o other.safetensors
+fails 1 'other.safetensors is there already' convert $MINE -o other.safetensors
+works convert $MINE -o other.safetensors --overwrite
+npy z.npy '(1, 3, 16, 16)' 3072
+fails 2 "'config.yaml': the result is an array, expected a name ending in .npy" eval $MINE --part decode --in z.npy -o config.yaml
+fails 2 "[-]-save-latent: 'config.yaml': the result is an array" generate $MINE --steps 1 -o a.png --save-latent config.yaml
+fails 2 "[-]-save-image: 'model.ckpt': the result is an array" generate $MINE --steps 1 -o a.png --save-image model.ckpt
+fails 2 'config.yaml is there already and holds no statistics' metrics x.png $MINE --write-stats config.yaml
+fails 1 'config.yaml is there already; --overwrite replaces it' doctor $MINE --quick --write-config config.yaml
+works reconstruct x.png $MINE -o x.d/back.png
+stdout_has 'x.d/back.png$'
+fails 2 "'both.png' is the name of one picture, and 2 are made" reconstruct x.png x.jpg $MINE -o both.png
+fails 2 "x.png is there already; --overwrite" reconstruct x.png $MINE -o .
+same config.yaml kept.yaml
+same model.ckpt kept.ckpt
+
+# Frames of two walks are not mixed; their sheet and animation are no pictures to measure.
+works interpolate 1 2 $MINE --steps 1 --frames 3 -o walk --quiet
+fails 1 'walk/00000.png is there already; --overwrite replaces it' interpolate 3 4 $MINE --steps 1 -o walk --quiet
+works interpolate 1 2 $MINE --steps 1 --frames 3 -o walk --quiet --overwrite
+works interpolate 1 2 $MINE --steps 1 --frames 2 -o walk.png
+works interpolate 1 2 $MINE --steps 1 --frames 2 -o walk.png
+stderr_has 'note: walk.png is there already and will be replaced'
+fails 2 "'walk.gif' ends in .gif, and an animation is written as .png or .apng" interpolate 1 2 $MINE -o walk.gif
+works metrics walk --summary
+stdout_has '^3 pictures, means'
+stderr_has 'walk/sheet.png is a contact sheet of 3 pictures and is skipped'
+stderr_has 'walk/animation.png is an animation of 3 pictures and is skipped'
+fails 1 'walk/sheet.png is a contact sheet without a recipe' generate --like walk/sheet.png -o b.png
+fails 1 'walk/animation.png is an animation without a recipe' generate --like walk/animation.png -o b.png
+fails 2 "'face' is no seed, and no picture or .npy has that name" interpolate 1 face $MINE -o b.png --quiet

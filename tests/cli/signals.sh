@@ -74,3 +74,12 @@ if command -v script >/dev/null; then
 else
     skipped "the bar in a terminal (no script)"
 fi
+
+# A conversion that is ended leaves nothing, under no name.
+for t in 0.01 0.02 0.04 0.08; do
+    COMMAND="convert, ended after $t s"
+    CODE=0
+    timeout -s INT "$t" "$LDM" convert -o ended.safetensors --overwrite >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+    no_part_files .
+    [ "$CODE" -eq 0 ] || [ ! -e ended.safetensors ] || [ -e ended.yaml ] || die "a file without its YAML"
+done

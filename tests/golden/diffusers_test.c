@@ -286,7 +286,7 @@ static void converted_folders_give_their_eps(void **state)
         snprintf(out, sizeof out, "%s/%s.safetensors", root, names[i]);
         snprintf(yaml, sizeof yaml, "%s/%s.yaml", root, names[i]);
         opt = options_of(folder, NULL);
-        need(ldm_convert(opt, out, 0, &report, &err), &err);
+        need(ldm_convert(opt, out, 0, NULL, NULL, &report, &err), &err);
         assert_non_null(strstr(report, "equal bit by bit"));
         ldm_release(report);
         other = options_of(out, yaml);
@@ -357,7 +357,7 @@ static void folders_are_written_as_they_were_read(void **state)
         parts = json_object_get(j, "parts");
         snprintf(out, sizeof out, "%s/%s-out", root, names[i]);
         opt = options_of(folder, NULL);
-        need(ldm_convert(opt, out, LDM_CONVERT_DIFFUSERS, &report, &err), &err);
+        need(ldm_convert(opt, out, LDM_CONVERT_DIFFUSERS, NULL, NULL, &report, &err), &err);
         ldm_release(report);
         same_tensors(out, "unet", json_object_get(json_object_get(parts, "unet"), "tensors"));
         same_tensors(
@@ -366,7 +366,7 @@ static void folders_are_written_as_they_were_read(void **state)
                             "tensors"));
         other = options_of(out, NULL);
         eps_agrees(other, j, out);
-        assert_int_equal(ldm_convert(opt, out, LDM_CONVERT_DIFFUSERS, &report, &err),
+        assert_int_equal(ldm_convert(opt, out, LDM_CONVERT_DIFFUSERS, NULL, NULL, &report, &err),
                          LDM_ERR_USAGE);
         ldm_model_options_free(opt);
         ldm_model_options_free(other);

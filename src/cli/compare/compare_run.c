@@ -143,7 +143,7 @@ static int write_grid(ldm_compare *c, const ldm_cmp_side *s)
     if (n > 1)
         st = ldm_image_grid(ims, n, 0, &sheet, &err);
     if (!st && n > 1) {
-        mark = ldm_sheet_recipe(NULL, n);
+        mark = ldm_sheet_recipe(NULL, LDM_SHEET, n);
         if (mark)
             st = ldm_image_write(path, &sheet, mark, &err);
         else

@@ -10,11 +10,12 @@
 #include "cli/doctor/doctor_next.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
+#include "cli/outputs.h"
 #include "cli/terminal.h"
 
 typedef struct options {
     const char *images, *write_config, *report;
-    bool json, quick, fix;
+    bool json, quick, fix, overwrite;
 } options;
 
 static const ldm_opt rows[] = {
@@ -38,6 +39,10 @@ static const ldm_opt rows[] = {
      .field = offsetof(options, write_config),
      .help = "write the configuration with all cures in it; comments\n"
              "and order stay where nothing was wrong"},
+    {.type = LDM_OPT_FLAG,
+     .name = "overwrite",
+     .field = offsetof(options, overwrite),
+     .help = "--write-config may replace a file"},
     {.type = LDM_OPT_TEXT,
      .name = "report",
      .arg = "DIR",
@@ -59,8 +64,7 @@ static const ldm_opt rows[] = {
 static int show_progress(void *ctx, const char *what, double done)
 {
     (void)ctx;
-    fprintf(stderr, "\r\33[K%3.0f %%  %s", 100 * done, what);
-    fflush(stderr);
+    ldm_terminal_progress(what, done);
     return 0;
 }
 
@@ -139,7 +143,7 @@ static int finish(const ldm_command *cmd, const options *o, const ldm_doctor *d,
 static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
                    const ldm_model_options *model, const words *w)
 {
-    const bool shown = isatty(STDERR_FILENO) && !o->json;
+    const bool shown = ldm_terminal_redraws(STDERR_FILENO) && !o->json;
     bool said = o->json;
     ldm_error err;
     ldm_status st;
@@ -149,7 +153,7 @@ static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
     ldm_doctor_set_progress(d, shown ? show_progress : say_duration, &said);
     st = ldm_doctor_run(d, &err);
     if (shown)
-        fputs("\r\33[K", stderr);
+        ldm_terminal_progress(NULL, 0);
     if (!st)
         return finish(cmd, o, d, model, w);
     code = ldm_cli_fail(cmd, st, &err);
@@ -219,6 +223,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         code = ldm_inputs_resolve(cmd, targets.model, 0, NULL, false);
     if (!parse && !code)
         code = ldm_inputs_find_config(cmd, targets.model, false);
+    if (!parse && !code && o.write_config)
+        code = ldm_output_check_new(cmd, "--write-config", o.write_config, o.overwrite);
     if (!parse && !code)
         code = start(cmd, &o, targets.model, &w);
     if (!parse && code == LDM_EXIT_USAGE && o.json)

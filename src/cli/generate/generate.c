@@ -430,7 +430,7 @@ static ldm_status write_grid(const task *t, const ldm_image *ims, size_t n, ldm_
         st = ldm_run_recipe(t->run, 0, &recipe, err);
     if (!st) {
         full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->starts, t->o, -1));
-        text = full ? ldm_sheet_recipe(full, n) : NULL;
+        text = full ? ldm_sheet_recipe(full, LDM_SHEET, n) : NULL;
         if (!text)
             memset(err, 0, sizeof *err);
         st = text ? ldm_image_write(t->output.grid, &grid, text, err) : LDM_ERR_NOMEM;

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/outputs.h"
 
 /* The arrays that can be given as files: ROW(name of ldm_job_set_array, option, fewest dimensions,
  * most, layout, what it is). Those that are options of their own: */
@@ -97,16 +98,6 @@ typedef struct ldm_output {
  * the highest there is, with --resume the highest. In a folder that was named another run's
  * pictures are an error, unless --resume or --overwrite says what to do with them. */
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out);
-
-/* Whether a result could be written as `path` (NULL is fine), which `option` names. An exit code.
- */
-int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path);
-
-/* Makes the folders above a file, which `option` names (path NULL: nothing). An exit code. */
-int ldm_output_make_parent(const ldm_command *cmd, const char *option, const char *path);
-
-/* Makes a folder, which `option` names, and its parents. An exit code. */
-int ldm_output_make_folder(const ldm_command *cmd, const char *option, const char *folder);
 
 /* Makes the folder, where there is one. A numbered one that appeared meanwhile is another run's:
  * the names change to the next that is free. An exit code. */

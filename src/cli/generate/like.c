@@ -8,6 +8,7 @@
 
 #include "base/json_text.h"
 #include "cli/generate/generate.h"
+#include "cli/sheets.h"
 
 static int damaged(const ldm_command *cmd, const char *path, const char *what)
 {
@@ -237,6 +238,7 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
 {
     const bool seed_given = ldm_job_is_set(o->to.job, "seed");
     const bool shape_given = ldm_job_is_set(o->to.job, "shape");
+    const char *what;
     char *text = NULL;
     found f = {0};
     ldm_error err;
@@ -248,9 +250,8 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
     r->root = json_loads(text, JSON_REJECT_DUPLICATES, NULL); /* the library says what is wrong */
     r->ckpt_named = ldm_model_ckpt(o->to.model) != NULL;
     code = read_own(cmd, path, r, &f);
-    if (!code && f.sheet && !json_object_get(r->root, "config")) {
-        ldm_cli_say(cmd, "--like: %s is a contact sheet of ldm compare; name one of its pictures",
-                    path);
+    if (!code && !json_object_get(r->root, "config") && ldm_sheet_pictures(path, &what)) {
+        ldm_cli_say(cmd, "--like: %s is %s without a recipe; name one of its pictures", path, what);
         code = LDM_EXIT_FAILED;
     }
     if (!code) {

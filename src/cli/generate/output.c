@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,132 +13,7 @@
 
 static const char default_folder[] = "generated_outputs/"; /* of one folder a run */
 
-/* The folder part of a path: "." for a bare name. free() it. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir;
-
-    if (!slash)
-        return strdup(".");
-    if (slash == path)
-        return strdup("/");
-    dir = strdup(path);
-    if (dir)
-        dir[slash - path] = '\0';
-    return dir;
-}
-
-/* The folder need not exist: its nearest ancestor that does must be one, and writable. */
-static int check_folder(const ldm_command *cmd, const char *option, const char *folder)
-{
-    char *dir = strdup(folder), *up;
-    struct stat st;
-    int code = LDM_EXIT_OK;
-
-    while (dir) {
-        size_t len = strlen(dir);
-
-        while (len > 1 && dir[len - 1] == '/')
-            dir[--len] = '\0';
-        if (!stat(dir, &st))
-            break;
-        if (errno != ENOENT) {
-            ldm_cli_say(cmd, "%s: cannot make folder '%s': %s", option, folder, strerror(errno));
-            free(dir);
-            return LDM_EXIT_FAILED;
-        }
-        up = parent_of(dir);
-        free(dir);
-        dir = up;
-    }
-    if (!dir)
-        return ldm_cli_nomem(cmd);
-    if (!S_ISDIR(st.st_mode)) {
-        ldm_cli_say(cmd, "%s: '%s' is a file, and a folder is needed there", option, dir);
-        code = LDM_EXIT_FAILED;
-    } else if (access(dir, W_OK | X_OK)) {
-        ldm_cli_say(cmd, "%s: cannot write to folder '%s': %s", option, dir, strerror(errno));
-        code = LDM_EXIT_FAILED;
-    }
-    free(dir);
-    return code;
-}
-
-int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path)
-{
-    struct stat there;
-    char *dir;
-    int code;
-
-    if (!path)
-        return LDM_EXIT_OK;
-    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/')
-        return ldm_cli_usage(cmd, "%s: '%s' is a folder; name a file", option, path);
-    if (!lstat(path, &there) && !S_ISREG(there.st_mode))
-        return ldm_cli_usage(cmd, "%s: '%s' is a device, pipe or link; name a file", option, path);
-    dir = parent_of(path);
-    code = dir ? check_folder(cmd, option, dir) : ldm_cli_nomem(cmd);
-    free(dir);
-    return code;
-}
-
-int ldm_output_make_parent(const ldm_command *cmd, const char *option, const char *path)
-{
-    char *dir = path ? parent_of(path) : NULL;
-    int code = LDM_EXIT_OK;
-
-    if (dir && !ldm_is_dir(dir))
-        code = ldm_output_make_folder(cmd, option, dir);
-    else if (path && !dir)
-        code = ldm_cli_nomem(cmd);
-    free(dir);
-    return code;
-}
-
 /* ---- what a name says ------------------------------------------------------------------------ */
-
-/* The ending of the last part of a path, with its dot; "": it has none. */
-static const char *ending_of(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-
-    return dot && dot != name ? dot : "";
-}
-
-static bool is_one_of(const char *ending, const char *const *list)
-{
-    for (; *list; list++) {
-        if (!strcasecmp(ending, *list))
-            return true;
-    }
-    return false;
-}
-
-/* A name of one picture in a format that is written. */
-static bool names_picture(const char *path)
-{
-    static const char *const written[] = {".png", ".jpg", ".jpeg", NULL};
-
-    return is_one_of(ending_of(path), written);
-}
-
-/* Names of other kinds of pictures are no folders either. */
-static int refuse_ending(const ldm_command *cmd, const char *path, int count)
-{
-    static const char *const others[] = {".gif", ".bmp",  ".webp", ".tif", ".tiff", ".ppm",
-                                         ".pnm", ".heic", ".avif", ".jxl", ".jp2",  ".exr",
-                                         ".svg", ".npy",  ".npz",  NULL};
-    const char *ending = ending_of(path);
-
-    if (!*ending || (count > 1 && !is_one_of(ending, others)))
-        return LDM_EXIT_OK;
-    return ldm_cli_usage(cmd,
-                         "-o: '%s' ends in %s, and pictures are written as .png, .jpg or .jpeg; "
-                         "name one of these, or a folder: %s/",
-                         path, ending, path);
-}
 
 /* "face.png" -> "face.npz" */
 static char *with_suffix(const char *file, const char *suffix)
@@ -149,7 +23,7 @@ static char *with_suffix(const char *file, const char *suffix)
 
     if (!stem)
         return NULL;
-    stem[len - strlen(ending_of(file))] = '\0';
+    stem[len - strlen(ldm_output_ending(file))] = '\0';
     name = ldm_cli_format("%s%s", stem, suffix);
     free(stem);
     return name;
@@ -275,7 +149,7 @@ static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int c
     else
         code = name_numbered(cmd, o, o->resume && last ? last : last + 1, out);
     if (!code)
-        code = check_folder(cmd, "-o", out->folder);
+        code = ldm_output_check_folder(cmd, "-o", out->folder);
     if (!code && o->out && !o->resume && !o->dry_run)
         code = check_taken(cmd, o, out->folder, count);
     return code;
@@ -293,14 +167,16 @@ static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_out
     if (o->grid && !o->quiet)
         ldm_cli_say(cmd, "note: --grid of one picture is the picture itself: %s", o->out);
     code = ldm_output_check_file(cmd, "-o", o->out);
-    if (!code && !o->quiet && !o->overwrite && !o->dry_run && !access(o->out, F_OK))
-        ldm_cli_say(cmd, "note: %s is there already and will be replaced", o->out);
+    if (!code && !o->quiet && !o->overwrite && !o->dry_run)
+        ldm_output_note_replaced(cmd, o->out);
     return code;
 }
 
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
 {
     const char *path = o->out ? o->out : default_folder;
+    const bool quiet = o->quiet || o->overwrite || o->dry_run;
+    bool file;
     int code;
 
     memset(out, 0, sizeof *out);
@@ -310,35 +186,14 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     if (o->resume && o->overwrite)
         return ldm_cli_usage(cmd, "--resume keeps pictures and --overwrite replaces them: give "
                                   "one of the two");
-    if (ldm_is_dir(path) || path[strlen(path) - 1] == '/')
-        code = plan_folder(cmd, o, count, out);
-    else if (names_picture(path) && count > 1)
-        code = ldm_cli_usage(cmd,
-                             "-o: '%s' is the name of one picture, and %d are made; name a folder, "
-                             "e.g. %.*s/",
-                             path, count, (int)(strlen(path) - strlen(ending_of(path))), path);
-    else if (names_picture(path))
-        code = plan_file(cmd, o, out);
-    else
-        code = refuse_ending(cmd, path, count);
-    if (!code && !out->file && !out->folder)
-        code = plan_folder(cmd, o, count, out);
+    code = ldm_output_is_file(cmd, path, count, &ldm_output_pictures, &file);
     if (!code)
-        code = ldm_output_check_file(cmd, "--save-latent", o->save_latent);
+        code = file ? plan_file(cmd, o, out) : plan_folder(cmd, o, count, out);
     if (!code)
-        code = ldm_output_check_file(cmd, "--save-image", o->save_image);
-    return code ? code : check_names(cmd, o, out);
-}
-
-int ldm_output_make_folder(const ldm_command *cmd, const char *option, const char *folder)
-{
-    ldm_error err;
-    ldm_status st = ldm_make_dirs(folder, &err);
-
-    if (!st)
-        return LDM_EXIT_OK;
-    ldm_cli_say(cmd, "%s: %s", option, err.msg);
-    return LDM_EXIT_FAILED;
+        code = check_names(cmd, o, out);
+    if (!code)
+        code = ldm_output_check_array(cmd, "--save-latent", o->save_latent, quiet);
+    return code ? code : ldm_output_check_array(cmd, "--save-image", o->save_image, quiet);
 }
 
 int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)

@@ -70,7 +70,7 @@ static int list(const ldm_command *cmd, const char *option, const char *path, ch
     }
     code = ldm_folder_pictures(cmd, path, paths, &n);
     for (size_t i = 0; !code && i < n; i++) {
-        if (ldm_sheet_pictures((*paths)[i]))
+        if (ldm_sheet_pictures((*paths)[i], NULL))
             free((*paths)[i]);
         else
             (*paths)[kept++] = (*paths)[i];
