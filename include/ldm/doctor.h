@@ -49,7 +49,7 @@ LDM_API void ldm_doctor_set_quick(ldm_doctor *d, bool quick);
 /* LDM_ERR_MISMATCH where the file holds nothing that could be examined. */
 LDM_API ldm_status ldm_doctor_run(ldm_doctor *d, ldm_error *err);
 
-/* After the run. */
+/* After the run; before it, and after one that failed, undecided. */
 LDM_API ldm_verdict ldm_doctor_get_verdict(const ldm_doctor *d);
 /* Assignments for `--set`, one each; NULL after the last. */
 LDM_API const char *ldm_doctor_cure(const ldm_doctor *d, size_t i);

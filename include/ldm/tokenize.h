@@ -5,7 +5,9 @@
  *   ldm_text_ids     the ids of one text.
  *
  * The rules of ldm.h hold: fallible calls return ldm_status and take `ldm_error *err` last, which
- * may be NULL; on failure out-parameters are NULL and nothing is to be freed; strings are UTF-8. */
+ * may be NULL; on failure out-parameters are NULL and nothing is to be freed; strings are UTF-8.
+ * NULL for another pointer is LDM_ERR_USAGE, and the calls that return no status give NULL, "" or
+ * 0. */
 #ifndef LDM_TOKENIZE_H
 #define LDM_TOKENIZE_H
 

@@ -187,6 +187,7 @@ ldm_status ldm_doctor_run(ldm_doctor *d, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE, "a doctor examines once");
     d->ran = true;
     st = examine(d, err);
+    d->examined = !st;
     d->seconds = ldm_seconds() - begin;
     return st;
 }

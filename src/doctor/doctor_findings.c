@@ -151,15 +151,17 @@ ldm_verdict ldm_doctor_get_verdict(const ldm_doctor *d)
 {
     ldm_verdict v = LDM_VERDICT_HEALTHY;
 
-    for (size_t i = 0; d && i < d->finding_count; i++) {
+    if (!d || !d->examined)
+        return LDM_VERDICT_UNDECIDED;
+    for (size_t i = 0; i < d->finding_count; i++) {
         if (d->findings[i].state == LDM_FINDING_WRONG)
             return LDM_VERDICT_CHANGE;
         if (d->findings[i].state == LDM_FINDING_UNDECIDED)
             v = LDM_VERDICT_UNDECIDED;
     }
-    if (d && d->untrained)
+    if (d->untrained)
         return LDM_VERDICT_UNTRAINED;
-    return d && d->reason && v == LDM_VERDICT_HEALTHY ? LDM_VERDICT_UNDECIDED : v;
+    return d->reason && v == LDM_VERDICT_HEALTHY ? LDM_VERDICT_UNDECIDED : v;
 }
 
 static const char *nth(const ldm_doctor *d, size_t n, bool flag)

@@ -46,6 +46,7 @@ struct ldm_doctor {
     size_t image_count;
     const char *pictures; /* what the probes used */
     bool quick, ran, untrained;
+    bool examined; /* the run ended well */
     double seconds;
     int (*progress)(void *ctx, const char *what, double done);
     void *ctx;

@@ -97,7 +97,9 @@ ldm_status ldm_text_vocab_open(const char *kind, const char *path, const char *c
     char *found = NULL;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(kind, "kind", err);
     st = ldm_token_kind_parse(kind, &which, err);
     if (!st && !path)
         st = ldm_vocab_find(which, ckpt, &found, err);
@@ -125,26 +127,30 @@ void ldm_text_vocab_free(ldm_text_vocab *v)
 
 const char *ldm_text_vocab_kind(const ldm_text_vocab *v)
 {
-    return ldm_token_kind_name(ldm_tokenizer_kind(v->tokenizer));
+    return v ? ldm_token_kind_name(ldm_tokenizer_kind(v->tokenizer)) : NULL;
 }
 
 const char *ldm_text_vocab_path(const ldm_text_vocab *v)
 {
-    return ldm_tokenizer_path(v->tokenizer);
+    return v ? ldm_tokenizer_path(v->tokenizer) : NULL;
 }
 
 size_t ldm_text_vocab_size(const ldm_text_vocab *v)
 {
-    return ldm_tokenizer_size(v->tokenizer);
+    return v ? ldm_tokenizer_size(v->tokenizer) : 0;
 }
 
 ldm_status ldm_text_encode(const ldm_text_vocab *v, const char *text, size_t bytes, bool ftfy,
                            ldm_text_ids **out, ldm_error *err)
 {
-    ldm_text_ids *ids = ldm_calloc(1, sizeof *ids);
+    ldm_text_ids *ids;
     ldm_status st;
 
+    LDM_REQUIRE(out, "out", err);
     *out = NULL;
+    LDM_REQUIRE(v, "v", err);
+    LDM_REQUIRE(text, "text", err);
+    ids = ldm_calloc(1, sizeof *ids);
     if (!ids)
         return ldm_error_nomem(err, sizeof *ids, "token ids");
     ids->vocab = v;
@@ -164,27 +170,27 @@ void ldm_text_ids_free(ldm_text_ids *ids)
 
 const int32_t *ldm_text_ids_data(const ldm_text_ids *ids)
 {
-    return ids->tokens.ids;
+    return ids ? ids->tokens.ids : NULL;
 }
 
 size_t ldm_text_ids_length(const ldm_text_ids *ids)
 {
-    (void)ids; /* the same for all so far */
-    return LDM_TOKENS_LENGTH;
+    return ids ? LDM_TOKENS_LENGTH : 0; /* the same for all so far */
 }
 
 size_t ldm_text_ids_used(const ldm_text_ids *ids)
 {
-    return ids->tokens.used;
+    return ids ? ids->tokens.used : 0;
 }
 
 size_t ldm_text_ids_needed(const ldm_text_ids *ids)
 {
-    return ids->tokens.needed;
+    return ids ? ids->tokens.needed : 0;
 }
 
 const char *ldm_text_ids_piece(const ldm_text_ids *ids, size_t i)
 {
-    return i < LDM_TOKENS_LENGTH ? ldm_tokenizer_piece(ids->vocab->tokenizer, ids->tokens.ids[i])
-                                 : "";
+    return ids && i < LDM_TOKENS_LENGTH
+               ? ldm_tokenizer_piece(ids->vocab->tokenizer, ids->tokens.ids[i])
+               : "";
 }

@@ -1,30 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every public call with NULL and with nonsense: it says what is wrong, or does nothing; it never
  * crashes. Run with sanitizers this also shows that nothing is read beyond what was given. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "support.h"
-
-static ldm_error err;
-
-/* The call is refused as a wrong argument, with a message that names `name`; without an ldm_error
- * as well (`call` uses the variable e). */
-#define REFUSED(call, name)                                                                        \
-    do {                                                                                           \
-        ldm_error *e = &err;                                                                       \
-        err.msg[0] = '\0';                                                                         \
-        assert_int_equal((call), LDM_ERR_USAGE);                                                   \
-        if (!strstr(err.msg, name))                                                                \
-            fail_msg("%s: the message does not name %s: %s", #call, name, err.msg);                \
-        e = NULL;                                                                                  \
-        assert_int_equal((call), LDM_ERR_USAGE);                                                   \
-    } while (0)
+#include "nonsense.h"
 
 static void objects_of_settings(void **state)
 {
