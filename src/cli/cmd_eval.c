@@ -314,6 +314,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         st = ldm_eval_job_set_part(targets.eval, part_of(o.part), &err);
         code = st ? ldm_cli_fail(cmd, st, &err) : evaluate(cmd, &o, &targets);
     }
+    if (code && o.json && parse == LDM_PARSE_OK)
+        ldm_cli_json_failure(cmd);
     ldm_targets_free(&targets);
     return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ldm inspect: says what is in a checkpoint or YAML file, without loading weights. */
+#include <string.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -59,8 +60,9 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
             ldm_cli_json_failure(cmd);
         if (!found)
             return LDM_EXIT_USAGE;
+        if (strcmp(found, path))
+            ldm_cli_say(cmd, "note: this is about %s", found);
         path = found;
-        ldm_cli_say(cmd, "note: this is about %s", path);
     }
     ldm_signals_name_file(path);
     st = ldm_inspect(path, how, &report, &err);

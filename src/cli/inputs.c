@@ -39,6 +39,13 @@ static bool named_yaml(const char *name)
     return ends_in_one_of(name, endings, sizeof endings / sizeof *endings);
 }
 
+static bool named_picture(const char *name)
+{
+    static const char *const endings[] = {".png", ".jpg", ".jpeg"};
+
+    return ends_in_one_of(name, endings, sizeof endings / sizeof *endings);
+}
+
 /* A key at the beginning of a line. */
 static bool has_key(const char *text, const char *key)
 {
@@ -93,6 +100,19 @@ static int set(const ldm_command *cmd, ldm_model_options *model, const char *key
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
+/* "steps=5": an option's name without its dashes. */
+static bool refuse_assignment(const ldm_command *cmd, const char *path)
+{
+    char *key = ldm_cli_format("%.*s", (int)strcspn(path, "="), path);
+    const bool is = key && ldm_setting_find(LDM_SETTINGS_JOB, key);
+
+    if (is)
+        ldm_cli_usage(cmd, "'%s' is no setting of the model; the option is written --%s %s", path,
+                      key, strchr(path, '=') + 1);
+    free(key);
+    return is;
+}
+
 /* ---- arguments and exchanged options --------------------------------------------------------- */
 
 static int take_argument(const ldm_command *cmd, ldm_model_options *model, const char *path,
@@ -100,10 +120,20 @@ static int take_argument(const ldm_command *cmd, ldm_model_options *model, const
 {
     const kind k = kind_of(path);
 
-    if (k == NOTHING && strchr(path, '=')) { /* as at the end of CompVis' command lines */
+    if (k == NOTHING && strchr(path, '=') &&
+        !refuse_assignment(cmd, path)) { /* as at the end of CompVis' command lines */
         note(cmd, quiet, "the assignment", path, "--set");
         return set(cmd, model, "set", path);
     }
+    if (k == NOTHING && strchr(path, '='))
+        return LDM_EXIT_USAGE;
+    if (k == NOTHING && named_picture(path))
+        return ldm_cli_usage(cmd,
+                             "unexpected argument '%s': there is no such file; a result is named "
+                             "by -o %s",
+                             path, path);
+    if (k == NOTHING && !strcmp(path, "help"))
+        return ldm_cli_usage(cmd, "'ldm help %s' explains this command", cmd->name);
     if (k == NOTHING && (named_checkpoint(path) || named_yaml(path) || strchr(path, '/')))
         return ldm_cli_usage(cmd, "there is no file '%s'", path);
     if (k == NOTHING)
@@ -212,21 +242,23 @@ static char *file_in(const char *folder, const char *name)
     return NULL;
 }
 
-/* What an unpacker leaves of a checkpoint, which is a zip file: data.pkl, here or one folder
- * further down. */
+/* What an unpacker leaves of a checkpoint, which is a zip file: data.pkl, here or in a folder in
+ * it, which has the name of the file that was saved. */
 static bool is_unpacked(const char *folder)
 {
-    const char *slash = folder ? strrchr(folder, '/') : NULL;
-    char *path = folder ? file_in(folder, "data.pkl") : NULL, *deeper;
+    char *path = file_in(folder, "data.pkl");
+    DIR *dir = path ? NULL : opendir(folder);
+    const struct dirent *e;
     bool found;
 
-    if (folder && !path) {
-        deeper = ldm_cli_format("%s/%s", folder, slash && slash[1] ? slash + 1 : "archive");
-        path = deeper ? file_in(deeper, "data.pkl") : NULL;
-        free(deeper);
+    while (dir && !path && (e = readdir(dir))) {
+        char *name = e->d_name[0] != '.' ? ldm_cli_format("%s/data.pkl", e->d_name) : NULL;
+
+        path = name ? file_in(folder, name) : NULL;
+        free(name);
     }
-    if (folder && !path)
-        path = file_in(folder, "archive/data.pkl");
+    if (dir)
+        closedir(dir);
     found = path != NULL;
     free(path);
     return found;
@@ -262,7 +294,7 @@ static int take_folder(const ldm_command *cmd, ldm_model_options *model, bool qu
     if (!path && count)
         code =
             ldm_cli_usage(cmd, "--ckpt: folder %s holds %d checkpoints; name one", folder, count);
-    else if (!path && is_unpacked(folder))
+    else if (!path && folder && is_unpacked(folder))
         code = ldm_cli_usage(cmd,
                              "--ckpt: %s is an unpacked checkpoint (it holds data.pkl): give the "
                              "file as it was before it was unpacked",
@@ -334,6 +366,8 @@ char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)
     ldm_status st = ldm_model_options_create(&model, &err);
     char *path = NULL;
 
+    if (is_diffusers(folder)) /* read as it is */
+        return strdup(folder);
     if (!st)
         st = ldm_model_options_set(model, "ckpt", folder, &err);
     if (st)

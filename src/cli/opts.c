@@ -11,7 +11,6 @@
 
 #include "base/str.h"
 #include "cli/aliases.h"
-#include "cli/signals.h"
 #include "cli/terminal.h"
 
 enum {
@@ -251,6 +250,33 @@ static int store_setting(const ldm_command *cmd, const entry *e, const char *spe
     return ldm_cli_usage(cmd, "%s%s", spelled, err.msg + strlen(key)); /* "KEY: what is wrong" */
 }
 
+static bool names_file(const entry *e)
+{
+    return e->arg && (strstr(e->arg, "FILE") || strstr(e->arg, "DIR") || strstr(e->arg, "OUT"));
+}
+
+/* What a shell, or somebody who copied a line, leaves at a file's name; where there is such a file
+ * it is what was meant. */
+static bool looks_mistyped(const ldm_command *cmd, const char *spelled, const char *value)
+{
+    const size_t n = strlen(value);
+
+    if (!n || !access(value, F_OK))
+        return false;
+    if (value[0] == '~' && value[1] == '/')
+        ldm_cli_usage(cmd,
+                      "%s: '%s' begins with ~, which shells replace by the home folder only at the "
+                      "beginning of a word and outside of quotes; write $HOME%s",
+                      spelled, value, value + 1);
+    else if (value[0] == ' ' || value[n - 1] == ' ')
+        ldm_cli_usage(cmd, "%s: '%s' begins or ends with a blank; leave it out", spelled, value);
+    else if (n > 1 && (value[0] == '\'' || value[0] == '"') && value[n - 1] == value[0])
+        ldm_cli_usage(cmd, "%s: %s has quotes of its own in it; leave them out", spelled, value);
+    else
+        return false;
+    return true;
+}
+
 static int store(const ldm_command *cmd, const entry *e, const char *spelled, const char *value,
                  void *out, const ldm_targets *targets)
 {
@@ -262,6 +288,8 @@ static int store(const ldm_command *cmd, const entry *e, const char *spelled, co
                              "%s: the value ends with a carriage return (\\r): the script or list "
                              "that it comes from has Windows' line ends; remove them",
                              spelled);
+    if (value && names_file(e) && looks_mistyped(cmd, spelled, value))
+        return LDM_EXIT_USAGE;
     if (e->setting)
         return store_setting(cmd, e, spelled, value, targets);
     field = (char *)out + o->field;
@@ -327,6 +355,28 @@ static void add_seconds(const entries *all, const bool *typed, const ldm_targets
     }
 }
 
+/* An option of ldm generate that this command lacks: where its value is said instead. */
+static bool of_generate(const ldm_command *cmd, const entries *all, const char *word)
+{
+    char key[64];
+    const ldm_setting_row *row;
+
+    snprintf(key, sizeof key, "%s", word);
+    for (char *p = key; *p; p++)
+        *p = *p == '-' ? '_' : *p;
+    row = ldm_setting_find(LDM_SETTINGS_JOB, key);
+    if (!row || !*ldm_setting_group(row))
+        return false;
+    if (find_entry(all, "sweep", 0) && ldm_setting_flags(row) & LDM_SETTING_CONFIG)
+        ldm_cli_usage(cmd,
+                      "--%s is said by each configuration here, in its section ldm: sampling:, or "
+                      "for both by --set ldm.sampling.%s=%s",
+                      word, key, ldm_setting_arg(row) ? ldm_setting_arg(row) : "true");
+    else
+        ldm_cli_usage(cmd, "--%s is an option of 'ldm generate', not of 'ldm %s'", word, cmd->name);
+    return true;
+}
+
 /* Reports a long option that getopt does not know; `word` is the text after the dashes. */
 static void unknown_long(const ldm_command *cmd, const entries *all, const char *word)
 {
@@ -352,7 +402,7 @@ static void unknown_long(const ldm_command *cmd, const entries *all, const char 
         ldm_cli_usage(cmd, "'--%s' could be --%s or --%s; write it out", bare, hit[0], hit[1]);
         return;
     }
-    if (ldm_alias_refused(cmd, bare))
+    if (ldm_alias_refused(cmd, bare) || of_generate(cmd, all, bare))
         return;
     hit[0] = ldm_word_nearest(bare, names, count);
     if (hit[0])
@@ -423,6 +473,18 @@ static const entry *entry_of(const entries *all, int c)
     return c >= LONG_BASE ? &all->at[c - LONG_BASE] : find_entry(all, "", (char)c);
 }
 
+/* Whether the value of `o`, the word before the next, is an option that stands where its value is
+ * missing: "-o --steps 5". */
+static bool swallowed(const entries *all, const entry *o, const char *word)
+{
+    char name[64];
+
+    if (!o->arg || optarg != word || strncmp(word, "--", 2))
+        return false;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    return find_entry(all, name, 0) != NULL;
+}
+
 static ldm_parse parse_options(const ldm_command *cmd, const entries *all, int argc, char **argv,
                                void *out, const ldm_targets *targets, ldm_str *understood)
 {
@@ -457,6 +519,11 @@ static ldm_parse parse_options(const ldm_command *cmd, const entries *all, int a
         if (!o)
             continue;
         spell(o, c < LONG_BASE, spelled, sizeof spelled);
+        if (swallowed(all, o, argv[optind - 1])) {
+            ldm_cli_usage(cmd, "%s needs a value (%s), and the option %s follows it", spelled,
+                          o->arg, optarg);
+            return LDM_PARSE_ERROR;
+        }
         if (store(cmd, o, spelled, o->value ? o->value : o->arg ? optarg : NULL, out, targets))
             return LDM_PARSE_ERROR;
         typed[o - all->at] = true;
@@ -472,8 +539,12 @@ static ldm_parse check_arguments(const ldm_command *cmd, int argc, char **argv)
     const int extra = argc - optind;
 
     if (extra < cmd->min_args) {
-        ldm_cli_usage(cmd, "%.*s is missing; usage: ldm %s %s", (int)strcspn(cmd->args, " ."),
-                      cmd->args, cmd->name, cmd->args);
+        const char *name = cmd->args; /* of the first that is missing */
+
+        for (int i = 0; i < extra && strchr(name, ' '); i++)
+            name = strchr(name, ' ') + 1;
+        ldm_cli_usage(cmd, "%.*s is missing; usage: ldm %s %s", (int)strcspn(name, " ."), name,
+                      cmd->name, cmd->args);
         return LDM_PARSE_ERROR;
     }
     if (cmd->max_args >= 0 && extra > cmd->max_args) {
@@ -642,104 +713,4 @@ void ldm_opts_each(const ldm_command *cmd, void (*fn)(void *ctx, const ldm_opt_s
 
         fn(ctx, &shown);
     }
-}
-
-/* ---- the model's options --------------------------------------------------------------------- */
-
-int ldm_model_begin(const ldm_cli *cli, const ldm_command *cmd, ldm_targets *targets)
-{
-    ldm_error err;
-    ldm_status st = ldm_model_options_create(&targets->model, &err);
-
-    if (!st && cli->max_isa && *cli->max_isa)
-        st = ldm_model_options_set(targets->model, "max_isa", cli->max_isa, &err);
-    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
-}
-
-int ldm_job_command_begin(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv,
-                          void *options, ldm_targets *targets, ldm_parse *parse, int *args)
-{
-    ldm_error err;
-    ldm_status st;
-    int code = ldm_model_begin(cli, cmd, targets);
-
-    *parse = LDM_PARSE_OK;
-    *args = 0;
-    if (code)
-        return code;
-    st = ldm_job_create(NULL, &targets->job, &err);
-    if (st)
-        return ldm_cli_fail(cmd, st, &err);
-    *parse = ldm_opts_parse(cmd, argc, argv, options, targets, args);
-    return *parse ? ldm_parse_exit(*parse) : LDM_EXIT_OK;
-}
-
-const char *ldm_model_ckpt(const ldm_model_options *model)
-{
-    return ldm_model_options_get_text(model, "ckpt");
-}
-
-void ldm_model_name(const ldm_model_options *model)
-{
-    const char *ckpt = ldm_model_ckpt(model);
-
-    ldm_signals_name_file(ckpt ? ckpt : "the shipped model");
-}
-
-void ldm_targets_free(ldm_targets *targets)
-{
-    ldm_model_options_free(targets->model);
-    ldm_job_free(targets->job);
-    ldm_eval_job_free(targets->eval);
-    ldm_bench_options_free(targets->bench);
-    memset(targets, 0, sizeof *targets);
-}
-
-int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_status st,
-                   const ldm_error *err)
-{
-    static const char isa[] = "max_isa";
-
-    if (st == LDM_ERR_USAGE && !strncmp(err->msg, isa, strlen(isa))) {
-        ldm_cli_say(cmd, "LDM_MAX_ISA%s", err->msg + strlen(isa));
-        return LDM_EXIT_USAGE;
-    }
-    if (st == LDM_ERR_CONFIG && !strncmp(err->msg, "--set", 5)) {
-        ldm_cli_say(cmd, "%s", err->msg);
-        return LDM_EXIT_USAGE; /* a value of the line, as other options' */
-    }
-    if (st == LDM_ERR_MISMATCH && !ldm_model_ckpt(model) &&
-        ldm_model_options_is_set(model, "config")) {
-        ldm_cli_say(cmd,
-                    "no --ckpt was given: the shipped model was used, and it does not fit this "
-                    "configuration (%.*s); give your checkpoint with --ckpt FILE",
-                    (int)strcspn(err->msg, ";"), err->msg);
-        return LDM_EXIT_MISMATCH;
-    }
-    if (st != LDM_ERR_USAGE || !ldm_model_ckpt(model) ||
-        ldm_model_options_is_set(model, "config") || ldm_model_options_is_set(model, "config_text"))
-        return ldm_cli_fail(cmd, st, err);
-    ldm_cli_say(cmd, "%s (--config FILE)", err->msg);
-    return LDM_EXIT_USAGE;
-}
-
-int ldm_model_open_quiet(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out)
-{
-    ldm_error err;
-    ldm_status st;
-
-    ldm_model_name(model);
-    st = ldm_model_open(model, out, &err);
-    return st ? ldm_model_fail(cmd, model, st, &err) : 0;
-}
-
-int ldm_model_open_said(const ldm_command *cmd, const ldm_model_options *model, ldm_model **out)
-{
-    const int code = ldm_model_open_quiet(cmd, model, out);
-
-    if (code)
-        return code;
-    for (size_t i = 0; i < ldm_model_note_count(*out); i++)
-        ldm_cli_note(cmd, ldm_model_note(*out, i));
-    return 0;
 }

@@ -82,7 +82,8 @@ static ldm_status choose_pictures(ldm_doctor *d, ldm_error *err)
     ldm_status st = LDM_OK;
 
     if (d->image_count) {
-        d->pictures = ldm_doctor_text(d, "%zu pictures that were given", d->image_count);
+        d->pictures = ldm_doctor_text(d, "%zu that %s given", d->image_count,
+                                      d->image_count == 1 ? "was" : "were");
     } else {
         st = take_shipped(d, err);
         if (st)

@@ -33,9 +33,11 @@ static ldm_status refuse(const char *what, ldm_concat_kind kind, const ldm_netwo
                              "%s: this model reads %d channels beside the latent, and what they "
                              "are made of is not known: give them as an array (concat)",
                              what, n->unet_inputs.concat);
-    return ldm_error_set(err, LDM_ERR_USAGE,
-                         "%s: this model takes no picture as conditioning; --init begins with one",
-                         what);
+    return ldm_error_set(
+        err, LDM_ERR_USAGE,
+        "%s: this model takes no picture as conditioning, so it neither paints nor "
+        "enlarges one; --init begins with a picture, --mask paints a part of it",
+        what);
 }
 
 static ldm_status refuse_stray(const ldm_model *m, const ldm_job *j, ldm_error *err)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* `ldm check` and `ldm inspect`: opening what the reports of audit are about. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "engine/engine.h"
@@ -75,6 +77,8 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
     if (st)
         return st;
     opt = opt ? opt : &none;
+    if (opt->ckpt && access(opt->ckpt, F_OK))
+        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", opt->ckpt, strerror(errno));
     if (opt->ckpt && !opt->configs.count && !opt->config_text)
         return ldm_error_set(
             err, LDM_ERR_USAGE,

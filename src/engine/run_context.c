@@ -59,14 +59,20 @@ static ldm_status note_cut(ldm_run *r, const char *text, const ldm_text_ids *ids
 {
     enum { SHOWN = 40 };
     const int room = (int)ldm_text_ids_length(ids) - 2;
+    const size_t whole = strlen(text);
+    size_t shown = 0, next;
 
     if (ldm_text_ids_needed(ids) <= ldm_text_ids_length(ids))
         return LDM_OK;
+    /* Characters are not taken apart. The text is UTF-8: it was tokenized. */
+    while (shown < whole && (next = ldm_utf8_len(text + shown, whole - shown)) &&
+           shown + next <= SHOWN)
+        shown += next;
     return ldm_notes_add(&r->notes, err,
                          "warning: the prompt \"%.*s%s\" has %zu tokens and the text encoder reads "
                          "%d: the rest is cut",
-                         SHOWN, text, strlen(text) > SHOWN ? "..." : "",
-                         ldm_text_ids_needed(ids) - 2, room);
+                         (int)shown, text, shown < whole ? "..." : "", ldm_text_ids_needed(ids) - 2,
+                         room);
 }
 
 /* The prompts, and after them the text that guidance leads away from. */

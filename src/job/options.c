@@ -104,8 +104,26 @@ const char *ldm_setting_expected(const ldm_setting_row *row, ldm_str *s)
     return s->failed || !s->data ? "what it can be" : s->data;
 }
 
+/* The choice that a mistyped one may have meant; NULL: none is near. */
+static const char *nearest_choice(const ldm_setting_row *row, const char *found)
+{
+    const char *choice, *near = NULL;
+    size_t best = 3;
+
+    for (size_t i = 0; row->type == LDM_TYPE_CHOICE && (choice = ldm_setting_choice(row, i)); i++) {
+        size_t d = ldm_edit_distance(found, choice, 2);
+
+        if (d < best && d < strlen(choice)) {
+            best = d;
+            near = choice;
+        }
+    }
+    return near;
+}
+
 static ldm_status refuse(const ldm_setting_row *row, const char *found, ldm_error *err)
 {
+    const char *near = nearest_choice(row, found);
     ldm_str s = {0};
     ldm_status st;
 
@@ -113,8 +131,9 @@ static ldm_status refuse(const ldm_setting_row *row, const char *found, ldm_erro
         st = ldm_error_set(err, LDM_ERR_USAGE, "%s: the value is empty; give it %s", row->key,
                            row->arg);
     else
-        st = ldm_error_set(err, LDM_ERR_USAGE, "%s: '%s' is not %s", row->key, found,
-                           ldm_setting_expected(row, &s));
+        st = ldm_error_set(err, LDM_ERR_USAGE, "%s: '%s' is not %s%s%s%s", row->key, found,
+                           ldm_setting_expected(row, &s), near ? "; did you mean " : "",
+                           near ? near : "", near ? "?" : "");
     ldm_str_free(&s);
     return st;
 }

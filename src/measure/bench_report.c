@@ -280,10 +280,12 @@ static void text_model(const ldm_bench_data *b, ldm_str *out)
         text_f32(b, out);
     if (b->o->layers)
         text_layers(b, out);
-    ldm_str_printf(out, "a %d x %d picture of %d steps takes about %.3g s\n",
+    /* Measured where pictures were made, else by the parts. */
+    ldm_str_printf(out, "a %d x %d picture of %d steps takes %s%.3g s\n",
                    b->w * ldm_model_get_info(b->m)->downsample,
-                   b->h * ldm_model_get_info(b->m)->downsample, USUAL_STEPS,
-                   picture_seconds(b, USUAL_STEPS));
+                   b->h * ldm_model_get_info(b->m)->downsample,
+                   b->seeds ? b->steps_run : USUAL_STEPS, b->seeds ? "" : "about ",
+                   b->seeds ? b->picture_s.median : picture_seconds(b, USUAL_STEPS));
 }
 
 static void report_text(const ldm_bench_data *b, ldm_str *out)

@@ -48,11 +48,18 @@ for dry in --dry-run --quiet; do
 done
 
 # The estimate is measured with the model's own parts: a run of many steps takes what it says, within a
-# factor that a busy machine's noise leaves room for, and ten times the pictures take ten times as long.
-works generate $TINY --steps 100 -n 8 -o many/ --dry-run --json --quiet
-said=$(sed -n 's/.*"estimated_seconds": \([0-9.e-]*\).*/\1/p' "$OUT")
-works generate $TINY --steps 100 -n 8 -o many/ --json --quiet
-took=$(sed -n 's/.*"seconds": \([0-9.e-]*\).*/\1/p' "$OUT" | head -1)
-echo "$said $took" | awk '{exit !($1 > $2 / 5 && $1 < $2 * 5)}' || die "estimated $said s, took $took s"
+# factor that a busy machine's noise leaves room for, in one of three tries, and ten times the pictures
+# take ten times as long.
+close=no
+for try in 1 2 3; do
+    works generate $TINY --steps 100 -n 8 -o many/ --dry-run --json --quiet --overwrite
+    said=$(sed -n 's/.*"estimated_seconds": \([0-9.e-]*\).*/\1/p' "$OUT")
+    works generate $TINY --steps 100 -n 8 -o many/ --json --quiet --overwrite
+    took=$(sed -n 's/.*"seconds": \([0-9.e-]*\).*/\1/p' "$OUT" | head -1)
+    echo "$said $took" | awk '{exit !($1 > $2 / 5 && $1 < $2 * 5)}' || continue
+    close=yes
+    break
+done
+[ $close = yes ] || die "estimated $said s, took $took s"
 works generate $TINY --steps 1000 -n 2000 -o many/ --dry-run --quiet
 stdout_has '^time +about ([0-9]+ min [0-9]+ s|[0-9]+ h [0-9]+ min)$'

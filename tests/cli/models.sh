@@ -104,6 +104,8 @@ long=$(head -c 100000 /dev/zero | tr '\0' x)
 works generate $(model clip) --vocab "$WORDS" --steps 2 --prompt "$long" -o long.png
 stderr_has 'warning: the prompt "x{40}\.\.\." has [0-9]+ tokens and the text encoder reads 75: the rest is cut'
 [ "$(wc -c <"$ERR")" -lt 4000 ] || die "the whole prompt is shown"
+works generate $(model clip) --vocab "$WORDS" --steps 2 --prompt "x$(printf '%0200d' 0 | sed 's/0/ü/g')" -o cut.png
+stderr_has 'warning: the prompt "xü{19}[.][.][.]" has' # 39 bytes: the 20th would end beyond 40
 works generate --like long.png --ckpt "$DATA/clip.ckpt" --vocab "$WORDS" -o long2.png --quiet
 same_pixels long.png long2.png
 works generate $(model clip) --vocab "$WORDS" --steps 2 --prompt "$(printf 'two\nlines \033[31mred')" -o lines.png

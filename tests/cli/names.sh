@@ -109,3 +109,13 @@ stderr_has '^sampling +5 steps: sampler ddpm'
 stderr_has "CompVis' spellings: -c is --steps, --vanilla_sample is --sampler ddpm$"
 works generate --dpm_solver --dry-run $TINY
 stderr_has '[-]-dpm_solver is --sampler dpm-solver[+][+]'
+
+# An unpacked checkpoint, by the folder that it was unpacked to as well; a folder of diffusers.
+mkdir -p unpacked/ffhq/data
+: >unpacked/ffhq/data.pkl
+: >unpacked/readme.txt
+fails 2 'unpacked is an unpacked checkpoint [(]it holds data.pkl[)]' generate --ckpt unpacked
+fails 2 'unpacked/ffhq is an unpacked checkpoint' inspect unpacked/ffhq
+works convert $TINY --to diffusers -o theirs
+works inspect theirs
+stdout_has 'model.diffusion_model '

@@ -75,3 +75,22 @@ fails 2 "--context belongs to --part unet" eval --part decode --in x --out y --c
 
 # What comes from the line must not move the cursor.
 fails 2 "unknown command 'a\?b'" "$(printf 'a\033b')"
+
+# What the fingers do: a missing value, a forgotten dash, a result without -o, quotes and ~ in a value.
+fails 2 '^ldm generate: -o needs a value \(OUT\), and the option --steps follows it' generate -o --steps 5
+fails 2 '[-]-ckpt needs a value \(FILE\), and the option --steps=5 follows it' generate --ckpt --steps=5
+fails 2 "'steps=5' is no setting of the model; the option is written --steps 5" generate steps=5
+fails 2 "there is no such file; a result is named by -o face.png" generate face.png
+fails 2 "'ldm help generate' explains this command" generate help
+fails 2 '^ldm interpolate: B is missing' interpolate 42
+fails 2 '^ldm interpolate: A is missing' interpolate
+fails 2 "[-]-ckpt: '~/model.ckpt' begins with ~.*write .HOME/model.ckpt" check '--ckpt=~/model.ckpt'
+fails 2 "[-]-ckpt: 'model.ckpt ' begins or ends with a blank" check --ckpt 'model.ckpt '
+fails 2 "[-]-config: \"config.yaml\" has quotes of its own" check --config '"config.yaml"'
+fails 2 "[-]-steps is an option of 'ldm generate', not of 'ldm check'" check --steps 5
+fails 2 '[-]-eta is said by each configuration here.*--set ldm.sampling.eta=' compare --eta 1
+fails 2 "'eulr' is not one of .*; did you mean euler[?]" generate --sampler eulr
+fails 1 'cannot open nothing.ckpt' check --ckpt nothing.ckpt
+fails 2 '[-]-in and --ids both name the input' eval --part text --in x.npy --ids y.npy -o z.npy
+ldm eval --part unet --in nothing.npy --t 1 -o z.npy --json
+stdout_has '"error": "cannot open nothing.npy'

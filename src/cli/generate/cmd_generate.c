@@ -255,10 +255,9 @@ const ldm_command ldm_cmd_generate = {
     .args = "[--ckpt FILE] [--config FILE] [options]",
     .summary = "make pictures",
     .about =
-        "Samples pictures from a latent diffusion model with DDIM, as CompVis' code does, and\n"
-        "writes them as PNG or JPEG. The names of the files written go to stdout, everything else "
-        "to\n"
-        "stderr. Each picture carries its recipe: --like repeats it.",
+        "Samples pictures from a latent diffusion model, with DDIM as CompVis' code does or with\n"
+        "another sampler, and writes them as PNG or JPEG. The names of the files written go to\n"
+        "stdout, everything else to stderr. Each picture carries its recipe: --like repeats it.",
     .notes =
         "A picture depends on its own seed, not on the batch, the threads or the others.\n"
         "Ctrl-C ends after the current step and keeps what is done; --resume makes the rest. A\n"

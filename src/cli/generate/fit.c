@@ -133,12 +133,23 @@ static int print_json(const ldm_command *cmd, const ldm_generate_opts *o, const 
     return ldm_cli_print_json(cmd, root);
 }
 
+/* "12.3 TFLOP": no powers of ten for people. */
+static void flop_text(double flop, char *buf, size_t size)
+{
+    static const char *const units[] = {"GFLOP", "TFLOP", "PFLOP", "EFLOP"};
+    size_t i = 0;
+
+    for (flop /= 1e9; flop >= 1000 && i + 1 < sizeof units / sizeof *units; i++)
+        flop /= 1000;
+    snprintf(buf, size, flop < 1000 ? "%.3g %s" : "%.0f %s", flop, units[i]);
+}
+
 int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
                   const ldm_run_info *ri, int kept)
 {
     double results = ldm_fit_results(o, out, ri);
     double seconds = ri->estimated_seconds * (ri->count - kept) / ri->count;
-    char time[48];
+    char time[48], step[24], decode[24], all[24];
 
     if (o->json)
         return print_json(cmd, o, out, ri, kept, seconds);
@@ -149,10 +160,12 @@ int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
     printf("\n            %.1f MB together, of %.0f MB (%s)\n",
            ((double)ri->memory_total + results) / 1e6, (double)ldm_fit_limit(o) / 1e6,
            ldm_fit_limit_given(o) ? "--max-memory" : "this machine's");
-    printf("arithmetic  %.4g GFLOP a step and picture, %.4g GFLOP to decode one,\n"
-           "            %.4g GFLOP in all (%d step%s, %d picture%s)\n",
-           ri->flop_per_eps / 1e9, ri->flop_decode / 1e9, flop(ri, ri->count - kept) / 1e9,
-           ri->steps_run, ri->steps_run == 1 ? "" : "s", ri->count - kept,
+    flop_text(ri->flop_per_eps, step, sizeof step);
+    flop_text(ri->flop_decode, decode, sizeof decode);
+    flop_text(flop(ri, ri->count - kept), all, sizeof all);
+    printf("arithmetic  %s a step and picture, %s to decode one,\n"
+           "            %s in all (%d step%s, %d picture%s)\n",
+           step, decode, all, ri->steps_run, ri->steps_run == 1 ? "" : "s", ri->count - kept,
            ri->count - kept == 1 ? "" : "s");
     if (kept)
         printf("kept        %d of %d pictures are there already\n", kept, ri->count);
