@@ -77,11 +77,27 @@ static size_t would_match(const probe *p, const char *drop, const char *put)
     return n;
 }
 
+/* The cure of a prefix that needs no Python, and in *set its assignment: names that begin with
+ * `from` begin with `to` instead. NULL, NULL: a shell or YAML would take `from`, which is the
+ * file's, apart. */
+static const char *rename_cure(ldm_findings *f, const char *from, int len, const char *to,
+                               const char **set)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+    *set = NULL;
+    if ((int)strspn(from, plain) < len)
+        return NULL;
+    *set = ldm_findings_text(f, "ldm.load.rename={\"^%.*s\": \"%s\"}", len, from, to);
+    return ldm_findings_text(f, "--set 'ldm.load.rename={\"^%.*s\": \"%s\"}'", len, from, to);
+}
+
 /* found: the prefix that a network has in the file; wanted: the one it has in CompVis' files. */
 static void wrong_prefix(probe *p, const char *found, const char *wanted, const char *what,
                          const char *bare_id)
 {
     ldm_findings *f = p->f;
+    const char *set, *cured;
     size_t n;
 
     if (!found || strcmp(found, wanted) == 0 || ldm_audit_starts_with(found, "model_ema."))
@@ -90,36 +106,38 @@ static void wrong_prefix(probe *p, const char *found, const char *wanted, const 
     if (n == 0)
         return;
     if (!*found) {
-        report(p, bare_id,
-               ldm_findings_text(f,
-                                 "the file holds the %s alone: %zu of its keys lack the prefix "
-                                 "'%s'",
-                                 what, n, wanted),
-               "use the whole latent diffusion checkpoint, which holds UNet and first stage", NULL);
+        report(
+            p, bare_id,
+            ldm_findings_text(f,
+                              "the file holds the %s alone: %zu of its keys lack the prefix "
+                              "'%s'",
+                              what, n, wanted),
+            "use the whole latent diffusion checkpoint, which holds UNet and first stage, or give "
+            "the other's file as well (--first-stage FILE)",
+            NULL);
     } else if (ldm_audit_ends_with(found, wanted)) {
         int extra = (int)(strlen(found) - strlen(wanted));
 
+        cured = rename_cure(f, found, extra, "", &set);
         report(p, "extra_prefix",
                ldm_findings_text(f,
                                  "the file's keys carry the extra prefix '%.*s' (%zu keys match "
                                  "without it)",
                                  extra, found, n),
-               ldm_findings_text(f,
-                                 "save it again without: {k[%d:]: v for k, v in sd.items() if "
-                                 "k.startswith('%.*s')}",
-                                 extra, extra, found),
-               NULL);
+               cured ? cured : "save it again without the prefix", set);
     } else {
+        cured = rename_cure(f, found, (int)strlen(found), wanted, &set);
         report(p, "other_prefix",
                ldm_findings_text(f,
                                  "the %s's keys begin with '%s' in the file, not with '%s' (%zu "
                                  "keys match when renamed)",
                                  what, found, wanted, n),
-               ldm_findings_text(f,
-                                 "save it again with the keys renamed to '%s...', as CompVis "
-                                 "names them",
-                                 wanted),
-               NULL);
+               cured ? cured
+                     : ldm_findings_text(f,
+                                         "save it again with the keys renamed to '%s...', as "
+                                         "CompVis names them",
+                                         wanted),
+               set);
     }
 }
 
@@ -166,8 +184,11 @@ static void missing_network(probe *p)
         report(p, "first_stage_only", "the file has a first stage but no UNet",
                "use the latent diffusion checkpoint: this one is of the autoencoder alone", NULL);
     else if (in->unet_prefix && !in->stage_prefix && has_first_stage(p->a->network))
-        report(p, "unet_only", "the file has a UNet but no first stage, so it cannot make pictures",
-               "use a checkpoint that holds first_stage_model.* too", NULL);
+        report(
+            p, "unet_only", "the file has a UNet but no first stage, so it cannot make pictures",
+            "use a checkpoint that holds first_stage_model.* too, or give the first stage's file "
+            "with --first-stage FILE",
+            NULL);
     else if (!in->unet_prefix && p->in->stage_keys)
         report(p, "foreign_first_stage",
                "the file has no CompVis UNet, and first_stage_model.* keys that are of no first "

@@ -276,11 +276,11 @@ static void cause_of_other_files(void **state)
         const char *(*rename)(const char *, char *);
         const char *id, *remedy;
     } rows[] = {
-        {add_module, "extra_prefix",
-         "{k[7:]: v for k, v in sd.items() if k.startswith('module.')}"},
+        {add_module, "extra_prefix", "--set 'ldm.load.rename={\"^module.\": \"\"}'"},
         {bare_unet, "bare_unet", "whole latent diffusion checkpoint"},
         {bare_stage, "bare_first_stage", "whole latent diffusion checkpoint"},
-        {without_model, "other_prefix", "renamed to 'model.diffusion_model....'"},
+        {without_model, "other_prefix",
+         "--set 'ldm.load.rename={\"^diffusion_model.\": \"model.diffusion_model.\"}'"},
         {diffusers, "diffusers", "original CompVis checkpoint"},
         {only_stage, "first_stage_only", "autoencoder alone"},
         {only_unet, "unet_only", "first_stage_model.*"},

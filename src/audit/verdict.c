@@ -243,7 +243,7 @@ static void file_notes(const ldm_audit *a, ldm_findings *f)
     size_t i;
 
     for (i = 0; i < ldm_ckpt_warning_count(a->ckpt); i++)
-        ldm_findings_note(f, LDM_TONE_WARN, ldm_ckpt_warning(a->ckpt, i));
+        ldm_findings_note(f, LDM_TONE_PLAIN, ldm_ckpt_warning(a->ckpt, i)); /* as `generate` */
     if (f->bad_count)
         ldm_findings_note(f, LDM_TONE_BAD,
                           ldm_findings_text(f,

@@ -1,18 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys that name CompVis' tensors in another spelling that leaves no doubt: torch.compile puts
- * `_orig_mod.` into the path of the module that it wraps, DataParallel and its like `module.`
- * before all, and some trainers write LitEma's shadows with dots, where LitEma itself drops them
- * (ldm/modules/ema.py). Both are read as CompVis spells them. */
+/* Keys that name CompVis' tensors in another spelling that leaves no doubt: torch.compile and other
+ * wrappers put a name of theirs into the path of the module that they wrap, DataParallel and its
+ * like `module.` before all, and some trainers write LitEma's shadows with dots, where LitEma
+ * itself drops them (ldm/modules/ema.py). Both are read as CompVis spells them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/engine.h"
 
-static const char compiled[] = "_orig_mod", shadows[] = "model_ema.", parallel[] = "module.";
+static const char shadows[] = "model_ema.", parallel[] = "module.";
 
-/* `name` without _orig_mod, and behind model_ema. without dots; false: it stays. */
+/* What wrappers put into paths, and whose it is. */
+static const char *const wrappers[][2] = {
+    {"_orig_mod", "torch.compile"},
+    {"_checkpoint_wrapped_module", "activation checkpointing"},
+    {"_fsdp_wrapped_module", "FullyShardedDataParallel"},
+};
+enum { WRAPPERS = sizeof wrappers / sizeof wrappers[0] };
+
+/* Bytes of the wrapper's name at p, with the dot after it; 0: there is none. Shadows have no dots.
+ */
+static size_t wrapper_at(const char *p, bool ema)
+{
+    for (size_t i = 0; i < WRAPPERS; i++) {
+        const size_t n = strlen(wrappers[i][0]);
+
+        if (!strncmp(p, wrappers[i][0], n) && (ema || p[n] == '.'))
+            return n + (p[n] == '.');
+    }
+    return 0;
+}
+
+/* `name` without wrappers, and behind model_ema. without dots; false: it stays. */
 static bool spell(const char *name, ldm_str *out)
 {
-    const size_t skip = sizeof compiled - 1;
     bool changed = !strncmp(name, parallel, sizeof parallel - 1);
     const char *p = changed ? name + sizeof parallel - 1 : name;
     const bool ema = !strncmp(p, shadows, sizeof shadows - 1);
@@ -22,8 +43,10 @@ static bool spell(const char *name, ldm_str *out)
         p += sizeof shadows - 1;
     }
     while (*p) {
-        if (!strncmp(p, compiled, skip) && (ema || p[skip] == '.')) {
-            p += skip + (p[skip] == '.');
+        const size_t skip = wrapper_at(p, ema);
+
+        if (skip) {
+            p += skip;
             changed = true;
         } else if (ema && *p == '.') {
             p++;
@@ -44,7 +67,8 @@ static size_t count_parallel(const ldm_ckpt *ck)
     return n;
 }
 
-static size_t count_keys(const ldm_ckpt *ck, bool ema)
+/* Keys that hold the text; NULL: shadows with dots. */
+static size_t count_keys(const ldm_ckpt *ck, const char *text)
 {
     size_t i, n = 0;
 
@@ -52,10 +76,10 @@ static size_t count_keys(const ldm_ckpt *ck, bool ema)
         const char *name = ldm_ckpt_at(ck, i)->name;
         const bool shadow = !strncmp(name, shadows, sizeof shadows - 1);
 
-        if (ema)
-            n += shadow && strchr(name + sizeof shadows - 1, '.');
+        if (text)
+            n += strstr(name, text) != NULL;
         else
-            n += strstr(name, compiled) != NULL;
+            n += shadow && strchr(name + sizeof shadows - 1, '.');
     }
     return n;
 }
@@ -73,18 +97,28 @@ static ldm_status warn(ldm_ckpt *ck, size_t n, const char *what, ldm_error *err)
     return st;
 }
 
+static ldm_status warn_wrapped(ldm_ckpt *ck, size_t n, const char *const wrapper[2], ldm_error *err)
+{
+    char what[256];
+
+    snprintf(what, sizeof what,
+             "carry the `%s` of %s: they are read without it, as --set "
+             "'ldm.load.rename={\"%s.\": \"\"}' would do (the EMA shadows as well)",
+             wrapper[0], wrapper[1], wrapper[0]);
+    return warn(ck, n, what, err);
+}
+
 ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err)
 {
-    const size_t wrapped = count_keys(ck, false), dotted = count_keys(ck, true);
-    const size_t module = count_parallel(ck);
-    size_t renamed;
-    ldm_status st = ldm_ckpt_rename_by(ck, spell, &renamed, err);
+    const size_t dotted = count_keys(ck, NULL), module = count_parallel(ck);
+    size_t wrapped[WRAPPERS], renamed, i;
+    ldm_status st;
 
-    if (!st)
-        st = warn(ck, wrapped,
-                  "carry the `_orig_mod` of torch.compile: they are read without it, as --set "
-                  "'ldm.load.rename={\"_orig_mod.\": \"\"}' would do (the EMA shadows as well)",
-                  err);
+    for (i = 0; i < WRAPPERS; i++)
+        wrapped[i] = count_keys(ck, wrappers[i][0]);
+    st = ldm_ckpt_rename_by(ck, spell, &renamed, err);
+    for (i = 0; i < WRAPPERS && !st; i++)
+        st = warn_wrapped(ck, wrapped[i], wrappers[i], err);
     if (!st)
         st = warn(ck, module,
                   "carry the `module.` of DataParallel or DistributedDataParallel: they are read "
