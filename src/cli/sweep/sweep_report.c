@@ -9,6 +9,7 @@
 
 #include "base/json_text.h"
 #include "base/str.h"
+#include "cli/compare/compare.h"
 #include "cli/svg.h"
 #include "cli/sweep/sweep.h"
 
@@ -78,12 +79,15 @@ static void say_conclusion(const ldm_sweep *s, ldm_str *out)
 {
     const ldm_sweep_cell *r = sweep_reference(s), *c = sweep_cheapest(s, r);
     char *reference = r ? ldm_sweep_name(s, r) : NULL, *cheapest = c ? ldm_sweep_name(s, c) : NULL;
+    char far[32], near[32];
 
-    if (reference && cheapest)
+    if (reference && cheapest) {
         ldm_str_printf(out,
-                       "Reference: %s (%.0f evaluations, Frechet distance %.4g). Within 5 %% of it "
-                       "with the fewest evaluations: %s (%.0f evaluations, %.4g).\n",
-                       reference, r->evaluations, r->frechet, cheapest, c->evaluations, c->frechet);
+                       "Reference: %s (%.0f evaluations, Frechet distance %s). Within 5 %% of it "
+                       "with the fewest evaluations: %s (%.0f evaluations, %s).\n",
+                       reference, r->evaluations, ldm_cmp_number(r->frechet, far, sizeof far),
+                       cheapest, c->evaluations, ldm_cmp_number(c->frechet, near, sizeof near));
+    }
     free(reference);
     free(cheapest);
 }
@@ -101,6 +105,8 @@ static void number(ldm_str *out, int digits, double v, const char *unit)
 
 static void row(const ldm_sweep *s, const ldm_sweep_cell *c, ldm_str *out)
 {
+    char frechet[32] = "–";
+
     for (size_t k = 0; k < s->axis_count; k++)
         ldm_str_printf(out, "| %s ", s->axes[k].values[c->at[k]]);
     if (c->refused) {
@@ -108,7 +114,9 @@ static void row(const ldm_sweep *s, const ldm_sweep_cell *c, ldm_str *out)
         return;
     }
     ldm_str_printf(out, "| %.0f", c->evaluations);
-    number(out, 4, c->frechet, "");
+    if (!isnan(c->frechet))
+        ldm_cmp_number(c->frechet, frechet, sizeof frechet);
+    ldm_str_printf(out, " | %s", frechet);
     number(out, 3, 100 * c->faces, " %");
     number(out, 3, c->contrast, "");
     number(out, 3, c->seconds, "");
