@@ -308,8 +308,7 @@ static int open_features(task *t)
 
     if (!t->o->frechet && !t->o->write_stats)
         return LDM_EXIT_OK;
-    if (ldm_inputs_resolve(t->cmd, t->options, 0, NULL, false) ||
-        ldm_inputs_find_config(t->cmd, t->options, false))
+    if (ldm_inputs_find_config(t->cmd, t->options, false))
         return LDM_EXIT_USAGE;
     if (t->o->write_stats && check_statistics(t->cmd, t->o->write_stats))
         return LDM_EXIT_USAGE;

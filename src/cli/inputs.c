@@ -424,10 +424,13 @@ static char *config_beside(const char *folder, const char *name, int *count)
 
 int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet)
 {
-    const char *ckpt = ldm_model_options_get_text(model, "ckpt"), *slash;
+    const char *ckpt, *slash;
     char *folder, *path;
-    int count = 0, code = LDM_EXIT_OK;
+    int count = 0, code = ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
 
+    if (code)
+        return code;
+    ckpt = ldm_model_options_get_text(model, "ckpt");
     if (!ckpt || ldm_model_options_is_set(model, "config") ||
         ldm_model_options_is_set(model, "config_text") || kind_of(ckpt) != CHECKPOINT)
         return LDM_EXIT_OK;

@@ -16,9 +16,10 @@
 int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int argc, char **argv,
                        bool quiet);
 
-/* Takes the configuration that lies beside the checkpoint where none was given: of the same stem,
- * config.yaml, the folder's one YAML, or CompVis' configs/DATE-project.yaml beside or above. Where
- * there is none, the library says so. An exit code. */
+/* Resolves what --ckpt and --config name, if that was not done yet, and takes the configuration
+ * that lies beside the checkpoint where none was given: of the same stem, config.yaml, the folder's
+ * one YAML, or CompVis' configs/DATE-project.yaml beside or above. Where there is none, the library
+ * says so. An exit code. */
 int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet);
 
 /* Takes checkpoints and folders out of the arguments, which are --ckpt, and assignments, --set.

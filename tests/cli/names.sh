@@ -119,3 +119,10 @@ fails 2 'unpacked/ffhq is an unpacked checkpoint' inspect unpacked/ffhq
 works convert $TINY --to diffusers -o theirs
 works inspect theirs
 stdout_has 'model.diffusion_model '
+
+# Every command that opens a model takes a folder as --ckpt.
+works reconstruct plain.png --ckpt whole
+works invert plain.png --ckpt whole --steps 1 -o n.npy --quiet
+works interpolate 1 2 --ckpt whole --steps 1 --frames 2 -o ends.png --quiet
+works reconstruct plain.png --ckpt whole/config.yaml --config whole/model.ckpt
+stderr_has 'note: the checkpoint whole/model.ckpt is taken as --ckpt'

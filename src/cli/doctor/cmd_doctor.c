@@ -220,8 +220,6 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
             code = ldm_inputs_resolve(cmd, targets.model, 1, argv + i, false);
     }
     if (!parse && !code)
-        code = ldm_inputs_resolve(cmd, targets.model, 0, NULL, false);
-    if (!parse && !code)
         code = ldm_inputs_find_config(cmd, targets.model, false);
     if (!parse && !code && o.write_config)
         code = ldm_output_check_new(cmd, "--write-config", o.write_config, o.overwrite);
