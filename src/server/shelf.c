@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json_text.h"
 #include "base/str.h"
 
@@ -154,6 +155,34 @@ static ldm_status add_folder(ldm_shelf *s, const ldm_model_options *common, cons
     return st;
 }
 
+/* What --ckpt names, as the command line understands it: a folder is the checkpoints in it, unless
+ * diffusers made it, and a file has the YAML beside it, where none was given. */
+static ldm_status add_given(ldm_shelf *s, const ldm_model_options *common, const char *ckpt,
+                            ldm_error *err)
+{
+    const char *slash = strrchr(ckpt, '/'), *name = slash ? slash + 1 : ckpt;
+    ldm_model_options *own = NULL;
+    char path[4096];
+    ldm_status st;
+
+    if (!ldm_model_options_is_set(common, "config")) {
+        snprintf(path, sizeof path, "%s/model_index.json", ckpt);
+        if (ldm_is_dir(ckpt) && access(path, F_OK)) {
+            const size_t before = s->count;
+
+            st = add_folder(s, common, ckpt, err);
+            if (st || s->count > before)
+                return st;
+        } else if (is_checkpoint(name) && !access(ckpt, F_OK)) {
+            snprintf(path, sizeof path, "%.*s", slash ? (int)(slash - ckpt) + !(slash - ckpt) : 1,
+                     slash ? ckpt : ".");
+            return add_file(s, common, path, name, err);
+        }
+    }
+    st = ldm_model_options_copy(common, &own, err);
+    return st ? st : add(s, own, ckpt, err);
+}
+
 ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ldm_shelf **out,
                             ldm_error *err)
 {
@@ -166,10 +195,12 @@ ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ld
     if (!s)
         return st;
     pthread_mutex_init(&s->lock, NULL);
-    if (ckpt || !dir) {
+    if (ckpt) {
+        st = add_given(s, common, ckpt, err);
+    } else if (!dir) {
         st = ldm_model_options_copy(common, &own, err);
         if (!st)
-            st = add(s, own, ckpt ? ckpt : "shipped", err);
+            st = add(s, own, "shipped", err);
     }
     if (!st && dir)
         st = add_folder(s, common, dir, err);

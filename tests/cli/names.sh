@@ -126,3 +126,13 @@ works invert plain.png --ckpt whole --steps 1 -o n.npy --quiet
 works interpolate 1 2 --ckpt whole --steps 1 --frames 2 -o ends.png --quiet
 works reconstruct plain.png --ckpt whole/config.yaml --config whole/model.ckpt
 stderr_has 'note: the checkpoint whole/model.ckpt is taken as --ckpt'
+if [ -x "${LDM%/*}/ldm-server" ]; then
+    for ckpt in whole whole/model.ckpt; do
+        COMMAND="serve --ckpt $ckpt"
+        CODE=0
+        timeout --foreground --preserve-status -s INT 2 "$LDM" serve --ckpt $ckpt --port 0 >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+        [ "$CODE" -eq 0 ] || die "expected that it serves"
+        stdout_has '^listening on http://127.0.0.1:'
+        stderr_empty
+    done
+fi
