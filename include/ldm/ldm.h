@@ -321,6 +321,9 @@ LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error 
  *   "concat"          [1 or N,C,H,W], after the channels of the latent
  *   "labels"          [1 or N], or vectors [1 or N,W], for label_emb
  *   "ids"             [1 or N,tokens], token ids for the conditioner
+ *   "mix"             [N], between several prompts (ldm_job_set_prompts) or classes: picture i's
+ *                     context is so far along them, in a straight line from one to the next; 0 is
+ *                     the first one, 0.5 the middle of the first and the second. Sets count
  *   "cond_noise"      the noise that a picture as conditioning draws, in the place of its stream's:
  *                     [1 or N,C,H,W], of LatentInpaintDiffusion's posterior sample (C: the
  *                     latent's), or of LatentUpscaleDiffusion's noise augmentation (C: concat's)

@@ -19,6 +19,7 @@ enum { DEFAULT_FRAMES = 16, DEFAULT_FPS = 8, MAX_FRAMES = 10000, MAX_FPS = 1000 
 
 typedef struct options {
     const char *out, *frames_text, *fps_text;
+    ldm_opt_list prompts_to;
     int frames, fps;
     bool json, quiet, overwrite;
 } options;
@@ -67,8 +68,19 @@ static const ldm_opt rows[] = {
     JOB("timesteps"),
     JOB("scale"),
     JOB("prompt"),
+    {.type = LDM_OPT_TEXTS,
+     .name = "prompt-to",
+     .arg = "TEXT",
+     .field = offsetof(options, prompts_to),
+     .help = "the last frame's prompt: the contexts lie on a straight\n"
+             "line from that of --prompt to this one's; repeatable, for\n"
+             "more on the way"},
     JOB("negative"),
-    JOB("class"),
+    {.type = LDM_OPT_SETTING,
+     .kind = LDM_SETTINGS_JOB,
+     .name = "class",
+     .help = "what a class-conditional model is to draw; several: the\n"
+             "frames go from the first to the last, in this order"},
     JOB("vocab"),
     JOB("shape"),
     JOB("fit"),
@@ -88,6 +100,10 @@ typedef struct task {
     ldm_bar bar;
     ldm_array ends[2]; /* the noise of A and of B, [1,C,H,W] */
     ldm_array noise;   /* of all frames, [frames,C,H,W] */
+    ldm_array mix;     /* [frames], where each lies between prompts or classes; no data: nowhere */
+    const char *prompts[1 + LDM_OPT_LIST_MOST];
+    size_t entries; /* prompts, or classes; 1 or 0: there is no way between them */
+    char *classes;  /* a copy of the list of them; NULL: none */
     ldm_image *frames;
     char *folder;
     int made;
@@ -152,12 +168,33 @@ static int noise_of_picture(task *t, const char *path, ldm_array *out)
     return code;
 }
 
-static int read_end(task *t, const char *text, ldm_array *out)
+/* An end's own prompt, or class, under which its picture is inverted. */
+static ldm_status set_condition(const task *t, bool last, ldm_error *err)
+{
+    const char *from = t->classes, *comma = from ? strrchr(from, ',') : NULL;
+    char *one;
+    ldm_status st;
+
+    if (t->o->prompts_to.count)
+        return ldm_job_set(t->to->job, "prompt", t->prompts[last ? t->entries - 1 : 0], err);
+    if (!comma)
+        return LDM_OK;
+    one = last ? ldm_cli_format("%s", comma + 1)
+               : ldm_cli_format("%.*s", (int)strcspn(from, ","), from);
+    st = one ? ldm_job_set(t->to->job, "class", one, err)
+             : ldm_error_set(err, LDM_ERR_NOMEM, "out of memory");
+    free(one);
+    return st;
+}
+
+static int read_end(task *t, const char *text, bool last, ldm_array *out)
 {
     ldm_error err;
-    ldm_status st;
+    ldm_status st = set_condition(t, last, &err);
     uint64_t seed;
 
+    if (st)
+        return ldm_cli_fail(t->cmd, st, &err);
     if (ldm_starts_is_array(text)) {
         st = ldm_array_read(text, out, &err);
         if (!st && (out->ndim != 4 || out->shape[0] != 1))
@@ -169,6 +206,57 @@ static int read_end(task *t, const char *text, ldm_array *out)
     } else {
         return noise_of_picture(t, text, out);
     }
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+/* ---- prompts and classes --------------------------------------------------------------------- */
+
+/* What there is to go between, before any work. */
+static int plan_way(task *t, bool one_end)
+{
+    const char *prompt = ldm_job_get_text(t->to->job, "prompt");
+    const char *classes = ldm_job_get_text(t->to->job, "class");
+    const ldm_opt_list *to = &t->o->prompts_to;
+
+    if (to->count && !prompt)
+        return ldm_cli_usage(t->cmd, "--prompt-to needs a prompt to come from: --prompt TEXT");
+    t->prompts[0] = prompt;
+    memcpy(t->prompts + 1, to->items, to->count * sizeof to->items[0]);
+    t->entries = to->count + 1;
+    if (classes) {
+        t->classes = ldm_cli_format("%s", classes);
+        if (!t->classes)
+            return ldm_cli_nomem(t->cmd);
+        for (const char *p = classes; !to->count && *p; p++)
+            t->entries += *p == ',';
+    }
+    if (one_end && t->entries < 2)
+        return ldm_cli_usage(t->cmd, "B is missing: a second seed, noise or picture, or another "
+                                     "prompt (--prompt-to TEXT) or class (--class A,B) to go to");
+    return LDM_EXIT_OK;
+}
+
+/* Each frame's place on the way; the prompts and classes themselves become the job's again. */
+static int lay_way(task *t)
+{
+    const int n = t->o->frames;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (t->entries < 2)
+        return LDM_EXIT_OK;
+    t->mix = (ldm_array){.ndim = 1, .shape = {(uint64_t)n}, .numel = (uint64_t)n};
+    t->mix.data = malloc((size_t)n * sizeof *t->mix.data);
+    if (!t->mix.data)
+        return ldm_cli_nomem(t->cmd);
+    for (int i = 0; i < n; i++)
+        t->mix.data[i] = (float)((double)(t->entries - 1) * i / (n - 1));
+    if (t->o->prompts_to.count)
+        st = ldm_job_set_prompts(t->to->job, t->prompts, t->entries, &err);
+    else
+        st = ldm_job_set(t->to->job, "class", t->classes, &err);
+    if (!st)
+        st = ldm_job_set_array(t->to->job, "mix", &t->mix, &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
 }
 
@@ -429,7 +517,8 @@ static int plan_output(task *t)
     return t->folder ? check_folder(t) : ldm_cli_nomem(t->cmd);
 }
 
-static int work(task *t, options *o, char **ends)
+/* ends: A and B; without a B, A twice. */
+static int work(task *t, options *o, char **ends, int count)
 {
     int code = read_number(t->cmd, "--frames", o->frames_text, 2, MAX_FRAMES, &o->frames);
 
@@ -438,15 +527,19 @@ static int work(task *t, options *o, char **ends)
     if (!code)
         code = plan_output(t);
     if (!code)
+        code = plan_way(t, count < 2);
+    if (!code)
         code = ldm_inputs_find_config(t->cmd, t->to->model, o->quiet);
     if (!code)
         code = (o->quiet ? ldm_model_open_quiet : ldm_model_open_said)(t->cmd, t->to->model,
                                                                        &t->model);
     ldm_job_set_progress(t->to->job, ldm_sampling_progress, &t->bar);
     for (int i = 0; !code && i < 2; i++)
-        code = read_end(t, ends[i], &t->ends[i]);
+        code = read_end(t, ends[i < count ? i : 0], i == 1, &t->ends[i]);
     if (!code)
         code = lay_out(t);
+    if (!code)
+        code = lay_way(t);
     if (!code)
         code = make_frames(t);
     return code ? code : write_all(t);
@@ -459,6 +552,8 @@ static void task_free(task *t)
     free(t->frames);
     free(t->folder);
     free(t->noise.data);
+    free(t->mix.data);
+    free(t->classes);
     ldm_array_free(&t->ends[0]);
     ldm_array_free(&t->ends[1]);
     ldm_model_close(t->model);
@@ -478,7 +573,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         t.bar.on = false;
     ldm_signals_catch_interrupts();
     if (!code && !parse)
-        code = work(&t, &o, argv + args);
+        code = work(&t, &o, argv + args, argc - args);
     if (code && o.json && parse == LDM_PARSE_OK)
         ldm_cli_json_failure(cmd);
     task_free(&t);
@@ -487,18 +582,21 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
 const ldm_command ldm_cmd_interpolate = {
     .name = "interpolate",
-    .args = "A B -o OUT [options]",
+    .args = "A [B] -o OUT [options]",
     .summary = "pictures on the way from one to another",
     .about =
         "Makes pictures from noise between that of A and that of B, along the arc between them\n"
         "(slerp). A and B are seeds, noise (.npy [1,C,H,W], as `ldm invert` writes it), or\n"
-        "pictures, whose noise is found by DDIM inversion.",
+        "pictures, whose noise is found by DDIM inversion. With --prompt-to, or several\n"
+        "classes, the frames go from one prompt to the next as well; without B the noise stays\n"
+        "that of A.",
     .notes = "  ldm interpolate 42 43 --frames 24 -o walk.png\n"
              "  ldm interpolate a.jpg b.jpg --steps 50 -o walk/\n"
+             "  ldm interpolate 7 --prompt 'a fox' --prompt-to 'a wolf' -o fox.png\n"
              "  ldm interpolate 1 2 -o - --quiet | ffmpeg -i - walk.mp4",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
-    .min_args = 2,
+    .min_args = 1,
     .max_args = 2,
     .run = run,
 };

@@ -60,6 +60,8 @@ static bool add_arrays(json_t *root, const ldm_job *job)
 /* Which of the job's prompts, or classes, picture `index` is of. */
 static size_t entry_of(const ldm_job *job, int index, size_t entries)
 {
+    if (job->mix) /* between two of them, which no recipe can say */
+        return (size_t)job->mix->data[index];
     return (size_t)index / ((size_t)job->count / entries);
 }
 

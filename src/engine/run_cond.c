@@ -110,6 +110,21 @@ static ldm_status refuse_stray(const ldm_run *r, const ldm_job *asked, ldm_error
     return LDM_OK;
 }
 
+/* A mix is of contexts that the conditioner makes. */
+static ldm_status check_mix(const ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+
+    if (!j->mix || (r->m->network->unet_inputs.context_width && !j->context && !j->ids &&
+                    strcmp(j->cond, "zeros") && (takes_text(r) || takes(r, LDM_COND_TAKES_CLASS))))
+        return LDM_OK;
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "mix: nothing lies between %s; it is for the contexts of prompts, or of "
+                         "classes that a conditioner reads",
+                         takes_class(r) ? "the classes of this model's label_emb"
+                                        : "the conditions of this model");
+}
+
 static ldm_status missing(const char *what, ldm_error *err)
 {
     return ldm_error_set(err, LDM_ERR_USAGE, "this model makes pictures of %s", what);
@@ -232,6 +247,8 @@ ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
 
     if (!st)
         st = settle_source(r, err);
+    if (!st)
+        st = check_mix(r, err);
     if (!st)
         st = read_layout(r, err);
     if (st)
@@ -444,6 +461,20 @@ static const float *entry_of(const ldm_run *r, const ldm_array *a, int i)
     return a->data + (uint64_t)i / (per ? per : 1) * ldm_condition_floats(a);
 }
 
+/* Picture i's place between the contexts of two entries, as the job's mix says. */
+static void take_between(const ldm_run *r, const ldm_array *a, int i, float *out)
+{
+    const size_t floats = ldm_condition_floats(a), last = (size_t)a->shape[0] - 1;
+    const float place = r->job.mix->data[i];
+    const size_t low = (size_t)place < last ? (size_t)place : last;
+    const float *from = a->data + low * floats, *to = low < last ? from + floats : from;
+    const float w = place - (float)low;
+    size_t k;
+
+    for (k = 0; k < floats; k++)
+        out[k] = w > 0 ? from[k] + w * (to[k] - from[k]) : from[k];
+}
+
 static void take(const ldm_run *r, const ldm_array *with, const ldm_array *without, float *out)
 {
     const size_t floats = ldm_condition_floats(with);
@@ -455,6 +486,21 @@ static void take(const ldm_run *r, const ldm_array *with, const ldm_array *witho
         memcpy(out, entry_of(r, without, r->pictures[r->active + i]), floats * sizeof *out);
     for (i = 0; i < r->active_n; i++, out += floats)
         memcpy(out, entry_of(r, with, r->pictures[r->active + i]), floats * sizeof *out);
+}
+
+/* The same of contexts, whose conditional half may be mixed. */
+static void take_context(const ldm_run *r, float *out)
+{
+    const ldm_array *with = r->cond.with.context;
+    const size_t floats = ldm_condition_floats(with);
+    int i;
+
+    take(r, with, r->cond.without.context, out);
+    if (!out || !r->job.mix)
+        return;
+    out += r->cond.guided ? (size_t)r->active_n * floats : 0;
+    for (i = 0; i < r->active_n; i++, out += floats)
+        take_between(r, with, r->pictures[r->active + i], out);
 }
 
 /* What is made of pictures draws noise of its own for each; both halves are given the same. */
@@ -492,7 +538,7 @@ ldm_status ldm_run_cond_begin(ldm_run *r, ldm_error *err)
     c->feature_samples = 0;
     if (!c->context && !c->concat && !c->label_values)
         return LDM_OK;
-    take(r, c->with.context, c->without.context, c->context);
+    take_context(r, c->context);
     if (c->pictures.kind != LDM_CONCAT_NONE)
         take_pictures(r, c->concat);
     else

@@ -77,12 +77,39 @@ static ldm_status check_last_seed(const ldm_job *j, ldm_error *err)
                          j->seed, j->count, UINT64_MAX);
 }
 
+/* A picture for each place between the prompts or classes. */
+static ldm_status settle_mix(ldm_job *j, size_t entries, ldm_error *err)
+{
+    const ldm_array *a = j->mix;
+    char expected[48];
+    uint64_t i;
+
+    snprintf(expected, sizeof expected, j->x_t ? "[%d], as x_t" : "[N]", j->count);
+    if (a->ndim != 1 || !a->numel || a->numel > max_count() ||
+        (j->x_t && a->numel != (uint64_t)j->count))
+        return wrong_shape(a, "mix", expected, err);
+    if (entries < 2)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "mix is about places between prompts or classes: give two or more");
+    for (i = 0; i < a->numel; i++) {
+        if (!(a->data[i] >= 0 && a->data[i] <= (float)(entries - 1)))
+            return ldm_error_set(err, LDM_ERR_USAGE,
+                                 "mix: element %" PRIu64 " is %g, expected 0 to %zu (the last of "
+                                 "%zu prompts or classes)",
+                                 i, (double)a->data[i], entries - 1, entries);
+    }
+    j->count = (int)a->numel;
+    return check_last_seed(j, err);
+}
+
 static ldm_status settle_count(ldm_job *j, ldm_error *err)
 {
     const size_t entries = ldm_job_entries(j);
 
     if (!entries)
         return ldm_error_set(err, LDM_ERR_USAGE, "the list of prompts is empty");
+    if (j->mix)
+        return settle_mix(j, entries, err);
     if (j->x_t && (size_t)j->count % entries)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "the start noise (x_t) is of %d pictures, expected a multiple of the "

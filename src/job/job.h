@@ -37,6 +37,7 @@
     ARRAY(concat)                                                                                  \
     ARRAY(labels)                                                                                  \
     ARRAY(ids)                                                                                     \
+    ARRAY(mix)                                                                                     \
     ARRAY(init)                                                                                    \
     ARRAY(cond_noise)
 #define LDM_EVAL_ARRAYS(ARRAY)                                                                     \

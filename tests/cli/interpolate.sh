@@ -37,6 +37,30 @@ works generate $TINY --steps 4 --vary 100 --vary-strength 0.1 -n 3 -o vary --res
 works generate $TINY --steps 4 --vary 5 -o one.png
 stderr_has "vary has no effect without vary_strength"
 
+# Prompts: the ends are the prompts' own pictures, and one seed does. Classes by the same way.
+MODELS=$(dirname "$CKPT")/../models
+CLIP="--ckpt $MODELS/clip.ckpt --config $MODELS/clip.yaml --vocab $SRC/tests/data/tokenize"
+works interpolate 5 $CLIP --prompt 'the cat' --prompt-to hello --steps 2 --frames 3 -o prompts --quiet
+works generate $CLIP --prompt 'the cat' --steps 2 --seed 5 -o one.png --quiet
+same_pixels one.png prompts/00000.png
+works generate $CLIP --prompt hello --steps 2 --seed 5 -o one.png --quiet
+same_pixels one.png prompts/00002.png
+cmp -s prompts/00001.png prompts/00000.png && die "no way between prompts"
+CLASS="--ckpt $MODELS/class.ckpt --config $MODELS/class.yaml"
+works interpolate 5 $CLASS --class 1,3,0 --steps 2 --frames 5 -o classes --quiet
+for i in 0:1 2:3 4:0; do
+    works generate $CLASS --class ${i#*:} --steps 2 --seed 5 -o one.png --quiet
+    same_pixels one.png classes/0000${i%:*}.png
+done
+works interpolate 5 $CLASS --class 1,3,0 --steps 2 --frames 5 -o again --quiet --batch 1 --threads 1
+same_pixels again/00001.png classes/00001.png
+cmp -s classes/00001.png classes/00000.png && die "no way between classes"
+fails 2 "B is missing" interpolate 1 $CLASS --class 1 -o x.png --quiet
+fails 2 "needs a prompt to come from" interpolate 1 $TINY --prompt-to b -o x.png --quiet
+fails 2 "prompt: this model takes nothing" interpolate 1 $TINY --prompt a --prompt-to b -o x.png --quiet
+fails 2 "nothing lies between the classes of this model's label_emb" interpolate 1 --class 1,2 \
+    --ckpt "$MODELS/labels.ckpt" --config "$MODELS/labels.yaml" -o x.png --quiet
+
 fails 2 "is missing: NAME.png" interpolate 1 2 $TINY
 fails 2 "frames: '1' is not a whole number from 2" interpolate 1 2 $TINY --frames 1 -o x.png
 ldm interpolate 1 2 $TINY -o - --json
