@@ -13,13 +13,22 @@ enum { HASH_DIGITS = 10 }; /* of the SHA-256, as webui shows it */
 static const char *sampler_name(const char *name)
 {
     static const char *const names[][2] = {
-        {"ddim", "DDIM"},           {"ddim_diffusers", "DDIM"},
-        {"plms", "PLMS"},           {"unipc", "UniPC"},
-        {"euler", "Euler"},         {"euler_a", "Euler a"},
-        {"heun", "Heun"},           {"dpm2", "DPM2"},
-        {"dpm2_a", "DPM2 a"},       {"lms", "LMS"},
-        {"dpmpp_2m", "DPM++ 2M"},   {"dpmpp_2m_sde", "DPM++ 2M SDE"},
-        {"dpmpp_sde", "DPM++ SDE"}, {"lcm", "LCM"},
+        {"ddim", "DDIM"},
+        {"ddim_diffusers", "DDIM"},
+        {"plms", "PLMS"},
+        {"unipc", "UniPC"},
+        {"euler", "Euler"},
+        {"euler_a", "Euler a"},
+        {"heun", "Heun"},
+        {"dpm2", "DPM2"},
+        {"dpm2_a", "DPM2 a"},
+        {"lms", "LMS"},
+        {"dpmpp_2m", "DPM++ 2M"},
+        {"dpmpp_2m_sde", "DPM++ 2M SDE"},
+        {"dpmpp_sde", "DPM++ SDE"},
+        {"dpmpp_2s_a", "DPM++ 2S a"},
+        {"dpmpp_3m_sde", "DPM++ 3M SDE"},
+        {"lcm", "LCM"},
         {"deis", "DEIS"},
     };
     size_t i;

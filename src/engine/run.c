@@ -316,7 +316,7 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .sqrt_one_minus_alphas_cumprod = m->sqrt_one_minus_alphas_cumprod,
         .prediction = prediction_of(m),
     };
-    const ldm_sampling sampling = {
+    ldm_sampling sampling = {
         .steps = j->steps,
         .spacing = spacing,
         .eta = j->eta,
@@ -325,12 +325,17 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
         .quantize_x0 = j->quantize_x0,
         .whole_t = j->whole_timesteps,
         .zero_snr = j->zero_snr,
+        .final_sigma = !strcmp(j->final_sigma, "zero")    ? LDM_FINAL_ZERO
+                       : !strcmp(j->final_sigma, "least") ? LDM_FINAL_LEAST
+                                                          : LDM_FINAL_OWN,
+        .full_order_last = !j->lower_order_final,
         .refine = j->refine,
         .by_index = !strcmp(j->inversion, "compvis"),
     };
     const ldm_sampler *sampler =
         j->inverse ? &ldm_sampler_ddim_invert : ldm_sampler_find(j->sampler);
 
+    (void)ldm_solver_find(j->solver, &sampling.solver); /* the setting's row checked it */
     return ldm_sampler_plan_create(sampler, &diffusion, &sampling, &r->plan, err);
 }
 

@@ -277,6 +277,12 @@ static void settle_sampler(const ldm_job *asked, ldm_job *j)
         j->eta = s->own_eta;
     if (other && !ldm_options_given(&asked->options, "temperature") && !s->takes_temperature)
         j->temperature = 1;
+    if (other && !ldm_options_given(&asked->options, "solver") && !s->solvers)
+        j->solver = ldm_solver_name(LDM_SOLVER_OWN);
+    if (other && !ldm_options_given(&asked->options, "final_sigma") && !s->takes_final_sigma)
+        j->final_sigma = "auto";
+    if (other && !ldm_options_given(&asked->options, "lower_order_final") && !s->takes_lower_order)
+        j->lower_order_final = true;
 }
 
 ldm_status ldm_job_settle(const ldm_model *m, const ldm_job *asked, ldm_job *job,

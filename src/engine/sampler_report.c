@@ -15,7 +15,7 @@ typedef struct taken {
     bool yes;
 } taken;
 
-enum { TAKEN = 6, LINE = 80 };
+enum { TAKEN = 9, LINE = 80 };
 
 /* The settings that not all samplers take. */
 static void what_it_takes(const ldm_sampler *s, taken out[TAKEN])
@@ -26,6 +26,9 @@ static void what_it_takes(const ldm_sampler *s, taken out[TAKEN])
     out[3] = (taken){"quantize_x0", s->takes_quantize_x0};
     out[4] = (taken){"whole_timesteps", s->takes_whole_t};
     out[5] = (taken){"zero_snr", s->takes_zero_snr};
+    out[6] = (taken){"solver", s->solvers};
+    out[7] = (taken){"final_sigma", s->takes_final_sigma};
+    out[8] = (taken){"lower_order_final", s->takes_lower_order};
 }
 
 /* "S", "S + 1", "2 S - 1". */
@@ -75,7 +78,7 @@ static void print_one(const ldm_sampler *s, ldm_str *out)
     what_it_takes(s, settings);
     ldm_str_printf(out, "\n%s: %s\n  evaluations of S steps: ", s->name, s->summary);
     print_evaluations(s, out);
-    ldm_str_printf(out, "; timesteps ");
+    ldm_str_printf(out, "\n  timesteps ");
     print_spacings(s, out);
     for (i = 0; i < TAKEN; i++) {
         if (!settings[i].yes)

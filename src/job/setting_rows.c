@@ -47,8 +47,21 @@ static const char *spacing_meant(const char *text)
     return ldm_spacing_parse(text, &s, NULL) ? NULL : ldm_spacing_name(s);
 }
 
+static const char *solver_name(size_t i)
+{
+    return i < LDM_SOLVER_COUNT ? ldm_solver_name((ldm_solver)i) : NULL;
+}
+
+static const char *solver_meant(const char *text)
+{
+    ldm_solver s;
+
+    return ldm_solver_find(text, &s) ? ldm_solver_name(s) : NULL;
+}
+
 static const char *const conds[] = {"none", "zeros", NULL};
 static const char *const fits[] = {"auto", "crop", "pad", "stretch", "keep", NULL};
+static const char *const final_sigmas[] = {"auto", "zero", "least", NULL};
 static const char *const inversions[] = {"ddim", "compvis", NULL};
 static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
 

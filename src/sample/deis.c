@@ -30,7 +30,8 @@ static float weight(const ldm_vp_level *at, double b, double c)
 static ldm_status step(ldm_sampler_run *r, ldm_error *err)
 {
     const ldm_vp_level *at = ldm_vp_level_of(r);
-    const bool last = r->index == r->plan->count - 1 && r->plan->count < FEW_STEPS;
+    const bool few = r->plan->count < FEW_STEPS && !r->plan->settings.full_order_last;
+    const bool last = r->index == r->plan->count - 1 && few;
     float *now = r->work + (size_t)(r->done % 2) * r->count;
     const float *old = r->work + (size_t)((r->done + 1) % 2) * r->count;
     const float alpha = (float)at[0].alpha, next = (float)at[1].alpha;
@@ -69,6 +70,7 @@ const ldm_sampler ldm_sampler_deis = {
     .summary = "exponential integrator on eps, order 2, log-rho",
     .evaluations_per_step = 1,
     .takes_mask = true,
+    .takes_lower_order = true,
     .takes_whole_t = true, /* they are */
     .spacings = LDM_VP_SPACINGS,
     .default_spacing = LDM_SPACING_LINSPACE,

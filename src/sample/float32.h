@@ -21,12 +21,14 @@ static inline float ldm_pow32(float x, double y)
     return (float)pow((double)x, y);
 }
 
-/* Entry i of n from start to end; the upper half counts down from the end. n = 1: start. */
+/* Entry i of n from start to end; the upper half counts down from the end. n = 1: start. Product
+ * and sum are rounded once, as torch's fused operation does. */
 static inline float ldm_linspace32(float start, float end, int n, int i)
 {
-    const float step = n > 1 ? (end - start) / (float)(n - 1) : 0.0f;
+    const double step = n > 1 ? (double)((end - start) / (float)(n - 1)) : 0;
 
-    return i < n / 2 || n == 1 ? start + step * (float)i : end - step * (float)(n - 1 - i);
+    return (float)(i < n / 2 || n == 1 ? (double)start + step * i
+                                       : (double)end - step * (n - 1 - i));
 }
 
 #endif

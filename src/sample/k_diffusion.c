@@ -42,6 +42,7 @@ const ldm_sampler ldm_sampler_euler = {
     .summary = "k-diffusion's Euler: first order, deterministic",
     .evaluations_per_step = 1,
     .takes_mask = true,
+    .takes_zero_snr = true,
     .takes_whole_t = true,
     .spacings = LDM_K_SPACINGS,
     .default_spacing = LDM_SPACING_DISCRETE,
@@ -85,6 +86,7 @@ const ldm_sampler ldm_sampler_euler_a = {
     .takes_eta = true,
     .takes_temperature = true,
     .takes_mask = true,
+    .takes_zero_snr = true,
     .takes_whole_t = true,
     .own_eta = 1,
     .spacings = LDM_K_SPACINGS,
@@ -136,6 +138,7 @@ const ldm_sampler ldm_sampler_heun = {
     .evaluations_per_step = 2,
     .evaluations_more = -1,
     .takes_mask = true,
+    .takes_zero_snr = true,
     .takes_whole_t = true,
     .spacings = LDM_K_SPACINGS,
     .default_spacing = LDM_SPACING_DISCRETE,
@@ -168,7 +171,7 @@ static ldm_status midpoint(ldm_sampler_run *r, float to, ldm_error *err)
 
     if (st)
         return st;
-    if (!(k->next > 0)) {
+    if (!(to > 0)) {
         follow(r->x, r->pred_x0, k->sigma, to - k->sigma, r->count, r->x);
         return LDM_OK;
     }
@@ -189,7 +192,9 @@ static ldm_status dpm2_a_step(ldm_sampler_run *r, ldm_error *err)
     const ldm_k_step *k = ldm_k_step_of(r);
     ldm_status st = midpoint(r, k->down, err);
 
-    return st || !(k->next > 0) ? st : ldm_k_add_noise(r, k->up, r->x, err);
+    /* As there: a step that ends at level 0 adds no noise, also where an eta above 1 took it there.
+     */
+    return st || !(k->down > 0) ? st : ldm_k_add_noise(r, k->up, r->x, err);
 }
 
 static const char *const dpm2_aliases[] = {"dpm_2", "k_dpm_2", "sample_dpm_2",
@@ -209,6 +214,7 @@ const ldm_sampler ldm_sampler_dpm2 = {
     .evaluations_per_step = 2,
     .evaluations_more = -1,
     .takes_mask = true,
+    .takes_zero_snr = true,
     .takes_whole_t = true,
     .spacings = LDM_K_SPACINGS,
     .default_spacing = LDM_SPACING_DISCRETE,
@@ -226,6 +232,7 @@ const ldm_sampler ldm_sampler_dpm2_a = {
     .takes_eta = true,
     .takes_temperature = true,
     .takes_mask = true,
+    .takes_zero_snr = true,
     .takes_whole_t = true,
     .own_eta = 1,
     .spacings = LDM_K_SPACINGS,
@@ -265,7 +272,10 @@ static float lms_coefficient(const ldm_k_step *k, int order, int j)
 static ldm_status lms_step(ldm_sampler_run *r, ldm_error *err)
 {
     const ldm_k_step *k = ldm_k_step_of(r);
-    const int order = r->done + 1 < LMS_ORDER ? r->done + 1 : LMS_ORDER;
+    /* With a mask the last step is Euler's: it is long in log(sigma), and where a known region was
+     * noised anew the derivatives of the steps before are of other noises. */
+    const int most = r->job->mask && !(k->next > 0) ? 1 : LMS_ORDER;
+    const int order = r->done + 1 < most ? r->done + 1 : most;
     float *d = ldm_k_array(r, 1 + r->done % LMS_ORDER), *sum = ldm_k_array(r, 0);
     ldm_status st = ldm_k_begin(r, err);
     size_t i;
@@ -297,6 +307,7 @@ const ldm_sampler ldm_sampler_lms = {
     .summary = "linear multistep: the derivatives of the last four steps",
     .evaluations_per_step = 1,
     .takes_mask = true,
+    .takes_zero_snr = true,
     .takes_whole_t = true,
     .spacings = LDM_K_SPACINGS,
     .default_spacing = LDM_SPACING_DISCRETE,

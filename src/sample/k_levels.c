@@ -28,9 +28,9 @@ static ldm_status make_levels(const ldm_diffusion *d, levels *l, ldm_error *err)
         return ldm_error_nomem(err, (size_t)l->count * 2 * sizeof *l->sigma, "the noise levels");
     l->log_sigma = l->sigma + l->count;
     for (i = 0; i < l->count; i++) {
-        l->sigma[i] = sqrtf((1.0f - d->alphas_cumprod[i]) / d->alphas_cumprod[i]);
+        l->sigma[i] = ldm_sampler_sigma_at(d, i);
         l->log_sigma[i] = ldm_log32(l->sigma[i]);
-        if (!(l->sigma[i] > 0) || (i && l->sigma[i] < l->sigma[i - 1]))
+        if (!(l->sigma[i] > 0) || (i && l->sigma[i] < l->sigma[i - 1] && d->alphas_cumprod[i] > 0))
             return ldm_error_set(err, LDM_ERR_RANGE,
                                  "the noise level at timestep %d is %g, expected more than 0 and "
                                  "no less than before (%g): alphas_cumprod must decrease from "
@@ -71,6 +71,36 @@ static double timestep_at(const levels *l, float sigma, bool whole)
     return (double)((1.0f - w) * (float)low + w * (float)(low + 1));
 }
 
+/* The timestep at which step i of n begins, by diffusers' EulerDiscreteScheduler.set_timesteps with
+ * steps_offset 1; it has a fraction where linspace meets none. */
+static float diffusers_timestep(ldm_spacing spacing, int total, int n, int i)
+{
+    switch (spacing) {
+    case LDM_SPACING_LEADING:
+        return (float)((n - 1 - i) * (total / n) + 1);
+    case LDM_SPACING_TRAILING:
+        return (float)(rint(total - i * ((double)total / n)) - 1);
+    default:
+        return n == 1 ? 0.0f : (float)((n - 1 - i) * ((double)(total - 1) / (n - 1)));
+    }
+}
+
+/* Linear between the model's levels, as there; k-diffusion is linear in log(sigma). */
+static float level_between(const levels *l, float t)
+{
+    const int low = (int)t, high = low + 1 < l->count ? low + 1 : low;
+    const double from = (double)l->sigma[low], to = (double)l->sigma[high];
+
+    return (float)(from + (to - from) * ((double)t - low));
+}
+
+/* Does the spacing list timesteps? Else levels. */
+static bool lists_timesteps(ldm_spacing spacing)
+{
+    return spacing == LDM_SPACING_LINSPACE || spacing == LDM_SPACING_LEADING ||
+           spacing == LDM_SPACING_TRAILING;
+}
+
 /* Level i of n; level n is 0. */
 static float level_at(const levels *l, ldm_spacing spacing, int n, int i)
 {
@@ -81,6 +111,8 @@ static float level_at(const levels *l, ldm_spacing spacing, int n, int i)
 
     if (i == n)
         return 0;
+    if (lists_timesteps(spacing))
+        return level_between(l, diffusers_timestep(spacing, l->count, n, i));
     switch (spacing) {
     case LDM_SPACING_KARRAS:
         first = pow((double)most, 1 / karras_rho);
@@ -101,11 +133,11 @@ static float level_at(const levels *l, ldm_spacing spacing, int n, int i)
 
 void ldm_k_ancestral(double from, double to, double eta, float *down, float *up)
 {
-    double u = eta * sqrt(to * to * (from * from - to * to) / (from * from));
+    const float a = (float)from, b = (float)to;
+    const float u = (float)eta * sqrtf(b * b * (a * a - b * b) / (a * a));
 
-    u = u < to ? u : to;
-    *up = (float)u;
-    *down = (float)sqrt(to * to - u * u);
+    *up = u < b ? u : b; /* f32, as there: the difference below cancels where steps are long */
+    *down = sqrtf(b * b - *up * *up);
 }
 
 /* exp of the mean of log(a) and log(b), by torch's lerp. */
@@ -116,13 +148,21 @@ static float between(float a, float b)
     return ldm_exp32(from + 0.5f * (to - from));
 }
 
-static void fill_step(const levels *l, const ldm_sampling *set, ldm_k_second second, ldm_k_step *k,
-                      ldm_sampler_step *s)
+/* The timestep of step i of n, whose level is sigma. */
+static double timestep_of_step(const levels *l, const ldm_sampling *set, float sigma, int n, int i)
+{
+    if (lists_timesteps(set->spacing) && !set->whole_t)
+        return (double)diffusers_timestep(set->spacing, l->count, n, i);
+    return timestep_at(l, sigma, set->whole_t);
+}
+
+/* t_next: the timestep of the next step. */
+static void fill_step(const levels *l, const ldm_sampling *set, ldm_k_second second, double t_next,
+                      ldm_k_step *k, ldm_sampler_step *s)
 {
     const double sigma = (double)k->sigma, next = (double)k->next;
 
     ldm_k_ancestral(sigma, next, set->eta, &k->down, &k->up);
-    s->t = timestep_at(l, k->sigma, set->whole_t);
     s->sigma = sigma;
     s->sigma_next = next;
     s->alpha = 1 / (1 + sigma * sigma);
@@ -131,12 +171,13 @@ static void fill_step(const levels *l, const ldm_sampling *set, ldm_k_second sec
     s->known_noise = k->sigma;
     s->noise = (double)k->up;
     s->evaluations = 1;
-    if (second == LDM_K_NONE || !(k->next > 0))
+    /* With an eta above 1 all of the next level may be fresh noise. */
+    if (second == LDM_K_NONE || !(k->next > 0) || (second == LDM_K_TO_DOWN && !(k->down > 0)))
         return;
     k->mid = second == LDM_K_NEXT      ? k->next
              : second == LDM_K_BETWEEN ? between(k->sigma, k->next)
                                        : between(k->sigma, k->down);
-    k->t_mid = timestep_at(l, k->mid, set->whole_t);
+    k->t_mid = second == LDM_K_NEXT ? t_next : timestep_at(l, k->mid, set->whole_t);
     s->evaluations = 2;
 }
 
@@ -144,31 +185,44 @@ static void fill_plan(const levels *l, const ldm_sampling *set, ldm_k_second sec
                       ldm_sampler_plan *p)
 {
     ldm_k_step *k = p->own;
-    double *time = p->times;
+    double *time = p->times, t_next;
     int i;
 
+    for (i = 0; i <= p->count; i++) {
+        const float sigma = level_at(l, set->spacing, p->count, i);
+
+        if (i < p->count) {
+            k[i].sigma = sigma;
+            p->steps[i].t = timestep_of_step(l, set, sigma, p->count, i);
+        }
+        if (i > 0)
+            k[i - 1].next = sigma;
+    }
     for (i = 0; i < p->count; i++) {
-        k[i].sigma = level_at(l, set->spacing, p->count, i);
-        k[i].next = level_at(l, set->spacing, p->count, i + 1);
-        fill_step(l, set, second, &k[i], &p->steps[i]);
+        t_next = i + 1 < p->count ? p->steps[i + 1].t : 0;
+        fill_step(l, set, second, t_next, &k[i], &p->steps[i]);
         *time++ = p->steps[i].t;
         if (p->steps[i].evaluations == 2)
             *time++ = k[i].t_mid;
     }
+    p->evaluations = (int)(time - p->times);
     p->start_scale = (double)k[0].sigma;
+    if (set->spacing == LDM_SPACING_LEADING) /* as there: x0 has a variance of 1, too */
+        p->start_scale = sqrt(p->start_scale * p->start_scale + 1);
 }
 
 ldm_status ldm_k_plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_k_second second,
                       int draws, ldm_sampler_plan *p, ldm_error *err)
 {
+    const int most = d->train_steps - (set->spacing == LDM_SPACING_LEADING);
     const int count = set->steps, evaluations = second ? 2 * count - 1 : count;
     levels l = {0};
     ldm_status st;
 
-    if (count < 1 || count > d->train_steps)
+    if (count < 1 || count > most)
         return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%d steps asked for, expected 1 to %d (the model's timesteps)", count,
-                             d->train_steps);
+                             "%d steps asked for, expected 1 to %d (the model's timesteps%s)",
+                             count, most, most < d->train_steps ? ", with leading one less" : "");
     st = make_levels(d, &l, err);
     if (!st)
         st = ldm_sampler_plan_steps(p, count, evaluations, err);

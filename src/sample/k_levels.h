@@ -9,7 +9,8 @@
 
 #define LDM_K_SPACINGS                                                                             \
     (LDM_SPACING_BIT(LDM_SPACING_DISCRETE) | LDM_SPACING_BIT(LDM_SPACING_KARRAS) |                 \
-     LDM_SPACING_BIT(LDM_SPACING_EXPONENTIAL))
+     LDM_SPACING_BIT(LDM_SPACING_EXPONENTIAL) | LDM_SPACING_BIT(LDM_SPACING_LINSPACE) |            \
+     LDM_SPACING_BIT(LDM_SPACING_LEADING) | LDM_SPACING_BIT(LDM_SPACING_TRAILING))
 
 /* Where a step's second evaluation is. */
 typedef enum ldm_k_second {
@@ -27,8 +28,9 @@ typedef struct ldm_k_step {
     double t_mid;
 } ldm_k_step;
 
-/* The plan of all methods that work so: S steps through the levels of set->spacing to 0. draws:
- * noise that a step draws, but for the last. */
+/* The plan of all methods that work so: S steps through the levels of set->spacing to 0. linspace,
+ * leading and trailing are those of diffusers' EulerDiscreteScheduler. draws: noise that a step
+ * draws, but for the last. */
 ldm_status ldm_k_plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_k_second second,
                       int draws, ldm_sampler_plan *p, ldm_error *err);
 

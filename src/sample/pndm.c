@@ -2,7 +2,10 @@
 /* PNDM (Liu et al. 2022, "Pseudo numerical methods for diffusion models on manifolds", algorithm 2)
  * as diffusers' PNDMScheduler runs it with skip_prk_steps false: three pseudo Runge-Kutta steps of
  * four evaluations each (eq. 15), then linear multistep steps (eq. 12). Timesteps are T / S apart,
- * with the offset of 1, and below 0 is alphas_cumprod[0]. PLMS begins without Runge-Kutta. */
+ * with the offset of 1, and below 0 is alphas_cumprod[0]. PLMS begins without Runge-Kutta.
+ *
+ * Of a network that predicts v the v are added up, and their sum becomes eps with the x of the
+ * step, as there; an x0 becomes eps where it is predicted. */
 #include <math.h>
 #include <string.h>
 
@@ -69,25 +72,32 @@ static ldm_status plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_samp
     return st;
 }
 
-/* to: x moved from timestep `from` to `next` along eps, eq. 9 of the paper. */
-static void transfer(const ldm_sampler_run *r, const float *x, const float *eps, int from, int next,
+static bool adds_v(const ldm_sampler_run *r)
+{
+    return r->plan->prediction == LDM_PREDICTS_V;
+}
+
+/* to: x moved from timestep `from` to `next` along eps (or v), eq. 9 of the paper. */
+static void transfer(const ldm_sampler_run *r, const float *x, const float *out, int from, int next,
                      float *to)
 {
     const float a = alpha_at(r, from), b = alpha_at(r, next);
     const float keep = sqrtf(b / a);
     const float divisor = a * sqrtf(1.0f - b) + sqrtf(a * (1.0f - a) * b);
+    const float of_out = adds_v(r) ? sqrtf(a) : 1, of_x = adds_v(r) ? sqrtf(1.0f - a) : 0;
     size_t i;
 
     for (i = 0; i < r->count; i++)
-        to[i] = keep * x[i] - (b - a) * eps[i] / divisor;
+        to[i] = keep * x[i] - (b - a) * (of_out * out[i] + of_x * x[i]) / divisor;
 }
 
-static ldm_status eps_at(ldm_sampler_run *r, const float *x, int t, float *out, ldm_error *err)
+/* eps, or v. */
+static ldm_status output_at(ldm_sampler_run *r, const float *x, int t, float *out, ldm_error *err)
 {
     const float a = alpha_at(r, t);
     ldm_status st = ldm_sampler_predict(r, x, t, out, err);
 
-    if (!st)
+    if (!st && !adds_v(r))
         ldm_to_eps(r->plan->prediction, sqrtf(a), sqrtf(1.0f - a), x, r->count, out);
     return st;
 }
@@ -120,7 +130,7 @@ static ldm_status runge_kutta(ldm_sampler_run *r, const float *first, int t, int
     for (k = 1; !st && k < RK_EVALUATIONS; k++) {
         transfer(r, r->x, eps, t, to[k - 1], array(r, ON_WAY));
         eps = array(r, EPS);
-        st = eps_at(r, array(r, ON_WAY), at[k], array(r, EPS), err);
+        st = output_at(r, array(r, ON_WAY), at[k], array(r, EPS), err);
         if (!st)
             add(r, weights[k], eps);
     }
@@ -146,7 +156,7 @@ static ldm_status step(ldm_sampler_run *r, ldm_error *err)
     const int t = (int)r->plan->steps[r->index].t;
     const int stride = (int)(r->plan->steps[0].t - r->plan->steps[1].t);
     float *eps = array(r, r->done % ORDER);
-    ldm_status st = eps_at(r, r->x, t, eps, err);
+    ldm_status st = output_at(r, r->x, t, eps, err);
 
     if (st)
         return st;
@@ -158,8 +168,8 @@ static ldm_status step(ldm_sampler_run *r, ldm_error *err)
     if (st)
         return st;
     memcpy(r->pred_x0, array(r, SUM), r->count * sizeof *eps);
-    ldm_to_x0(LDM_PREDICTS_EPS, sqrtf(alpha_at(r, t)), sqrtf(1.0f - alpha_at(r, t)), r->x, r->count,
-              r->pred_x0);
+    ldm_to_x0(adds_v(r) ? LDM_PREDICTS_V : LDM_PREDICTS_EPS, sqrtf(alpha_at(r, t)),
+              sqrtf(1.0f - alpha_at(r, t)), r->x, r->count, r->pred_x0);
     transfer(r, r->x, array(r, SUM), t, t - stride, r->x);
     return LDM_OK;
 }

@@ -132,11 +132,26 @@ static bool takes_zero_snr(const ldm_sampler *s)
     return s->takes_zero_snr;
 }
 
+static bool takes_solver(const ldm_sampler *s)
+{
+    return s->solvers;
+}
+
+static bool takes_final_sigma(const ldm_sampler *s)
+{
+    return s->takes_final_sigma;
+}
+
+static bool takes_lower_order(const ldm_sampler *s)
+{
+    return s->takes_lower_order;
+}
+
 /* "sampler plms takes no eta; ddim does", with every sampler that does. */
 static ldm_status refuse(const ldm_sampler *sampler, const char *what,
                          bool (*takes)(const ldm_sampler *), ldm_error *err)
 {
-    char names[256] = "";
+    char names[512] = "";
     size_t used = 0, i;
 
     for (i = 0; i < COUNT_OF(samplers) && used < sizeof names; i++) {
@@ -166,8 +181,53 @@ static ldm_status check_spacing(const ldm_sampler *sampler, ldm_spacing spacing,
                          sampler->name, ldm_spacing_name(spacing), names);
 }
 
+const char *ldm_solver_name(ldm_solver s)
+{
+    static const char *const names[] = {[LDM_SOLVER_OWN] = "auto",
+                                        [LDM_SOLVER_MIDPOINT] = "midpoint",
+                                        [LDM_SOLVER_HEUN] = "heun",
+                                        [LDM_SOLVER_BH1] = "bh1",
+                                        [LDM_SOLVER_BH2] = "bh2"};
+
+    return names[s];
+}
+
+bool ldm_solver_find(const char *name, ldm_solver *out)
+{
+    int s;
+
+    for (s = 0; s < LDM_SOLVER_COUNT; s++) {
+        if (!strcmp(name, ldm_solver_name((ldm_solver)s))) {
+            *out = (ldm_solver)s;
+            return true;
+        }
+    }
+    return false;
+}
+
+static ldm_status check_solver(const ldm_sampler *sampler, ldm_solver solver, ldm_error *err)
+{
+    char names[64] = "";
+    size_t used = 0;
+    int s;
+
+    if (solver == LDM_SOLVER_OWN || sampler->solvers & LDM_SOLVER_BIT(solver))
+        return LDM_OK;
+    if (!sampler->solvers)
+        return refuse(sampler, "solver", takes_solver, err);
+    for (s = LDM_SOLVER_OWN + 1; s < LDM_SOLVER_COUNT; s++) {
+        if (sampler->solvers & LDM_SOLVER_BIT(s))
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? " or " : "",
+                                     ldm_solver_name((ldm_solver)s));
+    }
+    return ldm_error_set(err, LDM_ERR_USAGE, "sampler %s has no solver %s, expected %s",
+                         sampler->name, ldm_solver_name(solver), names);
+}
+
 ldm_status ldm_sampler_check(const ldm_sampler *sampler, const ldm_sampling *s, ldm_error *err)
 {
+    ldm_status st;
+
     if (!(s->eta >= 0) || !isfinite(s->eta))
         return ldm_error_set(err, LDM_ERR_USAGE, "eta is %g, expected 0 or more (0: deterministic)",
                              s->eta);
@@ -186,7 +246,12 @@ ldm_status ldm_sampler_check(const ldm_sampler *sampler, const ldm_sampling *s, 
         return refuse(sampler, "rounding of timesteps", takes_whole_t, err);
     if (s->zero_snr && !sampler->takes_zero_snr)
         return refuse(sampler, "zero terminal SNR", takes_zero_snr, err);
-    return check_spacing(sampler, s->spacing, err);
+    if (s->final_sigma != LDM_FINAL_OWN && !sampler->takes_final_sigma)
+        return refuse(sampler, "final_sigma", takes_final_sigma, err);
+    if (s->full_order_last && !sampler->takes_lower_order)
+        return refuse(sampler, "lower_order_final", takes_lower_order, err);
+    st = check_solver(sampler, s->solver, err);
+    return st ? st : check_spacing(sampler, s->spacing, err);
 }
 
 /* ---- plans ----------------------------------------------------------------------------------- */
@@ -221,7 +286,8 @@ static ldm_status plan_without_signal(const ldm_diffusion *d, ldm_sampler_plan *
     rescaled.alphas_cumprod = alphas;
     st = p->sampler->plan(&rescaled, &p->settings, p, err);
     for (i = 0; !st && i < p->count; i++) {
-        if (d->prediction == LDM_PREDICTS_EPS && !(p->steps[i].alpha > 0))
+        /* Nothing, or the 2^-24 of ldm_sampler_sigma_at. */
+        if (d->prediction == LDM_PREDICTS_EPS && !(p->steps[i].alpha > 1e-7))
             st = ldm_error_set(err, LDM_ERR_USAGE,
                                "zero terminal SNR: at timestep %g x is all noise, from which a "
                                "network that predicts eps cannot tell x0; take timestep spacing "

@@ -20,6 +20,24 @@ typedef struct ldm_sampler_run ldm_sampler_run; /* of one execution: sampler_row
 /* What the network was trained to predict. */
 typedef enum ldm_prediction { LDM_PREDICTS_EPS, LDM_PREDICTS_V, LDM_PREDICTS_X0 } ldm_prediction;
 
+/* Forms of a method that are otherwise alike; a row says which it has. */
+typedef enum ldm_solver {
+    LDM_SOLVER_OWN,      /* the row's own */
+    LDM_SOLVER_MIDPOINT, /* DPM-Solver++: the correction of order 2 by the midpoint, or by ... */
+    LDM_SOLVER_HEUN,     /* ... its integral over the step */
+    LDM_SOLVER_BH1,      /* UniPC: B(h) = h, or ... */
+    LDM_SOLVER_BH2       /* ... e^h - 1 */
+} ldm_solver;
+
+enum { LDM_SOLVER_COUNT = LDM_SOLVER_BH2 + 1 };
+
+/* The noise level at which the last step ends. */
+typedef enum ldm_final_sigma {
+    LDM_FINAL_OWN, /* the sampler's own */
+    LDM_FINAL_ZERO,
+    LDM_FINAL_LEAST /* the model's least one */
+} ldm_final_sigma;
+
 /* What a sampler must know of the model. Arrays are borrowed. */
 typedef struct ldm_diffusion {
     int train_steps;             /* T */
@@ -41,7 +59,10 @@ typedef struct ldm_sampling {
     bool quantize_x0;   /* each predicted x0 goes through the codebook */
     bool whole_t;  /* fractional timesteps are rounded to the nearest (k-diffusion's quantize) */
     bool zero_snr; /* the noise schedule is rescaled to end without signal (schedule.h) */
-    int refine;    /* of an inversion: repetitions of each step */
+    ldm_solver solver;
+    ldm_final_sigma final_sigma;
+    bool full_order_last; /* also in the last steps of a short run */
+    int refine;           /* of an inversion: repetitions of each step */
     bool by_index; /* of an inversion: the network is told the steps' numbers, as the original's */
 } ldm_sampling;
 
@@ -86,6 +107,8 @@ struct ldm_sampler {
     int evaluations_per_step, evaluations_more;
     int least_steps; /* 0: one will do */
     bool takes_eta, takes_temperature, takes_mask, takes_quantize_x0, takes_zero_snr;
+    unsigned solvers; /* forms that it has besides its own: bits LDM_SOLVER_BIT(s) */
+    bool takes_final_sigma, takes_lower_order;
     bool takes_whole_t;          /* its timesteps are whole, or can be rounded */
     bool distilled;              /* only for models that were distilled for it */
     double own_eta;              /* what own_eta of ldm_sampling stands for */
@@ -102,6 +125,11 @@ struct ldm_sampler {
 };
 
 #define LDM_SPACING_BIT(s) (1u << (s))
+#define LDM_SOLVER_BIT(s) (1u << (s))
+
+/* "auto", "midpoint", ... */
+const char *ldm_solver_name(ldm_solver s);
+bool ldm_solver_find(const char *name, ldm_solver *out); /* false: there is none */
 
 /* The row of a name or alias; case, '_', '-' and ' ' do not matter. A spacing may follow, as in
  * "DPM++ 2M Karras". NULL: there is none. */

@@ -23,6 +23,11 @@
     ROW(dpmpp_2m) \
     ROW(dpmpp_2m_sde) \
     ROW(dpmpp_sde) \
+    ROW(dpmpp_2s_a) \
+    ROW(dpmpp_3m_sde) \
+    ROW(dpmpp_2m_diffusers) \
+    ROW(dpmpp_3m_diffusers) \
+    ROW(dpmpp_2m_sde_diffusers) \
     ROW(unipc) \
     ROW(unipc3) \
     ROW(deis) \
@@ -76,6 +81,9 @@ ldm_status ldm_sampler_quantize(ldm_sampler_run *r, ldm_error *err);
 ldm_status ldm_sampler_plan_steps(ldm_sampler_plan *p, int count, int evaluations, ldm_error *err);
 /* known_x0 and known_noise of a step at the integer timestep t. */
 void ldm_sampler_known_at(const ldm_diffusion *d, int t, ldm_sampler_step *step);
+/* The noise level of timestep t, ((1 - alpha) / alpha)^0.5. Where a rescaled schedule leaves no
+ * signal, alpha counts as 2^-24, as in diffusers' schedulers that work with levels. */
+float ldm_sampler_sigma_at(const ldm_diffusion *d, int t);
 /* A remark; the plan has room for LDM_SAMPLER_NOTES of them. */
 void ldm_sampler_note(ldm_sampler_plan *p, const char *fmt, ...) LDM_PRINTF(2, 3);
 

@@ -28,6 +28,13 @@ void ldm_sampler_known_at(const ldm_diffusion *d, int t, ldm_sampler_step *step)
         d->sqrt_one_minus_alphas_cumprod ? d->sqrt_one_minus_alphas_cumprod[t] : sqrtf(1.0f - a);
 }
 
+float ldm_sampler_sigma_at(const ldm_diffusion *d, int t)
+{
+    const float alpha = d->alphas_cumprod[t] > 0 ? d->alphas_cumprod[t] : 0x1p-24f;
+
+    return sqrtf((1.0f - alpha) / alpha);
+}
+
 void ldm_sampler_note(ldm_sampler_plan *p, const char *fmt, ...)
 {
     va_list ap;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* UniPC (Zhao et al. 2023, "UniPC: a unified predictor-corrector framework", algorithms 5 to 8, in
- * data prediction, B2(h)) as diffusers' UniPCMultistepScheduler computes it. Each step first
+ * data prediction) as diffusers' UniPCMultistepScheduler computes it. Each step first
  * corrects the x that the last one predicted, with the evaluation made there, then predicts the
  * next: one evaluation a step. */
 #include <math.h>
@@ -51,11 +51,16 @@ static void solve(int n, const double *ratio, const double *b, double *rho)
     }
 }
 
-/* b[i] = i! * h^(i-1) * phi(i+1) / B(h) of the paper's eq. 10, for h = -hh and B2(h) = e^hh - 1. */
-static void right_side(double hh, int n, double *b)
+/* B(h) of the paper, for h = -hh. */
+static double base_of(const ldm_sampler_run *r, double hh)
 {
-    const double base = expm1(hh);
-    double phi = base / hh - 1, factorial = 1;
+    return r->plan->settings.solver == LDM_SOLVER_BH1 ? hh : expm1(hh);
+}
+
+/* b[i] = i! * h^(i-1) * phi(i+1) / B(h) of the paper's eq. 10. */
+static void right_side(double hh, double base, int n, double *b)
+{
+    double phi = expm1(hh) / hh - 1, factorial = 1;
     int i;
 
     for (i = 1; i <= n; i++) {
@@ -112,13 +117,14 @@ static void correct(ldm_sampler_run *r, int max_order)
 {
     const ldm_vp_level *from = ldm_vp_level_of(r) - 1;
     const int order = order_of(r, max_order, r->done - 1);
-    const double hh = from[0].lambda - from[1].lambda, scale = from[1].alpha * expm1(hh);
+    const double hh = from[0].lambda - from[1].lambda, base = base_of(r, hh);
+    const double scale = from[1].alpha * base;
     double ratio[MAX_ORDER], b[MAX_ORDER], rho[MAX_ORDER] = {0.5};
     int k;
 
     find_ratios(from, order, ratio);
     ratio[order - 1] = 1;
-    right_side(hh, order, b);
+    right_side(hh, base, order, b);
     if (order > 1)
         solve(order, ratio, b, rho);
     first_order(from, array(r, LAST_X), x0_of(r, 1), r->count, r->x);
@@ -133,7 +139,8 @@ static void predict(ldm_sampler_run *r, int max_order)
 {
     const ldm_vp_level *from = ldm_vp_level_of(r);
     const int order = order_of(r, max_order, r->done);
-    const double hh = from[0].lambda - from[1].lambda, scale = from[1].alpha * expm1(hh);
+    const double hh = from[0].lambda - from[1].lambda, base = base_of(r, hh);
+    const double scale = from[1].alpha * base;
     double ratio[MAX_ORDER], b[MAX_ORDER], rho[MAX_ORDER] = {0.5};
     int k;
 
@@ -142,7 +149,7 @@ static void predict(ldm_sampler_run *r, int max_order)
     if (order == 1)
         return;
     find_ratios(from, order, ratio);
-    right_side(hh, order - 1, b);
+    right_side(hh, base, order - 1, b);
     if (order > 2)
         solve(order - 1, ratio, b, rho);
     for (k = 1; k < order; k++)
@@ -165,7 +172,13 @@ static ldm_status step_of_order(ldm_sampler_run *r, int order, ldm_error *err)
 static ldm_status plan(const ldm_diffusion *d, const ldm_sampling *set, ldm_sampler_plan *p,
                        ldm_error *err)
 {
-    return ldm_vp_plan(d, set, true, p, err);
+    const bool bh1 = set->solver == LDM_SOLVER_BH1;
+
+    if (bh1 && set->final_sigma == LDM_FINAL_ZERO)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "solver bh1 divides by the step in log(sigma), which has no end at a "
+                             "final sigma of zero: take final_sigma least, or solver bh2");
+    return ldm_vp_plan(d, set, !bh1 && set->final_sigma != LDM_FINAL_LEAST, p, err);
 }
 
 static ldm_status step2(ldm_sampler_run *r, ldm_error *err)
@@ -187,6 +200,9 @@ const ldm_sampler ldm_sampler_unipc = {
     .summary = "UniPC of order 2: predicts and corrects with one evaluation a step",
     .evaluations_per_step = 1,
     .takes_mask = true,
+    .takes_zero_snr = true,
+    .solvers = LDM_SOLVER_BIT(LDM_SOLVER_BH1) | LDM_SOLVER_BIT(LDM_SOLVER_BH2),
+    .takes_final_sigma = true,
     .takes_whole_t = true, /* they are */
     .spacings = LDM_VP_SPACINGS,
     .default_spacing = LDM_SPACING_LINSPACE,
@@ -201,6 +217,9 @@ const ldm_sampler ldm_sampler_unipc3 = {
     .summary = "UniPC of order 3, for runs without guidance",
     .evaluations_per_step = 1,
     .takes_mask = true,
+    .takes_zero_snr = true,
+    .solvers = LDM_SOLVER_BIT(LDM_SOLVER_BH1) | LDM_SOLVER_BIT(LDM_SOLVER_BH2),
+    .takes_final_sigma = true,
     .takes_whole_t = true, /* they are */
     .spacings = LDM_VP_SPACINGS,
     .default_spacing = LDM_SPACING_LINSPACE,

@@ -1,28 +1,86 @@
 /* SPDX-License-Identifier: MIT */
-/* See vp_levels.h: set_timesteps of diffusers' UniPCMultistepScheduler and DEISMultistepScheduler.
- */
+/* See vp_levels.h: set_timesteps of diffusers' DPMSolverMultistepScheduler, UniPCMultistepScheduler
+ * and DEISMultistepScheduler. */
 #include "sample/vp_levels.h"
 
 #include <math.h>
 
 #include "base/alloc.h"
+#include "sample/float32.h"
 #include "sample/prediction.h"
 
-static int timestep_at(ldm_spacing spacing, int train_steps, int steps, int i)
-{
-    const double total = train_steps;
+static const double karras_rho = 7;
 
-    switch (spacing) {
-    case LDM_SPACING_LEADING:
-        return (steps - i) * (train_steps / (steps + 1)) + 1;
-    case LDM_SPACING_TRAILING:
-        return (int)rint(total - i * (total / steps)) - 1;
-    default:
-        return (int)rint((steps - i) * ((total - 1) / steps));
+/* Where a step begins. */
+typedef struct start {
+    int t;       /* the timestep that is evaluated */
+    float sigma; /* f32, as there */
+} start;
+
+/* The timestep at a level, with a fraction: linear in log(sigma) between the model's. */
+static double timestep_of(const ldm_diffusion *d, double sigma)
+{
+    const double at = log(sigma);
+    int low = 0, high = d->train_steps - 1, middle;
+    float a, b;
+    double w;
+
+    while (high - low > 1) {
+        middle = (low + high) / 2;
+        if (at >= (double)ldm_log32(ldm_sampler_sigma_at(d, middle)))
+            low = middle;
+        else
+            high = middle;
     }
+    a = ldm_log32(ldm_sampler_sigma_at(d, low));
+    b = ldm_log32(ldm_sampler_sigma_at(d, high));
+    w = b > a ? ((double)a - at) / (double)(a - b) : 0; /* float16 buffers may repeat a level */
+    w = w < 0 ? 0 : w > 1 ? 1 : w;
+    return (1 - w) * low + w * high;
 }
 
-/* From the noise level in f32, as there. */
+/* Levels that follow from the model's greatest and least alone. The timesteps are whole: diffusers
+ * rounds Karras' to the nearest and cuts the fractions of the exponential ones off. */
+static start start_by_level(const ldm_diffusion *d, ldm_spacing spacing, int steps, int i)
+{
+    const double most = (double)ldm_sampler_sigma_at(d, d->train_steps - 1);
+    const double least = (double)ldm_sampler_sigma_at(d, 0);
+    const double ramp = steps > 1 ? (double)i / (steps - 1) : 0;
+    double sigma, from, to, t;
+
+    if (spacing == LDM_SPACING_KARRAS) {
+        from = pow(most, 1 / karras_rho);
+        to = pow(least, 1 / karras_rho);
+        sigma = pow(from + ramp * (to - from), karras_rho);
+    } else {
+        sigma = exp(log(most) + ramp * (log(least) - log(most)));
+    }
+    t = timestep_of(d, sigma);
+    return (start){(int)(spacing == LDM_SPACING_KARRAS ? rint(t) : floor(t)), (float)sigma};
+}
+
+static start start_at(const ldm_diffusion *d, ldm_spacing spacing, int steps, int i)
+{
+    const double total = d->train_steps;
+    int t;
+
+    switch (spacing) {
+    case LDM_SPACING_KARRAS:
+    case LDM_SPACING_EXPONENTIAL:
+        return start_by_level(d, spacing, steps, i);
+    case LDM_SPACING_LEADING:
+        t = (steps - i) * (d->train_steps / (steps + 1)) + 1;
+        break;
+    case LDM_SPACING_TRAILING:
+        t = (int)rint(total - i * (total / steps)) - 1;
+        break;
+    default:
+        t = (int)rint((steps - i) * ((total - 1) / steps));
+        break;
+    }
+    return (start){t, ldm_sampler_sigma_at(d, t)};
+}
+
 static ldm_vp_level level(float sigma_f32)
 {
     const double sigma = (double)sigma_f32, alpha = 1 / sqrt(sigma * sigma + 1);
@@ -30,19 +88,14 @@ static ldm_vp_level level(float sigma_f32)
     return (ldm_vp_level){.alpha = alpha, .sigma = sigma * alpha, .lambda = -log(sigma)};
 }
 
-static float sigma_at(const ldm_diffusion *d, int t)
-{
-    return sqrtf((1.0f - d->alphas_cumprod[t]) / d->alphas_cumprod[t]);
-}
-
-static void fill_step(const ldm_vp_level *at, int t, float sigma, float sigma_next,
+static void fill_step(const ldm_vp_level *at, const start *from, float sigma_next,
                       ldm_sampler_step *s)
 {
-    s->t = t;
+    s->t = from->t;
     s->evaluations = 1;
     s->alpha = at[0].alpha * at[0].alpha;
     s->alpha_next = at[1].alpha * at[1].alpha;
-    s->sigma = (double)sigma;
+    s->sigma = (double)from->sigma;
     s->sigma_next = (double)sigma_next;
     s->known_x0 = (float)at[0].alpha;
     s->known_noise = (float)at[0].sigma;
@@ -52,21 +105,34 @@ static void fill_plan(const ldm_diffusion *d, const ldm_sampling *set, bool to_c
                       ldm_sampler_plan *p)
 {
     ldm_vp_level *at = p->own;
-    float sigma, next;
-    int i, t;
+    start from = start_at(d, set->spacing, p->count, 0), next;
+    int i;
+
+    for (i = 0; i < p->count; i++, from = next) {
+        if (i + 1 < p->count)
+            next = start_at(d, set->spacing, p->count, i + 1);
+        else
+            next = (start){0, to_clean_data ? 0.0f : ldm_sampler_sigma_at(d, 0)};
+        at[i] = level(from.sigma);
+        at[i + 1] = level(next.sigma);
+        fill_step(&at[i], &from, next.sigma, &p->steps[i]);
+        p->times[i] = from.t;
+    }
+}
+
+/* float16 buffers may begin at an alpha of 1. */
+static ldm_status check_levels(const ldm_sampler_plan *p, ldm_error *err)
+{
+    int i;
 
     for (i = 0; i < p->count; i++) {
-        t = timestep_at(set->spacing, d->train_steps, p->count, i);
-        sigma = sigma_at(d, t);
-        next = i + 1 < p->count
-                   ? sigma_at(d, timestep_at(set->spacing, d->train_steps, p->count, i + 1))
-               : to_clean_data ? 0.0f
-                               : sigma_at(d, 0);
-        at[i] = level(sigma);
-        at[i + 1] = level(next);
-        fill_step(&at[i], t, sigma, next, &p->steps[i]);
-        p->times[i] = t;
+        if (!(p->steps[i].sigma > 0))
+            return ldm_error_set(err, LDM_ERR_RANGE,
+                                 "the noise level at timestep %g is 0, expected more: "
+                                 "alphas_cumprod must be below 1 there",
+                                 p->steps[i].t);
     }
+    return LDM_OK;
 }
 
 ldm_status ldm_vp_plan(const ldm_diffusion *d, const ldm_sampling *set, bool to_clean_data,
@@ -87,7 +153,7 @@ ldm_status ldm_vp_plan(const ldm_diffusion *d, const ldm_sampling *set, bool to_
     if (!p->own)
         return ldm_error_nomem(err, (size_t)p->count * sizeof(ldm_vp_level), "the steps of a run");
     fill_plan(d, set, to_clean_data, p);
-    return LDM_OK;
+    return check_levels(p, err);
 }
 
 const ldm_vp_level *ldm_vp_level_of(const ldm_sampler_run *r)

@@ -2,7 +2,7 @@
 /* Every row of the tables of settings, held against everything that reads them: the setters, the
  * getters, the ends of its range, the configuration's section, recipes and what an older one lacks.
  * `--list` prints the job's rows for tests/cli/settings.sh, which holds the command line against
- * them: option, a value that is not the default, key, "pixels" or "-". */
+ * them: option, a value that is not the default, key, "pixels" or "-", a sampler that takes it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,19 @@
 
 static const ldm_setting_kind kinds[] = {LDM_SETTINGS_MODEL, LDM_SETTINGS_JOB, LDM_SETTINGS_EVAL,
                                          LDM_SETTINGS_BENCH};
+
+/* A sampler that takes the setting. */
+static const char *sampler_for(const char *key)
+{
+    static const char *const others[] = {"solver", "final_sigma", "lower_order_final"};
+    size_t i;
+
+    for (i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (!strcmp(key, others[i]))
+            return "dpmpp_2m_diffusers";
+    }
+    return "ddim";
+}
 
 /* A value that the row can have and that is not its default, if there is more than one. It suits
  * the small model. */
@@ -205,13 +218,14 @@ static void ranges_end_where_they_say(void **state)
 
 static ldm_status open_with(const char *key, const char *value, ldm_model **m, ldm_error *err)
 {
-    char set[160];
-    const char *const sets[] = {set};
+    char sampler[160], set[160];
+    const char *const sets[] = {sampler, set};
     plain_options opt = small_options();
 
+    snprintf(sampler, sizeof sampler, "ldm.sampling.sampler=%s", sampler_for(key));
     snprintf(set, sizeof set, "ldm.sampling.%s=%s", key, value);
     opt.sets = sets;
-    opt.set_count = 1;
+    opt.set_count = 2;
     return plain_model_open(&opt, m, err);
 }
 
@@ -263,6 +277,7 @@ static char *recipe_with(const ldm_model *m, const char *key, const char *value)
     ldm_run *run;
     char *recipe = NULL;
 
+    assert_int_equal(ldm_job_set(job, "sampler", sampler_for(key), NULL), LDM_OK);
     assert_int_equal(ldm_job_set(job, key, value, NULL), LDM_OK);
     if (ldm_run_create(m, job, &run, &err) || ldm_run_recipe(run, 0, &recipe, &err))
         fail_msg("%s: %s", key, err.msg);
@@ -413,11 +428,12 @@ static int list(void)
         printf("--%s", is_bool && !strcmp(value, "false") ? "no-" : "");
         for (p = key; *p; p++)
             putchar(*p == '_' ? '-' : *p);
-        printf("\t%s\t%s\t%s\n", is_bool ? "-" : value, key,
+        printf("\t%s\t%s\t%s\t%s\n", is_bool ? "-" : value, key,
                (ldm_setting_flags(row) & (LDM_SETTING_PIXELS | LDM_SETTING_CONDITION)) ==
                        LDM_SETTING_PIXELS
                    ? "pixels"
-                   : "-");
+                   : "-",
+               sampler_for(key));
     }
     return 0;
 }

@@ -64,8 +64,8 @@ if command -v bash >/dev/null; then
 compopt() { :; }
 tab() { COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _ldm; echo "${COMPREPLY[*]}"; }
 tab ldm gen
-tab ldm generate --sampler dpmpp_2m
-tab ldm generate --sampler = dpmpp_2m_
+tab ldm generate --sampler dpm2
+tab ldm generate --sampler = dpm2_
 tab ldm generate --ckpt mod
 tab ldm generate --ste
 tab ldm help sam
@@ -75,7 +75,7 @@ tab ldm inspect mo
 tab ldm nonsense --st
 END
     bash complete.bash >got 2>&1 || die "bash: $(cat got)"
-    printf '%s\n' generate 'dpmpp_2m dpmpp_2m_sde' dpmpp_2m_sde model.ckpt --steps samplers --no-ema '' model.ckpt '' >want
+    printf '%s\n' generate 'dpm2 dpm2_a' dpm2_a model.ckpt --steps samplers --no-ema '' model.ckpt '' >want
     same got want
 else
     skipped "completion in bash (no bash)"

@@ -2,8 +2,9 @@
 # ldm generate --sampler: names, what a sampler takes, and that pictures depend on their seed alone.
 
 RUN="generate $TINY --steps 5 --quiet"
-SAMPLERS="ddim ddim_diffusers plms ddpm dpm-solver++ euler euler_a heun dpm2 dpm2_a lms dpmpp_2m
-    dpmpp_2m_sde dpmpp_sde unipc unipc3 deis pndm_prk lcm"
+works help samplers
+SAMPLERS=$(sed -n 's/^\([a-z0-9_+-]*\): .*/\1/p' "$OUT")
+[ "$(echo "$SAMPLERS" | wc -l)" -gt 20 ] || die "samplers: $SAMPLERS"
 
 # Every sampler: each picture has the same bytes in a batch and alone, with --cache as well, and the
 # recipe gives it back.
@@ -39,7 +40,19 @@ fails 2 "sampler euler takes no quantize_x0" $RUN --sampler euler --quantize-x0
 fails 2 "sampler ddim does not run with timestep spacing karras, expected one of: compvis" \
     $RUN --sampler ddim --timesteps karras
 fails 2 "zero terminal SNR: at timestep 999" $RUN --timesteps trailing --zero-snr
+fails 2 "zero terminal SNR: at timestep 999" $RUN --sampler euler --timesteps trailing --zero-snr
+fails 2 "sampler ddim takes no solver; samplers that do: dpmpp_2m_diffusers" $RUN --solver heun
+fails 2 "sampler unipc has no solver heun, expected bh1 or bh2" $RUN --sampler unipc --solver heun
+fails 2 "solver bh1 divides" $RUN --sampler unipc --solver bh1 --final-sigma zero
+fails 2 "sampler euler takes no final_sigma" $RUN --sampler euler --final-sigma least
+fails 2 "sampler euler takes no lower_order_final" $RUN --sampler euler --no-lower-order-final
 fails 2 "--sampler: 'ddimm' is not one of" $RUN --sampler ddimm
+
+# Forms of a method change its pictures, and recipes keep them.
+works $RUN --sampler dpmpp_2m_diffusers --solver heun --no-lower-order-final --final-sigma least -o form.png
+differ form.png dpmpp_2m_diffusers/00000.png
+works generate $TINY --like form.png -o one.png --quiet
+same_pixels one.png form.png
 
 # A configuration's advice is about its own sampler.
 printf 'ldm:\n  sampling: {timesteps: quad, eta: 0.5, temperature: 0.8}\n' >advice.yaml

@@ -7,12 +7,13 @@
 works generate --help
 cp "$OUT" help
 n=0
-while IFS='	' read -r option value key pixels; do
+while IFS='	' read -r option value key pixels sampler; do
     n=$((n + 1))
     grep -Eq "^  (-., )?$option( |\$)" help || die "$option is not in ldm generate --help"
     [ "$pixels" = pixels ] || continue
     given=$option
     [ "$value" = - ] || given="$option $value"
+    [ "$key" = sampler ] || given="--sampler $sampler $given"
     steps="--steps 2"
     [ "$key" != steps ] || steps=
     # shellcheck disable=SC2086 # several words

@@ -27,6 +27,7 @@ typedef struct sampler_case {
     int steps;
     int marks[MARKS]; /* after how many steps each entry of x_inter was taken; 0 ends the list */
     bool whole_t, zero_snr;
+    ldm_solver solver;
     double eta;
     int start;     /* step of the plan that runs first */
     const char *x; /* where it starts; NULL: x_T */
@@ -76,6 +77,18 @@ static const sampler_case cases[] = {
      .marks = {1, 5}},
     {"samplers/uncond", "d_euler", "euler", LDM_SPACING_DISCRETE, 10, .marks = {1, 5}},
     {"samplers/uncond", "d_euler_karras", "euler", LDM_SPACING_KARRAS, 10, .marks = {1, 5}},
+    {"samplers/uncond", "d_euler", "euler", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
+    {"samplers/uncond", "d_euler_leading", "euler", LDM_SPACING_LEADING, 8, .marks = {1, 4}},
+    {"samplers/uncond", "d_dpmpp2m", "dpmpp_2m_diffusers", LDM_SPACING_LINSPACE, 10,
+     .marks = {1, 5}},
+    {"samplers/uncond", "d_dpmpp2m_karras", "dpmpp_2m_diffusers", LDM_SPACING_KARRAS, 10,
+     .marks = {1, 5}},
+    {"samplers/uncond", "d_dpmpp2m_leading", "dpmpp_2m_diffusers", LDM_SPACING_LEADING, 8,
+     .marks = {1, 4}},
+    {"samplers/uncond", "d_dpmpp2m_sde", "dpmpp_2m_sde_diffusers", LDM_SPACING_LINSPACE, 10,
+     .marks = {1, 5}},
+    {"samplers/uncond", "d_unipc_bh1", "unipc", LDM_SPACING_LINSPACE, 8, .marks = {1, 4},
+     .solver = LDM_SOLVER_BH1},
     {"samplers/uncond", "d_unipc", "unipc", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
     {"samplers/uncond", "d_unipc_order3", "unipc3", LDM_SPACING_LINSPACE, 8, .marks = {1, 4}},
     {"samplers/uncond", "d_deis", "deis", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
@@ -104,6 +117,16 @@ static const sampler_case cases[] = {
     {"samplers/cfg", "k_dpmpp_2m_karras", "dpmpp_2m", LDM_SPACING_KARRAS, 10, .marks = {1, 5}},
     {"samplers/cfg", "k_dpmpp_2m_sde_karras", "dpmpp_2m_sde", LDM_SPACING_KARRAS, 10,
      .marks = {1, 5}},
+    {"samplers/cfg", "d_euler_leading", "euler", LDM_SPACING_LEADING, 8, .marks = {1, 4}},
+    {"samplers/cfg", "d_dpmpp2m", "dpmpp_2m_diffusers", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
+    {"samplers/cfg", "d_dpmpp2m_karras", "dpmpp_2m_diffusers", LDM_SPACING_KARRAS, 10,
+     .marks = {1, 5}},
+    {"samplers/cfg", "d_dpmpp2m_leading", "dpmpp_2m_diffusers", LDM_SPACING_LEADING, 8,
+     .marks = {1, 4}},
+    {"samplers/cfg", "d_dpmpp2m_sde", "dpmpp_2m_sde_diffusers", LDM_SPACING_LINSPACE, 10,
+     .marks = {1, 5}},
+    {"samplers/cfg", "d_unipc_bh1", "unipc", LDM_SPACING_LINSPACE, 8, .marks = {1, 4},
+     .solver = LDM_SOLVER_BH1},
     {"samplers/cfg", "d_unipc", "unipc", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
     {"samplers/cfg", "d_ddim_trailing", "ddim_diffusers", LDM_SPACING_TRAILING, 10,
      .marks = {1, 5}},
@@ -128,6 +151,13 @@ static const sampler_case cases[] = {
     {"samplers/v", "k_dpmpp_2m_karras", "dpmpp_2m", LDM_SPACING_KARRAS, 10, .marks = {1, 5}},
     {"samplers/v", "k_dpmpp_2m_sde_karras", "dpmpp_2m_sde", LDM_SPACING_KARRAS, 10,
      .marks = {1, 5}},
+    {"samplers/v", "d_dpmpp2m", "dpmpp_2m_diffusers", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
+    {"samplers/v", "d_dpmpp2m_karras", "dpmpp_2m_diffusers", LDM_SPACING_KARRAS, 10,
+     .marks = {1, 5}},
+    {"samplers/v", "d_dpmpp2m_sde", "dpmpp_2m_sde_diffusers", LDM_SPACING_LINSPACE, 10,
+     .marks = {1, 5}},
+    {"samplers/v", "d_euler_zsnr_trailing", "euler", LDM_SPACING_TRAILING, 10, .marks = {1, 5},
+     .zero_snr = true},
     {"samplers/v", "d_unipc", "unipc", LDM_SPACING_LINSPACE, 10, .marks = {1, 5}},
     {"samplers/v", "d_ddim_trailing", "ddim_diffusers", LDM_SPACING_TRAILING, 10, .marks = {1, 5}},
     {"samplers/v", "d_euler", "euler", LDM_SPACING_DISCRETE, 10, .marks = {1, 5}},
@@ -264,7 +294,8 @@ static void make_plan(const sampler_case *c, const network *net, const ldm_model
                             .own_eta = !(c->eta > 0),
                             .temperature = 1,
                             .whole_t = c->whole_t,
-                            .zero_snr = c->zero_snr};
+                            .zero_snr = c->zero_snr,
+                            .solver = c->solver};
     ldm_error err = {.msg = ""};
 
     assert_non_null(row);
@@ -385,6 +416,7 @@ static void run_whole(const sampler_case *c, const network *net, const ldm_model
     job.eta = c->eta > 0 ? c->eta : -1;
     job.whole_timesteps = c->whole_t;
     job.zero_snr = c->zero_snr;
+    job.solver = ldm_solver_name(c->solver);
     job.x_t = &x_t;
     job.noise = noise.data ? &noise : NULL;
     job.scale = net->scale;

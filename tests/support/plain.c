@@ -167,6 +167,8 @@ static ldm_status fill_job(ldm_job *to, const plain_job *job, ldm_error *err)
         st = ldm_job_set_bool(to, "whole_timesteps", true, err);
     if (!st && job->zero_snr)
         st = ldm_job_set_bool(to, "zero_snr", true, err);
+    if (!st && job->solver)
+        st = ldm_job_set(to, "solver", job->solver, err);
     if (!st)
         st = ldm_job_set_array(to, "x_t", job->x_t, err);
     if (!st)

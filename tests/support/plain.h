@@ -36,7 +36,7 @@ typedef struct plain_job {
     int steps;
     const char *timesteps;
     double eta, temperature, scale;
-    const char *cond;
+    const char *cond, *solver; /* solver NULL: unset */
     uint64_t seed;
     int cache, count, batch;
     int latent_c, latent_h, latent_w;
