@@ -67,6 +67,8 @@ ldm_status ldm_sampler_predict(ldm_sampler_run *r, const float *x, double t, flo
 {
     ldm_status st = r->model->predict(r->model->ctx, r->done, x, t, out, err);
 
+    if (st == LDM_ERR_NUMERIC) /* it says where in the network */
+        return ldm_error_wrap(err, st, "step %d of %d", r->done + 1, ldm_sampler_steps_of(r));
     return st ? st : ldm_sampler_check_finite(r, out, "the network's output", t, err);
 }
 
