@@ -32,8 +32,8 @@ typedef struct ldm_text_vocab ldm_text_vocab;
  * vocab.txt), or a folder that holds it. NULL: it is looked for beside `ckpt` (a checkpoint or its
  * folder; NULL: there is none), then in the folder of data that `make vocab` fills.
  *
- * LDM_ERR_USAGE for another kind, LDM_ERR_IO where there is no file (the message names the command
- * that gets it), LDM_ERR_FORMAT for a file that is no vocabulary. */
+ * LDM_ERR_USAGE for another kind, LDM_ERR_UNSUPPORTED where there is no file (the message names the
+ * command that gets it), LDM_ERR_FORMAT for a file that is no vocabulary. */
 LDM_API ldm_status ldm_text_vocab_open(const char *kind, const char *path, const char *ckpt,
                                        ldm_text_vocab **out, ldm_error *err);
 LDM_API void ldm_text_vocab_free(ldm_text_vocab *v); /* NULL is fine */

@@ -90,8 +90,8 @@ bool ldm_shipped_find(const char *const *names, char *dir, size_t size);
 char *ldm_folder_of(const char *ckpt);
 
 /* vocabulary.c: the vocabulary of a text encoder, beside the checkpoint (`ckpt`, a file or a
- * folder; NULL: none), else where `make vocab` puts it. *path: ldm_free it. LDM_ERR_IO where there
- * is none; the message names the command. */
+ * folder; NULL: none), else where `make vocab` puts it. *path: ldm_free it. LDM_ERR_UNSUPPORTED
+ * where there is none; the message names the command. */
 ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err);
 
 /* layers.c. On failure nothing is left open. The layers alone, laid over each other; *ckpt_path is

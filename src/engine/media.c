@@ -167,7 +167,7 @@ ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *re
     return ldm_image_write_quality(path, im, LDM_JPEG_DEFAULT_QUALITY, recipe, err);
 }
 
-/* With the recipe, and for a prompt the line of settings that other tools read. */
+/* With the recipe, and the line of its settings that other tools read. */
 static ldm_status write_png(const char *path, const ldm_pixels *p, const char *recipe,
                             ldm_error *err)
 {

@@ -94,10 +94,10 @@ static void put_settings(const json_t *r, int width, int height, ldm_str *out)
 bool ldm_parameters_write(const char *recipe, int width, int height, ldm_str *out)
 {
     json_t *r = json_loads(recipe, 0, NULL);
-    const char *prompt = json_string_value(json_object_get(r, "prompt"));
 
-    if (prompt) {
-        ldm_str_printf(out, "%s\n", prompt);
+    if (json_is_integer(json_object_get(r, "steps")) && *text_of(r, "sampler")) {
+        if (*text_of(r, "prompt"))
+            ldm_str_printf(out, "%s\n", text_of(r, "prompt"));
         if (*text_of(r, "negative"))
             ldm_str_printf(out, "Negative prompt: %s\n", text_of(r, "negative"));
         put_settings(r, width, height, out);

@@ -7,8 +7,9 @@
 #include "base/str.h"
 
 /* Of the picture with this recipe (JSON): prompt, "Negative prompt: ...", "Steps: 20, Sampler:
- * Euler a, ...". Nothing is written for a recipe without a prompt, or for a text that is none.
- * False: out of memory. */
+ * Euler a, ...". Without a prompt, or with an empty one, the text begins at the line after it, as
+ * webui's does. Nothing is written for a text that is no recipe of a sampled picture. False: out of
+ * memory. */
 bool ldm_parameters_write(const char *recipe, int width, int height, ldm_str *out);
 
 #endif

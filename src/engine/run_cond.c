@@ -125,9 +125,9 @@ static ldm_status check_mix(const ldm_run *r, ldm_error *err)
                                         : "the conditions of this model");
 }
 
-static ldm_status missing(const char *what, ldm_error *err)
+static ldm_status missing(const char *key, const char *what, ldm_error *err)
 {
-    return ldm_error_set(err, LDM_ERR_USAGE, "this model makes pictures of %s", what);
+    return ldm_error_set(err, LDM_ERR_USAGE, "%s: this model makes pictures of %s", key, what);
 }
 
 /* Where the context comes from, if the UNet reads one. A text model that was given no prompt may
@@ -142,14 +142,15 @@ static ldm_status settle_source(ldm_run *r, ldm_error *err)
         bool drawn;
         ldm_status st = ldm_captions_draw(r, &drawn, err);
 
-        return st || drawn ? st : missing("a text: give it one (--prompt TEXT)", err);
+        return st || drawn ? st : missing("prompt", "a text; give it one (--prompt TEXT)", err);
     }
     if (takes_layout(r) && !j->ids && !j->layout)
-        return missing("a layout: give it boxes or token ids (--layout FILE.json), an array "
+        return missing("layout",
+                       "a layout; give it boxes or token ids (--layout FILE.json), an array "
                        "[N,tokens] (ids), or the context itself",
                        err);
     if (takes(r, LDM_COND_TAKES_CLASS) && !j->class_text)
-        return missing("a class: give it a number (--class N)", err);
+        return missing("class", "a class; give it a number (--class N)", err);
     return LDM_OK;
 }
 

@@ -119,7 +119,8 @@ works generate $(model clip) --vocab "$WORDS" --steps 4 --sampler 'DPM++ 2M Karr
 file_has webui.png 'parameters'
 file_has webui.png '^Negative prompt: dog$'
 file_has webui.png '^Steps: 4, Sampler: DPM\+\+ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 16x16, Model hash: [0-9a-f]{10}, Model: clip, Version: ldm [0-9]'
-! grep -qa parameters two.png || die "a class has no line of parameters"
+file_has two.png 'Steps: 3, Sampler: DDIM, CFG scale: 3, Seed: '
+file_lacks two.png '^Steps: ' # no line of a prompt before it
 
 # ---- no prompt: captions of the grammar beside the checkpoint --------------------------------------------
 mkdir spoken
