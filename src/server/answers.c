@@ -27,20 +27,26 @@ static const char *openai_type(int status)
                            : "invalid_request_error";
 }
 
-static json_t *openai_error(const ldm_refusal *r)
+/* "FIELD: message": clients of both dialects show their users this text alone. */
+static json_t *whole_message(const ldm_refusal *r)
 {
-    return json_pack("{s:{s:o, s:s, s:o, s:s}}", "error", "message", ldm_json_text(r->message),
-                     "type", openai_type(r->status), "param",
+    char text[1200];
+
+    snprintf(text, sizeof text, "%s%s%s", r->field, *r->field ? ": " : "", r->message);
+    return ldm_json_text(text);
+}
+
+json_t *ldm_openai_error(const ldm_refusal *r)
+{
+    return json_pack("{s:o, s:s, s:o, s:s}", "message", whole_message(r), "type",
+                     openai_type(r->status), "param",
                      *r->field ? ldm_json_text(r->field) : json_null(), "code", r->code);
 }
 
 static json_t *sdapi_error(const ldm_refusal *r)
 {
-    char text[1200];
-
-    snprintf(text, sizeof text, "%s%s%s", r->field, *r->field ? ": " : "", r->message);
-    return json_pack("{s:s, s:o, s:s, s:o}", "error", r->code, "detail", ldm_json_text(text),
-                     "body", "", "errors", ldm_json_text(text));
+    return json_pack("{s:s, s:o, s:s, s:o}", "error", r->code, "detail", whole_message(r), "body",
+                     "", "errors", whole_message(r));
 }
 
 static json_t *native_error(const ldm_refusal *r)
@@ -58,7 +64,7 @@ void ldm_answer_refusal(ldm_exchange *x, const ldm_refusal *r)
     if (r->status == 503)
         ldm_http_say(x, "Retry-After", "5");
     ldm_http_answer_json(x, r->status,
-                         begins(path, "/v1/")      ? openai_error(r)
+                         begins(path, "/v1/") ? json_pack("{s:o}", "error", ldm_openai_error(r))
                          : begins(path, "/sdapi/") ? sdapi_error(r)
                                                    : native_error(r));
 }

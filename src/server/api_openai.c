@@ -14,6 +14,8 @@
 
 enum { MAX_N = 10, MAX_PARTIAL = 3 };
 
+static const char edits_path[] = "/v1/images/edits";
+
 /* ---- the request ----------------------------------------------------------------------------- */
 
 /* One of the names, or not there. */
@@ -81,6 +83,7 @@ static void read_fields(ldm_dialect *d)
                                                                                 NULL};
     static const char *const answers[] = {"b64_json", "url", NULL};
 
+    read_model(d);
     if (!ldm_dialect_text(d, "prompt"))
         ldm_dialect_refuse(d, "prompt", "this is missing");
     ldm_dialect_prompt(d, "prompt", "prompt");
@@ -90,18 +93,27 @@ static void read_fields(ldm_dialect *d)
     d->preview = ldm_dialect_get(d, "partial_images", 0, 0, MAX_PARTIAL) > 0;
     read_settings(d);
     read_size(d);
-    read_model(d);
     json_object_set_new(d->settings, "count",
                         json_integer((json_int_t)ldm_dialect_get(d, "n", 1, 1, MAX_N)));
 }
 
 /* ---- a key that stands for a job ------------------------------------------------------------- */
 
+/* Whether a job will have pictures, or has them. A client that comes back after one that failed, or
+ * that was cancelled as the client left, wants a new one. */
+static bool is_worth_joining(const ldm_server *s, const char *id)
+{
+    ldm_ticket_state state;
+    unsigned preview;
+
+    return ldm_jobs_version(s->jobs, id, &state, &preview) &&
+           (state == LDM_TICKET_QUEUED || state == LDM_TICKET_RUNNING || state == LDM_TICKET_DONE);
+}
+
 static bool find_idempotent(const ldm_server *s, const char *key, char id[LDM_ID_LENGTH + 1])
 {
     for (size_t i = 0; key && *key && i < LDM_IDEMPOTENT; i++) {
-        if (!strcmp(s->idempotent[i].key, key) &&
-            ldm_jobs_pictures(s->jobs, s->idempotent[i].id) >= 0) {
+        if (!strcmp(s->idempotent[i].key, key) && is_worth_joining(s, s->idempotent[i].id)) {
             memcpy(id, s->idempotent[i].id, LDM_ID_LENGTH + 1);
             return true;
         }
@@ -199,6 +211,17 @@ static size_t *sent_of(ldm_exchange *x)
     return (size_t *)(void *)ldm_http_slot(x);
 }
 
+/* The events of an edit have names of their own. */
+static void send_event(ldm_exchange *x, const char *what, json_t *event)
+{
+    const bool edits = !strcmp(ldm_http_path(x), edits_path);
+    char name[48];
+
+    snprintf(name, sizeof name, "%s.%s", edits ? "image_edit" : "image_generation", what);
+    json_object_set_new(event, "type", json_string(name));
+    (void)ldm_send_event(x, name, event);
+}
+
 static void send_partial(ldm_server *s, ldm_exchange *x, const char *id)
 {
     json_t *about = ldm_jobs_about(s->jobs, id);
@@ -208,13 +231,11 @@ static void send_partial(ldm_server *s, ldm_exchange *x, const char *id)
     size_t *sent = sent_of(x);
 
     if ((json_int_t)*sent < wanted) {
-        (void)ldm_send_event(x, "image_generation.partial_image",
-                             json_pack("{s:s, s:o, s:s, s:I, s:s, s:I, s:s, s:s}", "type",
-                                       "image_generation.partial_image", "b64_json",
-                                       ldm_dialect_preview(s, id), "background", "opaque",
-                                       "created_at", (json_int_t)time(NULL), "output_format", "png",
-                                       "partial_image_index", (json_int_t)*sent, "quality", "auto",
-                                       "size", "auto"));
+        send_event(x, "partial_image",
+                   json_pack("{s:o, s:s, s:I, s:s, s:I, s:s, s:s}", "b64_json",
+                             ldm_dialect_preview(s, id), "background", "opaque", "created_at",
+                             (json_int_t)time(NULL), "output_format", "png", "partial_image_index",
+                             (json_int_t)*sent, "quality", "auto", "size", "auto"));
         ++*sent;
     }
     json_decref(about);
@@ -229,24 +250,20 @@ static void send_completed(ldm_server *s, ldm_exchange *x, const char *id, const
     {
         json_t *event = picture_json(s, x, id, p, false);
 
-        json_object_set_new(event, "type", json_string("image_generation.completed"));
         json_object_set_new(event, "background", json_string("opaque"));
         json_object_set_new(event, "created_at", json_integer((json_int_t)time(NULL)));
         json_object_set_new(event, "output_format", json_string("png"));
         json_object_set_new(event, "quality", json_string("auto"));
         json_object_set_new(event, "size", json_string("auto"));
         json_object_set_new(event, "usage", usage_json());
-        (void)ldm_send_event(x, "image_generation.completed", event);
+        send_event(x, "completed", event);
     }
 }
 
 static void send_failure(ldm_exchange *x, const ldm_refusal *r)
 {
     (void)ldm_send_event(x, "error",
-                         json_pack("{s:s, s:{s:o, s:s, s:n, s:s}}", "type", "error", "error",
-                                   "message", ldm_json_text(r->message), "type",
-                                   r->status >= 500 ? "server_error" : "invalid_request_error",
-                                   "param", "code", r->code));
+                         json_pack("{s:s, s:o}", "type", "error", "error", ldm_openai_error(r)));
 }
 
 static bool on_stream(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job,
@@ -283,15 +300,21 @@ static void wait_for(ldm_server *s, ldm_exchange *x, const char *id, bool stream
     ldm_waiting_add(s->waiting, x, id, &how);
 }
 
+static bool wants_stream(const json_t *body)
+{
+    const json_t *stream = json_object_get(body, "stream");
+
+    return json_is_true(stream) ||
+           (json_is_string(stream) && !strcmp(json_string_value(stream), "true"));
+}
+
 /* Reads the fields, submits, and waits; or joins the job that the key stands for. about is taken.
  */
 static void generate(ldm_dialect *d, ldm_exchange *x, json_t *about)
 {
     ldm_server *s = d->server;
     const char *key = ldm_http_header(x, "Idempotency-Key");
-    const json_t *stream = json_object_get(about, "stream");
-    const bool streams = json_is_true(stream) ||
-                         (json_is_string(stream) && !strcmp(json_string_value(stream), "true"));
+    const bool streams = wants_stream(about);
     char id[LDM_ID_LENGTH + 1];
 
     if (!ldm_dialect_submit(d, about, id)) {
@@ -309,7 +332,7 @@ static bool joins(ldm_server *s, ldm_exchange *x, const json_t *body)
 
     if (!find_idempotent(s, ldm_http_header(x, "Idempotency-Key"), id))
         return false;
-    wait_for(s, x, id, json_is_true(json_object_get(body, "stream")));
+    wait_for(s, x, id, wants_stream(body));
     return true;
 }
 
@@ -372,10 +395,12 @@ static void edit(ldm_server *s, ldm_exchange *x, const ldm_form *form)
     json_t *body = form_fields(form);
     ldm_dialect d = {.server = s, .body = body};
 
-    d.settings = json_object();
-    read_fields(&d);
-    read_pictures(&d, form);
-    generate(&d, x, json_deep_copy(body));
+    if (!joins(s, x, body)) {
+        d.settings = json_object();
+        read_fields(&d);
+        read_pictures(&d, form);
+        generate(&d, x, json_deep_copy(body));
+    }
     json_decref(body);
 }
 
@@ -394,8 +419,7 @@ static void post_edits(void *app, ldm_exchange *x)
     else if ((wrong = ldm_form_parse(type, body, size, form)) != NULL)
         ldm_refuse(&r, 422, "ERR_FORMAT", "", "%s", wrong);
     else {
-        if (!joins(app, x, NULL))
-            edit(app, x, form);
+        edit(app, x, form);
         ldm_free(form);
         return;
     }
@@ -403,10 +427,10 @@ static void post_edits(void *app, ldm_exchange *x)
     ldm_answer_refusal(x, &r);
 }
 
-static json_t *model_json(const char *name, double started)
+static json_t *model_json(const ldm_server *s, const char *name)
 {
     return json_pack("{s:o, s:I, s:s, s:s}", "id", ldm_json_text(name), "created",
-                     (json_int_t)started, "object", "model", "owned_by", "ldm");
+                     (json_int_t)s->since, "object", "model", "owned_by", "ldm");
 }
 
 static void get_models(void *app, ldm_exchange *x)
@@ -415,8 +439,8 @@ static void get_models(void *app, ldm_exchange *x)
     json_t *list = ldm_shelf_list(s->shelf), *data = json_array(), *v;
     size_t i;
 
-    json_array_foreach(list, i, v) json_array_append_new(
-        data, model_json(json_string_value(json_object_get(v, "name")), s->started));
+    json_array_foreach(list, i, v)
+        json_array_append_new(data, model_json(s, json_string_value(json_object_get(v, "name"))));
     json_decref(list);
     ldm_http_answer_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
 }
@@ -426,14 +450,14 @@ static void get_model(void *app, ldm_exchange *x)
     ldm_server *s = app;
 
     if (ldm_shelf_has(s->shelf, ldm_http_name(x, 0)))
-        ldm_http_answer_json(x, 200, model_json(ldm_http_name(x, 0), s->started));
+        ldm_http_answer_json(x, 200, model_json(s, ldm_http_name(x, 0)));
     else
         ldm_answer_refused(x, 404, "there is no such model; /v1/models lists them");
 }
 
 const ldm_route ldm_openai_routes[] = {
     {LDM_HTTP_POST, "/v1/images/generations", post_generations},
-    {LDM_HTTP_POST, "/v1/images/edits", post_edits},
+    {LDM_HTTP_POST, edits_path, post_edits},
     {LDM_HTTP_GET, "/v1/models", get_models},
     {LDM_HTTP_GET, "/v1/models/*", get_model},
 };

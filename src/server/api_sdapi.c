@@ -85,6 +85,7 @@ static void read_fields(ldm_dialect *d)
     const double images =
         ldm_dialect_get(d, "batch_size", 1, 1, 10000) * ldm_dialect_get(d, "n_iter", 1, 1, 10000);
 
+    read_model(d);
     ldm_dialect_prompt(d, "prompt", "prompt");
     ldm_dialect_prompt(d, "negative_prompt", "negative");
     ldm_dialect_number(d, "seed", "seed");
@@ -99,7 +100,6 @@ static void read_fields(ldm_dialect *d)
     if (!d->failed &&
         ldm_dialect_sampler_takes(d, "eta")) /* clients send eta 1.0 whatever the sampler */
         ldm_dialect_number(d, "eta", "eta");
-    read_model(d);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -200,8 +200,7 @@ static void answer_pictures(ldm_server *s, ldm_exchange *x, const char *id, cons
 
         json_array_append_new(images, ldm_dialect_picture(s, id, index));
         json_array_append(seeds, json_object_get(p, "seed"));
-        json_array_append_new(texts,
-                              png ? ldm_dialect_parameters(png, bytes, recipe) : json_string(""));
+        json_array_append_new(texts, png ? ldm_dialect_parameters(png, bytes) : json_string(""));
         ldm_free(png);
         if (!first)
             first = json_incref(recipe);
@@ -571,8 +570,8 @@ static void post_png_info(void *app, ldm_exchange *x)
     }
     if (!ldm_server_read_recipe(app, bytes, size, &text, NULL))
         recipe = json_loads(text, 0, NULL);
-    parameters = ldm_dialect_parameters((const char *)bytes, size,
-                                        recipe); /* also of other programs' pictures */
+    parameters =
+        ldm_dialect_parameters((const char *)bytes, size); /* also of other programs' pictures */
     items = json_object();
     json_object_set(items, "parameters", parameters);
     if (text)

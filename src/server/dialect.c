@@ -80,16 +80,20 @@ const char *ldm_dialect_text(ldm_dialect *d, const char *field)
     return json_string_value(v);
 }
 
+const char *ldm_dialect_model(const ldm_dialect *d)
+{
+    return *d->model ? d->model : ldm_shelf_first(d->server->shelf);
+}
+
 void ldm_dialect_prompt(ldm_dialect *d, const char *field, const char *key)
 {
-    const char *text = ldm_dialect_text(d, field);
+    const char *text = ldm_dialect_text(d, field), *model = ldm_dialect_model(d);
 
-    if (!text || !*text)
+    if (!text || (!*text && !ldm_shelf_takes(d->server->shelf, model, "prompt")))
         return;
-    if (ldm_setting_find(LDM_SETTINGS_JOB, key))
-        json_object_set_new(d->settings, key, json_string(text));
-    else
-        ldm_dialect_refuse(d, field, "this version makes no pictures of texts; leave it empty");
+    if (!strcmp(key, "prompt") && ldm_shelf_takes(d->server->shelf, model, "class"))
+        key = "class";
+    json_object_set_new(d->settings, key, json_string(text));
 }
 
 void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what)
@@ -170,7 +174,9 @@ bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting)
 bool ldm_dialect_guides(const ldm_dialect *d)
 {
     json_t *model = ldm_shelf_model(d->server->shelf);
-    const bool guides = !json_is_false(json_object_get(model, "guidance_has_effect"));
+    const char *open = json_string_value(json_object_get(model, "name"));
+    const bool guides = !open || strcmp(open, ldm_dialect_model(d)) != 0 ||
+                        !json_is_false(json_object_get(model, "guidance_has_effect"));
 
     json_decref(model);
     return guides;
@@ -238,7 +244,7 @@ bool ldm_dialect_job_failed(const json_t *job, ldm_refusal *r)
     } else if (!strcmp(state, "broken"))
         ldm_refuse(r, 503, "ERR_ENDING", "", "the server is shutting down");
     else
-        ldm_refuse(r, 500, "ERR_CANCELLED", "", "the job was cancelled");
+        ldm_refuse(r, 409, "ERR_CANCELLED", "", "the job was cancelled");
     return true;
 }
 
@@ -257,50 +263,12 @@ json_t *ldm_dialect_recipe(ldm_server *s, const char *id, int index)
     return root;
 }
 
-static void append_value(ldm_str *out, const char *name, const json_t *v)
-{
-    if (!v || json_is_null(v))
-        return;
-    ldm_str_printf(out, "%s%s: ", out->len && out->data[out->len - 1] != '\n' ? ", " : "", name);
-    if (json_is_string(v))
-        ldm_str_puts(out, json_string_value(v));
-    else if (json_is_integer(v))
-        ldm_str_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-    else
-        ldm_str_printf(out, "%g", json_number_value(v));
-}
-
-/* The same of a recipe, where the file has none: the library writes it for prompts alone. */
-
-static void append_parameters(const json_t *recipe, ldm_str *out)
-{
-    const json_t *checkpoint = json_object_get(recipe, "checkpoint");
-    const char *hash = json_string_value(json_object_get(checkpoint, "sha256"));
-    const char *prompt = json_string_value(json_object_get(recipe, "prompt"));
-    const char *negative = json_string_value(json_object_get(recipe, "negative"));
-
-    ldm_str_printf(out, "%s\n", prompt ? prompt : "");
-    if (negative && *negative)
-        ldm_str_printf(out, "Negative prompt: %s\n", negative);
-    append_value(out, "Steps", json_object_get(recipe, "steps"));
-    append_value(out, "Sampler", json_object_get(recipe, "sampler"));
-    append_value(out, "CFG scale", json_object_get(recipe, "scale"));
-    append_value(out, "Seed", json_object_get(recipe, "seed"));
-    append_value(out, "Eta", json_object_get(recipe, "eta"));
-    if (hash)
-        ldm_str_printf(out, ", Model hash: %.10s", hash);
-    append_value(out, "Model", json_object_get(checkpoint, "name"));
-    ldm_str_printf(out, ", Version: ldm %s", ldm_version());
-}
-
-json_t *ldm_dialect_parameters(const char *png, size_t size, const json_t *recipe)
+json_t *ldm_dialect_parameters(const char *png, size_t size)
 {
     ldm_str text = {0};
     json_t *root;
 
     ldm_png_append_text(&text, png, size, "parameters");
-    if (!text.len && recipe)
-        append_parameters(recipe, &text);
     root = text.failed ? NULL : json_string(text.data ? text.data : "");
     ldm_str_free(&text);
     return root;

@@ -27,7 +27,11 @@ void ldm_dialect_number(ldm_dialect *d, const char *field, const char *key);
 /* The value of a number or of digits; `missing` where there is none. Refused outside min..max. */
 double ldm_dialect_get(ldm_dialect *d, const char *field, double missing, double min, double max);
 const char *ldm_dialect_text(ldm_dialect *d, const char *field); /* or NULL */
-/* A prompt: refused where there is no such setting and the text is not empty. */
+/* The model that is asked for. */
+const char *ldm_dialect_model(const ldm_dialect *d);
+/* A prompt, or the negative one. For a model that makes pictures of classes the prompt names them.
+ * An empty one counts for models that take prompts alone: other dialects' clients always send it.
+ */
 void ldm_dialect_prompt(ldm_dialect *d, const char *field, const char *key);
 /* Refuses a field that is set to something: not false, 0, "", [], {} or null. `what` it asks for.
  */
@@ -36,7 +40,8 @@ void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what);
 bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting);
 /* The name here of a sampler, by any of its names; NULL: there is none. The text is static. */
 const char *ldm_dialect_sampler(const char *name);
-/* Guidance changes nothing where the model has no conditioning: then `scale` is left as it is. */
+/* False: guidance changes nothing with the model that is asked for (d->model), so `scale` is left
+ * as it is. Of a model that is not open nothing is known: true. */
 bool ldm_dialect_guides(const ldm_dialect *d);
 
 /* Makes and submits the order, with `about` kept for the answer (taken). False: d->refusal says
@@ -47,9 +52,9 @@ bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1
 json_t *ldm_dialect_recipe(ldm_server *s, const char *id, int index);
 /* A picture in base64; NULL: it cannot be read, or no memory. */
 json_t *ldm_dialect_picture(ldm_server *s, const char *id, int index);
-/* The parameters that a PNG holds, as AUTOMATIC1111 writes them ("Steps: 20, Sampler: ..."): the
- * text; where the file has none, those of the recipe (NULL: none). NULL when out of memory. */
-json_t *ldm_dialect_parameters(const char *png, size_t size, const json_t *recipe);
+/* The parameters that a PNG holds, as AUTOMATIC1111 writes them ("Steps: 20, Sampler: ..."); "" for
+ * a file that has none. NULL when out of memory. */
+json_t *ldm_dialect_parameters(const char *png, size_t size);
 /* The newest preview in base64; null: there is none. */
 json_t *ldm_dialect_preview(ldm_server *s, const char *id);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -207,6 +208,7 @@ static ldm_status start_jobs(program *p, ldm_error *err)
     s->metrics = p->o.metrics;
     s->keep_disconnected = p->o.keep_disconnected;
     s->started = ldm_seconds();
+    s->since = (int64_t)time(NULL);
     p->threads = given(p->o.model, "threads");
     p->max_memory = given(p->o.model, "max_memory");
     if (!st)
@@ -214,8 +216,9 @@ static ldm_status start_jobs(program *p, ldm_error *err)
     if (!st)
         st = ldm_jobs_create(s->gallery, (size_t)p->o.queue, notify, s, &s->jobs, err);
     if (!st)
-        st = ldm_worker_start(s->jobs, s->shelf, s->gallery, p->threads, p->max_memory, notify, s,
-                              &s->worker, err);
+        st = ldm_worker_start(s->jobs, s->shelf, s->gallery,
+                              &(ldm_worker_settings){p->threads, p->max_memory, p->o.vocab}, notify,
+                              s, &s->worker, err);
     return st;
 }
 

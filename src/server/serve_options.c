@@ -27,6 +27,10 @@ typedef struct row {
 static const row rows[] = {
     {ROW_TEXT, "Models", "models", "DIR",
      "offer every checkpoint in this folder, each with the YAML\nbeside it", FIELD(models), 0, 0},
+    {ROW_TEXT, NULL, "vocab", "FILE",
+     "the text encoder's vocabulary; default: beside the\ncheckpoint, or as `make vocab` installed "
+     "it",
+     FIELD(vocab), 0, 0},
     {ROW_TEXT, "Address", "host", "ADDRESS",
      "where to listen; default 127.0.0.1. Another machine's\nview needs --api-key-file",
      FIELD(host), 0, 0},

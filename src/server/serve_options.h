@@ -12,7 +12,7 @@ enum { LDM_SERVE_LIST = 16 };
 
 typedef struct ldm_serve_options {
     ldm_model_options *model;
-    const char *host, *socket, *models, *out, *key_file;
+    const char *host, *socket, *models, *vocab, *out, *key_file;
     const char *hosts[LDM_SERVE_LIST + 1], *origins[LDM_SERVE_LIST + 1]; /* end with NULL */
     int port, queue, connections, seconds, max_count;
     double max_pixels, max_work;

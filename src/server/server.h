@@ -24,9 +24,10 @@ typedef struct ldm_server {
     ldm_order_limits limits;
     bool metrics;           /* /metrics is there */
     bool keep_disconnected; /* a blocking client that goes away does not cancel its job */
-    double started;
-    bool ending;       /* SIGTERM: no new jobs */
-    char sd_model[96]; /* what a client of /sdapi/v1 chose; "": the first */
+    double started;         /* by ldm_seconds */
+    int64_t since;          /* the same, as Unix time */
+    bool ending;            /* SIGTERM: no new jobs */
+    char sd_model[96];      /* what a client of /sdapi/v1 chose; "": the first */
     /* Idempotency-Key and the job that it stands for; the oldest is overwritten */
     struct {
         char key[80], id[LDM_ID_LENGTH + 1];
@@ -39,6 +40,8 @@ typedef struct ldm_server {
 /* A refusal in the words of the path's dialect; 503 says when to try again, and that it should not
  * be at once. */
 void ldm_answer_refusal(ldm_exchange *x, const ldm_refusal *r);
+/* {message, type, param, code}, as /v1 words a refusal; to be released. */
+json_t *ldm_openai_error(const ldm_refusal *r);
 /* For ldm_http_options.refuse. */
 void ldm_answer_refused(ldm_exchange *x, int status, const char *why);
 /* What a call of the library says. */

@@ -24,6 +24,7 @@ typedef struct entry {
     ldm_model_options *options;
     int fits; /* -1: not known yet */
     char *verdict;
+    bool takes_prompt, takes_class; /* once fits is known */
 } entry;
 
 struct ldm_shelf {
@@ -299,6 +300,20 @@ static void set_verdict(ldm_shelf *s, entry *e, int fits, const char *verdict)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Whether the audit's conditions name the setting. */
+static bool takes(const json_t *report, const char *setting)
+{
+    const json_t *names = json_object_get(json_object_get(report, "conditions"), "takes"), *v;
+    size_t i;
+
+    json_array_foreach(names, i, v)
+    {
+        if (json_is_string(v) && !strcmp(json_string_value(v), setting))
+            return true;
+    }
+    return false;
+}
+
 static void judge(ldm_shelf *s, entry *e)
 {
     char *report = NULL;
@@ -314,15 +329,36 @@ static void judge(ldm_shelf *s, entry *e)
     }
     root = json_loads(report, 0, NULL);
     verdict = json_string_value(json_object_get(root, "verdict"));
+    pthread_mutex_lock(&s->lock);
+    e->takes_prompt = takes(root, "prompt");
+    e->takes_class = takes(root, "class");
+    pthread_mutex_unlock(&s->lock);
     set_verdict(s, e, fits && !st, verdict ? verdict : "");
     json_decref(root);
     ldm_release(report);
 }
 
-void ldm_shelf_judge(ldm_shelf *s)
+void ldm_shelf_judge_first(ldm_shelf *s)
 {
-    for (size_t i = 0; i < s->count; i++)
+    judge(s, &s->entries[0]);
+}
+
+void ldm_shelf_judge_others(ldm_shelf *s)
+{
+    for (size_t i = 1; i < s->count; i++)
         judge(s, &s->entries[i]);
+}
+
+bool ldm_shelf_takes(ldm_shelf *s, const char *name, const char *setting)
+{
+    const entry *e = find(s, name);
+    bool takes;
+
+    pthread_mutex_lock(&s->lock);
+    takes = e && ((e->takes_prompt && !strcmp(setting, "prompt")) ||
+                  (e->takes_class && !strcmp(setting, "class")));
+    pthread_mutex_unlock(&s->lock);
+    return takes;
 }
 
 /* "/home/me/model.ckpt: no such file" as "model.ckpt: no such file". */

@@ -29,6 +29,9 @@ json_t *ldm_shelf_list(ldm_shelf *s);
 /* Why the model cannot be used, as far as that is known; "" if it can. False: it is not known yet.
  */
 bool ldm_shelf_verdict(ldm_shelf *s, const char *name, char *why, size_t size);
+/* Whether the model's pictures are made of this setting, "prompt" or "class". False as well where
+ * it is not known yet. */
+bool ldm_shelf_takes(ldm_shelf *s, const char *name, const char *setting);
 /* The audit (`ldm check --json`), without paths of this machine. ldm_release it. */
 ldm_status ldm_shelf_check(ldm_shelf *s, const char *name, char **report, ldm_error *err);
 
@@ -43,7 +46,10 @@ int ldm_shelf_factor(ldm_shelf *s, const char *name, int shape[3]);
 /* The worker's: opens it, if it is not open already, and closes the one that was. *model: the
  * shelf's. */
 ldm_status ldm_shelf_open(ldm_shelf *s, const char *name, const ldm_model **model, ldm_error *err);
-/* The worker's: finds out which models fit. */
-void ldm_shelf_judge(ldm_shelf *s);
+/* The worker's: finds out whether the first model fits and what it takes, and the same of the
+ * others.
+ */
+void ldm_shelf_judge_first(ldm_shelf *s);
+void ldm_shelf_judge_others(ldm_shelf *s);
 
 #endif

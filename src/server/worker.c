@@ -27,7 +27,7 @@ struct ldm_worker {
     ldm_jobs *jobs;
     ldm_shelf *shelf;
     ldm_gallery *gallery;
-    const char *threads, *max_memory;
+    ldm_worker_settings settings;
     void (*notify)(void *ctx);
     void *ctx;
     /* of the job that runs */
@@ -188,6 +188,21 @@ static void release_starts(ldm_worker *w)
     memset(&w->mask, 0, sizeof w->mask);
 }
 
+/* The settings that are the server's. */
+static ldm_status set_own(const ldm_worker *w, ldm_job *job, ldm_error *err)
+{
+    const char *const own[][2] = {{"threads", w->settings.threads},
+                                  {"max_memory", w->settings.max_memory},
+                                  {"vocab", w->settings.vocab}};
+    ldm_status st = LDM_OK;
+
+    for (size_t i = 0; !st && i < sizeof own / sizeof *own; i++) {
+        if (own[i][1])
+            st = ldm_job_set(job, own[i][0], own[i][1], err);
+    }
+    return st;
+}
+
 static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job, ldm_error *err)
 {
     const ldm_model_info *m = ldm_model_get_info(model);
@@ -197,12 +212,10 @@ static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job,
 
     if (!st)
         st = ldm_order_apply(w->order, *job, m->downsample, shape, field, err);
-    if (!st && w->threads)
-        st = ldm_job_set(*job, "threads", w->threads, err);
+    if (!st)
+        st = set_own(w, *job, err);
     if (!st && w->order->preview)
         st = ldm_job_set_int(*job, "preview", 1, err);
-    if (!st && w->max_memory)
-        st = ldm_job_set(*job, "max_memory", w->max_memory, err);
     if (!st)
         st = read_start(w, *job, "init", &w->init, err);
     if (!st)
@@ -272,8 +285,9 @@ static void *worker_main(void *ctx)
         set_state(w, LDM_WORKER_FAILED, &err);
         return NULL;
     }
+    ldm_shelf_judge_first(w->shelf); /* what it takes is known before the first request */
     set_state(w, LDM_WORKER_READY, NULL);
-    ldm_shelf_judge(w->shelf);
+    ldm_shelf_judge_others(w->shelf);
     w->notify(w->ctx);
     while (ldm_jobs_take(w->jobs, w->id, &w->order))
         work(w);
@@ -281,7 +295,7 @@ static void *worker_main(void *ctx)
 }
 
 ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery,
-                            const char *threads, const char *max_memory, void (*notify)(void *ctx),
+                            const ldm_worker_settings *settings, void (*notify)(void *ctx),
                             void *ctx, ldm_worker **out, ldm_error *err)
 {
     ldm_worker *w = ldm_calloc(1, sizeof *w);
@@ -294,8 +308,7 @@ ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *galle
     w->jobs = jobs;
     w->shelf = shelf;
     w->gallery = gallery;
-    w->threads = threads;
-    w->max_memory = max_memory;
+    w->settings = *settings;
     w->notify = notify;
     w->ctx = ctx;
     w->preview_path = ldm_gallery_scratch(gallery, "preview.png");

@@ -19,10 +19,14 @@ typedef enum ldm_worker_state {
     LDM_WORKER_FAILED
 } ldm_worker_state;
 
-/* threads, max_memory: texts of these settings, or NULL. All pointers must outlive the worker.
- * notify: as the queue's. */
+/* Settings of every job that are the server's own, as text; NULL: not given. */
+typedef struct ldm_worker_settings {
+    const char *threads, *max_memory, *vocab;
+} ldm_worker_settings;
+
+/* All pointers must outlive the worker. notify: as the queue's. */
 ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *gallery,
-                            const char *threads, const char *max_memory, void (*notify)(void *ctx),
+                            const ldm_worker_settings *settings, void (*notify)(void *ctx),
                             void *ctx, ldm_worker **out, ldm_error *err);
 /* Waits for its end; ldm_jobs_stop comes first. NULL is fine. */
 void ldm_worker_join(ldm_worker *w);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -102,7 +103,7 @@ static void sdapi_makes_pictures(void **state)
                 json_string_value(json_array_get(json_object_get(r.json, "images"), 0)));
         back = ask(&shared, "POST", "/sdapi/v1/png-info", "", body);
         assert_int_equal(back.status, 200);
-        assert_non_null(strstr(reply_text(&back, "info"), "Sampler: euler_a"));
+        assert_non_null(strstr(reply_text(&back, "info"), "Sampler: Euler a"));
         reply_free(&back);
         free(body);
     }
@@ -307,6 +308,41 @@ static void openai_makes_pictures(void **state)
     assert_non_null(strstr(r.body, "event: image_generation.partial_image"));
     assert_non_null(strstr(r.body, "\"type\":\"image_generation.completed\""));
     reply_free(&r);
+    r = ask(&shared, "GET", "/v1/models/model", "", NULL); /* times are Unix times */
+    assert_true(llabs(json_integer_value(json_object_get(r.json, "created")) - time(NULL)) < 600);
+    reply_free(&r);
+}
+
+/* An edit's events have names of their own. */
+static void edits_stream(void **state)
+{
+    static const char fields[] =
+        "--x\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\n\r\n"
+        "--x\r\nContent-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n"
+        "--x\r\nContent-Disposition: form-data; name=\"partial_images\"\r\n\r\n1\r\n"
+        "--x\r\nContent-Disposition: form-data; name=\"steps\"\r\n\r\n1000\r\n"
+        "--x\r\nContent-Disposition: form-data; name=\"image[]\"; filename=\"a.png\"\r\n\r\n";
+    char first[33], *body;
+    size_t n = sizeof fields - 1;
+    reply start, r;
+
+    (void)state;
+    submit(&shared, "{\"settings\":{\"steps\":2,\"seed\":1}}", first);
+    assert_string_equal(wait_over(&shared, first, 30), "done");
+    start = picture(&shared, first, 0);
+    body = malloc(n + start.body_size + 16);
+    memcpy(body, fields, n);
+    memcpy(body + n, start.body, start.body_size);
+    n += start.body_size;
+    memcpy(body + n, "\r\n--x--", 7);
+    r = ask_bytes(&shared, "POST", "/v1/images/edits",
+                  "Content-Type: multipart/form-data; boundary=x\r\n", body, n + 7);
+    assert_non_null(strstr(r.body, "\"type\":\"image_edit.partial_image\""));
+    assert_non_null(strstr(r.body, "event: image_edit.completed"));
+    assert_null(strstr(r.body, "image_generation"));
+    reply_free(&r);
+    free(body);
+    reply_free(&start);
 }
 
 static void openai_refuses(void **state)
@@ -370,6 +406,107 @@ static void an_idempotency_key_joins(void **state)
     reply_free(&b);
 }
 
+/* A client that left cancelled its job; when it comes back with its key, it gets a new one. */
+static void a_key_of_a_cancelled_job_starts_anew(void **state)
+{
+    static const char key[] = "Idempotency-Key: retry-2\r\n";
+    static const char request[] =
+        "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: retry-2\r\n"
+        "Content-Type: application/json\r\nContent-Length: 39\r\n\r\n"
+        "{\"prompt\":\"\",\"steps\":1000,\"n\":10,\"a\":1}";
+    const int fd = client_connect(&shared);
+    char id[33] = "";
+    reply r;
+
+    (void)state;
+    client_send(fd, request, sizeof request - 1);
+    for (double begin = now(); !*id; sleep_ms(20)) {
+        const json_t *job;
+
+        r = ask(&shared, "GET", "/api/v1/jobs?limit=1", "", NULL);
+        job = json_array_get(json_object_get(r.json, "jobs"), 0);
+        if (job && !strcmp(json_string_value(json_object_get(job, "state")), "running"))
+            snprintf(id, sizeof id, "%s", json_string_value(json_object_get(job, "id")));
+        reply_free(&r);
+        assert_true(now() - begin < 20);
+    }
+    close(fd);
+    assert_string_equal(wait_over(&shared, id, 20), "cancelled");
+    r = ask(&shared, "POST", "/v1/images/generations", key, "{\"prompt\":\"\",\"steps\":3}");
+    if (r.status != 200)
+        fail_msg("%s", r.all);
+    reply_free(&r);
+}
+
+/* A job that somebody else stopped is no fault of the server's. */
+static void a_cancelled_job_is_a_conflict(void **state)
+{
+    static const char request[] = "POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: localhost\r\n"
+                                  "Content-Type: application/json\r\nContent-Length: 32\r\n\r\n"
+                                  "{\"steps\":1000,\"n_iter\":50,\"a\":1}";
+    const int fd = client_connect(&shared);
+    char *text;
+    reply r;
+
+    (void)state;
+    client_send(fd, request, sizeof request - 1);
+    for (double at = 0, begin = now(); at <= 0; sleep_ms(20)) {
+        r = ask(&shared, "GET", "/sdapi/v1/progress", "", NULL);
+        at = json_real_value(json_object_get(r.json, "progress"));
+        reply_free(&r);
+        assert_true(now() - begin < 20);
+    }
+    r = ask(&shared, "POST", "/sdapi/v1/interrupt", "", "");
+    reply_free(&r);
+    text = client_read(fd, 1, NULL, NULL);
+    assert_non_null(strstr(text, "HTTP/1.1 409 "));
+    free(text);
+    close(fd);
+}
+
+/* Models of prompts and of classes, by the clients' one field for both. */
+static void prompts_and_classes(void **state)
+{
+    static const struct {
+        const char *ckpt, *config, *body;
+        int status;
+        const char *said;
+    } cases[] = {
+        {"tests/data/models/clip.ckpt", "tests/data/models/clip.yaml",
+         "{\"prompt\":\"the cat\",\"negative_prompt\":\"\",\"steps\":2}", 200,
+         "the cat\\\\nSteps: 2"},
+        {"tests/data/models/clip.ckpt", "tests/data/models/clip.yaml",
+         "{\"prompt\":\"\",\"steps\":2}", 200, "[\\\"Steps: 2"},
+        {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
+         "{\"prompt\":\"3\",\"steps\":2}", 200, "[\\\"Steps: 2"},
+        {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
+         "{\"prompt\":\"cat\",\"steps\":2}", 422, "class is 'cat'"},
+        {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
+         "{\"prompt\":\"\",\"steps\":2}", 422, "class: this model makes pictures of a class"},
+    };
+    server s = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const options[] = {
+            "--ckpt",  cases[i].ckpt,         "--config", cases[i].config,
+            "--vocab", "tests/data/tokenize", NULL};
+        reply r;
+
+        if (!i || strcmp(cases[i].ckpt, cases[i - 1].ckpt) != 0)
+            s = server_start(NULL, options);
+        r = ask(&s, "POST", "/sdapi/v1/txt2img", "", cases[i].body);
+        if (r.status != cases[i].status || !strstr(r.body, cases[i].said))
+            fail_msg("%s: %s", cases[i].body, r.all);
+        reply_free(&r);
+        if (i + 1 == sizeof cases / sizeof *cases ||
+            strcmp(cases[i].ckpt, cases[i + 1].ckpt) != 0) {
+            assert_int_equal(server_stop(&s, SIGTERM), 0);
+            server_clean(&s);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,7 +518,11 @@ int main(void)
         cmocka_unit_test(sdapi_progress_and_interrupt),
         cmocka_unit_test(openai_makes_pictures),
         cmocka_unit_test(openai_refuses),
+        cmocka_unit_test(edits_stream),
         cmocka_unit_test(an_idempotency_key_joins),
+        cmocka_unit_test(a_key_of_a_cancelled_job_starts_anew),
+        cmocka_unit_test(a_cancelled_job_is_a_conflict),
+        cmocka_unit_test(prompts_and_classes),
     };
 
     signal(SIGPIPE, SIG_IGN);
