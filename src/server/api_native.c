@@ -19,16 +19,25 @@ static void not_found(ldm_exchange *x)
     ldm_answer_refused(x, 404, "there is no such job or picture");
 }
 
-/* A number of the query in 0..max; `missing` where there is none. */
-static size_t query_number(const ldm_exchange *x, const char *name, size_t missing, size_t max)
+/* Reads a number of the query into *out, at most max; left as it is where there is none. False: it
+ * is no number, and the request was answered. */
+static bool query_number(ldm_exchange *x, const char *name, size_t max, size_t *out)
 {
     const char *text = ldm_http_query(x, name);
     char *end = NULL;
-    const unsigned long v = text && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+    unsigned long v;
+    ldm_refusal r;
 
-    if (!end || *end)
-        return missing;
-    return v > max ? max : v;
+    if (!text)
+        return true;
+    v = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+    if (!end || *end) {
+        ldm_refuse(&r, 422, "ERR_USAGE", name, "this is a whole number, not below 0");
+        ldm_answer_refusal(x, &r);
+        return false;
+    }
+    *out = v > max ? max : v;
+    return true;
 }
 
 /* ---- tables and models ----------------------------------------------------------------------- */
@@ -116,9 +125,15 @@ static void get_check(void *app, ldm_exchange *x)
     const char *name = ldm_http_query(x, "model");
     char *report;
     ldm_error err;
-    ldm_status st =
-        ldm_shelf_check(s->shelf, name && *name ? name : ldm_shelf_first(s->shelf), &report, &err);
+    ldm_status st;
 
+    if (!name || !*name)
+        name = ldm_shelf_first(s->shelf);
+    if (!ldm_shelf_has(s->shelf, name)) {
+        ldm_answer_refused(x, 404, "there is no such model; /api/v1/models lists them");
+        return;
+    }
+    st = ldm_shelf_check(s->shelf, name, &report, &err);
     if (st) {
         ldm_answer_failure(x, st, &err);
         return;
@@ -235,11 +250,13 @@ static void post_job(void *app, ldm_exchange *x)
 
 static void answer_page(ldm_server *s, ldm_exchange *x, const char *what, bool with_pictures)
 {
-    const size_t limit = query_number(x, "limit", DEFAULT_PAGE, MAX_PAGE);
-    const size_t offset = query_number(x, "offset", 0, SIZE_MAX);
-    size_t total;
-    json_t *all = ldm_jobs_list(s->jobs, offset, limit, with_pictures, &total);
+    size_t limit = DEFAULT_PAGE, offset = 0, total;
+    json_t *all;
 
+    if (!query_number(x, "limit", MAX_PAGE, &limit) ||
+        !query_number(x, "offset", SIZE_MAX, &offset))
+        return;
+    all = ldm_jobs_list(s->jobs, offset, limit, with_pictures, &total);
     ldm_http_answer_json(x, 200,
                          json_pack("{s:o, s:I, s:I, s:I}", what, all, "total", (json_int_t)total,
                                    "offset", (json_int_t)offset, "limit", (json_int_t)limit));
@@ -339,12 +356,14 @@ static bool on_event(ldm_server *s, ldm_exchange *x, const char *id, const json_
 
 static void get_events(void *app, ldm_exchange *x)
 {
-    const ldm_waiter how = {.stream = true,
-                            .preview = query_number(x, "preview", 1, 1) == 1,
-                            .cancels = query_number(x, "cancel", 0, 1) == 1,
-                            .update = on_event};
+    ldm_waiter how = {.stream = true, .update = on_event};
+    size_t preview = 1, cancels = 0;
     ldm_server *s = app;
 
+    if (!query_number(x, "preview", 1, &preview) || !query_number(x, "cancel", 1, &cancels))
+        return;
+    how.preview = preview;
+    how.cancels = cancels;
     if (ldm_jobs_pictures(s->jobs, ldm_http_name(x, 0)) < 0) {
         not_found(x);
         return;

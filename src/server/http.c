@@ -7,6 +7,9 @@
  *   - a request whose connection is gone stays, without a connection, until it is answered: it must
  * be;
  *   - time-outs of a connection also count while an answer streams: they are taken off then;
+ *   - the body of a HEAD or TRACE is not read, and would be the next request: such connections are
+ * closed after the answer;
+ *   - the body of an answer to HEAD is sent, without its length: it is kept back here;
  *   - the number of connections is not limited: connections.c counts them, right after libevent
  * made each. */
 #include "server/http.h"
@@ -206,20 +209,32 @@ static bool matches(const char *route, ldm_exchange *x)
     return !*path;
 }
 
+/* The methods of a path, as the answer to another one has to list them. */
+static void say_allowed(ldm_exchange *x, unsigned methods)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%s%s%s", methods & LDM_HTTP_GET ? ", GET, HEAD" : "",
+             methods & LDM_HTTP_POST ? ", POST" : "", methods & LDM_HTTP_DELETE ? ", DELETE" : "");
+    ldm_http_say(x, "Allow", text + 2);
+}
+
 static void dispatch(ldm_exchange *x)
 {
     const ldm_http_options *o = x->http->options;
-    bool known = false;
+    unsigned known = 0;
 
     for (size_t i = 0; i < o->route_count; i++) {
         if (!matches(o->routes[i].path, x))
             continue;
-        known = true;
+        known |= o->routes[i].methods;
         if (o->routes[i].methods & x->method) {
             o->routes[i].handle(o->app, x);
             return;
         }
     }
+    if (known)
+        say_allowed(x, known);
     o->refuse(x, known ? 405 : 404,
               known ? "this method is not for this path" : "there is nothing here");
 }
@@ -273,6 +288,15 @@ static ldm_exchange *exchange_of(ldm_http *h, struct evhttp_request *req)
     return x;
 }
 
+/* A body was announced and not read: its bytes are still to come. */
+static bool leaves_body(const ldm_exchange *x)
+{
+    const char *length = ldm_http_header(x, "Content-Length");
+
+    return !x->body_size &&
+           (ldm_http_header(x, "Transfer-Encoding") || (length && length[strspn(length, " 0")]));
+}
+
 static void on_request(struct evhttp_request *req, void *ctx)
 {
     ldm_http *h = ctx;
@@ -297,8 +321,9 @@ static void on_request(struct evhttp_request *req, void *ctx)
         ldm_http_say(x, "Access-Control-Allow-Origin", facts.origin);
         ldm_http_say(x, "Vary", "Origin");
     }
-    if (status) {
+    if (status || leaves_body(x))
         ldm_http_say(x, "Connection", "close");
+    if (status) {
         if (status == 401)
             ldm_http_say(x, "WWW-Authenticate", "Bearer");
         h->options->refuse(x, status, why);
@@ -459,9 +484,16 @@ static void exchange_free(ldm_exchange *x)
 
 void ldm_http_answer(ldm_exchange *x, int status, const char *type, const void *data, size_t size)
 {
+    const bool head = evhttp_request_get_command(x->req) == EVHTTP_REQ_HEAD;
     struct evbuffer *out = evbuffer_new();
+    char length[24];
 
     say_common(x, type);
+    if (head) {
+        snprintf(length, sizeof length, "%zu", size);
+        ldm_http_say(x, "Content-Length", length);
+        size = 0;
+    }
     if (!out || (size && evbuffer_add(out, data, size)))
         status = 500;
     finish(x);

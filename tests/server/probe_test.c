@@ -210,6 +210,66 @@ static void ambiguous_requests_are_refused(void **state)
     server_clean(&s);
 }
 
+static size_t count_of(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    for (; (text = strstr(text, what)); text++)
+        n++;
+    return n;
+}
+
+/* What stands in a body is never taken for a request, whatever the method; the answer to HEAD has
+ * no body. */
+static void bodies_are_no_requests(void **state)
+{
+    static const char *const methods[] = {"GET",   "HEAD", "DELETE", "OPTIONS",
+                                          "TRACE", "PUT",  "POST"};
+    static const char inner[] =
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    server s = server_start(NULL, NULL);
+    char text[600], *all;
+    reply r;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof methods / sizeof *methods; i++) {
+        int fd;
+
+        if (i % 2)
+            snprintf(text, sizeof text,
+                     "%s /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s",
+                     methods[i / 2], sizeof inner - 1, inner);
+        else
+            snprintf(text, sizeof text,
+                     "%s /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "%zx\r\n%s\r\n0\r\n\r\n",
+                     methods[i / 2], sizeof inner - 1, inner);
+        fd = send_text(&s, text);
+        all = client_read(fd, 0.2, NULL, NULL);
+        if (count_of(all, "HTTP/1.1 ") != 1)
+            fail_msg("%s: %s", text, all);
+        free(all);
+        close(fd);
+    }
+    r = ask(&s, "GET", "/api/v1/jobs", "", NULL);
+    assert_int_equal(json_integer_value(json_object_get(r.json, "total")), 0);
+    reply_free(&r);
+    {
+        const int fd =
+            send_text(&s, "HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                          "PUT /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+
+        all = client_read(fd, 2, NULL, NULL);
+        assert_non_null(strstr(all, "Content-Length: 15\r\n"));
+        assert_non_null(strstr(all, "\r\n\r\nHTTP/1.1 405 ")); /* right after the head */
+        assert_non_null(strstr(all, "\r\nAllow: GET, HEAD\r\n"));
+        free(all);
+        close(fd);
+    }
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+}
+
 static void slow_and_huge_requests_are_cut(void **state)
 {
     static const char *const options[] = {"--timeout", "1", NULL};
@@ -343,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_stream_is_not_cut),
         cmocka_unit_test(connections_are_counted),
         cmocka_unit_test(ambiguous_requests_are_refused),
+        cmocka_unit_test(bodies_are_no_requests),
         cmocka_unit_test(slow_and_huge_requests_are_cut),
         cmocka_unit_test(paths_lead_nowhere),
         cmocka_unit_test(keys_and_answers_headers),
