@@ -21,6 +21,7 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -582,10 +583,9 @@ ldm_status ldm_http_create(struct event_base *base, const ldm_http_options *o, l
     }
     evhttp_set_max_headers_size(h->evhttp, (ev_ssize_t)o->header_bytes);
     evhttp_set_max_body_size(h->evhttp, (ev_ssize_t)o->body_bytes);
-    /* those that no path has, too: they are answered with 405 */
-    evhttp_set_allowed_methods(h->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
-                                              EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
-                                              EVHTTP_REQ_PUT | EVHTTP_REQ_PATCH | EVHTTP_REQ_TRACE);
+    /* those that no path has, too, and words that libevent does not know: they are answered with
+     * 405 and what is allowed, not with libevent's own page */
+    evhttp_set_allowed_methods(h->evhttp, UINT16_MAX);
     evhttp_set_timeout(h->evhttp, o->seconds);
     evhttp_set_default_content_type(h->evhttp, NULL);
     evhttp_set_bevcb(h->evhttp, make_connection, h);

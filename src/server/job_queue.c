@@ -14,6 +14,9 @@
 #include "base/json_text.h"
 
 enum { PREVIEW_SECONDS = 10 };
+/* Between two notices of a job's steps: some models take a step in less than it costs to tell of
+ * it. */
+static const double notify_seconds = 0.1;
 
 typedef struct ticket_picture {
     int index;
@@ -46,6 +49,7 @@ struct ldm_jobs {
     ldm_gallery *gallery;
     size_t capacity;
     void (*notify)(void *ctx);
+    double notified; /* when notify was last called for a step */
     void *ctx;
     ticket **all; /* by time of creation */
     size_t count, cap;
@@ -680,8 +684,9 @@ bool ldm_jobs_take(ldm_jobs *q, char id[LDM_ID_LENGTH + 1], const ldm_order **or
 
 bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p, bool *preview)
 {
+    const double at = ldm_seconds();
     ticket *t;
-    bool stop = true;
+    bool stop = true, due = false;
 
     *preview = false;
     pthread_mutex_lock(&q->lock);
@@ -689,12 +694,16 @@ bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p
     if (t) {
         q->totals.steps += p->step > 0 && p->stage && p->step != t->at.step;
         t->at = *p;
-        *preview = ldm_seconds() < t->preview_until;
+        *preview = at < t->preview_until;
         stop = t->cancel || q->stop;
+        due = at - q->notified >= notify_seconds;
+        if (due)
+            q->notified = at;
         changed(t);
     }
     pthread_mutex_unlock(&q->lock);
-    q->notify(q->ctx);
+    if (due)
+        q->notify(q->ctx);
     return stop;
 }
 
