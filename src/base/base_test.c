@@ -233,6 +233,19 @@ static void the_probes_compute_what_they_count(void **state)
 }
 
 /* What reaches a terminal moves no cursor and turns no text, whatever a name in a file holds. */
+static void parts_of_texts_are_removed(void **state)
+{
+    char text[] = "a/b/x: a/b/a/y";
+
+    (void)state;
+    ldm_remove_all(text, "");
+    assert_string_equal(text, "a/b/x: a/b/a/y");
+    ldm_remove_all(text, "a/b/");
+    assert_string_equal(text, "x: a/y");
+    ldm_remove_all(text, "x: a/y");
+    assert_string_equal(text, "");
+}
+
 static void texts_are_flattened(void **state)
 {
     static const char *const cases[][2] = {
@@ -262,6 +275,7 @@ static void texts_are_flattened(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_of_texts_are_removed),
         cmocka_unit_test(texts_are_flattened),
         cmocka_unit_test(error_wraps_and_flattens),
         cmocka_unit_test(checked_arithmetic_sees_overflow),

@@ -169,6 +169,20 @@ size_t ldm_shown_len(const char *p, size_t left)
     return is_wide_control((const unsigned char *)p, n) ? 0 : n;
 }
 
+void ldm_remove_all(char *text, const char *what)
+{
+    const size_t len = strlen(what);
+    char *to = text;
+
+    while (*text) {
+        if (len && !strncmp(text, what, len))
+            text += len;
+        else
+            *to++ = *text++;
+    }
+    *to = '\0';
+}
+
 void ldm_flatten(char *s)
 {
     size_t left = strlen(s);

@@ -42,6 +42,8 @@ size_t ldm_utf8_len(const char *p, size_t left);
 /* The same, and 0 for what must not reach a terminal: control characters, C1 and those of direction
  * among them. */
 size_t ldm_shown_len(const char *p, size_t left);
+/* Takes every occurrence of `what` out of the text; an empty `what` is none. */
+void ldm_remove_all(char *text, const char *what);
 /* Replaces each byte of such characters, and bytes that are not UTF-8, by '?'. */
 void ldm_flatten(char *s);
 

@@ -49,4 +49,7 @@ void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count);
 char *ldm_gallery_picture(const ldm_gallery *g, const char *id, int index);
 char *ldm_gallery_scratch(const ldm_gallery *g, const char *name);
 
+/* Takes the folder out of a message of the library: answers name no path of the machine. */
+void ldm_gallery_hide(const ldm_gallery *g, char *message);
+
 #endif

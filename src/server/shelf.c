@@ -366,16 +366,11 @@ static void hide_folder(const entry *e, const char *text, char *out, size_t size
 {
     const char *ckpt = ldm_model_options_get_text(e->options, "ckpt");
     const char *slash = ckpt ? strrchr(ckpt, '/') : NULL;
-    const size_t len = slash ? (size_t)(slash + 1 - ckpt) : 0;
-    size_t n = 0;
+    char folder[4096];
 
-    while (*text && n + 1 < size) {
-        if (len && !strncmp(text, ckpt, len))
-            text += len;
-        else
-            out[n++] = *text++;
-    }
-    out[n] = '\0';
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash + 1 - ckpt) : 0, slash ? ckpt : "");
+    snprintf(out, size, "%s", text);
+    ldm_remove_all(out, folder);
 }
 
 bool ldm_shelf_verdict(ldm_shelf *s, const char *name, char *why, size_t size)

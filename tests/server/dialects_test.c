@@ -390,6 +390,20 @@ static void openai_refuses(void **state)
     reply_free(&r);
 }
 
+/* What the library says of a file that the server made for it names the folder to nobody. */
+static void answers_name_no_folder(void **state)
+{
+    static const char huge[] =
+        "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\1\x86\xa0\0\1\x86\xa0\x08\2\0\0\0\x72\xf7\xb7\xce";
+    reply r = ask_bytes(&shared, "POST", "/api/v1/recipe", "Content-Type: image/png\r\n", huge,
+                        sizeof huge - 1);
+
+    (void)state;
+    assert_int_equal(r.status, 422);
+    assert_null(strstr(r.body, shared.out));
+    reply_free(&r);
+}
+
 static void an_idempotency_key_joins(void **state)
 {
     static const char key[] = "Idempotency-Key: retry-1\r\n";
@@ -519,6 +533,7 @@ int main(void)
         cmocka_unit_test(openai_makes_pictures),
         cmocka_unit_test(openai_refuses),
         cmocka_unit_test(edits_stream),
+        cmocka_unit_test(answers_name_no_folder),
         cmocka_unit_test(an_idempotency_key_joins),
         cmocka_unit_test(a_key_of_a_cancelled_job_starts_anew),
         cmocka_unit_test(a_cancelled_job_is_a_conflict),

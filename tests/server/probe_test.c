@@ -201,8 +201,8 @@ static void ambiguous_requests_are_refused(void **state)
     assert_int_equal(raw(&s, "OPTIONS /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nOrigin: "
                              "http://evil.example\r\n\r\n"),
                      403);
-    assert_int_not_equal(
-        raw(&s, "BREW /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), 200);
+    assert_int_equal(
+        raw(&s, "BREW /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), 405);
     assert_int_not_equal(raw(&s, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 garbage\r\n\r\n"),
                          200);
     assert_well(&s);
@@ -224,7 +224,7 @@ static size_t count_of(const char *text, const char *what)
 static void bodies_are_no_requests(void **state)
 {
     static const char *const methods[] = {"GET",   "HEAD", "DELETE", "OPTIONS",
-                                          "TRACE", "PUT",  "POST"};
+                                          "TRACE", "PUT",  "POST",   "QUERY"};
     static const char inner[] =
         "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     server s = server_start(NULL, NULL);
