@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <ldm/ldm.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -234,6 +236,45 @@ static void recall_pictures(ticket *t, const json_t *all)
     }
 }
 
+static bool has_picture(const ticket *t, int index)
+{
+    for (size_t i = 0; i < t->picture_count; i++) {
+        if (t->pictures[i].index == index)
+            return true;
+    }
+    return false;
+}
+
+/* The seed in the recipe of a picture on disk; false: there is no such picture. */
+static bool read_seed(const ldm_gallery *g, const char *id, int index, uint64_t *seed)
+{
+    char *path = ldm_gallery_picture(g, id, index), *text = NULL;
+    json_t *recipe = NULL;
+    bool there;
+
+    if (path && !ldm_image_read_recipe(path, &text, NULL))
+        recipe = json_loads(text, 0, NULL);
+    there = json_object_get(recipe, "seed") != NULL;
+    *seed = seed_of(json_object_get(recipe, "seed"));
+    json_decref(recipe);
+    ldm_release(text);
+    ldm_free(path);
+    return there;
+}
+
+/* What a killed server had finished and not yet written down; pictures are made in order. */
+static void find_pictures(const ldm_jobs *q, ticket *t)
+{
+    uint64_t seed;
+
+    for (int i = 0; i < t->at.count; i++) {
+        if (has_picture(t, i))
+            continue;
+        if (!read_seed(q->gallery, t->id, i, &seed) || !add_picture(t, i, seed))
+            return;
+    }
+}
+
 static ldm_ticket_state state_of(const json_t *v)
 {
     const char *name = json_string_value(v);
@@ -290,6 +331,8 @@ static void recall(void *ctx, const char *id, const json_t *job)
                                 : "");
     recall_pictures(t, json_object_get(job, "pictures"));
     t->at.count = (int)json_integer_value(json_object_get(settings, "count"));
+    if (t->state == LDM_TICKET_BROKEN)
+        find_pictures(q, t);
     t->version = 1;
     q->all[q->count++] = t;
 }
