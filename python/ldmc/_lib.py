@@ -190,7 +190,7 @@ def as_text(value: Any) -> bytes:
     """A value in the form that every setting takes."""
     if isinstance(value, (bool, np.bool_)):
         return b"true" if value else b"false"
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) == 1:
         return ",".join(str(int(v)) for v in value).encode()
     return encoded(value)
 

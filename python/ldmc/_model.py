@@ -22,6 +22,8 @@ PARTS = {"unet": lib.LDM_PART_UNET, "encode": lib.LDM_PART_ENCODE, "decode": lib
 def _borrowed(a: Any, name: str) -> "tuple[Any, Any]":
     """An ldm_array over the memory of `a`, and the array that keeps it: `a` itself where it is float32 in C
     order already."""
+    if np.iscomplexobj(a):
+        raise UsageError(f"{name}: complex numbers are not taken", "ERR_USAGE")
     kept = np.ascontiguousarray(a, dtype=np.float32)
     if not 1 <= kept.ndim <= 8 or kept.size == 0:
         raise UsageError(f"{name}: an array of shape {kept.shape} is not taken", "ERR_USAGE")
@@ -169,7 +171,7 @@ class Generation:
         self._fn = _Bar() if progress is True else progress or None
         self._raised: Optional[BaseException] = None
         self._cancelled = False
-        self._callback = ffi.callback("int(void *, ldm_progress *)", self._progress)
+        self._callback = ffi.callback("int(void *, ldm_progress *)", self._progress, error=1, onerror=self._failed)
         lib.ldm_job_set_progress(job, self._callback, ffi.NULL)
         err, out = new_error(), ffi.new("ldm_run **")
         check_status(lib.ldm_run_create(self._keep[0], job, out, err), err)
@@ -185,14 +187,15 @@ class Generation:
         self.notes = [text(lib.ldm_run_note(self._run, i)) or "" for i in range(lib.ldm_run_note_count(self._run))]
 
     def _progress(self, _ctx: Any, p: Any) -> int:
-        try:
-            if self._fn is not None:
-                self._fn(Progress(p.step, p.step_count, p.timestep, p.first_image, p.images_in_batch, p.image_count,
-                                  text(p.stage) or ""))
-            return int(self._cancelled)
-        except BaseException as e:  # goes on in __next__
-            self._raised = e
-            return 1
+        if self._fn is not None:
+            self._fn(Progress(p.step, p.step_count, p.timestep, p.first_image, p.images_in_batch, p.image_count,
+                              text(p.stage) or ""))
+        return int(self._cancelled)
+
+    def _failed(self, _kind: Any, raised: BaseException, _traceback: Any) -> None:
+        """What _progress raised goes on in __next__. No `try` inside of _progress would do: Python raises the
+        KeyboardInterrupt of a signal that came meanwhile when it enters the function, before its first line."""
+        self._raised = raised
 
     def settings(self) -> "dict[str, str]":
         """The job as it is run: every value is set or was chosen."""

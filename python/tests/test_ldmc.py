@@ -130,6 +130,23 @@ def test_keyboard_interrupt(model):
     assert max(steps) <= 4
 
 
+def test_arrays_as_settings_and_complex_ones(model):
+    assert model.generate(1, steps=1, shape=np.array([3, 8, 8])).size == model.generate(1, steps=1, shape=(3, 8, 8)).size
+    with pytest.raises(ldmc.UsageError, match="x_t: complex"):
+        model.generate(1, steps=1, x_t=np.zeros((1, 3, 16, 16), np.complex64))
+
+
+def test_interrupt_from_outside(model):
+    """The signal comes while the library computes, so Python raises as it enters the progress function."""
+    for progress in (None, lambda p: None):
+        run = model.generate(1000, steps=1000, progress=progress)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            for _ in run:
+                pass
+        run.close()
+
+
 def test_gil_is_released(model):
     count = 0
     done = False
