@@ -16,8 +16,7 @@
 #include "base/json_text.h"
 
 enum { PREVIEW_SECONDS = 10 };
-/* Between two notices of a job's steps: some models take a step in less than it costs to tell of
- * it. */
+/* Between two notices of steps: a small model's step is shorter than telling of it. */
 static const double notify_seconds = 0.1;
 
 typedef struct ticket_picture {
@@ -728,8 +727,8 @@ bool ldm_jobs_take(ldm_jobs *q, char id[LDM_ID_LENGTH + 1], const ldm_order **or
 bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p, bool *preview)
 {
     const double at = ldm_seconds();
-    ticket *t;
     bool stop = true, due = false;
+    ticket *t;
 
     *preview = false;
     pthread_mutex_lock(&q->lock);
