@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <ldm/ldm.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -216,4 +219,26 @@ void ldm_gallery_hide(const ldm_gallery *g, char *message)
     else
         ldm_remove_all(message, folder.data);
     ldm_str_free(&folder);
+}
+
+uint64_t ldm_gallery_seed_of(const json_t *v)
+{
+    return json_is_string(v) ? strtoull(json_string_value(v), NULL, 10)
+                             : (uint64_t)json_integer_value(v);
+}
+
+bool ldm_gallery_seed(const ldm_gallery *g, const char *id, int index, uint64_t *seed)
+{
+    char *path = ldm_gallery_picture(g, id, index), *text = NULL;
+    json_t *recipe = NULL;
+    bool there;
+
+    if (path && !ldm_image_read_recipe(path, &text, NULL))
+        recipe = json_loads(text, 0, NULL);
+    there = json_object_get(recipe, "seed") != NULL;
+    *seed = ldm_gallery_seed_of(json_object_get(recipe, "seed"));
+    json_decref(recipe);
+    ldm_release(text);
+    ldm_free(path);
+    return there;
 }

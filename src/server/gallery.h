@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 #include <ldm/error.h>
@@ -48,6 +49,11 @@ void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count);
  * memory. id: of ldm_gallery_new, or one that ldm_gallery_is_id takes. */
 char *ldm_gallery_picture(const ldm_gallery *g, const char *id, int index);
 char *ldm_gallery_scratch(const ldm_gallery *g, const char *name);
+
+/* A seed in JSON: a number, or above 2^63 - 1 a text. */
+uint64_t ldm_gallery_seed_of(const json_t *v);
+/* The seed in the recipe of a picture on disk; false: there is no such picture. */
+bool ldm_gallery_seed(const ldm_gallery *g, const char *id, int index, uint64_t *seed);
 
 /* Takes the folder out of a message of the library: answers name no path of the machine. */
 void ldm_gallery_hide(const ldm_gallery *g, char *message);

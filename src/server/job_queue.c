@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <ldm/ldm.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -215,12 +213,6 @@ static bool add_picture(ticket *t, int index, uint64_t seed)
     return true;
 }
 
-static uint64_t seed_of(const json_t *v)
-{
-    return json_is_string(v) ? strtoull(json_string_value(v), NULL, 10)
-                             : (uint64_t)json_integer_value(v);
-}
-
 static void recall_pictures(ticket *t, const json_t *all)
 {
     const json_t *p;
@@ -231,47 +223,19 @@ static void recall_pictures(ticket *t, const json_t *all)
         const json_int_t index = json_integer_value(json_object_get(p, "index"));
 
         if (index >= 0 && index < 100000)
-            (void)add_picture(t, (int)index, seed_of(json_object_get(p, "seed")));
+            (void)add_picture(t, (int)index, ldm_gallery_seed_of(json_object_get(p, "seed")));
     }
-}
-
-static bool has_picture(const ticket *t, int index)
-{
-    for (size_t i = 0; i < t->picture_count; i++) {
-        if (t->pictures[i].index == index)
-            return true;
-    }
-    return false;
-}
-
-/* The seed in the recipe of a picture on disk; false: there is no such picture. */
-static bool read_seed(const ldm_gallery *g, const char *id, int index, uint64_t *seed)
-{
-    char *path = ldm_gallery_picture(g, id, index), *text = NULL;
-    json_t *recipe = NULL;
-    bool there;
-
-    if (path && !ldm_image_read_recipe(path, &text, NULL))
-        recipe = json_loads(text, 0, NULL);
-    there = json_object_get(recipe, "seed") != NULL;
-    *seed = seed_of(json_object_get(recipe, "seed"));
-    json_decref(recipe);
-    ldm_release(text);
-    ldm_free(path);
-    return there;
 }
 
 /* What a killed server had finished and not yet written down; pictures are made in order. */
 static void find_pictures(const ldm_jobs *q, ticket *t)
 {
+    int i = t->picture_count ? t->pictures[t->picture_count - 1].index + 1 : 0;
     uint64_t seed;
 
-    for (int i = 0; i < t->at.count; i++) {
-        if (has_picture(t, i))
-            continue;
-        if (!read_seed(q->gallery, t->id, i, &seed) || !add_picture(t, i, seed))
-            return;
-    }
+    while (i < t->at.count && ldm_gallery_seed(q->gallery, t->id, i, &seed) &&
+           add_picture(t, i, seed))
+        i++;
 }
 
 static ldm_ticket_state state_of(const json_t *v)
