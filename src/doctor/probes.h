@@ -4,7 +4,6 @@
 #define LDM_DOCTOR_PROBES_H
 
 #include "doctor/doctor_private.h"
-#include "sample/schedule.h"
 
 enum { LDM_TRIAL_LEVELS = 3, LDM_READINGS = 3, LDM_CANDIDATE_SETS = 5 };
 
@@ -63,18 +62,6 @@ ldm_status ldm_probe_open(const ldm_doctor *d, const char *const *sets, int coun
 /* probe_weights.c: values that no training leaves. Reads every tensor once. *fresh: the share of
  * the UNet's matrices that are as a constructor leaves them. */
 ldm_status ldm_probe_weights(ldm_doctor *d, double *fresh, ldm_error *err);
-
-/* probe_schedule.c: schedules to try where a file has lost its own. */
-typedef struct ldm_published_schedule {
-    ldm_beta_schedule kind;
-    double start, end;
-} ldm_published_schedule;
-enum { LDM_PUBLISHED_SCHEDULES = 7 };
-extern const ldm_published_schedule ldm_published_schedules[LDM_PUBLISHED_SCHEDULES];
-/* alphas_cumprod[n]. */
-ldm_status ldm_schedule_alphas(const ldm_published_schedule *c, int n, float *out, ldm_error *err);
-/* Whether it is the schedule of the published model of this kind. */
-bool ldm_schedule_is_usual(const ldm_doctor *d, const ldm_published_schedule *c);
 
 /* probe_settings.c: heads, scale_factor, parameterization, EMA, schedule. */
 ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err);
