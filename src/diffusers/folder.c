@@ -100,6 +100,8 @@ ldm_part_kind ldm_part_kind_of(const ldm_ckpt *ck, const json_t *config)
         return LDM_PART_KIND_STAGE;
     if (has(ck, "%sembeddings.token_embedding.weight", text_root(ck)))
         return act && !strcmp(act, "gelu") ? LDM_PART_KIND_OPEN_CLIP : LDM_PART_KIND_CLIP;
+    if (has(ck, "embedding.weight") && ldm_ckpt_count(ck) == 1)
+        return LDM_PART_KIND_CLASS;
     return has(ck, "model.embed_tokens.weight") ? LDM_PART_KIND_BERT : LDM_PART_KIND_NONE;
 }
 
@@ -233,6 +235,9 @@ static void list_modules(renaming *n, int *layers)
                          text_layers(ck, "", "model.layers.", ".self_attn_layer_norm.weight"),
                          COND);
         break;
+    case LDM_PART_KIND_CLASS:
+        ldm_modules_classes(&n->modules, COND);
+        break;
     case LDM_PART_KIND_NONE:
         break;
     }
@@ -304,7 +309,7 @@ bool ldm_diffusers_is_folder(const char *path)
 }
 
 typedef struct folder {
-    ldm_folder_part parts[3]; /* UNet, first stage, text */
+    ldm_folder_part parts[3]; /* UNet, first stage, conditioner */
     json_t *scheduler;
 } folder;
 
@@ -345,7 +350,8 @@ static ldm_status open_part(const char *root, const char *const *names, ldm_fold
 static ldm_status open_parts(const char *path, folder *f, ldm_error *err)
 {
     static const char *const unets[] = {"unet", NULL}, *const stages[] = {"vae", "vqvae", NULL};
-    static const char *const texts[] = {"text_encoder", "bert", NULL}, *const self[] = {"", NULL};
+    static const char *const texts[] = {"text_encoder", "bert", "class_embedder", NULL},
+                             *const self[] = {"", NULL};
     char scheduler[PATH_LIMIT];
     ldm_status st;
 

@@ -308,6 +308,11 @@ void ldm_modules_open_clip(ldm_modules *m, int layers, const char *prefix)
     }
 }
 
+void ldm_modules_classes(ldm_modules *m, const char *prefix)
+{
+    add(m, LDM_MODULE_PLAIN, "embedding", prefix, "embedding");
+}
+
 void ldm_modules_bert(ldm_modules *m, int layers, const char *prefix)
 {
     static const char *const pairs[][2] = {
@@ -378,6 +383,40 @@ static const char *after_row(const char *rest, const ldm_inner *row)
     return below(rest, row->ours);
 }
 
+/* What follows a layer's number in "layers.7.1.to_q.weight": its attention has twice the module's
+ * number, its feed-forward one more. *after: whether it is the latter. */
+static const char *below_layer(const char *rest, int number, bool *after)
+{
+    char head[2][16];
+
+    for (int k = 0; rest && k < 2; k++) {
+        snprintf(head[k], sizeof head[k], "%d", 2 * number + k);
+        if (below(rest, head[k])) {
+            *after = k;
+            return below(rest, head[k]);
+        }
+    }
+    return NULL;
+}
+
+static bool match_layer(const ldm_module *module, const char *rest, ldm_found_module *out)
+{
+    const ldm_inner *row = ldm_module_rows(module->kind);
+    bool after = false;
+
+    rest = below_layer(rest, module->number, &after);
+    for (; rest && row->theirs; row++) {
+        const bool behind = *row->ours == '|';
+        const char *tail = behind == after ? below(rest, row->ours + behind) : NULL;
+
+        if (tail) {
+            *out = (ldm_found_module){module, row, tail};
+            return true;
+        }
+    }
+    return false;
+}
+
 bool ldm_modules_find_ours(const ldm_modules *m, const char *ours, ldm_found_module *out)
 {
     for (size_t i = 0; i < m->count; i++) {
@@ -385,6 +424,11 @@ bool ldm_modules_find_ours(const ldm_modules *m, const char *ours, ldm_found_mod
         const ldm_inner *row = ldm_module_rows(module->kind);
         const char *rest = below(ours, module->ours);
 
+        if (module->kind == LDM_MODULE_BERT_LAYER) {
+            if (match_layer(module, rest, out))
+                return true;
+            continue;
+        }
         if (!rest && !strcmp(ours, module->ours)) { /* a parameter: theirs is a module's weight */
             *out = (ldm_found_module){module, NULL, "weight"};
             return true;

@@ -50,6 +50,7 @@ void ldm_modules_unet(ldm_modules *m, const ldm_part_shape *s, const char *prefi
 void ldm_modules_stage(ldm_modules *m, const ldm_part_shape *s, const char *prefix);
 void ldm_modules_clip(ldm_modules *m, const char *prefix);
 void ldm_modules_open_clip(ldm_modules *m, int layers, const char *prefix);
+void ldm_modules_classes(ldm_modules *m, const char *prefix); /* ClassEmbedder, for ldm alone */
 void ldm_modules_bert(ldm_modules *m, int layers, const char *prefix);
 
 /* A row of a module's inner names. `matrix`: ours has `extra` dimensions of size 1 more. piece:
@@ -68,7 +69,7 @@ typedef struct ldm_found_module {
 } ldm_found_module;
 bool ldm_modules_find(const ldm_modules *m, const char *theirs, ldm_found_module *out);
 
-/* The same by one of ours; of a row of pieces the first of them. Not for BERT layers. */
+/* The same by one of ours; of a row of pieces the first of them. */
 bool ldm_modules_find_ours(const ldm_modules *m, const char *ours, ldm_found_module *out);
 
 /* Ours of what was found, in `buf`. */

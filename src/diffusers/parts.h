@@ -13,7 +13,8 @@ typedef enum ldm_part_kind {
     LDM_PART_KIND_STAGE,
     LDM_PART_KIND_CLIP,
     LDM_PART_KIND_OPEN_CLIP,
-    LDM_PART_KIND_BERT
+    LDM_PART_KIND_BERT,
+    LDM_PART_KIND_CLASS /* ClassEmbedder: of folders that ldm wrote */
 } ldm_part_kind;
 
 /* One part: its weights in diffusers' names, and its config.json (NULL: there is none). */

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# ldm convert --to diffusers: a folder that is read back with the same eps, for each kind of model
+# that diffusers has; the others are refused in one line.
+MODELS=$SRC/tests/data/models
+: "${MAKE_CKPT:?names the program that makes checkpoints}"
+convert() { works convert --ckpt "$MODELS/$1.ckpt" --config "$MODELS/$1.yaml" --to diffusers -o "$1"; }
+works convert $TINY --to diffusers -o vq
+# Classes by label_emb: the labelled model, with the first stage of another.
+{ sed '/first_stage_config/,$d' "$MODELS/labels.yaml"
+  sed -n '/first_stage_config/,/lossconfig/p' "$SRC/tests/data/conditioned/inpaint.yaml"
+  echo '    cond_stage_config: {target: torch.nn.Identity}'; } >labels.yaml
+"$MAKE_CKPT" labels.yaml 1 labels.safetensors || die "no checkpoint with labels"
+works convert --ckpt labels.safetensors --config labels.yaml --to diffusers -o labels
+stdout_has 'eps of both is equal bit by bit'
+for kind in bert layout class clip openclip sd_inpaint superres; do
+    convert $kind
+    stdout_has 'eps (of both is equal bit by bit|differs by 0 of its norm)'
+done
+file_has vq/model_index.json '"LDMPipeline"'
+file_has bert/model_index.json '"LDMTextToImagePipeline"'
+file_has bert/model_index.json '"LDMBertModel"'
+file_has bert/bert/config.json '"encoder_attention_heads": 8'
+file_has superres/model_index.json '"LDMSuperResolutionPipeline"'
+file_has clip/model_index.json '"StableDiffusionPipeline"'
+file_has sd_inpaint/model_index.json '"StableDiffusionInpaintPipeline"'
+file_has labels/unet/config.json '"num_class_embeds"'
+file_has class/class_embedder/config.json '"ClassEmbedder"'
+# transformers' names of a layer, whose two halves are modules of their own in CompVis' file.
+works inspect bert/bert/model.safetensors --all
+stdout_has 'model.layers.0.self_attn.q_proj.weight'
+stdout_has 'model.layers.0.fc1.weight'
+stdout_has 'model.layers.0.final_layer_norm.weight'
+
+for kind in semantic inpaint upscale kl labels; do
+    rm -rf $kind
+    fails 1 "diffusers has no" convert --ckpt "$MODELS/$kind.ckpt" --config "$MODELS/$kind.yaml" --to diffusers -o $kind
+    [ ! -e $kind ] || die "$kind was written"
+done
+fails 2 'is there already' convert $TINY --to diffusers -o vq
+left=$(find . -name '*.tmp*')
+[ -z "$left" ] || die "left behind: $left"
