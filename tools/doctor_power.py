@@ -3,7 +3,7 @@
 """The power of ldm doctor: plants faults in the shipped model and its configuration, one at a time and in pairs,
 and sees whether the doctor finds and cures each. Needs numpy.
 
-    tools/doctor_power.py build/ldm WORK [--write docs/DOCTOR.md] [--only NAME,...]
+    tools/doctor_power.py build/ldm WORK [--write docs/DOCTOR.md] [--only NAME,...] [--jobs N]
     tools/doctor_power.py --log WHAT_IT_PRINTED --write docs/DOCTOR.md
 
 A fault counts as cured where every planted setting is in the cures (or flags) with its true value; a cure of
@@ -13,8 +13,8 @@ import os
 import struct
 import subprocess
 import sys
-import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -130,6 +130,55 @@ def untrained(t):
     return {n: fresh(a, rng).astype(a.dtype) if n.startswith("model.") and a.ndim > 1 else a for n, a in t.items()}
 
 
+FIRST = "first_stage_model."
+
+
+def weights(t, **changes):
+    """Tensors of the first stage with new values, as float32: name with dots as __ -> function of the old."""
+    t = dict(t)
+    for name, change in changes.items():
+        name = FIRST + name.replace("__", ".")
+        t[name] = np.ascontiguousarray(change(t[name].astype(np.float32)), np.float32)
+    return t
+
+
+def exchanged(t):
+    """The model as it would be, had it been trained on BGR pictures; exact."""
+    return weights(t, encoder__conv_in__weight=lambda w: w[:, ::-1], decoder__conv_out__weight=lambda w: w[::-1],
+                   decoder__conv_out__bias=lambda b: b[::-1])
+
+
+def unit_range(t):
+    """Trained on pictures from 0 to 1; exact but for the first row of pixels at the border, where padding is 0 in both."""
+    w = t[FIRST + "encoder.conv_in.weight"].astype(np.float32)
+    return weights(t, encoder__conv_in__weight=lambda w: 2 * w, encoder__conv_in__bias=lambda b: b - w.sum((1, 2, 3)),
+                   decoder__conv_out__weight=lambda w: w / 2, decoder__conv_out__bias=lambda b: (b + 1) / 2)
+
+
+def rescaled(scale):
+    """The same model with latents of another size: its scale_factor is `scale`. Exact."""
+    k = 0.18215 / scale
+    return lambda t: weights(t, quant_conv__weight=lambda w: w * k, quant_conv__bias=lambda b: b * k,
+                             quantize__embedding__weight=lambda e: e * k, post_quant_conv__weight=lambda w: w / k)
+
+
+def other_codebook(t):
+    return weights(t, quantize__embedding__weight=lambda e: np.random.default_rng(4).uniform(-1 / 8192, 1 / 8192, e.shape))
+
+
+def other_decoder(t):
+    rng = np.random.default_rng(5)
+    return {n: fresh(a, rng).astype(a.dtype) if n.startswith(FIRST + "decoder") and a.ndim > 1 else a for n, a in t.items()}
+
+
+def half_zero(x, rng):
+    return np.where((np.arange(len(x)) % 2)[(...,) + (None,) * (x.ndim - 1)] == 0, x, 0)
+
+
+def one_bit(x, rng):
+    return np.where(np.arange(x.size).reshape(x.shape) == 77, 30000, x)
+
+
 MID = "model.diffusion_model.middle_block.1.qkv.weight"
 RES = "model.diffusion_model.input_blocks.2.0.in_layers.2.weight"
 
@@ -139,6 +188,7 @@ def sets(**kw):
     return [short.get(k, "model.params." + k) + "=" + str(v) for k, v in kw.items()]
 
 
+TANH = "model.params.first_stage_config.params.ddconfig.tanh_out="
 W32 = [UNET + "num_head_channels=32"]
 SCALE = ["model.params.scale_factor=0.18215"]
 EPS = ["model.params.parameterization=eps"]
@@ -182,6 +232,24 @@ FAULTS = [
     ("scale and parameterization", sets(scale_factor="1.0", parameterization="v"), None, SCALE + EPS, "change"),
     ("heads and order", sets(width=16, order="true"), None, W32 + ORDER, "change"),
     ("heads and use_ema false", sets(width=16, use_ema="false"), shadows, W32 + ["model.params.use_ema=true"], "change"),
+    ("scale 0.5, given 0.18215", sets(scale_factor="0.18215"), rescaled(0.5), ["model.params.scale_factor=0.5"], "change"),
+    ("scale 0.04, given 1", sets(scale_factor="1.0"), rescaled(0.04), ["model.params.scale_factor=0.04"], "change"),
+    ("healthy, scale 0.25", sets(scale_factor="0.25"), rescaled(0.25), [], "healthy"),
+    ("tanh_out", [TANH + "true"], None, [TANH + "false"], "change"),
+    ("trained on BGR", [], exchanged, None, "change"),
+    ("trained on 0 to 1", [], unit_range, None, "change"),
+    ("codebook of another model", [], other_codebook, ["--no-quantize"], "change"),
+    ("decoder of another model", [], other_decoder, None, "change"),
+    ("half of a tensor's outputs are zero", [], edit(RES, half_zero), None, "change"),
+    ("a bit of one value turned over", [], edit(RES, one_bit), None, "change"),
+    ("values cut off at 65504", [], edit(MID, lambda x, r: np.clip(x * 1e6, -65504, 65504)), None, "change"),
+    ("heads and tanh_out", sets(width=16) + [TANH + "true"], None, W32 + [TANH + "false"], "change"),
+    ("parameterization and use_ema false", sets(parameterization="v", use_ema="false"), shadows,
+     EPS + ["model.params.use_ema=true"], "change"),
+    ("scale 0.5 and heads", sets(scale_factor="0.18215", width=16), rescaled(0.5), ["model.params.scale_factor=0.5"] + W32,
+     "change"),
+    ("scale and tanh_out", sets(scale_factor="1.0") + [TANH + "true"], None, SCALE + [TANH + "false"], "change"),
+    ("BGR and heads", sets(width=16), exchanged, W32, "change"),
     ("random weights", [], untrained, [], "untrained"),
 ]
 
@@ -229,24 +297,30 @@ def main():
     for i in range(4):
         x, y = 4 + (4 + i) * 132, 4 + 5 * 132
         png(os.path.join(work, "pictures", "%d.png" % i), sheet[y:y + 128, x:x + 128])
-    tensors, rows = read(base), []
+    tensors = read(base)
     config = base.replace(".safetensors", ".yaml")
-    for name, assignments, change, want, verdict in FAULTS:
-        if only and not any(o in name for o in only):
-            continue
+    jobs = int(sys.argv[sys.argv.index("--jobs") + 1]) if "--jobs" in sys.argv else 1
+
+    def one(number):
+        name, assignments, change, want, verdict = FAULTS[number]
         ckpt = base
         if change:
-            ckpt = os.path.join(work, "fault.safetensors")
+            ckpt = os.path.join(work, "fault%d.safetensors" % number)
             write(ckpt, change(tensors))
         row = [name]
         for pictures in (os.path.join(work, "pictures"), None):
-            start = time.monotonic()
             report = run(ldm, ckpt, config, assignments, pictures)
-            row.append("%s, %.0f s" % (judge(report, want, verdict), time.monotonic() - start))
-            if not any(k in row[-1] for k in ("cured", "right", "found")) and verdict != report["verdict"] or "wrong" in row[-1] or "partly" in row[-1]:
-                print(json.dumps(report)[:1500], flush=True)
-        rows.append(row)
+            row.append("%s, %.0f s" % (judge(report, want, verdict), report.get("seconds", 0)))
+            if row[-1].split(",")[0] not in ("cured", "right", "found"):
+                print(name, json.dumps(report)[:1500], file=sys.stderr, flush=True)
+        if change:
+            os.unlink(ckpt)
         print(" | ".join(row), flush=True)
+        return row
+
+    chosen = [i for i, f in enumerate(FAULTS) if not only or any(o in f[0] for o in only)]
+    with ThreadPoolExecutor(jobs) as pool:
+        rows = list(pool.map(one, chosen))
     if "--write" in sys.argv:
         write_table(rows)
 

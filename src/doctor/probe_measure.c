@@ -111,38 +111,71 @@ static double log_error(const float *z, const float *x, const float *o, size_t e
     return isfinite(error) ? error : NOT_FINITE;
 }
 
+/* What the network is given at a level, and what it makes of it. */
+typedef struct level_run {
+    double a; /* sqrt(alphas_cumprod) */
+    ldm_array x, o;
+} level_run;
+
+static void free_run(level_run *r)
+{
+    ldm_free(r->x.data);
+    ldm_array_free(&r->o);
+}
+
 /* The noise is as large as `ratio` of the signal's deviation, whatever the scale: candidates for
  * the scale are given the same task, at the timestep that fits their size. */
+static ldm_status run_level(const ldm_model *m, const ldm_trial *t, int n, double scale,
+                            const float *alphas, int timesteps, int level, level_run *out,
+                            ldm_error *err)
+{
+    const int at = timestep_for(alphas, timesteps, ldm_trial_ratios[level] * scale * t->deviation);
+    const double s = sqrt(1 - (double)alphas[at]);
+    const size_t all = (size_t)n * t->each;
+    const float *noise = t->noise + (size_t)level * (size_t)t->n * t->each;
+
+    *out = (level_run){.a = sqrt(alphas[at]),
+                       .x = {.ndim = 4,
+                             .shape = {(uint64_t)n, (uint64_t)t->c, (uint64_t)t->h, (uint64_t)t->w},
+                             .numel = all}};
+    out->x.data = ldm_reallocarray(NULL, all, sizeof *out->x.data);
+    if (!out->x.data)
+        return ldm_error_nomem(err, all * sizeof *out->x.data, "latents");
+    for (size_t i = 0; i < all; i++)
+        out->x.data[i] = (float)(out->a * scale * t->latents[i] + s * noise[i]);
+    return evaluate(m, t, &out->x, at, &out->o, err);
+}
+
 static ldm_status measure_level(const ldm_model *m, const ldm_trial *t, int n, double scale,
                                 const float *alphas, int timesteps, int level, ldm_scores *out,
                                 ldm_error *err)
 {
-    const int at = timestep_for(alphas, timesteps, ldm_trial_ratios[level] * scale * t->deviation);
-    const double a = sqrt(alphas[at]), s = sqrt(1 - (double)alphas[at]);
-    const size_t all = (size_t)n * t->each;
-    const float *noise = t->noise + (size_t)level * (size_t)t->n * t->each;
-    ldm_array x = {.ndim = 4,
-                   .shape = {(uint64_t)n, (uint64_t)t->c, (uint64_t)t->h, (uint64_t)t->w},
-                   .numel = all};
-    ldm_array o = {0};
-    ldm_status st;
+    level_run run;
+    ldm_status st = run_level(m, t, n, scale, alphas, timesteps, level, &run, err);
 
-    x.data = ldm_reallocarray(NULL, all, sizeof *x.data);
-    if (!x.data)
-        return ldm_error_nomem(err, all * sizeof *x.data, "latents");
-    for (size_t i = 0; i < all; i++)
-        x.data[i] = (float)(a * scale * t->latents[i] + s * noise[i]);
-    st = evaluate(m, t, &x, at, &o, err);
     for (int i = 0; i < n && !st; i++) {
         const size_t from = (size_t)i * t->each;
 
         for (int r = 0; r < LDM_READINGS; r++)
             out->log_error[r][out->count] =
-                log_error(t->latents + from, x.data + from, o.data + from, t->each, scale, r, a);
+                log_error(t->latents + from, run.x.data + from, run.o.data + from, t->each, scale,
+                          (ldm_reading)r, run.a);
         out->count++;
     }
-    ldm_free(x.data);
-    ldm_array_free(&o);
+    free_run(&run);
+    return st;
+}
+
+ldm_status ldm_probe_output(const ldm_model *m, const ldm_trial *t, int n, double scale,
+                            const float *alphas, int timesteps, int level, ldm_array *out,
+                            ldm_error *err)
+{
+    level_run run;
+    ldm_status st = run_level(m, t, n, scale, alphas, timesteps, level, &run, err);
+
+    *out = run.o;
+    run.o = (ldm_array){0};
+    free_run(&run);
     return st;
 }
 
@@ -168,26 +201,32 @@ double ldm_scores_mean(const ldm_scores *s, ldm_reading r)
     return s->count ? sum / s->count : NOT_FINITE;
 }
 
-ldm_margin ldm_scores_margin(const ldm_scores *a, ldm_reading ra, const ldm_scores *b,
-                             ldm_reading rb)
+ldm_margin ldm_margin_of(const double *a, const double *b, int n, int levels)
 {
-    const int n = (a->count < b->count ? a->count : b->count) / LDM_TRIAL_LEVELS;
     double all = 0, variance = 0;
 
-    for (int level = 0; level < LDM_TRIAL_LEVELS; level++) {
-        const double *x = a->log_error[ra] + level * n, *y = b->log_error[rb] + level * n;
+    for (int level = 0; level < levels; level++) {
+        const double *x = a + level * n, *y = b + level * n;
         double mean = 0, squares = 0;
 
         for (int i = 0; i < n; i++)
             mean += (x[i] - y[i]) / n;
         for (int i = 0; i < n; i++)
             squares += (x[i] - y[i] - mean) * (x[i] - y[i] - mean);
-        all += mean / LDM_TRIAL_LEVELS;
-        variance += n > 1 ? squares / (n - 1.0) / n / (LDM_TRIAL_LEVELS * LDM_TRIAL_LEVELS) : 1;
+        all += mean / levels;
+        variance += n > 1 ? squares / (n - 1.0) / n / (levels * levels) : 1;
     }
     /* With few pictures a spread may be small by chance: 3 % is taken for the least. */
-    variance += 0.03 * 0.03 / (n ? n * LDM_TRIAL_LEVELS : 1);
+    variance += 0.03 * 0.03 / (n ? n * levels : 1);
     return (ldm_margin){all, all / sqrt(variance)};
+}
+
+ldm_margin ldm_scores_margin(const ldm_scores *a, ldm_reading ra, const ldm_scores *b,
+                             ldm_reading rb)
+{
+    const int n = (a->count < b->count ? a->count : b->count) / LDM_TRIAL_LEVELS;
+
+    return ldm_margin_of(a->log_error[ra], b->log_error[rb], n, LDM_TRIAL_LEVELS);
 }
 
 double ldm_sure_of(double sigmas)

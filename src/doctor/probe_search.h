@@ -24,6 +24,7 @@ typedef struct ldm_scale {
     double value;
     const char *why;
     bool estimate; /* from the deviation of the pictures' latents */
+    bool measured; /* the bottom of the error's curve, by ldm_scale_refine */
 } ldm_scale;
 
 /* A choice of everything, and its error. */
@@ -51,6 +52,7 @@ typedef struct ldm_search {
     float *alphas;
     int timesteps;
     bool scale_is_buffer, has_up, new_order, shipped_pictures;
+    ldm_stage_report stage;
     int usual_width, usual_number; /* of heads; 0: none */
 } ldm_search;
 
@@ -92,12 +94,21 @@ ldm_status ldm_heads_judge(ldm_search *s, const ldm_unet_config *u);
 
 /* probe_scale.c */
 void ldm_scales_list(ldm_search *s, const ldm_model *m);
+/* Where a scale beside the best candidate is better, looks for the best of all and adds it. */
+ldm_status ldm_scale_refine(ldm_search *s);
 ldm_status ldm_scale_judge(ldm_search *s, const ldm_model *m);
 
 /* probe_reading.c: parameterization; EMA or raw weights. */
 void ldm_weights_list(ldm_search *s, const ldm_model *m);
 ldm_status ldm_reading_judge(ldm_search *s);
 ldm_status ldm_weights_judge(ldm_search *s);
+
+/* probe_order.c: of the colour channels. m: the model as it was given. */
+ldm_status ldm_order_judge(ldm_search *s, const ldm_model *m);
+
+/* probe_conditioner.c: whether eps follows the condition, and whether the UNet knows the
+ * conditioner. */
+ldm_status ldm_conditioner_judge(ldm_search *s);
 
 /* probe_schedule.c. Only where the file has lost its buffers: those are what a run takes. */
 ldm_status ldm_schedule_judge(ldm_search *s, const ldm_model *base);

@@ -103,6 +103,12 @@ static ldm_status measure_best(ldm_search *s)
 
 static ldm_status untrained(ldm_search *s, double fresh)
 {
+    const char *also = fresh > 0.5 ? "; its weights are as a constructor leaves them"
+                       : !s->stage.gives_back
+                           ? ". The first stage does not give pictures back either"
+                           : ". Or its first stage is another model's: then the latents that it is "
+                             "tried on are none that it knows";
+
     s->d->untrained = true;
     return ldm_search_add(
         s, "network", NULL, NULL, 0.95, LDM_FINDING_NOTE, NULL, NULL,
@@ -110,7 +116,22 @@ static ldm_status untrained(ldm_search *s, double fresh)
                         "the network has learned nothing: with no heads, scale, weights or "
                         "reading of its output does it do better than a filter that knows "
                         "only how much noise there is%s",
-                        fresh > 0.5 ? "; its weights are as a constructor leaves them" : ""));
+                        also));
+}
+
+/* The UNet knows the encoder's latents, so the encoder is its own; then what the decoder makes of
+ * them should be the picture. */
+static ldm_status judge_stage(ldm_search *s)
+{
+    if (s->stage.gives_back)
+        return LDM_OK;
+    return ldm_search_add(
+        s, "weights.first_stage", NULL, "damaged", 0.95, LDM_FINDING_WRONG, NULL, NULL,
+        ldm_doctor_text(s->d,
+                        "pictures that go through encoder and decoder lose %.0f %% of their power, "
+                        "while the UNet knows the encoder's latents: the decoder is another "
+                        "model's, or damaged. --first-stage lays another file's over it",
+                        100 * (s->stage.lost < 1 ? s->stage.lost : 1)));
 }
 
 static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
@@ -121,8 +142,13 @@ static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
         st = search_all(s);
     if (!st)
         st = measure_best(s);
+    /* A wrong schedule looks like a wrong scale, so the scale is measured by a right one alone. */
+    if (!st && m->audit->effective.alphas_cumprod)
+        st = ldm_scale_refine(s);
     if (!st && !has_learned(s))
         return untrained(s, fresh);
+    if (!st)
+        st = judge_stage(s);
     if (!st)
         st = ldm_heads_prefer_usual(s);
     if (!st)
@@ -135,6 +161,10 @@ static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
         st = ldm_weights_judge(s);
     if (!st && !m->audit->effective.alphas_cumprod)
         st = ldm_schedule_judge(s, m);
+    if (!st)
+        st = ldm_order_judge(s, m);
+    if (!st)
+        st = ldm_conditioner_judge(s);
     return st;
 }
 
@@ -156,7 +186,15 @@ ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err)
     ldm_status st = ldm_probe_open(d, NULL, 0, -1, &m, &why);
 
     if (!st)
-        st = ldm_trial_create(d, m, &s.trial, &why);
+        st = ldm_probe_pictures(d, m, &why);
+    if (!st)
+        st = ldm_probe_stage(d, m, &s.stage, &why);
+    if (!st)
+        st = ldm_trial_create(d, m, s.stage.form, &s.trial, &why);
+    if (st == LDM_ERR_CANCELLED || st == LDM_ERR_NOMEM) {
+        ldm_model_close(m);
+        return ldm_error_set(err, st, "%s", why.msg);
+    }
     if (st) { /* no network could be tried: that is the finding */
         d->reason = ldm_doctor_text(d, "%s", why.msg);
         ldm_model_close(m);

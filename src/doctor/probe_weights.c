@@ -22,7 +22,9 @@ typedef struct fault {
 } fault;
 
 typedef struct survey {
-    fault bad_raw, bad_ema, bad_stage, zero, fresh, twice;
+    fault bad_raw, bad_ema, bad_stage, zero, fresh, twice, full, lone, dead;
+    fault plain; /* norms at their initial values */
+    size_t norms;
     size_t matrices, outputs, zero_outputs; /* outputs: those that a constructor makes zero */
     seen *seen;
     size_t seen_count, seen_cap;
@@ -56,12 +58,12 @@ static bool is_output(const char *name)
 
 typedef struct moments {
     double least, most, second, fourth;
-    uint64_t wrong, hash;
+    uint64_t wrong, hash, full; /* full: at the end of float16's range */
 } moments;
 
 static moments moments_of(const float *x, uint64_t n)
 {
-    moments m = {1e300, -1e300, 0, 0, 0, 0xcbf29ce484222325u};
+    moments m = {1e300, -1e300, 0, 0, 0, 0xcbf29ce484222325u, 0};
 
     for (uint64_t i = 0; i < n; i++) {
         uint32_t bits;
@@ -73,6 +75,7 @@ static moments moments_of(const float *x, uint64_t n)
             m.wrong++;
             continue;
         }
+        m.full += fabs(v) == 65504;
         m.least = v < m.least ? v : m.least;
         m.most = v > m.most ? v : m.most;
         m.second += v * v / (double)n;
@@ -93,6 +96,42 @@ static bool is_fresh(const moments *m, const ldm_tensor_info *t)
     return m->second > 0 && m->most <= 1.001 * bound && m->least >= -1.001 * bound &&
            fabs(m->fourth / (m->second * m->second) - 1.8) < 0.08 &&
            fabs(sqrt(m->second) / (bound / sqrt(3)) - 1) < 0.03;
+}
+
+/* One value that has nine tenths of a tensor's power: a bit of its exponent was turned over. */
+static bool has_lone(const moments *m, uint64_t n)
+{
+    const double most = m->most > -m->least ? m->most : -m->least;
+
+    return n >= LEAST && m->second > 0 && most * most > 0.9 * m->second * (double)n;
+}
+
+/* A quarter and more of the outputs of a matrix are zero: training leaves no such channels. */
+static bool is_dead(const ldm_tensor_info *t, const float *x)
+{
+    const uint64_t rows = t->shape[0], each = t->numel / rows;
+    uint64_t dead = 0;
+
+    for (uint64_t r = 0; r < rows; r++) {
+        bool zero = true;
+
+        for (uint64_t i = 0; i < each && zero; i++)
+            zero = x[r * each + i] == 0;
+        dead += zero;
+    }
+    return 4 * dead >= rows;
+}
+
+/* A norm's weight, as its constructor leaves it: ones. */
+static void look_at_norm(survey *s, const ldm_tensor_info *t, const moments *m)
+{
+    if (t->ndim != 1 || !ends(t->name, ".weight"))
+        return;
+    s->norms++;
+    if (m->least == 1 && m->most == 1)
+        note(&s->plain, t->name);
+    if (m->least == 0 && m->most == 0)
+        note(&s->zero, t->name);
 }
 
 static bool remember(survey *s, const ldm_tensor_info *t, uint64_t hash, ldm_error *err)
@@ -119,6 +158,12 @@ static ldm_status look_at(survey *s, const ldm_tensor_info *t, const float *x, l
 
     if (m.wrong)
         note(ema ? &s->bad_ema : unet ? &s->bad_raw : &s->bad_stage, t->name);
+    if (m.full && t->dtype == LDM_DTYPE_F16)
+        note(&s->full, t->name);
+    if (!m.wrong && (unet || stage) && has_lone(&m, t->numel))
+        note(&s->lone, t->name);
+    if (!m.wrong && unet)
+        look_at_norm(s, t, &m);
     if (m.wrong || t->ndim < 2 || t->numel < LEAST || (!unet && !stage))
         return LDM_OK;
     if (unet && is_output(t->name)) {
@@ -129,6 +174,8 @@ static ldm_status look_at(survey *s, const ldm_tensor_info *t, const float *x, l
         note(&s->zero, t->name);
         return LDM_OK;
     }
+    if (is_dead(t, x))
+        note(&s->dead, t->name);
     if (unet) {
         s->matrices++;
         if (is_fresh(&m, t))
@@ -250,6 +297,19 @@ static ldm_status report_left(ldm_doctor *d, const survey *s, double fresh, ldm_
                     err);
     if (!st && s->zero.count && !begun && fresh < 0.5)
         st = report(d, "weights.zero", &s->zero, "hold nothing but zeros", NULL, NULL, err);
+    if (!st && s->plain.count && 4 * s->plain.count < s->norms && fresh < 0.5)
+        st = report(d, "weights.norms", &s->plain, "(norms) are ones, as a constructor leaves them",
+                    NULL, NULL, err);
+    if (!st && s->dead.count && !begun && fresh < 0.5)
+        st = report(d, "weights.dead", &s->dead, "have outputs of nothing but zeros", NULL, NULL,
+                    err);
+    if (!st && s->full.count)
+        st = report(d, "weights.overflow", &s->full,
+                    "hold 65504, the end of float16's range: larger values were cut off", NULL,
+                    NULL, err);
+    if (!st && s->lone.count)
+        st = report(d, "weights.value", &s->lone, "have one value that outweighs all others", NULL,
+                    NULL, err);
     if (!st && s->twice.count && 4 * s->twice.count < s->matrices)
         st = report(d, "weights.twice", &s->twice, "are the same as another, number by number",
                     NULL, NULL, err);
