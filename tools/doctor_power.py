@@ -108,6 +108,12 @@ def shadows(t, change=None):
     return out
 
 
+def half_shadows(t):
+    t = shadows(t)
+    names = sorted(n for n in t if n.startswith("model_ema.diffusion"))
+    return {n: a for n, a in t.items() if n not in names[::2]}
+
+
 def without_schedule(t):
     return {n: a for n, a in t.items() if n.startswith(("model", "first_stage"))}
 
@@ -218,6 +224,7 @@ FAULTS = [
     ("EMA never updated", ["model.params.use_ema=true"], lambda t: shadows(t, fresh_or_same), ["--no-ema"], "change"),
     ("EMA damaged", ["model.params.use_ema=true"], lambda t: shadows(t, lambda x, r: x * 0.7), ["--no-ema"], "change"),
     ("EMA is NaN", ["model.params.use_ema=true"], lambda t: shadows(t, lambda x, r: x * np.nan), ["--no-ema"], "change"),
+    ("half of the EMA is missing", ["model.params.use_ema=true"], half_shadows, ["--no-ema"], "change"),
     ("a NaN in the UNet", [], edit(RES, lambda x, r: np.where(np.arange(x.size).reshape(x.shape) == 7, np.nan, x)), None,
      "change"),
     ("infinity of float16", [], edit(MID, lambda x, r: x * 1e7), None, "change"),

@@ -19,6 +19,7 @@ ldm_status ldm_probe_open(const ldm_doctor *d, const char *const *sets, int coun
     ldm_status st = ldm_doctor_config(d, true, &yaml, err);
 
     *out = NULL;
+    ema = ema < 0 && d->half_ema ? 0 : ema;
     if (!st)
         st = ldm_model_options_copy(d->opt, &opt, err);
     if (!st)

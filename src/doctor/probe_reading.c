@@ -9,6 +9,7 @@
 void ldm_weights_list(ldm_search *s, const ldm_model *m)
 {
     const bool shadows =
+        !s->d->half_ema &&
         ldm_ckpt_find(s->d->ck, "model_ema.diffusion_modelinput_blocks00weight") != NULL;
     const bool raw =
         ldm_ckpt_find(s->d->ck, "model.diffusion_model.input_blocks.0.0.weight") != NULL;

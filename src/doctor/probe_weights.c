@@ -270,6 +270,34 @@ static ldm_status report_never_updated(ldm_doctor *d, ldm_error *err)
                           err);
 }
 
+/* A file that lost a part of its shadows, in a download or a conversion: no run can take them. */
+static ldm_status report_incomplete(ldm_doctor *d, ldm_error *err)
+{
+    size_t raw = 0, shadows = 0;
+    const char *how;
+
+    for (size_t i = 0; i < ldm_ckpt_count(d->ck); i++) {
+        const char *name = ldm_ckpt_at(d->ck, i)->name;
+
+        raw += begins(name, "model.diffusion_model.");
+        shadows += begins(name, "model_ema.diffusion_model");
+    }
+    if (!shadows || shadows >= raw || !ema_is_used(d))
+        return LDM_OK;
+    d->half_ema = true;
+    how = ldm_doctor_text(d, "the UNet has %zu tensors, and %zu of them have EMA weights", raw,
+                          shadows);
+    return how ? ldm_doctor_add(d,
+                                &(ldm_finding){.path = "weights.ema",
+                                               .found = "incomplete",
+                                               .how = how,
+                                               .flag = "--no-ema",
+                                               .sure = 1,
+                                               .state = LDM_FINDING_WRONG},
+                                err)
+               : ldm_error_nomem(err, 0, "a finding");
+}
+
 static ldm_status report_bad(ldm_doctor *d, const survey *s, ldm_error *err)
 {
     const char *what = "hold NaN or infinity";
@@ -324,7 +352,9 @@ ldm_status ldm_probe_weights(ldm_doctor *d, double *fresh, ldm_error *err)
     *fresh = s.matrices ? (double)s.fresh.count / (double)s.matrices : 0;
     if (!st)
         st = report_bad(d, &s, err);
-    if (!st && !s.bad_ema.count)
+    if (!st)
+        st = report_incomplete(d, err);
+    if (!st && !s.bad_ema.count && !d->half_ema)
         st = report_never_updated(d, err);
     if (!st)
         st = report_left(d, &s, *fresh, err);
