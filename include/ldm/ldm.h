@@ -130,8 +130,9 @@ LDM_API const char *ldm_setting_help_no(const ldm_setting_row *s); /* of a BOOL 
 /* Which model, and how to load it. Rows: ldm_setting_at(LDM_SETTINGS_MODEL, i): "ckpt" (not set:
  * a shipped model), "model" (which of them, by name), "config" (YAML files, later ones laid over
  * earlier ones), "set" (assignments after the files), "ema", "threads", "max_memory", "precision",
- * "max_isa", "config_text" and "config_name" (YAML text as the first layer, a recipe's), "dry_run"
- * (runs can be created for their info and not sampled). */
+ * "max_isa", "isa" (these instructions, neither more nor fewer), "config_text" and "config_name" (YAML
+ * text as the first layer, a recipe's), "dry_run" (runs can be created for their info and not
+ * sampled). */
 typedef struct ldm_model_options ldm_model_options;
 
 LDM_API ldm_status ldm_model_options_create(ldm_model_options **out, ldm_error *err);
@@ -433,6 +434,11 @@ typedef struct ldm_result {
  * same batch from its first step, or decodes the same picture again, with the same results. */
 LDM_API ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *err);
 
+/* From now on ldm_run_next makes the pictures first .. first + count - 1 only, whatever it made
+ * before; pictures of a batch that were not handed out are dropped. A run can be sent anywhere any
+ * number of times: a picture does not depend on the others. LDM_ERR_USAGE outside of the run. */
+LDM_API ldm_status ldm_run_range(ldm_run *r, int first, int count, ldm_error *err);
+
 /* The recipe of one picture: a JSON object with everything needed to repeat it:
  *   "ldm" version, "checkpoint" {"name", "sha256", "default": true for a shipped model, "shipped":
  * its name}, "config" (the merged YAML as text), "weights" ("EMA" or "raw"), "precision", "seed" (a
@@ -561,6 +567,22 @@ LDM_API ldm_status ldm_image_write_animation(const char *path, const ldm_image *
 /* arr_0 [N,H,W,3] u8, the .npz that the ADM evaluation and FID tools read. */
 LDM_API ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t count,
                                        ldm_error *err);
+
+/* Files of many pictures of one size, written while these come one by one: none but a row of the
+ * sheet is kept in memory. The same bytes as ldm_image_write_npz, and as ldm_image_write of
+ * ldm_image_grid. Nothing appears under `path` before all `count` pictures were added. */
+typedef struct ldm_album ldm_album;
+
+LDM_API ldm_status ldm_album_npz(const char *path, size_t count, int width, int height,
+                                 ldm_album **out, ldm_error *err);
+/* A PNG. columns and recipe: as for ldm_image_grid and ldm_image_write. */
+LDM_API ldm_status ldm_album_grid(const char *path, size_t count, size_t columns, int width,
+                                  int height, const char *recipe, ldm_album **out, ldm_error *err);
+/* RGB of that size; NULL: black. */
+LDM_API ldm_status ldm_album_add(ldm_album *a, const ldm_image *im, ldm_error *err);
+/* Ends the file. On failure, too, the album is to be freed. */
+LDM_API ldm_status ldm_album_close(ldm_album *a, ldm_error *err);
+LDM_API void ldm_album_free(ldm_album *a); /* unfinished: nothing is left of it. NULL is fine */
 
 /* The study's figures of one picture; docs/METRICS.md has formulas and sources. */
 typedef struct ldm_image_metrics { /* later versions may add fields at the end */

@@ -159,8 +159,10 @@ ldm_status ldm_hash_wait(ldm_hash *h, ldm_error *err);
 ldm_status ldm_measure_part(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                             ldm_pool *pool, double *seconds, ldm_error *err);
 
-/* media.c: a picture that a caller passes: pixels, and 3 channels, the only ones so far. */
+/* image_check.c: a picture that a caller passes: pixels, and 3 channels, the only ones so far. */
 ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err);
+/* The same with 1, 3 or 4 channels. */
+ldm_status ldm_image_check_any(const ldm_image *im, const char *what, ldm_error *err);
 
 /* recipe.c */
 /* job: settled. index: of the picture. */

@@ -12,8 +12,6 @@
 #include "image/npy.h"
 #include "image/picture.h"
 
-static const char RECIPE_KEY[] = "ldm";
-
 /* A recipe has some kilobytes, nearly all of them configuration; parsing takes 20 times its size.
  */
 enum { MAX_RECIPE_BYTES = 1 << 20 };
@@ -64,30 +62,6 @@ void ldm_array_free(ldm_array *a)
         return;
     ldm_free(a->data);
     memset(a, 0, sizeof *a);
-}
-
-/* A picture of 1, 3 or 4 channels. */
-static ldm_status check_any(const ldm_image *im, const char *what, ldm_error *err)
-{
-    LDM_REQUIRE(im, what, err);
-    if (im->width < 1 || im->height < 1 || !im->pixels)
-        return ldm_error_set(err, LDM_ERR_USAGE, "%s: %d x %d pixels%s", what, im->width,
-                             im->height, im->pixels ? "" : ", and none are there");
-    if (im->channels != 1 && im->channels != 3 && im->channels != 4)
-        return ldm_error_set(err, LDM_ERR_USAGE, "%s has %d channels, expected 1, 3 or 4", what,
-                             im->channels);
-    return LDM_OK;
-}
-
-ldm_status ldm_image_check(const ldm_image *im, const char *what, ldm_error *err)
-{
-    ldm_status st = check_any(im, what, err);
-
-    if (!st && im->channels != 3)
-        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                           "%s has %d channel%s, and this is done with 3 only", what, im->channels,
-                           im->channels == 1 ? "" : "s");
-    return st;
 }
 
 static ldm_status check_images(const ldm_image *ims, size_t count, ldm_error *err)
@@ -167,22 +141,15 @@ ldm_status ldm_image_write(const char *path, const ldm_image *im, const char *re
     return ldm_image_write_quality(path, im, LDM_JPEG_DEFAULT_QUALITY, recipe, err);
 }
 
-/* With the recipe, and the line of its settings that other tools read. */
 static ldm_status write_png(const char *path, const ldm_pixels *p, const char *recipe,
                             ldm_error *err)
 {
-    ldm_str parameters = {0};
-    ldm_text texts[] = {{"Software", "ldm"}, {"parameters", ""}, {RECIPE_KEY, recipe}};
-    ldm_status st;
+    ldm_png_texts texts;
+    ldm_status st = ldm_png_texts_make(recipe, (int)p->width, (int)p->height, &texts, err);
 
-    if (recipe && !ldm_parameters_write(recipe, (int)p->width, (int)p->height, &parameters)) {
-        ldm_str_free(&parameters);
-        return ldm_error_nomem(err, 0, "the picture's texts");
-    }
-    if (parameters.data)
-        texts[1].value = parameters.data;
-    st = ldm_png_write_pixels(path, p, texts, recipe ? 3 : 1, err);
-    ldm_str_free(&parameters);
+    if (!st)
+        st = ldm_png_write_pixels(path, p, texts.items, texts.count, err);
+    ldm_png_texts_free(&texts);
     return st;
 }
 
@@ -196,7 +163,7 @@ ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int qu
     LDM_REQUIRE(path, "path", err);
     if (!*path)
         return ldm_error_set(err, LDM_ERR_USAGE, "path is empty, expected a file's name");
-    st = check_any(im, "im", err);
+    st = ldm_image_check_any(im, "im", err);
     if (st)
         return st;
     if (quality < 1 || quality > 100)
@@ -218,7 +185,7 @@ static bool is_recipe(const ldm_text *t)
     static const char key[] = "\"ldm\"";
     const char *at = t->value;
 
-    if (!strcmp(t->key, RECIPE_KEY))
+    if (!strcmp(t->key, LDM_RECIPE_KEY))
         return true;
     if (strcmp(t->key, LDM_JPEG_COMMENT_KEY) || *at != '{' || !(at = strstr(at, key)))
         return false;
@@ -279,7 +246,7 @@ ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns, ld
         pics[i] = as_picture(&ims[i]);
     if (!columns)
         columns = (size_t)ceil(sqrt((double)count));
-    st = ldm_grid(pics, count, columns, 2, &sheet, err);
+    st = ldm_grid(pics, count, columns, LDM_GRID_GAP, &sheet, err);
     ldm_free(pics);
     if (!st)
         hand_over(&sheet, out);
@@ -288,30 +255,24 @@ ldm_status ldm_image_grid(const ldm_image *ims, size_t count, size_t columns, ld
 
 ldm_status ldm_image_write_npz(const char *path, const ldm_image *ims, size_t count, ldm_error *err)
 {
-    uint64_t shape[4] = {count, 0, 0, 3};
-    size_t each, i;
-    uint8_t *all;
+    ldm_album *album;
     ldm_status st;
 
     LDM_REQUIRE(path, "path", err);
     st = check_images(ims, count, err);
+    for (size_t i = 1; !st && i < count; i++) {
+        if (ims[i].height != ims[0].height || ims[i].width != ims[0].width)
+            st = ldm_error_set(err, LDM_ERR_USAGE, "%s: pictures of different sizes", path);
+    }
+    if (!st)
+        st = ldm_album_npz(path, count, ims[0].width, ims[0].height, &album, err);
     if (st)
         return st;
-    shape[1] = (uint64_t)ims[0].height;
-    shape[2] = (uint64_t)ims[0].width;
-    each = (size_t)(shape[1] * shape[2] * 3);
-    all = ldm_reallocarray(NULL, count, each);
-    if (!all)
-        return ldm_error_nomem(err, (uint64_t)count * each, "the pictures");
-    for (i = 0; i < count; i++) {
-        if (ims[i].height != ims[0].height || ims[i].width != ims[0].width) {
-            ldm_free(all);
-            return ldm_error_set(err, LDM_ERR_USAGE, "%s: pictures of different sizes", path);
-        }
-        memcpy(all + i * each, ims[i].pixels, each);
-    }
-    st = ldm_npz_write_u8(path, "arr_0", 4, shape, all, err);
-    ldm_free(all);
+    for (size_t i = 0; !st && i < count; i++)
+        st = ldm_album_add(album, &ims[i], err);
+    if (!st)
+        st = ldm_album_close(album, err);
+    ldm_album_free(album);
     return st;
 }
 

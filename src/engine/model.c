@@ -28,12 +28,28 @@ void ldm_release(void *p)
     ldm_free(p);
 }
 
+/* The instructions that "isa" asks for, neither more nor fewer: pictures then have the same bytes
+ * as on other machines that were asked for the same. */
+static ldm_status pin_instructions(ldm_model *m, const char *isa, ldm_error *err)
+{
+    const char *best = ldm_isa_name(m->cpu.isa);
+    ldm_status st = isa ? ldm_cpu_cap(&m->cpu, isa, err) : LDM_OK;
+
+    if (!isa || st || !strcmp(isa, ldm_isa_name(m->cpu.isa)))
+        return st;
+    return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                         "isa %s: this processor (%s), or LDM_MAX_ISA, allows %s at most", isa,
+                         m->cpu.name, best);
+}
+
 ldm_status ldm_model_choose_backend(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
 {
     ldm_status st;
 
     ldm_cpu_detect(&m->cpu);
     st = ldm_cpu_cap(&m->cpu, opt->max_isa, err);
+    if (!st)
+        st = pin_instructions(m, opt->isa, err);
     if (st)
         return st;
     m->backend = ldm_cpu_backend(&m->cpu);

@@ -7,6 +7,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/alloc.h"
+
 enum { HASH_DIGITS = 10 }; /* of the SHA-256, as webui shows it */
 
 /* A sampler by the name that webui has for it; others keep ours. */
@@ -104,4 +106,29 @@ bool ldm_parameters_write(const char *recipe, int width, int height, ldm_str *ou
     }
     json_decref(r);
     return !out->failed;
+}
+
+ldm_status ldm_png_texts_make(const char *recipe, int width, int height, ldm_png_texts *out,
+                              ldm_error *err)
+{
+    *out = (ldm_png_texts){.items = {{"Software", "ldm"}, {"parameters", ""}, {LDM_RECIPE_KEY, ""}},
+                           .count = recipe ? 3 : 1};
+    if (!recipe)
+        return LDM_OK;
+    out->recipe = ldm_strdup(recipe);
+    if (!out->recipe || !ldm_parameters_write(recipe, width, height, &out->parameters)) {
+        ldm_png_texts_free(out);
+        return ldm_error_nomem(err, 0, "the picture's texts");
+    }
+    out->items[2].value = out->recipe;
+    if (out->parameters.data)
+        out->items[1].value = out->parameters.data;
+    return LDM_OK;
+}
+
+void ldm_png_texts_free(ldm_png_texts *t)
+{
+    ldm_str_free(&t->parameters);
+    ldm_free(t->recipe);
+    *t = (ldm_png_texts){0};
 }

@@ -230,6 +230,7 @@ static void settle_batch(ldm_run *r)
         j->batch = j->latent_h * j->latent_w > SMALL_LATENT ? SMALL_BATCH : LARGE_BATCH;
     if (j->batch > j->count)
         j->batch = j->count;
+    r->end = j->count;
 }
 
 static ldm_status fill_info(ldm_run *r, ldm_error *err)
@@ -532,6 +533,19 @@ ldm_status ldm_run_next(ldm_run *r, const ldm_result **out, ldm_error *err)
         return st;
     r->used++;
     *out = &r->result;
+    return LDM_OK;
+}
+
+ldm_status ldm_run_range(ldm_run *r, int first, int count, ldm_error *err)
+{
+    LDM_REQUIRE(r, "r", err);
+    if (first < 0 || count < 0 || first > r->job.count || count > r->job.count - first)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%d pictures from %d on: the run has pictures 0 to %d", count, first,
+                             r->job.count - 1);
+    r->next = first;
+    r->end = first + count;
+    r->in_batch = r->used = 0;
     return LDM_OK;
 }
 

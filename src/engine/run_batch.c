@@ -228,7 +228,7 @@ ldm_status ldm_run_sample(ldm_run *r, ldm_error *err)
     int n = 0, first = r->next;
 
     r->in_batch = r->used = 0;
-    for (; r->next < j->count && n < j->batch; r->next++) {
+    for (; r->next < r->end && n < j->batch; r->next++) {
         if (j->skip && j->skip(j->skip_ctx, r->next))
             continue;
         r->failed[n] = LDM_OK;

@@ -55,7 +55,7 @@ struct ldm_run {
 
     int *pictures;      /* [batch]: numbers of the pictures that x holds */
     int in_batch, used; /* how many, and how many of them were handed out */
-    int next;           /* picture that the next batch begins with */
+    int next, end;      /* picture that the next batch begins with; the one after the last */
     ldm_status *failed; /* [batch]: LDM_OK or why a picture has no latent */
     ldm_error *errors;  /* [batch] */
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/file.h"
 
 enum { LDM_NPY_MAX_DIMS = 8 };
 
@@ -28,6 +29,24 @@ typedef enum ldm_npy_type { LDM_NPY_F32, LDM_NPY_F64, LDM_NPY_I64, LDM_NPY_U8 } 
 /* Writes numel(shape) elements of `type`, atomically (temporary name, then rename). */
 ldm_status ldm_npy_write(const char *path, ldm_npy_type type, int ndim, const uint64_t *shape,
                          const void *data, ldm_error *err);
+
+/* The file of ldm_npz_write_u8 piece by piece. */
+typedef struct ldm_npz_writer {
+    ldm_outfile out;
+    char name[208];      /* of the entry */
+    uint64_t bytes;      /* of the entry */
+    uint64_t left;       /* of them, still to come */
+    uint32_t crc;        /* of those that came */
+    uint64_t local_size; /* of the record before them */
+} ldm_npz_writer;
+
+ldm_status ldm_npz_begin(ldm_npz_writer *w, const char *path, const char *array_name, int ndim,
+                         const uint64_t *shape, ldm_error *err); /* on failure: aborted */
+/* LDM_ERR_USAGE for more than the shape says; a failure of writing shows at the end. */
+ldm_status ldm_npz_add(ldm_npz_writer *w, const uint8_t *data, size_t size, ldm_error *err);
+/* LDM_ERR_USAGE for less than the shape says. On failure: aborted. */
+ldm_status ldm_npz_end(ldm_npz_writer *w, ldm_error *err);
+void ldm_npz_abort(ldm_npz_writer *w); /* a zeroed struct is fine, and after the end a no-op */
 
 /* One array "arr_0" of u8 [N,H,W,C] in an .npz as numpy.savez writes it (stored entries): the form
  * that the ADM evaluation suite and FID tools read. */

@@ -3,6 +3,7 @@
  * writes it, since 50,000 pictures of 256 x 256 exceed 4 GiB; always dated 1980-01-01, so that the
  * same pictures give the same bytes. Format: PKWARE APPNOTE 6.3, sections 4.3.7 to 4.3.16, 4.5.3.
  */
+#include <errno.h>
 #include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,38 +114,81 @@ static void closing_records(record *r, const char *name, uint32_t crc, uint64_t 
     put(r, 0, 2);
 }
 
-ldm_status ldm_npz_write_u8(const char *path, const char *array_name, int ndim,
-                            const uint64_t *shape, const uint8_t *data, ldm_error *err)
+ldm_status ldm_npz_begin(ldm_npz_writer *w, const char *path, const char *array_name, int ndim,
+                         const uint64_t *shape, ldm_error *err)
 {
-    char name[NAME_MAX_BYTES + 5];
     ldm_npy_text text;
-    ldm_outfile out;
     ldm_status st;
-    uint64_t bytes, entry_bytes = 0;
-    uint32_t crc;
     record r;
 
+    *w = (ldm_npz_writer){0};
     if (!*array_name || strlen(array_name) > NAME_MAX_BYTES)
         return ldm_error_set(err, LDM_ERR_USAGE, "array name of %zu bytes, expected 1 to %d",
                              strlen(array_name), NAME_MAX_BYTES);
-    snprintf(name, sizeof name, "%s.npy", array_name);
-    st = ldm_npy_header(LDM_NPY_U8, ndim, shape, &text, &bytes, err);
-    if (!st && ldm_add_u64(bytes, text.len, &entry_bytes))
+    snprintf(w->name, sizeof w->name, "%s.npy", array_name);
+    st = ldm_npy_header(LDM_NPY_U8, ndim, shape, &text, &w->left, err);
+    if (!st && ldm_add_u64(w->left, text.len, &w->bytes))
         st = ldm_error_set(err, LDM_ERR_RANGE, "an array larger than memory");
     if (!st)
-        st = ldm_outfile_open(path, &out, err);
+        st = ldm_outfile_open(path, &w->out, err);
     if (st)
         return st;
-    crc = libdeflate_crc32(0, text.bytes, text.len);
-    if (bytes)
-        crc = libdeflate_crc32(crc, data, (size_t)bytes);
-    local_record(&r, name, crc, entry_bytes);
-    entry_bytes += r.len; /* now the offset of what follows the entry */
-    fwrite(r.bytes, 1, r.len, out.stream);
-    fwrite(text.bytes, 1, text.len, out.stream);
-    if (bytes)
-        fwrite(data, 1, (size_t)bytes, out.stream);
-    closing_records(&r, name, crc, bytes + text.len, entry_bytes);
-    fwrite(r.bytes, 1, r.len, out.stream);
-    return ldm_outfile_commit(&out, err); /* sees any of the writes' errors */
+    w->crc = libdeflate_crc32(0, text.bytes, text.len);
+    local_record(&r, w->name, 0, w->bytes); /* the checksum is known at the end */
+    w->local_size = r.len;
+    fwrite(r.bytes, 1, r.len, w->out.stream);
+    fwrite(text.bytes, 1, text.len, w->out.stream);
+    return LDM_OK;
+}
+
+ldm_status ldm_npz_add(ldm_npz_writer *w, const uint8_t *data, size_t size, ldm_error *err)
+{
+    if (size > w->left)
+        return ldm_error_set(err, LDM_ERR_USAGE, "%zu bytes for an array that has room for %llu",
+                             size, (unsigned long long)w->left);
+    if (!size)
+        return LDM_OK;
+    w->crc = libdeflate_crc32(w->crc, data, size);
+    w->left -= size;
+    fwrite(data, 1, size, w->out.stream);
+    return LDM_OK;
+}
+
+ldm_status ldm_npz_end(ldm_npz_writer *w, ldm_error *err)
+{
+    record r;
+
+    if (w->left) {
+        const unsigned long long left = w->left;
+
+        ldm_npz_abort(w);
+        return ldm_error_set(err, LDM_ERR_USAGE, "an array that lacks %llu of its bytes", left);
+    }
+    closing_records(&r, w->name, w->crc, w->bytes, w->local_size + w->bytes);
+    fwrite(r.bytes, 1, r.len, w->out.stream);
+    local_record(&r, w->name, w->crc, w->bytes);
+    if (fseeko(w->out.stream, 0, SEEK_SET)) {
+        const int why = errno;
+
+        ldm_npz_abort(w);
+        return ldm_error_set(err, LDM_ERR_IO, "cannot write an .npz file: %s", strerror(why));
+    }
+    fwrite(r.bytes, 1, r.len, w->out.stream);
+    return ldm_outfile_commit(&w->out, err); /* sees any of the writes' errors */
+}
+
+void ldm_npz_abort(ldm_npz_writer *w)
+{
+    ldm_outfile_abort(&w->out);
+}
+
+ldm_status ldm_npz_write_u8(const char *path, const char *array_name, int ndim,
+                            const uint64_t *shape, const uint8_t *data, ldm_error *err)
+{
+    ldm_npz_writer w;
+    ldm_status st = ldm_npz_begin(&w, path, array_name, ndim, shape, err);
+
+    if (!st)
+        st = ldm_npz_add(&w, data, (size_t)w.left, err);
+    return st ? st : ldm_npz_end(&w, err);
 }

@@ -57,6 +57,17 @@ ldm_status ldm_picture_read(const char *path, uint64_t max_pixels, ldm_picture *
 ldm_status ldm_picture_read_texts(const char *path, ldm_text **texts, size_t *count,
                                   ldm_error *err);
 
+/* An RGB PNG row by row: the same bytes as ldm_png_write of the whole. */
+typedef struct ldm_png_rows ldm_png_rows;
+
+/* texts: until ldm_png_rows_free. */
+ldm_status ldm_png_rows_open(const char *path, uint32_t width, uint32_t height,
+                             const ldm_text *texts, size_t text_count, ldm_png_rows **out,
+                             ldm_error *err);
+ldm_status ldm_png_rows_add(ldm_png_rows *r, const uint8_t *row, ldm_error *err); /* [3 width] */
+ldm_status ldm_png_rows_commit(ldm_png_rows *r, ldm_error *err);
+void ldm_png_rows_free(ldm_png_rows *r); /* uncommitted: nothing is left. NULL is fine */
+
 /* The text chunks of a PNG, before or after its pixels, as UTF-8: 1000 and 4 MB of them at most.
  * Pixels are not looked at, whole or damaged. *texts is one block to ldm_free (strings inside),
  * NULL without any. */
@@ -66,6 +77,9 @@ ldm_status ldm_png_read_texts_memory(const void *data, size_t size, const char *
 /* CompVis' custom_to_pil: x [3,h,w] f32 (NCHW plane order) in -1..1 -> clamp, (x+1)/2, (u8)(255*x)
  * truncated, computed in f32 as PyTorch does; NaN becomes 0. out must be created with w x h. */
 void ldm_picture_from_planes(const float *x, ldm_picture *out);
+
+/* Pixels between the pictures of a contact sheet. */
+enum { LDM_GRID_GAP = 2 };
 
 /* All pictures of one size in a sheet with `columns` columns and `gap` pixels between and around,
  * as torchvision.utils.make_grid (padding 2, black); a single picture is copied without a border,

@@ -108,8 +108,9 @@ static ldm_status set_texts(spng_ctx *ctx, const char *path, const ldm_text *tex
     return code ? png_error(err, code, "write", path) : LDM_OK;
 }
 
-static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_pixels *p,
-                         const ldm_text *texts, size_t text_count, FILE *stream, ldm_error *err)
+/* Everything before the pixels; *block: see set_texts. */
+static ldm_status begin(spng_ctx *ctx, const char *path, const ldm_pixels *p, const ldm_text *texts,
+                        size_t text_count, FILE *stream, struct spng_text **block, ldm_error *err)
 {
     static const uint8_t types[5] = {
         [1] = SPNG_COLOR_TYPE_GRAYSCALE,
@@ -119,24 +120,36 @@ static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_pixels *p,
     };
     struct spng_ihdr ihdr = {
         .width = p->width, .height = p->height, .bit_depth = 8, .color_type = types[p->channels]};
-    struct spng_text *block;
     int code = spng_set_png_file(ctx, stream);
-    ldm_status st;
 
+    *block = NULL;
     if (!code)
         code = spng_set_ihdr(ctx, &ihdr);
-    if (code)
-        return png_error(err, code, "write", path);
-    st = set_texts(ctx, path, texts, text_count, &block, err);
+    return code ? png_error(err, code, "write", path)
+                : set_texts(ctx, path, texts, text_count, block, err);
+}
+
+static ldm_status encode_error(int code, const char *path, FILE *stream, ldm_error *err)
+{
+    if (ferror(stream)) /* libspng has no reason for it; take the system's */
+        return ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
+                             strerror(errno ? errno : EIO));
+    return png_error(err, code, "write", path);
+}
+
+static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_pixels *p,
+                         const ldm_text *texts, size_t text_count, FILE *stream, ldm_error *err)
+{
+    struct spng_text *block;
+    ldm_status st = begin(ctx, path, p, texts, text_count, stream, &block, err);
+    int code;
+
     if (!st) {
         errno = 0;
         code = spng_encode_image(ctx, p->data, (size_t)p->width * p->height * p->channels,
                                  SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
-        if (code && ferror(stream)) /* libspng has no reason for it; take the system's */
-            st = ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
-                               strerror(errno ? errno : EIO));
-        else if (code)
-            st = png_error(err, code, "write", path);
+        if (code)
+            st = encode_error(code, path, stream, err);
     }
     ldm_free(block);
     return st;
@@ -164,6 +177,81 @@ ldm_status ldm_png_write_pixels(const char *path, const ldm_pixels *p, const ldm
         return st;
     }
     return ldm_outfile_commit(&out, err);
+}
+
+struct ldm_png_rows {
+    ldm_outfile out;
+    spng_ctx *ctx;
+    struct spng_text *block;
+    size_t row_bytes;
+    uint32_t left;
+};
+
+ldm_status ldm_png_rows_open(const char *path, uint32_t width, uint32_t height,
+                             const ldm_text *texts, size_t text_count, ldm_png_rows **out,
+                             ldm_error *err)
+{
+    const ldm_pixels p = {width, height, 3, NULL};
+    ldm_png_rows *r = ldm_calloc(1, sizeof *r);
+    ldm_status st;
+    int code;
+
+    *out = NULL;
+    if (!r)
+        return ldm_error_nomem(err, sizeof *r, "the PNG encoder");
+    r->row_bytes = (size_t)width * 3;
+    r->left = height;
+    st = ldm_outfile_open(path, &r->out, err);
+    if (!st) {
+        r->ctx = new_context(SPNG_CTX_ENCODER);
+        st = r->ctx ? begin(r->ctx, path, &p, texts, text_count, r->out.stream, &r->block, err)
+                    : ldm_error_nomem(err, 0, "the PNG encoder");
+    }
+    if (!st) {
+        errno = 0;
+        code = spng_encode_image(r->ctx, NULL, 0, SPNG_FMT_PNG,
+                                 SPNG_ENCODE_PROGRESSIVE | SPNG_ENCODE_FINALIZE);
+        if (code)
+            st = encode_error(code, path, r->out.stream, err);
+    }
+    if (st)
+        ldm_png_rows_free(r);
+    else
+        *out = r;
+    return st;
+}
+
+ldm_status ldm_png_rows_add(ldm_png_rows *r, const uint8_t *row, ldm_error *err)
+{
+    int code;
+
+    if (!r->left)
+        return ldm_error_set(err, LDM_ERR_USAGE, "%s: more rows than its height", r->out.path);
+    errno = 0;
+    code = spng_encode_row(r->ctx, row, r->row_bytes);
+    r->left--;
+    if (code && code != SPNG_EOI)
+        return encode_error(code, r->out.path, r->out.stream, err);
+    return LDM_OK;
+}
+
+ldm_status ldm_png_rows_commit(ldm_png_rows *r, ldm_error *err)
+{
+    if (r->left)
+        return ldm_error_set(err, LDM_ERR_USAGE, "%s: %u rows are missing", r->out.path, r->left);
+    spng_ctx_free(r->ctx);
+    r->ctx = NULL;
+    return ldm_outfile_commit(&r->out, err);
+}
+
+void ldm_png_rows_free(ldm_png_rows *r)
+{
+    if (!r)
+        return;
+    spng_ctx_free(r->ctx);
+    ldm_free(r->block);
+    ldm_outfile_abort(&r->out);
+    ldm_free(r);
 }
 
 ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text *texts,

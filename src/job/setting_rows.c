@@ -63,6 +63,7 @@ static const char *const conds[] = {"none", "zeros", NULL};
 static const char *const fits[] = {"auto", "crop", "pad", "stretch", "keep", NULL};
 static const char *const final_sigmas[] = {"auto", "zero", "least", NULL};
 static const char *const inversions[] = {"ddim", "compvis", NULL};
+static const char *const isas[] = {"c", "avx2", "avx512", NULL};
 static const char *const precisions[] = {"f32", "exact", "bf16", "auto", NULL};
 
 #define SAMPLING "Sampling"
