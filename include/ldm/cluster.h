@@ -59,6 +59,7 @@ typedef struct ldm_work_options {
     const char *about; /* JSON object: what others may know about this process */
     int pictures;      /* 1 or more */
     int block;         /* pictures in a block; 0: chosen. The first process' counts */
+    int batch;         /* pictures computed together: a chosen block is a multiple of it */
     double lease; /* seconds without a sign of life after which a process is taken for dead; the
                      first process' counts */
     int rank, size;
@@ -100,9 +101,9 @@ LDM_API void ldm_work_give_back(ldm_work *w);
 
 /* A sign of life; call it often, it does something a few times a lease only. */
 LDM_API void ldm_work_beat(ldm_work *w);
-/* The longest time between two calls of it so far, in leases: above 1, others took this process for
- * dead although it was not. */
-LDM_API double ldm_work_slowest(const ldm_work *w);
+/* The longest time between two calls of it so far, in seconds, where that was longer than the
+ * lease: others took this process for dead although it was not. Else 0. */
+LDM_API double ldm_work_silence(const ldm_work *w);
 
 /* Made by the library, which may add fields at the end. */
 typedef struct ldm_work_count {

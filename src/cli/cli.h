@@ -25,12 +25,16 @@ enum {
 typedef struct ldm_cli {
     const char *max_isa; /* environment LDM_MAX_ISA, or NULL */
     double start;        /* ldm_cli_now() at the start of main */
+    /* A variable of the environment, or NULL: launchers say there which of how many processes this
+     * is. ctx: unused. */
+    const char *(*look)(void *ctx, const char *name);
 } ldm_cli;
 
 struct ldm_opt;
 typedef struct ldm_command ldm_command;
 struct ldm_command {
     const char *name;
+    const char *prefix;  /* before each line on stderr: which of several processes; NULL: nothing */
     const char *args;    /* after "ldm NAME " in the usage line */
     const char *summary; /* one line for `ldm --help` */
     const char *about;   /* what it does, above the options */
@@ -103,5 +107,9 @@ void ldm_cli_duration(double seconds, char *buf, size_t size);
 
 /* Fresh text; free() it. NULL when out of memory. */
 char *ldm_cli_format(const char *fmt, ...) LDM_PRINTF(1, 2);
+
+/* A whole number that an option was given as text; NULL: *out stays. An exit code. */
+int ldm_cli_read_whole(const ldm_command *cmd, const char *option, const char *text, int least,
+                       int most, int *out);
 
 #endif

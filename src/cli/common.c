@@ -24,12 +24,12 @@ static char last_said[2048];
 static LDM_PRINTF(2, 0) void say(const ldm_command *cmd, const char *fmt, va_list ap,
                                  const char *tail)
 {
-    char line[sizeof last_said + 96];
+    char line[sizeof last_said + 192];
 
     vsnprintf(last_said, sizeof last_said, fmt, ap);
     ldm_flatten(last_said);
-    snprintf(line, sizeof line, "ldm%s%s: %s%s", cmd ? " " : "", cmd ? cmd->name : "", last_said,
-             tail);
+    snprintf(line, sizeof line, "%sldm%s%s: %s%s", cmd && cmd->prefix ? cmd->prefix : "",
+             cmd ? " " : "", cmd ? cmd->name : "", last_said, tail);
     ldm_terminal_line(stderr, line, 4);
 }
 
@@ -171,4 +171,20 @@ char *ldm_cli_format(const char *fmt, ...)
         return s.data;
     ldm_str_free(&s);
     return NULL;
+}
+
+int ldm_cli_read_whole(const ldm_command *cmd, const char *option, const char *text, int least,
+                       int most, int *out)
+{
+    char *end = NULL;
+    long v;
+
+    if (!text)
+        return LDM_EXIT_OK;
+    v = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : -1;
+    if (!end || *end || v < least || v > most)
+        return ldm_cli_usage(cmd, "%s: '%s' is not a whole number from %d to %d", option, text,
+                             least, most);
+    *out = (int)v;
+    return LDM_EXIT_OK;
 }

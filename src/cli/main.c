@@ -171,9 +171,15 @@ static int close_stdout(int code)
     return code ? code : LDM_EXIT_FAILED;
 }
 
+static const char *look(void *ctx, const char *name)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
 int main(int argc, char **argv)
 {
-    ldm_cli cli = {.max_isa = getenv("LDM_MAX_ISA"), .start = ldm_cli_now()};
+    ldm_cli cli = {.max_isa = getenv("LDM_MAX_ISA"), .start = ldm_cli_now(), .look = look};
 
     ldm_signals_init();
     return close_stdout(run(&cli, argc, argv));

@@ -26,8 +26,9 @@ static const double first_poll = 0.05;
 struct ldm_work {
     ldm_run_folder folder;
     ldm_run_marks marks;
-    char id[128]; /* "HOST-PID-RANDOM" */
-    char *sign;   /* path of its file in workers/ */
+    char id[128];  /* "HOST-PID-RANDOM" */
+    json_t *about; /* what that file says */
+    char *sign;    /* path of its file in workers/; NULL: it has done nothing yet */
     uint64_t file;
     int rank, size;
     bool own_only;
@@ -103,6 +104,7 @@ static ldm_status publish(const ldm_work *w, const char *path, const json_t *roo
     return st;
 }
 
+/* Several blocks a rank, so that a fast one can help; no part of a batch, which costs speed. */
 static int choose_block(const ldm_work_options *o)
 {
     enum { BLOCKS_A_RANK = 8, MOST = 64 };
@@ -110,7 +112,8 @@ static int choose_block(const ldm_work_options *o)
 
     if (!block) {
         block = o->pictures / ((int64_t)o->size * BLOCKS_A_RANK);
-        block = block > MOST ? MOST : block < 1 ? 1 : block;
+        block = block > MOST ? MOST : block;
+        block = block > o->batch ? block / o->batch * o->batch : o->batch;
     }
     while ((o->pictures + block - 1) / block > LDM_RUN_MOST_BLOCKS)
         block *= 2;
@@ -136,34 +139,46 @@ static ldm_status begin_run(ldm_work *w, const ldm_work_options *o, ldm_error *e
     return st ? st : ldm_run_folder_open(o->folder, &w->folder, err);
 }
 
-/* Its file in workers/, which claims are linked to. */
-static ldm_status sign_in(ldm_work *w, const ldm_work_options *o, ldm_error *err)
+static ldm_status describe_worker(ldm_work *w, const ldm_work_options *o, ldm_error *err)
 {
-    json_t *about = json_loads(o->about, JSON_REJECT_DUPLICATES, NULL);
     char machine[160];
-    ldm_run_sign sign;
-    ldm_status st = LDM_OK;
 
     ldm_run_machine(machine, sizeof machine);
-    if (!json_is_object(about) || json_object_set_new(about, "worker", json_string(w->id)) ||
-        json_object_set_new(about, "rank", json_integer(o->rank)) ||
-        json_object_set_new(about, "size", json_integer(o->size)) ||
-        json_object_set_new(about, "machine", ldm_json_text(machine)) ||
-        json_object_set_new(about, "pid", json_integer((json_int_t)getpid())))
-        st = ldm_error_set(err, LDM_ERR_USAGE, "about is no JSON object");
-    w->sign = ldm_run_path(w->folder.path, "workers", w->id);
-    if (!st && !w->sign)
-        st = ldm_error_nomem(err, 0, "a file name");
+    w->about = json_loads(o->about, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(w->about))
+        return ldm_error_set(err, LDM_ERR_USAGE, "about is no JSON object");
+    if (json_object_set_new(w->about, "worker", json_string(w->id)) ||
+        json_object_set_new(w->about, "rank", json_integer(o->rank)) ||
+        json_object_set_new(w->about, "size", json_integer(o->size)) ||
+        json_object_set_new(w->about, "machine", ldm_json_text(machine)) ||
+        json_object_set_new(w->about, "pid", json_integer((json_int_t)getpid())))
+        return ldm_error_nomem(err, 0, "a worker");
+    return LDM_OK;
+}
+
+/* Its file in workers/, which claims are linked to; made when it is needed, so that a process that
+ * is refused leaves nothing. */
+static ldm_status sign_in(ldm_work *w, ldm_error *err)
+{
+    ldm_run_sign sign;
+    char *path;
+    ldm_status st;
+
+    if (w->sign)
+        return LDM_OK;
+    path = ldm_run_path(w->folder.path, "workers", w->id);
+    st = path ? ldm_run_write_json(path, w->about, err) : ldm_error_nomem(err, 0, "a file name");
     if (!st)
-        st = ldm_run_write_json(w->sign, about, err);
-    json_decref(about);
-    if (st)
+        st = ldm_run_sign_read(path, &sign, err);
+    if (st) {
+        ldm_free(path);
         return st;
-    w->touched = w->looked = ldm_seconds();
-    st = ldm_run_sign_read(w->sign, &sign, err);
+    }
+    w->sign = path;
     w->file = sign.file;
     ldm_run_sign_free(&sign);
-    return st;
+    w->touched = w->looked = ldm_seconds();
+    return LDM_OK;
 }
 
 static ldm_status hand_out_run(const ldm_work *w, char **run, ldm_error *err)
@@ -184,12 +199,13 @@ static ldm_status check_options(const ldm_work_options *o, ldm_error *err)
     LDM_REQUIRE(o->folder, "folder", err);
     LDM_REQUIRE(o->run, "run", err);
     LDM_REQUIRE(o->about, "about", err);
-    if (o->pictures < 1 || o->block < 0 || !(o->lease > 0) || o->size < 1 || o->rank < 0 ||
-        o->rank >= o->size)
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%d pictures in blocks of %d, lease %g s, rank %d of %d: expected 1 "
-                             "picture or more, a lease above 0, a rank below the size",
-                             o->pictures, o->block, o->lease, o->rank, o->size);
+    if (o->pictures < 1 || o->block < 0 || o->batch < 1 || !(o->lease > 0) || o->size < 1 ||
+        o->rank < 0 || o->rank >= o->size)
+        return ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "%d pictures in blocks of %d (%d at a time), lease %g s, rank %d of %d: "
+            "expected 1 or more, a lease above 0, a rank below the size",
+            o->pictures, o->block, o->batch, o->lease, o->rank, o->size);
     return LDM_OK;
 }
 
@@ -217,7 +233,7 @@ ldm_status ldm_work_open(const ldm_work_options *o, ldm_work **out, char **run, 
     if (!st)
         st = ldm_run_marks_create(&w->folder, &w->marks, err);
     if (!st)
-        st = sign_in(w, o, err);
+        st = describe_worker(w, o, err);
     if (!st)
         st = hand_out_run(w, run, err);
     if (st) {
@@ -239,6 +255,7 @@ void ldm_work_close(ldm_work *w)
         (void)utimensat(AT_FDCWD, w->sign, long_ago, 0);
     ldm_run_marks_free(&w->marks);
     ldm_run_folder_close(&w->folder);
+    json_decref(w->about);
     ldm_free(w->sign);
     ldm_free(w);
 }
@@ -438,6 +455,9 @@ ldm_status ldm_work_next(ldm_work *w, ldm_work_item *out, ldm_error *err)
     if (w->held >= 0)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "the item before is neither complete nor given back");
+    st = sign_in(w, err);
+    if (st)
+        return st;
     ldm_work_beat(w);
     st = take_own(w, err);
     if (!st && w->held < 0)
@@ -482,7 +502,9 @@ ldm_status ldm_work_get_count(ldm_work *w, ldm_work_count *out, ldm_error *err)
     LDM_REQUIRE(out, "out", err);
     *out = (ldm_work_count){0};
     LDM_REQUIRE(w, "w", err);
-    st = ldm_run_touch(w->sign, &now, err);
+    st = sign_in(w, err);
+    if (!st)
+        st = ldm_run_touch(w->sign, &now, err);
     return st ? st : ldm_run_count(&w->folder, &w->marks, now, out, err);
 }
 
@@ -493,7 +515,7 @@ void ldm_work_beat(ldm_work *w)
     const double now = ldm_seconds();
     double server;
 
-    if (!w)
+    if (!w || !w->sign)
         return;
     if (now - w->looked > w->slowest)
         w->slowest = now - w->looked;
@@ -504,7 +526,7 @@ void ldm_work_beat(ldm_work *w)
     (void)ldm_run_touch(w->sign, &server, NULL); /* a failure shows where something is written */
 }
 
-double ldm_work_slowest(const ldm_work *w)
+double ldm_work_silence(const ldm_work *w)
 {
-    return w ? w->slowest / w->folder.lease : 0;
+    return w && w->slowest > w->folder.lease ? w->slowest : 0;
 }

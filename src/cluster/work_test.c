@@ -40,8 +40,8 @@ static int end(void **state)
 
 static ldm_work *join(int rank, int size, int pictures, int block, double lease, bool own_only)
 {
-    const ldm_work_options o = {room,  run_text, about, pictures, block,
-                                lease, rank,     size,  own_only};
+    const ldm_work_options o = {room, run_text, about, pictures, block,
+                                1,    lease,    rank,  size,     own_only};
     ldm_error err;
     ldm_work *w;
     char *run;
@@ -256,6 +256,32 @@ static void the_folder_says_who_does_what(void **state)
     assert_int_equal(ldm_work_status("/nowhere", &text, NULL), LDM_ERR_IO);
 }
 
+/* The size of a block that nobody chose: the first item's. */
+static void chosen_blocks_are_whole_batches(void **state)
+{
+    static const struct {
+        int pictures, batch, size, block;
+    } cases[] = {{300, 4, 3, 12},      {24, 3, 3, 3}, {50000, 4, 10, 64},
+                 {50000, 8, 10000, 8}, {5, 8, 2, 5},  {1000, 6, 1, 60}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ldm_work_options o = {room,           run_text, about, cases[i].pictures, 0,
+                                    cases[i].batch, 300,      0,     cases[i].size,     false};
+        ldm_work_item item;
+        ldm_work *w;
+        char *run;
+
+        begin(state);
+        assert_int_equal(ldm_work_open(&o, &w, &run, NULL), LDM_OK);
+        ldm_free(run);
+        assert_int_equal(ldm_work_next(w, &item, NULL), LDM_OK);
+        assert_int_equal(item.count, cases[i].block);
+        ldm_work_close(w);
+        end(state);
+    }
+    begin(state);
+}
+
 static void damaged_manifests_are_refused(void **state)
 {
     static const char *const texts[] = {
@@ -269,7 +295,7 @@ static void damaged_manifests_are_refused(void **state)
         "{\"ldm_run\": 1, \"pictures\": 5, \"block\": 1, \"lease\": 1, \"run\": 3}",
         "{\"ldm_run\": 1, \"pictures\": 1000000000, \"block\": 1, \"lease\": 1, \"run\": {}}",
         "{\"ldm_run\": 1, \"pictures\": 1e999, \"block\": 1, \"lease\": 1, \"run\": {}}"};
-    const ldm_work_options o = {room, run_text, about, 5, 1, 300, 0, 1, false};
+    const ldm_work_options o = {room, run_text, about, 5, 1, 1, 300, 0, 1, false};
     char path[96], *run;
     ldm_work *w;
     ldm_error err;
@@ -295,6 +321,7 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(own_share_leaves_the_rest, begin, end),
         cmocka_unit_test_setup_teardown(blocks_cover_the_pictures_once, begin, end),
+        cmocka_unit_test_setup_teardown(chosen_blocks_are_whole_batches, begin, end),
         cmocka_unit_test_setup_teardown(the_folder_says_who_does_what, begin, end),
         cmocka_unit_test_setup_teardown(damaged_manifests_are_refused, begin, end),
     };

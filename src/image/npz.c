@@ -168,10 +168,9 @@ ldm_status ldm_npz_end(ldm_npz_writer *w, ldm_error *err)
     fwrite(r.bytes, 1, r.len, w->out.stream);
     local_record(&r, w->name, w->crc, w->bytes);
     if (fseeko(w->out.stream, 0, SEEK_SET)) {
-        const int why = errno;
-
+        (void)ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", w->out.path, strerror(errno));
         ldm_npz_abort(w);
-        return ldm_error_set(err, LDM_ERR_IO, "cannot write an .npz file: %s", strerror(why));
+        return LDM_ERR_IO;
     }
     fwrite(r.bytes, 1, r.len, w->out.stream);
     return ldm_outfile_commit(&w->out, err); /* sees any of the writes' errors */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The work of ldm generate: opens the model, runs one job, writes every picture as soon as it is
  * done, and keeps what the arrays and sheets at the end need. */
-#include "cli/generate/generate.h"
-#include "cli/generate/texts.h"
+#include "cli/generate/task.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,42 +11,10 @@
 
 #include "base/json_text.h"
 #include "cli/sheets.h"
-#include "cli/view.h"
-#include "cli/progress.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
 
-enum { MANY_PICTURES = 24 }; /* that fit a terminal beside the rest */
-
-/* One `ldm generate` from the opened model to the last file. */
-typedef struct task {
-    const ldm_command *cmd;
-    ldm_generate_opts *o;
-    ldm_given_arrays arrays;
-    ldm_starts starts;
-    ldm_lines prompts;
-    ldm_output output;
-    const ldm_recipe *recipe;
-    ldm_model *model;
-    ldm_run *run;
-    const ldm_model_info *mi;
-    const ldm_run_info *ri;
-    ldm_bar bar;
-    ldm_view view; /* of --preview */
-
-    /* What the arrays and the sheet at the end need; NULL where nothing asked for it. */
-    float *latents, *images; /* [count,C,H,W] and [count,3,h,w] */
-    uint8_t *rgb;            /* [count,h,w,3] */
-    bool *good;              /* [count]: in rgb */
-    json_t *pictures;        /* [{index, seed, file}], with --json */
-
-    bool *kept;             /* [count]: made by an earlier run (--resume) */
-    int kept_count, listed; /* of them, and how far they are in `pictures` */
-
-    int seen, failed, written; /* pictures of this run */
-    bool unwritable;           /* a picture could not be written: the rest cannot either */
-    double started, finished;
-} task;
+typedef ldm_task task;
 
 static bool on_skip(void *ctx, int index)
 {
@@ -144,7 +111,10 @@ static int create_run(task *t)
     t->kept = calloc(count, sizeof *t->kept);
     if (!t->kept)
         return ldm_cli_nomem(t->cmd);
-    ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
+    if (o->shared)
+        ldm_job_set_progress(job, ldm_shared_progress, t);
+    else
+        ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
     ldm_job_set_skip(job, on_skip, t);
     if (!st)
         st = ldm_job_set_u64(job, "max_memory", ldm_fit_limit(o), &err);
@@ -174,7 +144,7 @@ static int keep_room(task *t)
     double n = t->ri->count, bytes = ldm_fit_results(t->o, &t->output, t->ri);
     double pixels = (double)t->ri->image_w * t->ri->image_h;
     double latent = (double)t->ri->latent_c * t->ri->latent_h * t->ri->latent_w;
-    bool rgb = t->output.npz || t->output.grid;
+    bool rgb = (t->output.npz || t->output.grid) && !t->output.shared;
 
     if (bytes > (double)(SIZE_MAX / 4))
         return ldm_cli_nomem(t->cmd);
@@ -193,67 +163,10 @@ static int keep_room(task *t)
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
-static void keep_floats(float *all, const float *one, size_t numel, int index)
-{
-    float *to = all ? all + (size_t)index * numel : NULL;
-
-    if (!to)
-        return;
-    for (size_t i = 0; i < numel; i++)
-        to[i] = one ? one[i] : NAN; /* a failed picture: its place stays recognisable */
-}
-
-static void keep(task *t, const ldm_result *r)
-{
-    size_t latent = (size_t)t->ri->latent_c * (size_t)t->ri->latent_h * (size_t)t->ri->latent_w;
-    size_t pixels = (size_t)t->ri->image_w * (size_t)t->ri->image_h;
-
-    keep_floats(t->latents, r->latent, latent, r->index);
-    keep_floats(t->images, r->image, (size_t)t->ri->image_c * pixels, r->index);
-    if (t->rgb && r->pixels)
-        memcpy(t->rgb + (size_t)r->index * 3 * pixels, r->pixels, 3 * pixels);
-    t->good[r->index] = r->status == LDM_OK;
-}
-
-static void list_picture(task *t, int index, const char *file, const char *message)
-{
-    json_t *p = json_object();
-
-    json_object_set_new(p, "index", json_integer(index));
-    json_object_set_new(
-        p, "seed",
-        ldm_json_u64(ldm_job_get_u64(ldm_run_get_job(t->run), "seed") + (uint64_t)index));
-    json_object_set_new(p, "file", file ? ldm_json_text(file) : json_null());
-    json_object_set_new(p, "error", message ? ldm_json_text(message) : json_null());
-    json_object_set_new(p, "kept", json_boolean(t->kept[index]));
-    json_array_append_new(t->pictures, p);
-}
-
-/* The kept pictures before `index`, so that the list stays in order. */
-static void list_kept(task *t, int index)
-{
-    for (; t->listed < index; t->listed++) {
-        char *name = t->kept[t->listed] ? ldm_output_name(&t->output, t->listed) : NULL;
-
-        if (name)
-            list_picture(t, t->listed, name, NULL);
-        free(name);
-    }
-}
-
-/* The names of many pictures would push all else off a terminal: there the last line names them. */
-static void list_file(const task *t, const char *file)
-{
-    if (t->ri->count > MANY_PICTURES && isatty(STDOUT_FILENO))
-        return;
-    printf("%s\n", file);
-    fflush(stdout);
-}
-
 /* The files beside the pictures, and what list_file left out. */
 static void list_rest(const task *t)
 {
-    const bool sheets = t->written + t->kept_count > 0;
+    const bool sheets = t->work ? t->wrote_sheets : t->written + t->kept_count > 0;
     const struct {
         const char *file;
         bool there;
@@ -262,22 +175,11 @@ static void list_rest(const task *t)
                 {t->o->save_latent, t->seen > 0},
                 {t->o->save_image, t->seen > 0}};
 
-    if (t->written && t->output.folder && t->ri->count > MANY_PICTURES && isatty(STDOUT_FILENO))
+    if (t->written && t->output.folder && t->ri->count > LDM_MANY_PICTURES && isatty(STDOUT_FILENO))
         printf("%d pictures in %s\n", t->written, t->output.folder);
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
         if (rest[i].file && rest[i].there)
             printf("%s\n", rest[i].file);
-    }
-}
-
-/* Says that a picture is done, or has failed. stdout names what this run made. */
-static void note_picture(task *t, int index, const char *file, const char *message)
-{
-    if (t->o->json) {
-        list_kept(t, index);
-        list_picture(t, index, file, message);
-    } else if (file) {
-        list_file(t, file);
     }
 }
 
@@ -308,90 +210,11 @@ static int check_channels(const task *t)
     return LDM_EXIT_OK;
 }
 
-/* The pixels to write: one channel of a picture whose model makes grey ones. *own: to be freed, or
- * NULL. False when out of memory. */
-static bool pixels_to_write(const task *t, const ldm_result *r, ldm_image *im, uint8_t **own)
-{
-    const size_t n = (size_t)r->width * (size_t)r->height;
-    size_t i;
-
-    *own = NULL;
-    *im = (ldm_image){r->width, r->height, r->channels,
-                      (uint8_t *)(uintptr_t)r->pixels}; /* only read */
-    if (ldm_run_get_info(t->run)->image_c != 1)
-        return true;
-    *own = malloc(n);
-    for (i = 0; *own && i < n; i++)
-        (*own)[i] = r->pixels[3 * i];
-    im->channels = 1;
-    im->pixels = *own;
-    return *own != NULL;
-}
-
-static int write_picture(task *t, const ldm_result *r)
-{
-    char *name = ldm_output_name(&t->output, r->index), *recipe = NULL, *full = NULL;
-    uint8_t *grey;
-    ldm_image im;
-    ldm_error err;
-    ldm_status st;
-    int code = pixels_to_write(t, r, &im, &grey) ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
-
-    if (!code && !t->written)
-        code = ldm_output_make(t->cmd, t->o, &t->output);
-    if (!code)
-        code = ldm_resume_lock(t->cmd, t->o, &t->output);
-    if (code)
-        goto done;
-    st = ldm_run_recipe(t->run, r->index, &recipe, &err);
-    if (!st) {
-        full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->starts, t->o, r->index));
-        if (!name || !full) {
-            code = ldm_cli_nomem(t->cmd);
-            goto done;
-        }
-        st = ldm_image_write_quality(name, &im, t->o->quality, full, &err);
-    }
-    ldm_bar_clear(&t->bar);
-    if (st) {
-        code = ldm_cli_fail(t->cmd, st, &err);
-        goto done;
-    }
-    note_picture(t, r->index, name, NULL);
-    t->written++;
-done:
-    t->unwritable = code != 0;
-    free(grey);
-    free(full);
-    ldm_release(recipe);
-    free(name);
-    return code;
-}
-
-static int take_picture(void *ctx, const ldm_result *r, const ldm_error *why)
-{
-    task *t = ctx;
-
-    keep(t, r);
-    t->seen++;
-    if (!r->status && !r->pixels) { /* see check_channels */
-        t->written++;
-        return LDM_EXIT_OK;
-    }
-    if (!r->status)
-        return write_picture(t, r);
-    t->failed++;
-    ldm_cli_say(t->cmd, "picture %d (seed %llu): %s", r->index, (unsigned long long)r->seed,
-                why->msg);
-    note_picture(t, r->index, NULL, why->msg);
-    return LDM_EXIT_OK;
-}
-
 /* All pictures, in order. An interrupt is no failure here: it is said in the end. */
 static int sample(task *t)
 {
     ldm_sampling s = {.run = t->run, .bar = &t->bar};
-    int code = ldm_sampling_run(&s, take_picture, t);
+    int code = ldm_sampling_run(&s, ldm_generate_take, t);
 
     return s.status ? ldm_cli_fail(t->cmd, s.status, &s.error) : code;
 }
@@ -419,62 +242,57 @@ static int places(const task *t)
     return n;
 }
 
-/* The sheet and the recipe of its first picture, with the mark that it is a sheet. */
-static ldm_status write_grid(const task *t, const ldm_image *ims, size_t n, ldm_error *err)
+static int write_grid(task *t, const ldm_image *ims, size_t n)
 {
-    char *recipe = NULL, *full = NULL, *text = NULL;
     ldm_image grid = {0};
-    ldm_status st = ldm_image_grid(ims, n, 0, &grid, err);
+    ldm_error err;
+    ldm_status st = ldm_image_grid(ims, n, 0, &grid, &err);
+    char *text = NULL;
+    int code = st ? ldm_cli_fail(t->cmd, st, &err) : ldm_generate_sheet_recipe(t, n, &text);
 
-    if (!st)
-        st = ldm_run_recipe(t->run, 0, &recipe, err);
-    if (!st) {
-        full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->starts, t->o, -1));
-        text = full ? ldm_sheet_recipe(full, LDM_SHEET, n) : NULL;
-        if (!text)
-            memset(err, 0, sizeof *err);
-        st = text ? ldm_image_write(t->output.grid, &grid, text, err) : LDM_ERR_NOMEM;
+    if (!code) {
+        st = ldm_image_write(t->output.grid, &grid, text, &err);
+        code = st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
     }
     free(text);
-    free(full);
-    ldm_release(recipe);
     ldm_release(grid.pixels);
-    return st;
+    return code;
 }
 
 /* The sheet shows every place (a failed picture is black), the .npz holds the good ones only. */
-static ldm_status write_sheets(const task *t, ldm_error *err)
+static int write_sheets(task *t)
 {
     size_t bytes = (size_t)t->ri->image_w * (size_t)t->ri->image_h * 3, count = 0;
-    int n = places(t);
+    int n = places(t), code = LDM_EXIT_OK;
     ldm_image *ims = calloc((size_t)n, sizeof *ims);
-    ldm_status st = LDM_OK;
+    ldm_error err;
+    ldm_status st;
 
-    if (!ims) {
-        memset(err, 0, sizeof *err);
-        return LDM_ERR_NOMEM;
-    }
+    if (!ims)
+        return ldm_cli_nomem(t->cmd);
     if (t->output.grid) {
         for (int i = 0; i < n; i++)
             ims[i] = (ldm_image){t->ri->image_w, t->ri->image_h, 3, t->rgb + (size_t)i * bytes};
-        st = write_grid(t, ims, (size_t)n, err);
+        code = write_grid(t, ims, (size_t)n);
     }
-    if (!st && t->output.npz) {
+    if (!code && t->output.npz) {
         for (int i = 0; i < n; i++) {
             if (t->good[i])
                 ims[count++] =
                     (ldm_image){t->ri->image_w, t->ri->image_h, 3, t->rgb + (size_t)i * bytes};
         }
-        st = ldm_image_write_npz(t->output.npz, ims, count, err);
+        st = ldm_image_write_npz(t->output.npz, ims, count, &err);
+        code = st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
     }
     free(ims);
-    return st;
+    return code;
 }
 
 static int write_collections(task *t)
 {
     ldm_error err;
     ldm_status st = LDM_OK;
+    int code = LDM_EXIT_OK;
 
     if (t->unwritable || !(t->seen + t->kept_count))
         return LDM_EXIT_OK;
@@ -487,13 +305,13 @@ static int write_collections(task *t)
     if (!st && t->images)
         st = write_floats(t, t->o->save_image, t->images, t->ri->image_c, t->ri->image_h,
                           t->ri->image_w, &err);
-    if (!st && t->rgb && t->written + t->kept_count)
-        st = write_sheets(t, &err);
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
-    if (!t->o->json)
+    if (t->rgb && t->written + t->kept_count)
+        code = write_sheets(t);
+    if (!code && !t->o->json)
         list_rest(t);
-    return LDM_EXIT_OK;
+    return code;
 }
 
 static json_t *file_or_null(const char *path, bool written)
@@ -509,17 +327,17 @@ static json_t *timestep_json(double t)
 
 static int print_result(task *t)
 {
-    bool sheets = !t->unwritable && t->written + t->kept_count > 0;
+    bool sheets = t->work ? t->wrote_sheets : !t->unwritable && t->written + t->kept_count > 0;
     json_t *root, *files, *seeds, *steps, *notes, *p;
     size_t i;
 
     if (!t->o->json) {
-        if (!t->o->quiet && t->written)
+        if (!t->o->quiet && t->written && !t->work)
             fprintf(stderr, "%d picture%s in %.1f s\n", t->written, t->written == 1 ? "" : "s",
                     t->finished - t->started);
         return LDM_EXIT_OK;
     }
-    list_kept(t, t->ri->count);
+    ldm_generate_list_kept(t, t->ri->count);
     root = json_object();
     files = json_array();
     seeds = json_array();
@@ -574,8 +392,13 @@ static int prepare(task *t)
 {
     int code = ldm_output_plan(t->cmd, t->o, (int)ldm_job_total(t->o->to.job), &t->output);
 
-    if (!code && t->o->resume)
+    t->output.shared = t->o->shared;
+    if (!code && t->o->shared)
+        code = ldm_shared_check(t->cmd, t->o, &t->output);
+    else if (!code && t->o->resume)
         code = ldm_resume_check(t->cmd, t->o, &t->output);
+    if (!code && t->o->shared && !t->o->dry_run)
+        code = ldm_output_make(t->cmd, t->o, &t->output);
     if (!code && !t->o->dry_run)
         code = ldm_resume_lock(t->cmd, t->o, &t->output);
     if (!code)
@@ -588,6 +411,8 @@ static int prepare(task *t)
         code = ldm_fit_check(t->cmd, t->o, &t->output, t->ri);
     if (!code && !t->o->dry_run)
         code = keep_room(t);
+    if (!code && t->o->shared && !t->o->dry_run)
+        return ldm_shared_join(t);
     if (code || !t->o->resume)
         return code;
     code =
@@ -608,7 +433,12 @@ static void say_interrupted(const task *t)
     const bool can =
         t->output.folder && done && !ldm_arrays_first(o) && !o->save_latent && !o->save_image;
 
-    if (can)
+    if (t->work)
+        ldm_cli_say(t->cmd,
+                    "interrupted: %d pictures were made here; what was begun is given back, and "
+                    "the other processes or the same command go on with it",
+                    t->written);
+    else if (can)
         ldm_cli_say(t->cmd,
                     "interrupted: %d of %d pictures are done and kept; the same command with "
                     "-o %s --resume makes the rest",
@@ -631,7 +461,7 @@ static int generate(task *t)
         t->pictures = json_array();
     ldm_bar_expect(&t->bar, t->ri, t->kept_count);
     t->started = ldm_cli_now();
-    code = sample(t);
+    code = t->work ? ldm_shared_sample(t) : sample(t);
     t->finished = ldm_cli_now();
     written = write_collections(t);
     printed = print_result(t);
@@ -650,6 +480,7 @@ static int generate(task *t)
 
 static void task_free(task *t)
 {
+    ldm_work_close(t->work);
     ldm_run_free(t->run);
     ldm_model_close(t->model);
     ldm_arrays_free(&t->arrays);
@@ -677,13 +508,14 @@ static int check_total(const task *t)
 
 int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe *recipe)
 {
-    task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
+    task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}, .shown_from = -1};
     int code;
 
     ldm_bar_init(&t.bar);
     t.view.f = stderr;
     t.view.kind = ldm_view_choose(o->preview_as ? o->preview_as : "auto", stderr);
     t.bar.view = o->quiet && !o->preview_as ? NULL : &t.view;
+    t.bar.on = t.bar.on && !o->shared; /* which shows the progress of all */
     ldm_signals_catch_interrupts();
     code = ldm_arrays_read(cmd, o, &t.arrays);
     if (!code)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* ldm generate in nine files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
- * runs the job, output.c decides where results go, like.c takes options from a picture that ldm
- * made, resume.c finds what an earlier run left, fit.c says what a run takes, starts.c reads
- * pictures, texts.c prompts and names. */
+/* ldm generate in eleven files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
+ * runs the job, take.c writes a picture, output.c decides where results go, like.c takes options
+ * from a picture that ldm made, resume.c finds what an earlier run left, shared.c divides a run
+ * among processes, fit.c says what a run takes, starts.c reads pictures, texts.c prompts and names.
+ */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
+
+#include <ldm/cluster.h>
 
 #include "cli/cli.h"
 #include "cli/opts.h"
@@ -48,10 +51,16 @@ typedef struct ldm_generate_opts {
     bool grid, npz, json, quiet;
     const char *preview_as; /* how pictures so far are shown; NULL: not given */
     bool dry_run, resume, overwrite;
-    const char *quality_text; /* --quality; NULL: not given */
-    int quality;              /* of a JPEG */
-    bool full_path;           /* the recipe holds the checkpoint's path */
-    bool printed;             /* JSON is on stdout */
+    const char *quality_text;                                  /* --quality; NULL: not given */
+    int quality;                                               /* of a JPEG */
+    const char *rank_text, *of_text, *lease_text, *block_text; /* as typed; NULL: not given */
+    bool own_share, no_wait;
+    bool shared;    /* several processes, or one that joins them, make the run in its folder */
+    ldm_rank rank;  /* which of how many this is */
+    int lease;      /* seconds */
+    int block;      /* pictures; 0: chosen */
+    bool full_path; /* the recipe holds the checkpoint's path */
+    bool printed;   /* JSON is on stdout */
 } ldm_generate_opts;
 
 /* The number of pictures that was asked for; 0: not said. */
@@ -88,6 +97,7 @@ typedef struct ldm_output {
     char *file;
     char *npz, *grid; /* names of --npz and --grid; NULL: not asked for */
     int number;       /* of the folder of this run, where none was named; 0: one was */
+    bool shared;      /* arrays and sheets are written from the pictures' files */
     int lock;         /* the folder, open as long as the run is at work in it; -1: not yet */
 } ldm_output;
 
@@ -204,6 +214,26 @@ int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_outp
  * are removed, unless it is a dry run. An exit code. */
 int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
                     ldm_run *run, const ldm_run_info *ri, bool *kept, uint8_t *rgb, int *count);
+
+/* Whether picture i is there and whole: *kept. rgb: its pixels ([h,w,3]; NULL: not wanted). As
+ * ldm_resume_scan, of one. An exit code. */
+int ldm_resume_look(const ldm_command *cmd, const ldm_output *out, ldm_run *run,
+                    const ldm_run_info *ri, int i, uint8_t *rgb, bool *kept);
+
+/* Removes temporary files of broken runs. An exit code. */
+int ldm_resume_sweep(const ldm_command *cmd, const char *folder);
+
+/* Whether two recipes give the same pictures; says the first difference of `name`. An exit code. */
+int ldm_resume_compare(const ldm_command *cmd, const char *name, json_t *its, json_t *ours);
+
+/* ---- several processes ----------------------------------------------------------------------- */
+
+/* Finds out which of how many processes this is, and whether they share the run: fills in what
+ * follows from it (o->shared, o->rank, o->resume, threads). An exit code. */
+int ldm_shared_find(const ldm_command *cmd, const ldm_cli *cli, ldm_generate_opts *o);
+
+/* Refuses what a shared run cannot do, before any work. An exit code. */
+int ldm_shared_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out);
 
 /* ---- what a run takes ------------------------------------------------------------------------ */
 

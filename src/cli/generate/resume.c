@@ -43,7 +43,8 @@ int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_outp
         return LDM_EXIT_OK; /* not made yet, or not readable; writing will report that */
     /* flock() and not fcntl(): the latter cannot lock a folder. It ends with the process, however
      * that ends; a file system without locks does without. */
-    if (!flock(out->lock, (o->resume ? LOCK_EX : LOCK_SH) | LOCK_NB) || errno != EWOULDBLOCK)
+    if (!flock(out->lock, (o->resume && !o->shared ? LOCK_EX : LOCK_SH) | LOCK_NB) ||
+        errno != EWOULDBLOCK)
         return LDM_EXIT_OK;
     ldm_cli_say(cmd, "%s: another ldm generate is at work in this folder; wait for its end",
                 out->folder);
@@ -62,7 +63,7 @@ static bool is_leftover(const char *name)
            strspn(name + len - 6, letters) == 6 && ldm_output_is_ours(name, len - tail);
 }
 
-static int remove_leftovers(const ldm_command *cmd, const char *folder)
+int ldm_resume_sweep(const ldm_command *cmd, const char *folder)
 {
     DIR *dir = opendir(folder);
     struct dirent *e;
@@ -150,7 +151,7 @@ static bool is_incidental(const char *key)
     return !strcmp(key, "ldm") || !strcmp(key, "files");
 }
 
-static int compare(const ldm_command *cmd, const char *name, json_t *its, json_t *ours)
+int ldm_resume_compare(const ldm_command *cmd, const char *name, json_t *its, json_t *ours)
 {
     const char *key;
     json_t *value;
@@ -217,7 +218,7 @@ static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, 
     if (!code)
         code = parse_recipe(cmd, "this run", our_text, &ours);
     if (!code)
-        code = compare(cmd, name, its, ours);
+        code = ldm_resume_compare(cmd, name, its, ours);
     json_decref(its);
     json_decref(ours);
     ldm_release(its_text);
@@ -247,6 +248,25 @@ static int check_pixels(const ldm_command *cmd, const char *name, const ldm_run_
     return code;
 }
 
+int ldm_resume_look(const ldm_command *cmd, const ldm_output *out, ldm_run *run,
+                    const ldm_run_info *ri, int i, uint8_t *rgb, bool *kept)
+{
+    char *name = ldm_output_name(out, i);
+    int code = LDM_EXIT_OK;
+
+    *kept = false;
+    if (!name)
+        return ldm_cli_nomem(cmd);
+    if (!access(name, F_OK)) {
+        code = check_recipe(cmd, run, name, i);
+        if (!code)
+            code = check_pixels(cmd, name, ri, rgb);
+        *kept = !code;
+    }
+    free(name);
+    return code;
+}
+
 int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
                     ldm_run *run, const ldm_run_info *ri, bool *kept, uint8_t *rgb, int *count)
 {
@@ -257,20 +277,11 @@ int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ld
     if (access(out->folder, F_OK))
         return LDM_EXIT_OK; /* nothing was made yet */
     if (!o->dry_run)
-        code = remove_leftovers(cmd, out->folder);
+        code = ldm_resume_sweep(cmd, out->folder);
     for (int i = 0; !code && i < ri->count && !ldm_signals_interrupted(); i++) {
-        char *name = ldm_output_name(out, i);
-
-        if (!name)
-            return ldm_cli_nomem(cmd);
-        if (!access(name, F_OK)) {
-            code = check_recipe(cmd, run, name, i);
-            if (!code)
-                code = check_pixels(cmd, name, ri, rgb ? rgb + (size_t)i * bytes : NULL);
-            kept[i] = !code;
-            *count += kept[i];
-        }
-        free(name);
+        code =
+            ldm_resume_look(cmd, out, run, ri, i, rgb ? rgb + (size_t)i * bytes : NULL, &kept[i]);
+        *count += kept[i];
     }
     return code;
 }

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT */
+/* ldm generate by several processes that share a folder; see ldm/cluster.h for how they divide the
+ * pictures among them. A picture depends on its seed alone, so their files are those of one process
+ * byte by byte. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/json_text.h"
+#include "base/pool.h"
+#include "base/str.h"
+#include "cli/generate/task.h"
+#include "cli/sampling.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+
+enum { DEFAULT_LEASE = 300, MOST_LEASE = 86400, MOST_BLOCK = 100000, MOST_RANK = 1000000 };
+
+/* Seconds between two lines about the progress, on a terminal and elsewhere; and how much longer
+ * than looking takes they are at least. */
+static const double terminal_pause = 2, log_pause = 30, pause_to_look = 50;
+
+/* ---- which of how many ----------------------------------------------------------------------- */
+
+static int read_numbers(const ldm_command *cmd, ldm_generate_opts *o, int *rank, int *size)
+{
+    int code;
+
+    o->lease = DEFAULT_LEASE;
+    *rank = *size = 0;
+    if (!o->rank_text != !o->of_text)
+        return ldm_cli_usage(cmd, "--rank R and --of N belong together: process R of N, from 0");
+    code = ldm_cli_read_whole(cmd, "--rank", o->rank_text, 0, MOST_RANK, rank);
+    if (!code)
+        code = ldm_cli_read_whole(cmd, "--of", o->of_text, 1, MOST_RANK, size);
+    if (!code)
+        code = ldm_cli_read_whole(cmd, "--lease", o->lease_text, 1, MOST_LEASE, &o->lease);
+    if (!code)
+        code = ldm_cli_read_whole(cmd, "--block", o->block_text, 1, MOST_BLOCK, &o->block);
+    return code;
+}
+
+/* What only a shared run has. */
+static int refuse_alone(const ldm_command *cmd, const ldm_generate_opts *o)
+{
+    const char *option = o->own_share    ? "--own-share"
+                         : o->no_wait    ? "--no-wait"
+                         : o->lease_text ? "--lease"
+                         : o->block_text ? "--block"
+                                         : NULL;
+
+    if (!option)
+        return LDM_EXIT_OK;
+    return ldm_cli_usage(cmd,
+                         "%s is about a run of several processes, and this one is alone: give "
+                         "--rank R --of N, or start it by mpirun or srun",
+                         option);
+}
+
+static int set_threads(const ldm_command *cmd, ldm_generate_opts *o)
+{
+    const long machine = sysconf(_SC_NPROCESSORS_ONLN);
+    const int threads = ldm_rank_threads(&o->rank, ldm_cpu_count(), machine > 0 ? (int)machine : 1);
+    ldm_error err;
+    ldm_status st;
+
+    if (o->rank.size < 2 || ldm_job_is_set(o->to.job, "threads"))
+        return LDM_EXIT_OK;
+    st = ldm_job_set_int(o->to.job, "threads", threads, &err);
+    if (!st)
+        st = ldm_model_options_set_int(o->to.model, "threads", threads, &err);
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
+}
+
+int ldm_shared_find(const ldm_command *cmd, const ldm_cli *cli, ldm_generate_opts *o)
+{
+    ldm_error err;
+    ldm_status st;
+    int rank, size, code = read_numbers(cmd, o, &rank, &size);
+
+    o->rank = (ldm_rank){.size = 1, .launcher = "none"};
+    if (code)
+        return code;
+    st = ldm_rank_find(cli->look, NULL, rank, size, &o->rank, &err);
+    if (st)
+        return ldm_cli_fail(cmd, st, &err);
+    /* Tasks of an array that name no common folder belong to different jobs. */
+    if (o->rank.array_only && (!o->out || ldm_output_ends_in(o->out, ldm_output_pictures.endings)))
+        o->rank = (ldm_rank){.size = 1, .launcher = "none", .cpus = o->rank.cpus};
+    o->shared = size || o->rank.size > 1 || (o->resume && o->out && ldm_work_is_there(o->out));
+    if (!o->shared)
+        return refuse_alone(cmd, o);
+    if (!o->out)
+        return ldm_cli_usage(cmd,
+                             "%d processes (%s) share the folder that -o names, and there is "
+                             "no -o",
+                             o->rank.size, o->rank.launcher);
+    if (o->overwrite)
+        return ldm_cli_usage(cmd, "--overwrite: of several processes none could tell its own "
+                                  "run's pictures from those to replace; name an empty folder");
+    o->resume = o->resume || !o->dry_run;
+    o->quiet = o->quiet || o->rank.rank > 0; /* one of them speaks */
+    return set_threads(cmd, o);
+}
+
+int ldm_shared_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out)
+{
+    const char *array = ldm_arrays_first(o);
+
+    if (!array && (o->save_latent || o->save_image))
+        array = o->save_latent ? "save-latent" : "save-image";
+    if (array)
+        return ldm_cli_usage(cmd,
+                             "--%s: several processes share a run by its pictures' files, which "
+                             "hold no arrays; make such a run in one process",
+                             array);
+    if (!out->folder)
+        return ldm_cli_usage(cmd,
+                             "-o: several processes share a folder of pictures, and '%s' is "
+                             "the name of one picture",
+                             out->file);
+    return LDM_EXIT_OK;
+}
+
+/* ---- what the run makes ---------------------------------------------------------------------- */
+
+static int add_hashes(const ldm_task *t, json_t *run, const char *key, const ldm_image *ims,
+                      size_t count)
+{
+    json_t *list = json_array();
+    ldm_error err;
+    char hex[65];
+
+    for (size_t i = 0; i < count; i++) {
+        const ldm_status st = ldm_image_hash(&ims[i], hex, &err);
+
+        if (st) {
+            json_decref(list);
+            return ldm_cli_fail(t->cmd, st, &err);
+        }
+        json_array_append_new(list, json_string(hex));
+    }
+    if (json_object_set_new(run, key, list))
+        return ldm_cli_nomem(t->cmd);
+    return LDM_EXIT_OK;
+}
+
+/* The recipe of the first picture, and what it does not say: of all of them, and of the files made
+ * of them. *run: json_decref it. */
+static int describe_run(ldm_task *t, json_t **run)
+{
+    const ldm_job *job = ldm_run_get_job(t->run);
+    const char *classes = ldm_job_get_text(t->o->to.job, "class");
+    json_t *prompts = json_array();
+    char *text = NULL;
+    ldm_error err;
+    ldm_status st = ldm_run_recipe(t->run, 0, &text, &err);
+    int code;
+
+    *run = st ? NULL : json_loads(text, 0, NULL);
+    ldm_release(text);
+    for (size_t i = 0; i < t->prompts.count; i++)
+        json_array_append_new(prompts, ldm_json_text(t->prompts.items[i]));
+    if (st) {
+        json_decref(prompts);
+        return ldm_cli_fail(t->cmd, st, &err);
+    }
+    if (json_object_set_new(*run, "prompts", prompts) ||
+        json_object_set_new(*run, "classes", classes ? ldm_json_text(classes) : json_null()) ||
+        json_object_set_new(*run, "pictures", json_integer(t->ri->count)) ||
+        json_object_set_new(*run, "seeds_from", ldm_json_u64(ldm_job_get_u64(job, "seed"))) ||
+        json_object_set_new(*run, "width", json_integer(t->ri->image_w)) ||
+        json_object_set_new(*run, "height", json_integer(t->ri->image_h)) ||
+        json_object_set_new(*run, "full_path", json_boolean(t->o->full_path)) ||
+        json_object_set_new(*run, "grid", json_boolean(t->output.grid != NULL)) ||
+        json_object_set_new(*run, "npz", json_boolean(t->output.npz != NULL)) ||
+        json_object_set_new(*run, "isa", ldm_json_text(t->mi->isa)))
+        return ldm_cli_nomem(t->cmd);
+    code = add_hashes(t, *run, "inputs", t->starts.ims, t->starts.count);
+    return code ? code : add_hashes(t, *run, "masks", t->starts.masks, t->starts.mask_count);
+}
+
+/* Whether the first process makes the same; its instructions may be others. */
+static int compare_runs(const ldm_task *t, const char *theirs, json_t *ours)
+{
+    char *name = ldm_cli_format("%s.ldm-run/manifest.json", t->output.folder);
+    json_t *its = json_loads(theirs, 0, NULL);
+    const char *isa = json_string_value(json_object_get(its, "isa"));
+    int code = name && its ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
+
+    if (!code && isa && strcmp(isa, t->mi->isa))
+        ldm_cli_say(t->cmd,
+                    "warning: this machine computes with %s, the first process of this run with "
+                    "%s: their pictures may differ in the last bits; --isa %s gives all the same",
+                    t->mi->isa, isa, strcmp(isa, "c") ? "avx2" : "c");
+    json_object_del(its, "isa");
+    json_object_del(ours, "isa");
+    if (!code && ldm_resume_compare(t->cmd, name, its, ours))
+        code = LDM_EXIT_USAGE;
+    json_decref(its);
+    free(name);
+    return code;
+}
+
+/* ---- joining --------------------------------------------------------------------------------- */
+
+static int describe_process(const ldm_task *t, char **text)
+{
+    char host[65] = "";
+    json_t *about;
+
+    if (gethostname(host, sizeof host - 1))
+        host[0] = '\0';
+    about = json_pack("{s:s, s:i, s:s}", "launcher", t->o->rank.launcher, "threads", t->ri->threads,
+                      "version", ldm_version());
+    json_object_set_new(about, "host", ldm_json_text(host));
+    json_object_set_new(about, "isa", ldm_json_text(t->mi->isa));
+    *text = ldm_cli_json_dump(about, 0);
+    json_decref(about);
+    return *text ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
+}
+
+static int open_work(ldm_task *t, json_t *run)
+{
+    char *text = ldm_cli_json_dump(run, JSON_REAL_PRECISION(17)), *about = NULL, *theirs = NULL;
+    const ldm_generate_opts *o = t->o;
+    ldm_error err;
+    int code = text ? describe_process(t, &about) : ldm_cli_nomem(t->cmd);
+
+    if (!code) {
+        const ldm_work_options options = {.folder = t->output.folder,
+                                          .run = text,
+                                          .about = about,
+                                          .pictures = t->ri->count,
+                                          .block = o->block,
+                                          .batch = t->ri->batch,
+                                          .lease = o->lease,
+                                          .rank = o->rank.rank,
+                                          .size = o->rank.size,
+                                          .own_only = o->own_share};
+        const ldm_status st = ldm_work_open(&options, &t->work, &theirs, &err);
+
+        code = st ? ldm_cli_fail(t->cmd, st, &err) : compare_runs(t, theirs, run);
+    }
+    ldm_release(theirs);
+    free(about);
+    free(text);
+    return code;
+}
+
+int ldm_shared_join(ldm_task *t)
+{
+    json_t *run = NULL;
+    int code = describe_run(t, &run);
+
+    if (!code)
+        code = open_work(t, run);
+    json_decref(run);
+    if (!code && !t->o->quiet)
+        ldm_cli_say(t->cmd, "note: process %d of %d (%s), %d thread%s; the run is shared in %s",
+                    t->o->rank.rank, t->o->rank.size, t->o->rank.launcher, t->ri->threads,
+                    t->ri->threads == 1 ? "" : "s", t->output.folder);
+    return code;
+}
+
+/* ---- progress -------------------------------------------------------------------------------- */
+
+static void show_line(ldm_task *t, const ldm_work_count *c, double now)
+{
+    const int made = c->pictures_done - t->shown_from;
+    const double pace = now > t->begun && made > 0 ? made / (now - t->begun) : 0;
+    const bool terminal = ldm_terminal_redraws(STDERR_FILENO);
+    ldm_str line = {0};
+    char eta[48];
+
+    ldm_str_printf(&line, "%d of %d pictures, %d process%s at work", c->pictures_done, c->pictures,
+                   c->workers, c->workers == 1 ? "" : "es");
+    if (pace > 0) {
+        ldm_cli_duration((c->pictures - c->pictures_done) / pace, eta, sizeof eta);
+        ldm_str_printf(&line, ", %.3g a second, ETA %s", pace, eta);
+    }
+    if (line.failed)
+        return;
+    if (terminal) {
+        fprintf(stderr, "\r\033[K%.*s", ldm_terminal_width(STDERR_FILENO) - 1, line.data);
+        fflush(stderr);
+        t->bar.drawn = true; /* so that messages wipe it */
+    } else {
+        ldm_cli_say(t->cmd, "%s", line.data);
+    }
+    ldm_str_free(&line);
+}
+
+/* The progress of all, by the process that speaks. */
+static void show_progress(ldm_task *t)
+{
+    const double now = ldm_cli_now();
+    ldm_work_count count;
+    double looked;
+
+    if (t->o->quiet || now < t->shown || ldm_work_get_count(t->work, &count, NULL))
+        return;
+    looked = ldm_cli_now() - now;
+    if (t->shown_from < 0) {
+        t->shown_from = count.pictures_done;
+        t->begun = now;
+    } else {
+        show_line(t, &count, now);
+    }
+    t->shown = now + (ldm_terminal_redraws(STDERR_FILENO) ? terminal_pause : log_pause) +
+               pause_to_look * looked;
+}
+
+int ldm_shared_progress(void *ctx, const ldm_progress *p)
+{
+    ldm_task *t = ctx;
+
+    if (t->work) {
+        ldm_work_beat(t->work);
+        show_progress(t);
+    }
+    return ldm_sampling_progress(&t->bar, p);
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+/* Those of a broken run stay. */
+static int keep_pictures(ldm_task *t, const ldm_work_item *item, int *count)
+{
+    int code = LDM_EXIT_OK;
+
+    *count = 0;
+    for (int i = item->first; !code && i < item->first + item->count; i++) {
+        code = ldm_resume_look(t->cmd, &t->output, t->run, t->ri, i, NULL, &t->kept[i]);
+        t->good[i] = t->kept[i];
+        *count += t->kept[i];
+        ldm_work_beat(t->work);
+    }
+    t->kept_count += *count;
+    return code;
+}
+
+static int complete(ldm_task *t, json_t *record)
+{
+    char *text = ldm_cli_json_dump(record, 0);
+    ldm_error err;
+    ldm_status st;
+
+    json_decref(record);
+    if (!text)
+        return ldm_cli_nomem(t->cmd);
+    st = ldm_work_complete(t->work, text, &err);
+    free(text);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static int report_block(ldm_task *t, const ldm_work_item *item, int kept, double seconds)
+{
+    json_t *record = json_object(), *failed = json_array();
+    int made = item->count - kept;
+
+    for (int i = item->first; i < item->first + item->count; i++) {
+        if (!t->good[i]) {
+            json_array_append_new(failed, json_integer(i));
+            made--;
+        }
+    }
+    json_object_set_new(record, "pictures", json_integer(made));
+    json_object_set_new(record, "kept", json_integer(kept));
+    json_object_set_new(record, "failed", failed);
+    json_object_set_new(record, "seconds", ldm_json_real(seconds));
+    json_object_set_new(record, "isa", ldm_json_text(t->mi->isa));
+    return complete(t, record);
+}
+
+static int make_block(ldm_task *t, const ldm_work_item *item)
+{
+    const double begin = ldm_cli_now();
+    ldm_sampling s = {.run = t->run, .bar = &t->bar};
+    ldm_error err;
+    int kept, code = keep_pictures(t, item, &kept);
+
+    if (!code) {
+        const ldm_status st = ldm_run_range(t->run, item->first, item->count, &err);
+
+        code = st ? ldm_cli_fail(t->cmd, st, &err) : ldm_sampling_run(&s, ldm_generate_take, t);
+    }
+    if (s.status)
+        code = ldm_cli_fail(t->cmd, s.status, &s.error);
+    if (!code && !s.cancelled)
+        return report_block(t, item, kept, ldm_cli_now() - begin);
+    ldm_work_give_back(t->work);
+    return code;
+}
+
+/* ---- what is made of all pictures ------------------------------------------------------------ */
+
+/* What the records say: pictures that failed (bad[i]; *failed of them), and instructions. */
+static int read_records(ldm_task *t, bool *bad, int *failed)
+{
+    const char *first = NULL;
+    char *text = NULL;
+    bool mixed = false;
+    json_t *list, *record, *index;
+    size_t i, k;
+    ldm_error err;
+    const ldm_status st = ldm_work_records(t->output.folder, &text, &err);
+
+    *failed = 0;
+    if (st)
+        return ldm_cli_fail(t->cmd, st, &err);
+    list = json_loads(text, 0, NULL);
+    ldm_release(text);
+    json_array_foreach(list, i, record)
+    {
+        const char *isa = json_string_value(json_object_get(record, "isa"));
+
+        json_array_foreach(json_object_get(record, "failed"), k, index)
+        {
+            const json_int_t at = json_integer_value(index);
+
+            if (at >= 0 && at < t->ri->count && !bad[at]) {
+                bad[at] = true;
+                ++*failed;
+            }
+        }
+        mixed = mixed || (first && isa && strcmp(first, isa));
+        first = first ? first : isa;
+    }
+    if (mixed)
+        ldm_cli_say(t->cmd, "warning: machines with different instructions made these pictures: "
+                            "they may differ in the last bits from those of one machine (--isa)");
+    json_decref(list);
+    return LDM_EXIT_OK;
+}
+
+/* The albums; NULL where none was asked for, or there is no picture. */
+typedef struct albums {
+    ldm_album *grid, *npz;
+} albums;
+
+static int open_albums(ldm_task *t, int good, albums *a)
+{
+    const int w = t->ri->image_w, h = t->ri->image_h;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+    char *recipe = NULL;
+    int code = LDM_EXIT_OK;
+
+    if (t->output.grid && good) {
+        code = ldm_generate_sheet_recipe(t, (size_t)t->ri->count, &recipe);
+        if (!code)
+            st = ldm_album_grid(t->output.grid, (size_t)t->ri->count, 0, w, h, recipe, &a->grid,
+                                &err);
+        free(recipe);
+    }
+    if (!code && !st && t->output.npz && good)
+        st = ldm_album_npz(t->output.npz, (size_t)good, w, h, &a->npz, &err);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : code;
+}
+
+/* The pictures' own files are read, whoever made them. */
+static int fill_albums(ldm_task *t, const bool *bad, const albums *a)
+{
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    for (int i = 0; !st && i < t->ri->count && !ldm_signals_interrupted(); i++) {
+        char *name = ldm_output_name(&t->output, i);
+        ldm_image im = {0};
+
+        if (!name)
+            return ldm_cli_nomem(t->cmd);
+        if (!bad[i])
+            st = ldm_image_read(name, &im, &err);
+        if (!st && a->grid)
+            st = ldm_album_add(a->grid, bad[i] ? NULL : &im, &err);
+        if (!st && a->npz && !bad[i])
+            st = ldm_album_add(a->npz, &im, &err);
+        ldm_release(im.pixels);
+        free(name);
+        ldm_work_beat(t->work);
+        show_progress(t);
+    }
+    if (!st && a->grid && !ldm_signals_interrupted())
+        st = ldm_album_close(a->grid, &err);
+    if (!st && a->npz && !ldm_signals_interrupted())
+        st = ldm_album_close(a->npz, &err);
+    ldm_bar_clear(&t->bar);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static int write_albums(ldm_task *t, const bool *bad, int failed)
+{
+    albums a = {0};
+    int code = LDM_EXIT_OK;
+
+    if (t->output.grid || t->output.npz)
+        code = open_albums(t, t->ri->count - failed, &a);
+    if (!code && (a.grid || a.npz))
+        code = fill_albums(t, bad, &a);
+    t->wrote_sheets = !code && (a.grid || a.npz) && !ldm_signals_interrupted();
+    ldm_album_free(a.grid);
+    ldm_album_free(a.npz);
+    return code;
+}
+
+static int finish(ldm_task *t)
+{
+    bool *bad = calloc((size_t)t->ri->count, sizeof *bad);
+    int failed, code = bad ? read_records(t, bad, &failed) : ldm_cli_nomem(t->cmd);
+
+    if (!code)
+        code = write_albums(t, bad, failed);
+    if (!code && !ldm_signals_interrupted())
+        code = ldm_resume_sweep(t->cmd, t->output.folder);
+    free(bad);
+    if (code || ldm_signals_interrupted()) {
+        ldm_work_give_back(t->work);
+        return code;
+    }
+    code = complete(t, json_pack("{s:i}", "failed", failed));
+    if (!code && failed > t->failed) { /* one's own are reported in any case */
+        ldm_cli_say(t->cmd, "%d of %d pictures failed", failed, t->ri->count);
+        return LDM_EXIT_FAILED;
+    }
+    return code;
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static void pause_for(double seconds)
+{
+    const struct timespec time = {(time_t)seconds,
+                                  (long)(1e9 * (seconds - (double)(time_t)seconds))};
+
+    nanosleep(&time, NULL); /* a signal ends it */
+}
+
+/* After the last block. */
+static void say_end(ldm_task *t, bool all)
+{
+    ldm_work_count c;
+
+    if (ldm_work_silence(t->work) > 0)
+        ldm_cli_say(t->cmd,
+                    "warning: %.0f s passed between two signs of life of this process, longer than "
+                    "the lease: others may have made its pictures as well; --lease S",
+                    ldm_work_silence(t->work));
+    if (t->o->quiet || ldm_work_get_count(t->work, &c, NULL))
+        return;
+    ldm_bar_clear(&t->bar);
+    ldm_cli_say(t->cmd, "%d of %d pictures are done, %d of them by this process%s", c.pictures_done,
+                c.pictures, t->written,
+                all ? "" : "; the rest is others', or is made by the same command again");
+}
+
+int ldm_shared_sample(ldm_task *t)
+{
+    ldm_work_item item = {0};
+    ldm_error err;
+    int code = LDM_EXIT_OK;
+
+    while (!code && !ldm_signals_interrupted()) {
+        const ldm_status st = ldm_work_next(t->work, &item, &err);
+
+        show_progress(t);
+        if (st)
+            code = ldm_cli_fail(t->cmd, st, &err);
+        else if (item.kind == LDM_WORK_BLOCK)
+            code = make_block(t, &item);
+        else if (item.kind == LDM_WORK_FINISH)
+            code = finish(t);
+        else if (item.kind == LDM_WORK_WAIT && !t->o->no_wait)
+            pause_for(item.seconds);
+        else
+            break;
+    }
+    ldm_bar_clear(&t->bar);
+    if (!code && !ldm_signals_interrupted())
+        say_end(t, item.kind == LDM_WORK_DONE);
+    return code;
+}
