@@ -114,6 +114,9 @@ typedef struct ldm_work_count {
 /* Looks into the folder. */
 LDM_API ldm_status ldm_work_get_count(ldm_work *w, ldm_work_count *out, ldm_error *err);
 
+/* What the run in a folder makes, as ldm_work_open hands it out. ldm_release it. */
+LDM_API ldm_status ldm_work_get_run(const char *folder, char **run, ldm_error *err);
+
 /* All records of done/, as a JSON array in the order of the blocks. ldm_release it. */
 LDM_API ldm_status ldm_work_records(const char *folder, char **json, ldm_error *err);
 

@@ -63,6 +63,8 @@ struct ldm_command {
     ROW(reconstruct)                                                                               \
     ROW(invert)                                                                                    \
     ROW(interpolate)                                                                               \
+    ROW(status)                                                                                    \
+    ROW(merge)                                                                                     \
     ROW(serve)
 /* clang-format on */
 

@@ -40,7 +40,7 @@ static const char *by_other_name(const char *word)
         {"ls", "inspect"},        {"measure", "metrics"},  {"fid", "metrics"},
         {"diff", "compare"},      {"benchmark", "bench"},  {"time", "bench"},
         {"version", "--version"}, {"server", "serve"},     {"http", "serve"},
-        {"diagnose", "doctor"},
+        {"diagnose", "doctor"},   {"progress", "status"},  {"join", "merge"},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

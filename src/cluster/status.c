@@ -48,7 +48,7 @@ static ldm_status hand_out(json_t *root, char **json, ldm_error *err)
     ldm_str text = {0};
     ldm_status st = LDM_OK;
 
-    if (!ldm_json_append(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9), &text)) {
+    if (!ldm_json_append(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17), &text)) {
         ldm_str_free(&text);
         st = ldm_error_nomem(err, 0, "a report");
     }
@@ -65,6 +65,33 @@ static ldm_status open_marks(const char *folder, ldm_run_folder *f, ldm_run_mark
     if (!st)
         st = ldm_run_marks_create(f, m, err);
     return st ? st : ldm_run_marks_read(f, m, err);
+}
+
+/* In a folder without a run the lack of a manifest would be all that is said. */
+static ldm_status expect_run(const char *folder, ldm_error *err)
+{
+    if (ldm_work_is_there(folder))
+        return LDM_OK;
+    return ldm_error_set(err, LDM_ERR_IO,
+                         "%s holds no run of several processes (no .ldm-run/manifest.json)",
+                         folder);
+}
+
+ldm_status ldm_work_get_run(const char *folder, char **run, ldm_error *err)
+{
+    ldm_run_folder f = {0};
+    ldm_status st;
+
+    LDM_REQUIRE(run, "run", err);
+    *run = NULL;
+    LDM_REQUIRE(folder, "folder", err);
+    st = expect_run(folder, err);
+    if (!st)
+        st = ldm_run_folder_open(folder, &f, err);
+    if (!st)
+        st = hand_out(json_incref(f.run), run, err);
+    ldm_run_folder_close(&f);
+    return st;
 }
 
 ldm_status ldm_work_records(const char *folder, char **json, ldm_error *err)
@@ -279,10 +306,9 @@ ldm_status ldm_work_status(const char *folder, char **json, ldm_error *err)
     LDM_REQUIRE(json, "json", err);
     *json = NULL;
     LDM_REQUIRE(folder, "folder", err);
-    if (!ldm_work_is_there(folder))
-        return ldm_error_set(err, LDM_ERR_IO,
-                             "%s holds no run of several processes (no .ldm-run/manifest.json)",
-                             folder);
+    st = expect_run(folder, err);
+    if (st)
+        return st;
     st = open_marks(folder, &f, &m, err);
     if (!st)
         st = write_report(&f, &m, json, err);

@@ -181,18 +181,6 @@ static ldm_status sign_in(ldm_work *w, ldm_error *err)
     return LDM_OK;
 }
 
-static ldm_status hand_out_run(const ldm_work *w, char **run, ldm_error *err)
-{
-    ldm_str text = {0};
-
-    if (!ldm_json_append(w->folder.run, JSON_COMPACT | JSON_REAL_PRECISION(17), &text)) {
-        ldm_str_free(&text);
-        return ldm_error_nomem(err, 0, "the manifest");
-    }
-    *run = text.data;
-    return LDM_OK;
-}
-
 static ldm_status check_options(const ldm_work_options *o, ldm_error *err)
 {
     LDM_REQUIRE(o, "o", err);
@@ -235,7 +223,7 @@ ldm_status ldm_work_open(const ldm_work_options *o, ldm_work **out, char **run, 
     if (!st)
         st = describe_worker(w, o, err);
     if (!st)
-        st = hand_out_run(w, run, err);
+        st = ldm_work_get_run(o->folder, run, err);
     if (st) {
         ldm_work_close(w);
         return st;

@@ -79,6 +79,31 @@ for r in 0 1 2; do
     [ ! -e share$r/grid.png ] || die "a share has no sheets"
 done
 [ "$(ls share0 share1 share2 | grep -c '^0000.\.png$')" -eq 7 ] || die "shares overlap, or leave gaps"
+works merge share0 share1 share2/ -o merged
+stdout_is '7 pictures of 3 folders in merged'
+same_folder whole merged
+cp share0/00000.png share1
+works merge share2 share1 share0 -o merged2 --json
+stdout_has '"doubles": 1'
+same_folder whole merged2
+rm share1/00000.png
+fails 1 "2 of 7 pictures are in none of the folders: 2, 5; name" merge share0 share1 -o gap
+fails 1 "folder 'merged' holds 9 files of a run already" merge share0 -o merged
+cp share1/00001.png share1/00000.png
+fails 1 'share0/00000.png and share1/00000.png are two versions of one picture' merge share0 share1 share2 -o x
+fails 1 'nothing holds no run of several processes' merge nothing -o x
+works $RUN --seed 3 -o foreign2 --rank 1 --of 2 --own-share --block 1 --quiet
+fails 1 'share0 and foreign2 are parts of different runs \(seed: 42 and 3\)' merge share0 foreign2 -o x
+fails 2 '-o FOLDER is missing' merge share0
+
+# ---- who does what
+works status share0
+stdout_has '^share0: 3 of 7 pictures are done \(43 %\), blocks of 1, lease 300 s'
+stdout_has 'nobody is at work: the same command goes on'
+stdout_has '0/3 .* left$'
+works status two --json
+stdout_has '"finished": true'
+fails 1 'whole holds no run of several processes' status whole
 
 # ---- instructions: one set on all machines, and a warning where they were mixed
 works $RUN --isa c -o mixed --rank 1 --of 2 --own-share --block 1 --quiet
