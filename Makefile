@@ -8,7 +8,7 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all help deps demo study test train vocab install dist deb wheel test-python clean format tidy errors check-layers onednn
+.PHONY: all help deps demo study test train vocab install dist deb wheel test-python test-cluster clean format tidy errors check-layers onednn
 
 all:
 	$(call CONFIGURED,release)
@@ -23,6 +23,7 @@ help:
 	@echo 'make deb         builds the Debian packages into build/deb (ldm, ldm-server, libldmc0, libldmc-dev)'
 	@echo 'make wheel       builds the Python package with all libraries inside, into build/wheel'
 	@echo 'make test-python tests the Python package in an environment of its own'
+	@echo 'make test-cluster tries Open MPI, ssh and Slurm over three machines made of namespaces (root)'
 	@echo 'make deps        installs the Debian packages that building and testing needs (root or sudo)'
 	@echo 'make onednn      fetches oneDNN 3 for --precision bf16 into build/onednn'
 	@echo 'make study       measures what docs/STUDY.md reports, and writes it there'
@@ -48,6 +49,11 @@ study: deps
 
 test: deps
 	@tools/run_tests.sh $(TEST_OPTIONS)
+
+# Its own packages (Open MPI, Slurm, sshd) are installed where they are missing.
+test-cluster: deps
+	@$(MAKE) --no-print-directory all
+	@tools/test_cluster.sh build/ldm
 
 train:
 	@train/run.sh

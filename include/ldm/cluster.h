@@ -74,6 +74,11 @@ LDM_API ldm_status ldm_work_open(const ldm_work_options *o, ldm_work **out, char
 /* Gives back what is claimed, so that others take it at once. NULL is fine. */
 LDM_API void ldm_work_close(ldm_work *w);
 
+/* Whether the finish is done, by whomever. false for NULL. */
+LDM_API bool ldm_work_finished(const ldm_work *w);
+/* Pictures in a block. 0 for NULL. */
+LDM_API int ldm_work_block(const ldm_work *w);
+
 typedef enum ldm_work_kind {
     LDM_WORK_BLOCK,  /* make the pictures first .. first + count - 1, then ldm_work_complete */
     LDM_WORK_FINISH, /* every block is done: write what is made of all pictures, then the same */

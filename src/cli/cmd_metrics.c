@@ -283,24 +283,6 @@ static int measure_folder(task *t, const char *folder)
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-/* Statistics replace statistics, and nothing else. */
-static int check_statistics(const ldm_command *cmd, const char *path)
-{
-    ldm_stats *there = NULL;
-    int code = ldm_output_check_file(cmd, "--write-stats", path);
-
-    if (code || access(path, F_OK))
-        return code;
-    if (ldm_stats_read(path, &there, NULL))
-        return ldm_cli_usage(cmd,
-                             "--write-stats: %s is there already and holds no statistics; "
-                             "give another name",
-                             path);
-    ldm_stats_free(there);
-    ldm_output_note_replaced(cmd, path);
-    return LDM_EXIT_OK;
-}
-
 static int open_features(task *t)
 {
     ldm_error err;
@@ -310,7 +292,8 @@ static int open_features(task *t)
         return LDM_EXIT_OK;
     if (ldm_inputs_find_config(t->cmd, t->options, false))
         return LDM_EXIT_USAGE;
-    if (t->o->write_stats && check_statistics(t->cmd, t->o->write_stats))
+    if (t->o->write_stats &&
+        ldm_output_check_statistics(t->cmd, "--write-stats", t->o->write_stats))
         return LDM_EXIT_USAGE;
     if (t->o->frechet)
         st = ldm_stats_read(t->o->frechet, &t->reference, &err);

@@ -194,3 +194,19 @@ int ldm_output_check_new(const ldm_command *cmd, const char *option, const char 
                 option, path);
     return LDM_EXIT_FAILED;
 }
+
+int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path)
+{
+    ldm_stats *there = NULL;
+    int code = ldm_output_check_file(cmd, option, path);
+
+    if (code || !path || access(path, F_OK))
+        return code;
+    if (ldm_stats_read(path, &there, NULL))
+        return ldm_cli_usage(cmd,
+                             "%s: %s is there already and holds no statistics; give another name",
+                             option, path);
+    ldm_stats_free(there);
+    ldm_output_note_replaced(cmd, path);
+    return LDM_EXIT_OK;
+}

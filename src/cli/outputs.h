@@ -32,6 +32,9 @@ int ldm_output_check_array(const ldm_command *cmd, const char *option, const cha
 int ldm_output_check_new(const ldm_command *cmd, const char *option, const char *path,
                          bool overwrite);
 
+/* The same of statistics (path NULL: nothing): they replace nothing but statistics, with a note. */
+int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path);
+
 /* Notes that the file will be replaced, if there is one. */
 void ldm_output_note_replaced(const ldm_command *cmd, const char *path);
 

@@ -50,7 +50,7 @@ static void name_worker(ldm_work *w)
     if (gethostname(host, sizeof host - 1))
         strcpy(host, "host");
     for (char *p = host; *p; p++) {
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._", *p))
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
             *p = '_';
     }
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
@@ -517,4 +517,18 @@ void ldm_work_beat(ldm_work *w)
 double ldm_work_silence(const ldm_work *w)
 {
     return w && w->slowest > w->folder.lease ? w->slowest : 0;
+}
+
+int ldm_work_block(const ldm_work *w)
+{
+    return w ? w->folder.block : 0;
+}
+
+bool ldm_work_finished(const ldm_work *w)
+{
+    char *path = w ? done_path(w, w->folder.blocks) : NULL;
+    const bool there = path && !access(path, F_OK);
+
+    ldm_free(path);
+    return there;
 }

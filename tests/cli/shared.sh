@@ -73,6 +73,17 @@ ldm $RUN --quiet -o foreign --rank 0 --of 2
 stderr_has 'foreign/00000.png is of another run \(seed: 43 there, 42 here\)'
 same whole/00001.png foreign/00000.png
 
+# ---- statistics: those of `ldm metrics` over the folder, however many processes there were
+STATS="generate $TINY --steps 2 --shape 3,8,8 -n 7 --quiet"
+works $STATS -o stats1 --write-stats one.stats
+stdout_has '^one.stats$'
+works $STATS -o stats2 --write-stats two.stats --rank 1 --of 2 --own-share --block 2
+[ ! -e two.stats ] || die "a share has no statistics"
+works $STATS -o stats2 --write-stats two.stats --rank 0 --of 2
+works metrics $TINY --write-stats metrics.stats stats1
+same one.stats two.stats
+same one.stats metrics.stats
+
 # ---- shares in folders of their own
 for r in 0 1 2; do
     works $RUN -o share$r --rank $r --of 3 --own-share --block 1 --quiet

@@ -173,7 +173,8 @@ static void list_rest(const task *t)
     } rest[] = {{t->output.grid, sheets},
                 {t->output.npz, sheets},
                 {t->o->save_latent, t->seen > 0},
-                {t->o->save_image, t->seen > 0}};
+                {t->o->save_image, t->seen > 0},
+                {t->o->write_stats, sheets && !ldm_signals_interrupted()}};
 
     if (t->written && t->output.folder && t->ri->count > LDM_MANY_PICTURES && isatty(STDOUT_FILENO))
         printf("%d pictures in %s\n", t->written, t->output.folder);
@@ -309,6 +310,8 @@ static int write_collections(task *t)
         return ldm_cli_fail(t->cmd, st, &err);
     if (t->rgb && t->written + t->kept_count)
         code = write_sheets(t);
+    if (!code && !t->work && t->written + t->kept_count && !ldm_signals_interrupted())
+        code = ldm_generate_stats_write(t, t->ri->count);
     if (!code && !t->o->json)
         list_rest(t);
     return code;
@@ -408,6 +411,8 @@ static int prepare(task *t)
     if (!code)
         code = check_channels(t);
     if (!code)
+        code = ldm_generate_stats_open(t);
+    if (!code)
         code = ldm_fit_check(t->cmd, t->o, &t->output, t->ri);
     if (!code && !t->o->dry_run)
         code = keep_room(t);
@@ -481,6 +486,7 @@ static int generate(task *t)
 static void task_free(task *t)
 {
     ldm_work_close(t->work);
+    ldm_features_close(t->features);
     ldm_run_free(t->run);
     ldm_model_close(t->model);
     ldm_arrays_free(&t->arrays);

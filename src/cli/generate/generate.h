@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* ldm generate in eleven files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
+/* ldm generate in twelve files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
  * runs the job, take.c writes a picture, output.c decides where results go, like.c takes options
  * from a picture that ldm made, resume.c finds what an earlier run left, shared.c divides a run
- * among processes, fit.c says what a run takes, starts.c reads pictures, texts.c prompts and names.
+ * among processes, stats.c writes statistics, fit.c says what a run takes, starts.c reads pictures,
+ * texts.c prompts and names.
  */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
@@ -47,7 +48,7 @@ typedef struct ldm_generate_opts {
     const char *layout;                  /* a JSON file; NULL: none */
     const char *prompts, *class_names;   /* files of lines; NULL: not given */
     bool prompt_given;                   /* --prompt, not a recipe's */
-    const char *out, *save_latent, *save_image;
+    const char *out, *save_latent, *save_image, *write_stats;
     bool grid, npz, json, quiet;
     const char *preview_as; /* how pictures so far are shown; NULL: not given */
     bool dry_run, resume, overwrite;

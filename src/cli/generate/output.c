@@ -32,7 +32,7 @@ static char *with_suffix(const char *file, const char *suffix)
 /* The later of two results under one name would replace the earlier. */
 static int check_names(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out)
 {
-    const char *names[] = {out->file, out->npz, o->save_latent, o->save_image};
+    const char *names[] = {out->file, out->npz, o->save_latent, o->save_image, o->write_stats};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         for (size_t k = 0; k < i; k++) {
@@ -193,6 +193,8 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
         code = check_names(cmd, o, out);
     if (!code)
         code = ldm_output_check_array(cmd, "--save-latent", o->save_latent, quiet);
+    if (!code)
+        code = ldm_output_check_statistics(cmd, "--write-stats", o->write_stats);
     return code ? code : ldm_output_check_array(cmd, "--save-image", o->save_image, quiet);
 }
 

@@ -177,6 +177,7 @@ static int describe_run(ldm_task *t, json_t **run)
         json_object_set_new(*run, "full_path", json_boolean(t->o->full_path)) ||
         json_object_set_new(*run, "grid", json_boolean(t->output.grid != NULL)) ||
         json_object_set_new(*run, "npz", json_boolean(t->output.npz != NULL)) ||
+        json_object_set_new(*run, "statistics", json_boolean(t->o->write_stats != NULL)) ||
         json_object_set_new(*run, "isa", ldm_json_text(t->mi->isa)))
         return ldm_cli_nomem(t->cmd);
     code = add_hashes(t, *run, "inputs", t->starts.ims, t->starts.count);
@@ -391,6 +392,8 @@ static int make_block(ldm_task *t, const ldm_work_item *item)
     if (s.status)
         code = ldm_cli_fail(t->cmd, s.status, &s.error);
     if (!code && !s.cancelled)
+        code = ldm_generate_stats_block(t, item->first, item->count);
+    if (!code && !ldm_signals_interrupted())
         return report_block(t, item, kept, ldm_cli_now() - begin);
     ldm_work_give_back(t->work);
     return code;
@@ -490,7 +493,7 @@ static int fill_albums(ldm_task *t, const bool *bad, const albums *a)
     if (!st && a->npz && !ldm_signals_interrupted())
         st = ldm_album_close(a->npz, &err);
     ldm_bar_clear(&t->bar);
-    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+    return st ? ldm_generate_fail(t, st, &err) : LDM_EXIT_OK;
 }
 
 static int write_albums(ldm_task *t, const bool *bad, int failed)
@@ -502,7 +505,7 @@ static int write_albums(ldm_task *t, const bool *bad, int failed)
         code = open_albums(t, t->ri->count - failed, &a);
     if (!code && (a.grid || a.npz))
         code = fill_albums(t, bad, &a);
-    t->wrote_sheets = !code && (a.grid || a.npz) && !ldm_signals_interrupted();
+    t->wrote_sheets = !code && failed < t->ri->count && !ldm_signals_interrupted();
     ldm_album_free(a.grid);
     ldm_album_free(a.npz);
     return code;
@@ -513,16 +516,20 @@ static int finish(ldm_task *t)
     bool *bad = calloc((size_t)t->ri->count, sizeof *bad);
     int failed, code = bad ? read_records(t, bad, &failed) : ldm_cli_nomem(t->cmd);
 
+    for (int i = 0; !code && i < t->ri->count; i++)
+        t->good[i] = !bad[i];
     if (!code)
         code = write_albums(t, bad, failed);
-    if (!code && !ldm_signals_interrupted())
-        code = ldm_resume_sweep(t->cmd, t->output.folder);
+    if (!code && !ldm_signals_interrupted() && failed < t->ri->count)
+        code = ldm_generate_stats_write(t, ldm_work_block(t->work));
     free(bad);
     if (code || ldm_signals_interrupted()) {
         ldm_work_give_back(t->work);
         return code;
     }
     code = complete(t, json_pack("{s:i}", "failed", failed));
+    if (!code) /* not before: others may still be at it, and then look whether it is done */
+        code = ldm_resume_sweep(t->cmd, t->output.folder);
     if (!code && failed > t->failed) { /* one's own are reported in any case */
         ldm_cli_say(t->cmd, "%d of %d pictures failed", failed, t->ri->count);
         return LDM_EXIT_FAILED;
@@ -580,6 +587,9 @@ int ldm_shared_sample(ldm_task *t)
             break;
     }
     ldm_bar_clear(&t->bar);
+    /* Whoever finished may have died before it cleaned up. */
+    if (!code && item.kind == LDM_WORK_DONE && !t->seen && !t->wrote_sheets)
+        code = ldm_resume_sweep(t->cmd, t->output.folder);
     if (!code && !ldm_signals_interrupted())
         say_end(t, item.kind == LDM_WORK_DONE);
     return code;

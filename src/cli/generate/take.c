@@ -178,3 +178,8 @@ int ldm_generate_sheet_recipe(ldm_task *t, size_t n, char **text)
     ldm_release(recipe);
     return *text ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 }
+
+int ldm_generate_fail(const task *t, ldm_status st, const ldm_error *err)
+{
+    return ldm_work_finished(t->work) ? LDM_EXIT_OK : ldm_cli_fail(t->cmd, st, err);
+}

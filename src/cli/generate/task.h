@@ -33,10 +33,11 @@ typedef struct ldm_task {
     bool *kept;             /* [count]: made by an earlier run (--resume) */
     int kept_count, listed; /* of them, and how far they are in `pictures` */
 
-    ldm_work *work;      /* of a run that several processes share; else NULL */
-    bool wrote_sheets;   /* of such a run: by this process */
-    double shown, begun; /* of its progress: when it was, and since when it is measured */
-    int shown_from;      /* pictures that were done then; -1: not yet known */
+    ldm_features *features; /* of --write-stats; else NULL */
+    ldm_work *work;         /* of a run that several processes share; else NULL */
+    bool wrote_sheets;      /* of such a run: by this process */
+    double shown, begun;    /* of its progress: when it was, and since when it is measured */
+    int shown_from;         /* pictures that were done then; -1: not yet known */
 
     int seen, failed, written; /* pictures of this run */
     bool unwritable;           /* a picture could not be written: the rest cannot either */
@@ -49,10 +50,21 @@ enum { LDM_MANY_PICTURES = 24 }; /* that fit a terminal beside the rest */
 
 /* For ldm_sampling_run; ctx is the task. */
 int ldm_generate_take(void *ctx, const ldm_result *r, const ldm_error *why);
+/* ldm_cli_fail of a file that is made of all pictures; but not where another process, which took
+ * this one for dead, has finished the run, and swept this one's half of the file away. */
+int ldm_generate_fail(const ldm_task *t, ldm_status st, const ldm_error *err);
 /* Lists the kept pictures before `index` for --json, so that the list stays in order. */
 void ldm_generate_list_kept(ldm_task *t, int index);
 /* The recipe of a contact sheet of n pictures. *text: free() it. An exit code. */
 int ldm_generate_sheet_recipe(ldm_task *t, size_t n, char **text);
+
+/* ---- stats.c: --write-stats; without it they do nothing ---- */
+
+int ldm_generate_stats_open(ldm_task *t); /* an exit code, as the others */
+/* Keeps the features of a block's good pictures for whoever writes the statistics. */
+int ldm_generate_stats_block(ldm_task *t, int first, int count);
+/* Of all good pictures; block: pictures in a block of a shared run, any number in another. */
+int ldm_generate_stats_write(ldm_task *t, int block);
 
 /* ---- shared.c: the run of which this process makes a part ---- */
 
