@@ -23,12 +23,12 @@ BLOCKS = os.path.join(ROOT, "bench", "cluster", "blocks.csv")
 PAGE = os.path.join(ROOT, "docs", "CLUSTER.md")
 PICTURES, LEASE, BATCH = 50000, 300.0, 4
 RANKS = (1, 10, 100, 1000, 3000, 10000)
-# work.c: BLOCKS_A_RANK and MOST of choose_block, POLLS_A_LEASE, first_poll
-BLOCKS_A_RANK, MOST_BLOCK, POLLS_A_LEASE, FIRST_POLL = 8, 64, 20, 0.05
-# Calls that reach the file server, as `strace -c -e trace=file,desc` counts them: of a claim (touch,
-# stat, link, access), of a block's end (create, write, fsync, rename), of a picture (the same, and an
-# access), of a look into claims/ and done/ (open, close, and a readdir for every 100 names).
-CLAIM_CALLS, DONE_CALLS, PICTURE_CALLS, NAMES_A_CALL = 4, 5, 6, 100
+# work.c: BLOCKS_A_RANK and MOST of choose_block, POLLS_A_LEASE, first_poll, poll_a_block
+BLOCKS_A_RANK, MOST_BLOCK, POLLS_A_LEASE, FIRST_POLL, POLL_A_BLOCK = 8, 64, 20, 0.05, 1e-4
+# Calls that reach the file server: of a claim (touch, stat, link, access), of a block's end (create,
+# write, flush, rename, access), of a picture (the same, and an access), of a look into claims/ and
+# done/ (open, close, and a readdir for every 500 names: 32 kB of Linux' getdents64 hold 1000).
+CLAIM_CALLS, DONE_CALLS, PICTURE_CALLS, NAMES_A_CALL = 4, 5, 6, 500
 
 
 def measure(folder):
@@ -139,7 +139,7 @@ def simulate(ranks, seconds, deaths, factors):
             count(calls, now, CLAIM_CALLS)
         if taken is None:
             idle_from = now if idle_from is None else idle_from
-            poll[r] = min(2 * poll[r] or FIRST_POLL, LEASE / POLLS_A_LEASE)
+            poll[r] = min(2 * poll[r] or FIRST_POLL + POLL_A_BLOCK * blocks, LEASE / POLLS_A_LEASE)
             heapq.heappush(events, (now + poll[r], r, None))
             continue
         poll[r] = 0.0
@@ -210,7 +210,7 @@ def sim_table():
              "second | file calls a second, mean | most |", "|" + "---|" * 10]
     for ranks in RANKS:
         for deaths in (0, 0.01, 0.1):
-            if deaths and ranks < 10:
+            if deaths and ranks * deaths < 1:
                 continue
             r = simulate(ranks, seconds, deaths, factors)
             assert r["done"] == r["blocks"], "blocks were lost"

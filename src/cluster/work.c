@@ -21,7 +21,9 @@
 
 enum { BEATS_A_LEASE = 10, POLLS_A_LEASE = 20, TRIES = 100 };
 
-static const double first_poll = 0.05;
+/* Seconds until a process that found nothing looks again, and for each block what it has to read.
+ */
+static const double first_poll = 0.05, poll_a_block = 1e-4;
 
 struct ldm_work {
     ldm_run_folder folder;
@@ -399,7 +401,7 @@ static void wait_a_little(ldm_work *w, ldm_work_item *out)
 {
     const double most = w->folder.lease / POLLS_A_LEASE;
 
-    w->polled = w->polled > 0 ? 2 * w->polled : first_poll;
+    w->polled = w->polled > 0 ? 2 * w->polled : first_poll + poll_a_block * w->folder.blocks;
     if (w->polled > most)
         w->polled = most;
     out->kind = LDM_WORK_WAIT;

@@ -2,9 +2,8 @@
 /* ldm generate in twelve files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
  * runs the job, take.c writes a picture, output.c decides where results go, like.c takes options
  * from a picture that ldm made, resume.c finds what an earlier run left, shared.c divides a run
- * among processes, stats.c writes statistics, fit.c says what a run takes, starts.c reads pictures,
- * texts.c prompts and names.
- */
+ * among processes, write_stats.c writes statistics, fit.c says what a run takes, starts.c reads
+ * pictures, texts.c prompts and names. */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
 

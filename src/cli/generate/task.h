@@ -58,7 +58,7 @@ void ldm_generate_list_kept(ldm_task *t, int index);
 /* The recipe of a contact sheet of n pictures. *text: free() it. An exit code. */
 int ldm_generate_sheet_recipe(ldm_task *t, size_t n, char **text);
 
-/* ---- stats.c: --write-stats; without it they do nothing ---- */
+/* ---- write_stats.c: --write-stats; without it they do nothing ---- */
 
 int ldm_generate_stats_open(ldm_task *t); /* an exit code, as the others */
 /* Keeps the features of a block's good pictures for whoever writes the statistics. */
