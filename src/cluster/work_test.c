@@ -195,6 +195,7 @@ static void blocks_cover_the_pictures_once(void **state)
         ldm_work_item item;
         ldm_work *w;
 
+        end(state); /* a fresh folder */
         begin(state);
         w = join(cases[i].size - 1, cases[i].size, cases[i].pictures, cases[i].block, 1, false);
         for (;;) {
@@ -212,9 +213,7 @@ static void blocks_cover_the_pictures_once(void **state)
         for (int k = 0; k < cases[i].pictures; k++)
             assert_true(made[k]);
         ldm_work_close(w);
-        end(state);
     }
-    begin(state);
 }
 
 static void the_folder_says_who_does_what(void **state)
@@ -271,15 +270,14 @@ static void chosen_blocks_are_whole_batches(void **state)
         ldm_work *w;
         char *run;
 
+        end(state); /* a fresh folder */
         begin(state);
         assert_int_equal(ldm_work_open(&o, &w, &run, NULL), LDM_OK);
         ldm_free(run);
         assert_int_equal(ldm_work_next(w, &item, NULL), LDM_OK);
         assert_int_equal(item.count, cases[i].block);
         ldm_work_close(w);
-        end(state);
     }
-    begin(state);
 }
 
 static void damaged_manifests_are_refused(void **state)
