@@ -307,7 +307,7 @@ static int open_albums(const merge *m, const char *recipe, int width, int height
     const bool grid = json_is_true(json_object_get(m->run, "grid"));
     char *path = ldm_cli_format("%s/grid.png", m->out);
     char *npz = ldm_cli_format("%s/samples.npz", m->out);
-    char *text = ldm_sheet_recipe(recipe, count);
+    char *text = ldm_sheet_recipe(recipe, LDM_SHEET, count);
     ldm_error err;
     ldm_status st = LDM_OK;
     int code = path && npz && text ? LDM_EXIT_OK : ldm_cli_nomem(m->cmd);
