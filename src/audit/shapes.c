@@ -23,7 +23,7 @@ static ldm_layer_shape shape_of(const ldm_graph *g, const ldm_node *n)
 {
     const ldm_node *before = producer(g, n->in[0]);
     int in = n->in[0];
-    ldm_layer_shape s = {.kernel = n->kernel > 0 ? n->kernel : 1,
+    ldm_layer_shape s = {.kernel = n->kernel_h > 0 ? n->kernel_h : 1,
                          .stride = n->stride > 0 ? n->stride : 1,
                          .cout = g->values[n->out].c};
 

@@ -24,9 +24,9 @@ static int output_tile(int algorithm)
 static int matrix_count(const ldm_conv_desc *d, int algorithm)
 {
     const int out = output_tile(algorithm);
-    const int side = out == 1 ? d->kernel : ldm_wino_reads_small(d) ? out + 1 : out + 2;
+    const int side = ldm_wino_reads_small(d) ? out + 1 : out + 2;
 
-    return side * side;
+    return out == 1 ? ldm_conv_taps(d) : side * side;
 }
 
 static double larger(double a, double b)
@@ -44,7 +44,7 @@ static double seconds_of(const ldm_conv_desc *d, int algorithm)
     const double tiles = (double)ldm_ceil_div((size_t)d->out_h, (size_t)out) *
                          (double)ldm_ceil_div((size_t)d->out_w, (size_t)out);
     const double compute = 2.0 * tiles * matrices * channels / FLOPS;
-    const double weights = 4.0 * d->kernel * d->kernel * channels / MEMORY_BYTES;
+    const double weights = 4.0 * ldm_conv_taps(d) * channels / MEMORY_BYTES;
 
     if (out == 1)
         return larger(compute, weights);
@@ -54,9 +54,9 @@ static double seconds_of(const ldm_conv_desc *d, int algorithm)
 
 static double bf16_seconds(const ldm_conv_desc *d, double gain)
 {
-    const double values = (double)d->out_h * d->out_w * d->kernel * d->kernel * d->cin;
+    const double values = (double)d->out_h * d->out_w * ldm_conv_taps(d) * d->cin;
     const double compute = 2.0 * values * d->cout / (FLOPS * gain);
-    const double weights = 2.0 * d->kernel * d->kernel * d->cin * d->cout / MEMORY_BYTES;
+    const double weights = 2.0 * ldm_conv_taps(d) * d->cin * d->cout / MEMORY_BYTES;
 
     return larger(compute, weights) + 6.0 * values / GATHER_BYTES + BF16_CALL;
 }
@@ -64,7 +64,7 @@ static double bf16_seconds(const ldm_conv_desc *d, double gain)
 /* What Winograd can do at all. */
 static bool winograd_fits(const ldm_conv_desc *d)
 {
-    return d->kernel == 3 && d->stride == 1;
+    return d->kernel_h == 3 && d->kernel_w == 3 && d->stride == 1;
 }
 
 static bool winograd_algorithm(int algorithm)
@@ -107,22 +107,23 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
                              "backend %s has no bf16 convolution; use precision f32 or exact",
                              b->name);
     if (d->cin < 1 || d->cout < 1 || d->in_h < 1 || d->in_w < 1 || d->out_h < 1 || d->out_w < 1 ||
-        (d->kernel != 1 && d->kernel != 3) || (d->stride != 1 && d->stride != 2) ||
-        d->pad_top < 0 || d->pad_left < 0 || threads < 1)
+        d->kernel_h < 1 || d->kernel_h > LDM_CONV_MAX_KERNEL || d->kernel_w < 1 ||
+        d->kernel_w > LDM_CONV_MAX_KERNEL || (d->stride != 1 && d->stride != 2) || d->pad_top < 0 ||
+        d->pad_left < 0 || threads < 1)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                             "convolution %d -> %d channels, kernel %d, stride %d, %dx%d -> %dx%d: "
-                             "expected positive sizes, kernel 1 or 3, stride 1 or 2",
-                             d->cin, d->cout, d->kernel, d->stride, d->in_h, d->in_w, d->out_h,
-                             d->out_w);
+                             "convolution %d -> %d channels, kernel %dx%d, stride %d, %dx%d -> "
+                             "%dx%d: expected positive sizes, kernel sides 1 to %d, stride 1 or 2",
+                             d->cin, d->cout, d->kernel_h, d->kernel_w, d->stride, d->in_h, d->in_w,
+                             d->out_h, d->out_w, LDM_CONV_MAX_KERNEL);
     if (algorithm < -1 || algorithm >= LDM_CONV_ALGORITHMS ||
         (winograd_algorithm(algorithm) && !winograd_fits(d)) ||
         (algorithm == LDM_CONV_BF16 && (p != LDM_PRECISION_BF16 || !bf16_fits(impl, d))))
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                             "convolution algorithm %d does not fit kernel %d, stride %d",
-                             algorithm, d->kernel, d->stride);
-    /* 9 taps are the most that a weight has; channels are below 2^31 each */
-    if (ldm_mul_size(ldm_round_up((size_t)d->cin, 32) * 9, ldm_round_up((size_t)d->cout, 32),
-                     &floats) ||
+                             "convolution algorithm %d does not fit kernel %dx%d, stride %d",
+                             algorithm, d->kernel_h, d->kernel_w, d->stride);
+    /* channels are below 2^31 each, and there are 49 taps at most */
+    if (ldm_mul_size(ldm_round_up((size_t)d->cin, 32) * (size_t)ldm_conv_taps(d),
+                     ldm_round_up((size_t)d->cout, 32), &floats) ||
         ldm_mul_size(floats, sizeof(float), &floats))
         return ldm_error_set(err, LDM_ERR_RANGE,
                              "convolution %d -> %d channels does not fit memory", d->cin, d->cout);
@@ -134,13 +135,14 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     if (out->algorithm == LDM_CONV_BF16)
         return impl->bf16->plan(out, threads, err);
     out->as_is = winograd_algorithm(out->algorithm) || ldm_direct_packs_late(d);
+    out->rectifies = true;
     out->activates = out->algorithm == LDM_CONV_DIRECT && ldm_direct_takes_pixels(d);
     out->gates = out->activates && d->cout % (2 * k->nr) == 0;
     if (out->algorithm == LDM_CONV_WINOGRAD4)
         out->slabs = ldm_wino_slabs(k, d);
     out->normalises =
         winograd_algorithm(out->algorithm) && ldm_wino_normalises(k, out->algorithm, d, threads);
-    out->packed_floats = (size_t)(d->kernel * d->kernel) * (size_t)d->cin *
+    out->packed_floats = (size_t)ldm_conv_taps(d) * (size_t)d->cin *
                          (out->as_is ? (size_t)d->cout : (size_t)k->nr * (size_t)out->pack_tasks);
     out->scratch_floats = winograd_algorithm(out->algorithm)
                               ? ldm_wino_scratch_floats(k, out->algorithm, d, threads)
@@ -153,7 +155,7 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
 {
     const ldm_kernels *k = ldm_kernels_of(b);
     const ldm_conv_desc *d = &plan->desc;
-    const size_t row = (size_t)(d->kernel * d->kernel) * (size_t)d->cin;
+    const size_t row = (size_t)ldm_conv_taps(d) * (size_t)d->cin;
     const size_t first = (size_t)task * (size_t)k->nr, left = (size_t)d->cout - first;
     const size_t rows = left < (size_t)k->nr ? left : (size_t)k->nr;
 

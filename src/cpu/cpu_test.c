@@ -26,7 +26,8 @@ static ldm_conv_desc conv3x3(int cin, int cout, int side)
 {
     return (ldm_conv_desc){.cin = cin,
                            .cout = cout,
-                           .kernel = 3,
+                           .kernel_h = 3,
+                           .kernel_w = 3,
                            .stride = 1,
                            .pad_top = 1,
                            .pad_left = 1,
@@ -76,7 +77,7 @@ static void test_algorithm_by_shape(void **state)
     d = conv3x3(512, 512, 64);
     assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "winograd4");
     d = conv3x3(224, 224, 64);
-    d.kernel = 1;
+    d.kernel_h = d.kernel_w = 1;
     d.pad_top = d.pad_left = 0;
     assert_string_equal(plan(&d, LDM_PRECISION_F32, -1, 2).name, "direct");
     d = conv3x3(224, 224, 64);
@@ -135,8 +136,8 @@ static void test_plan_errors(void **state)
     d.stride = 2;
     expect_failure(&d, LDM_PRECISION_F32, LDM_CONV_WINOGRAD4, LDM_ERR_UNSUPPORTED, "stride 2");
     d = conv3x3(8, 8, 8);
-    d.kernel = 5;
-    expect_failure(&d, LDM_PRECISION_F32, -1, LDM_ERR_UNSUPPORTED, "kernel 5");
+    d.kernel_w = 8;
+    expect_failure(&d, LDM_PRECISION_F32, -1, LDM_ERR_UNSUPPORTED, "kernel 3x8");
     d = conv3x3(INT32_MAX, INT32_MAX, 8);
     expect_failure(&d, LDM_PRECISION_F32, -1, LDM_ERR_RANGE, "does not fit");
 }
@@ -189,7 +190,7 @@ static void test_bf16_choice(void **state)
     assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_BF16, LDM_CONV_BF16, 2, &out, &err),
                      LDM_ERR_UNSUPPORTED);
     d = conv3x3(896, 896, 1);
-    d.kernel = 1;
+    d.kernel_h = d.kernel_w = 1;
     d.pad_top = d.pad_left = 0;
     assert_int_equal(b->conv_plan(b, &d, LDM_PRECISION_BF16, -1, 2, &out, &err), LDM_OK);
     assert_string_equal(out.name, "direct");
@@ -231,6 +232,7 @@ static void check_uppers(const ldm_kernels *k)
     static const float codebook[2 * COUNT];
     float x[COUNT] = {1, 2, 3}, y[COUNT] = {0}, a[COUNT] = {1}, b[COUNT] = {2};
     float top = 0, ratio = 0;
+    const float *const taps[2] = {a, b};
     int64_t index = 0;
 
     LEAVES_NO_UPPERS(k, moments(x, COUNT, 1, COUNT, a, b));
@@ -244,7 +246,9 @@ static void check_uppers(const ldm_kernels *k)
     LEAVES_NO_UPPERS(k, geglu(a, b, y, COUNT));
     LEAVES_NO_UPPERS(k, add(a, b, y, COUNT));
     LEAVES_NO_UPPERS(k, multiply(y, COUNT, 2));
-    LEAVES_NO_UPPERS(k, mean4(a, b, x, x, y, COUNT));
+    LEAVES_NO_UPPERS(k, largest_of(taps, 2, y, COUNT));
+    LEAVES_NO_UPPERS(k, mean_of(taps, 2, y, COUNT));
+    LEAVES_NO_UPPERS(k, relu(x, y, COUNT));
     LEAVES_NO_UPPERS(k, vq(x, COUNT, 1, COUNT, codebook, 2, &index));
 }
 

@@ -46,7 +46,7 @@ static size_t chunk_length(const ldm_kernels *k, const ldm_conv_desc *d)
 
 bool ldm_direct_takes_pixels(const ldm_conv_desc *d)
 {
-    return d->kernel == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
+    return ldm_conv_taps(d) == 1 && d->stride == 1 && d->pad_top == 0 && d->pad_left == 0 &&
            !d->upsample && d->in_h == d->out_h && d->in_w == d->out_w;
 }
 
@@ -56,7 +56,7 @@ bool ldm_direct_takes_pixels(const ldm_conv_desc *d)
  * much of an evaluation. */
 bool ldm_direct_packs_late(const ldm_conv_desc *d)
 {
-    return d->kernel == 1 && (size_t)d->cin * (size_t)d->cout >= LATE_FLOATS;
+    return ldm_conv_taps(d) == 1 && (size_t)d->cin * (size_t)d->cout >= LATE_FLOATS;
 }
 
 /* A chunk of a panel's weights, where they are packed late. */
@@ -75,7 +75,7 @@ static size_t gated_floats(const ldm_kernels *k, const ldm_conv_desc *d)
  * table. */
 static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 {
-    size_t pixels = (size_t)k->block_pixels, taps = (size_t)(d->kernel * d->kernel);
+    size_t pixels = (size_t)k->block_pixels, taps = (size_t)ldm_conv_taps(d);
     size_t pointers = pixels * taps * sizeof(float *) / sizeof(float);
 
     return ldm_round_up(pixels * (size_t)k->nr + late_floats(k, d) + gated_floats(k, d) + pointers,
@@ -90,13 +90,13 @@ size_t ldm_direct_scratch_floats(const ldm_kernels *k, const ldm_conv_desc *d, i
 void ldm_direct_pack(const ldm_kernels *k, const ldm_conv_desc *d, const float *weights,
                      float *packed, int task)
 {
-    const size_t row = (size_t)(d->kernel * d->kernel) * (size_t)d->cin;
+    const size_t row = (size_t)ldm_conv_taps(d) * (size_t)d->cin;
     const int left = d->cout - task * k->nr;
     const ldm_pack p = {
         .src = weights + (size_t)task * (size_t)k->nr * row,
         .src_stride = row,
         .rows = left < k->nr ? left : k->nr,
-        .taps = d->kernel * d->kernel,
+        .taps = ldm_conv_taps(d),
         .cin = (size_t)d->cin,
         .chunk_len = chunk_length(k, d),
         .dst = packed + (size_t)task * (size_t)k->nr * row,
@@ -121,12 +121,12 @@ static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **r
         const float *base = x->data + (size_t)sample * (size_t)x->h * (size_t)x->w * x->pitch;
         const float **at = rows + i;
 
-        for (ky = 0; ky < d->kernel; ky++) {
+        for (ky = 0; ky < d->kernel_h; ky++) {
             const int iy = oy * d->stride + ky - d->pad_top;
             const bool inside = iy >= 0 && iy < h;
             const float *line = base + (inside ? (size_t)(iy >> up) * (size_t)x->w * x->pitch : 0);
 
-            for (kx = 0; kx < d->kernel; kx++, at += mr) {
+            for (kx = 0; kx < d->kernel_w; kx++, at += mr) {
                 const int ix = ox * d->stride + kx - d->pad_left;
 
                 *at =
@@ -165,6 +165,7 @@ static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, 
         .bias = a->bias ? a->bias + sample * a->bias_stride + column : NULL,
         .residual = a->residual.data ? a->residual.data + pixel * a->residual.pitch + column : NULL,
         .residual_pitch = a->residual.pitch,
+        .relu = a->activation == LDM_ACTIVATION_RELU,
         .cols = columns_of(job, panel),
     };
 }
@@ -310,7 +311,8 @@ static void run_pixels(const conv_job *job, size_t panel, size_t pixel, size_t c
         return;
     }
     run_strip(job, panel, pixel, count, out, buffer);
-    if (job->args->activation != LDM_ACTIVATION_NONE)
+    if (job->args->activation != LDM_ACTIVATION_NONE &&
+        job->args->activation != LDM_ACTIVATION_RELU)
         activate(job, &out, count);
 }
 
@@ -401,7 +403,7 @@ void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_co
         .zeros = ctx->scratch,
         .worker_scratch = ctx->scratch + ldm_conv_zero_floats(d),
         .worker_floats = worker_floats(k, d),
-        .taps = (size_t)(d->kernel * d->kernel),
+        .taps = (size_t)ldm_conv_taps(d),
         .chunks = chunk_count(k, d),
         .chunk_len = chunk_length(k, d),
         .panels = ldm_ceil_div((size_t)d->cout, (size_t)k->nr),

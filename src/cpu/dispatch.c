@@ -29,13 +29,15 @@
         .softmax = ldm_softmax_##isa,                                                              \
         .softmax_part = ldm_softmax_part_##isa,                                                    \
         .layer_norm = ldm_layer_norm_##isa,                                                        \
+        .relu = ldm_relu_##isa,                                                                    \
         .silu = ldm_silu_##isa,                                                                    \
         .gelu = ldm_gelu_##isa,                                                                    \
         .quick_gelu = ldm_quick_gelu_##isa,                                                        \
         .geglu = ldm_geglu_##isa,                                                                  \
         .add = ldm_add_##isa,                                                                      \
         .multiply = ldm_multiply_##isa,                                                            \
-        .mean4 = ldm_mean4_##isa,                                                                  \
+        .largest_of = ldm_largest_of_##isa,                                                        \
+        .mean_of = ldm_mean_of_##isa,                                                              \
         .vq = ldm_vq_##isa,                                                                        \
         .wino2 = WINO(2, isa, 2, 4, 4),                                                            \
         .wino4 = WINO(4, isa, 4, 6, 6),                                                            \
@@ -61,7 +63,7 @@
                 .activate = ldm_cpu_activate,                                                      \
                 .add = ldm_cpu_add,                                                                \
                 .copy = ldm_cpu_copy,                                                              \
-                .avg_pool2 = ldm_cpu_avg_pool2,                                                    \
+                .pool = ldm_cpu_pool,                                                              \
                 .upsample2 = ldm_cpu_upsample2,                                                    \
                 .add_vector = ldm_cpu_add_vector,                                                  \
                 .vq_nearest = ldm_cpu_vq_nearest,                                                  \

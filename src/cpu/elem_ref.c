@@ -126,6 +126,15 @@ void ldm_geglu_ref(const float *a, const float *b, float *y, size_t n)
         y[i] = a[i] * gelu1(b[i]);
 }
 
+/* A NaN stays one. */
+void ldm_relu_ref(const float *x, float *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        y[i] = x[i] < 0.0f ? 0.0f : x[i];
+}
+
 void ldm_silu_ref(const float *x, float *y, size_t n)
 {
     size_t i;
@@ -150,13 +159,32 @@ void ldm_multiply_ref(float *y, size_t n, float s)
         y[i] *= s;
 }
 
-void ldm_mean4_ref(const float *a, const float *b, const float *c, const float *d, float *y,
-                   size_t n)
+void ldm_largest_of_ref(const float *const *taps, int count, float *y, size_t n)
 {
     size_t i;
+    int t;
 
-    for (i = 0; i < n; i++)
-        y[i] = (((a[i] + b[i]) + c[i]) + d[i]) * 0.25f;
+    for (i = 0; i < n; i++) {
+        float v = taps[0][i];
+
+        for (t = 1; t < count; t++)
+            v = taps[t][i] > v || taps[t][i] != taps[t][i] ? taps[t][i] : v;
+        y[i] = v;
+    }
+}
+
+void ldm_mean_of_ref(const float *const *taps, int count, float *y, size_t n)
+{
+    size_t i;
+    int t;
+
+    for (i = 0; i < n; i++) {
+        float v = taps[0][i];
+
+        for (t = 1; t < count; t++)
+            v += taps[t][i];
+        y[i] = v / (float)count;
+    }
 }
 
 void ldm_vq_ref(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,

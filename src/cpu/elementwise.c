@@ -57,6 +57,12 @@ static void run_rows(const ldm_exec_ctx *ctx, rows_job *job)
     ldm_pool_run(ctx->pool, ldm_ceil_div(job->pixels, job->task_pixels), rows_task, job);
 }
 
+static void relu_row(const rows_job *job, size_t pixel, const float *x, float *y, size_t n)
+{
+    (void)pixel;
+    job->kernels->relu(x, y, n);
+}
+
 static void silu_row(const rows_job *job, size_t pixel, const float *x, float *y, size_t n)
 {
     (void)pixel;
@@ -111,6 +117,7 @@ void ldm_cpu_activate(const ldm_backend *b, const ldm_exec_ctx *ctx, ldm_activat
                       const ldm_view *x, const ldm_view *y)
 {
     static row_fn *const rows[] = {
+        [LDM_ACTIVATION_RELU] = relu_row,
         [LDM_ACTIVATION_SILU] = silu_row,
         [LDM_ACTIVATION_GELU] = gelu_row,
         [LDM_ACTIVATION_QUICK_GELU] = quick_gelu_row,
@@ -174,34 +181,63 @@ void ldm_cpu_add_vector(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm
     run_rows(ctx, &job);
 }
 
-/* Pooling and upsampling: a task is one row of the smaller picture. */
-typedef struct resize_job {
+/* Pooling: a task is one row of the result. */
+typedef struct pool_job {
     const ldm_kernels *kernels;
+    const ldm_pool_desc *desc;
     const ldm_view *x, *y;
-} resize_job;
+} pool_job;
+
+/* The pixels of the window at (top, left) that lie inside of the picture. Returns how many. */
+static int window_of(const pool_job *job, const float *sample, int top, int left,
+                     const float *taps[LDM_POOL_MAX_TAPS])
+{
+    const ldm_pool_desc *d = job->desc;
+    const ldm_view *x = job->x;
+    int n = 0, iy, ix;
+
+    for (iy = top > 0 ? top : 0; iy < top + d->kernel_h && iy < x->h; iy++) {
+        for (ix = left > 0 ? left : 0; ix < left + d->kernel_w && ix < x->w; ix++)
+            taps[n++] = sample + ((size_t)iy * (size_t)x->w + (size_t)ix) * x->pitch;
+    }
+    return n;
+}
 
 static void pool_task(void *arg, size_t row, int worker)
 {
-    const resize_job *job = arg;
+    const pool_job *job = arg;
+    const ldm_pool_desc *d = job->desc;
     const ldm_view *x = job->x, *y = job->y;
-    const size_t sample = row / (size_t)y->h, line = row % (size_t)y->h, w = (size_t)x->w;
-    const float *a = x->data + (sample * (size_t)x->h + 2 * line) * w * x->pitch;
+    const size_t sample = row / (size_t)y->h;
+    const int top = (int)(row % (size_t)y->h) * d->stride - d->pad;
+    const float *first = x->data + sample * (size_t)x->h * (size_t)x->w * x->pitch;
+    const float *taps[LDM_POOL_MAX_TAPS];
     float *out = y->data + row * (size_t)y->w * y->pitch;
     int i;
 
     (void)worker;
-    for (i = 0; i < y->w; i++, a += 2 * x->pitch, out += y->pitch)
-        job->kernels->mean4(a, a + x->pitch, a + w * x->pitch, a + (w + 1) * x->pitch, out,
-                            (size_t)y->c);
+    for (i = 0; i < y->w; i++, out += y->pitch) {
+        const int n = window_of(job, first, top, i * d->stride - d->pad, taps);
+
+        if (d->mean)
+            job->kernels->mean_of(taps, n, out, (size_t)y->c);
+        else
+            job->kernels->largest_of(taps, n, out, (size_t)y->c);
+    }
 }
 
-void ldm_cpu_avg_pool2(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
-                       const ldm_view *y)
+void ldm_cpu_pool(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_pool_desc *d,
+                  const ldm_view *x, const ldm_view *y)
 {
-    resize_job job = {.kernels = ldm_kernels_of(b), .x = x, .y = y};
+    pool_job job = {.kernels = ldm_kernels_of(b), .desc = d, .x = x, .y = y};
 
     ldm_pool_run(ctx->pool, (size_t)y->n * (size_t)y->h, pool_task, &job);
 }
+
+/* Upsampling: a task is one row of the smaller picture. */
+typedef struct resize_job {
+    const ldm_view *x, *y;
+} resize_job;
 
 static void upsample_task(void *arg, size_t row, int worker)
 {
@@ -224,8 +260,9 @@ static void upsample_task(void *arg, size_t row, int worker)
 void ldm_cpu_upsample2(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
                        const ldm_view *y)
 {
-    resize_job job = {.kernels = ldm_kernels_of(b), .x = x, .y = y};
+    resize_job job = {.x = x, .y = y};
 
+    (void)b;
     ldm_pool_run(ctx->pool, (size_t)x->n * (size_t)x->h, upsample_task, &job);
 }
 

@@ -19,6 +19,7 @@ typedef __m256i mask;
 #define STORE_ANY(p, v) _mm256_storeu_ps(p, v)
 #define BROADCAST(p) _mm256_broadcast_ss(p)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define MAX(a, b) _mm256_max_ps(a, b)
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define COLUMNS(n)                                                                                 \
     _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))

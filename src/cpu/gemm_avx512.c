@@ -22,6 +22,7 @@ typedef __mmask16 mask;
 #define STORE_ANY(p, v) _mm512_storeu_ps(p, v)
 #define BROADCAST(p) _mm512_set1_ps(*(p))
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define MAX(a, b) _mm512_max_ps(a, b)
 #define ADD(a, b) _mm512_add_ps(a, b)
 #define COLUMNS(n) ((n) >= 16 ? (mask)0xffff : (mask)((1u << (n)) - 1))
 #define LOAD_MASK(p, m) _mm512_maskz_loadu_ps(m, p)

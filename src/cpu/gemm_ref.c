@@ -21,6 +21,8 @@ static void put(const ldm_tile_out *o, size_t row, const float *sum)
             acc[j] += o->bias[j];
         if (o->residual)
             acc[j] += o->residual[row * o->residual_pitch + (size_t)j];
+        if (o->relu && acc[j] < 0.0f)
+            acc[j] = 0.0f;
         o->y[row * o->y_pitch + (size_t)j] = acc[j];
     }
 }

@@ -17,7 +17,8 @@
 #define LDM_CPU_MAX_NR 32
 
 /* Where sums go: acc = (first ? 0 : partial) + sum; then either partial = acc (unless `last`), or
- *   y[i][j] = acc[i][j] + bias[j] + residual[i][j]   for j < cols. */
+ *   y[i][j] = acc[i][j] + bias[j] + residual[i][j]   for j < cols,
+ * and with `relu` the larger of that and 0. */
 typedef struct ldm_tile_out {
     bool first, last;
     float *partial; /* [rows][nr], 64-byte aligned; unused if first and last */
@@ -26,6 +27,7 @@ typedef struct ldm_tile_out {
     const float *bias;     /* NULL: none */
     const float *residual; /* NULL: none; may be y */
     size_t residual_pitch;
+    bool relu;
     int cols; /* valid columns, 1..nr */
 } ldm_tile_out;
 
@@ -81,6 +83,7 @@ typedef struct ldm_wino_out {
     const float *bias, *residual;
     size_t residual_row, residual_pitch;
     int rows, cols, columns;
+    bool relu;   /* the larger of the result and 0 is written */
     float *sums; /* [3][sums_stride] for each channel: the first pixel, the sum of the
                     differences from it, and the sum of their squares. This tile adds its own.
                     NULL: not wanted */
@@ -149,15 +152,17 @@ typedef struct ldm_kernels {
     /* y = (x - mean) / sqrt(variance + eps) * gamma + beta of one row */
     void (*layer_norm)(const float *x, const float *gamma, const float *beta, float eps, float *y,
                        size_t n);
+    void (*relu)(const float *x, float *y, size_t n);
     void (*silu)(const float *x, float *y, size_t n);
     void (*gelu)(const float *x, float *y, size_t n);
     void (*quick_gelu)(const float *x, float *y, size_t n);
     void (*geglu)(const float *a, const float *b, float *y, size_t n); /* a * gelu(b) */
     void (*add)(const float *a, const float *b, float *y, size_t n);
     void (*multiply)(float *y, size_t n, float s); /* y *= s */
-    /* y = (a + b + c + d) / 4 in this order */
-    void (*mean4)(const float *a, const float *b, const float *c, const float *d, float *y,
-                  size_t n);
+    /* y = the largest of taps[0] to taps[count - 1] (NaN if one is), or their sum in this order
+     * divided by count. */
+    void (*largest_of)(const float *const *taps, int count, float *y, size_t n);
+    void (*mean_of)(const float *const *taps, int count, float *y, size_t n);
     /* Nearest entry of each of `pixels` vectors of c floats; see backend.h. */
     void (*vq)(const float *z, size_t pitch, size_t pixels, size_t c, const float *codebook,
                int entries, int64_t *indices);
@@ -191,14 +196,15 @@ extern const ldm_kernels ldm_kernels_avx512;
     float ldm_softmax_part_##isa(float *row, size_t n, float scale, float *top, float *ratio);     \
     void ldm_layer_norm_##isa(const float *x, const float *gamma, const float *beta, float eps,    \
                               float *y, size_t n);                                                 \
+    void ldm_relu_##isa(const float *x, float *y, size_t n);                                       \
     void ldm_silu_##isa(const float *x, float *y, size_t n);                                       \
     void ldm_gelu_##isa(const float *x, float *y, size_t n);                                       \
     void ldm_quick_gelu_##isa(const float *x, float *y, size_t n);                                 \
     void ldm_geglu_##isa(const float *a, const float *b, float *y, size_t n);                      \
     void ldm_add_##isa(const float *a, const float *b, float *y, size_t n);                        \
     void ldm_multiply_##isa(float *y, size_t n, float s);                                          \
-    void ldm_mean4_##isa(const float *a, const float *b, const float *c, const float *d, float *y, \
-                         size_t n);                                                                \
+    void ldm_largest_of_##isa(const float *const *taps, int count, float *y, size_t n);            \
+    void ldm_mean_of_##isa(const float *const *taps, int count, float *y, size_t n);               \
     void ldm_vq_##isa(const float *z, size_t pitch, size_t pixels, size_t c,                       \
                       const float *codebook, int entries, int64_t *indices);                       \
     LDM_WINO_TRANSFORMS(2, isa)                                                                    \

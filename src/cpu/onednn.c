@@ -48,7 +48,7 @@ typedef struct geometry {
 static geometry geometry_of(const ldm_conv_desc *d)
 {
     const size_t plane = (size_t)d->out_h * (size_t)d->out_w;
-    geometry g = {.k = ldm_round_up((size_t)(d->kernel * d->kernel) * (size_t)d->cin, K_STEP),
+    geometry g = {.k = ldm_round_up((size_t)(ldm_conv_taps(d)) * (size_t)d->cin, K_STEP),
                   .panels = ldm_ceil_div((size_t)d->cout, PANEL)};
     size_t most = BLOCK_BYTES / (g.k * sizeof(uint16_t));
 
@@ -178,7 +178,7 @@ static size_t scratch_bytes(const products *p)
 static bool fits(const ldm_conv_desc *d)
 {
     return d->cin >= 32 && d->cin % 2 == 0 && d->cout >= 16 &&
-           !(d->kernel == 1 && d->in_h == 1 && d->in_w == 1);
+           !(ldm_conv_taps(d) == 1 && d->in_h == 1 && d->in_w == 1);
 }
 
 static size_t block_floats(const geometry *g)
@@ -220,7 +220,7 @@ static void pack_panel(const ldm_kernels *k, const ldm_conv_plan *plan, const fl
     enum { CHANNELS = 16 };
     const ldm_conv_desc *d = &plan->desc;
     const geometry g = geometry_of(d);
-    const size_t taps = (size_t)(d->kernel * d->kernel), cin = (size_t)d->cin, row = taps * cin;
+    const size_t taps = (size_t)(ldm_conv_taps(d)), cin = (size_t)d->cin, row = taps * cin;
     const size_t first = (size_t)task * PANEL, nr = (size_t)k->nr;
     const size_t columns = (size_t)task + 1 < g.panels ? PANEL : (size_t)g.last;
     uint16_t *dst = (uint16_t *)(void *)packed + first * g.k;
@@ -294,10 +294,10 @@ static void gather_pixel(const conv_job *j, size_t pixel, uint16_t *row)
     uint16_t *to = row;
     int ky, kx;
 
-    for (ky = 0; ky < d->kernel; ky++) {
+    for (ky = 0; ky < d->kernel_h; ky++) {
         const int iy = oy * d->stride + ky - d->pad_top;
 
-        for (kx = 0; kx < d->kernel; kx++, to += cin) {
+        for (kx = 0; kx < d->kernel_w; kx++, to += cin) {
             const int ix = ox * d->stride + kx - d->pad_left;
 
             if (iy >= 0 && iy < h && ix >= 0 && ix < w)

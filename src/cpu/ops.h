@@ -50,8 +50,8 @@ void ldm_cpu_add(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *
                  const ldm_view *a1, const ldm_view *y);
 void ldm_cpu_copy(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
                   const ldm_view *y);
-void ldm_cpu_avg_pool2(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
-                       const ldm_view *y);
+void ldm_cpu_pool(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_pool_desc *d,
+                  const ldm_view *x, const ldm_view *y);
 void ldm_cpu_upsample2(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
                        const ldm_view *y);
 void ldm_cpu_add_vector(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,

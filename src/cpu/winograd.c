@@ -377,6 +377,7 @@ static void output_tile(const wino_job *j, size_t tile, size_t panel, const floa
         .rows = d->out_h - y < out ? d->out_h - y : out,
         .cols = d->out_w - x < out ? d->out_w - x : out,
         .columns = left < j->kernels->nr ? left : j->kernels->nr,
+        .relu = a->activation == LDM_ACTIVATION_RELU,
         .sums = a->moments ? sums : NULL,
         .sums_stride = nr,
         .start = x == 0,

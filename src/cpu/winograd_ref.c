@@ -9,6 +9,7 @@ typedef float vec;
 #define ADD(a, b) ((a) + (b))
 #define SUB(a, b) ((a) - (b))
 #define MUL(a, b) ((a) * (b))
+#define RELU(v) ((v) < 0.0f ? 0.0f : (v))
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define LOAD(p) (*(p))
 #define LOAD_TAIL(p, n) (*(p))

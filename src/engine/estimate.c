@@ -24,7 +24,8 @@ static ldm_status guess_rate(const ldm_model *m, ldm_pool *pool, double *flop_pe
     const int c = own < MOST_CHANNELS ? own : MOST_CHANNELS;
     const ldm_conv_desc d = {.cin = c,
                              .cout = c,
-                             .kernel = 3,
+                             .kernel_h = 3,
+                             .kernel_w = 3,
                              .stride = 1,
                              .pad_top = 1,
                              .pad_left = 1,

@@ -35,16 +35,24 @@ typedef enum ldm_precision {
     LDM_PRECISION_BF16
 } ldm_precision;
 
-/* A convolution's shape, without the batch. kernel is 1 or 3, stride 1 or 2. The input is read as
- * if surrounded by zeros: pad_top and pad_left before it, as many as needed after it. With
+/* A convolution's shape, without the batch. kernel_h and kernel_w are 1 to LDM_CONV_MAX_KERNEL,
+ * stride 1 or 2. The input is read as if surrounded by zeros: pad_top and pad_left before it, as
+ * many as needed after it. With
  * `upsample` the input is first enlarged by 2 (nearest): in_h, in_w are the sizes before that.
  *   out(y, x) = sum over ky, kx of W(ky, kx) * in(y * stride + ky - pad_top, x * stride + ...)
  * A linear layer is kernel 1 on a view of h = 1. */
 typedef struct ldm_conv_desc {
-    int cin, cout, kernel, stride, pad_top, pad_left;
+    int cin, cout, kernel_h, kernel_w, stride, pad_top, pad_left;
     bool upsample;
     int in_h, in_w, out_h, out_w;
 } ldm_conv_desc;
+
+enum { LDM_CONV_MAX_KERNEL = 7 };
+
+static inline int ldm_conv_taps(const ldm_conv_desc *d)
+{
+    return d->kernel_h * d->kernel_w;
+}
 
 /* A picture cut into rectangles of h x w pixels from the top left on, smaller ones at the right and
  * at the bottom; they are numbered row by row. */
@@ -77,7 +85,8 @@ typedef struct ldm_conv_plan {
     size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
     ldm_slabs slabs;       /* of the moments of y that conv can write; h 0: it writes none */
     bool normalises;       /* conv can normalise x itself (ldm_conv_args.affine) */
-    bool activates;        /* conv can apply an activation to its result (but GEGLU), */
+    bool rectifies;        /* conv can apply ReLU to its result, */
+    bool activates;        /* or any activation but GEGLU, */
     bool gates;            /* or GEGLU */
 } ldm_conv_plan;
 
@@ -91,6 +100,7 @@ typedef struct ldm_exec_ctx {
 
 typedef enum ldm_activation {
     LDM_ACTIVATION_NONE,
+    LDM_ACTIVATION_RELU,       /* the larger of x and 0 */
     LDM_ACTIVATION_SILU,       /* x * sigmoid(x) */
     LDM_ACTIVATION_GELU,       /* x * Phi(x) */
     LDM_ACTIVATION_QUICK_GELU, /* x * sigmoid(1.702 x) */
@@ -141,16 +151,25 @@ typedef struct ldm_attention_args {
     bool causal; /* query number i sees keys 0 to i; there must be as many keys as queries */
 } ldm_attention_args;
 
+/* A window of kernel_h x kernel_w pixels, 1 to LDM_POOL_MAX_TAPS of them. Every window has a pixel
+ * inside of x: pad is less than the kernel. */
+typedef struct ldm_pool_desc {
+    bool mean; /* false: the largest */
+    int kernel_h, kernel_w, stride, pad;
+} ldm_pool_desc;
+
+enum { LDM_POOL_MAX_TAPS = 64 };
+
 typedef struct ldm_backend ldm_backend;
 
 struct ldm_backend {
     const char *name; /* "c", "avx2", "avx512" */
 
     /* Convolution: plan once, pack once (any of the pack_tasks in any thread), run often. weights:
-     * [cout][cin][kernel][kernel] f32, 4-byte aligned. algorithm: -1 lets the backend choose from
-     * the shape; else the number an earlier plan of the same layer at another size got (weights are
-     * packed once and must serve every size). LDM_ERR_UNSUPPORTED for a precision that the
-     * processor lacks. */
+     * [cout][cin][kernel_h][kernel_w] f32, 4-byte aligned. algorithm: -1 lets the backend choose
+     * from the shape; else the number an earlier plan of the same layer at another size got
+     * (weights are packed once and must serve every size). LDM_ERR_UNSUPPORTED for a precision that
+     * the processor lacks. */
     ldm_status (*conv_plan)(const ldm_backend *b, const ldm_conv_desc *d, ldm_precision p,
                             int algorithm, int threads, ldm_conv_plan *out, ldm_error *err);
     void (*conv_pack)(const ldm_backend *b, const ldm_conv_plan *plan, const float *weights,
@@ -181,9 +200,12 @@ struct ldm_backend {
                 const ldm_view *a1, const ldm_view *y);
     void (*copy)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
                  const ldm_view *y);
-    /* y[n][h/2][w/2] = mean of 2x2; y[n][2h][2w] = nearest; y = x + v[n][c] (v_stride apart). */
-    void (*avg_pool2)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
-                      const ldm_view *y);
+    /* y(oy, ox) = the largest, or the mean, of x in the window from (oy * stride - pad, ox * stride
+     * - pad) on. What lies outside of x does not count: the mean is of the pixels inside. NaN
+     * stays NaN. */
+    void (*pool)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_pool_desc *d,
+                 const ldm_view *x, const ldm_view *y);
+    /* y[n][2h][2w] = nearest; y = x + v[n][c] (v_stride apart). */
     void (*upsample2)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,
                       const ldm_view *y);
     void (*add_vector)(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_view *x,

@@ -75,10 +75,10 @@ typedef struct ldm_step_info {
     const char *dump;      /* name of the value for dumps; NULL: none */
     const char *dump_also; /* its second name; NULL: none */
     ldm_view y;
-    double flop;     /* of this step, for the whole batch; besides convolutions and attentions per
-                        value 7 for a norm, 4 for a SiLU, 1 for a sum; 0 for what only moves values */
-    double bytes;    /* that it must read and write: inputs, output, weights as they are packed */
-    int kernel, cin; /* of a convolution; else 0 */
+    double flop;  /* of this step, for the whole batch; besides convolutions and attentions per
+                     value 7 for a norm, 4 for a SiLU, 1 for a sum; 0 for what only moves values */
+    double bytes; /* that it must read and write: inputs, output, weights as they are packed */
+    int kernel_h, kernel_w, cin; /* of a convolution; else 0 */
 } ldm_step_info;
 
 typedef struct ldm_observer {

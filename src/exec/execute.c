@@ -47,7 +47,8 @@ static double step_flop(const ldm_program *p, const ldm_step *s)
 
     switch (s->kind) {
     case LDM_STEP_CONV:
-        return p->n * (ldm_flop_conv(pixels, x->c, gated ? 2 * y->c : y->c, s->node->kernel) +
+        return p->n * (ldm_flop_conv(pixels, x->c, gated ? 2 * y->c : y->c,
+                                     s->node->kernel_h * s->node->kernel_w) +
                        (s->activation ? values * FLOP_SILU : 0));
     case LDM_STEP_ATTENTION:
         return p->n * ldm_flop_attention(pixels, (double)keys->h * keys->w, y->c);
@@ -93,7 +94,9 @@ static const char *step_name(const ldm_step *s)
     if (s->affine >= 0)
         return "norm factors";
     if (s->kind == LDM_STEP_CONV && s->activation)
-        return s->activation == LDM_ACTIVATION_GEGLU ? "linear+geglu" : "linear+gelu";
+        return s->activation == LDM_ACTIVATION_GEGLU  ? "linear+geglu"
+               : s->activation == LDM_ACTIVATION_RELU ? "conv+relu"
+                                                      : "linear+gelu";
     return s->kind == LDM_STEP_NORM && s->silu ? "norm+silu" : ldm_op_name(s->node->op);
 }
 
@@ -112,7 +115,8 @@ static ldm_status observe(const ldm_frame *f, const ldm_observer *obs, int i, ld
         .y = ldm_frame_view(f, s->y),
         .flop = step_flop(p, s),
         .bytes = step_bytes(p, i),
-        .kernel = s->kind == LDM_STEP_CONV ? s->node->kernel : 0,
+        .kernel_h = s->kind == LDM_STEP_CONV ? s->node->kernel_h : 0,
+        .kernel_w = s->kind == LDM_STEP_CONV ? s->node->kernel_w : 0,
         .cin = s->kind == LDM_STEP_CONV ? p->graph->values[s->x].c : 0,
     };
 

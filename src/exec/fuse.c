@@ -169,6 +169,8 @@ static void hoist_vector(fuser *f, const ldm_node *conv)
 static ldm_activation activation_of(ldm_op op)
 {
     switch (op) {
+    case LDM_OP_RELU:
+        return LDM_ACTIVATION_RELU;
     case LDM_OP_GELU:
         return LDM_ACTIVATION_GELU;
     case LDM_OP_QUICK_GELU:
@@ -190,6 +192,7 @@ static ldm_step_kind kind_of(ldm_op op)
         return LDM_STEP_NORM;
     case LDM_OP_LAYER_NORM:
         return LDM_STEP_LAYER_NORM;
+    case LDM_OP_RELU:
     case LDM_OP_SILU:
     case LDM_OP_GELU:
     case LDM_OP_QUICK_GELU:
@@ -205,7 +208,8 @@ static ldm_step_kind kind_of(ldm_op op)
     case LDM_OP_UPSAMPLE:
         return LDM_STEP_UPSAMPLE;
     case LDM_OP_AVG_POOL:
-        return LDM_STEP_AVG_POOL;
+    case LDM_OP_MAX_POOL:
+        return LDM_STEP_POOL;
     case LDM_OP_ATTENTION:
         return LDM_STEP_ATTENTION;
     case LDM_OP_TIMESTEP_EMBED:
@@ -247,13 +251,14 @@ static bool shares_place(const ldm_graph *g, int part, int concat)
 }
 
 /* Gives the concat's two inputs their places in its buffer. An input that has a place already (it
- * is part of another concat) is copied. */
+ * is part of another concat) is copied. The last concat comes first, so that the parts of a concat
+ * that is itself a part lie where the whole does. */
 static void place_concats(fuser *f)
 {
     const ldm_graph *g = f->g;
     int i, j;
 
-    for (i = 0; i < g->node_count; i++) {
+    for (i = g->node_count - 1; i >= 0; i--) {
         const ldm_node *n = &g->nodes[i];
         int offset = 0;
 
@@ -450,7 +455,17 @@ void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i)
     s->steps[i].norm = maker;
 }
 
-void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, bool activates, bool gates)
+/* Whether a convolution of this plan can do what the step f does. */
+static bool can_apply(const ldm_conv_plan *plan, const ldm_step *f)
+{
+    if (f->kind == LDM_STEP_GEGLU)
+        return plan->gates;
+    if (f->kind != LDM_STEP_ACTIVATE || f->activation == LDM_ACTIVATION_SILU)
+        return false;
+    return f->activation == LDM_ACTIVATION_RELU ? plan->rectifies : plan->activates;
+}
+
+void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, const ldm_conv_plan *plan)
 {
     ldm_step *conv = &s->steps[i];
     const int value = conv->y;
@@ -462,9 +477,7 @@ void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, bool act
     for (k = i + 1; k < s->count && s->steps[k].x != value; k++)
         ;
     f = &s->steps[k];
-    if (k == s->count || !alone_reads(g, f, value) ||
-        !(f->kind == LDM_STEP_GEGLU ? gates : f->kind == LDM_STEP_ACTIVATE && activates) ||
-        f->activation == LDM_ACTIVATION_SILU)
+    if (k == s->count || !alone_reads(g, f, value) || !can_apply(plan, f))
         return;
     conv->activation = f->activation;
     conv->y = f->y;
@@ -502,7 +515,8 @@ void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d)
     *d = (ldm_conv_desc){
         .cin = in->c,
         .cout = s->activation == LDM_ACTIVATION_GEGLU ? 2 * out->c : out->c,
-        .kernel = n->kernel,
+        .kernel_h = n->kernel_h,
+        .kernel_w = n->kernel_w,
         .stride = n->stride,
         .pad_top = n->pad_top,
         .pad_left = n->pad_left,

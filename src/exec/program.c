@@ -76,8 +76,7 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
             ldm_steps_place_moments(p->graph, &p->steps, i, &p->convs[i].slabs);
             if (p->convs[i].normalises)
                 ldm_steps_take_norm(p->graph, &p->steps, i);
-            ldm_steps_take_activation(p->graph, &p->steps, i, p->convs[i].activates,
-                                      p->convs[i].gates);
+            ldm_steps_take_activation(p->graph, &p->steps, i, &p->convs[i]);
         }
         scratch = step_scratch(p, i);
         if (scratch > p->scratch_floats)

@@ -192,6 +192,20 @@ static void quantize(const ldm_program *p, const ldm_exec_ctx *ctx, const ldm_st
     }
 }
 
+static void pool_view(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_node *n,
+                      const ldm_view *x, const ldm_view *y)
+{
+    const ldm_pool_desc d = {
+        .mean = n->op == LDM_OP_AVG_POOL,
+        .kernel_h = n->kernel_h,
+        .kernel_w = n->kernel_w,
+        .stride = n->stride,
+        .pad = n->pad_top,
+    };
+
+    b->pool(b, ctx, &d, x, y);
+}
+
 static void run_conv(const ldm_frame *f, const ldm_exec_ctx *ctx, int i, const ldm_view *x,
                      const ldm_view *y)
 {
@@ -276,8 +290,8 @@ void ldm_frame_run(const ldm_frame *f, const ldm_exec_ctx *ctx, int i)
     case LDM_STEP_UPSAMPLE:
         b->upsample2(b, ctx, &x, &y);
         break;
-    case LDM_STEP_AVG_POOL:
-        b->avg_pool2(b, ctx, &x, &y);
+    case LDM_STEP_POOL:
+        pool_view(b, ctx, s->node, &x, &y);
         break;
     case LDM_STEP_ATTENTION:
         attention = ldm_frame_attention(f, s);

@@ -9,14 +9,14 @@ typedef enum ldm_step_kind {
     LDM_STEP_CONV, /* y = W * x + bias [+ vector] [+ residual]; linear layers too */
     LDM_STEP_NORM, /* [scale/shift] [SiLU] */
     LDM_STEP_LAYER_NORM,
-    LDM_STEP_ACTIVATE, /* SILU, GELU, QUICK_GELU */
+    LDM_STEP_ACTIVATE, /* RELU, SILU, GELU, QUICK_GELU */
     LDM_STEP_GEGLU,
     LDM_STEP_TANH,
     LDM_STEP_ADD, /* y = x + residual */
     LDM_STEP_ADD_VECTOR,
     LDM_STEP_COPY,
     LDM_STEP_UPSAMPLE,
-    LDM_STEP_AVG_POOL,
+    LDM_STEP_POOL, /* largest or mean */
     LDM_STEP_ATTENTION,
     LDM_STEP_EMBED,     /* the timestep */
     LDM_STEP_EMBEDDING, /* rows of a table */
@@ -93,9 +93,9 @@ void ldm_steps_place_moments(const ldm_graph *g, ldm_steps *s, int i, const ldm_
  * norm's result. The norm then computes only factors and offsets. */
 void ldm_steps_take_norm(const ldm_graph *g, ldm_steps *s, int i);
 
-/* Lets step i, a CONV, apply the GELU, QUICK_GELU (if `activates`) or GEGLU (if `gates`) that alone
- * reads its result; that step is removed. */
-void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, bool activates, bool gates);
+/* Lets step i, a CONV, apply the activation that alone reads its result, if its plan says that it
+ * can; that step is removed. SiLU stays a step. */
+void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, const ldm_conv_plan *plan);
 
 /* The convolution of a CONV step, for this graph's size. */
 void ldm_step_conv_desc(const ldm_graph *g, const ldm_step *s, ldm_conv_desc *d);

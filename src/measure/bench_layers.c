@@ -27,7 +27,7 @@ static ldm_status see_layer(void *ctx, const ldm_step_info *info, ldm_error *err
     *l = (ldm_layer_time){.name = info->name,
                           .op = info->op,
                           .algorithm = info->algorithm,
-                          .kernel = info->kernel,
+                          .kernel = info->kernel_h,
                           .cin = info->cin,
                           .c = info->y.c,
                           .h = info->y.h,

@@ -61,14 +61,14 @@ static json_t *shapes_json(const ldm_bench_data *b)
         const ldm_shape_time *s = &b->shapes[i];
         const ldm_conv_desc *d = &s->desc;
 
-        list =
-            appended(list, json_pack("{s:i, s:i, s:i, s:i, s:b, s:i, s:i, s:i, s:s, s:f, s:f, "
-                                     "s:f, s:f}",
-                                     "cin", d->cin, "cout", d->cout, "kernel", d->kernel, "stride",
-                                     d->stride, "upsample", (int)d->upsample, "in_h", d->in_h,
-                                     "in_w", d->in_w, "count", s->count, "algorithm", s->algorithm,
-                                     "ms", 1e3 * s->seconds, "gflops", gflops(s->flop, s->seconds),
-                                     "flop", s->flop, "bytes", s->bytes));
+        list = appended(list,
+                        json_pack("{s:i, s:i, s:i, s:i, s:b, s:i, s:i, s:i, s:s, s:f, s:f, "
+                                  "s:f, s:f}",
+                                  "cin", d->cin, "cout", d->cout, "kernel", d->kernel_h, "stride",
+                                  d->stride, "upsample", (int)d->upsample, "in_h", d->in_h, "in_w",
+                                  d->in_w, "count", s->count, "algorithm", s->algorithm, "ms",
+                                  1e3 * s->seconds, "gflops", gflops(s->flop, s->seconds), "flop",
+                                  s->flop, "bytes", s->bytes));
     }
     return list;
 }
@@ -202,7 +202,7 @@ static void text_shapes(const ldm_bench_data *b, ldm_str *out)
 
         snprintf(size, sizeof size, "%dx%d", d->in_h, d->in_w);
         ldm_str_printf(out, "%5d %5d %2d %2d %3s %9s %5d  %-11s %9.3f %8.1f %7.1f\n", d->cin,
-                       d->cout, d->kernel, d->stride, d->upsample ? "x2" : "", size, s->count,
+                       d->cout, d->kernel_h, d->stride, d->upsample ? "x2" : "", size, s->count,
                        s->algorithm, 1e3 * s->seconds, gflops(s->flop, s->seconds),
                        gflops(s->bytes, s->seconds));
         seconds += s->count * s->seconds;

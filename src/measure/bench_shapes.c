@@ -25,20 +25,20 @@ static const double LEAST_SECONDS = 0.03;           /* that one shape is called 
 static bool parse_row(const char *line, ldm_shape_time *out)
 {
     ldm_conv_desc *d = &out->desc;
-    int up, used = 0, scale;
+    int kernel, up, used = 0, scale;
 
     memset(out, 0, sizeof *out);
-    if (sscanf(line, "%d %d %d %d %d %d %d %d %n", &d->cin, &d->cout, &d->kernel, &d->stride, &up,
+    if (sscanf(line, "%d %d %d %d %d %d %d %d %n", &d->cin, &d->cout, &kernel, &d->stride, &up,
                &d->in_h, &d->in_w, &out->count, &used) != 8 ||
         line[used])
         return false;
     if (d->cin < 1 || d->cin > MAX_CHANNELS || d->cout < 1 || d->cout > MAX_CHANNELS ||
-        (d->kernel != 1 && d->kernel != 3) || (d->stride != 1 && d->stride != 2) || up < 0 ||
-        up > 1 || d->in_h < 1 || d->in_h > MAX_SIDE || d->in_w < 1 || d->in_w > MAX_SIDE ||
-        out->count < 1)
+        (kernel != 1 && kernel != 3) || (d->stride != 1 && d->stride != 2) || up < 0 || up > 1 ||
+        d->in_h < 1 || d->in_h > MAX_SIDE || d->in_w < 1 || d->in_w > MAX_SIDE || out->count < 1)
         return false;
     d->upsample = up;
-    d->pad_top = d->pad_left = d->kernel / 2;
+    d->kernel_h = d->kernel_w = kernel;
+    d->pad_top = d->pad_left = kernel / 2;
     scale = up ? 2 : 1;
     d->out_h = (d->in_h * scale - 1) / d->stride + 1;
     d->out_w = (d->in_w * scale - 1) / d->stride + 1;
@@ -117,7 +117,7 @@ static ldm_status set_up(kernel_run *r, const ldm_conv_desc *d, int batch, ldm_p
     ldm_rng rng;
     int i;
 
-    r->weight_floats = (size_t)d->cout * (size_t)d->cin * (size_t)(d->kernel * d->kernel);
+    r->weight_floats = (size_t)d->cout * (size_t)d->cin * (size_t)ldm_conv_taps(d);
     r->stride = (r->plan.packed_floats + 15) / 16 * 16;
     r->copies = r->stride > COLD_FLOATS ? 1 : (int)(COLD_FLOATS / r->stride) + 1;
     r->copies = r->copies < MAX_COPIES ? r->copies : MAX_COPIES;

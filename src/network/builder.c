@@ -223,39 +223,41 @@ static int weight(ldm_builder *b, const char *path, const char *leaf, ldm_init i
 /* A layer's shape, besides its channels. bias: NULL for none. */
 typedef struct layer_kind {
     const char *weight, *bias; /* last parts of the tensors' names */
-    int kernel, ndim, stride, pad;
+    int kernel_h, kernel_w, ndim, stride, pad_h, pad_w;
+    int pad_after; /* besides: rows below and columns to the right */
 } layer_kind;
 
 static int layer(ldm_builder *b, const char *path, int x, int cin, int cout, const layer_kind *k)
 {
-    int fan_in = cin * k->kernel * k->kernel;
-    int w = weight(b, path, k->weight, LDM_INIT_UNIFORM, fan_in, k->ndim, cout, cin, k->kernel,
-                   k->kernel);
+    int fan_in = cin * k->kernel_h * k->kernel_w;
+    int w = weight(b, path, k->weight, LDM_INIT_UNIFORM, fan_in, k->ndim, cout, cin, k->kernel_h,
+                   k->kernel_w);
     int bias = k->bias ? weight(b, path, k->bias, LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0) : -1;
-    int h = ldm_b_height(b, x), wd = ldm_b_width(b, x);
+    int h = ldm_b_height(b, x) + 2 * k->pad_h + k->pad_after;
+    int wd = ldm_b_width(b, x) + 2 * k->pad_w + k->pad_after;
     ldm_node *n;
 
     b->last_weight = w;
     b->last_bias = bias;
-    /* Stride 2 halves even sizes with either padding, and graphs are only made for sizes that are
-     * even here. */
-    n = add_node(b, k->ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout, h / k->stride,
-                 wd / k->stride);
+    n = add_node(b, k->ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout,
+                 (h - k->kernel_h) / k->stride + 1, (wd - k->kernel_w) / k->stride + 1);
     if (!n)
         return 0;
     connect(b, n, 0, x);
     n->weight = w;
     n->bias = bias;
-    n->kernel = k->kernel;
+    n->kernel_h = k->kernel_h;
+    n->kernel_w = k->kernel_w;
     n->stride = k->stride;
-    n->pad_top = n->pad_left = k->pad;
+    n->pad_top = k->pad_h;
+    n->pad_left = k->pad_w;
     return n->out;
 }
 
 static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
-                int stride, int pad)
+                int pad)
 {
-    const layer_kind kind = {"weight", "bias", kernel, ndim, stride, pad};
+    const layer_kind kind = {"weight", "bias", kernel, kernel, ndim, 1, pad, pad, 0};
 
     return layer(b, path, x, cin, cout, &kind);
 }
@@ -271,35 +273,47 @@ void ldm_b_zero(ldm_builder *b)
 
 int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
 {
-    return conv(b, path, x, cin, cout, kernel, 4, 1, kernel / 2);
+    return conv(b, path, x, cin, cout, kernel, 4, kernel / 2);
+}
+
+int ldm_b_conv_named(ldm_builder *b, const char *path, const char *weight_name,
+                     const char *bias_name, int x, int cin, int cout, const ldm_window *k)
+{
+    const layer_kind kind = {
+        weight_name, bias_name, k->kernel_h, k->kernel_w, 4, k->stride, k->pad_h, k->pad_w, 0};
+
+    return layer(b, path, x, cin, cout, &kind);
 }
 
 int ldm_b_conv_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
 {
-    const layer_kind kind = {"weight", NULL, kernel, 4, 1, kernel / 2};
+    const layer_kind kind = {"weight", NULL, kernel, kernel, 4, 1, kernel / 2, kernel / 2, 0};
 
     return layer(b, path, x, cin, cout, &kind);
 }
 
 int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all)
 {
-    return conv(b, path, x, c, cout, 3, 4, 2, pad_all ? 1 : 0);
+    const int pad = pad_all ? 1 : 0;
+    const layer_kind kind = {"weight", "bias", 3, 3, 4, 2, pad, pad, 1 - pad};
+
+    return layer(b, path, x, c, cout, &kind);
 }
 
 int ldm_b_conv1d(ldm_builder *b, const char *path, int x, int cin, int cout)
 {
-    return conv(b, path, x, cin, cout, 1, 3, 1, 0);
+    return conv(b, path, x, cin, cout, 1, 3, 0);
 }
 
 int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout)
 {
-    return conv(b, path, x, cin, cout, 1, 2, 1, 0);
+    return conv(b, path, x, cin, cout, 1, 2, 0);
 }
 
 int ldm_b_linear_named(ldm_builder *b, const char *path, const char *weight_name,
                        const char *bias_name, int x, int cin, int cout)
 {
-    const layer_kind kind = {weight_name, bias_name, 1, 2, 1, 0};
+    const layer_kind kind = {weight_name, bias_name, 1, 1, 2, 1, 0, 0, 0};
 
     return layer(b, path, x, cin, cout, &kind);
 }
@@ -352,6 +366,23 @@ int ldm_b_embedding(ldm_builder *b, const char *table, int ids, int entries, int
     return n->out;
 }
 
+int ldm_b_pool(ldm_builder *b, ldm_op op, int x, int c, const ldm_window *k)
+{
+    const int h = ldm_b_height(b, x) + 2 * k->pad_h, w = ldm_b_width(b, x) + 2 * k->pad_w;
+    ldm_node *n = add_node(b, op, ldm_op_name(op), c, (h - k->kernel_h) / k->stride + 1,
+                           (w - k->kernel_w) / k->stride + 1);
+
+    if (!n)
+        return 0;
+    connect(b, n, 0, x);
+    n->kernel_h = k->kernel_h;
+    n->kernel_w = k->kernel_w;
+    n->stride = k->stride;
+    n->pad_top = k->pad_h;
+    n->pad_left = k->pad_w;
+    return n->out;
+}
+
 int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c)
 {
     int h = ldm_b_height(b, x), w = ldm_b_width(b, x);
@@ -361,8 +392,7 @@ int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c)
         h *= 2;
         w *= 2;
     } else if (op == LDM_OP_AVG_POOL) {
-        h /= 2;
-        w /= 2;
+        return ldm_b_pool(b, op, x, c, &(ldm_window){.kernel_h = 2, .kernel_w = 2, .stride = 2});
     }
     n = add_node(b, op, ldm_op_name(op), c, h, w);
     if (!n)

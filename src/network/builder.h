@@ -56,10 +56,19 @@ int ldm_b_declare(ldm_builder *b, const ldm_tensor_decl *t);
 /* The buffer `colorize` [3, labels, 1, 1] of an autoencoder of segmentations; none below 1. */
 void ldm_b_colorize(ldm_builder *b, int labels);
 
+/* What a convolution or a pool sees of its input: pad_h rows of zeros (a convolution) or of nothing
+ * (a pool) above and below, pad_w columns left and right. */
+typedef struct ldm_window {
+    int kernel_h, kernel_w, stride, pad_h, pad_w;
+} ldm_window;
+
 /* Layers. path: the module ("input_blocks.1.0.in_layers.2"); weight and bias are path.weight and
  * path.bias. Each returns the output value. */
 int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel);
 int ldm_b_conv_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel);
+/* Of any window, with other names than path.weight and path.bias; bias: NULL: there is none. */
+int ldm_b_conv_named(ldm_builder *b, const char *path, const char *weight, const char *bias, int x,
+                     int cin, int cout, const ldm_window *k);
 /* stride 2: with pad 1 on all sides (UNet), or right and bottom only (first stage). */
 int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all);
 int ldm_b_conv1d(ldm_builder *b, const char *path, int x, int cin, int cout); /* [out, in, 1] */
@@ -81,8 +90,11 @@ int ldm_b_embedding(ldm_builder *b, const char *table, int ids, int entries, int
 int ldm_b_norm(ldm_builder *b, const char *path, int x, int c, double eps); /* 32 groups */
 
 /* Operations without weights. */
-/* SILU, GELU, QUICK_GELU, TANH, UPSAMPLE, AVG_POOL; c: channels of the result. GEGLU takes 2 c. */
+/* RELU, SILU, GELU, QUICK_GELU, TANH, UPSAMPLE, AVG_POOL (of 2x2); c: channels of the result. GEGLU
+ * takes 2 c. */
 int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c);
+/* AVG_POOL, MAX_POOL; pad_h and pad_w are equal. */
+int ldm_b_pool(ldm_builder *b, ldm_op op, int x, int c, const ldm_window *k);
 int ldm_b_add(ldm_builder *b, int x, int y, int c);
 int ldm_b_add_vector(ldm_builder *b, int x, int v, int c);
 int ldm_b_scale_shift(ldm_builder *b, int x, int v, int c);

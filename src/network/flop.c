@@ -2,9 +2,9 @@
 /* Arithmetic of a graph's operations, a multiply-add counted as two. */
 #include "network/network.h"
 
-double ldm_flop_conv(double pixels, int cin, int cout, int kernel)
+double ldm_flop_conv(double pixels, int cin, int cout, int taps)
 {
-    return 2.0 * pixels * cin * cout * kernel * kernel;
+    return 2.0 * pixels * cin * cout * taps;
 }
 
 double ldm_flop_attention(double queries, double keys, int channels)
@@ -24,7 +24,7 @@ double ldm_graph_flop(const ldm_graph *g)
         const double pixels = (double)out->h * out->w;
 
         if (n->op == LDM_OP_CONV || n->op == LDM_OP_LINEAR)
-            flop += ldm_flop_conv(pixels, in->c, out->c, n->kernel);
+            flop += ldm_flop_conv(pixels, in->c, out->c, n->kernel_h * n->kernel_w);
         else if (n->op == LDM_OP_ATTENTION)
             flop += ldm_flop_attention(pixels, (double)keys->h * keys->w, out->c);
     }

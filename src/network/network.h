@@ -248,10 +248,11 @@ typedef struct ldm_tensor_decl {
 /* ---- graphs ---------------------------------------------------------------------------------- */
 
 typedef enum ldm_op {
-    LDM_OP_CONV,       /* y = W * x + b; kernel 1 or 3 */
+    LDM_OP_CONV,       /* y = W * x + b */
     LDM_OP_LINEAR,     /* of each pixel, or token, by itself: y = W * x + b */
     LDM_OP_NORM,       /* GroupNorm */
     LDM_OP_LAYER_NORM, /* over the channels of each pixel */
+    LDM_OP_RELU,       /* the larger of x and 0 */
     LDM_OP_SILU,
     LDM_OP_GELU,       /* x * Phi(x), Phi the normal distribution's: PyTorch's, with erf */
     LDM_OP_QUICK_GELU, /* x * sigmoid(1.702 x): CLIP's */
@@ -262,7 +263,8 @@ typedef enum ldm_op {
     LDM_OP_SCALE_SHIFT,    /* in0 * (1 + s) + t; in1 is [s, t] per channel */
     LDM_OP_CONCAT,         /* channels of in0, then of in1 */
     LDM_OP_UPSAMPLE,       /* nearest, 2x */
-    LDM_OP_AVG_POOL,       /* 2x2 mean */
+    LDM_OP_AVG_POOL,       /* mean of a window; what lies outside of in0 does not count */
+    LDM_OP_MAX_POOL,       /* the largest of a window */
     LDM_OP_ATTENTION,      /* in0: qkv; or in0, in1, in2: q, k, v, of which k and v may have other
                               pixels than q (cross-attention) */
     LDM_OP_TIMESTEP_EMBED, /* in0: t (1 channel) -> [cos, sin] */
@@ -293,12 +295,12 @@ typedef struct ldm_node {
     const char *name; /* module path inside its component, "input_blocks.1.0.in_layers.2" */
     int in[3];        /* value numbers, -1 for none */
     int out;
-    int weight, bias;                      /* tensor numbers in the network, -1 for none */
-    int kernel, stride, pad_top, pad_left; /* CONV */
-    int groups;                            /* NORM */
-    double eps;                            /* NORM, LAYER_NORM */
-    int heads, head_dim;                   /* ATTENTION */
-    bool causal;                           /* ATTENTION: pixel p sees no pixel after p */
+    int weight, bias; /* tensor numbers in the network, -1 for none */
+    int kernel_h, kernel_w, stride, pad_top, pad_left; /* CONV, AVG_POOL, MAX_POOL (one padding) */
+    int groups;                                        /* NORM */
+    double eps;                                        /* NORM, LAYER_NORM */
+    int heads, head_dim;                               /* ATTENTION */
+    bool causal;      /* ATTENTION: pixel p sees no pixel after p */
     bool heads_first; /* in0 holds per head q, k, v (legacy order); false: all q, all k, all v */
 } ldm_node;
 
@@ -418,7 +420,7 @@ int ldm_graph_input(const ldm_graph *g, const char *name);
  * convolutions, linear layers and attentions: all else is small beside them. */
 double ldm_graph_flop(const ldm_graph *g);
 /* pixels: of the output. Without the bias. */
-double ldm_flop_conv(double pixels, int cin, int cout, int kernel);
+double ldm_flop_conv(double pixels, int cin, int cout, int taps);
 /* channels: of all heads together. Q K^T and P V, without the softmax. */
 double ldm_flop_attention(double queries, double keys, int channels);
 

@@ -29,7 +29,7 @@ static void conv(const naive *x, const ldm_node *n)
     const ldm_graph_value *a = spec_of(x, n->in[0]), *o = spec_of(x, n->out);
     const float *in = x->values[n->in[0]], *w = x->weights[n->weight];
     float *out = x->values[n->out];
-    int k = n->kernel, co, ci, y, xx, ky, kx;
+    int co, ci, y, xx, ky, kx;
 
     for (co = 0; co < o->c; co++) {
         for (y = 0; y < o->h; y++) {
@@ -37,14 +37,15 @@ static void conv(const naive *x, const ldm_node *n)
                 double sum = n->bias >= 0 ? x->weights[n->bias][co] : 0;
 
                 for (ci = 0; ci < a->c; ci++) {
-                    for (ky = 0; ky < k; ky++) {
-                        for (kx = 0; kx < k; kx++) {
+                    for (ky = 0; ky < n->kernel_h; ky++) {
+                        for (kx = 0; kx < n->kernel_w; kx++) {
                             int iy = y * n->stride + ky - n->pad_top;
                             int ix = xx * n->stride + kx - n->pad_left;
 
                             if (iy < 0 || ix < 0 || iy >= a->h || ix >= a->w)
                                 continue;
-                            sum += (double)w[((co * a->c + ci) * k + ky) * k + kx] *
+                            sum += (double)
+                                       w[((co * a->c + ci) * n->kernel_h + ky) * n->kernel_w + kx] *
                                    in[(ci * a->h + iy) * a->w + ix];
                         }
                     }

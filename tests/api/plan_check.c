@@ -132,8 +132,10 @@ void net_check_plan(const ldm_graph *g)
             ldm_steps_take_norm(g, &s, i);
     }
     for (i = 0; i < s.count; i++) {
+        const ldm_conv_plan able = {.rectifies = true, .activates = i % 3 == 1, .gates = true};
+
         if (s.steps[i].kind == LDM_STEP_CONV && i % 3)
-            ldm_steps_take_activation(g, &s, i, i % 3 == 1, true);
+            ldm_steps_take_activation(g, &s, i, &able);
     }
     if (g->feature >= 0)
         assert_int_equal(s.moments[g->feature].buffer, -1); /* UNET_SHALLOW has no others */

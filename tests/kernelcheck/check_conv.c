@@ -18,6 +18,7 @@ typedef struct conv_case {
     float *weights, *bias;
     size_t bias_stride;
     bool in_place; /* the residual is y itself */
+    bool relu;
     ldm_precision precision;
     int algorithm; /* -1: the backend's choice */
     bool halves;   /* weights are halves, and given as such where they may stay in the file */
@@ -47,8 +48,8 @@ static void naive(const conv_case *t, ldm_view *y)
                 for (co = 0; co < d->cout; co++) {
                     double s = t->bias ? t->bias[(size_t)i * t->bias_stride + (size_t)co] : 0.0;
 
-                    for (ky = 0; ky < d->kernel; ky++) {
-                        for (kx = 0; kx < d->kernel; kx++) {
+                    for (ky = 0; ky < d->kernel_h; ky++) {
+                        for (kx = 0; kx < d->kernel_w; kx++) {
                             const int iy = oy * d->stride + ky - d->pad_top;
                             const int ix = ox * d->stride + kx - d->pad_left;
                             const float *in, *wt = t->weights;
@@ -56,16 +57,16 @@ static void naive(const conv_case *t, ldm_view *y)
                             if (iy < 0 || iy >= h || ix < 0 || ix >= w)
                                 continue;
                             in = view_pixel(&t->x.v, i, iy / up, ix / up);
-                            wt += ((size_t)co * (size_t)d->cin * (size_t)d->kernel + (size_t)ky) *
-                                      (size_t)d->kernel +
+                            wt += ((size_t)co * (size_t)d->cin * (size_t)d->kernel_h + (size_t)ky) *
+                                      (size_t)d->kernel_w +
                                   (size_t)kx;
-                            for (ci = 0; ci < d->cin; ci++, wt += d->kernel * d->kernel)
+                            for (ci = 0; ci < d->cin; ci++, wt += ldm_conv_taps(d))
                                 s += (double)in[ci] * (double)*wt;
                         }
                     }
                     if (t->residual.base)
                         s += view_pixel(&t->residual.v, i, oy, ox)[co];
-                    out[co] = (float)s;
+                    out[co] = (float)(t->relu ? fmax(0.0, s) : s);
                 }
             }
         }
@@ -217,6 +218,8 @@ static void run(check *k, const ldm_backend *b, const conv_case *t, int threads,
         b->conv_pack(b, &plan, t->weights, packed, task);
     c = context_make(threads, plan.scratch_floats);
     a.packed = packed;
+    if (t->relu && plan.rectifies)
+        a.activation = LDM_ACTIVATION_RELU;
     if (plan.as_is && t->halves) {
         a.half = true;
         a.packed = halves_in_a_file(t->weights, plan.packed_floats, &memory);
@@ -242,6 +245,8 @@ static void run(check *k, const ldm_backend *b, const conv_case *t, int threads,
     if (moments && moments->base)
         a.moments = view_pixel(&moments->v, first, 0, 0);
     b->conv(b, &c.ctx, &plan, &a);
+    if (t->relu && !plan.rectifies)
+        b->activate(b, &c.ctx, LDM_ACTIVATION_RELU, &a.y, &a.y);
     context_free(k, &c);
     free(packed);
     free(memory);
@@ -276,7 +281,7 @@ static void make_bf16(check *k, conv_case *t, bool large)
     d->cin = 32 + 2 * check_int(k, 0, large ? 150 : 20);
     d->cout = 16 + check_int(k, 0, large ? 150 : 60);
     t->precision = LDM_PRECISION_BF16;
-    t->algorithm = d->kernel == 1 && d->in_h == 1 && d->in_w == 1 ? -1 : LDM_CONV_BF16;
+    t->algorithm = ldm_conv_taps(d) == 1 && d->in_h == 1 && d->in_w == 1 ? -1 : LDM_CONV_BF16;
     t->rounded = check_int(k, 0, 1);
 }
 
@@ -302,10 +307,30 @@ static void normalise(check *k, conv_case *t)
 /* More tiles of Winograd's in a row than there are in a block. */
 static void make_long_rows(check *k, ldm_conv_desc *d)
 {
-    *d = (ldm_conv_desc){
-        .cin = d->cin, .cout = d->cout, .kernel = 3, .stride = 1, .pad_top = 1, .pad_left = 1};
+    *d = (ldm_conv_desc){.cin = d->cin,
+                         .cout = d->cout,
+                         .kernel_h = 3,
+                         .kernel_w = 3,
+                         .stride = 1,
+                         .pad_top = 1,
+                         .pad_left = 1};
     d->in_h = d->out_h = check_int(k, 8, 13);
     d->in_w = d->out_w = check_int(k, 510, 620);
+}
+
+/* Any window: oblong, with stride and padding of its own. */
+static void make_window(check *k, ldm_conv_desc *d)
+{
+    d->upsample = false;
+    d->stride = check_int(k, 1, 2);
+    d->kernel_h = check_int(k, 1, LDM_CONV_MAX_KERNEL);
+    d->kernel_w = check_int(k, 1, LDM_CONV_MAX_KERNEL);
+    d->pad_top = check_int(k, 0, d->kernel_h / 2);
+    d->pad_left = check_int(k, 0, d->kernel_w / 2);
+    d->in_h += d->kernel_h;
+    d->in_w += d->kernel_w;
+    d->out_h = (d->in_h + 2 * d->pad_top - d->kernel_h) / d->stride + 1;
+    d->out_w = (d->in_w + 2 * d->pad_left - d->kernel_w) / d->stride + 1;
 }
 
 static void make_case(check *k, conv_case *t, case_kind kind)
@@ -319,17 +344,17 @@ static void make_case(check *k, conv_case *t, case_kind kind)
     memset(t, 0, sizeof *t);
     d->cin = channels(k, most);
     d->cout = channels(k, large ? 100 : wide ? 40 : 70);
-    d->kernel = check_int(k, 0, large ? 5 : 2) ? 3 : 1;
+    d->kernel_h = d->kernel_w = check_int(k, 0, large ? 5 : 2) ? 3 : 1;
     if (kind == LARGE_MATRIX) {
-        d->kernel = 1;
+        d->kernel_h = d->kernel_w = 1;
         d->cin = check_int(k, 1030, 1100);
         d->cout = check_int(k, 1020, 1060);
     }
-    d->stride = d->kernel == 3 && check_int(k, 0, large ? 5 : 2) == 0 ? 2 : 1;
+    d->stride = d->kernel_h == 3 && check_int(k, 0, large ? 5 : 2) == 0 ? 2 : 1;
     d->upsample = d->stride == 1 && check_int(k, 0, 3) == 0;
     d->in_h = wide ? check_int(k, 30, 70) : check_int(k, 1, large ? 7 : 19);
     d->in_w = wide ? check_int(k, 30, 70) : check_int(k, 1, large ? 11 : 21);
-    d->pad_top = d->pad_left = d->kernel / 2;
+    d->pad_top = d->pad_left = d->kernel_h / 2;
     if (d->stride == 2 && check_int(k, 0, 1)) { /* the autoencoder pads only right and bottom */
         d->pad_top = d->pad_left = 0;
         d->out_h = d->in_h / 2 ? d->in_h / 2 : 1;
@@ -340,16 +365,19 @@ static void make_case(check *k, conv_case *t, case_kind kind)
     }
     if (long_rows)
         make_long_rows(k, d);
+    if (kind == SMALL && check_int(k, 0, 2) == 0)
+        make_window(k, d);
+    t->relu = check_int(k, 0, 2) == 0;
     t->precision = check_int(k, 0, 3) ? LDM_PRECISION_F32 : LDM_PRECISION_EXACT;
     t->algorithm = -1;
-    if (t->precision == LDM_PRECISION_F32 && d->kernel == 3 && d->stride == 1)
+    if (t->precision == LDM_PRECISION_F32 && d->kernel_h == 3 && d->kernel_w == 3 && d->stride == 1)
         t->algorithm = check_int(k, long_rows ? 1 : -1, 2); /* small shapes would all be direct */
     if (k->bf16)
         make_bf16(k, t, large);
     t->x = guarded_make(k, n, d->in_h, d->in_w, d->cin, check_int(k, 0, 1) * check_int(k, 1, 40));
     t->y =
         guarded_make(k, n, d->out_h, d->out_w, d->cout, check_int(k, 0, 1) * check_int(k, 1, 40));
-    rows = (size_t)d->cin * (size_t)(d->kernel * d->kernel);
+    rows = (size_t)d->cin * (size_t)ldm_conv_taps(d);
     t->weights = check_array(k, rows * (size_t)d->cout);
     if (t->rounded) {
         const size_t pixels = (size_t)n * (size_t)d->in_h * (size_t)d->in_w;
@@ -375,12 +403,12 @@ static void make_case(check *k, conv_case *t, case_kind kind)
                                                  check_int(k, 0, 1) * check_int(k, 1, 9));
     }
     snprintf(t->text, sizeof t->text,
-             "conv %d->%d k%d s%d pad %d%s %dx%d->%dx%d n %d bias %d/%zu residual %s "
-             "algorithm %d%s",
-             d->cin, d->cout, d->kernel, d->stride, d->pad_top, d->upsample ? " up" : "", d->in_h,
-             d->in_w, d->out_h, d->out_w, n, t->bias != NULL, t->bias_stride,
-             t->residual.base ? t->in_place ? "in place" : "yes" : "no", t->algorithm,
-             t->raw.base ? " normalised" : "");
+             "conv %d->%d k%dx%d s%d pad %d,%d%s %dx%d->%dx%d n %d bias %d/%zu residual %s "
+             "algorithm %d%s%s",
+             d->cin, d->cout, d->kernel_h, d->kernel_w, d->stride, d->pad_top, d->pad_left,
+             d->upsample ? " up" : "", d->in_h, d->in_w, d->out_h, d->out_w, n, t->bias != NULL,
+             t->bias_stride, t->residual.base ? t->in_place ? "in place" : "yes" : "no",
+             t->algorithm, t->raw.base ? " normalised" : "", t->relu ? " relu" : "");
 }
 
 static void free_case(conv_case *t)
@@ -401,7 +429,7 @@ static void free_case(conv_case *t)
  * f32 too, so that inputs which need no rounding leave no more than that. */
 static double tolerance(const conv_case *t)
 {
-    const double m = (double)t->d.cin * t->d.kernel * t->d.kernel;
+    const double m = (double)t->d.cin * ldm_conv_taps(&t->d);
 
     /* each product of two inputs is off by 2^-9 of its size at most on either side */
     if (t->algorithm == LDM_CONV_BF16 && !t->rounded)
@@ -472,7 +500,7 @@ static void one_activated(check *k, ldm_activation f)
     const int cin = large ? check_int(k, 500, 1100) : check_int(k, 1, 70);
     const int y_c = gated ? 32 * check_int(k, 1, large ? 20 : 3) : check_int(k, 1, 150);
     const int cout = gated ? 2 * y_c : y_c;
-    const ldm_conv_desc d = {cin, cout, 1, 1, 0, 0, false, h, w, h, w};
+    const ldm_conv_desc d = {cin, cout, 1, 1, 1, 0, 0, false, h, w, h, w};
     guarded x = guarded_make(k, n, h, w, cin, check_int(k, 0, 7));
     guarded whole = guarded_make(k, n, h, w, cout, 0), want = guarded_make(k, n, h, w, y_c, 0);
     float *weights = check_array(k, (size_t)cin * (size_t)cout);
@@ -531,7 +559,7 @@ void check_activated(check *k)
     int i;
 
     for (i = 0; i < k->rounds; i++)
-        one_activated(k, (ldm_activation)(LDM_ACTIVATION_SILU + i % 4));
+        one_activated(k, (ldm_activation)(LDM_ACTIVATION_RELU + i % 5));
 }
 
 void check_conv(check *k)

@@ -373,6 +373,7 @@ enum {
     OP_GELU,
     OP_QUICK_GELU,
     OP_GEGLU,
+    OP_RELU,
     OP_ADD,
     OP_COPY,
     OP_POOL,
@@ -381,8 +382,8 @@ enum {
     OPS
 };
 
-static const char *const op_names[OPS] = {"silu", "gelu",      "quick_gelu", "geglu",     "add",
-                                          "copy", "avg_pool2", "upsample2",  "add_vector"};
+static const char *const op_names[OPS] = {"silu", "gelu", "quick_gelu", "geglu",     "relu",
+                                          "add",  "copy", "pool",       "upsample2", "add_vector"};
 
 /* Those with an exponential: tested over the whole range of floats that they bend. */
 static bool is_curve(int op)
@@ -400,7 +401,30 @@ typedef struct op_case {
     guarded a, b;
     float *vector;
     size_t vector_stride;
+    ldm_pool_desc pool;
 } op_case;
+
+/* The mean or the largest of what a window sees. */
+static double naive_pool(const op_case *t, int i, int y, int x, int j)
+{
+    const ldm_pool_desc *d = &t->pool;
+    const ldm_view *a = &t->a.v;
+    double sum = 0.0, largest = -INFINITY;
+    int ky, kx, seen = 0;
+
+    for (ky = 0; ky < d->kernel_h; ky++) {
+        for (kx = 0; kx < d->kernel_w; kx++) {
+            const int iy = y * d->stride + ky - d->pad, ix = x * d->stride + kx - d->pad;
+
+            if (iy < 0 || iy >= a->h || ix < 0 || ix >= a->w)
+                continue;
+            sum += view_pixel(a, i, iy, ix)[j];
+            largest = fmax(largest, view_pixel(a, i, iy, ix)[j]);
+            seen++;
+        }
+    }
+    return d->mean ? sum / seen : largest;
+}
 
 static double naive_value(const op_case *t, int i, int y, int x, int j)
 {
@@ -415,14 +439,14 @@ static double naive_value(const op_case *t, int i, int y, int x, int j)
         return view_pixel(a, i, y, x)[j] / (1.0 + exp(-1.702 * view_pixel(a, i, y, x)[j]));
     case OP_GEGLU:
         return view_pixel(a, i, y, x)[j] * gelu(view_pixel(a, i, y, x)[a->c / 2 + j]);
+    case OP_RELU:
+        return fmax(0.0, view_pixel(a, i, y, x)[j]);
     case OP_ADD:
         return (double)view_pixel(a, i, y, x)[j] + view_pixel(&t->b.v, i, y, x)[j];
     case OP_COPY:
         return view_pixel(a, i, y, x)[j];
     case OP_POOL:
-        return ((double)view_pixel(a, i, 2 * y, 2 * x)[j] + view_pixel(a, i, 2 * y, 2 * x + 1)[j] +
-                view_pixel(a, i, 2 * y + 1, 2 * x)[j] + view_pixel(a, i, 2 * y + 1, 2 * x + 1)[j]) /
-               4.0;
+        return naive_pool(t, i, y, x, j);
     case OP_UPSAMPLE:
         return view_pixel(a, i, y / 2, x / 2)[j];
     default:
@@ -449,6 +473,9 @@ static void run_op(check *k, const op_case *t, const ldm_view *a, const ldm_view
     case OP_GEGLU:
         b->geglu(b, &c.ctx, a, y);
         break;
+    case OP_RELU:
+        b->activate(b, &c.ctx, LDM_ACTIVATION_RELU, a, y);
+        break;
     case OP_ADD:
         b->add(b, &c.ctx, a, &t->b.v, y);
         break;
@@ -456,7 +483,7 @@ static void run_op(check *k, const op_case *t, const ldm_view *a, const ldm_view
         b->copy(b, &c.ctx, a, y);
         break;
     case OP_POOL:
-        b->avg_pool2(b, &c.ctx, a, y);
+        b->pool(b, &c.ctx, &t->pool, a, y);
         break;
     case OP_UPSAMPLE:
         b->upsample2(b, &c.ctx, a, y);
@@ -468,22 +495,36 @@ static void run_op(check *k, const op_case *t, const ldm_view *a, const ldm_view
     context_free(k, &c);
 }
 
+/* A window that fits into h x w pixels, and the result's size. */
+static ldm_pool_desc make_pool(check *k, int h, int w, int *yh, int *yw)
+{
+    ldm_pool_desc d = {.mean = check_int(k, 0, 1), .stride = check_int(k, 1, 3)};
+
+    d.kernel_h = check_int(k, 1, h < 8 ? h : 8);
+    d.kernel_w = check_int(k, 1, w < 8 ? w : 8);
+    d.pad = check_int(k, 0, (d.kernel_h < d.kernel_w ? d.kernel_h : d.kernel_w) / 2);
+    *yh = (h + 2 * d.pad - d.kernel_h) / d.stride + 1;
+    *yw = (w + 2 * d.pad - d.kernel_w) / d.stride + 1;
+    return d;
+}
+
 static void one_op(check *k, int op, bool large)
 {
     const int n = check_int(k, 1, 3), c = check_int(k, 1, large ? 600 : 70);
     const int h = check_int(k, 1, large ? 20 : 9), w = check_int(k, 1, large ? 20 : 9);
     const bool gaps = check_int(k, 0, 1);
-    const int ah = op == OP_POOL ? 2 * h : h, aw = op == OP_POOL ? 2 * w : w;
-    const int yh = op == OP_UPSAMPLE ? 2 * h : h, yw = op == OP_UPSAMPLE ? 2 * w : w;
-    op_case t = {.op = op, .vector_stride = (size_t)(check_int(k, 0, 1) * (c + 2))};
+    int yh = op == OP_UPSAMPLE ? 2 * h : h, yw = op == OP_UPSAMPLE ? 2 * w : w;
+    const ldm_pool_desc pool =
+        make_pool(k, h, w, op == OP_POOL ? &yh : &(int){0}, op == OP_POOL ? &yw : &(int){0});
+    op_case t = {.op = op, .pool = pool, .vector_stride = (size_t)(check_int(k, 0, 1) * (c + 2))};
     guarded y = guarded_make(k, n, yh, yw, c, gaps * extra(k)), want = guarded_copy(&y);
     char what[120];
     int i, oy, ox, j;
 
-    t.a = guarded_make(k, n, ah, aw, op == OP_GEGLU ? 2 * c : c, gaps * extra(k));
-    t.b = guarded_make(k, n, ah, aw, c, gaps * extra(k));
+    t.a = guarded_make(k, n, h, w, op == OP_GEGLU ? 2 * c : c, gaps * extra(k));
+    t.b = guarded_make(k, n, h, w, c, gaps * extra(k));
     t.vector = check_array(k, (size_t)n * (size_t)(c + 2));
-    for (i = 0; i < n * ah * aw; i++) {
+    for (i = 0; i < n * h * w; i++) {
         const float range = op == OP_GEGLU ? 10.0f : is_curve(op) && i % 2 ? 120.0f : 2.0f;
 
         for (j = 0; j < t.a.v.c; j++)
@@ -503,7 +544,9 @@ static void one_op(check *k, int op, bool large)
     run_op(k, &t, &t.a.v, &y.v, check_int(k, 1, 3));
     guarded_check(k, &y);
     check_views(k, &y.v, &want.v,
-                op == OP_COPY || op == OP_UPSAMPLE ? 0.0 : 0x1p-24 * (is_curve(op) ? 300.0 : 8.0));
+                op == OP_COPY || op == OP_UPSAMPLE || op == OP_RELU
+                    ? 0.0
+                    : 0x1p-24 * (is_curve(op) ? 300.0 : 24.0));
     if (op != OP_POOL && op != OP_UPSAMPLE && op != OP_GEGLU) {
         run_op(k, &t, &t.a.v, &t.a.v, check_int(k, 1, 3));
         guarded_check(k, &t.a);

@@ -94,11 +94,10 @@ static void pack_once(void *arg, int round)
 /* Returns the seconds of a call, or a negative number; adds the shortest to *total_least. */
 static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *total_least)
 {
-    const double flops =
-        2.0 * d->kernel * d->kernel * d->cin * (double)d->cout * d->out_h * d->out_w;
-    const size_t weights = (size_t)(d->kernel * d->kernel * d->cin) * (size_t)d->cout;
-    const bool wanted =
-        t->algorithm == 3 ? d->cin % 32 == 0 && d->in_h > 1 : d->kernel == 3 && d->stride == 1;
+    const double flops = 2.0 * ldm_conv_taps(d) * d->cin * (double)d->cout * d->out_h * d->out_w;
+    const size_t weights = (size_t)(ldm_conv_taps(d) * d->cin) * (size_t)d->cout;
+    const bool wanted = t->algorithm == 3 ? d->cin % 32 == 0 && d->in_h > 1
+                                          : d->kernel_h == 3 && d->kernel_w == 3 && d->stride == 1;
     const int algorithm = wanted ? t->algorithm : -1;
     conv_run r = {.t = t};
     guarded x, y;
@@ -131,8 +130,8 @@ static double bench_conv(bench *t, const ldm_conv_desc *d, int count, double *to
     s = measure(t->seconds, conv_once, &r, &least);
     printf("%5d %5d  k%d s%d%s %4dx%-4d x%-3d %-10s %9.3f ms (least %8.3f) %7.1f GFLOP/s  pack "
            "%7.3f ms %6.2f GB/s\n",
-           d->cin, d->cout, d->kernel, d->stride, d->upsample ? "u" : " ", d->in_h, d->in_w, count,
-           r.plan.name, s * 1e3, least * 1e3, flops / s * 1e-9, pack * 1e3,
+           d->cin, d->cout, d->kernel_h, d->stride, d->upsample ? "u" : " ", d->in_h, d->in_w,
+           count, r.plan.name, s * 1e3, least * 1e3, flops / s * 1e-9, pack * 1e3,
            (double)weights * sizeof(float) / pack * 1e-9);
     fflush(stdout);
     *total_least += least * count;
@@ -163,7 +162,7 @@ static int bench_shapes(bench *t, const char *path)
         number++;
         if (line[0] == '#' || line[0] == '\n')
             continue;
-        if (sscanf(line, "%d %d %d %d %d %d %d %d", &d.cin, &d.cout, &d.kernel, &d.stride, &up,
+        if (sscanf(line, "%d %d %d %d %d %d %d %d", &d.cin, &d.cout, &d.kernel_h, &d.stride, &up,
                    &d.in_h, &d.in_w, &count) != 8) {
             fprintf(stderr,
                     "kernelcheck: %s:%d: expected cin cout kernel stride upsample in_h in_w "
@@ -173,7 +172,8 @@ static int bench_shapes(bench *t, const char *path)
             return 1;
         }
         d.upsample = up != 0;
-        d.pad_top = d.pad_left = d.kernel / 2;
+        d.kernel_w = d.kernel_h;
+        d.pad_top = d.pad_left = d.kernel_h / 2;
         d.out_h = (d.in_h * (up ? 2 : 1) - 1) / d.stride + 1;
         d.out_w = (d.in_w * (up ? 2 : 1) - 1) / d.stride + 1;
         s = bench_conv(t, &d, count, &total_least);
@@ -182,7 +182,7 @@ static int bench_shapes(bench *t, const char *path)
             return 1;
         }
         total += s * count;
-        flops += 2.0 * d.kernel * d.kernel * d.cin * (double)d.cout * d.out_h * d.out_w * count;
+        flops += 2.0 * ldm_conv_taps(&d) * d.cin * (double)d.cout * d.out_h * d.out_w * count;
     }
     fclose(f);
     printf("all with their counts: %.1f ms (least %.1f), %.1f GFLOP, %.1f GFLOP/s\n", total * 1e3,
