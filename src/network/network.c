@@ -35,11 +35,9 @@ static ldm_status describe(ldm_network *s, const ldm_config *cfg, const ldm_shap
     return b.st;
 }
 
-ldm_status ldm_network_create(const ldm_config *cfg, const ldm_shape_source *shapes,
-                              ldm_network **out, ldm_error *err)
+ldm_status ldm_network_begin(ldm_network **out, ldm_error *err)
 {
     ldm_network *s = ldm_calloc(1, sizeof *s);
-    ldm_status st;
 
     *out = NULL;
     if (!s)
@@ -51,6 +49,19 @@ ldm_status ldm_network_create(const ldm_config *cfg, const ldm_shape_source *sha
         ldm_network_free(s);
         return ldm_error_nomem(err, sizeof *s->priv, "the network's description");
     }
+    *out = s;
+    return LDM_OK;
+}
+
+ldm_status ldm_network_create(const ldm_config *cfg, const ldm_shape_source *shapes,
+                              ldm_network **out, ldm_error *err)
+{
+    ldm_network *s;
+    ldm_status st = ldm_network_begin(&s, err);
+
+    *out = NULL;
+    if (st)
+        return st;
     st = describe(s, cfg, shapes, err);
     if (st) {
         ldm_network_free(s);
@@ -199,6 +210,23 @@ static int build(ldm_builder *b, ldm_graph_part part, ldm_graph_size size)
     return s->first_stage.part->build(b, s->first_stage.config, part, size);
 }
 
+ldm_status ldm_graph_begin(ldm_graph **out, ldm_error *err)
+{
+    ldm_graph *g = ldm_calloc(1, sizeof *g);
+
+    *out = NULL;
+    if (!g)
+        return ldm_error_nomem(err, sizeof *g, "a graph");
+    g->feature = -1;
+    g->arena = ldm_arena_create(0);
+    if (!g->arena) {
+        ldm_graph_free(g);
+        return ldm_error_nomem(err, 0, "a graph");
+    }
+    *out = g;
+    return LDM_OK;
+}
+
 ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, ldm_graph_size size,
                             ldm_graph **out, ldm_error *err)
 {
@@ -212,15 +240,9 @@ ldm_status ldm_graph_create(const ldm_network *s, ldm_graph_part part, ldm_graph
         st = settle_size(s, part, &size, err);
     if (st)
         return st;
-    g = ldm_calloc(1, sizeof *g);
-    if (!g)
-        return ldm_error_nomem(err, sizeof *g, "a graph");
-    g->feature = -1;
-    g->arena = ldm_arena_create(0);
-    if (!g->arena) {
-        ldm_graph_free(g);
-        return ldm_error_nomem(err, 0, "a graph");
-    }
+    st = ldm_graph_begin(&g, err);
+    if (st)
+        return st;
     b.graph = g;
     g->output = build(&b, part, size);
     if (b.st) {

@@ -16,6 +16,10 @@ struct ldm_network_private {
     size_t bucket_count;
 };
 
+/* A description without tensors, and a graph without nodes. */
+ldm_status ldm_network_begin(ldm_network **out, ldm_error *err);
+ldm_status ldm_graph_begin(ldm_graph **out, ldm_error *err);
+
 /* Adds a tensor; fails on memory only. Returns its number or -1. */
 int ldm_network_add(ldm_network *s, const ldm_tensor_decl *t);
 
