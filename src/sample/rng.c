@@ -151,3 +151,34 @@ void ldm_rng_randint(ldm_rng *r, int64_t low, int64_t high, int64_t *out, size_t
         out[i] = (int64_t)((uint64_t)low + (range ? v % range : v));
     }
 }
+
+/* Bits that suffice for `most`, drawn until they give no more than that. */
+uint32_t ldm_rng_interval(ldm_rng *r, uint32_t most)
+{
+    uint32_t mask = most, value;
+    int shift;
+
+    if (!most)
+        return 0; /* draws nothing, as NumPy */
+    for (shift = 1; shift < 32; shift *= 2)
+        mask |= mask >> shift;
+    do
+        value = ldm_rng_u32(r) & mask;
+    while (value > most);
+    return value;
+}
+
+/* Fisher and Yates' shuffle from the end. */
+void ldm_rng_permutation(ldm_rng *r, uint32_t n, uint32_t *out)
+{
+    uint32_t i, k, kept;
+
+    for (i = 0; i < n; i++)
+        out[i] = i;
+    for (i = n; i-- > 1;) {
+        k = ldm_rng_interval(r, i);
+        kept = out[k];
+        out[k] = out[i];
+        out[i] = kept;
+    }
+}

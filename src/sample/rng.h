@@ -24,4 +24,10 @@ void ldm_rng_rand(ldm_rng *r, float *out, size_t n);
 /* torch.randint(low, high, (n,)). */
 void ldm_rng_randint(ldm_rng *r, int64_t low, int64_t high, int64_t *out, size_t n);
 
+/* numpy.random.RandomState(seed): after ldm_rng_seed with a seed below 2^32 the same generator.
+ * permutation(n) and choice(n, count, replace=False), which is its first `count` numbers. */
+void ldm_rng_permutation(ldm_rng *r, uint32_t n, uint32_t *out);
+/* A whole number from 0 to most, each equally likely: NumPy's random_interval. */
+uint32_t ldm_rng_interval(ldm_rng *r, uint32_t most);
+
 #endif

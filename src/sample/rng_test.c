@@ -176,12 +176,34 @@ static void test_golden(void **state)
     golden_each("torch_rng", check_file);
 }
 
+/* numpy.random.RandomState(2020): permutation(12), choice(1000, 6, replace=False), permutation(3),
+ * one after the other, by NumPy 2.4. */
+static void test_numpy_permutation(void **state)
+{
+    static const uint32_t twelve[] = {2, 1, 11, 4, 10, 5, 7, 9, 6, 3, 8, 0};
+    static const uint32_t six[] = {358, 763, 430, 530, 677, 107}, three[] = {1, 2, 0};
+    uint32_t got[1000];
+    ldm_rng r;
+
+    (void)state;
+    ldm_rng_seed(&r, 2020);
+    ldm_rng_permutation(&r, 12, got);
+    assert_memory_equal(got, twelve, sizeof twelve);
+    ldm_rng_permutation(&r, 1000, got);
+    assert_memory_equal(got, six, sizeof six);
+    ldm_rng_permutation(&r, 3, got);
+    assert_memory_equal(got, three, sizeof three);
+    ldm_rng_permutation(&r, 1, got); /* draws nothing */
+    assert_int_equal(got[0], 0);
+    assert_int_equal(ldm_rng_interval(&r, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mt19937),         cmocka_unit_test(test_torch_seed_42),
         cmocka_unit_test(test_seed_is_32_bits), cmocka_unit_test(test_moments),
-        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_golden),          cmocka_unit_test(test_numpy_permutation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
