@@ -37,49 +37,110 @@ static double reflection(double *v, size_t m, double *first)
     return 2 / sum;
 }
 
-/* The trailing block b (rows of `stride`) becomes H b H for H = I - beta v v^T, which is b - v q^T
- * - q v^T for q = p - (beta/2 p.v) v, p = beta b v. */
-static void reflect_block(double *b, size_t stride, size_t m, double beta, const double *v,
-                          double *q)
+/* The trailing block of the matrix: m rows of `stride`. Rows are shared out in runs. */
+typedef struct block_job {
+    double *b;
+    size_t stride, m, runs;
+    double beta;
+    const double *v;
+    double *q;
+    double *dots; /* of each row with v */
+} block_job;
+
+enum { LANES = 8 }; /* sums that run side by side */
+
+static double dot(const double *restrict x, const double *restrict y, size_t n)
 {
-    double dot = 0;
+    double lanes[LANES] = {0}, sum = 0;
     size_t i, k;
 
-    for (i = 0; i < m; i++) {
-        double sum = 0;
+    for (i = 0; i + LANES <= n; i += LANES) {
+        for (k = 0; k < LANES; k++)
+            lanes[k] += x[i + k] * y[i + k];
+    }
+    for (; i < n; i++)
+        sum += x[i] * y[i];
+    for (k = 0; k < LANES; k++)
+        sum += lanes[k];
+    return sum;
+}
 
-        for (k = 0; k < m; k++)
-            sum += b[i * stride + k] * v[k];
-        q[i] = beta * sum;
-        dot += q[i] * v[i];
-    }
-    for (i = 0; i < m; i++)
-        q[i] -= beta / 2 * dot * v[i];
-    for (i = 0; i < m; i++) {
-        for (k = 0; k < m; k++)
-            b[i * stride + k] -= v[i] * q[k] + q[i] * v[k];
-    }
+static void subtract_two(double *restrict row, double x, const double *restrict q, double y,
+                         const double *restrict v, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        row[i] -= x * q[i] + y * v[i];
+}
+
+static void dot_rows(void *arg, size_t run, int worker)
+{
+    const block_job *j = arg;
+    size_t i;
+
+    (void)worker;
+    for (i = j->m * run / j->runs; i < j->m * (run + 1) / j->runs; i++)
+        j->dots[i] = dot(j->b + i * j->stride, j->v, j->m);
+}
+
+static void update_rows(void *arg, size_t run, int worker)
+{
+    const block_job *j = arg;
+    size_t i;
+
+    (void)worker;
+    for (i = j->m * run / j->runs; i < j->m * (run + 1) / j->runs; i++)
+        subtract_two(j->b + i * j->stride, j->v[i], j->q, j->q[i], j->v, j->m);
+}
+
+static void run_rows(ldm_pool *pool, block_job *j, ldm_task_fn *fn)
+{
+    enum { WORTH_SHARING = 128 };
+
+    j->runs = pool && j->m >= WORTH_SHARING ? (size_t)ldm_pool_threads(pool) : 1;
+    if (j->runs > 1)
+        ldm_pool_run(pool, j->runs, fn, j);
+    else
+        fn(j, 0, 0);
+}
+
+/* The block b becomes H b H for H = I - beta v v^T, which is b - v q^T - q v^T for
+ * q = p - (beta/2 p.v) v, p = beta b v. */
+static void reflect_block(block_job *j, ldm_pool *pool)
+{
+    double share;
+    size_t i;
+
+    run_rows(pool, j, dot_rows);
+    for (i = 0; i < j->m; i++)
+        j->q[i] = j->beta * j->dots[i];
+    share = j->beta / 2 * dot(j->q, j->v, j->m);
+    for (i = 0; i < j->m; i++)
+        j->q[i] -= share * j->v[i];
+    run_rows(pool, j, update_rows);
 }
 
 /* d[n]: the diagonal, e[n]: e[i] stands between d[i] and d[i + 1], e[n - 1] = 0. */
-static void make_tridiagonal(double *a, size_t n, double *d, double *e, double *work)
+static void make_tridiagonal(double *a, size_t n, ldm_pool *pool, double *d, double *e,
+                             double *work)
 {
-    double *v = work, *q = work + n;
+    double *v = work;
     size_t i, k;
 
     for (k = 0; k < n; k++) {
-        size_t m = n - k - 1;
-        double beta;
+        block_job j = {.stride = n, .m = n - k - 1, .v = v, .q = work + n, .dots = work + 2 * n};
 
         d[k] = a[k * n + k];
         e[k] = 0;
-        if (!m)
+        if (!j.m)
             break;
-        for (i = 0; i < m; i++)
+        for (i = 0; i < j.m; i++)
             v[i] = a[(k + 1 + i) * n + k];
-        beta = reflection(v, m, &e[k]);
-        if (beta != 0)
-            reflect_block(a + (k + 1) * (n + 1), n, m, beta, v, q);
+        j.b = a + (k + 1) * (n + 1);
+        j.beta = reflection(v, j.m, &e[k]);
+        if (j.beta != 0)
+            reflect_block(&j, pool);
     }
 }
 
@@ -144,7 +205,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-ldm_status ldm_symmetric_eigenvalues(double *a, size_t n, double *values, ldm_error *err)
+ldm_status ldm_symmetric_eigenvalues(double *a, size_t n, ldm_pool *pool, double *values,
+                                     ldm_error *err)
 {
     double *work;
     ldm_status st;
@@ -158,10 +220,10 @@ ldm_status ldm_symmetric_eigenvalues(double *a, size_t n, double *values, ldm_er
     }
     if (!n)
         return LDM_OK;
-    work = ldm_reallocarray(NULL, 3 * n, sizeof *work);
+    work = ldm_reallocarray(NULL, 4 * n, sizeof *work);
     if (!work)
-        return ldm_error_nomem(err, 3 * n * sizeof *work, "eigenvalues");
-    make_tridiagonal(a, n, values, work, work + n);
+        return ldm_error_nomem(err, 4 * n * sizeof *work, "eigenvalues");
+    make_tridiagonal(a, n, pool, values, work, work + n);
     st = diagonalise(values, work, n, err);
     ldm_free(work);
     if (!st)

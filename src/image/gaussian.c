@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "image/eigen.h"
+#include "image/frechet.h"
 
 ldm_status ldm_gaussian_create(size_t dim, ldm_gaussian **out, ldm_error *err)
 {
@@ -75,110 +75,12 @@ static double *covariance(const ldm_gaussian *g)
     return c;
 }
 
-static double trace(const double *c, size_t n)
-{
-    double sum = 0;
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        sum += c[i * (n + 1)];
-    return sum;
-}
-
-/* Cholesky with the largest remaining variance first: c = L L^T for L [n][rank], rows of n. It
- * stops where what is left is rounding (a covariance of fewer vectors than dimensions is singular).
- * c is destroyed. */
-static size_t factorise(double *c, size_t n, double *l)
-{
-    double limit = 0;
-    size_t rank, i, k;
-
-    memset(l, 0, n * n * sizeof *l);
-    for (i = 0; i < n; i++)
-        limit = fmax(limit, c[i * (n + 1)]);
-    limit *= (double)n * DBL_EPSILON;
-    for (rank = 0; rank < n; rank++) {
-        size_t pivot = 0;
-        double root;
-
-        for (i = 1; i < n; i++) {
-            if (c[i * (n + 1)] > c[pivot * (n + 1)])
-                pivot = i;
-        }
-        if (!(c[pivot * (n + 1)] > limit))
-            break;
-        root = sqrt(c[pivot * (n + 1)]);
-        for (i = 0; i < n; i++)
-            l[i * n + rank] = c[i * n + pivot] / root;
-        for (i = 0; i < n; i++) {
-            double f = l[i * n + rank];
-
-            for (k = 0; k < n; k++)
-                c[i * n + k] -= f * l[k * n + rank];
-        }
-        for (i = 0; i < n; i++) /* done with it: exactly zero, or it might be picked again */
-            c[i * n + pivot] = c[pivot * n + i] = 0;
-    }
-    return rank;
-}
-
-/* out[r][r] = L^T C L; tmp [n][r]. */
-static void sandwich(const double *l, const double *c, size_t n, size_t r, double *tmp, double *out)
-{
-    size_t i, j, k;
-
-    memset(tmp, 0, n * r * sizeof *tmp);
-    memset(out, 0, r * r * sizeof *out);
-    for (i = 0; i < n; i++) {
-        for (k = 0; k < n; k++) {
-            double f = c[i * n + k];
-
-            for (j = 0; j < r; j++)
-                tmp[i * r + j] += f * l[k * n + j];
-        }
-    }
-    for (k = 0; k < n; k++) {
-        for (i = 0; i < r; i++) {
-            double f = l[k * n + i];
-
-            for (j = 0; j < r; j++)
-                out[i * r + j] += f * tmp[k * r + j];
-        }
-    }
-}
-
-/* tr (Ca Cb)^(1/2); both are destroyed. */
-static ldm_status root_trace(double *ca, double *cb, size_t n, double *out, ldm_error *err)
-{
-    double *l = ldm_reallocarray(NULL, n, n * sizeof *l);
-    double *tmp = ldm_reallocarray(NULL, n, n * sizeof *tmp);
-    double *values = ldm_reallocarray(NULL, n, sizeof *values);
-    ldm_status st = LDM_OK;
-    size_t rank, i;
-
-    *out = 0;
-    if (!l || !tmp || !values) {
-        st = ldm_error_nomem(err, (uint64_t)n * n * sizeof *l, "the Frechet distance");
-    } else {
-        rank = factorise(ca, n, l);
-        sandwich(l, cb, n, rank, tmp, ca);
-        st = ldm_symmetric_eigenvalues(ca, rank, values, err);
-        for (i = 0; !st && i < rank; i++)
-            *out += values[i] > 0 ? sqrt(values[i]) : 0;
-    }
-    ldm_free(l);
-    ldm_free(tmp);
-    ldm_free(values);
-    return st;
-}
-
 ldm_status ldm_gaussian_distance(const ldm_gaussian *a, const ldm_gaussian *b, double *out,
                                  ldm_error *err)
 {
     const ldm_gaussian *few = a->count < b->count ? a : b, *many = few == a ? b : a;
-    double *cf = NULL, *cm = NULL, root, sum = 0;
+    double *cf = NULL, *cm = NULL;
     ldm_status st = LDM_OK;
-    size_t i;
 
     *out = 0;
     if (a->dim != b->dim)
@@ -199,14 +101,9 @@ ldm_status ldm_gaussian_distance(const ldm_gaussian *a, const ldm_gaussian *b, d
     cm = covariance(many);
     if (!cf || !cm)
         st = ldm_error_nomem(err, (uint64_t)a->dim * a->dim * sizeof *cf, "the Frechet distance");
-    for (i = 0; i < a->dim; i++)
-        sum += (a->mean[i] - b->mean[i]) * (a->mean[i] - b->mean[i]);
-    if (!st) {
-        sum += trace(cf, a->dim) + trace(cm, a->dim);
-        st = root_trace(cf, cm, a->dim, &root, err);
-    }
     if (!st)
-        *out = fmax(0, sum - 2 * root); /* equal sets: rounding may fall below 0 */
+        st = ldm_frechet(&(ldm_normal){few->dim, few->mean, cf},
+                         &(ldm_normal){many->dim, many->mean, cm}, NULL, out, err);
     ldm_free(cf);
     ldm_free(cm);
     return st;

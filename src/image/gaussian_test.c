@@ -90,7 +90,7 @@ static void test_second_difference(void **state)
                 hide(a, n, &seed);
                 hide(a, n, &seed);
             }
-            assert_int_equal(ldm_symmetric_eigenvalues(a, n, w, NULL), LDM_OK);
+            assert_int_equal(ldm_symmetric_eigenvalues(a, n, NULL, w, NULL), LDM_OK);
             for (i = 0; i < n; i++)
                 near(w[i], 2 - 2 * cos((double)(i + 1) * PI / (double)(n + 1)), 1e-13 * 8);
         }
@@ -115,14 +115,14 @@ static void test_spectra(void **state)
             for (i = 0; i < 5; i++)
                 a[6 * i] = scale * spectra[s][4 - i];
             hide(a, 5, &seed);
-            assert_int_equal(ldm_symmetric_eigenvalues(a, 5, w, NULL), LDM_OK);
+            assert_int_equal(ldm_symmetric_eigenvalues(a, 5, NULL, w, NULL), LDM_OK);
             for (i = 0; i < 5; i++)
                 near(w[i] / scale, spectra[s][i], 1e-14 * 7);
         }
     }
     a[0] = NAN;
-    assert_int_equal(ldm_symmetric_eigenvalues(a, 5, w, NULL), LDM_ERR_NUMERIC);
-    assert_int_equal(ldm_symmetric_eigenvalues(a, 0, w, NULL), LDM_OK);
+    assert_int_equal(ldm_symmetric_eigenvalues(a, 5, NULL, w, NULL), LDM_ERR_NUMERIC);
+    assert_int_equal(ldm_symmetric_eigenvalues(a, 0, NULL, w, NULL), LDM_OK);
 }
 
 /* A Gaussian of given mean and covariance, by its fields. */

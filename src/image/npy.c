@@ -252,10 +252,10 @@ static float half_to_float(uint16_t h)
     do {                                                                                           \
         type v_;                                                                                   \
         memcpy(&v_, p, sizeof v_);                                                                 \
-        return (float)v_;                                                                          \
+        return v_;                                                                                 \
     } while (0)
 
-static float element(const element_type *t, const unsigned char *p)
+static double element_f64(const element_type *t, const unsigned char *p)
 {
     const char kind = t->descr[1];
     uint16_t half;
@@ -264,12 +264,12 @@ static float element(const element_type *t, const unsigned char *p)
     case 1:
         if (kind == 'i')
             LOAD_AS(int8_t, p);
-        return kind == 'b' ? (float)(*p != 0) : (float)*p;
+        return kind == 'b' ? *p != 0 : *p;
     case 2:
         if (kind == 'i')
             LOAD_AS(int16_t, p);
         memcpy(&half, p, sizeof half);
-        return kind == 'f' ? half_to_float(half) : (float)half;
+        return kind == 'f' ? half_to_float(half) : half;
     case 4:
         if (kind == 'f')
             LOAD_AS(float, p);
@@ -285,30 +285,63 @@ static float element(const element_type *t, const unsigned char *p)
     }
 }
 
-/* Copies elements in C order; for Fortran order the source index of each is counted along. */
+/* Rounded once: an integer of 64 bits does not go through a double. */
+static float element(const element_type *t, const unsigned char *p)
+{
+    if (t->width == 8 && t->descr[1] == 'i')
+        LOAD_AS(int64_t, p);
+    if (t->width == 8 && t->descr[1] == 'u')
+        LOAD_AS(uint64_t, p);
+    return (float)element_f64(t, p);
+}
+
+/* Where the elements stand in the file, in C order; for Fortran order the source index of each is
+ * counted along. */
+typedef struct walk {
+    const header *h;
+    uint64_t index[LDM_NPY_MAX_DIMS], stride[LDM_NPY_MAX_DIMS], from;
+} walk;
+
+static walk walk_begin(const header *h)
+{
+    walk w = {.h = h};
+    int d;
+
+    for (d = 0; h->fortran_order && d < h->ndim; d++)
+        w.stride[d] = d ? w.stride[d - 1] * h->shape[d - 1] : 1;
+    return w;
+}
+
+/* The place of the next element. */
+static uint64_t walk_next(walk *w)
+{
+    const header *h = w->h;
+    const uint64_t at = w->from;
+    int d;
+
+    if (!h->fortran_order)
+        return w->from++;
+    for (d = h->ndim - 1; d >= 0; d--) {
+        w->from += w->stride[d];
+        if (++w->index[d] < h->shape[d])
+            break;
+        w->from -= w->stride[d] * h->shape[d];
+        w->index[d] = 0;
+    }
+    return at;
+}
+
 static void convert(const header *h, const unsigned char *src, ldm_npy *out)
 {
-    uint64_t index[LDM_NPY_MAX_DIMS] = {0}, stride[LDM_NPY_MAX_DIMS] = {0}, from = 0, i;
-    int d;
+    walk w = walk_begin(h);
+    uint64_t i;
 
     if (!h->fortran_order && !strcmp(h->type->descr, "<f4")) {
         memcpy(out->data, src, (size_t)out->numel * sizeof *out->data);
         return;
     }
-    for (d = 0; d < h->ndim; d++)
-        stride[d] = d ? stride[d - 1] * h->shape[d - 1] : 1;
-    for (i = 0; i < out->numel; i++) {
-        uint64_t at = h->fortran_order ? from : i;
-
-        out->data[i] = element(h->type, src + at * h->type->width);
-        for (d = h->ndim - 1; h->fortran_order && d >= 0; d--) {
-            from += stride[d];
-            if (++index[d] < h->shape[d])
-                break;
-            from -= stride[d] * h->shape[d];
-            index[d] = 0;
-        }
-    }
+    for (i = 0; i < out->numel; i++)
+        out->data[i] = element(h->type, src + walk_next(&w) * h->type->width);
 }
 
 /* Splits the file: the header's text into `text`, the elements into *body. */
@@ -342,35 +375,48 @@ static ldm_status split(const unsigned char *p, size_t size, const char *name, c
     return LDM_OK;
 }
 
-ldm_status ldm_npy_read_memory(const void *data, size_t size, const char *name, ldm_npy *out,
-                               ldm_error *err)
+/* The header, and the elements that belong to it. */
+static ldm_status inspect(const void *data, size_t size, const char *name, header *h,
+                          uint64_t *numel, const unsigned char **body, ldm_error *err)
 {
-    const unsigned char *body = NULL;
-    uint64_t numel = 1, bytes;
+    uint64_t bytes;
     size_t body_bytes = 0;
     bool overflow = false;
     cursor text;
-    header h;
-    ldm_status st;
+    ldm_status st = split(data, size, name, &text, body, &body_bytes, err);
     int d;
 
-    memset(out, 0, sizeof *out);
-    st = split(data, size, name, &text, &body, &body_bytes, err);
     if (!st)
-        st = parse_header(&text, &h);
+        st = parse_header(&text, h);
     if (st)
         return st;
-    for (d = 0; d < h.ndim; d++)
-        overflow |= ldm_mul_u64(numel, h.shape[d], &numel);
-    if (overflow || ldm_mul_u64(numel, h.type->width, &bytes))
+    *numel = 1;
+    for (d = 0; d < h->ndim; d++)
+        overflow |= ldm_mul_u64(*numel, h->shape[d], numel);
+    if (overflow || ldm_mul_u64(*numel, h->type->width, &bytes))
         return ldm_error_set(err, LDM_ERR_RANGE, "%s: the shape has more elements than memory",
                              name);
     if (bytes != body_bytes)
         return ldm_error_set(err, LDM_ERR_FORMAT,
                              "%s: %zu bytes of elements, expected %llu from shape and dtype '%s'; "
                              "the file is %s",
-                             name, body_bytes, (unsigned long long)bytes, h.type->descr,
+                             name, body_bytes, (unsigned long long)bytes, h->type->descr,
                              body_bytes < bytes ? "truncated" : "longer than its array");
+    return LDM_OK;
+}
+
+ldm_status ldm_npy_read_memory(const void *data, size_t size, const char *name, ldm_npy *out,
+                               ldm_error *err)
+{
+    const unsigned char *body = NULL;
+    uint64_t numel = 0;
+    header h;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    st = inspect(data, size, name, &h, &numel, &body, err);
+    if (st)
+        return st;
     out->data = ldm_calloc((size_t)(numel ? numel : 1), sizeof *out->data);
     if (!out->data)
         return ldm_error_nomem(err, numel * sizeof *out->data, name);
@@ -378,6 +424,39 @@ ldm_status ldm_npy_read_memory(const void *data, size_t size, const char *name, 
     memcpy(out->shape, h.shape, sizeof out->shape);
     out->numel = numel;
     convert(&h, body, out);
+    return LDM_OK;
+}
+
+ldm_status ldm_npy_look(const void *data, size_t size, const char *name, ldm_npy_shape *out,
+                        ldm_error *err)
+{
+    header h;
+    ldm_status st;
+
+    memset(out, 0, sizeof *out);
+    st = inspect(data, size, name, &h, &out->numel, &out->data, err);
+    if (st)
+        return st;
+    out->ndim = h.ndim;
+    memcpy(out->shape, h.shape, sizeof out->shape);
+    out->bytes = !h.fortran_order && !strcmp(h.type->descr, "|u1");
+    return LDM_OK;
+}
+
+ldm_status ldm_npy_read_f64(const void *data, size_t size, const char *name, double *out,
+                            ldm_error *err)
+{
+    const unsigned char *body;
+    uint64_t numel, i;
+    header h;
+    walk w;
+    ldm_status st = inspect(data, size, name, &h, &numel, &body, err);
+
+    if (st)
+        return st;
+    w = walk_begin(&h);
+    for (i = 0; i < numel; i++)
+        out[i] = element_f64(h.type, body + walk_next(&w) * h.type->width);
     return LDM_OK;
 }
 

@@ -4,6 +4,7 @@
 #ifndef LDM_IMAGE_NPY_H
 #define LDM_IMAGE_NPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,21 @@ ldm_status ldm_npy_read(const char *path, ldm_npy *out, ldm_error *err);
 ldm_status ldm_npy_read_memory(const void *data, size_t size, const char *name, ldm_npy *out,
                                ldm_error *err);
 void ldm_npy_free(ldm_npy *a); /* zeroed struct is fine */
+
+/* What an array in memory is, before it is read. */
+typedef struct ldm_npy_shape {
+    int ndim;
+    uint64_t shape[LDM_NPY_MAX_DIMS];
+    uint64_t numel;
+    const unsigned char *data; /* the first element */
+    bool bytes;                /* elements are u8 in C order, so that `data` can be used as it is */
+} ldm_npy_shape;
+
+ldm_status ldm_npy_look(const void *data, size_t size, const char *name, ldm_npy_shape *out,
+                        ldm_error *err);
+/* The elements as doubles, in C order; out: room for the array's numel. */
+ldm_status ldm_npy_read_f64(const void *data, size_t size, const char *name, double *out,
+                            ldm_error *err);
 
 typedef enum ldm_npy_type { LDM_NPY_F32, LDM_NPY_F64, LDM_NPY_I64, LDM_NPY_U8 } ldm_npy_type;
 

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "image/resample.h"
 #include "image/resize.h"
 
 /* Fraction bits of weights: 32 bits less 8 of a sample and 2 for sums beyond 255. */
@@ -78,11 +79,16 @@ static void axis_free(axis *a)
     memset(a, 0, sizeof *a);
 }
 
-/* Weights of one output, in double and then rounded away from zero at one half. real: room for
- * a->taps numbers. */
-static void set_weights(axis *a, size_t i, double centre, double support, double stretch,
-                        uint32_t size, const kernel *f, double *real)
+size_t ldm_resample_taps(ldm_resample filter, double scale)
 {
+    return (size_t)ceil(kernels[filter].support * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
+}
+
+size_t ldm_resample_weights(ldm_resample filter, double scale, double centre, uint32_t size,
+                            double *weights, size_t *used)
+{
+    const kernel *f = &kernels[filter];
+    const double stretch = scale < 1.0 ? 1.0 : scale, support = f->support * stretch;
     const double per_pixel = 1.0 / stretch;
     int64_t from = (int64_t)(centre - support + 0.5), to = (int64_t)(centre + support + 0.5);
     double sum = 0.0;
@@ -90,29 +96,39 @@ static void set_weights(axis *a, size_t i, double centre, double support, double
 
     from = from < 0 ? 0 : from;
     to = to > (int64_t)size ? (int64_t)size : to;
-    a->first[i] = (size_t)from;
-    a->used[i] = (size_t)(to - from);
-    for (k = 0; k < a->used[i]; k++) {
-        real[k] = f->weight(((double)k + (double)from - centre + 0.5) * per_pixel);
-        sum += real[k];
+    *used = (size_t)(to - from);
+    for (k = 0; k < *used; k++) {
+        weights[k] = f->weight(((double)k + (double)from - centre + 0.5) * per_pixel);
+        sum += weights[k];
     }
+    for (k = 0; sum != 0.0 && k < *used; k++)
+        weights[k] /= sum;
+    return (size_t)from;
+}
+
+/* Weights of one output, rounded away from zero at one half. real: room for a->taps numbers. */
+static void set_weights(axis *a, size_t i, double centre, double scale, uint32_t size,
+                        ldm_resample filter, double *real)
+{
+    size_t k;
+
+    a->first[i] = ldm_resample_weights(filter, scale, centre, size, real, &a->used[i]);
     for (k = 0; k < a->used[i]; k++) {
-        const double w = (sum != 0.0 ? real[k] / sum : real[k]) * (1 << PRECISION_BITS);
+        const double w = real[k] * (1 << PRECISION_BITS);
 
         a->weight[i * a->taps + k] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);
     }
 }
 
 /* The part [low, high) of `size` samples, as `out` samples. */
-static ldm_status axis_create(uint32_t size, float low, float high, uint32_t out, const kernel *f,
-                              axis *a, ldm_error *err)
+static ldm_status axis_create(uint32_t size, float low, float high, uint32_t out,
+                              ldm_resample filter, axis *a, ldm_error *err)
 {
-    const double scale = (double)(high - low) / out, stretch = scale < 1.0 ? 1.0 : scale;
-    const double support = f->support * stretch;
+    const double scale = (double)(high - low) / out;
     double *real = NULL;
     size_t count = 0, i;
 
-    a->taps = (size_t)ceil(support) * 2 + 1;
+    a->taps = ldm_resample_taps(filter, scale);
     if (!ldm_mul_size(out, a->taps, &count)) {
         real = ldm_reallocarray(NULL, a->taps, sizeof *real);
         a->first = ldm_calloc(out, sizeof *a->first);
@@ -124,7 +140,7 @@ static ldm_status axis_create(uint32_t size, float low, float high, uint32_t out
         return ldm_error_nomem(err, count * sizeof *a->weight, "resizing weights");
     }
     for (i = 0; i < out; i++)
-        set_weights(a, i, low + ((double)i + 0.5) * scale, support, stretch, size, f, real);
+        set_weights(a, i, low + ((double)i + 0.5) * scale, scale, size, filter, real);
     ldm_free(real);
     return LDM_OK;
 }
@@ -250,12 +266,12 @@ static ldm_status resample_axes(const ldm_pixels *in, const ldm_resize_box *box,
 static ldm_status resample(const ldm_pixels *in, const ldm_resize_box *box, ldm_resize_how how,
                            ldm_pixels *out, ldm_error *err)
 {
-    const kernel *f = &kernels[how.filter];
     axis across = {0}, down = {0};
-    ldm_status st = axis_create(in->width, box->left, box->right, out->width, f, &across, err);
+    ldm_status st =
+        axis_create(in->width, box->left, box->right, out->width, how.filter, &across, err);
 
     if (!st)
-        st = axis_create(in->height, box->top, box->bottom, out->height, f, &down, err);
+        st = axis_create(in->height, box->top, box->bottom, out->height, how.filter, &down, err);
     if (!st)
         st = resample_axes(in, box, how.order, &across, &down, out, err);
     axis_free(&across);
