@@ -16,11 +16,11 @@ typedef struct ldm_normal {
     const double *mean, *cov; /* [dim], [dim][dim] with both triangles */
 } ldm_normal;
 
-/* |ma - mb|^2 + tr(Ca + Cb - 2 (Ca Cb)^(1/2)); what is only rounding becomes 0. With Ca = L L^T the trace of the root
- * is the sum of the roots of the eigenvalues of L^T Cb L; a singular Ca gives a narrow L, so that
- * the one of lower rank is best given first. a and b of one dimension. pool: its threads share the
- * work; NULL: the caller alone, with the same result. LDM_ERR_NUMERIC for NaN or infinity, and for
- * a matrix that is no covariance because it has negative eigenvalues. */
+/* |ma - mb|^2 + tr(Ca + Cb - 2 (Ca Cb)^(1/2)); what is only rounding becomes 0. With Ca = L L^T the
+ * trace of the root is the sum of the roots of the eigenvalues of L^T Cb L; a singular Ca gives a
+ * narrow L, so that the one of lower rank is best given first. a and b of one dimension. pool: its
+ * threads share the work; NULL: the caller alone, with the same result. LDM_ERR_NUMERIC for NaN or
+ * infinity, and for a matrix that is no covariance because it has negative eigenvalues. */
 ldm_status ldm_frechet(const ldm_normal *a, const ldm_normal *b, ldm_pool *pool, double *out,
                        ldm_error *err);
 
