@@ -12,13 +12,17 @@
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
+#include "cli/measures.h"
 #include "cli/outputs.h"
 #include "cli/sheets.h"
 
 typedef struct options {
     const char *cascade, *frechet, *write_stats;
     bool json, summary;
+    ldm_quality_options quality;
 } options;
+
+#define QUALITY(name) (offsetof(options, quality) + offsetof(ldm_quality_options, name))
 
 static const ldm_opt rows[] = {
     {.type = LDM_OPT_FLAG,
@@ -47,10 +51,82 @@ static const ldm_opt rows[] = {
      .name = "write-stats",
      .arg = "STATS",
      .field = offsetof(options, write_stats),
-     .help = "write the pictures' statistics; implies --summary"},
+     .help = "write the pictures' statistics; implies --summary. A\n"
+             "name that ends in .npz: mu and sigma of the Inception\n"
+             "network's features (--inception), of all arguments;\n"
+             "files of such statistics are merged"},
+    {.type = LDM_OPT_HEADING, .name = "Published measures: ldm metrics ... SAMPLES REFERENCE"},
+    {.type = LDM_OPT_FLAG,
+     .name = "fid",
+     .field = QUALITY(fid),
+     .help = "Frechet Inception distance. Each side is a folder, an\n"
+             ".npz of pictures (arr_0), or statistics (mu, sigma),\n"
+             "such as ADM's reference files"},
+    {.type = LDM_OPT_FLAG,
+     .name = "kid",
+     .field = QUALITY(kid),
+     .help = "kernel Inception distance"},
+    {.type = LDM_OPT_FLAG,
+     .name = "is",
+     .field = QUALITY(is),
+     .help = "Inception score of the samples; takes no reference"},
+    {.type = LDM_OPT_FLAG, .name = "pr", .field = QUALITY(pr), .help = "precision and recall"},
+    {.type = LDM_OPT_FLAG,
+     .name = "sfid",
+     .field = QUALITY(sfid),
+     .help = "FID of spatial features, as ADM's evaluator has it"},
+    {.type = LDM_OPT_TEXT,
+     .name = "inception",
+     .arg = "FILE",
+     .field = QUALITY(inception),
+     .help = "weights of the Inception network of 2015:\n"
+             "pt_inception-2015-12-05-6726825d.pth, or safetensors"},
+    {.type = LDM_OPT_CHOICE,
+     .name = "fid-mode",
+     .arg = "MODE",
+     .field = QUALITY(mode),
+     .choices = "tf1|pytorch|clean",
+     .help = "how pictures are resized: tf1 as TTUR, ADM and\n"
+             "torch-fidelity (default), pytorch as pytorch-fid, clean\n"
+             "as clean-fid"},
+    {.type = LDM_OPT_TEXT,
+     .name = "kid-subsets",
+     .arg = "N",
+     .field = QUALITY(kid_subsets),
+     .help = "subsets that KID is the mean of; default 100"},
+    {.type = LDM_OPT_TEXT,
+     .name = "kid-subset-size",
+     .arg = "N",
+     .field = QUALITY(kid_subset_size),
+     .help = "pictures of a subset; default 1000"},
+    {.type = LDM_OPT_TEXT,
+     .name = "is-splits",
+     .arg = "N",
+     .field = QUALITY(is_splits),
+     .help = "parts that the Inception score is the mean of;\n"
+             "default 10"},
+    {.type = LDM_OPT_TEXT,
+     .name = "neighbours",
+     .arg = "K",
+     .field = QUALITY(neighbours),
+     .help = "nearest neighbour that sets the radius for precision\n"
+             "and recall; default 3"},
+    {.type = LDM_OPT_TEXT,
+     .name = "bootstrap",
+     .arg = "N",
+     .field = QUALITY(bootstrap),
+     .help = "resamplings for the standard errors; default 20,\n"
+             "0: no errors"},
+    {.type = LDM_OPT_TEXT,
+     .name = "write-features",
+     .arg = "FILE.npz",
+     .field = QUALITY(write_features),
+     .help = "write all features of the samples: 64, 192, 768, 2048,\n"
+             "logits_unbiased, logits, spatial"},
     {.type = LDM_OPT_HEADING, .name = "Model"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
     {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_MODEL, .name = "threads"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_MODEL, .name = "precision"},
 };
 
 typedef struct task {
@@ -425,7 +501,13 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         t.options = targets.model;
         parse = ldm_opts_parse(cmd, argc, argv, &o, &targets, &args);
         o.summary |= o.frechet || o.write_stats;
-        code = parse ? ldm_parse_exit(parse) : measure_all(&t, argc, argv, args);
+        if (parse)
+            code = ldm_parse_exit(parse);
+        else if (ldm_quality_asked(&o.quality, o.write_stats))
+            code = ldm_quality_run(cmd, &o.quality, targets.model, o.write_stats, o.json,
+                                   argv + args, argc - args);
+        else
+            code = measure_all(&t, argc, argv, args);
     }
     free(t.values);
     ldm_stats_free(t.stats);
@@ -441,7 +523,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 const ldm_command ldm_cmd_metrics = {
     .name = "metrics",
     .args = "IMAGE|FOLDER... [options]",
-    .summary = "brightness, contrast, colour and faces of pictures",
+    .summary = "figures of pictures; FID, KID, precision and recall of sets",
     .about =
         "Measures pictures (PNG, JPEG, or .npy and .npz arrays [N,H,W,3] of bytes) as the study\n"
         "does: brightness (mean luma), contrast (standard deviation over mean of the luma), mean\n"
@@ -453,7 +535,12 @@ const ldm_command ldm_cmd_metrics = {
              "Frechet distances are taken on the encoder of the model that --ckpt and --config\n"
              "name, by default the shipped one:\n\n"
              "  ldm metrics renders.npz --write-stats renders.stats\n"
-             "  ldm metrics samples/ --frechet renders.stats",
+             "  ldm metrics samples/ --frechet renders.stats\n\n"
+             "Published measures need the Inception network's weights, which ldm does not bring:\n"
+             "pytorch-fid and torch-fidelity fetch the file and keep it under\n"
+             "~/.cache/torch/hub/checkpoints.\n\n"
+             "  ldm metrics --fid --kid --inception pt_inception-2015-12-05-6726825d.pth \\\n"
+             "      samples/ ffhq256.npz",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .min_args = 1,
