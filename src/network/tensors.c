@@ -43,7 +43,6 @@ const char *ldm_op_name(ldm_op op)
         [LDM_OP_NORM] = "norm",
         [LDM_OP_LAYER_NORM] = "layer_norm",
         [LDM_OP_RELU] = "relu",
-        [LDM_OP_RELU] = "relu",
         [LDM_OP_SILU] = "silu",
         [LDM_OP_GELU] = "gelu",
         [LDM_OP_QUICK_GELU] = "quick_gelu",
