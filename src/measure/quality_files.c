@@ -244,7 +244,9 @@ static ldm_status add_bytes(ldm_quality_set *s, const archive *a, const ldm_npy_
     uint64_t i;
     ldm_status st = LDM_OK;
 
-    if (shape->ndim != 4 || shape->shape[3] != 3 || !shape->numel || shape->shape[1] > 1 << 15 ||
+    if (!shape->numel)
+        return ldm_error_set(err, LDM_ERR_FORMAT, "%.300s: arr_0 holds no picture", a->path);
+    if (shape->ndim != 4 || shape->shape[3] != 3 || shape->shape[1] > 1 << 15 ||
         shape->shape[2] > 1 << 15)
         return ldm_error_set(err, LDM_ERR_FORMAT,
                              "%.300s: arr_0 has %d dimensions, expected pictures [N,H,W,3]",

@@ -431,11 +431,14 @@ bool ldm_quality_set_is_empty(const ldm_quality_set *s)
 const char *ldm_quality_set_text(ldm_quality_set *s)
 {
     const unsigned long long count = ldm_quality_set_count(s), through = s ? s->pictures : 0;
-    const char *resize;
+    const char *resize, *others;
 
     if (!s)
         return "";
     resize = modes[s->how.mode].text;
+    others = s->how.measures & (LDM_QUALITY_FID | LDM_QUALITY_SFID) && count != through
+                 ? "; mean and covariance from a file, besides"
+                 : "";
     if (!through && count)
         snprintf(s->text, sizeof s->text, "statistics of %llu pictures, resized by: %s", count,
                  s->mode[0] ? s->mode : "not recorded");
@@ -444,11 +447,11 @@ const char *ldm_quality_set_text(ldm_quality_set *s)
                  "statistics from a file that records neither the number of pictures nor how they "
                  "were resized");
     else if (s->mixed)
-        snprintf(s->text, sizeof s->text, "%llu pictures of several sizes to 299 x 299 by %s",
-                 through, resize);
+        snprintf(s->text, sizeof s->text, "%llu pictures of several sizes to 299 x 299 by %s%s",
+                 through, resize, others);
     else
-        snprintf(s->text, sizeof s->text, "%llu picture%s of %u x %u to 299 x 299 by %s", through,
-                 through == 1 ? "" : "s", s->width, s->height, resize);
+        snprintf(s->text, sizeof s->text, "%llu picture%s of %u x %u to 299 x 299 by %s%s", through,
+                 through == 1 ? "" : "s", s->width, s->height, resize, others);
     return s->text;
 }
 
