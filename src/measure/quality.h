@@ -11,7 +11,7 @@ typedef struct ldm_comparison {
     const ldm_quality_settings *how;
 } ldm_comparison;
 
-/* Not computed, for this reason. */
+/* figure.c: not computed, for this reason. */
 void ldm_figure_refuse(ldm_quality_figure *f, const char *fmt, ...) LDM_PRINTF(2, 3);
 /* Mean and standard deviation (divided by n; `sample`: by n - 1). */
 void ldm_mean_and_deviation(const double *v, size_t n, bool sample, double *mean,
