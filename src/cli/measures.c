@@ -419,12 +419,17 @@ static int open_network(task *t, const ldm_model_options *model)
     st = ldm_inception_open(t->o->inception, model, &t->net, &err);
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
-    if (!ldm_inception_is_official(t->net))
+    return LDM_EXIT_OK;
+}
+
+/* Said with results only: a failure is one line. */
+static void warn_weights(const task *t)
+{
+    if (t->net && !ldm_inception_is_official(t->net))
         ldm_cli_say(t->cmd,
                     "warning: %s is not the published file of weights (its SHA-256 is %.16s...): "
                     "the figures compare with none that was published",
                     t->o->inception, ldm_inception_sha256(t->net));
-    return LDM_EXIT_OK;
 }
 
 int ldm_quality_run(const ldm_command *cmd, const ldm_quality_options *o,
@@ -447,6 +452,8 @@ int ldm_quality_run(const ldm_command *cmd, const ldm_quality_options *o,
         code = make_set(&t, paths, first, &t.samples);
     if (!code && first < count)
         code = make_set(&t, paths + first, count - first, &t.reference);
+    if (!code)
+        warn_weights(&t);
     if (!code)
         code = write_files(&t, write_stats);
     t.how.measures = measures_of(o);
