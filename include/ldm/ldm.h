@@ -130,8 +130,8 @@ LDM_API const char *ldm_setting_help_no(const ldm_setting_row *s); /* of a BOOL 
 /* Which model, and how to load it. Rows: ldm_setting_at(LDM_SETTINGS_MODEL, i): "ckpt" (not set:
  * a shipped model), "model" (which of them, by name), "config" (YAML files, later ones laid over
  * earlier ones), "set" (assignments after the files), "ema", "threads", "max_memory", "precision",
- * "max_isa", "isa" (these instructions, neither more nor fewer), "config_text" and "config_name" (YAML
- * text as the first layer, a recipe's), "dry_run" (runs can be created for their info and not
+ * "max_isa", "isa" (these instructions, neither more nor fewer), "config_text" and "config_name"
+ * (YAML text as the first layer, a recipe's), "dry_run" (runs can be created for their info and not
  * sampled). */
 typedef struct ldm_model_options ldm_model_options;
 

@@ -137,13 +137,13 @@ static void end_progress(void)
 
 static int add_file(const task *t, ldm_quality_set *s, const char *path)
 {
-    const int sheet = ldm_sheet_pictures(path);
+    const char *what;
+    const int sheet = ldm_sheet_pictures(path, &what);
     ldm_error err;
     ldm_status st;
 
     if (sheet) {
-        ldm_cli_say(t->cmd, "note: %s is a contact sheet of %d pictures and is skipped", path,
-                    sheet);
+        ldm_cli_say(t->cmd, "note: %s is %s of %d pictures and is skipped", path, what, sheet);
         return LDM_EXIT_OK;
     }
     st = ldm_quality_set_add_file(s, path, &err);
