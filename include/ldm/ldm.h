@@ -39,7 +39,7 @@ LDM_API const char *ldm_version(void);
 
 /* The models that come with ldm, by the names that the model option "model" takes, and the one that
  * is used where neither it nor a checkpoint is given. */
-#define LDM_SHIPPED_MODELS "demo or portrait"
+#define LDM_SHIPPED_MODELS "demo"
 #define LDM_SHIPPED_DEFAULT "demo"
 
 /* Releases a string or array that ldm handed over. NULL is fine. */

@@ -42,8 +42,8 @@ typedef enum ldm_fid_mode {
     LDM_FID_CLEAN    /* PIL's bicubic, antialiased, (x - 128) / 128: clean-fid */
 } ldm_fid_mode;
 
-LDM_API const char *ldm_fid_mode_name(ldm_fid_mode m); /* "tf1", "pytorch", "clean"; static */
-/* What a mode does with a picture, in words; static. */
+LDM_API const char *ldm_fid_mode_name(ldm_fid_mode m); /* "tf1", ...; NULL: no such mode */
+/* What a mode does with a picture, in words; static; NULL: no such mode. */
 LDM_API const char *ldm_fid_mode_text(ldm_fid_mode m);
 
 /* The measures, as bits. */

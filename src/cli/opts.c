@@ -14,7 +14,7 @@
 #include "cli/terminal.h"
 
 enum {
-    MAX_OPTS = 96,
+    MAX_OPTS = 192,
     LONG_BASE = 256,
     HELP_VAL = 255,
     HELP_COLUMN = 26,

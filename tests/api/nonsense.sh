@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 missing=0
 while read -r name; do
-    grep -q "$name(" nonsense_test.c nonsense_rooms_test.c && continue
+    grep -q "$name(" nonsense*_test.c && continue
     echo "$name is given no nonsense"
     missing=1
 done <exports.txt

@@ -39,8 +39,8 @@ done
 
 # A sentence is broken where the terminal ends, not at 86 and again at 60.
 on 60 generate --help
-stdout_has '^Samples pictures from a latent diffusion model with DDIM, as$'
-stdout_has "^CompVis' code does, and writes them as PNG or JPEG. The"
+stdout_has '^Samples pictures from a latent diffusion model, with DDIM as$'
+stdout_has "^CompVis' code does or with another sampler, and writes them"
 stdout_has '^      pictures of each run|^      change one value of the config, e.g.$'
 # The table of components leaves out what there is no room for.
 on 60 check $TINY

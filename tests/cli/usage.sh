@@ -82,7 +82,7 @@ fails 2 '[-]-ckpt needs a value \(FILE\), and the option --steps=5 follows it' g
 fails 2 "'steps=5' is no setting of the model; the option is written --steps 5" generate steps=5
 fails 2 "there is no such file; a result is named by -o face.png" generate face.png
 fails 2 "'ldm help generate' explains this command" generate help
-fails 2 '^ldm interpolate: B is missing' interpolate 42
+fails 2 '^ldm interpolate: B is missing' interpolate 42 -o walk.png
 fails 2 '^ldm interpolate: A is missing' interpolate
 fails 2 "[-]-ckpt: '~/model.ckpt' begins with ~.*write .HOME/model.ckpt" check '--ckpt=~/model.ckpt'
 fails 2 "[-]-ckpt: 'model.ckpt ' begins or ends with a blank" check --ckpt 'model.ckpt '
