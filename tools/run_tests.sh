@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# make test: builds with sanitizers and optimised, runs ctest in both, and the tests labelled
-# `threads` under ThreadSanitizer. With --clang also the optimised build by clang. Runs all of it even
+# make test: builds with sanitizers and optimised, runs ctest in both (tests labelled `optimised`, which
+# look at the sources alone or compute for long, in the second), and the tests labelled `threads` under
+# ThreadSanitizer. With --clang also the optimised build by clang. Runs all of it even
 # where a part fails; the last lines say what happened, what a machine could not test, and how many
 # tests passed. The exit status is 0 only if everything passed.
 set -u
@@ -58,7 +59,7 @@ tools/get_vocab.sh ||
 
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
-part 'AddressSanitizer and UBSan' asan all
+part 'AddressSanitizer and UBSan' asan all -LE optimised
 part 'optimised build' release all
 [ -z "$with_clang" ] || part 'optimised build by clang' clang all
 part 'ThreadSanitizer (label threads)' tsan 'ldm pixels base_test api_threads_test' -L threads
