@@ -363,11 +363,12 @@ char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)
 {
     ldm_model_options *model = NULL;
     ldm_error err;
-    ldm_status st = ldm_model_options_create(&model, &err);
+    ldm_status st;
     char *path = NULL;
 
     if (is_diffusers(folder)) /* read as it is */
         return strdup(folder);
+    st = ldm_model_options_create(&model, &err);
     if (!st)
         st = ldm_model_options_set(model, "ckpt", folder, &err);
     if (st)

@@ -476,32 +476,33 @@ static void take_between(const ldm_run *r, const ldm_array *a, int i, float *out
         out[k] = w > 0 ? from[k] + w * (to[k] - from[k]) : from[k];
 }
 
-static void take(const ldm_run *r, const ldm_array *with, const ldm_array *without, float *out)
+/* Each active picture's entry of the array, or a place between two (`mixed`), one after the other;
+ * returns the place behind them. */
+static float *take_entries(const ldm_run *r, const ldm_array *a, bool mixed, float *out)
 {
-    const size_t floats = ldm_condition_floats(with);
+    const size_t floats = ldm_condition_floats(a);
     int i;
 
-    if (!out)
-        return;
-    for (i = 0; r->cond.guided && i < r->active_n; i++, out += floats)
-        memcpy(out, entry_of(r, without, r->pictures[r->active + i]), floats * sizeof *out);
-    for (i = 0; i < r->active_n; i++, out += floats)
-        memcpy(out, entry_of(r, with, r->pictures[r->active + i]), floats * sizeof *out);
+    for (i = 0; i < r->active_n; i++, out += floats) {
+        const int picture = r->pictures[r->active + i];
+
+        if (mixed)
+            take_between(r, a, picture, out);
+        else
+            memcpy(out, entry_of(r, a, picture), floats * sizeof *out);
+    }
+    return out;
 }
 
-/* The same of contexts, whose conditional half may be mixed. */
-static void take_context(const ldm_run *r, float *out)
+/* Of a guided run first the unconditional half. A mix is of the other one. */
+static void take(const ldm_run *r, const ldm_array *with, const ldm_array *without, bool mixed,
+                 float *out)
 {
-    const ldm_array *with = r->cond.with.context;
-    const size_t floats = ldm_condition_floats(with);
-    int i;
-
-    take(r, with, r->cond.without.context, out);
-    if (!out || !r->job.mix)
+    if (!out)
         return;
-    out += r->cond.guided ? (size_t)r->active_n * floats : 0;
-    for (i = 0; i < r->active_n; i++, out += floats)
-        take_between(r, with, r->pictures[r->active + i], out);
+    if (r->cond.guided)
+        out = take_entries(r, without, false, out);
+    (void)take_entries(r, with, mixed, out);
 }
 
 /* What is made of pictures draws noise of its own for each; both halves are given the same. */
@@ -539,12 +540,12 @@ ldm_status ldm_run_cond_begin(ldm_run *r, ldm_error *err)
     c->feature_samples = 0;
     if (!c->context && !c->concat && !c->label_values)
         return LDM_OK;
-    take_context(r, c->context);
+    take(r, c->with.context, c->without.context, r->job.mix != NULL, c->context);
     if (c->pictures.kind != LDM_CONCAT_NONE)
         take_pictures(r, c->concat);
     else
-        take(r, c->with.concat, c->without.concat, c->concat);
-    take(r, c->with.labels, c->without.labels, c->label_values);
+        take(r, c->with.concat, c->without.concat, false, c->concat);
+    take(r, c->with.labels, c->without.labels, false, c->label_values);
     st = keep(r, r->unet[samples], &c->whole, err);
     if (!st && r->job.cache > 1)
         st = keep(r, r->shallow[samples], &c->shallow, err);
