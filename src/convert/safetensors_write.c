@@ -204,12 +204,13 @@ static ldm_status check_tensor(const char *path, const ldm_ckpt *ck, const ldm_c
     return st;
 }
 
-/* Called once for each tensor that is written, and again before it is read back. */
+/* Called once for each tensor that is written, and again before it is read back. w: NULL where
+ * nobody watches. */
 static ldm_status tell(ldm_watch *w, ldm_error *err)
 {
-    const double done = (double)w->done++ / (double)(w->total ? w->total : 1);
+    const double done = w ? (double)w->done++ / (double)(w->total ? w->total : 1) : 0;
 
-    return w->fn && w->fn(w->ctx, done < 1 ? done : 1)
+    return w && w->fn && w->fn(w->ctx, done < 1 ? done : 1)
                ? ldm_error_set(err, LDM_ERR_CANCELLED, "the conversion was ended")
                : LDM_OK;
 }

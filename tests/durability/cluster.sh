@@ -114,13 +114,13 @@ below()
 kills=0 runs=0 with_pictures=0
 while [ $kills -lt "$KILLS" ]; do
     runs=$((runs + 1))
-    [ $runs -le "$KILLS" ] || die "only $kills kills in $runs runs"
+    [ $runs -le $((4 * KILLS)) ] || die "only $kills kills in $runs runs"
     rm -rf killed
     start 0 3 killed; pid0=$pid
     start 1 3 killed; pid1=$pid
     start 2 3 killed; pid2=$pid
     while [ ! -e killed/.ldm-run/done/final ]; do
-        sleep "$(printf '0.%03d' "$(below 400)")"
+        sleep "$(printf '0.%03d' "$(below 150)")"
         [ $kills -lt "$KILLS" ] || break
         victim=$(below 3)
         eval "dead=\$pid$victim"

@@ -320,7 +320,7 @@ static void edits_stream(void **state)
         "--x\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\n\r\n"
         "--x\r\nContent-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n"
         "--x\r\nContent-Disposition: form-data; name=\"partial_images\"\r\n\r\n1\r\n"
-        "--x\r\nContent-Disposition: form-data; name=\"steps\"\r\n\r\n200\r\n"
+        "--x\r\nContent-Disposition: form-data; name=\"steps\"\r\n\r\n800\r\n"
         "--x\r\nContent-Disposition: form-data; name=\"image[]\"; filename=\"a.png\"\r\n\r\n";
     char first[33], *body;
     size_t n = sizeof fields - 1;

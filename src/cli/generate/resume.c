@@ -74,7 +74,8 @@ int ldm_resume_sweep(const ldm_command *cmd, const char *folder)
         return LDM_EXIT_FAILED;
     }
     while (!code && (e = readdir(dir))) {
-        if (is_leftover(e->d_name) && unlinkat(dirfd(dir), e->d_name, 0)) {
+        /* gone: another process cleans up at the same time */
+        if (is_leftover(e->d_name) && unlinkat(dirfd(dir), e->d_name, 0) && errno != ENOENT) {
             ldm_cli_say(cmd, "--resume: cannot remove '%s%s' of the broken run: %s", folder,
                         e->d_name, strerror(errno));
             code = LDM_EXIT_FAILED;
