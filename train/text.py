@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Text model, stage 3: trains the UNet and the text encoder together on the latents of the portraits and their mirror images.
 
-The network predicts eps, as CompVis' code knows it (`--predict v` for comparison). The error is measured as that of v,
+The network predicts v; `--predict eps` for comparison. The error is measured as that of v, which for eps is
 |eps' - eps|^2 (1 + SNR) / SNR, so the noisiest timesteps weigh what they are worth to the sample. An eps network can only obey
 that if x_t reaches its output undistorted, through normalisations; `passage` sets the first weights so that it does: eps = x_t.
 The last block and the output are computed in float32, for the same reason.
@@ -189,7 +189,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--attn", type=int, nargs="+", default=[2, 4], help="attention at these downsampling factors")
     ap.add_argument("--text", type=int, default=64, help="width of the text encoder")
     ap.add_argument("--layers", type=int, default=2)
-    ap.add_argument("--predict", choices=["eps", "v"], default="eps")
+    ap.add_argument("--predict", choices=["eps", "v"], default="v")
     ap.add_argument("--empty", type=float, default=0.12, help="share of empty captions")
     ap.add_argument("--ema", type=float, default=0.999)
     ap.add_argument("--compile", type=int, default=int(shutil.which("g++") is not None))
