@@ -22,7 +22,7 @@ enum { WRAPPERS = sizeof wrappers / sizeof wrappers[0] };
  */
 static size_t wrapper_at(const char *p, bool ema)
 {
-    for (size_t i = 0; i < WRAPPERS; i++) {
+    for (size_t i = 0; *p == '_' && i < WRAPPERS; i++) {
         const size_t n = strlen(wrappers[i][0]);
 
         if (!strncmp(p, wrappers[i][0], n) && (ema || p[n] == '.'))
@@ -52,7 +52,10 @@ static bool spell(const char *name, ldm_str *out)
             p++;
             changed = true;
         } else {
-            ldm_str_append(out, p++, 1);
+            const size_t run = 1 + strcspn(p + 1, ema ? "_." : "_"); /* nothing begins before */
+
+            ldm_str_append(out, p, run);
+            p += run;
         }
     }
     return changed;
