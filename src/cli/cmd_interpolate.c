@@ -461,22 +461,6 @@ static int write_all(const task *t)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-static int read_number(const ldm_command *cmd, const char *option, const char *text, int least,
-                       int most, int *out)
-{
-    char *end = NULL;
-    long v;
-
-    if (!text)
-        return LDM_EXIT_OK;
-    v = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : -1;
-    if (!end || *end || v < least || v > most)
-        return ldm_cli_usage(cmd, "%s: '%s' is not a whole number from %d to %d", option, text,
-                             least, most);
-    *out = (int)v;
-    return LDM_EXIT_OK;
-}
-
 /* Frames of another walk in the folder would be mixed with these. */
 static int check_folder(const task *t)
 {
@@ -520,10 +504,10 @@ static int plan_output(task *t)
 /* ends: A and B; without a B, A twice. */
 static int work(task *t, options *o, char **ends, int count)
 {
-    int code = read_number(t->cmd, "--frames", o->frames_text, 2, MAX_FRAMES, &o->frames);
+    int code = ldm_cli_read_whole(t->cmd, "--frames", o->frames_text, 2, MAX_FRAMES, &o->frames);
 
     if (!code)
-        code = read_number(t->cmd, "--fps", o->fps_text, 1, MAX_FPS, &o->fps);
+        code = ldm_cli_read_whole(t->cmd, "--fps", o->fps_text, 1, MAX_FPS, &o->fps);
     if (!code)
         code = plan_output(t);
     if (!code)

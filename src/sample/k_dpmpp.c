@@ -86,6 +86,17 @@ const ldm_sampler ldm_sampler_dpmpp_2m = {
 
 /* ---- dpmpp_2m_sde ---------------------------------------------------------------------------- */
 
+/* x += weight * (a - b) */
+static void add_difference(const ldm_sampler_run *r, double weight64, const float *a,
+                           const float *b)
+{
+    const float weight = (float)weight64;
+    size_t i;
+
+    for (i = 0; i < r->count; i++)
+        r->x[i] += weight * (a[i] - b[i]);
+}
+
 static ldm_status plan_2m_sde(const ldm_diffusion *d, const ldm_sampling *set, ldm_sampler_plan *p,
                               ldm_error *err)
 {
@@ -97,9 +108,8 @@ static ldm_status step_2m_sde(ldm_sampler_run *r, ldm_error *err)
     const ldm_k_step *k = ldm_k_step_of(r);
     const double eta = r->plan->settings.eta;
     ldm_status st = ldm_k_begin(r, err);
-    float *now, *old, correct;
+    float *now, *old;
     double h, move;
-    size_t i;
 
     if (st)
         return st;
@@ -111,11 +121,8 @@ static ldm_status step_2m_sde(ldm_sampler_run *r, ldm_error *err)
     h = lambda(k->next) - lambda(k->sigma);
     move = -expm1(-h - eta * h);
     blend(r->x, now, (double)k->next / (double)k->sigma * exp(-eta * h), move, r->count, r->x);
-    if (r->done > 0) {
-        correct = (float)(0.5 * move * h / (lambda(k->sigma) - lambda(k[-1].sigma)));
-        for (i = 0; i < r->count; i++)
-            r->x[i] += correct * (now[i] - old[i]);
-    }
+    if (r->done > 0)
+        add_difference(r, 0.5 * move * h / (lambda(k->sigma) - lambda(k[-1].sigma)), now, old);
     return ldm_k_add_noise(r, (float)((double)k->next * sqrt(-expm1(-2 * eta * h))), r->x, err);
 }
 
@@ -262,17 +269,6 @@ enum { RING = 3 };
 static float *denoised_of(const ldm_sampler_run *r, int back)
 {
     return ldm_k_array(r, 1 + (r->done - back) % RING);
-}
-
-/* x += weight * (a - b) */
-static void add_difference(const ldm_sampler_run *r, double weight64, const float *a,
-                           const float *b)
-{
-    const float weight = (float)weight64;
-    size_t i;
-
-    for (i = 0; i < r->count; i++)
-        r->x[i] += weight * (a[i] - b[i]);
 }
 
 /* What the denoised pictures of the last one or two steps add; h is the step's length in lambda,
