@@ -14,7 +14,7 @@
  * memory. */
 bool ldm_parameters_write(const char *recipe, int width, int height, ldm_str *out);
 
-/* The text chunks of a PNG that ldm writes: the program, and with a recipe (NULL: none) this and,
+/* The text chunks of a PNG that ldm writes: the program, and with a recipe (NULL: none) this and
  * the line of settings that other tools read. */
 #define LDM_RECIPE_KEY "ldm"
 typedef struct ldm_png_texts {

@@ -223,41 +223,55 @@ static int weight(ldm_builder *b, const char *path, const char *leaf, ldm_init i
 /* A layer's shape, besides its channels. bias: NULL for none. */
 typedef struct layer_kind {
     const char *weight, *bias; /* last parts of the tensors' names */
-    int kernel_h, kernel_w, ndim, stride, pad_h, pad_w;
+    int ndim;
+    ldm_window window;
     int pad_after; /* besides: rows below and columns to the right */
 } layer_kind;
 
-static int layer(ldm_builder *b, const char *path, int x, int cin, int cout, const layer_kind *k)
+/* A node whose result follows from a window that goes over x; NULL: there is no room for it. */
+static ldm_node *add_windowed(ldm_builder *b, ldm_op op, const char *name, int x, int c,
+                              const ldm_window *k, int pad_after)
 {
-    int fan_in = cin * k->kernel_h * k->kernel_w;
-    int w = weight(b, path, k->weight, LDM_INIT_UNIFORM, fan_in, k->ndim, cout, cin, k->kernel_h,
-                   k->kernel_w);
-    int bias = k->bias ? weight(b, path, k->bias, LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0) : -1;
-    int h = ldm_b_height(b, x) + 2 * k->pad_h + k->pad_after;
-    int wd = ldm_b_width(b, x) + 2 * k->pad_w + k->pad_after;
-    ldm_node *n;
+    const int h = ldm_b_height(b, x) + 2 * k->pad_h + pad_after;
+    const int w = ldm_b_width(b, x) + 2 * k->pad_w + pad_after;
+    ldm_node *n = add_node(b, op, name, c, (h - k->kernel_h) / k->stride + 1,
+                           (w - k->kernel_w) / k->stride + 1);
 
-    b->last_weight = w;
-    b->last_bias = bias;
-    n = add_node(b, k->ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, cout,
-                 (h - k->kernel_h) / k->stride + 1, (wd - k->kernel_w) / k->stride + 1);
     if (!n)
-        return 0;
+        return NULL;
     connect(b, n, 0, x);
-    n->weight = w;
-    n->bias = bias;
     n->kernel_h = k->kernel_h;
     n->kernel_w = k->kernel_w;
     n->stride = k->stride;
     n->pad_top = k->pad_h;
     n->pad_left = k->pad_w;
+    return n;
+}
+
+static int layer(ldm_builder *b, const char *path, int x, int cin, int cout, const layer_kind *k)
+{
+    const ldm_window *window = &k->window;
+    int fan_in = cin * window->kernel_h * window->kernel_w;
+    int w = weight(b, path, k->weight, LDM_INIT_UNIFORM, fan_in, k->ndim, cout, cin,
+                   window->kernel_h, window->kernel_w);
+    int bias = k->bias ? weight(b, path, k->bias, LDM_INIT_UNIFORM, fan_in, 1, cout, 0, 0, 0) : -1;
+    ldm_node *n;
+
+    b->last_weight = w;
+    b->last_bias = bias;
+    n = add_windowed(b, k->ndim == 2 ? LDM_OP_LINEAR : LDM_OP_CONV, path, x, cout, window,
+                     k->pad_after);
+    if (!n)
+        return 0;
+    n->weight = w;
+    n->bias = bias;
     return n->out;
 }
 
 static int conv(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel, int ndim,
                 int pad)
 {
-    const layer_kind kind = {"weight", "bias", kernel, kernel, ndim, 1, pad, pad, 0};
+    const layer_kind kind = {"weight", "bias", ndim, {kernel, kernel, 1, pad, pad}, 0};
 
     return layer(b, path, x, cin, cout, &kind);
 }
@@ -279,15 +293,14 @@ int ldm_b_conv(ldm_builder *b, const char *path, int x, int cin, int cout, int k
 int ldm_b_conv_named(ldm_builder *b, const char *path, const char *weight_name,
                      const char *bias_name, int x, int cin, int cout, const ldm_window *k)
 {
-    const layer_kind kind = {
-        weight_name, bias_name, k->kernel_h, k->kernel_w, 4, k->stride, k->pad_h, k->pad_w, 0};
+    const layer_kind kind = {weight_name, bias_name, 4, *k, 0};
 
     return layer(b, path, x, cin, cout, &kind);
 }
 
 int ldm_b_conv_unbiased(ldm_builder *b, const char *path, int x, int cin, int cout, int kernel)
 {
-    const layer_kind kind = {"weight", NULL, kernel, kernel, 4, 1, kernel / 2, kernel / 2, 0};
+    const layer_kind kind = {"weight", NULL, 4, {kernel, kernel, 1, kernel / 2, kernel / 2}, 0};
 
     return layer(b, path, x, cin, cout, &kind);
 }
@@ -295,7 +308,7 @@ int ldm_b_conv_unbiased(ldm_builder *b, const char *path, int x, int cin, int co
 int ldm_b_conv_down(ldm_builder *b, const char *path, int x, int c, int cout, bool pad_all)
 {
     const int pad = pad_all ? 1 : 0;
-    const layer_kind kind = {"weight", "bias", 3, 3, 4, 2, pad, pad, 1 - pad};
+    const layer_kind kind = {"weight", "bias", 4, {3, 3, 2, pad, pad}, 1 - pad};
 
     return layer(b, path, x, c, cout, &kind);
 }
@@ -313,7 +326,7 @@ int ldm_b_linear(ldm_builder *b, const char *path, int x, int cin, int cout)
 int ldm_b_linear_named(ldm_builder *b, const char *path, const char *weight_name,
                        const char *bias_name, int x, int cin, int cout)
 {
-    const layer_kind kind = {weight_name, bias_name, 1, 1, 2, 1, 0, 0, 0};
+    const layer_kind kind = {weight_name, bias_name, 2, {1, 1, 1, 0, 0}, 0};
 
     return layer(b, path, x, cin, cout, &kind);
 }
@@ -368,19 +381,9 @@ int ldm_b_embedding(ldm_builder *b, const char *table, int ids, int entries, int
 
 int ldm_b_pool(ldm_builder *b, ldm_op op, int x, int c, const ldm_window *k)
 {
-    const int h = ldm_b_height(b, x) + 2 * k->pad_h, w = ldm_b_width(b, x) + 2 * k->pad_w;
-    ldm_node *n = add_node(b, op, ldm_op_name(op), c, (h - k->kernel_h) / k->stride + 1,
-                           (w - k->kernel_w) / k->stride + 1);
+    const ldm_node *n = add_windowed(b, op, ldm_op_name(op), x, c, k, 0);
 
-    if (!n)
-        return 0;
-    connect(b, n, 0, x);
-    n->kernel_h = k->kernel_h;
-    n->kernel_w = k->kernel_w;
-    n->stride = k->stride;
-    n->pad_top = k->pad_h;
-    n->pad_left = k->pad_w;
-    return n->out;
+    return n ? n->out : 0;
 }
 
 int ldm_b_unary(ldm_builder *b, ldm_op op, int x, int c)
