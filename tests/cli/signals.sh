@@ -79,7 +79,7 @@ fi
 for t in 0.01 0.02 0.04 0.08; do
     COMMAND="convert, ended after $t s"
     CODE=0
-    timeout -s INT "$t" "$LDM" convert -o ended.safetensors --overwrite >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+    timeout --foreground -s INT "$t" "$LDM" convert -o ended.safetensors --overwrite >"$OUT" 2>"$ERR" </dev/null || CODE=$?
     no_part_files .
     [ "$CODE" -eq 0 ] || [ ! -e ended.safetensors ] || [ -e ended.yaml ] || die "a file without its YAML"
 done
