@@ -17,7 +17,8 @@ typedef struct layout {
     int entries, sections, room; /* room: objects */
     bool has_crop;               /* two ids of it at the end */
     box crop;
-    int classes; /* 0: not said */
+    int classes;         /* 0: not said */
+    const json_t *names; /* of the categories, by number; NULL: not given */
     float *ids;
     int count; /* objects so far */
     ldm_error *err;
@@ -120,6 +121,35 @@ static box in_parts_of(const box *b, const box *whole)
     return out;
 }
 
+/* Names are taken letter by letter: those of a dataset differ in little ("Bat (Animal)"). */
+static ldm_status find_category(const layout *l, const char *name, int *out)
+{
+    size_t found = 0, i;
+
+    if (!l->names)
+        return ldm_error_set(l->err, LDM_ERR_USAGE,
+                             "category is \"%.60s\", and which number that is no model says: give "
+                             "the number, or all names in order as \"names\" beside \"objects\"",
+                             name);
+    for (i = 0; i < json_array_size(l->names); i++) {
+        if (!strcmp(json_string_value(json_array_get(l->names, i)), name) && !found++)
+            *out = (int)i;
+    }
+    if (found == 1)
+        return LDM_OK;
+    return ldm_error_set(l->err, LDM_ERR_USAGE, "category \"%.60s\" is %s \"names\"", name,
+                         found ? "there more than once in" : "not in");
+}
+
+static ldm_status read_number(layout *l, const json_t *v, int *out)
+{
+    const int most = l->classes ? l->classes - 1 : l->entries - 2;
+
+    if (json_is_string(v))
+        return find_category(l, json_string_value(v), out);
+    return read_whole(v, "category", most, out, l->err);
+}
+
 /* object_representation, with the marks. */
 static ldm_status read_category(layout *l, const json_t *object, const char *what, int *out)
 {
@@ -142,8 +172,7 @@ static ldm_status read_category(layout *l, const json_t *object, const char *wha
                              "%s has a mark, which is told by the number of categories: say "
                              "\"classes\": N beside \"objects\"",
                              what);
-    st = read_whole(json_object_get(object, "category"), "category",
-                    l->classes ? l->classes - 1 : none - 1, &number, l->err);
+    st = read_number(l, json_object_get(object, "category"), &number);
     if (st)
         return ldm_error_wrap(l->err, st, "%s", what);
     if (number + (long long)l->classes * mark >= none)
@@ -201,13 +230,36 @@ static ldm_status read_crop(layout *l, const json_t *v)
     return st;
 }
 
+/* The names say how many categories there are. */
+static ldm_status read_category_names(layout *l, const json_t *names)
+{
+    const size_t count = json_array_size(names);
+    size_t i;
+
+    if (!names)
+        return LDM_OK;
+    for (i = 0; i < count && json_is_string(json_array_get(names, i)); i++)
+        ;
+    if (!count || i < count || count >= (size_t)l->entries)
+        return ldm_error_set(
+            l->err, LDM_ERR_USAGE,
+            "\"names\" is not a list of 1 to %d texts, the name of category 0 first",
+            l->entries - 1);
+    if (l->classes && (size_t)l->classes != count)
+        return ldm_error_set(l->err, LDM_ERR_USAGE, "\"classes\" is %d, and \"names\" holds %zu",
+                             l->classes, count);
+    l->classes = (int)count;
+    l->names = names;
+    return LDM_OK;
+}
+
 static ldm_status read_objects(layout *l, json_t *root, int tokens)
 {
-    static const char *const names[] = {"objects", "crop", "classes", NULL};
+    static const char *const names[] = {"objects", "crop", "classes", "names", NULL};
     json_t *objects = json_object_get(root, "objects");
     const json_t *classes = json_object_get(root, "classes");
     const size_t count = json_array_size(objects);
-    ldm_status st = check_names(root, "the layout", names, "objects, crop, classes", l->err);
+    ldm_status st = check_names(root, "the layout", names, "objects, crop, classes, names", l->err);
     size_t i;
 
     if (!st && (tokens % 3 == 1 || l->sections < 2))
@@ -222,6 +274,8 @@ static ldm_status read_objects(layout *l, json_t *root, int tokens)
                            l->room);
     if (!st && classes)
         st = read_whole(classes, "classes", l->entries - 1, &l->classes, l->err);
+    if (!st)
+        st = read_category_names(l, json_object_get(root, "names"));
     if (!st)
         st = read_crop(l, json_object_get(root, "crop"));
     for (i = 0; i < (size_t)tokens; i++)

@@ -24,10 +24,12 @@
 /* JSON, one of
  *   [ids], or {"tokens": [ids]}: `tokens` of them;
  *   {"objects": [{"category": N, "box": [x, y, width, height], "group": true, "occluded": true,
- *    "depiction": true, "inside": true}, ...], "crop": [x, y, width, height], "classes": N}
+ *    "depiction": true, "inside": true}, ...], "crop": [x, y, width, height], "classes": N,
+ *    "names": ["person", ...]}
  * Boxes are in parts of the picture, 0 to 1, from the left upper corner. crop is the whole picture
  * where it is not said; classes, how many categories there are, must be said where one of the four
- * marks is set. A box outside the crop is left out, one that reaches out of the picture is cut.
+ * marks is set; names, those of all categories in order, say it as well, and N may then be a name.
+ * A box outside the crop is left out, one that reaches out of the picture is cut.
  *
  * ids: [tokens]. LDM_ERR_USAGE names what is wrong, with the line where it is no JSON. */
 ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entries, float *ids,

@@ -116,6 +116,11 @@ works $LAYOUT --layout tokens.json -o tokens.png
 same_pixels boxes.png tokens.png
 works generate --ckpt layout.safetensors --like boxes.png -o boxes2.png --quiet
 same_pixels boxes.png boxes2.png
+# Names in the place of numbers, where the layout says all of them; they say how many there are, too.
+names='"a","b","dog","d","e","a cat","g","h","i","j","k","l","m","n","o","p","q","r","s","twice"'
+echo '{"objects": [{"category": "a cat", "box": [0.1, 0.2, 0.5, 0.5]}, {"category": "dog", "box": [0, 0, 1, 1], "group": true}], "names": ['"$names"']}' >named.json
+works $LAYOUT --layout named.json -o named.png
+same_pixels boxes.png named.png
 wrong_layout() { # PATTERN JSON
     printf '%s' "$2" >wrong.json
     fails 2 "$1" $LAYOUT --layout wrong.json -o no.png
@@ -129,7 +134,13 @@ wrong_layout 'has "object"' '{"object": []}'
 wrong_layout '"objects" is not a list' '{"objects": 3}'
 wrong_layout 'object 0: box is not' '{"objects": [{"category": 1, "box": [0, 0, 1]}]}'
 wrong_layout 'object 0: box has width -1' '{"objects": [{"category": 1, "box": [0, 0, -1, 1]}]}'
-wrong_layout 'object 0: category is not a whole number from 0 to 126' '{"objects": [{"category": "cat", "box": [0, 0, 1, 1]}]}'
+wrong_layout 'object 0: category is not a whole number from 0 to 126' '{"objects": [{"category": 1.5, "box": [0, 0, 1, 1]}]}'
+wrong_layout 'object 0: category is "cat", and which number that is no model says' '{"objects": [{"category": "cat", "box": [0, 0, 1, 1]}]}'
+wrong_layout 'category "cat" is not in "names"' '{"objects": [{"category": "cat", "box": [0, 0, 1, 1]}], "names": ["dog"]}'
+wrong_layout 'category "dog" is there more than once in "names"' '{"objects": [{"category": "dog", "box": [0, 0, 1, 1]}], "names": ["dog", "dog"]}'
+wrong_layout '"names" is not a list of 1 to 127 texts' '{"objects": [], "names": ["dog", 3]}'
+wrong_layout '"names" is not a list of 1 to 127 texts' '{"objects": [], "names": []}'
+wrong_layout '"classes" is 3, and "names" holds 1' '{"objects": [], "names": ["dog"], "classes": 3}'
 wrong_layout 'say "classes"' '{"objects": [{"category": 1, "box": [0, 0, 1, 1], "inside": true}]}'
 wrong_layout 'is token 141, and this model has tokens up to 126' '{"objects": [{"category": 1, "box": [0, 0, 1, 1], "group": true, "occluded": true, "depiction": true}], "classes": 20}'
 wrong_layout '5 objects: this model has room for 4' '{"objects": [1, 2, 3, 4, 5]}'
