@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Trains the portrait model: renders with facts -> autoencoder -> UNet and text encoder -> checkpoint and card.
+# Trains the portrait model: renders with facts -> autoencoder -> text encoder -> UNet -> checkpoint and card.
 # Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time. Where there
 # is no state, models/portrait/resume.pt is gone on from.
 #
@@ -34,7 +34,9 @@ done
 [ -e "$MODEL/vocab.txt" ] || "$PYTHON" train/captions.py vocab "$MODEL/vocab.txt" --grammar "$MODEL/grammar.txt"
 "$PYTHON" train/text_restore.py unpack --state "$STATE" --model "$MODEL"
 [ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/kl.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
-"$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$MODEL/resume.pt" \
+[ -e "$STATE/facts.pt" ] || [ -e "$STATE/text.pt" ] ||
+    OMP_NUM_THREADS=$WORKERS "$PYTHON" train/text_facts.py --state "$STATE" --model "$MODEL"
+"$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$STATE/facts.pt" \
     --workers "$WORKERS"
 [ -e "$STATE/kl_sharp.pt" ] || "$PYTHON" train/text_decoder.py --state "$STATE" --model "$MODEL" --minutes "$SHARP_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/text_export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"

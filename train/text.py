@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Text model, stage 3: trains the UNet and the text encoder together on the latents of the portraits and their mirror images.
+"""Text model, stage 4: trains the UNet on the latents of the portraits and their mirror images, with the text encoder that
+text_facts.py made (facts.pt). The encoder is held as it is: Muon's steps are of one size however weak the gradient, and the
+gradient through cross-attention is weak, so trained along it would be walked away from what it knows.
 
 The network predicts v; `--predict eps` for comparison. The error is measured as that of v, which for eps is
 |eps' - eps|^2 (1 + SNR) / SNR, so the noisiest timesteps weigh what they are worth to the sample. An eps network can only obey
@@ -176,7 +178,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--model", type=Path, default=Path("models/portrait"), help="grammar and vocabulary; the log goes there")
     ap.add_argument("--minutes", type=float, default=60, help="of training in all, over interruptions")
     ap.add_argument("--fall", type=float, default=0, help="minutes, the last ones, in which the rate falls to nothing")
-    ap.add_argument("--init", type=Path, help="resume file (resume.pt) to begin with where there is no state")
+    ap.add_argument("--init", type=Path, help="facts.pt or resume.pt to begin with where there is no state")
     ap.add_argument("--parts", type=int, help="files of renders to use, the first ones (all)")
     ap.add_argument("--name", default="text", help="of the state file")
     ap.add_argument("--batch", type=int, default=16, help="latents a worker and step")
@@ -187,7 +189,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--mult", type=int, nargs="+", default=[1, 2, 2])
     ap.add_argument("--blocks", type=int, default=1)
     ap.add_argument("--attn", type=int, nargs="+", default=[2, 4], help="attention at these downsampling factors")
-    ap.add_argument("--text", type=int, default=64, help="width of the text encoder")
+    ap.add_argument("--text", type=int, default=128, help="width of the text encoder")
     ap.add_argument("--layers", type=int, default=2)
     ap.add_argument("--predict", choices=["eps", "v"], default="v")
     ap.add_argument("--empty", type=float, default=0.12, help="share of empty captions")
@@ -209,16 +211,20 @@ def train(a: argparse.Namespace) -> None:
     net = Joint(**shapes(a, len(tokens.ids)))
     if a.predict == "eps":
         passage(net.unet)
-    opt = common.Muon(net, a.lr, a.adam_lr, skip=("unet.input_blocks.0.", "unet.out.", f"unet.output_blocks.{len(net.unet.output_blocks) - 1}.0.",
-                                                 "bert.transformer.token_emb", "bert.transformer.pos_emb", "bert.transformer.to_logits"))
+    opt = common.Muon(net.unet, a.lr, a.adam_lr, skip=("input_blocks.0.", "out.", f"output_blocks.{len(net.unet.output_blocks) - 1}.0."))
     ema = copy.deepcopy(net).requires_grad_(False)
     step, used, warm = 0, 0.0, 0
     path = a.state / f"{a.name}.pt"
     old = common.load(path) or (a.init and common.load(a.init))
-    if old and "net" in old:
+    if not old:
+        raise SystemExit(f"neither {path} nor {a.init}: teach the text encoder first (text_facts.py)")
+    net.bert.load_state_dict(old.get("bert") or {k[5:]: v for k, v in old["net"].items() if k.startswith("bert.")})
+    net.bert.requires_grad_(False)
+    ema.load_state_dict(net.state_dict())
+    step, used = old["step"], old["used"]
+    if old.get("net"):
         net.load_state_dict({k: v.float() for k, v in old["net"].items()})
         ema.load_state_dict({k: v.float() for k, v in old.get("ema", old["net"]).items()})
-        step, used = old["step"], old["used"]
         if old.get("opt"):
             opt.load_state_dict(old["opt"])
         else:
@@ -260,16 +266,16 @@ def train(a: argparse.Namespace) -> None:
         each = e.square().mean((1, 2, 3))
         loss = each.mean()
         loss.backward()
-        for p in net.parameters():
+        for p in net.unet.parameters():
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
-        share = common.share_gradients(net, budget.tick())
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        share = common.share_gradients(net.unet, budget.tick())
+        torch.nn.utils.clip_grad_norm_(net.unet.parameters(), 1.0)
         opt.step()
         opt.zero_grad(set_to_none=True)
         step, seen, total = step + 1, seen + 1, total + float(loss.detach())
         with torch.no_grad():
-            torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - min(a.ema, (1 + step) / (10 + step)))
+            torch._foreach_lerp_(list(ema.unet.parameters()), list(net.unet.parameters()), 1 - min(a.ema, (1 + step) / (10 + step)))
             where = torch.bucketize(t, edges, right=True)
             sums.index_add_(0, where, each.detach())
             counts.index_add_(0, where, torch.ones(a.batch))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Text model, stage 4: writes model.ckpt, config.yaml, resume.pt, figures.json and README.md of the text model.
+"""Text model, stage 5: writes model.ckpt, config.yaml, resume.pt, figures.json and README.md of the text model.
 
 model.ckpt is what CompVis' latent-diffusion saves for txt2img, in float16: the averaged weights as `model.*`, the text encoder
 as `cond_stage_model.*`, the autoencoder as `first_stage_model.*`, the schedule's buffers in float32. resume.pt holds what training

@@ -2,7 +2,7 @@
 """The text model's training state in a file small enough to be kept: resume.pt, and back.
 
     python text_restore.py pack       # build/text -> models/portrait/resume.pt
-    python text_restore.py unpack     # kl.pt and kl_final.pt from it, where they are lost; text.py --init reads the rest itself
+    python text_restore.py unpack     # kl.pt, kl_final.pt and facts.pt from it, where they are lost
 
 The autoencoder is kept in float16, the UNet's and the text encoder's plain weights in bfloat16, where they are trained at all;
 optimisers are not. On the way back held-out renders must come out with the PSNR they had, or the renders are others.
@@ -38,7 +38,12 @@ def pack(state: Path, model: Path) -> Path:
 
 def unpack(state: Path, model: Path) -> None:
     kept = common.load(model / "resume.pt")
-    if kept is None or (state / "kl.pt").exists() or (state / "kl_final.pt").exists():
+    if kept is None:
+        return
+    if "net" in kept and not (state / "facts.pt").exists() and not (state / "text.pt").exists():
+        bert = {k[5:]: v.float() for k, v in kept["net"].items() if k.startswith("bert.")}
+        common.save(state / "facts.pt", dict(bert=bert, **{k: kept[k] for k in ("net", "step", "used", "shape", "predict")}))
+    if (state / "kl.pt").exists() or (state / "kl_final.pt").exists():
         return
     first, said = KlStage(), kept["first"]
     first.load_state_dict({k: v.float() for k, v in said["net"].items()})
