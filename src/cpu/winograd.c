@@ -26,7 +26,8 @@
 #define UNIT_TILES 128           /* their products of a panel stay in the second-level cache */
 #define FILTER_FLOATS (72 << 10) /* so do 288 KB of transformed filters */
 #define BLOCK_FLOATS (512 << 10) /* 2 MB of transformed inputs at a time */
-#define OWN_FLOATS (16 << 20)    /* or 64 MB for all workers, if each has a block of its own */
+#define OWN_FLOATS (16 << 20)    /* or 64 MB for all workers, if each has a block of its own, */
+#define OWN_SHARE 4              /* or a quarter of the input, if that is more */
 #define TASKS_A_WORKER 16        /* with so many, it doesn't matter if one has one more */
 #define MATRIX_PAD 80 /* floats between matrices: keeps them out of one set of the cache */
 
@@ -111,9 +112,14 @@ static size_t own_floats(const wino_job *j)
     return j->chunks * j->inputs * v_stride(j, UNIT_TILES);
 }
 
+/* Of a large input they may take more: they are far smaller than its normalised copy, which is not
+ * needed then (ldm_wino_normalises). */
 static bool may_own(const wino_job *j, size_t threads)
 {
-    return threads * own_floats(j) <= OWN_FLOATS;
+    const size_t input = (size_t)j->desc->in_h * (size_t)j->desc->in_w * j->cin;
+    const size_t share = input / OWN_SHARE;
+
+    return threads * own_floats(j) <= (share > OWN_FLOATS ? share : OWN_FLOATS);
 }
 
 /* Tiles enough for blocks of its own for each worker. */
