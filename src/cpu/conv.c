@@ -147,6 +147,8 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     out->scratch_floats = winograd_algorithm(out->algorithm)
                               ? ldm_wino_scratch_floats(k, out->algorithm, d, threads)
                               : ldm_direct_scratch_floats(k, d, threads);
+    if (out->algorithm == LDM_CONV_DIRECT)
+        out->in_place_floats = ldm_direct_in_place_floats(k, d, threads);
     return LDM_OK;
 }
 

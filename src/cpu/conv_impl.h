@@ -32,6 +32,7 @@ bool ldm_direct_packs_late(const ldm_conv_desc *d);
 /* Whether output pixel i is made of input pixel i alone. */
 bool ldm_direct_takes_pixels(const ldm_conv_desc *d);
 size_t ldm_direct_scratch_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads);
+size_t ldm_direct_in_place_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads);
 void ldm_direct_pack(const ldm_kernels *k, const ldm_conv_desc *d, const float *weights,
                      float *packed, int task);
 void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,

@@ -10,12 +10,18 @@
  * segments that stay in the first-level cache, and through all tiles of the block for each segment;
  * the sums wait in scratch from one segment to the next. The outermost loop goes over chunks of
  * input channels, so that the part of the input which all taps share stays in the second-level
- * cache. Per output the order of terms is chunk, tap, channel, whatever the split. */
+ * cache. Per output the order of terms is chunk, tap, channel, whatever the split.
+ *
+ * With a kernel of 1 the outputs may go over the inputs, where these are longer. They fall behind
+ * the inputs then: once b pixels are done, outputs up to number b * (length of an input) / (length
+ * of an output) lie over inputs that are not needed any more. So the pixels are made in rounds of
+ * growing length. Only the first few, in rounds too short to be shared, wait in scratch. */
 #include <string.h>
 
 #include "cpu/conv_impl.h"
 
 #define LATE_FLOATS (1 << 20) /* 4 MB */
+#define HELD_PIXELS 64        /* of a round in place that waits in scratch */
 
 typedef struct conv_job {
     const ldm_kernels *kernels;
@@ -85,6 +91,20 @@ static size_t worker_floats(const ldm_kernels *k, const ldm_conv_desc *d)
 size_t ldm_direct_scratch_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads)
 {
     return ldm_conv_zero_floats(d) + (size_t)threads * worker_floats(k, d);
+}
+
+static size_t held_floats(const ldm_conv_desc *d)
+{
+    return HELD_PIXELS * ldm_round_up((size_t)d->cout, 16);
+}
+
+/* Rounds must grow quickly, and each would pack again what is packed late. */
+size_t ldm_direct_in_place_floats(const ldm_kernels *k, const ldm_conv_desc *d, int threads)
+{
+    if (!ldm_direct_takes_pixels(d) || 3 * (size_t)d->cout > 2 * (size_t)d->cin ||
+        ldm_direct_packs_late(d))
+        return 0;
+    return ldm_direct_scratch_floats(k, d, threads) + held_floats(d);
 }
 
 void ldm_direct_pack(const ldm_kernels *k, const ldm_conv_desc *d, const float *weights,
@@ -391,6 +411,41 @@ static void split_work(conv_job *job, int threads)
     }
 }
 
+static void run_job(conv_job *job, const ldm_exec_ctx *ctx)
+{
+    split_work(job, ctx->threads);
+    ldm_pool_run(ctx->pool, job->units * job->blocks * ldm_ceil_div(job->panels, job->panel_group),
+                 conv_task, job);
+}
+
+static void run_in_place(const conv_job *whole, const ldm_exec_ctx *ctx, float *held)
+{
+    const ldm_conv_args *a = whole->args;
+    const size_t pixels = whole->unit_pixels, x_pitch = a->x.pitch, y_pitch = a->y.pitch;
+    const size_t held_pitch = ldm_round_up((size_t)a->y.c, 16);
+    ldm_conv_args part = *a;
+    conv_job job = *whole;
+    size_t done, end, i;
+
+    job.args = &part;
+    for (done = 0; done < pixels; done = end) {
+        const bool holds = done * x_pitch / y_pitch - done < HELD_PIXELS;
+
+        end = holds ? done + HELD_PIXELS : done * x_pitch / y_pitch;
+        end = end < pixels ? end : pixels;
+        part.x.data = a->x.data + done * x_pitch;
+        part.y.data = holds ? held : a->y.data + done * y_pitch;
+        part.y.pitch = holds ? held_pitch : y_pitch;
+        if (a->residual.data)
+            part.residual.data = a->residual.data + done * a->residual.pitch;
+        job.unit_pixels = end - done;
+        run_job(&job, ctx);
+        for (i = done; holds && i < end; i++)
+            memcpy(a->y.data + i * y_pitch, held + (i - done) * held_pitch,
+                   (size_t)a->y.c * sizeof *held);
+    }
+}
+
 void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
                      const ldm_conv_args *a)
 {
@@ -416,7 +471,8 @@ void ldm_direct_conv(const ldm_kernels *k, const ldm_exec_ctx *ctx, const ldm_co
     if (job.gated)
         job.panels /= 2;
     memset(ctx->scratch, 0, ldm_conv_zero_floats(d) * sizeof(float));
-    split_work(&job, ctx->threads);
-    ldm_pool_run(ctx->pool, job.units * job.blocks * ldm_ceil_div(job.panels, job.panel_group),
-                 conv_task, &job);
+    if (a->y.data == a->x.data)
+        run_in_place(&job, ctx, job.worker_scratch + (size_t)ctx->threads * job.worker_floats);
+    else
+        run_job(&job, ctx);
 }

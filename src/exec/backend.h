@@ -83,11 +83,14 @@ typedef struct ldm_conv_plan {
     bool as_is;            /* packing would copy the weights unchanged: conv may be given them as
                               they lie in the file */
     size_t scratch_floats; /* of ldm_exec_ctx.scratch needed for any n, with ctx->threads */
-    ldm_slabs slabs;       /* of the moments of y that conv can write; h 0: it writes none */
-    bool normalises;       /* conv can normalise x itself (ldm_conv_args.affine) */
-    bool rectifies;        /* conv can apply ReLU to its result, */
-    bool activates;        /* or any activation but GEGLU, */
-    bool gates;            /* or GEGLU */
+    /* The same where y lies over x, which is lost: y.data == x.data, y.pitch at most 2 / 3 of
+     * x.pitch, one bias for all samples, a residual elsewhere or none, not GEGLU; 0: it may not. */
+    size_t in_place_floats;
+    ldm_slabs slabs; /* of the moments of y that conv can write; h 0: it writes none */
+    bool normalises; /* conv can normalise x itself (ldm_conv_args.affine) */
+    bool rectifies;  /* conv can apply ReLU to its result, */
+    bool activates;  /* or any activation but GEGLU, */
+    bool gates;      /* or GEGLU */
 } ldm_conv_plan;
 
 /* Threads and scratch memory of one run. */

@@ -554,6 +554,77 @@ static void one_activated(check *k, ldm_activation f)
     k->what = "";
 }
 
+/* A convolution that writes over its input against one that does not: the same to the last bit. */
+static void one_in_place(check *k)
+{
+    const bool large = check_int(k, 0, 3) == 0;
+    const int n = check_int(k, 1, 3), h = check_int(k, 1, large ? 40 : 9), w = check_int(k, 1, 40);
+    const int cin = large ? check_int(k, 300, 900) : check_int(k, 2, 70);
+    const int cout = check_int(k, 1, cin * 2 / 3);
+    const ldm_conv_desc d = {cin, cout, 1, 1, 1, 0, 0, false, h, w, h, w};
+    guarded x = guarded_make(k, n, h, w, cin, 0);
+    guarded want = guarded_make(k, n, h, w, cout, 0);
+    guarded residual = guarded_make(k, n, h, w, cout, check_int(k, 0, 7));
+    float *weights = check_array(k, (size_t)cin * (size_t)cout);
+    float *bias = check_array(k, (size_t)cout);
+    const ldm_backend *b = k->tested;
+    const size_t pitch = (size_t)(cout + check_int(k, 0, cin * 2 / 3 - cout));
+    char what[120];
+    int threads, task;
+
+    snprintf(what, sizeof what, "in place, conv %d->%d %dx%d n %d", cin, cout, h, w, n);
+    k->what = what;
+    for (threads = 1; threads <= 3; threads++) {
+        guarded y = guarded_copy(&x);
+        ldm_conv_args a = {.x = x.v, .y = want.v, .bias = bias};
+        ldm_conv_plan plan;
+        ldm_error err;
+        float *packed;
+        context c;
+
+        if (w % 2)
+            a.residual = residual.v;
+        a.activation = (h + w) % 3 ? LDM_ACTIVATION_NONE : LDM_ACTIVATION_SILU;
+        if (b->conv_plan(b, &d, LDM_PRECISION_F32, -1, threads, &plan, &err) ||
+            !plan.in_place_floats) {
+            check_fail(k, "the plan refuses it");
+            guarded_free(&y);
+            break;
+        }
+        packed = check_zeros(plan.packed_floats);
+        for (task = 0; task < plan.pack_tasks; task++)
+            b->conv_pack(b, &plan, weights, packed, task);
+        a.packed = packed;
+        c = context_make(threads, plan.scratch_floats);
+        b->conv(b, &c.ctx, &plan, &a);
+        context_free(k, &c);
+        c = context_make(threads, plan.in_place_floats);
+        a.x = a.y = y.v;
+        a.y.c = cout;
+        a.y.pitch = pitch;
+        b->conv(b, &c.ctx, &plan, &a);
+        context_free(k, &c);
+        guarded_check(k, &y);
+        check_same(k, &a.y, &want.v, "the place of the result");
+        guarded_free(&y);
+        free(packed);
+    }
+    guarded_free(&x);
+    guarded_free(&want);
+    guarded_free(&residual);
+    free(weights);
+    free(bias);
+    k->what = "";
+}
+
+void check_in_place(check *k)
+{
+    int i;
+
+    for (i = 0; i < k->rounds; i++)
+        one_in_place(k);
+}
+
 void check_activated(check *k)
 {
     int i;

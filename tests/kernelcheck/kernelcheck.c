@@ -133,6 +133,7 @@ int main(int argc, char **argv)
         k.tested = ldm_cpu_backend(&cpu);
         check_conv(&k);
         check_activated(&k);
+        check_in_place(&k);
         check_norm(&k);
         check_layer_norm(&k);
         check_attention(&k);

@@ -67,6 +67,7 @@ void check_fail(check *k, const char *fmt, ...) LDM_PRINTF(2, 3);
 /* With k->bf16: what is computed in bf16, within the rounding of its inputs. */
 void check_conv(check *k);
 void check_activated(check *k);
+void check_in_place(check *k);
 void check_norm(check *k);
 void check_layer_norm(check *k);
 void check_attention(check *k);
