@@ -229,7 +229,7 @@ static ldm_step_kind kind_of(ldm_op op)
 
 static int new_buffer(ldm_steps *out, int h, int w, int c)
 {
-    out->buffers[out->buffer_count] = (ldm_buffer){h, w, c};
+    out->buffers[out->buffer_count] = (ldm_buffer){h, w, c, 0};
     return out->buffer_count++;
 }
 
@@ -481,7 +481,7 @@ void ldm_steps_take_activation(const ldm_graph *g, ldm_steps *s, int i, const ld
         return;
     conv->activation = f->activation;
     conv->y = f->y;
-    s->buffers[s->places[value].buffer] = (ldm_buffer){0, 0, 0}; /* nothing is there */
+    s->buffers[s->places[value].buffer] = (ldm_buffer){0, 0, 0, 0}; /* nothing is there */
     memmove(&s->steps[k], &s->steps[k + 1], (size_t)(s->count - k - 1) * sizeof *s->steps);
     s->count--;
 }

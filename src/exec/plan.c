@@ -12,14 +12,22 @@
 
 enum { ALIGN_FLOATS = 16 };
 
-typedef struct life {
-    int buffer, first, last; /* steps; the input is written before step 0 */
-    size_t floats, offset;
-} life;
+/* Memory in use for some steps. */
+typedef struct use {
+    ldm_life life;
+    size_t floats;
+} use;
 
-static void use(life *lives, int buffer, int step)
+/* Where a buffer is to lie, and with it the one that lies over it later (floats 0: none). */
+typedef struct block {
+    int buffer, over; /* over: -1 for none */
+    use uses[2];
+    size_t offset;
+} block;
+
+static void extend(ldm_life *lives, int buffer, int step)
 {
-    life *l;
+    ldm_life *l;
 
     if (buffer < 0)
         return;
@@ -30,27 +38,24 @@ static void use(life *lives, int buffer, int step)
         l->last = step;
 }
 
-static void touch(life *lives, const ldm_steps *s, int value, int step)
+static void touch(ldm_life *lives, const ldm_steps *s, int value, int step)
 {
     if (value >= 0)
-        use(lives, s->places[value].buffer, step);
+        extend(lives, s->places[value].buffer, step);
 }
 
-static void touch_moments(life *lives, const ldm_steps *s, int value, int step)
+static void touch_moments(ldm_life *lives, const ldm_steps *s, int value, int step)
 {
     if (value >= 0)
-        use(lives, s->moments[value].buffer, step);
+        extend(lives, s->moments[value].buffer, step);
 }
 
-static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
+void ldm_steps_lives(const ldm_graph *g, const ldm_steps *s, ldm_life *lives)
 {
     int values[LDM_STEP_READS], i, k;
 
-    for (i = 0; i < s->buffer_count; i++) {
-        lives[i].buffer = i;
-        lives[i].first = INT_MAX;
-        lives[i].last = INT_MIN;
-    }
+    for (i = 0; i < s->buffer_count; i++)
+        lives[i] = (ldm_life){INT_MAX, INT_MIN};
     for (i = 0; i < g->input_count; i++)
         touch(lives, s, g->inputs[i].value, -1);
     for (i = 0; i < s->count; i++) {
@@ -60,102 +65,60 @@ static void find_lives(const ldm_graph *g, const ldm_steps *s, life *lives)
         for (k = 0; k < reads; k++)
             touch(lives, s, values[k], i);
         if (t->norm >= 0)
-            use(lives, s->steps[t->norm].affine, i);
+            extend(lives, s->steps[t->norm].affine, i);
         if (t->affine < 0)
             touch(lives, s, t->y, i);
         else
-            use(lives, t->affine, i);
+            extend(lives, t->affine, i);
         touch_moments(lives, s, t->y, i);
         touch_moments(lives, s, t->parts[0], i);
         touch_moments(lives, s, t->parts[1], i);
     }
     touch(lives, s, g->output, s->count);
-}
-
-/* Whether the value fills its buffer: it is no part of a concat's. */
-static bool fills(const ldm_graph *g, const ldm_steps *s, int value)
-{
-    const ldm_place *p = &s->places[value];
-
-    return p->buffer >= 0 && p->offset == 0 && s->buffers[p->buffer].c == g->values[value].c;
-}
-
-static bool may_take_place(const ldm_graph *g, const ldm_steps *s, const life *lives, int step)
-{
-    const ldm_step *t = &s->steps[step];
-    const int r = t->residual, y = t->y;
-    const ldm_graph_value *a, *b;
-    int values[LDM_STEP_READS], n, i;
-
-    if (r < 0 || (t->kind != LDM_STEP_CONV && t->kind != LDM_STEP_ADD) || t->affine >= 0 ||
-        !fills(g, s, r) || !fills(g, s, y))
-        return false;
-    a = &g->values[r];
-    b = &g->values[y];
-    /* what is kept between executions stays as it is */
-    if (a->c != b->c || a->h != b->h || a->w != b->w || ldm_value_alone(a) || ldm_value_alone(b))
-        return false;
-    n = ldm_steps_reads(s, step, values);
-    for (i = 0; i < n; i++) {
-        if (values[i] != r && s->places[values[i]].buffer == s->places[r].buffer)
-            return false;
-    }
-    return t->x != r && lives[s->places[r].buffer].last == step &&
-           lives[s->places[y].buffer].first == step;
-}
-
-ldm_status ldm_steps_add_in_place(const ldm_graph *g, ldm_steps *s, ldm_error *err)
-{
-    life *lives = ldm_calloc((size_t)s->buffer_count, sizeof *lives);
-    int i;
-
-    if (!lives)
-        return ldm_error_nomem(err, (size_t)s->buffer_count * sizeof *lives, "the memory plan");
-    find_lives(g, s, lives);
-    for (i = 0; i < s->count; i++) {
-        const ldm_step *t = &s->steps[i];
-        int from, to;
-
-        if (!may_take_place(g, s, lives, i))
-            continue;
-        from = s->places[t->y].buffer;
-        to = s->places[t->residual].buffer;
-        s->places[t->y].buffer = to;
-        s->buffers[from] = (ldm_buffer){0, 0, 0}; /* nothing is there */
-        lives[to].last = lives[from].last;
-    }
-    ldm_free(lives);
-    return LDM_OK;
+    for (i = 0; i < s->buffer_count; i++)
+        lives[i].first += s->buffers[i].over != 0;
 }
 
 static int by_size(const void *a, const void *b)
 {
-    const life *x = a, *y = b;
+    const block *x = a, *y = b;
 
-    if (x->floats != y->floats)
-        return x->floats < y->floats ? 1 : -1;
+    if (x->uses[0].floats != y->uses[0].floats)
+        return x->uses[0].floats < y->uses[0].floats ? 1 : -1;
     return x->buffer - y->buffer;
 }
 
-static bool overlap(const life *a, const life *b)
+/* The first offset behind what a block at `offset` would share memory with in o, which has its
+ * place; 0: nothing. */
+static size_t clash(const block *o, const block *l, size_t offset)
 {
-    return a->first <= b->last && b->first <= a->last;
+    int i, k;
+
+    for (i = 0; i < 2; i++) {
+        for (k = 0; k < 2; k++) {
+            const use *a = &o->uses[i], *b = &l->uses[k];
+
+            if (a->life.first <= b->life.last && b->life.first <= a->life.last &&
+                offset < o->offset + a->floats && o->offset < offset + b->floats)
+                return o->offset + a->floats;
+        }
+    }
+    return 0;
 }
 
 /* Lowest offset at which `l` fits beside the buffers placed before it. */
-static size_t lowest_place(const life *lives, int placed, const life *l)
+static size_t lowest_place(const block *blocks, int placed, const block *l)
 {
-    size_t offset = 0;
+    size_t offset = 0, behind;
     bool moved = true;
     int i;
 
     while (moved) {
         moved = false;
         for (i = 0; i < placed; i++) {
-            const life *o = &lives[i];
-
-            if (overlap(o, l) && offset < o->offset + o->floats && o->offset < offset + l->floats) {
-                offset = o->offset + o->floats;
+            behind = clash(&blocks[i], l, offset);
+            if (behind) {
+                offset = behind;
                 moved = true;
             }
         }
@@ -179,33 +142,52 @@ static ldm_status buffer_floats(const ldm_buffer *b, int n, size_t *out, ldm_err
 ldm_status ldm_plan_create(const ldm_graph *g, const ldm_steps *s, int n, ldm_plan *out,
                            ldm_error *err)
 {
-    life *lives = ldm_calloc((size_t)s->buffer_count, sizeof *lives);
+    const size_t count = (size_t)s->buffer_count;
+    ldm_life *lives = ldm_calloc(count, sizeof *lives);
+    block *blocks = ldm_calloc(count, sizeof *blocks);
     ldm_status st = LDM_OK;
     int i;
 
     memset(out, 0, sizeof *out);
-    out->offsets = ldm_calloc((size_t)s->buffer_count, sizeof *out->offsets);
-    if (!lives || !out->offsets) {
-        st = ldm_error_nomem(err, (size_t)s->buffer_count * sizeof *lives, "the memory plan");
+    out->offsets = ldm_calloc(count, sizeof *out->offsets);
+    if (!lives || !blocks || !out->offsets) {
+        st = ldm_error_nomem(err, count * sizeof *blocks, "the memory plan");
         goto done;
     }
-    find_lives(g, s, lives);
+    ldm_steps_lives(g, s, lives);
     for (i = 0; i < s->buffer_count; i++) {
-        st = buffer_floats(&s->buffers[i], n, &lives[i].floats, err);
+        blocks[i].buffer = i;
+        blocks[i].over = -1;
+        blocks[i].uses[0].life = lives[i];
+        st = buffer_floats(&s->buffers[i], n, &blocks[i].uses[0].floats, err);
         if (st)
             goto done;
     }
-    qsort(lives, (size_t)s->buffer_count, sizeof *lives, by_size);
     for (i = 0; i < s->buffer_count; i++) {
-        life *l = &lives[i];
+        if (s->buffers[i].over) {
+            block *under = &blocks[s->buffers[i].over - 1];
 
-        l->offset = lowest_place(lives, i, l);
+            under->over = i;
+            under->uses[1] = blocks[i].uses[0];
+            blocks[i].uses[0] = (use){{0, -1}, 0};
+        }
+    }
+    qsort(blocks, count, sizeof *blocks, by_size);
+    for (i = 0; i < s->buffer_count; i++) {
+        block *l = &blocks[i];
+
+        if (!l->uses[0].floats)
+            continue; /* it lies over another */
+        l->offset = lowest_place(blocks, i, l);
         out->offsets[l->buffer] = l->offset;
-        if (l->offset + l->floats > out->floats)
-            out->floats = l->offset + l->floats;
+        if (l->over >= 0)
+            out->offsets[l->over] = l->offset;
+        if (l->offset + l->uses[0].floats > out->floats)
+            out->floats = l->offset + l->uses[0].floats;
     }
 done:
     ldm_free(lives);
+    ldm_free(blocks);
     if (st)
         ldm_plan_free(out);
     return st;

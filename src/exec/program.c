@@ -52,6 +52,12 @@ static ldm_status find_slot(const ldm_weights *w, const ldm_step *s, int i, int 
                          s->node->name);
 }
 
+static void use_scratch(ldm_program *p, size_t floats)
+{
+    if (floats > p->scratch_floats)
+        p->scratch_floats = floats;
+}
+
 static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error *err)
 {
     ldm_status st;
@@ -60,7 +66,6 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
     for (i = 0; i < p->steps.count; i++) {
         const ldm_step *s = &p->steps.steps[i];
         ldm_conv_desc d;
-        size_t scratch;
 
         st = find_slot(p->weights, s, i, &p->slots[i], err);
         if (st)
@@ -78,11 +83,31 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
                 ldm_steps_take_norm(p->graph, &p->steps, i);
             ldm_steps_take_activation(p->graph, &p->steps, i, &p->convs[i]);
         }
-        scratch = step_scratch(p, i);
-        if (scratch > p->scratch_floats)
-            p->scratch_floats = scratch;
+        use_scratch(p, step_scratch(p, i));
     }
     return LDM_OK;
+}
+
+/* Turns blocks round (ldm_steps_turn) until the largest moment is no longer in one. That this is
+ * decided by sizes alone is no matter for the result: it has the same bits either way. */
+static ldm_status turn_blocks(ldm_program *p, ldm_error *err)
+{
+    ldm_status st;
+    int i;
+
+    while (!(st = ldm_steps_find_turn(p->graph, &p->steps, &i, err)) && i >= 0 &&
+           p->convs[i + 1].in_place_floats) {
+        const ldm_conv_plan conv = p->convs[i];
+        const int slot = p->slots[i];
+
+        ldm_steps_turn(&p->steps, i);
+        p->convs[i] = p->convs[i + 1];
+        p->convs[i + 1] = conv;
+        p->slots[i] = p->slots[i + 1];
+        p->slots[i + 1] = slot;
+        use_scratch(p, p->convs[i].in_place_floats);
+    }
+    return st;
 }
 
 ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_backend *backend,
@@ -110,9 +135,11 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
     if (!st)
         st = plan_steps(p, precision, err);
     if (!st)
-        st = ldm_keeping_create(p, err);
-    if (!st)
         st = ldm_steps_add_in_place(g, &p->steps, err);
+    if (!st)
+        st = turn_blocks(p, err);
+    if (!st)
+        st = ldm_keeping_create(p, err);
     if (!st)
         st = ldm_plan_create(g, &p->steps, n, &p->plan, err);
     if (st) {

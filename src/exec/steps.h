@@ -53,6 +53,8 @@ typedef struct ldm_place {
 /* Of each sample h x w pixels of c floats. */
 typedef struct ldm_buffer {
     int h, w, c;
+    int over; /* 1 + the buffer whose memory it takes, which is larger and is read for the last time
+                 by the step that writes this one first; 0: memory of its own */
 } ldm_buffer;
 
 /* Where a value's moments live, for the norms that read it. */

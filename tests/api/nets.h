@@ -42,7 +42,8 @@ typedef struct net_run {
  * (free). */
 float *net_execute(const test_net *net, ldm_graph *g, const net_run *r, const char *what);
 
-/* plan_check.c: fails where a step of the graph would read what another has overwritten. */
-void net_check_plan(const ldm_graph *g);
+/* plan_check.c: fails where a step of the graph would read what another has overwritten. Returns
+ * how many blocks' ends were turned round (ldm_steps_turn). */
+int net_check_plan(const ldm_graph *g);
 
 #endif

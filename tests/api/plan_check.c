@@ -116,19 +116,21 @@ static void affine_marks(marks *m, int norm, int step, bool write)
     buffer_marks(m, m->s->steps[norm].affine, 2 * m->g->value_count + norm, step, write);
 }
 
-void net_check_plan(const ldm_graph *g)
+int net_check_plan(const ldm_graph *g)
 {
     ldm_steps s;
     ldm_plan plan;
     marks m = {g, &s, &plan, NULL, NULL};
-    int i;
+    const bool all = g->value_count % 2; /* of the norms are taken over, and moments are small */
+    int turns = 0, i;
 
     assert_int_equal(ldm_steps_create(g, &s, NULL), LDM_OK);
     for (i = 0; i < s.count; i++) {
         if (s.steps[i].kind != LDM_STEP_CONV)
             continue;
-        ldm_steps_place_moments(g, &s, i, &(ldm_slabs){i % 3, 1 + i % 2}); /* h 0: no slabs */
-        if (i % 4 < 2)
+        if (s.steps[i].node->kernel_h > 1) /* h 0: no slabs */
+            ldm_steps_place_moments(g, &s, i, &(ldm_slabs){i % 3, all ? 64 : 1 + i % 2});
+        if (all || i % 4 < 2)
             ldm_steps_take_norm(g, &s, i);
     }
     for (i = 0; i < s.count; i++) {
@@ -140,6 +142,12 @@ void net_check_plan(const ldm_graph *g)
     if (g->feature >= 0)
         assert_int_equal(s.moments[g->feature].buffer, -1); /* UNET_SHALLOW has no others */
     assert_int_equal(ldm_steps_add_in_place(g, &s, NULL), LDM_OK);
+    for (;; turns++) {
+        assert_int_equal(ldm_steps_find_turn(g, &s, &i, NULL), LDM_OK);
+        if (i < 0)
+            break;
+        ldm_steps_turn(&s, i);
+    }
     assert_int_equal(ldm_plan_create(g, &s, 1, &plan, NULL), LDM_OK);
     m.value = malloc(plan.floats * sizeof *m.value);
     m.channel = malloc(plan.floats * sizeof *m.channel);
@@ -176,4 +184,5 @@ void net_check_plan(const ldm_graph *g)
     free(m.channel);
     ldm_plan_free(&plan);
     ldm_steps_free(&s);
+    return turns;
 }
