@@ -50,9 +50,13 @@ else
     exit 1
 fi
 echo "installing$missing"
+# While another apt is at work this one waits for it, ten minutes at most, in place of failing.
+install()
+{
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o DPkg::Lock::Timeout=600 $missing </dev/null >/dev/null
+}
 # Names already known to apt need no update; a fresh machine has no lists yet.
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    $missing </dev/null >/dev/null 2>&1 && exit 0
+install 2>/dev/null && exit 0
 $as_root apt-get update -qq </dev/null
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    $missing </dev/null >/dev/null
+install
