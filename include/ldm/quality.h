@@ -30,6 +30,8 @@ LDM_API ldm_status ldm_inception_open(const char *weights, const ldm_model_optio
                                       ldm_inception **out, ldm_error *err);
 LDM_API void ldm_inception_close(ldm_inception *n);               /* NULL is fine */
 LDM_API const char *ldm_inception_sha256(const ldm_inception *n); /* of the file; 64 digits */
+/* The instructions that it computes with, "avx2"; static. "" for NULL. */
+LDM_API const char *ldm_inception_isa(const ldm_inception *n);
 /* The file is the one that pytorch-fid and torch-fidelity publish. */
 LDM_API bool ldm_inception_is_official(const ldm_inception *n);
 
@@ -74,23 +76,25 @@ LDM_API void ldm_quality_settings_default(ldm_quality_settings *s, size_t size);
 /* Features of a set of pictures, or statistics of them. */
 typedef struct ldm_quality_set ldm_quality_set;
 
-/* n must outlive it; NULL: only statistics can be added. */
+/* n must outlive it; NULL: only statistics can be added, and features for FID and sFID. */
 LDM_API ldm_status ldm_quality_set_create(ldm_inception *n, const ldm_quality_settings *how,
                                           ldm_quality_set **out, ldm_error *err);
 LDM_API void ldm_quality_set_free(ldm_quality_set *s); /* NULL is fine */
 
 /* A picture of any size; RGB. */
 LDM_API ldm_status ldm_quality_set_add(ldm_quality_set *s, const ldm_image *im, ldm_error *err);
-/* A PNG or JPEG, an array of pictures (.npy, or arr_0 of an .npz), or an .npz of statistics (mu and
- * sigma; ADM's reference files hold mu_s and sigma_s of sFID and pictures as well). Statistics take
- * precedence over the pictures beside them, which then serve the measures that need pictures.
+/* A PNG or JPEG, an array of pictures (.npy, or arr_0 of an .npz), an .npz of statistics (mu and
+ * sigma; ADM's reference files hold mu_s and sigma_s of sFID and pictures as well), or one of
+ * features (ldm_quality_set_write_features): they count as the pictures that they are of, in the
+ * order of the calls. Statistics take precedence over the pictures beside them, which then serve
+ * the measures that need pictures.
  * Statistics that ldm wrote are merged with what the set holds; those of others, which have no
  * count, stand alone. */
 LDM_API ldm_status ldm_quality_set_add_file(ldm_quality_set *s, const char *path, ldm_error *err);
 /* After the last picture. */
 LDM_API ldm_status ldm_quality_set_finish(ldm_quality_set *s, ldm_error *err);
 
-/* Pictures that went through the network. */
+/* Pictures that went through the network, here or where features in files were made. */
 LDM_API uint64_t ldm_quality_set_pictures(const ldm_quality_set *s);
 /* Pictures that the statistics are of; 0: they come from a file that does not say it. */
 LDM_API uint64_t ldm_quality_set_count(const ldm_quality_set *s);
@@ -107,9 +111,11 @@ LDM_API ldm_status ldm_quality_set_sha256(ldm_quality_set *s, const char **hex, 
  * mode. */
 LDM_API ldm_status ldm_quality_set_write_stats(const ldm_quality_set *s, const char *path,
                                                ldm_error *err);
-/* With LDM_QUALITY_FEATURES: an .npz of an array of float32 for each feature that the network
- * gives: "64", "192", "768", "2048", "logits_unbiased", "logits", "spatial". */
-LDM_API ldm_status ldm_quality_set_write_features(const ldm_quality_set *s, const char *path,
+/* An .npz of an array of float32 for each feature that the measures need, with
+ * LDM_QUALITY_FEATURES of all that the network gives: "64", "192", "768", "2048",
+ * "logits_unbiased", "logits", "spatial"; beside them network and mode. Before or after
+ * ldm_quality_set_finish. */
+LDM_API ldm_status ldm_quality_set_write_features(ldm_quality_set *s, const char *path,
                                                   ldm_error *err);
 
 /* ---- results --------------------------------------------------------------------------------- */

@@ -152,6 +152,11 @@ const char *ldm_inception_sha256(const ldm_inception *n)
     return n ? n->sha256 : "";
 }
 
+const char *ldm_inception_isa(const ldm_inception *n)
+{
+    return n ? n->backend->name : "";
+}
+
 bool ldm_inception_is_official(const ldm_inception *n)
 {
     return n && n->official;

@@ -42,8 +42,8 @@ static ldm_status draw_stats(const ldm_quality_set *s, ldm_stat_kind k, ldm_rng 
     for (i = 0; i < s->pictures; i++)
         picks[i] = ldm_rng_interval(rng, (uint32_t)s->pictures - 1);
     out->count = s->pictures;
-    return ldm_covariance_of_rows(s->features[t], picks, s->pictures, ldm_tap_dim(t), s->net->pool,
-                                  out->mean, out->cov, err);
+    return ldm_covariance_of_rows(s->features[t], picks, s->pictures, ldm_tap_dim(t),
+                                  ldm_quality_set_pool(s), out->mean, out->cov, err);
 }
 
 /* Distances of resampled sets. drawn: room for the statistics of either. */
@@ -51,7 +51,7 @@ static ldm_status resample(const ldm_comparison *c, ldm_stat_kind k, ldm_set_sta
                            uint32_t *picks, double *values, ldm_error *err)
 {
     const ldm_quality_set *const sets[2] = {c->samples, c->reference};
-    ldm_pool *pool = (c->samples->net ? c->samples : c->reference)->net->pool;
+    ldm_pool *pool = ldm_quality_set_pool(c->samples->net ? c->samples : c->reference);
     ldm_status st = LDM_OK;
     ldm_rng rng;
     int i, side;
@@ -108,7 +108,7 @@ ldm_status ldm_measure_frechet(const ldm_comparison *c, ldm_stat_kind k, ldm_qua
                                ldm_error *err)
 {
     const ldm_set_stats *a = &c->samples->stats[k], *b = &c->reference->stats[k];
-    const ldm_inception *net = c->samples->net ? c->samples->net : c->reference->net;
+    ldm_pool *pool = ldm_quality_set_pool(c->samples->net ? c->samples : c->reference);
     ldm_status st;
 
     if (!a->mean || !b->mean) {
@@ -123,7 +123,7 @@ ldm_status ldm_measure_frechet(const ldm_comparison *c, ldm_stat_kind k, ldm_qua
                               k == LDM_STAT_MAIN ? "mu and sigma" : "mu_s and sigma_s");
         return LDM_OK;
     }
-    st = distance(k, a, b, net ? net->pool : NULL, &f->value, err);
+    st = distance(k, a, b, pool, &f->value, err);
     return st ? st : frechet_error(c, k, &f->error, err);
 }
 
@@ -197,7 +197,7 @@ static void mean_score(const ldm_quality_set *s, const uint32_t *picks, size_t s
                    .splits = splits,
                    .scores = scores};
 
-    ldm_pool_run(s->net->pool, splits, score_task, &j);
+    ldm_pool_run(ldm_quality_set_pool(s), splits, score_task, &j);
     ldm_mean_and_deviation(scores, splits, false, mean, spread);
 }
 

@@ -188,7 +188,7 @@ static ldm_status agree(const archive *a, char *known, size_t size, const char *
 
     if (says[0] && other[0] && strcmp(says, other))
         return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%.300s: its statistics were made with the %s %.16s, others here with "
+                             "%.300s: its numbers were made with the %s %.16s, others here with "
                              "%.16s: they cannot be compared",
                              a->path, what, says, other);
     if (says[0])
@@ -196,30 +196,36 @@ static ldm_status agree(const archive *a, char *known, size_t size, const char *
     return LDM_OK;
 }
 
+/* Which network the file's numbers are of, and how its pictures were resized. */
+static ldm_status read_origin(archive *a, ldm_quality_set *s, ldm_error *err)
+{
+    char network[65], mode[16];
+    ldm_status st = read_text(a, "network", network, sizeof network, err);
+
+    if (!st)
+        st = read_text(a, "mode", mode, sizeof mode, err);
+    if (!st)
+        st = agree(a, s->network, sizeof s->network, network, ldm_inception_sha256(s->net),
+                   "network", err);
+    if (!st)
+        st = agree(a, s->mode, sizeof s->mode, mode, s->net ? ldm_fid_mode_name(s->how.mode) : "",
+                   "mode", err);
+    return st;
+}
+
 static ldm_status read_all_stats(archive *a, ldm_quality_set *s, bool found[LDM_STAT_KINDS],
                                  ldm_error *err)
 {
     static const char *const names[LDM_STAT_KINDS][2] = {{"mu", "sigma"}, {"mu_s", "sigma_s"}};
-    char network[65], mode[16];
     uint64_t count;
     int k;
     ldm_status st = read_count(a, &count, err);
 
-    if (!st)
-        st = read_text(a, "network", network, sizeof network, err);
-    if (!st)
-        st = read_text(a, "mode", mode, sizeof mode, err);
     for (k = 0; !st && k < LDM_STAT_KINDS; k++) {
         if (s->how.measures & ldm_stat_measure((ldm_stat_kind)k))
             st = read_stats(a, s, (ldm_stat_kind)k, count, names[k], &found[k], err);
     }
-    if (!st && (found[0] || found[1]))
-        st = agree(a, s->network, sizeof s->network, network, ldm_inception_sha256(s->net),
-                   "network", err);
-    if (!st && (found[0] || found[1]))
-        st = agree(a, s->mode, sizeof s->mode, mode, s->net ? ldm_fid_mode_name(s->how.mode) : "",
-                   "mode", err);
-    return st;
+    return !st && (found[0] || found[1]) ? read_origin(a, s, err) : st;
 }
 
 /* ---- pictures -------------------------------------------------------------------------------- */
@@ -257,6 +263,92 @@ static ldm_status add_bytes(ldm_quality_set *s, const archive *a, const ldm_npy_
     return st;
 }
 
+/* ---- features -------------------------------------------------------------------------------- */
+
+/* The first feature that the set needs; LDM_TAPS where it needs none. */
+static ldm_tap first_wanted(const ldm_quality_set *s)
+{
+    int t = 0;
+
+    while (t < LDM_TAPS && !ldm_quality_set_wants(s, (ldm_tap)t))
+        t++;
+    return (ldm_tap)t;
+}
+
+/* Whether the file holds features of any kind. */
+static bool has_features(const archive *a)
+{
+    char file[64];
+    int t;
+
+    for (t = 0; t < LDM_TAPS; t++) {
+        snprintf(file, sizeof file, "%s.npy", ldm_tap_name((ldm_tap)t));
+        if (ldm_zip_find(&a->zip, file))
+            return true;
+    }
+    return false;
+}
+
+/* One feature of *rows pictures, behind what the set holds; *rows 0: as many as the file has. */
+static ldm_status read_feature(archive *a, ldm_quality_set *s, ldm_tap t, size_t *rows,
+                               ldm_error *err)
+{
+    const size_t dim = ldm_tap_dim(t);
+    ldm_source part;
+    ldm_npy_shape shape;
+    ldm_npy values;
+    ldm_status st = find_array(a, ldm_tap_name(t), &part, &shape, err);
+
+    if (st)
+        return st;
+    if (!shape.data || shape.ndim != 2 || shape.shape[1] != dim || !shape.shape[0] ||
+        (*rows && shape.shape[0] != *rows))
+        return ldm_error_set(
+            err, LDM_ERR_FORMAT,
+            "%.300s holds no array %s of [pictures, %zu] features, as `ldm metrics "
+            "--write-features` writes it",
+            a->path, ldm_tap_name(t), dim);
+    st = ldm_npy_read_memory(part.data, (size_t)part.size, a->path, &values, err);
+    if (st)
+        return st;
+    if (!*rows)
+        st = ldm_quality_set_make_room(s, (size_t)shape.shape[0], err);
+    *rows = (size_t)shape.shape[0];
+    if (!st)
+        memcpy(s->features[t] + s->pictures * dim, values.data, *rows * dim * sizeof(float));
+    ldm_npy_free(&values);
+    return st;
+}
+
+static ldm_status add_features(archive *a, ldm_quality_set *s, ldm_error *err)
+{
+    const unsigned kernels = LDM_QUALITY_KID | LDM_QUALITY_PR | LDM_QUALITY_IS;
+    size_t rows = 0;
+    int t = first_wanted(s);
+    ldm_status st = LDM_OK;
+
+    if (!s->net && s->how.measures & kernels)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%.300s: KID, Inception score, precision and recall of features from "
+                             "files need the network as well, whose kernels compute them "
+                             "(--inception FILE)",
+                             a->path);
+    if (s->finished)
+        return ldm_error_set(err, LDM_ERR_USAGE, "the set is finished: it takes no more features");
+    st = ldm_quality_set_flush(s, err); /* the order is that of the calls */
+    if (!st)
+        st = read_origin(a, s, err);
+    for (; !st && t < LDM_TAPS; t++) {
+        if (ldm_quality_set_wants(s, (ldm_tap)t))
+            st = read_feature(a, s, (ldm_tap)t, &rows, err);
+    }
+    if (st)
+        return st;
+    s->pictures += rows;
+    s->from_files += rows;
+    return LDM_OK;
+}
+
 /* Which measures need features although there are statistics. */
 static bool needs_pictures(const ldm_quality_set *s, const bool found[LDM_STAT_KINDS])
 {
@@ -282,6 +374,8 @@ static ldm_status add_archive(ldm_quality_set *s, const char *path, ldm_error *e
         st = find_array(&a, "arr_0", &part, &shape, err);
     if (!st && shape.data && shape.bytes && needs_pictures(s, found))
         st = add_bytes(s, &a, &shape, err);
+    else if (!st && !shape.data && !found[0] && !found[1] && has_features(&a))
+        st = add_features(&a, s, err);
     else if (!st && !found[0] && !found[1])
         st = add_images(s, path, err); /* of another type, or another name */
     archive_close(&a);
@@ -302,6 +396,18 @@ ldm_status ldm_quality_set_add_file(ldm_quality_set *s, const char *path, ldm_er
 static ldm_npz_array text_array(const char *name, const char *text)
 {
     return (ldm_npz_array){name, LDM_NPY_U8, 1, {strlen(text)}, text};
+}
+
+/* What read_origin reads; returns how many arrays. */
+static size_t put_origin(const ldm_quality_set *s, ldm_npz_array *to)
+{
+    size_t n = 0;
+
+    if (s->net || s->network[0])
+        to[n++] = text_array("network", s->net ? ldm_inception_sha256(s->net) : s->network);
+    if (s->net || s->mode[0])
+        to[n++] = text_array("mode", s->net ? ldm_fid_mode_name(s->how.mode) : s->mode);
+    return n;
 }
 
 ldm_status ldm_quality_set_write_stats(const ldm_quality_set *s, const char *path, ldm_error *err)
@@ -329,30 +435,33 @@ ldm_status ldm_quality_set_write_stats(const ldm_quality_set *s, const char *pat
     count = (int64_t)ldm_quality_set_count(s);
     if (count)
         arrays[n++] = (ldm_npz_array){"count", LDM_NPY_I64, 0, {0}, &count};
-    if (s->net || s->network[0])
-        arrays[n++] = text_array("network", s->net ? ldm_inception_sha256(s->net) : s->network);
-    if (s->net || s->mode[0])
-        arrays[n++] = text_array("mode", s->net ? ldm_fid_mode_name(s->how.mode) : s->mode);
+    n += put_origin(s, arrays + n);
     return ldm_npz_write_arrays(path, arrays, n, err);
 }
 
-ldm_status ldm_quality_set_write_features(const ldm_quality_set *s, const char *path,
-                                          ldm_error *err)
+ldm_status ldm_quality_set_write_features(ldm_quality_set *s, const char *path, ldm_error *err)
 {
-    ldm_npz_array arrays[LDM_TAPS];
+    ldm_npz_array arrays[LDM_TAPS + 2];
     size_t n = 0;
     int t;
+    ldm_status st;
 
     LDM_REQUIRE(s, "s", err);
     LDM_REQUIRE(path, "path", err);
-    if (!s->finished || !(s->how.measures & LDM_QUALITY_FEATURES) || !s->pictures)
+    st = ldm_quality_set_flush(s, err);
+    if (st)
+        return st;
+    for (t = 0; s->pictures && t < LDM_TAPS; t++) {
+        if (s->features[t])
+            arrays[n++] = (ldm_npz_array){ldm_tap_name((ldm_tap)t),
+                                          LDM_NPY_F32,
+                                          2,
+                                          {s->pictures, ldm_tap_dim((ldm_tap)t)},
+                                          s->features[t]};
+    }
+    if (!n)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "%.300s: the set holds no features of pictures to be written", path);
-    for (t = 0; t < LDM_TAPS; t++)
-        arrays[n++] = (ldm_npz_array){ldm_tap_name((ldm_tap)t),
-                                      LDM_NPY_F32,
-                                      2,
-                                      {s->pictures, ldm_tap_dim((ldm_tap)t)},
-                                      s->features[t]};
+    n += put_origin(s, arrays + n);
     return ldm_npz_write_arrays(path, arrays, n, err);
 }

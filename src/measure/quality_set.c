@@ -66,9 +66,9 @@ unsigned ldm_stat_measure(ldm_stat_kind k)
     return k == LDM_STAT_MAIN ? LDM_QUALITY_FID : LDM_QUALITY_SFID;
 }
 
-static bool wants(const ldm_quality_settings *how, ldm_tap t)
+bool ldm_quality_set_wants(const ldm_quality_set *s, ldm_tap t)
 {
-    const unsigned m = how->measures;
+    const unsigned m = s->how.measures;
 
     if (m & LDM_QUALITY_FEATURES)
         return true;
@@ -211,6 +211,11 @@ void ldm_quality_set_free(ldm_quality_set *s)
     ldm_free(s);
 }
 
+ldm_pool *ldm_quality_set_pool(const ldm_quality_set *s)
+{
+    return s->net ? s->net->pool : NULL;
+}
+
 /* ---- pictures through the network ------------------------------------------------------------ */
 
 typedef struct prepare_job {
@@ -257,8 +262,7 @@ static ldm_status prepare(ldm_quality_set *s, ldm_error *err)
     return st;
 }
 
-/* Room for features of `count` pictures more. */
-static ldm_status make_room(ldm_quality_set *s, size_t count, ldm_error *err)
+ldm_status ldm_quality_set_make_room(ldm_quality_set *s, size_t count, ldm_error *err)
 {
     size_t capacity = s->capacity ? s->capacity : FIRST_CAPACITY;
     int t;
@@ -271,7 +275,7 @@ static ldm_status make_room(ldm_quality_set *s, size_t count, ldm_error *err)
         const size_t row = ldm_tap_dim((ldm_tap)t) * sizeof(float);
         float *grown;
 
-        if (!wants(&s->how, (ldm_tap)t))
+        if (!ldm_quality_set_wants(s, (ldm_tap)t))
             continue;
         grown = ldm_reallocarray(s->features[t], capacity, row);
         if (!grown)
@@ -282,7 +286,7 @@ static ldm_status make_room(ldm_quality_set *s, size_t count, ldm_error *err)
     return LDM_OK;
 }
 
-static ldm_status flush(ldm_quality_set *s, ldm_error *err)
+ldm_status ldm_quality_set_flush(ldm_quality_set *s, ldm_error *err)
 {
     const int count = s->waiting_count;
     ldm_taps taps = {{NULL}};
@@ -293,7 +297,7 @@ static ldm_status flush(ldm_quality_set *s, ldm_error *err)
         return LDM_OK;
     st = prepare(s, err);
     if (!st)
-        st = make_room(s, (size_t)count, err);
+        st = ldm_quality_set_make_room(s, (size_t)count, err);
     for (i = 0; !st && i < LDM_TAPS; i++) {
         if (s->features[i])
             taps.values[i] = s->features[i] + s->pictures * ldm_tap_dim((ldm_tap)i);
@@ -331,7 +335,7 @@ ldm_status ldm_quality_set_take(ldm_quality_set *s, uint32_t width, uint32_t hei
         s->height = height;
     }
     s->mixed |= width != s->width || height != s->height;
-    return s->waiting_count == LDM_INCEPTION_BATCH ? flush(s, err) : LDM_OK;
+    return s->waiting_count == LDM_INCEPTION_BATCH ? ldm_quality_set_flush(s, err) : LDM_OK;
 }
 
 ldm_status ldm_quality_set_add(ldm_quality_set *s, const ldm_image *im, ldm_error *err)
@@ -353,8 +357,8 @@ static ldm_status stats_of_pictures(const ldm_quality_set *s, ldm_stat_kind k, l
     ldm_status st = ldm_set_stats_create(k, out, err);
 
     if (!st)
-        st = ldm_covariance_of_rows(s->features[t], NULL, s->pictures, ldm_tap_dim(t), s->net->pool,
-                                    out->mean, out->cov, err);
+        st = ldm_covariance_of_rows(s->features[t], NULL, s->pictures, ldm_tap_dim(t),
+                                    ldm_quality_set_pool(s), out->mean, out->cov, err);
     out->count = s->pictures;
     if (st)
         ldm_set_stats_free(out);
@@ -390,7 +394,7 @@ ldm_status ldm_quality_set_finish(ldm_quality_set *s, ldm_error *err)
     LDM_REQUIRE(s, "s", err);
     if (s->finished)
         return LDM_OK;
-    st = flush(s, err);
+    st = ldm_quality_set_flush(s, err);
     for (k = 0; !st && k < LDM_STAT_KINDS; k++)
         st = settle_stats(s, (ldm_stat_kind)k, err);
     s->finished = !st;
@@ -432,9 +436,12 @@ const char *ldm_quality_set_text(ldm_quality_set *s)
 {
     const unsigned long long count = ldm_quality_set_count(s), through = s ? s->pictures : 0;
     const char *resize, *others;
+    char read[64] = "";
 
     if (!s)
         return "";
+    if (s->from_files)
+        snprintf(read, sizeof read, "; features of %zu of them from files", s->from_files);
     resize = modes[s->how.mode].text;
     others = s->how.measures & (LDM_QUALITY_FID | LDM_QUALITY_SFID) && count != through
                  ? "; mean and covariance from a file, besides"
@@ -442,16 +449,19 @@ const char *ldm_quality_set_text(ldm_quality_set *s)
     if (!through && count)
         snprintf(s->text, sizeof s->text, "statistics of %llu pictures, resized by: %s", count,
                  s->mode[0] ? s->mode : "not recorded");
+    else if (through && s->from_files == s->pictures)
+        snprintf(s->text, sizeof s->text, "features of %llu pictures from files, resized by: %s%s",
+                 through, s->mode[0] ? s->mode : "not recorded", others);
     else if (!through)
         snprintf(s->text, sizeof s->text,
                  "statistics from a file that records neither the number of pictures nor how they "
                  "were resized");
     else if (s->mixed)
-        snprintf(s->text, sizeof s->text, "%llu pictures of several sizes to 299 x 299 by %s%s",
-                 through, resize, others);
+        snprintf(s->text, sizeof s->text, "%llu pictures of several sizes to 299 x 299 by %s%s%s",
+                 through, resize, read, others);
     else
-        snprintf(s->text, sizeof s->text, "%llu picture%s of %u x %u to 299 x 299 by %s%s", through,
-                 through == 1 ? "" : "s", s->width, s->height, resize, others);
+        snprintf(s->text, sizeof s->text, "%llu picture%s of %u x %u to 299 x 299 by %s%s%s",
+                 through, through == 1 ? "" : "s", s->width, s->height, resize, read, others);
     return s->text;
 }
 

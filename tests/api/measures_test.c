@@ -326,6 +326,56 @@ static void test_statistics_merge(void **state)
     ldm_quality_set_free(whole);
 }
 
+/* A set that holds rows first .. end - 1 of another's features, written as a file of features. */
+static void write_rows(const ldm_quality_set *from, size_t first, size_t end, const char *path)
+{
+    const ldm_quality_settings how = settings_for(LDM_QUALITY_FID);
+    ldm_quality_set *part = new_set(&how);
+    const size_t row = 2048 * sizeof(float);
+    ldm_error err;
+
+    part->pictures = end - first;
+    part->features[LDM_TAP_2048] = ldm_reallocarray(NULL, end - first, row);
+    assert_non_null(part->features[LDM_TAP_2048]);
+    memcpy(part->features[LDM_TAP_2048], from->features[LDM_TAP_2048] + first * 2048,
+           (end - first) * row);
+    fine(ldm_quality_set_write_features(part, path, &err), &err);
+    ldm_quality_set_free(part);
+}
+
+/* Statistics of features from any number of files are those of the whole, bit by bit. */
+static void test_features_in_parts(void **state)
+{
+    static const size_t parts[] = {1, 2, 3, 5, 48};
+    const ldm_quality_settings how = settings_for(LDM_QUALITY_FID);
+    char name[] = "/tmp/ldm_part_XXXXXX.npz";
+    const int fd = mkstemps(name, 4);
+    const char *hex, *want;
+    ldm_quality_set *a, *b, *joined;
+    ldm_error err;
+    size_t p, i;
+
+    (void)state;
+    assert_true(fd >= 0 && !close(fd));
+    made_sets(&how, &a, &b);
+    fine(ldm_quality_set_sha256(b, &want, &err), &err);
+    for (p = 0; p < sizeof parts / sizeof parts[0]; p++) {
+        fine(ldm_quality_set_create(NULL, &how, &joined, &err), &err);
+        for (i = 0; i < parts[p]; i++) {
+            write_rows(b, i * 48 / parts[p], (i + 1) * 48 / parts[p], name);
+            fine(ldm_quality_set_add_file(joined, name, &err), &err);
+        }
+        fine(ldm_quality_set_finish(joined, &err), &err);
+        assert_int_equal(ldm_quality_set_count(joined), 48);
+        fine(ldm_quality_set_sha256(joined, &hex, &err), &err);
+        assert_string_equal(hex, want);
+        ldm_quality_set_free(joined);
+    }
+    unlink(name);
+    ldm_quality_set_free(a);
+    ldm_quality_set_free(b);
+}
+
 /* An .npz of mu [dim] and sigma [dim][dim], and what reading it into a set gives. */
 static ldm_status read_made(uint64_t dim, const double *mu, const double *sigma, int64_t count,
                             ldm_quality_set **out, ldm_error *err)
@@ -404,7 +454,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_features),         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_measures),         cmocka_unit_test(test_too_few),
-        cmocka_unit_test(test_statistics_merge), cmocka_unit_test(test_bad_statistics),
+        cmocka_unit_test(test_statistics_merge), cmocka_unit_test(test_features_in_parts),
+        cmocka_unit_test(test_bad_statistics),
     };
 
     return cmocka_run_group_tests(tests, open_network, close_network);
