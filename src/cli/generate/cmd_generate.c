@@ -161,40 +161,13 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Machine"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
     {.type = LDM_OPT_HEADING, .name = "Several processes or machines (docs/CLUSTER.md)"},
-    {.type = LDM_OPT_TEXT,
-     .name = "rank",
-     .arg = "R",
-     .field = offsetof(ldm_generate_opts, rank_text),
-     .help = "this is process R, from 0, of those that share the run in\n"
-             "the folder -o; default: as mpirun, srun, torchrun or a\n"
-             "Slurm array say"},
-    {.type = LDM_OPT_TEXT,
-     .name = "of",
-     .arg = "N",
-     .field = offsetof(ldm_generate_opts, of_text),
-     .help = "how many processes there are"},
+    LDM_RANK_ROWS(offsetof(ldm_generate_opts, ranks), "the run in the folder -o"),
     {.type = LDM_OPT_FLAG,
      .name = "own-share",
      .field = offsetof(ldm_generate_opts, own_share),
      .help = "make this process' share alone, and take none of the\n"
              "others'; for folders that the processes do not share:\n"
              "`ldm merge` joins them"},
-    {.type = LDM_OPT_FLAG,
-     .name = "no-wait",
-     .field = offsetof(ldm_generate_opts, no_wait),
-     .help = "end when nothing is left to begin; default: wait, to go\n"
-             "on with what a process leaves that dies"},
-    {.type = LDM_OPT_TEXT,
-     .name = "lease",
-     .arg = "S",
-     .field = offsetof(ldm_generate_opts, lease_text),
-     .help = "take a process for dead after S seconds without a sign\n"
-             "of life; default 300"},
-    {.type = LDM_OPT_TEXT,
-     .name = "block",
-     .arg = "N",
-     .field = offsetof(ldm_generate_opts, block_text),
-     .help = "pictures that a process takes at a time; default: chosen"},
 };
 
 static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **argv)
@@ -244,23 +217,12 @@ static int take_files(const ldm_command *cmd, const char **const *to, int count,
     return LDM_EXIT_OK;
 }
 
-/* "[2/3 host] ", of the lines on stderr that come from several processes together. */
-static void name_process(const ldm_rank *r, char *buf, size_t size)
-{
-    char host[65] = "";
-
-    if (gethostname(host, sizeof host - 1))
-        host[0] = '\0';
-    snprintf(buf, size, "[%d/%d %s] ", r->rank, r->size, host);
-}
-
 /* files: of the arguments that the command takes for --image and --mask, in this order. */
 static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int argc, char **argv)
 {
     ldm_generate_opts o = {0};
     const char **const fields[] = {&o.image, &o.mask_file};
     ldm_command named = *cmd;
-    char prefix[96];
     ldm_parse parse;
     int args, code = ldm_job_command_begin(cli, cmd, argc, argv, &o, &o.to, &parse, &args);
 
@@ -268,10 +230,7 @@ static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int a
         argc -= args;
         argv += args;
         code = ldm_shared_find(cmd, cli, &o);
-        if (!code && o.rank.size > 1) {
-            name_process(&o.rank, prefix, sizeof prefix);
-            named.prefix = prefix;
-        }
+        named = ldm_ranks_command(cmd, &o.ranks);
         if (!code)
             code = take_files(&named, fields, files, &argc, &argv);
         code = code ? code : work(&named, &o, argc, argv);

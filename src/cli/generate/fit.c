@@ -130,7 +130,7 @@ static int print_json(const ldm_command *cmd, const ldm_generate_opts *o, const 
     json_object_set_new(root, "memory", memory);
     json_object_set_new(root, "flop", work);
     json_object_set_new(root, "estimated_seconds", ldm_json_real(seconds));
-    json_object_set_new(root, "processes", json_integer(o->rank.size));
+    json_object_set_new(root, "processes", json_integer(o->ranks.rank.size));
     return ldm_cli_print_json(cmd, root);
 }
 
@@ -172,10 +172,10 @@ int ldm_fit_print(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_
         printf("kept        %d of %d pictures are there already\n", kept, ri->count);
     ldm_cli_duration(seconds, time, sizeof time);
     printf("time        about %s\n", time);
-    if (o->rank.size > 1) {
-        ldm_cli_duration(seconds / o->rank.size, time, sizeof time);
+    if (o->ranks.rank.size > 1) {
+        ldm_cli_duration(seconds / o->ranks.rank.size, time, sizeof time);
         printf("            about %s for %d processes that are as fast as this one\n", time,
-               o->rank.size);
+               o->ranks.rank.size);
     }
     return LDM_EXIT_OK;
 }

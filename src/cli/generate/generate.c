@@ -514,7 +514,7 @@ static int check_total(const task *t)
 
 int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe *recipe)
 {
-    task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}, .shown_from = -1};
+    task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
     int code;
 
     ldm_bar_init(&t.bar);

@@ -7,11 +7,10 @@
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
 
-#include <ldm/cluster.h>
-
 #include "cli/cli.h"
 #include "cli/opts.h"
 #include "cli/outputs.h"
+#include "cli/ranks.h"
 
 /* The arrays that can be given as files: ROW(name of ldm_job_set_array, option, fewest dimensions,
  * most, layout, what it is). Those that are options of their own: */
@@ -51,14 +50,11 @@ typedef struct ldm_generate_opts {
     bool grid, npz, json, quiet;
     const char *preview_as; /* how pictures so far are shown; NULL: not given */
     bool dry_run, resume, overwrite;
-    const char *quality_text;                                  /* --quality; NULL: not given */
-    int quality;                                               /* of a JPEG */
-    const char *rank_text, *of_text, *lease_text, *block_text; /* as typed; NULL: not given */
-    bool own_share, no_wait;
+    const char *quality_text; /* --quality; NULL: not given */
+    int quality;              /* of a JPEG */
+    ldm_ranks ranks;          /* which of how many this is */
+    bool own_share;
     bool shared;    /* several processes, or one that joins them, make the run in its folder */
-    ldm_rank rank;  /* which of how many this is */
-    int lease;      /* seconds */
-    int block;      /* pictures; 0: chosen */
     bool full_path; /* the recipe holds the checkpoint's path */
     bool printed;   /* JSON is on stdout */
 } ldm_generate_opts;
@@ -229,7 +225,7 @@ int ldm_resume_compare(const ldm_command *cmd, const char *name, json_t *its, js
 /* ---- several processes ----------------------------------------------------------------------- */
 
 /* Finds out which of how many processes this is, and whether they share the run: fills in what
- * follows from it (o->shared, o->rank, o->resume, threads). An exit code. */
+ * follows from it (o->shared, o->ranks, o->resume, threads). An exit code. */
 int ldm_shared_find(const ldm_command *cmd, const ldm_cli *cli, ldm_generate_opts *o);
 
 /* Refuses what a shared run cannot do, before any work. An exit code. */

@@ -6,51 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/json_text.h"
-#include "base/pool.h"
-#include "base/str.h"
 #include "cli/generate/task.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
-#include "cli/terminal.h"
-
-enum { DEFAULT_LEASE = 300, MOST_LEASE = 86400, MOST_BLOCK = 100000, MOST_RANK = 1000000 };
-
-/* Seconds between two lines about the progress, on a terminal and elsewhere; and how much longer
- * than looking takes they are at least. */
-static const double terminal_pause = 2, log_pause = 30, pause_to_look = 50;
 
 /* ---- which of how many ----------------------------------------------------------------------- */
-
-static int read_numbers(const ldm_command *cmd, ldm_generate_opts *o, int *rank, int *size)
-{
-    int code;
-
-    o->lease = DEFAULT_LEASE;
-    *rank = *size = 0;
-    if (!o->rank_text != !o->of_text)
-        return ldm_cli_usage(cmd, "--rank R and --of N belong together: process R of N, from 0");
-    code = ldm_cli_read_whole(cmd, "--rank", o->rank_text, 0, MOST_RANK, rank);
-    if (!code)
-        code = ldm_cli_read_whole(cmd, "--of", o->of_text, 1, MOST_RANK, size);
-    if (!code)
-        code = ldm_cli_read_whole(cmd, "--lease", o->lease_text, 1, MOST_LEASE, &o->lease);
-    if (!code)
-        code = ldm_cli_read_whole(cmd, "--block", o->block_text, 1, MOST_BLOCK, &o->block);
-    return code;
-}
 
 /* What only a shared run has. */
 static int refuse_alone(const ldm_command *cmd, const ldm_generate_opts *o)
 {
-    const char *option = o->own_share    ? "--own-share"
-                         : o->no_wait    ? "--no-wait"
-                         : o->lease_text ? "--lease"
-                         : o->block_text ? "--block"
-                                         : NULL;
+    const char *option = o->own_share ? "--own-share" : ldm_ranks_given(&o->ranks);
 
     if (!option)
         return LDM_EXIT_OK;
@@ -62,12 +29,11 @@ static int refuse_alone(const ldm_command *cmd, const ldm_generate_opts *o)
 
 static int set_threads(const ldm_command *cmd, ldm_generate_opts *o)
 {
-    const long machine = sysconf(_SC_NPROCESSORS_ONLN);
-    const int threads = ldm_rank_threads(&o->rank, ldm_cpu_count(), machine > 0 ? (int)machine : 1);
+    const int threads = ldm_ranks_threads(&o->ranks);
     ldm_error err;
     ldm_status st;
 
-    if (o->rank.size < 2 || ldm_job_is_set(o->to.job, "threads"))
+    if (o->ranks.rank.size < 2 || ldm_job_is_set(o->to.job, "threads"))
         return LDM_EXIT_OK;
     st = ldm_job_set_int(o->to.job, "threads", threads, &err);
     if (!st)
@@ -77,32 +43,28 @@ static int set_threads(const ldm_command *cmd, ldm_generate_opts *o)
 
 int ldm_shared_find(const ldm_command *cmd, const ldm_cli *cli, ldm_generate_opts *o)
 {
-    ldm_error err;
-    ldm_status st;
-    int rank, size, code = read_numbers(cmd, o, &rank, &size);
+    const ldm_rank *rank = &o->ranks.rank;
+    const int code = ldm_ranks_find(cmd, cli, &o->ranks);
 
-    o->rank = (ldm_rank){.size = 1, .launcher = "none"};
     if (code)
         return code;
-    st = ldm_rank_find(cli->look, NULL, rank, size, &o->rank, &err);
-    if (st)
-        return ldm_cli_fail(cmd, st, &err);
     /* Tasks of an array that name no common folder belong to different jobs. */
-    if (o->rank.array_only && (!o->out || ldm_output_ends_in(o->out, ldm_output_pictures.endings)))
-        o->rank = (ldm_rank){.size = 1, .launcher = "none", .cpus = o->rank.cpus};
-    o->shared = size || o->rank.size > 1 || (o->resume && o->out && ldm_work_is_there(o->out));
+    if (rank->array_only && (!o->out || ldm_output_ends_in(o->out, ldm_output_pictures.endings)))
+        ldm_ranks_alone(&o->ranks);
+    o->shared =
+        o->ranks.said || rank->size > 1 || (o->resume && o->out && ldm_work_is_there(o->out));
     if (!o->shared)
         return refuse_alone(cmd, o);
     if (!o->out)
         return ldm_cli_usage(cmd,
                              "%d processes (%s) share the folder that -o names, and there is "
                              "no -o",
-                             o->rank.size, o->rank.launcher);
+                             rank->size, rank->launcher);
     if (o->overwrite)
         return ldm_cli_usage(cmd, "--overwrite: of several processes none could tell its own "
                                   "run's pictures from those to replace; name an empty folder");
     o->resume = o->resume || !o->dry_run;
-    o->quiet = o->quiet || o->rank.rank > 0; /* one of them speaks */
+    o->quiet = o->quiet || rank->rank > 0; /* one of them speaks */
     return set_threads(cmd, o);
 }
 
@@ -192,11 +154,8 @@ static int compare_runs(const ldm_task *t, const char *theirs, json_t *ours)
     const char *isa = json_string_value(json_object_get(its, "isa"));
     int code = name && its ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 
-    if (!code && isa && strcmp(isa, t->mi->isa))
-        ldm_cli_say(t->cmd,
-                    "warning: this machine computes with %s, the first process of this run with "
-                    "%s: their pictures may differ in the last bits; --isa %s gives all the same",
-                    t->mi->isa, isa, strcmp(isa, "c") ? "avx2" : "c");
+    if (!code)
+        ldm_ranks_warn_isa(t->cmd, isa, t->mi->isa);
     json_object_del(its, "isa");
     json_object_del(ours, "isa");
     if (!code && ldm_resume_compare(t->cmd, name, its, ours))
@@ -208,39 +167,24 @@ static int compare_runs(const ldm_task *t, const char *theirs, json_t *ours)
 
 /* ---- joining --------------------------------------------------------------------------------- */
 
-static int describe_process(const ldm_task *t, char **text)
-{
-    char host[65] = "";
-    json_t *about;
-
-    if (gethostname(host, sizeof host - 1))
-        host[0] = '\0';
-    about = json_pack("{s:s, s:i, s:s}", "launcher", t->o->rank.launcher, "threads", t->ri->threads,
-                      "version", ldm_version());
-    json_object_set_new(about, "host", ldm_json_text(host));
-    json_object_set_new(about, "isa", ldm_json_text(t->mi->isa));
-    *text = ldm_cli_json_dump(about, 0);
-    json_decref(about);
-    return *text ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
-}
-
 static int open_work(ldm_task *t, json_t *run)
 {
-    char *text = ldm_cli_json_dump(run, JSON_REAL_PRECISION(17)), *about = NULL, *theirs = NULL;
     const ldm_generate_opts *o = t->o;
+    char *text = ldm_cli_json_dump(run, JSON_REAL_PRECISION(17)), *theirs = NULL;
     ldm_error err;
-    int code = text ? describe_process(t, &about) : ldm_cli_nomem(t->cmd);
+    char *about = ldm_ranks_about(&o->ranks, t->ri->threads, t->mi->isa);
+    int code = text && about ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 
     if (!code) {
         const ldm_work_options options = {.folder = t->output.folder,
                                           .run = text,
                                           .about = about,
                                           .pictures = t->ri->count,
-                                          .block = o->block,
+                                          .block = o->ranks.block,
                                           .batch = t->ri->batch,
-                                          .lease = o->lease,
-                                          .rank = o->rank.rank,
-                                          .size = o->rank.size,
+                                          .lease = o->ranks.lease,
+                                          .rank = o->ranks.rank.rank,
+                                          .size = o->ranks.rank.size,
                                           .own_only = o->own_share};
         const ldm_status st = ldm_work_open(&options, &t->work, &theirs, &err);
 
@@ -260,60 +204,14 @@ int ldm_shared_join(ldm_task *t)
     if (!code)
         code = open_work(t, run);
     json_decref(run);
+    t->together =
+        (ldm_ranks_view){.cmd = t->cmd, .work = t->work, .bar = &t->bar, .quiet = t->o->quiet};
     if (!code && !t->o->quiet)
-        ldm_cli_say(t->cmd, "note: process %d of %d (%s), %d thread%s; the run is shared in %s",
-                    t->o->rank.rank, t->o->rank.size, t->o->rank.launcher, t->ri->threads,
-                    t->ri->threads == 1 ? "" : "s", t->output.folder);
+        ldm_ranks_say(t->cmd, &t->o->ranks, t->ri->threads, t->output.folder);
     return code;
 }
 
 /* ---- progress -------------------------------------------------------------------------------- */
-
-static void show_line(ldm_task *t, const ldm_work_count *c, double now)
-{
-    const int made = c->pictures_done - t->shown_from;
-    const double pace = now > t->begun && made > 0 ? made / (now - t->begun) : 0;
-    const bool terminal = ldm_terminal_redraws(STDERR_FILENO);
-    ldm_str line = {0};
-    char eta[48];
-
-    ldm_str_printf(&line, "%d of %d pictures, %d process%s at work", c->pictures_done, c->pictures,
-                   c->workers, c->workers == 1 ? "" : "es");
-    if (pace > 0) {
-        ldm_cli_duration((c->pictures - c->pictures_done) / pace, eta, sizeof eta);
-        ldm_str_printf(&line, ", %.3g a second, ETA %s", pace, eta);
-    }
-    if (line.failed)
-        return;
-    if (terminal) {
-        fprintf(stderr, "\r\033[K%.*s", ldm_terminal_width(STDERR_FILENO) - 1, line.data);
-        fflush(stderr);
-        t->bar.drawn = true; /* so that messages wipe it */
-    } else {
-        ldm_cli_say(t->cmd, "%s", line.data);
-    }
-    ldm_str_free(&line);
-}
-
-/* The progress of all, by the process that speaks. */
-static void show_progress(ldm_task *t)
-{
-    const double now = ldm_cli_now();
-    ldm_work_count count;
-    double looked;
-
-    if (t->o->quiet || now < t->shown || ldm_work_get_count(t->work, &count, NULL))
-        return;
-    looked = ldm_cli_now() - now;
-    if (t->shown_from < 0) {
-        t->shown_from = count.pictures_done;
-        t->begun = now;
-    } else {
-        show_line(t, &count, now);
-    }
-    t->shown = now + (ldm_terminal_redraws(STDERR_FILENO) ? terminal_pause : log_pause) +
-               pause_to_look * looked;
-}
 
 int ldm_shared_progress(void *ctx, const ldm_progress *p)
 {
@@ -321,7 +219,7 @@ int ldm_shared_progress(void *ctx, const ldm_progress *p)
 
     if (t->work) {
         ldm_work_beat(t->work);
-        show_progress(t);
+        ldm_ranks_show(&t->together);
     }
     return ldm_sampling_progress(&t->bar, p);
 }
@@ -404,9 +302,7 @@ static int make_block(ldm_task *t, const ldm_work_item *item)
 /* What the records say: pictures that failed (bad[i]; *failed of them), and instructions. */
 static int read_records(ldm_task *t, bool *bad, int *failed)
 {
-    const char *first = NULL;
     char *text = NULL;
-    bool mixed = false;
     json_t *list, *record, *index;
     size_t i, k;
     ldm_error err;
@@ -419,8 +315,6 @@ static int read_records(ldm_task *t, bool *bad, int *failed)
     ldm_release(text);
     json_array_foreach(list, i, record)
     {
-        const char *isa = json_string_value(json_object_get(record, "isa"));
-
         json_array_foreach(json_object_get(record, "failed"), k, index)
         {
             const json_int_t at = json_integer_value(index);
@@ -430,12 +324,8 @@ static int read_records(ldm_task *t, bool *bad, int *failed)
                 ++*failed;
             }
         }
-        mixed = mixed || (first && isa && strcmp(first, isa));
-        first = first ? first : isa;
     }
-    if (mixed)
-        ldm_cli_say(t->cmd, "warning: machines with different instructions made these pictures: "
-                            "they may differ in the last bits from those of one machine (--isa)");
+    ldm_ranks_warn_mixed(t->cmd, list, "pictures");
     json_decref(list);
     return LDM_EXIT_OK;
 }
@@ -486,7 +376,7 @@ static int fill_albums(ldm_task *t, const bool *bad, const albums *a)
         ldm_release(im.pixels);
         free(name);
         ldm_work_beat(t->work);
-        show_progress(t);
+        ldm_ranks_show(&t->together);
     }
     if (!st && a->grid && !ldm_signals_interrupted())
         st = ldm_album_close(a->grid, &err);
@@ -539,32 +429,6 @@ static int finish(ldm_task *t)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-static void pause_for(double seconds)
-{
-    const struct timespec time = {(time_t)seconds,
-                                  (long)(1e9 * (seconds - (double)(time_t)seconds))};
-
-    nanosleep(&time, NULL); /* a signal ends it */
-}
-
-/* After the last block. */
-static void say_end(ldm_task *t, bool all)
-{
-    ldm_work_count c;
-
-    if (ldm_work_silence(t->work) > 0)
-        ldm_cli_say(t->cmd,
-                    "warning: %.0f s passed between two signs of life of this process, longer than "
-                    "the lease: others may have made its pictures as well; --lease S",
-                    ldm_work_silence(t->work));
-    if (t->o->quiet || ldm_work_get_count(t->work, &c, NULL))
-        return;
-    ldm_bar_clear(&t->bar);
-    ldm_cli_say(t->cmd, "%d of %d pictures are done, %d of them by this process%s", c.pictures_done,
-                c.pictures, t->written,
-                all ? "" : "; the rest is others', or is made by the same command again");
-}
-
 int ldm_shared_sample(ldm_task *t)
 {
     ldm_work_item item = {0};
@@ -574,15 +438,15 @@ int ldm_shared_sample(ldm_task *t)
     while (!code && !ldm_signals_interrupted()) {
         const ldm_status st = ldm_work_next(t->work, &item, &err);
 
-        show_progress(t);
+        ldm_ranks_show(&t->together);
         if (st)
             code = ldm_cli_fail(t->cmd, st, &err);
         else if (item.kind == LDM_WORK_BLOCK)
             code = make_block(t, &item);
         else if (item.kind == LDM_WORK_FINISH)
             code = finish(t);
-        else if (item.kind == LDM_WORK_WAIT && !t->o->no_wait)
-            pause_for(item.seconds);
+        else if (item.kind == LDM_WORK_WAIT && !t->o->ranks.no_wait)
+            ldm_ranks_pause(item.seconds);
         else
             break;
     }
@@ -591,6 +455,6 @@ int ldm_shared_sample(ldm_task *t)
     if (!code && item.kind == LDM_WORK_DONE && !t->seen && !t->wrote_sheets)
         code = ldm_resume_sweep(t->cmd, t->output.folder);
     if (!code && !ldm_signals_interrupted())
-        say_end(t, item.kind == LDM_WORK_DONE);
+        ldm_ranks_say_end(&t->together, t->written, item.kind == LDM_WORK_DONE);
     return code;
 }

@@ -33,11 +33,10 @@ typedef struct ldm_task {
     bool *kept;             /* [count]: made by an earlier run (--resume) */
     int kept_count, listed; /* of them, and how far they are in `pictures` */
 
-    ldm_features *features; /* of --write-stats; else NULL */
-    ldm_work *work;         /* of a run that several processes share; else NULL */
-    bool wrote_sheets;      /* of such a run: by this process */
-    double shown, begun;    /* of its progress: when it was, and since when it is measured */
-    int shown_from;         /* pictures that were done then; -1: not yet known */
+    ldm_features *features;  /* of --write-stats; else NULL */
+    ldm_work *work;          /* of a run that several processes share; else NULL */
+    bool wrote_sheets;       /* of such a run: by this process */
+    ldm_ranks_view together; /* of such a run: its progress */
 
     int seen, failed, written; /* pictures of this run */
     bool unwritable;           /* a picture could not be written: the rest cannot either */
