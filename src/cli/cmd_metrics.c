@@ -123,10 +123,13 @@ static const ldm_opt rows[] = {
      .field = QUALITY(write_features),
      .help = "write all features of the samples: 64, 192, 768, 2048,\n"
              "logits_unbiased, logits, spatial"},
+    {.type = LDM_OPT_HEADING, .name = "Several processes or machines (docs/CLUSTER.md)"},
+    LDM_RANK_ROWS(QUALITY(ranks), "the features for --write-stats FILE.npz"),
     {.type = LDM_OPT_HEADING, .name = "Model"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
     {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_MODEL, .name = "threads"},
     {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_MODEL, .name = "precision"},
+    {.type = LDM_OPT_SETTING, .kind = LDM_SETTINGS_MODEL, .name = "isa"},
 };
 
 typedef struct task {
@@ -504,8 +507,13 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         if (parse)
             code = ldm_parse_exit(parse);
         else if (ldm_quality_asked(&o.quality, o.write_stats))
-            code = ldm_quality_run(cmd, &o.quality, targets.model, o.write_stats, o.json,
+            code = ldm_quality_run(cli, cmd, &o.quality, targets.model, o.write_stats, o.json,
                                    argv + args, argc - args);
+        else if (ldm_ranks_option(&o.quality.ranks))
+            code = ldm_cli_usage(cmd,
+                                 "%s: several processes share the Inception network's "
+                                 "features alone (--inception, --write-stats FILE.npz)",
+                                 ldm_ranks_option(&o.quality.ranks));
         else
             code = measure_all(&t, argc, argv, args);
     }

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "cli/shared_measures.h"
 #include "cli/sheets.h"
 #include "cli/terminal.h"
 
@@ -26,6 +27,8 @@ typedef struct task {
     ldm_inception *net;
     ldm_quality_set *samples, *reference; /* reference NULL: none */
     ldm_quality_result result;
+    const char *write_stats; /* NULL: none */
+    bool shared;             /* with other processes */
 } task;
 
 /* The measures in the order in which they are printed. */
@@ -376,7 +379,7 @@ static int compare(task *t, bool json)
     return code ? code : any_refused(t) ? LDM_EXIT_FAILED : LDM_EXIT_OK;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- what is asked for ----------------------------------------------------------------------- */
 
 /* Measures against a reference take two sets; the Inception score, statistics and features one. */
 static int check_paths(task *t, const char *write_stats, int count, bool *merge)
@@ -397,15 +400,15 @@ static int check_paths(task *t, const char *write_stats, int count, bool *merge)
     return LDM_EXIT_OK;
 }
 
-static int write_files(const task *t, const char *write_stats)
+static int write_files(const task *t, ldm_quality_set *set)
 {
     ldm_error err;
     ldm_status st = LDM_OK;
 
-    if (write_stats)
-        st = ldm_quality_set_write_stats(t->samples, write_stats, &err);
+    if (t->write_stats)
+        st = ldm_quality_set_write_stats(set, t->write_stats, &err);
     if (!st && t->o->write_features)
-        st = ldm_quality_set_write_features(t->samples, t->o->write_features, &err);
+        st = ldm_quality_set_write_features(set, t->o->write_features, &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
 }
 
@@ -432,35 +435,117 @@ static void warn_weights(const task *t)
                     t->o->inception, ldm_inception_sha256(t->net));
 }
 
-int ldm_quality_run(const ldm_command *cmd, const ldm_quality_options *o,
-                    const ldm_model_options *model, const char *write_stats, bool json,
-                    char **paths, int count)
+/* ---- several processes ----------------------------------------------------------------------- */
+
+/* Whether this run is shared: a launcher started several processes, and they make files of the
+ * features of pictures. What the user said and cannot be done is an error. */
+static int find_ranks(task *t, const ldm_cli *cli, ldm_quality_options *o, bool merge, char **paths,
+                      int count)
 {
-    task t = {.cmd = cmd, .o = o};
+    const int code = ldm_ranks_find(t->cmd, cli, &o->ranks);
+    const bool can = merge && o->inception && ldm_measures_can_share(paths, count);
+    const char *given = ldm_ranks_given(&o->ranks);
+
+    if (code)
+        return code;
+    if (o->ranks.said && !can)
+        return ldm_cli_usage(t->cmd,
+                             "--rank: several processes share the features of folders and files of "
+                             "pictures, for --write-stats FILE.npz or --write-features; measures "
+                             "are one process's");
+    t->shared = can && (o->ranks.said || o->ranks.rank.size > 1);
+    if (!t->shared && given)
+        return ldm_cli_usage(t->cmd,
+                             "%s is about features that several processes compute, and this one is "
+                             "alone: give --rank R --of N, or start it by mpirun or srun",
+                             given);
+    return LDM_EXIT_OK;
+}
+
+static int set_threads(const task *t, ldm_model_options *model)
+{
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (t->shared && t->o->ranks.rank.size > 1 && !ldm_model_options_is_set(model, "threads"))
+        st = ldm_model_options_set_int(model, "threads", ldm_ranks_threads(&t->o->ranks), &err);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static int write_shared(void *ctx, ldm_quality_set *set)
+{
+    task *t = ctx;
+
+    if (ldm_quality_set_is_empty(set)) {
+        ldm_cli_say(t->cmd, "only contact sheets were given: there is no picture to measure");
+        return LDM_EXIT_FAILED;
+    }
+    warn_weights(t);
+    return write_files(t, set);
+}
+
+static int run_shared(task *t, const ldm_model_options *model, char **paths, int count)
+{
+    const int threads = ldm_model_options_get_int(model, "threads");
+    const ldm_measures_share share = {
+        .cmd = t->cmd,
+        .ranks = &t->o->ranks,
+        .net = t->net,
+        .how = &t->how,
+        .threads = threads ? threads : ldm_ranks_threads(&t->o->ranks),
+        .result = t->write_stats ? t->write_stats : t->o->write_features,
+        .paths = paths,
+        .count = count,
+        .write = write_shared,
+        .ctx = t,
+    };
+
+    return ldm_measures_share_run(&share);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static int run_alone(task *t, bool json, bool merge, char **paths, int count)
+{
+    const int first = merge || !(measures_of(t->o) & ~(unsigned)LDM_QUALITY_IS) ? count : 1;
+    int code = make_set(t, paths, first, &t->samples);
+
+    if (!code && first < count)
+        code = make_set(t, paths + first, count - first, &t->reference);
+    if (!code)
+        warn_weights(t);
+    if (!code)
+        code = write_files(t, t->samples);
+    t->how.measures = measures_of(t->o);
+    return code || merge ? code : compare(t, json);
+}
+
+int ldm_quality_run(const ldm_cli *cli, const ldm_command *cmd, ldm_quality_options *o,
+                    ldm_model_options *model, const char *write_stats, bool json, char **paths,
+                    int count)
+{
+    ldm_command named;
+    task t = {.cmd = cmd, .o = o, .write_stats = write_stats};
     bool merge = false;
     int code = read_settings(&t);
-    int first;
 
     if (!code)
         code = check_paths(&t, write_stats, count, &merge);
     if (!code)
+        code = find_ranks(&t, cli, o, merge || !measures_of(o), paths, count);
+    if (t.shared) {
+        named = ldm_ranks_command(cmd, &o->ranks);
+        t.cmd = &named;
+    }
+    if (!code)
+        code = set_threads(&t, model);
+    if (!code)
         code = open_network(&t, model);
     if (write_stats && !(t.how.measures & LDM_QUALITY_FID))
         t.how.measures |= LDM_QUALITY_FID;
-    first = merge || !(measures_of(o) & ~(unsigned)LDM_QUALITY_IS) ? count : 1;
     if (!code)
-        code = make_set(&t, paths, first, &t.samples);
-    if (!code && first < count)
-        code = make_set(&t, paths + first, count - first, &t.reference);
-    if (!code)
-        warn_weights(&t);
-    if (!code)
-        code = write_files(&t, write_stats);
-    t.how.measures = measures_of(o);
-    if (!code && merge)
-        code = LDM_EXIT_OK;
-    else if (!code)
-        code = compare(&t, json);
+        code = t.shared ? run_shared(&t, model, paths, count)
+                        : run_alone(&t, json, merge, paths, count);
     ldm_quality_set_free(t.samples);
     ldm_quality_set_free(t.reference);
     ldm_inception_close(t.net);

@@ -197,9 +197,17 @@ int ldm_output_check_new(const ldm_command *cmd, const char *option, const char 
 
 int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path)
 {
+    static const char *const arrays[] = {".npz", NULL};
     ldm_stats *there = NULL;
     int code = ldm_output_check_file(cmd, option, path);
 
+    if (!code && path && ldm_output_ends_in(path, arrays))
+        return ldm_cli_usage(
+            cmd,
+            "%s: %s is a name of the Inception network's statistics, which `ldm "
+            "metrics --inception FILE --write-stats %s FOLDER` computes; statistics "
+            "of the model's own encoder take another ending",
+            option, path, path);
     if (code || !path || access(path, F_OK))
         return code;
     if (ldm_stats_read(path, &there, NULL))
