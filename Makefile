@@ -53,7 +53,8 @@ test: deps
 # Its own packages (Open MPI, Slurm, sshd) are installed where they are missing.
 test-cluster: deps
 	@$(MAKE) --no-print-directory all
-	@tools/test_cluster.sh build/ldm
+	@cmake --build --preset release --parallel $(JOBS) --target make_inception
+	@tools/test_cluster.sh build/ldm build/release/tests/make_inception
 
 train:
 	@train/run.sh
