@@ -222,7 +222,7 @@ static bool read_order(ldm_server *s, const json_t *body, ldm_order *order, ldm_
                         json_is_null(recipe) ? NULL : recipe, false, order, r))
         return false;
     order->preview = json_is_true(json_object_get(body, "preview"));
-    if (take_starts(s, body, order, r))
+    if (take_starts(s, body, order, r) && ldm_order_pictures(s->shelf, order, "init", "mask", r))
         return true;
     ldm_order_clear(order);
     return false;

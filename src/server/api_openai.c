@@ -339,7 +339,7 @@ static bool joins(ldm_server *s, ldm_exchange *x, const json_t *body)
 static void post_generations(void *app, ldm_exchange *x)
 {
     json_t *body = ldm_request_json(x);
-    ldm_dialect d = {.server = app, .body = body};
+    ldm_dialect d = {.server = app, .body = body, .picture_field = "image"};
 
     if (!body)
         return;
@@ -393,7 +393,7 @@ static void read_pictures(ldm_dialect *d, const ldm_form *form)
 static void edit(ldm_server *s, ldm_exchange *x, const ldm_form *form)
 {
     json_t *body = form_fields(form);
-    ldm_dialect d = {.server = s, .body = body};
+    ldm_dialect d = {.server = s, .body = body, .picture_field = "image"};
 
     if (!joins(s, x, body)) {
         d.settings = json_object();

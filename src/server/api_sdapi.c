@@ -252,7 +252,7 @@ static void submit(ldm_dialect *d, ldm_exchange *x, json_t *about)
 static void post_txt2img(void *app, ldm_exchange *x)
 {
     json_t *body = ldm_request_json(x);
-    ldm_dialect d = {.server = app, .body = body};
+    ldm_dialect d = {.server = app, .body = body, .picture_field = "init_images"};
 
     if (!body)
         return;
@@ -271,7 +271,8 @@ static void read_resize(ldm_dialect *d)
     if (mode == 3)
         ldm_dialect_refuse(d, "resize_mode",
                            "resizing latents cannot be done here; 0, 1 and 2 can");
-    else
+    else if (json_object_get(d->body, "resize_mode") || json_object_get(d->settings, "width") ||
+             json_object_get(d->settings, "height"))
         json_object_set_new(d->settings, "fit", json_string(fits[mode]));
 }
 
@@ -313,14 +314,16 @@ static json_t *without_pictures(const json_t *body)
 static void post_img2img(void *app, ldm_exchange *x)
 {
     json_t *body = ldm_request_json(x), *about;
-    ldm_dialect d = {.server = app, .body = body};
+    ldm_dialect d = {.server = app, .body = body, .picture_field = "init_images"};
 
     if (!body)
         return;
     d.settings = json_object();
     refuse_extras(&d);
     read_fields(&d);
-    ldm_dialect_number(&d, "denoising_strength", "strength");
+    /* clients send it always; a model that reads the picture beside the latent begins with noise */
+    if (!ldm_dialect_reads_picture(&d))
+        ldm_dialect_number(&d, "denoising_strength", "strength");
     if (json_object_get(body, "mask"))
         ldm_dialect_number(&d, "mask_blur", "mask_blur");
     read_resize(&d);

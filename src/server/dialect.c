@@ -155,6 +155,14 @@ const char *ldm_dialect_sampler(const char *name)
     return meant;
 }
 
+bool ldm_dialect_reads_picture(const ldm_dialect *d)
+{
+    const char *model = ldm_dialect_model(d);
+
+    return ldm_shelf_takes(d->server->shelf, model, "image") ||
+           ldm_shelf_takes(d->server->shelf, model, "segmentation");
+}
+
 bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting)
 {
     const char *name = json_string_value(json_object_get(d->settings, "sampler"));
@@ -204,6 +212,10 @@ bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1
     order.init = d->init;
     order.mask = d->mask;
     order.preview = d->preview;
+    if (!ldm_order_pictures(d->server->shelf, &order, d->picture_field, "mask", &d->refusal)) {
+        ldm_order_clear(&order);
+        return false;
+    }
     return ldm_server_submit(d->server, &order, id, &d->refusal);
 }
 

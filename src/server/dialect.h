@@ -13,8 +13,9 @@ typedef struct ldm_dialect {
     const json_t *body;
     json_t *settings;
     char model[96];
-    ldm_blob init, mask; /* to begin with */
-    bool preview;        /* somebody will look on */
+    ldm_blob init, mask;       /* to begin with */
+    const char *picture_field; /* what the dialect calls the former */
+    bool preview;              /* somebody will look on */
     bool failed;
     ldm_refusal refusal;
 } ldm_dialect;
@@ -36,6 +37,9 @@ void ldm_dialect_prompt(ldm_dialect *d, const char *field, const char *key);
 /* Refuses a field that is set to something: not false, 0, "", [], {} or null. `what` it asks for.
  */
 void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what);
+/* Whether the model that is asked for reads a picture beside the latent: to paint in, to enlarge, a
+ * map of labels. */
+bool ldm_dialect_reads_picture(const ldm_dialect *d);
 /* Whether the sampler of the settings takes `setting`. */
 bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting);
 /* The name here of a sampler, by any of its names; NULL: there is none. The text is static. */

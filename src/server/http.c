@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP over libevent; see http.h. Pitfalls of evhttp 2.1.12 that this file works around;
- * tests/server/probe.py tries each:
+ * tests/server/probe_test.c tries each:
  *
  *   - while a request waits for its answer, nobody reads the socket: that the client left is found
  * by peeking (ldm_http_gone); once an answer has begun, libevent reports it;

@@ -384,7 +384,7 @@ static ldm_status put(const ldm_jobs *q, const ticket *t, const char *name, ldm_
         b->data ? ldm_gallery_put(q->gallery, t->id, name, b->data, b->size, err) : LDM_OK;
 
     ldm_free(b->data);
-    *b = (ldm_blob){NULL, 0};
+    *b = (ldm_blob){.data = NULL};
     return st;
 }
 

@@ -26,6 +26,7 @@ typedef enum ldm_ticket_state {
 typedef struct ldm_blob {
     char *data; /* NULL: none */
     size_t size;
+    bool transparent; /* of a picture that was sent: it has an alpha channel */
 } ldm_blob;
 
 /* What is asked: never changes once it is in the queue. */

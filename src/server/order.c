@@ -348,6 +348,31 @@ static bool check_values(ldm_shelf *shelf, const ldm_order_limits *limits, const
     return fine;
 }
 
+bool ldm_order_pictures(ldm_shelf *shelf, const ldm_order *o, const char *picture, const char *mask,
+                        ldm_refusal *r)
+{
+    const bool map = ldm_shelf_takes(shelf, o->model, "segmentation"),
+               paints = ldm_shelf_takes(shelf, o->model, "mask"),
+               reads = map || ldm_shelf_takes(shelf, o->model, "image");
+    const bool padded = json_object_get(o->settings, "pad") || json_object_get(o->recipe, "pad");
+
+    if (!reads)
+        return true;
+    if (!o->init.data)
+        return ldm_refuse(r, 422, "ERR_USAGE", picture, "this model makes its pictures of %s",
+                          map      ? "a map of labels: it is missing"
+                          : paints ? "a picture and a mask, light where it is painted: the picture "
+                                     "is missing"
+                                   : "another one: it is missing");
+    if (o->mask.data && !paints)
+        return ldm_refuse(r, 422, "ERR_USAGE", mask, "this model paints no part of a picture");
+    if (paints && !o->mask.data && !padded && !o->init.transparent)
+        return ldm_refuse(r, 422, "ERR_USAGE", mask,
+                          "this model paints a part of a picture: the mask is missing, and the "
+                          "picture has no transparent part");
+    return true;
+}
+
 static bool check_model(ldm_shelf *shelf, const char *model, ldm_order *o, ldm_refusal *r)
 {
     char why[800];

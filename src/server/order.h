@@ -44,6 +44,12 @@ bool ldm_order_make(ldm_shelf *shelf, const ldm_order_limits *limits, const char
 ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const int shape[3],
                            char field[64], ldm_error *err);
 
+/* Whether the order has the pictures that its model reads beside the latent (to paint in, to
+ * enlarge, a map of labels), and no others. picture, mask: what the request calls them. False: *r
+ * says which is at fault. Of a model that is not judged yet nothing is known: true. */
+bool ldm_order_pictures(ldm_shelf *shelf, const ldm_order *o, const char *picture, const char *mask,
+                        ldm_refusal *r);
+
 /* Releases what the order holds. */
 void ldm_order_clear(ldm_order *o);
 

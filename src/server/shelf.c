@@ -24,7 +24,7 @@ typedef struct entry {
     ldm_model_options *options;
     int fits; /* -1: not known yet */
     char *verdict;
-    bool takes_prompt, takes_class; /* once fits is known */
+    json_t *takes; /* names of what its pictures are made of; NULL: not known yet */
 } entry;
 
 struct ldm_shelf {
@@ -221,6 +221,7 @@ void ldm_shelf_free(ldm_shelf *s)
     for (size_t i = 0; i < s->count; i++) {
         ldm_model_options_free(s->entries[i].options);
         ldm_free(s->entries[i].verdict);
+        json_decref(s->entries[i].takes);
     }
     ldm_free(s->entries);
     ldm_model_close(s->model);
@@ -300,20 +301,6 @@ static void set_verdict(ldm_shelf *s, entry *e, int fits, const char *verdict)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Whether the audit's conditions name the setting. */
-static bool takes(const json_t *report, const char *setting)
-{
-    const json_t *names = json_object_get(json_object_get(report, "conditions"), "takes"), *v;
-    size_t i;
-
-    json_array_foreach(names, i, v)
-    {
-        if (json_is_string(v) && !strcmp(json_string_value(v), setting))
-            return true;
-    }
-    return false;
-}
-
 static void judge(ldm_shelf *s, entry *e)
 {
     char *report = NULL;
@@ -330,8 +317,8 @@ static void judge(ldm_shelf *s, entry *e)
     root = json_loads(report, 0, NULL);
     verdict = json_string_value(json_object_get(root, "verdict"));
     pthread_mutex_lock(&s->lock);
-    e->takes_prompt = takes(root, "prompt");
-    e->takes_class = takes(root, "class");
+    json_decref(e->takes);
+    e->takes = json_incref(json_object_get(json_object_get(root, "conditions"), "takes"));
     pthread_mutex_unlock(&s->lock);
     set_verdict(s, e, fits && !st, verdict ? verdict : "");
     json_decref(root);
@@ -349,16 +336,29 @@ void ldm_shelf_judge_others(ldm_shelf *s)
         judge(s, &s->entries[i]);
 }
 
-bool ldm_shelf_takes(ldm_shelf *s, const char *name, const char *setting)
+/* Whether the entry's names are known and have this one; s is locked. */
+static bool takes(const entry *e, const char *name)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(e->takes, i, v)
+    {
+        if (json_is_string(v) && !strcmp(json_string_value(v), name))
+            return true;
+    }
+    return false;
+}
+
+bool ldm_shelf_takes(ldm_shelf *s, const char *name, const char *what)
 {
     const entry *e = find(s, name);
-    bool takes;
+    bool known;
 
     pthread_mutex_lock(&s->lock);
-    takes = e && ((e->takes_prompt && !strcmp(setting, "prompt")) ||
-                  (e->takes_class && !strcmp(setting, "class")));
+    known = e && takes(e, what);
     pthread_mutex_unlock(&s->lock);
-    return takes;
+    return known;
 }
 
 /* "/home/me/model.ckpt: no such file" as "model.ckpt: no such file". */

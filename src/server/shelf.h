@@ -29,9 +29,9 @@ json_t *ldm_shelf_list(ldm_shelf *s);
 /* Why the model cannot be used, as far as that is known; "" if it can. False: it is not known yet.
  */
 bool ldm_shelf_verdict(ldm_shelf *s, const char *name, char *why, size_t size);
-/* Whether the model's pictures are made of this setting, "prompt" or "class". False as well where
- * it is not known yet. */
-bool ldm_shelf_takes(ldm_shelf *s, const char *name, const char *setting);
+/* Whether the model's pictures are made of `what`: a name of the audit's conditions ("prompt",
+ * "class", "image", "mask", "segmentation"). False as well where it is not known yet. */
+bool ldm_shelf_takes(ldm_shelf *s, const char *name, const char *what);
 /* The audit (`ldm check --json`), without paths of this machine. ldm_release it. */
 ldm_status ldm_shelf_check(ldm_shelf *s, const char *name, char **report, ldm_error *err);
 

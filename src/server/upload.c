@@ -61,6 +61,7 @@ static bool take(ldm_server *s, const char *path, ldm_upload_kind kind, const ch
         fine = !ldm_image_write(path, &im, NULL, &err) ||
                ldm_refuse(r, 500, "ERR_IO", field, "out of room");
     }
+    out->transparent = im.channels == 4;
     ldm_release(im.pixels);
     return fine && (keep(path, out) || ldm_refuse(r, 500, "ERR_NOMEM", field, "out of memory"));
 }
@@ -71,7 +72,7 @@ bool ldm_upload_take(ldm_server *s, ldm_upload_kind kind, const char *field, con
     char *path = ldm_gallery_scratch(s->gallery, "upload.png");
     bool fine;
 
-    *out = (ldm_blob){NULL, 0};
+    *out = (ldm_blob){.data = NULL};
     if (!path || ldm_file_write(path, data, size, NULL))
         fine = ldm_refuse(r, 500, "ERR_IO", field, "the picture cannot be kept here");
     else
@@ -90,7 +91,7 @@ bool ldm_upload_take_text(ldm_server *s, ldm_upload_kind kind, const char *field
         json_is_string(text) ? ldm_upload_bytes(json_string_value(text), &size) : NULL;
     bool fine;
 
-    *out = (ldm_blob){NULL, 0};
+    *out = (ldm_blob){.data = NULL};
     if (!bytes)
         return ldm_refuse(r, 422, "ERR_FORMAT", field, "this is no picture in base64");
     fine = ldm_upload_take(s, kind, field, bytes, size, out, r);

@@ -168,15 +168,30 @@ static ldm_status take_pictures(ldm_worker *w, ldm_run *run, int *failed, ldm_er
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
-/* A picture of the job's folder; none is there: fine. */
-static ldm_status read_start(ldm_worker *w, ldm_job *job, const char *name, ldm_image *im,
-                             ldm_error *err)
+/* What the model makes of the picture that a job begins with. */
+static const char *meaning(const ldm_worker *w)
+{
+    static const char *const beside[] = {"image", "segmentation"}; /* read beside the latent */
+
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        if (ldm_shelf_takes(w->shelf, w->order->model, beside[i]))
+            return beside[i];
+    }
+    return "init";
+}
+
+/* A picture of the job's folder, which the library calls `as`; none is there: fine. */
+static ldm_status read_start(ldm_worker *w, ldm_job *job, const char *name, const char *as,
+                             ldm_image *im, ldm_error *err)
 {
     char *path = ldm_gallery_start(w->gallery, w->id, name);
-    ldm_status st = path ? ldm_image_read_channels(path, 0, im, err) : LDM_OK;
+    ldm_status st = LDM_OK;
 
+    if (path)
+        st = strcmp(as, "segmentation") != 0 ? ldm_image_read_channels(path, 0, im, err)
+                                             : ldm_image_read_labels(path, NULL, im, err);
     if (path && !st)
-        st = ldm_job_set_images(job, name, im, 1, err);
+        st = ldm_job_set_images(job, as, im, 1, err);
     ldm_free(path);
     return st;
 }
@@ -218,9 +233,9 @@ static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job,
     if (!st && w->order->preview)
         st = ldm_job_set_int(*job, "preview", 1, err);
     if (!st)
-        st = read_start(w, *job, "init", &w->init, err);
+        st = read_start(w, *job, "init", meaning(w), &w->init, err);
     if (!st)
-        st = read_start(w, *job, "mask", &w->mask, err);
+        st = read_start(w, *job, "mask", "mask", &w->mask, err);
     if (!st)
         ldm_job_set_progress(*job, on_progress, w);
     return st;

@@ -42,19 +42,13 @@ void sleep_ms(int ms)
 
 static void run_server(const char *out, const char *const *more, int write_end)
 {
-    const char *args[MAX_ARGS] = {LDM_TEST_SERVER,
-                                  "--ckpt",
-                                  "tests/data/tiny/model.ckpt",
-                                  "--config",
-                                  "tests/data/tiny/config.yaml",
-                                  "--threads",
-                                  "1",
-                                  "--port",
-                                  "0",
-                                  "--out",
-                                  out};
-    int n = 11;
+    static const char *const tiny[] = {"--ckpt", "tests/data/tiny/model.ckpt", "--config",
+                                       "tests/data/tiny/config.yaml", NULL};
+    const char *args[MAX_ARGS] = {LDM_TEST_SERVER, "--threads", "1", "--port", "0", "--out", out};
+    int n = 7;
 
+    for (const char *const *t = tiny; *t && !(more && *more && !strcmp(*more, "--ckpt")); t++)
+        args[n++] = *t;
     for (; more && *more && n < MAX_ARGS - 1; more++)
         args[n++] = *more;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none behind */

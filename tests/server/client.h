@@ -15,9 +15,9 @@ typedef struct server {
     char out[64]; /* its folder of pictures */
 } server;
 
-/* Starts ldm-server with the tiny model and `more` options (NULL-terminated; NULL: none), in the
- * folder `out` or, NULL, in a fresh one; waits until it is well. Fails the test where it does not
- * start. */
+/* Starts ldm-server with `more` options (NULL-terminated; NULL: none) and the tiny model, unless
+ * the first of them is --ckpt, in the folder `out` or, NULL, in a fresh one; waits until it is
+ * well. Fails the test where it does not start. */
 server server_start(const char *out, const char *const *more);
 /* Sends the signal, waits, returns the exit code, or -signal. */
 int server_stop(server *s, int sig);
@@ -69,7 +69,8 @@ void base64_of(const void *data, size_t size, char *out);
 size_t from_base64(const char *text, unsigned char *out, size_t cap);
 /* A picture of a job; fails the test where there is none. */
 reply picture(const server *s, const char *id, int index);
-/* The command line's picture with these options; free() it. */
+/* The command line's picture with these options, of the tiny model unless they begin with --ckpt;
+ * free() it. */
 char *cli_picture(const char *options, size_t *size);
 /* Of two PNGs that were made alike: the same from the first IDAT on. */
 void assert_same_picture(const char *a, size_t a_size, const char *b, size_t b_size);

@@ -484,49 +484,6 @@ static void a_cancelled_job_is_a_conflict(void **state)
     close(fd);
 }
 
-/* Models of prompts and of classes, by the clients' one field for both. */
-static void prompts_and_classes(void **state)
-{
-    static const struct {
-        const char *ckpt, *config, *body;
-        int status;
-        const char *said;
-    } cases[] = {
-        {"tests/data/models/clip.ckpt", "tests/data/models/clip.yaml",
-         "{\"prompt\":\"the cat\",\"negative_prompt\":\"\",\"steps\":2}", 200,
-         "the cat\\\\nSteps: 2"},
-        {"tests/data/models/clip.ckpt", "tests/data/models/clip.yaml",
-         "{\"prompt\":\"\",\"steps\":2}", 200, "[\\\"Steps: 2"},
-        {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
-         "{\"prompt\":\"3\",\"steps\":2}", 200, "[\\\"Steps: 2"},
-        {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
-         "{\"prompt\":\"cat\",\"steps\":2}", 422, "class is 'cat'"},
-        {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
-         "{\"prompt\":\"\",\"steps\":2}", 422, "class: this model makes pictures of a class"},
-    };
-    server s = {0};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const char *const options[] = {
-            "--ckpt",  cases[i].ckpt,         "--config", cases[i].config,
-            "--vocab", "tests/data/tokenize", NULL};
-        reply r;
-
-        if (!i || strcmp(cases[i].ckpt, cases[i - 1].ckpt) != 0)
-            s = server_start(NULL, options);
-        r = ask(&s, "POST", "/sdapi/v1/txt2img", "", cases[i].body);
-        if (r.status != cases[i].status || !strstr(r.body, cases[i].said))
-            fail_msg("%s: %s", cases[i].body, r.all);
-        reply_free(&r);
-        if (i + 1 == sizeof cases / sizeof *cases ||
-            strcmp(cases[i].ckpt, cases[i + 1].ckpt) != 0) {
-            assert_int_equal(server_stop(&s, SIGTERM), 0);
-            server_clean(&s);
-        }
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,7 +500,6 @@ int main(void)
         cmocka_unit_test(an_idempotency_key_joins),
         cmocka_unit_test(a_key_of_a_cancelled_job_starts_anew),
         cmocka_unit_test(a_cancelled_job_is_a_conflict),
-        cmocka_unit_test(prompts_and_classes),
     };
 
     signal(SIGPIPE, SIG_IGN);
