@@ -235,7 +235,8 @@ LDM_API ldm_status ldm_check(const ldm_model_options *opt, unsigned how, char **
 LDM_API ldm_status ldm_inspect(const char *path, unsigned how, char **report, ldm_error *err);
 
 /* The samplers that a job's "sampler" may name: evaluations, settings that they take, timesteps,
- * other names. how: LDM_REPORT_JSON: an array of objects; else text. ldm_release the report. */
+ * other names. how: LDM_REPORT_JSON: an array of objects, each with the name in AUTOMATIC1111's web
+ * UI besides; else text. ldm_release the report. */
 LDM_API ldm_status ldm_samplers(unsigned how, char **report, ldm_error *err);
 
 /* Where the configurations of a and b differ, laid over each other as ldm_model_open does: a JSON

@@ -11,8 +11,7 @@
 
 enum { HASH_DIGITS = 10 }; /* of the SHA-256, as webui shows it */
 
-/* A sampler by the name that webui has for it; others keep ours. */
-static const char *sampler_name(const char *name)
+const char *ldm_parameters_sampler(const char *name)
 {
     static const char *const names[][2] = {
         {"ddim", "DDIM"},
@@ -76,7 +75,7 @@ static void put_settings(const json_t *r, int width, int height, ldm_str *out)
 
     ldm_str_printf(out, "Steps: %lld, Sampler: %s",
                    (long long)json_integer_value(json_object_get(r, "steps")),
-                   sampler_name(text_of(r, "sampler")));
+                   ldm_parameters_sampler(text_of(r, "sampler")));
     if (schedule)
         ldm_str_printf(out, ", Schedule type: %s", schedule);
     ldm_str_printf(out, ", CFG scale: %g", json_number_value(json_object_get(r, "scale")));

@@ -8,6 +8,9 @@
 #include "base/str.h"
 #include "image/picture.h"
 
+/* A sampler, by its row's name, as webui calls it ("Euler a"); others by ours. */
+const char *ldm_parameters_sampler(const char *name);
+
 /* Of the picture with this recipe (JSON): prompt, "Negative prompt: ...", "Steps: 20, Sampler:
  * Euler a, ...". Without a prompt, or with an empty one, the text begins at the line after it, as
  * webui's does. Nothing is written for a text that is no recipe of a sampled picture. False: out of

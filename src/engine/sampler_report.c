@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "engine/engine.h"
+#include "engine/parameters.h"
 #include "sample/sampler.h"
 
 typedef struct taken {
@@ -94,11 +95,12 @@ static void print_one(const ldm_sampler *s, ldm_str *out)
 
 static json_t *json_of(const ldm_sampler *s)
 {
-    json_t *o = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:f}", "name", s->name, "summary", s->summary,
-        "evaluations_per_step", s->evaluations_per_step, "evaluations_more", s->evaluations_more,
-        "least_steps", s->least_steps ? s->least_steps : 1, "distilled", s->distilled,
-        "default_timesteps", ldm_spacing_name(s->default_spacing), "default_eta", s->own_eta);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:f}", "name", s->name, "webui",
+                          ldm_parameters_sampler(s->name), "summary", s->summary,
+                          "evaluations_per_step", s->evaluations_per_step, "evaluations_more",
+                          s->evaluations_more, "least_steps", s->least_steps ? s->least_steps : 1,
+                          "distilled", s->distilled, "default_timesteps",
+                          ldm_spacing_name(s->default_spacing), "default_eta", s->own_eta);
     json_t *aliases = json_array(), *takes = json_array(), *timesteps = json_array();
     taken settings[TAKEN];
     bool failed = !o;

@@ -11,6 +11,7 @@
 #include "base/json_text.h"
 #include "server/base64.h"
 #include "server/dialect.h"
+#include "server/sampler_names.h"
 #include "server/upload.h"
 #include "server/waiting.h"
 
@@ -37,39 +38,56 @@ static void refuse_extras(ldm_dialect *d)
         ldm_dialect_only_off(d, fields[i][0], fields[i][1]);
 }
 
-/* sampler_name, or sampler_index as older clients send it; the original's default is Euler. */
+/* sampler_name, or sampler_index as older clients send it; the original's default is Euler. A
+ * schedule that a name brings along is the library's to see. */
 static void read_sampler(ldm_dialect *d)
 {
-    const char *name = ldm_dialect_text(d, "sampler_name"), *here;
+    const char *field = "sampler_name", *name = ldm_dialect_text(d, field);
+    char near[200];
 
-    if (!name || !*name)
-        name = json_is_string(json_object_get(d->body, "sampler_index"))
-                   ? ldm_dialect_text(d, "sampler_index")
-                   : NULL;
-    here = ldm_dialect_sampler(name && *name ? name : "Euler");
-    if (here)
-        json_object_set_new(d->settings, "sampler", json_string(here));
-    else if (!d->failed) {
-        d->failed = true;
-        ldm_refuse(&d->refusal, 404, "ERR_USAGE", "sampler_name", "Sampler not found");
+    if ((!name || !*name) && json_is_string(json_object_get(d->body, "sampler_index"))) {
+        field = "sampler_index";
+        name = ldm_dialect_text(d, field);
     }
+    if (!name || !*name)
+        name = "Euler";
+    if (ldm_sampler_is_known(name)) {
+        json_object_set_new(d->settings, "sampler", json_string(name));
+        return;
+    }
+    ldm_sampler_nearest(name, near, sizeof near);
+    ldm_dialect_refuse(
+        d, field, "Sampler not found; the nearest are %s, and /sdapi/v1/samplers lists all", near);
 }
 
 static void read_scheduler(ldm_dialect *d)
 {
-    const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, "timesteps");
-    const char *name = ldm_dialect_text(d, "scheduler"), *choice;
+    const char *name = ldm_dialect_text(d, "scheduler"), *here;
+    const char *sampler = json_string_value(json_object_get(d->settings, "sampler"));
+    char others[200];
 
     if (!name || !*name || !strcasecmp(name, "automatic") || !strcasecmp(name, "none"))
         return;
-    for (size_t i = 0; (choice = ldm_setting_choice(row, i)); i++) {
-        if (!strcasecmp(choice, name)) {
-            json_object_set_new(d->settings, "timesteps", json_string(choice));
-            return;
-        }
+    here = ldm_schedule_named(name);
+    if (!here) {
+        ldm_schedule_nearest(name, others, sizeof others);
+        ldm_dialect_refuse(
+            d, "scheduler",
+            "there is no such schedule; the nearest are %s, and /sdapi/v1/schedulers lists all",
+            others);
+    } else if (sampler && !ldm_sampler_runs_with(sampler, here, others, sizeof others)) {
+        ldm_dialect_refuse(d, "scheduler", "%s does not run with it, but with %s", sampler, others);
+    } else {
+        json_object_set_new(d->settings, "timesteps", json_string(here));
     }
-    ldm_dialect_refuse(d, "scheduler",
-                       "there is no such schedule; /sdapi/v1/schedulers lists them");
+}
+
+/* Whether the sampler that is asked for takes a setting. */
+static bool sampler_takes(const ldm_dialect *d, const char *setting)
+{
+    const char *name = json_string_value(json_object_get(d->settings, "sampler"));
+
+    return name && ldm_sampler_takes_setting(name, setting);
 }
 
 static void read_model(ldm_dialect *d)
@@ -97,8 +115,7 @@ static void read_fields(ldm_dialect *d)
     json_object_set_new(d->settings, "count", json_integer((json_int_t)images));
     read_sampler(d);
     read_scheduler(d);
-    if (!d->failed &&
-        ldm_dialect_sampler_takes(d, "eta")) /* clients send eta 1.0 whatever the sampler */
+    if (!d->failed && sampler_takes(d, "eta")) /* clients send eta 1.0 whatever the sampler */
         ldm_dialect_number(d, "eta", "eta");
 }
 
@@ -144,7 +161,8 @@ static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds,
     json_object_set_new(root, "subseed_strength", json_integer(0));
     json_object_set_new(root, "width", json_integer(size[0]));
     json_object_set_new(root, "height", json_integer(size[1]));
-    json_object_set_new(root, "sampler_name", or_default(recipe, "sampler", json_string("")));
+    json_object_set_new(root, "sampler_name",
+                        ldm_sampler_webui(json_object_get(recipe, "sampler")));
     json_object_set_new(root, "cfg_scale", or_default(recipe, "scale", json_integer(1)));
     json_object_set_new(root, "steps", or_default(recipe, "steps", json_integer(0)));
     json_object_set_new(root, "batch_size", json_integer((json_int_t)json_array_size(texts)));
@@ -445,39 +463,14 @@ static void post_options(void *app, ldm_exchange *x)
 
 static void get_samplers(void *app, ldm_exchange *x)
 {
-    json_t *all = NULL, *out = json_array(), *v;
-    char *report;
-    size_t i;
-
     (void)app;
-    if (!ldm_samplers(LDM_REPORT_JSON, &report, NULL)) {
-        all = json_loads(report, 0, NULL);
-        ldm_release(report);
-    }
-    json_array_foreach(all, i, v)
-        json_array_append_new(out, json_pack("{s:O, s:O, s:{}}", "name", json_object_get(v, "name"),
-                                             "aliases", json_object_get(v, "aliases"), "options"));
-    json_decref(all);
-    ldm_http_answer_json(x, 200, out);
-}
-
-static json_t *schedule(const char *name, const char *label)
-{
-    return json_pack("{s:s, s:s, s:[], s:i, s:b}", "name", name, "label", label, "aliases",
-                     "default_rho", -1, "need_inner_model", false);
+    ldm_http_answer_json(x, 200, ldm_sampler_names());
 }
 
 static void get_schedulers(void *app, ldm_exchange *x)
 {
-    const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, "timesteps");
-    json_t *all = json_array();
-    const char *name;
-
     (void)app;
-    json_array_append_new(all, schedule("automatic", "Automatic"));
-    for (size_t i = 0; (name = ldm_setting_choice(row, i)); i++)
-        json_array_append_new(all, schedule(name, name));
-    ldm_http_answer_json(x, 200, all);
+    ldm_http_answer_json(x, 200, ldm_schedule_names());
 }
 
 static void get_models(void *app, ldm_exchange *x)

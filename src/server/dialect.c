@@ -108,52 +108,7 @@ void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what)
         ldm_dialect_refuse(d, field, "%s cannot be done here", what);
 }
 
-/* ---- samplers -------------------------------------------------------------------------------- */
-
-/* The library's list. To be released. */
-static json_t *all_samplers(void)
-{
-    char *report;
-    json_t *all;
-
-    if (ldm_samplers(LDM_REPORT_JSON, &report, NULL))
-        return NULL;
-    all = json_loads(report, 0, NULL);
-    ldm_release(report);
-    return all;
-}
-
-static bool has_text(const json_t *list, const char *text)
-{
-    const json_t *v;
-    size_t i;
-
-    json_array_foreach(list, i, v)
-    {
-        if (json_is_string(v) && !strcmp(json_string_value(v), text))
-            return true;
-    }
-    return false;
-}
-
-/* The row's own name of what the library takes by this name. */
-const char *ldm_dialect_sampler(const char *name)
-{
-    const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, "sampler");
-    const char *meant = NULL, *choice;
-    ldm_job *job;
-
-    if (ldm_job_create(NULL, &job, NULL))
-        return NULL;
-    if (!ldm_job_set(job, "sampler", name, NULL)) {
-        for (size_t i = 0; !meant && (choice = ldm_setting_choice(row, i)); i++) {
-            if (!strcmp(choice, ldm_job_get_text(job, "sampler")))
-                meant = choice;
-        }
-    }
-    ldm_job_free(job);
-    return meant;
-}
+/* ---- what the model takes -------------------------------------------------------------------- */
 
 bool ldm_dialect_reads_picture(const ldm_dialect *d)
 {
@@ -161,22 +116,6 @@ bool ldm_dialect_reads_picture(const ldm_dialect *d)
 
     return ldm_shelf_takes(d->server->shelf, model, "image") ||
            ldm_shelf_takes(d->server->shelf, model, "segmentation");
-}
-
-bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting)
-{
-    const char *name = json_string_value(json_object_get(d->settings, "sampler"));
-    json_t *all = all_samplers(), *v;
-    bool takes = false;
-    size_t i;
-
-    json_array_foreach(all, i, v)
-    {
-        if (name && !strcmp(json_string_value(json_object_get(v, "name")), name))
-            takes = has_text(json_object_get(v, "takes"), setting);
-    }
-    json_decref(all);
-    return takes;
 }
 
 bool ldm_dialect_guides(const ldm_dialect *d)

@@ -40,10 +40,6 @@ void ldm_dialect_only_off(ldm_dialect *d, const char *field, const char *what);
 /* Whether the model that is asked for reads a picture beside the latent: to paint in, to enlarge, a
  * map of labels. */
 bool ldm_dialect_reads_picture(const ldm_dialect *d);
-/* Whether the sampler of the settings takes `setting`. */
-bool ldm_dialect_sampler_takes(const ldm_dialect *d, const char *setting);
-/* The name here of a sampler, by any of its names; NULL: there is none. The text is static. */
-const char *ldm_dialect_sampler(const char *name);
 /* False: guidance changes nothing with the model that is asked for (d->model), so `scale` is left
  * as it is. Of a model that is not open nothing is known: true. */
 bool ldm_dialect_guides(const ldm_dialect *d);

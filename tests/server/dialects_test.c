@@ -58,6 +58,59 @@ static void tables_are_there(void **state)
     }
 }
 
+/* What clients ask for by the web UI's names, the one with a schedule in it and the one beside it.
+ */
+static void samplers_have_their_names(void **state)
+{
+    static const struct {
+        const char *name, *scheduler, *shown;
+    } names[] = {
+        {"Euler a", "automatic", "Sampler: Euler a, CFG"},
+        {"Euler", "Uniform", "Sampler: Euler, CFG"},
+        {"DPM++ 2M", "Automatic", "Sampler: DPM++ 2M, CFG"},
+        {"DPM++ 2M", "karras", "Sampler: DPM++ 2M, Schedule type: Karras, "},
+        {"DPM++ 2M Karras", "automatic", "Sampler: DPM++ 2M, Schedule type: Karras, "},
+        {"DPM++ 2M Karras", "exponential", "Sampler: DPM++ 2M, Schedule type: Exponential, "},
+        {"DPM++ SDE Karras", "", "Sampler: DPM++ SDE, Schedule type: Karras, "},
+        {"DPM++ 2M SDE Exponential", "", "Sampler: DPM++ 2M SDE, Schedule type: Exponential, "},
+        {"DPM++ 3M SDE", "Exponential", "Sampler: DPM++ 3M SDE, Schedule type: Exponential, "},
+        {"DPM++ 2S a", "Karras", "Sampler: DPM++ 2S a, Schedule type: Karras, "},
+        {"DPM2 a Karras", "", "Sampler: DPM2 a, Schedule type: Karras, "},
+        {"DPM2", "normal", "Sampler: DPM2, CFG"},
+        {"LMS Karras", "", "Sampler: LMS, Schedule type: Karras, "},
+        {"Heun", "", "Sampler: Heun, CFG"},
+        {"DDIM", "", "Sampler: DDIM, CFG"},
+        {"PLMS", "", "Sampler: PLMS, CFG"},
+        {"UniPC", "", "Sampler: UniPC, CFG"},
+        {"LCM", "", "Sampler: LCM, CFG"},
+        {"k_euler_a", "", "Sampler: Euler a, CFG"},
+    };
+    reply all = ask(&shared, "GET", "/sdapi/v1/samplers", "", NULL), r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char body[200];
+
+        snprintf(body, sizeof body, "{\"steps\":2,\"sampler_name\":\"%s\",\"scheduler\":\"%s\"}",
+                 names[i].name, names[i].scheduler);
+        r = ask(&shared, "POST", "/sdapi/v1/txt2img", "", body);
+        if (r.status != 200 || !strstr(reply_text(&r, "info"), names[i].shown))
+            fail_msg("%s: %s", body, r.status == 200 ? reply_text(&r, "info") : r.all);
+        reply_free(&r);
+    }
+    /* clients choose from the list by these names */
+    assert_non_null(strstr(all.body, "\"name\":\"Euler a\""));
+    assert_non_null(strstr(all.body, "\"name\":\"DPM++ 2M\""));
+    for (size_t i = 0; i < json_array_size(all.json); i++) {
+        const json_t *row = json_array_get(all.json, i);
+
+        for (size_t k = 0; k < i; k++)
+            assert_false(json_equal(json_object_get(row, "name"),
+                                    json_object_get(json_array_get(all.json, k), "name")));
+    }
+    reply_free(&all);
+}
+
 /* The picture in base64 is one that the server has. */
 static void assert_base64_png(const json_t *text)
 {
@@ -92,7 +145,7 @@ static void sdapi_makes_pictures(void **state)
     assert_true(json_integer_value(json_object_get(info, "seed")) >= 0); /* the real one */
     assert_int_equal(json_integer_value(json_object_get(info, "width")), 32);
     assert_int_equal(json_integer_value(json_object_get(info, "height")), 48);
-    assert_string_equal(json_string_value(json_object_get(info, "sampler_name")), "euler_a");
+    assert_string_equal(json_string_value(json_object_get(info, "sampler_name")), "Euler a");
     assert_int_equal(json_array_size(json_object_get(info, "all_seeds")), 2);
     json_decref(info);
     {
@@ -120,7 +173,15 @@ static void sdapi_refuses(void **state)
         {"/sdapi/v1/txt2img", "{\"enable_hr\":true}", 422, "enable_hr"},
         {"/sdapi/v1/txt2img", "{\"tiling\":true}", 422, "tiling"},
         {"/sdapi/v1/txt2img", "{\"alwayson_scripts\":{\"x\":{}}}", 422, "alwayson_scripts"},
-        {"/sdapi/v1/txt2img", "{\"sampler_name\":\"Magic\"}", 404, "Sampler not found"},
+        {"/sdapi/v1/txt2img", "{\"sampler_name\":\"Eulr a\"}", 422,
+         "sampler_name: Sampler not found; the nearest are 'Euler a', 'Euler', "},
+        {"/sdapi/v1/txt2img", "{\"sampler_index\":\"DPM++2M\"}", 422,
+         "sampler_index: Sampler not found; the nearest are 'DPM++ 2M', "},
+        {"/sdapi/v1/txt2img", "{\"sampler_name\":\"DPM adaptive\"}", 422, "Sampler not found"},
+        {"/sdapi/v1/txt2img", "{\"sampler_name\":\"DDIM\",\"scheduler\":\"Karras\"}", 422,
+         "scheduler: DDIM does not run with it, but with 'compvis', "},
+        {"/sdapi/v1/txt2img", "{\"scheduler\":\"polyexponential\"}", 422,
+         "scheduler: there is no such schedule; the nearest are 'exponential', "},
         {"/sdapi/v1/txt2img", "{\"scheduler\":\"magic\"}", 422, "scheduler"},
         {"/sdapi/v1/txt2img", "{\"steps\":0}", 422, "steps"},
         {"/sdapi/v1/txt2img", "{\"steps\":[]}", 422, "steps"},
@@ -488,6 +549,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_are_there),
+        cmocka_unit_test(samplers_have_their_names),
         cmocka_unit_test(sdapi_makes_pictures),
         cmocka_unit_test(sdapi_refuses),
         cmocka_unit_test(pictures_begin_with_others),
