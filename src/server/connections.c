@@ -20,6 +20,7 @@ typedef struct connection {
     dev_t dev;
     ino_t ino; /* of the socket: a descriptor is used again, its number is not */
     peer from;
+    ldm_head head;
     double since; /* idle since, where it is not busy */
     bool busy;
 } connection;
@@ -81,7 +82,7 @@ static bool is_open(connection *at)
     return at->fd >= 0;
 }
 
-bool ldm_connections_add(ldm_connections *c, int fd)
+ldm_head *ldm_connections_add(ldm_connections *c, int fd)
 {
     const peer from = peer_of(fd);
     connection *place = NULL;
@@ -89,7 +90,7 @@ bool ldm_connections_add(ldm_connections *c, int fd)
     int same = 0;
 
     if (fstat(fd, &st))
-        return false;
+        return NULL;
     for (int i = 0; i < c->limit; i++) {
         if (!is_open(&c->at[i]))
             place = &c->at[i];
@@ -97,10 +98,19 @@ bool ldm_connections_add(ldm_connections *c, int fd)
             same++;
     }
     if (!place || same >= c->share)
-        return false;
+        return NULL;
     *place = (connection){
         .fd = fd, .dev = st.st_dev, .ino = st.st_ino, .from = from, .since = ldm_seconds()};
-    return true;
+    return &place->head;
+}
+
+ldm_head *ldm_connections_head(ldm_connections *c, int fd)
+{
+    for (int i = 0; i < c->limit; i++) {
+        if (c->at[i].fd == fd && is_open(&c->at[i]))
+            return &c->at[i].head;
+    }
+    return NULL;
 }
 
 void ldm_connections_mark(ldm_connections *c, int fd, bool busy)

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "server/guard.h"
+
 typedef struct ldm_connections ldm_connections;
 
 /* limit: in all; share: of one address that is not the machine's own; seconds: idle at most, where
@@ -15,8 +17,11 @@ typedef struct ldm_connections ldm_connections;
 ldm_connections *ldm_connections_create(int limit, int share, int seconds);
 void ldm_connections_free(ldm_connections *c); /* NULL is fine */
 
-/* A new connection. False: there are too many; it is not counted. */
-bool ldm_connections_add(ldm_connections *c, int fd);
+/* A new connection; what reads along with its heads, which is the connection's as long as that is
+ * open. NULL: there are too many; it is not counted. */
+ldm_head *ldm_connections_add(ldm_connections *c, int fd);
+/* The same of an open connection; NULL: it is not counted. */
+ldm_head *ldm_connections_head(ldm_connections *c, int fd);
 
 /* The connection waits for its answer (busy), or has got it. */
 void ldm_connections_mark(ldm_connections *c, int fd, bool busy);

@@ -36,6 +36,8 @@ static bool host_name(const char *host, char *name, size_t size)
 
         if (!isalnum((unsigned char)c) && !strchr(bracket ? ":." : "-._", c))
             return false;
+        if (c == '.' && !bracket && (!i || begin[i - 1] == '.'))
+            return false; /* an empty label */
         name[i] = c;
     }
     if (len > 1 && name[len - 1] == '.')
@@ -152,6 +154,31 @@ static bool type_is(const char *type, const char *name)
     return !strncasecmp(type, name, len) && (!type[len] || type[len] == ';' || type[len] == ' ');
 }
 
+static void head_byte(ldm_head *h, unsigned char c)
+{
+    const bool first = h->line == 0, after_cr = h->last == '\r' && !first;
+
+    h->last = c;
+    h->odd |= !c || (after_cr && c != '\n') || (first && h->begun && (c == ' ' || c == '\t'));
+    if (c != '\n') {
+        h->line++;
+        return;
+    }
+    if (h->line == (after_cr ? 1 : 0))
+        h->over = h->begun;
+    else
+        h->begun = true;
+    h->line = 0;
+}
+
+void ldm_head_read(ldm_head *h, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+
+    for (size_t i = 0; i < size && !h->over; i++)
+        head_byte(h, p[i]);
+}
+
 /* Whether the framing is one that every reader reads alike. */
 static const char *framing(const ldm_guarded *r)
 {
@@ -163,6 +190,10 @@ static const char *framing(const ldm_guarded *r)
         return "both Content-Length and Transfer-Encoding";
     if (r->host_count != 1 || !*r->host)
         return "not exactly one Host";
+    if (r->repeated)
+        return "a header twice that may be there once";
+    if (r->odd)
+        return "a NUL, a CR alone or a folded line in the head";
     if (r->absolute)
         return "the request line names a host";
     return NULL;

@@ -25,6 +25,8 @@ typedef struct ldm_guarded {
     const char *coding;                            /* Transfer-Encoding */
     const char *type;                              /* Content-Type */
     const char *authorization, *api_key;           /* Authorization, X-Api-Key */
+    bool repeated;                                 /* another of these is there twice */
+    bool odd;                                      /* ldm_head.odd */
     bool absolute;                                 /* the request line names a host */
     bool changes;                                  /* another method than GET, HEAD and OPTIONS */
     bool body;                                     /* there is one */
@@ -36,6 +38,18 @@ typedef struct ldm_guarded {
  * to mean one thing; 401: no key; 403: not from here; 415: a body that a foreign page could send
  * without asking. */
 int ldm_guard_check(const ldm_guard *g, const ldm_guarded *r, const char **why);
+
+/* Reads along with the bytes of a request's head (its line and its headers), for what other readers
+ * of HTTP may take otherwise than libevent does: a NUL, at which it ends the line; a CR alone; a
+ * line that begins with a space and goes on with the one before. Zeroed: before a head. */
+typedef struct ldm_head {
+    bool odd;    /* one of them was there */
+    bool over;   /* the empty line was read: what follows is a body, and passed over */
+    bool begun;  /* a line was read: empty ones before it are none of the head's */
+    size_t line; /* bytes of the line so far, its CR among them */
+    unsigned char last;
+} ldm_head;
+void ldm_head_read(ldm_head *h, const void *data, size_t size);
 
 /* Whether "name", "name:port", "[::1]:port" is a literal address, localhost, a name below it, or in
  * `hosts`. An address cannot be rebound: a browser shows it as it is. */

@@ -10,6 +10,8 @@
  *   - the body of a HEAD or TRACE is not read, and would be the next request: such connections are
  * closed after the answer;
  *   - the body of an answer to HEAD is sent, without its length: it is kept back here;
+ *   - it ends a line of the head at a NUL and joins folded lines: guard.c reads along with the
+ * bytes;
  *   - the number of connections is not limited: connections.c counts them, right after libevent
  * made each. */
 #include "server/http.h"
@@ -69,6 +71,32 @@ typedef struct arrival {
     struct bufferevent *bev;
 } arrival;
 
+/* Reads along with the bytes of a buffer from an offset on. */
+static void read_head(struct evbuffer *b, size_t from, ldm_head *head)
+{
+    struct evbuffer_iovec parts[8];
+    struct evbuffer_ptr at;
+    int n;
+
+    while (!head->over && from < evbuffer_get_length(b) &&
+           !evbuffer_ptr_set(b, &at, from, EVBUFFER_PTR_SET)) {
+        n = evbuffer_peek(b, -1, &at, parts, 8);
+        for (int i = 0; i < n && i < 8; i++) {
+            ldm_head_read(head, parts[i].iov_base, parts[i].iov_len);
+            from += parts[i].iov_len;
+        }
+        if (n < 1)
+            break;
+    }
+}
+
+/* Bytes came for libevent, or it took some. */
+static void on_bytes(struct evbuffer *b, const struct evbuffer_cb_info *change, void *ctx)
+{
+    if (change->n_added)
+        read_head(b, evbuffer_get_length(b) - change->n_added, ctx);
+}
+
 /* Right after libevent has taken the connection, and before it reads from it. */
 static void on_arrival(evutil_socket_t none, short what, void *ctx)
 {
@@ -77,10 +105,13 @@ static void on_arrival(evutil_socket_t none, short what, void *ctx)
         "Content-Length: 0\r\nConnection: close\r\n\r\n";
     arrival *a = ctx;
     const int fd = bufferevent_getfd(a->bev);
+    ldm_head *head = fd >= 0 ? ldm_connections_add(a->http->connections, fd) : NULL;
 
     (void)none;
     (void)what;
-    if (fd >= 0 && !ldm_connections_add(a->http->connections, fd)) {
+    if (head)
+        (void)evbuffer_add_cb(bufferevent_get_input(a->bev), on_bytes, head);
+    else if (fd >= 0) {
         (void)!send(fd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         shutdown(fd, SHUT_RDWR);
     }
@@ -161,8 +192,22 @@ static unsigned method_of(struct evhttp_request *req)
     }
 }
 
+/* Of these the rules would see the first one only. */
+static bool repeats(struct evkeyvalq *headers)
+{
+    static const char *const names[] = {"Origin",       "Sec-Fetch-Site", "Sec-Fetch-Mode",
+                                        "Content-Type", "Authorization",  "X-Api-Key"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (count_headers(headers, names[i]) > 1)
+            return true;
+    }
+    return false;
+}
+
 static ldm_guarded guarded(const ldm_exchange *x)
 {
+    const ldm_head *head = ldm_connections_head(x->http->connections, fd_of(x));
     struct evkeyvalq *h = evhttp_request_get_input_headers(x->req);
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(x->req);
 
@@ -178,6 +223,8 @@ static ldm_guarded guarded(const ldm_exchange *x)
         .type = evhttp_find_header(h, "Content-Type"),
         .authorization = evhttp_find_header(h, "Authorization"),
         .api_key = evhttp_find_header(h, "X-Api-Key"),
+        .repeated = repeats(h),
+        .odd = head && head->odd,
         .absolute = uri && evhttp_uri_get_host(uri),
         .changes = x->method != LDM_HTTP_GET,
         .body = x->body_size > 0,
@@ -469,10 +516,18 @@ static void say_common(ldm_exchange *x, const char *type)
         ldm_http_say(x, policy, "default-src 'none'; frame-ancestors 'none'");
 }
 
-/* Ends the exchange; libevent has the answer, or nobody waits for it. */
+/* Ends the exchange; libevent has the answer, or nobody waits for it. Of the next request on the
+ * connection some bytes may be there. */
 static void finish(ldm_exchange *x)
 {
+    struct evhttp_connection *c = evhttp_request_get_connection(x->req);
+    ldm_head *head = ldm_connections_head(x->http->connections, fd_of(x));
+
     ldm_connections_mark(x->http->connections, fd_of(x), false);
+    if (head) {
+        *head = (ldm_head){0};
+        read_head(bufferevent_get_input(evhttp_connection_get_bufferevent(c)), 0, head);
+    }
     if (!x->gone && evhttp_request_get_connection(x->req))
         evhttp_connection_set_closecb(evhttp_request_get_connection(x->req), NULL, NULL);
 }

@@ -43,6 +43,9 @@ static void hosts_that_cannot_be_rebound(void **state)
                                         "2130706433",
                                         "localhost:123456",
                                         ".localhost",
+                                        "..localhost",
+                                        "a..localhost",
+                                        "localhost..",
                                         "local host",
                                         "127.0.0.1/",
                                         "[::1]x",
@@ -119,6 +122,49 @@ static void framing_is_unambiguous(void **state)
     r = request();
     r.absolute = true;
     assert_int_equal(status_of(&g, r), 400);
+    r = request();
+    r.repeated = true;
+    assert_int_equal(status_of(&g, r), 400);
+    r = request();
+    r.odd = true;
+    assert_int_equal(status_of(&g, r), 400);
+}
+
+/* In one piece and byte by byte. */
+static void heads_are_read_along(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+        bool odd, over;
+    } heads[] = {
+#define HEAD(text, odd, over) {text, sizeof text - 1, odd, over}
+        HEAD("GET / HTTP/1.1\r\nHost: a\r\n\r\n", false, true),
+        HEAD("GET / HTTP/1.1\nHost: a\n\n", false, true),
+        HEAD("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", false, true),
+        HEAD("GET / HTTP/1.1\r\nHost: a\r\n\r\n\0\r \n body", false, true),
+        HEAD("GET / HTTP/1.1\r\nHost: a\r\n", false, false),
+        HEAD("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", true, true),
+        HEAD("GET / HTTP/1.1\r\nHost: a\r\n\tb\r\n\r\n", true, true),
+        HEAD("GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", true, true),
+        HEAD("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", true, true),
+        HEAD("GET /\0 HTTP/1.1\r\n\r\n", true, true),
+        HEAD("GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", true, true),
+        HEAD("GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", true, true),
+#undef HEAD
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        ldm_head whole = {0}, bytes = {0};
+
+        ldm_head_read(&whole, heads[i].text, heads[i].size);
+        for (size_t k = 0; k < heads[i].size; k++)
+            ldm_head_read(&bytes, heads[i].text + k, 1);
+        if (whole.odd != heads[i].odd || whole.over != heads[i].over || bytes.odd != whole.odd ||
+            bytes.over != whole.over)
+            fail_msg("%s: odd %d, over %d", heads[i].text, whole.odd, whole.over);
+    }
 }
 
 static void other_sites_are_kept_out(void **state)
@@ -416,6 +462,7 @@ int main(void)
         cmocka_unit_test(hosts_that_cannot_be_rebound),
         cmocka_unit_test(loopback_addresses),
         cmocka_unit_test(framing_is_unambiguous),
+        cmocka_unit_test(heads_are_read_along),
         cmocka_unit_test(other_sites_are_kept_out),
         cmocka_unit_test(bodies_that_a_form_could_send_are_refused),
         cmocka_unit_test(keys),

