@@ -114,6 +114,32 @@ ldm_status ldm_gallery_save(const ldm_gallery *g, const char *id, const json_t *
     return st;
 }
 
+static void remove_file(const ldm_gallery *g, const char *id, const char *name)
+{
+    char *path = path_of(g, id, name);
+
+    if (path)
+        unlink(path);
+    ldm_free(path);
+}
+
+/* What a server that was killed had begun to write (ldm_file_write), in a folder of the gallery's.
+ * id NULL: in the outermost one. */
+static void sweep(const ldm_gallery *g, const char *id)
+{
+    char *path = path_of(g, id ? id : ".", NULL);
+    DIR *d = path ? opendir(path) : NULL;
+    const struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        if (strstr(e->d_name, ".part-"))
+            remove_file(g, id ? id : ".", e->d_name);
+    }
+    if (d)
+        closedir(d);
+    ldm_free(path);
+}
+
 static void read_job(const ldm_gallery *g, const char *id,
                      void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx)
 {
@@ -121,7 +147,10 @@ static void read_job(const ldm_gallery *g, const char *id,
     json_t *job = NULL;
     size_t size;
 
-    if (path && !ldm_file_read(path, MAX_JOB_JSON, &text, &size, NULL))
+    sweep(g, id);
+    if (path && access(path, F_OK))
+        ldm_gallery_remove(g, id, 0); /* killed before it was a job */
+    else if (path && !ldm_file_read(path, MAX_JOB_JSON, &text, &size, NULL))
         job = json_loadb(text, size, 0, NULL);
     if (json_is_object(job))
         fn(ctx, id, job);
@@ -139,6 +168,7 @@ ldm_status ldm_gallery_each(const ldm_gallery *g,
 
     if (!d)
         return ldm_error_set(err, LDM_ERR_IO, "%s: %s", g->dir, strerror(errno));
+    sweep(g, NULL);
     while ((e = readdir(d))) {
         if (ldm_gallery_is_id(e->d_name))
             read_job(g, e->d_name, fn, ctx);
@@ -166,15 +196,6 @@ char *ldm_gallery_start(const ldm_gallery *g, const char *id, const char *name)
         return path;
     ldm_free(path);
     return NULL;
-}
-
-static void remove_file(const ldm_gallery *g, const char *id, const char *name)
-{
-    char *path = path_of(g, id, name);
-
-    if (path)
-        unlink(path);
-    ldm_free(path);
 }
 
 void ldm_gallery_remove(const ldm_gallery *g, const char *id, int count)

@@ -30,7 +30,8 @@ bool ldm_gallery_is_id(const char *text);
 ldm_status ldm_gallery_save(const ldm_gallery *g, const char *id, const json_t *job,
                             ldm_error *err);
 
-/* Every job.json of the folder, in no order; what is none is passed over. fn takes no reference. */
+/* Every job.json of the folder, in no order; what is none is passed over. fn takes no reference.
+ * What a server that was killed left half written is removed, and folders that hold no job yet. */
 ldm_status ldm_gallery_each(const ldm_gallery *g,
                             void (*fn)(void *ctx, const char *id, const json_t *job), void *ctx,
                             ldm_error *err);

@@ -290,12 +290,23 @@ static void jobs_survive_the_server(void **state)
         assert_int_equal(server_stop(&s, signals[i]), i ? 0 : -SIGKILL);
         snprintf(out, sizeof out, "%s", s.out);
         if (i == 0) { /* as if it had been killed after a picture, before it wrote that down */
-            char copy[300];
+            char copy[600];
 
-            snprintf(copy, sizeof copy, "cp '%s/%s/00000.png' '%s/%s/'", out, done, out, id);
+            snprintf(copy, sizeof copy,
+                     "cp '%s/%s/00000.png' '%s/%s/' && "
+                     "touch '%s/%s/00001.png.part-aBcDeF' '%s/preview.png.part-aBcDeF' && "
+                     "mkdir '%s/0123456789abcdef0123456789abcdef'",
+                     out, done, out, id, out, id, out, out);
             assert_int_equal(system(copy), 0);
         }
         s = server_start(out, NULL);
+        if (i == 0) {
+            char find[160];
+
+            snprintf(find, sizeof find,
+                     "test -z \"$(find '%s' -name '*.part-*' -o -name '0123456789abcdef*')\"", out);
+            assert_int_equal(system(find), 0);
+        }
         if (i == 0) {
             r = picture(&s, id, 0);
             assert_memory_equal(r.body, before.body, r.body_size);
