@@ -8,7 +8,7 @@ CONFIGURED = @test -f build/$(1)/build.ninja || cmake --preset $(1)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all help deps demo study test train vocab install dist deb wheel test-python test-cluster clean format tidy errors check-layers onednn
+.PHONY: all help deps demo study test train vocab install dist deb wheel test-python test-cluster test-server clean format tidy errors check-layers onednn
 
 all:
 	$(call CONFIGURED,release)
@@ -24,6 +24,7 @@ help:
 	@echo 'make wheel       builds the Python package with all libraries inside, into build/wheel'
 	@echo 'make test-python tests the Python package in an environment of its own'
 	@echo 'make test-cluster tries Open MPI, ssh and Slurm over three machines made of namespaces (root)'
+	@echo 'make test-server the server under load, with clients of others, Chromium and schemathesis'
 	@echo 'make deps        installs the Debian packages that building and testing needs (root or sudo)'
 	@echo 'make onednn      fetches oneDNN 3 for --precision bf16 into build/onednn'
 	@echo 'make study       measures what docs/STUDY.md reports, and writes it there'
@@ -55,6 +56,10 @@ test-cluster: deps
 	@$(MAKE) --no-print-directory all
 	@cmake --build --preset release --parallel $(JOBS) --target make_inception
 	@tools/test_cluster.sh build/ldm build/release/tests/make_inception
+
+# Load, webuiapi, openai and sd-parsers, Chromium (installed where it is missing), schemathesis.
+test-server: all
+	@tools/test_server.sh all
 
 train:
 	@train/run.sh
