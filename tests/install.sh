@@ -18,6 +18,17 @@ for f in bin/ldm bin/ldm-server share/man/man1/ldm-server.1 share/man/man1/ldm.1
     [ -s "$f" ] || die "$f is not installed"
 done
 [ -z "$(find . -name '*.part*' -o -name '*_test*')" ] || die "too much is installed"
+# Every page is in one of the Debian packages, and in one alone.
+for f in share/man/man1/*; do
+    in=0
+    while read -r pattern; do
+        # shellcheck disable=SC2254 # it is a pattern
+        case usr/$f in $pattern) in=$((in + 1)) ;; esac
+    done <<END
+$(cat "$src"/packaging/debian/*.install)
+END
+    [ $in -eq 1 ] || die "$f is in $in of packaging/debian/*.install"
+done
 bin/ldm --version >version
 bin/ldm serve --version | grep -q "^ldm-server [0-9]" || die "ldm serve starts no server"
 "$src/tools/make_pages.sh" bin/ldm "$room/pages"
