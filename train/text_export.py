@@ -33,13 +33,13 @@ from nets import KlStage
 GUIDANCES = (1.0, 2.0, 3.0, 5.0)
 
 
-def config(shape: dict, predict: str) -> dict:
-    """The model's configuration in CompVis' layout; txt2img-1p4B's with other sizes."""
+def config(shape: dict, predict: str, guidance: float, steps: int) -> dict:
+    """The model's configuration in CompVis' layout; txt2img-1p4B's with other sizes, and what it is best sampled with."""
     width, mult = shape["width"], list(shape["mult"])
     params = {"linear_start": diffusion.TEXT_START, "linear_end": diffusion.TEXT_END, "num_timesteps_cond": 1, "log_every_t": 200,
               "timesteps": diffusion.STEPS, "first_stage_key": "image", "cond_stage_key": "caption", "image_size": 16, "channels": 4,
               "cond_stage_trainable": True, "concat_mode": False, "conditioning_key": "crossattn", "monitor": "val/loss_simple_ema",
-              "scale_factor": 1.0, "use_ema": False}
+              "scale_factor": 1.0, "scale_by_std": True, "use_ema": False}
     if predict != "eps":
         params["parameterization"] = predict
     params["unet_config"] = {
@@ -57,11 +57,15 @@ def config(shape: dict, predict: str) -> dict:
     params["cond_stage_config"] = {
         "target": "ldm.modules.encoders.modules.BERTEmbedder",
         "params": {"n_embed": shape["text"], "n_layer": shape["layers"], "vocab_size": shape["words"], "max_seq_len": captions.LENGTH}}
-    return {"model": {"base_learning_rate": 5.0e-05, "target": "ldm.models.diffusion.ddpm.LatentDiffusion", "params": params}}
+    return {"model": {"base_learning_rate": 5.0e-05, "target": "ldm.models.diffusion.ddpm.LatentDiffusion", "params": params},
+            "ldm": {"description": "the shipped default is a small model trained on rendered portraits, not on photographs; its pictures "
+                                   "are 64 x 64, and what its prompts may say is in models/portrait/README.md",
+                    "sampling": {"steps": steps, "scale": guidance}}}
 
 
 def checkpoint(net: text.Joint, first: KlStage, step: int) -> dict:
     sd: "OrderedDict[str, torch.Tensor]" = OrderedDict(diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END))
+    sd["scale_factor"] = torch.tensor(1.0)                              # 1 / std of the latents, which are white
     for prefix, part in (("model.diffusion_model.", net.unet), ("first_stage_model.", first), ("cond_stage_model.", net.bert)):
         for k, v in part.state_dict().items():
             sd[prefix + k] = v.half().contiguous().clone()
@@ -127,10 +131,10 @@ seen; {100 * f['empty']:g} % are empty. The detector (OpenCV's frontalface_alt2,
 | | |
 |---|---|
 | first stage | AutoencoderKL f4, 4 channels, white latents; begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; {f['sharp']}held-out reconstruction {f['psnr']:.2f} dB PSNR |
-| text encoder | BERTEmbedder, width {f['shape']['text']}, {f['shape']['layers']} layers, trained with the UNet |
+| text encoder | BERTEmbedder, width {f['shape']['text']}, {f['shape']['layers']} layers; learned the facts from captions alone (`train/text_facts.py`), then held |
 | UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; {f['predict']} |
 | parameters | {f['parameters']['unet']:,} UNet, {f['parameters']['text']:,} text encoder, {f['parameters']['first']:,} first stage |
-| training | {f['steps']:,} steps of {f['batch']} latents in {f['minutes']:.0f} minutes on 2 shared cores, most of the time at idle priority |
+| training | {f['steps']:,} steps of {f['batch']} latents in {f['minutes']:.0f} minutes on 2 shared cores, the text encoder's and the interruptions' included |
 | error as that of v, by timestep, in the last minutes | {errors} |
 
 ## Measured
@@ -162,9 +166,10 @@ def main() -> None:
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--model", type=Path, default=Path("models/portrait"))
     ap.add_argument("--count", type=int, default=64, help="samples at each guidance")
-    ap.add_argument("--steps", type=int, default=50)
-    ap.add_argument("--guidance", type=float, default=2.5, help="of samples.png")
+    ap.add_argument("--steps", type=int, default=50, help="of DDIM, likewise")
+    ap.add_argument("--guidance", type=float, default=2.5, help="that the configuration recommends, and of samples.png")
     ap.add_argument("--cascade", default=study.CASCADE)
+    ap.add_argument("--no-card", action="store_true", help="model.ckpt and config.yaml alone")
     a = ap.parse_args()
     torch.set_num_threads(1)
     done, ae = common.load(a.state / "text_final.pt") or common.load(a.state / "text.pt"), common.load(a.state / "kl_sharp.pt") or common.load(a.state / "kl_final.pt")
@@ -173,12 +178,14 @@ def main() -> None:
     net, first = text.Joint(**done["shape"]).requires_grad_(False), KlStage().requires_grad_(False)
     net.load_state_dict(done["ema"])
     first.load_state_dict(ae["net"])
-    conf = config(done["shape"], done["predict"])
+    conf = config(done["shape"], done["predict"], a.guidance, a.steps)
     a.model.mkdir(parents=True, exist_ok=True)
     path = a.model / "model.ckpt"
     made = checkpoint(net, first, done["step"])
     torch.save(made, path)
     (a.model / "config.yaml").write_text(yaml.safe_dump(conf, sort_keys=False))
+    if a.no_card:
+        return
     text_restore.pack(a.state, a.model)
 
     held, cascade = np.load(a.state / "heldout.npy"), study.detector(a.cascade)
