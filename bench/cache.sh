@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Measures what --cache saves and costs with the shipped model (ldm bench --cache) and puts the table into
+# Measures what --cache saves and costs with the shipped model demo (ldm bench --cache) and puts the table into
 # README.md, between "<!-- cache -->" and "<!-- /cache -->".
 #   LDM  the program (build/ldm)      SEEDS  pictures of each row (8)
 set -eu
@@ -13,7 +13,7 @@ trap 'rm -f "$tmp" "$tmp.readme"' EXIT
 
 row()
 {
-    "$LDM" bench --rounds 1 --steps "$1" --cache "$2" --seeds "$SEEDS" | awk -v steps="$1" -v every="$2" '
+    "$LDM" bench --model demo --rounds 1 --steps "$1" --cache "$2" --seeds "$SEEDS" | awk -v steps="$1" -v every="$2" '
         $1 == "step" && $2 == "faster" { faster = $4 + 0 }
         $1 == "latent," { latent = $4 }
         $1 == "picture," { psnr = $3 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Measures what --precision bf16 costs and gains (ldm bench) and puts what the program printed into
 # bench/results/CPU-bf16.txt and, after "<!-- bf16 -->", into docs/PRECISION.md.
-#   bench/precision.sh [CKPT CONFIG]   with the shipped model, and one more, e.g. the full-size one that
+#   bench/precision.sh [CKPT CONFIG]   with the shipped model demo, and one more, e.g. the full-size one that
 #                                      bench/peers/make_ckpt.py makes
 #   LDM      the program (build/ldm)   ROUNDS  evaluations (10)   STEPS  of the pictures (50)
 set -eu
@@ -21,7 +21,7 @@ measure() {
         sed -e '/^$/d' -e '/^Whole pictures/,/^  step /d'
 }
 
-measure 'The shipped model' >"$tmp"
+measure 'The shipped model demo' --model demo >"$tmp"
 if [ $# -eq 2 ]; then
     echo >>"$tmp"
     measure "$(basename "$2" .yaml), $(stat -Lc %s "$1" | awk '{ printf "%.2f GB", $1 / 1e9 }') checkpoint" \

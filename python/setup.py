@@ -45,9 +45,8 @@ class Build(build_py):
         shutil.copy(lib.resolve(), package / "lib/libldmc.so.0")
         share = package / "share/ldmc"
         shutil.copytree(TOP / "configs", share / "configs", dirs_exist_ok=True)
-        (share / "models/demo").mkdir(parents=True, exist_ok=True)
-        for name in ("model.ckpt", "config.yaml", "README.md"):
-            shutil.copy(TOP / "models/demo" / name, share / "models/demo" / name)
+        shutil.copytree(TOP / "models", share / "models", dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("resume.pt", "*.csv", "*.png", "figures.json"))
         shutil.copy(TOP / "LICENSE", package / "LICENSE")
 
 

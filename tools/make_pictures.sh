@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Makes the README's two pictures anew: docs/img/terminal.png, what two commands print, set in a page and taken
-# by chromium without a window; docs/img/faces.png, sixteen pictures of the shipped model.
+# by chromium without a window; docs/img/faces.png, the sheet that `make demo` makes.
 #   LDM  the program (build/ldm)      CHROMIUM  the browser (chromium)
 # tools/make_pictures.sh terminal   makes the first alone
 set -eu
@@ -54,5 +54,5 @@ lines=$(wc -l <"$dir/page.html")
 cp "$dir/terminal.png" docs/img/terminal.png
 
 [ "${1:-}" != terminal ] || exit 0
-"$LDM" generate --steps 150 -n 16 -o "$dir/grid/" --grid >/dev/null 2>&1
+"$LDM" generate --prompts models/portrait/prompts.txt -n 4 -o "$dir/grid/" --grid >/dev/null 2>&1
 cp "$dir/grid/grid.png" docs/img/faces.png

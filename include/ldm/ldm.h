@@ -37,10 +37,11 @@ extern "C" {
 
 LDM_API const char *ldm_version(void);
 
-/* The models that come with ldm, by the names that the model option "model" takes, and the one that
- * is used where neither it nor a checkpoint is given. */
-#define LDM_SHIPPED_MODELS "demo"
-#define LDM_SHIPPED_DEFAULT "demo"
+/* The models that come with ldm, by the names that the model option "model" takes: portrait makes
+ * pictures of words, demo is the study's kind of model, without conditioning. The default is used
+ * where neither "model" nor a checkpoint is given. */
+#define LDM_SHIPPED_MODELS "portrait, demo"
+#define LDM_SHIPPED_DEFAULT "portrait"
 
 /* Releases a string or array that ldm handed over. NULL is fine. */
 LDM_API void ldm_release(void *p);

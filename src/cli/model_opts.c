@@ -68,7 +68,9 @@ int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_s
         ldm_cli_say(cmd, "%s", err->msg);
         return LDM_EXIT_USAGE; /* a value of the line, as other options' */
     }
-    if (st == LDM_ERR_MISMATCH && !ldm_model_ckpt(model) &&
+    /* A layer of the shipped model's own settings fits it; a whole configuration of another one
+     * meets its tensors, or first its settings. */
+    if ((st == LDM_ERR_MISMATCH || st == LDM_ERR_CONFIG) && !ldm_model_ckpt(model) &&
         ldm_model_options_is_set(model, "config")) {
         ldm_cli_say(cmd,
                     "no --ckpt was given: the shipped model was used, and it does not fit this "

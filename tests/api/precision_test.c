@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Precisions through the public interface, on the shipped model: bf16 stays near exact and is one
- * clear refusal where the build or the processor is without it; auto says what it took. */
+/* Precisions through the public interface, on the shipped model demo: bf16 stays near exact and is
+ * one clear refusal where the build or the processor is without it; auto says what it took. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +23,7 @@ static ldm_status open_with(const char *precision, const char *max_isa, ldm_mode
     plain_options opt;
 
     plain_options_init(&opt);
+    opt.model = "demo";
     opt.precision = precision;
     opt.max_isa = max_isa;
     err->msg[0] = '\0';

@@ -1,21 +1,32 @@
 # SPDX-License-Identifier: MIT
 # Without --ckpt and --config the shipped model is used, from any folder, and said to be so.
 
-works generate --steps 1 -o face.png
+works generate --prompt 'a woman with red hair' --steps 1 -o face.png
 stdout_is face.png
 stderr_has 'note: the shipped default is a small model'
 works check
-stdout_has 'FOUND'
-works check --config "$SRC/configs/study/approach2.yaml"
-stdout_has '0.18215'
+stdout_has 'FITS'
 works generate --like face.png -o again.png --quiet
 same_pixels face.png again.png
 
+# What the words say is heard, with or without capitals; a caption of its own is part of the recipe.
+works generate --prompt 'A Woman with red hair' --steps 1 --quiet -o capitals.png
+same_pixels face.png capitals.png
+works generate --prompt 'a bald man' --steps 1 --quiet -o man.png
+! "$PIXELS" face.png man.png >/dev/null 2>&1 || die "another prompt, the same picture"
+works generate --steps 1 --seed 7 -o own.png
+stderr_has 'no prompt was given; that of seed 7 is: [a-z]'
+works generate --like own.png --quiet -o own2.png
+same_pixels own.png own2.png
+
 # A shipped model by its name; a recipe says which it was.
-works generate --model demo --steps 1 --quiet -o named.png
+works generate --model portrait --prompt 'a woman with red hair' --steps 1 --quiet -o named.png
 same_pixels face.png named.png
-works generate --like named.png --quiet -o named_again.png
-same_pixels face.png named_again.png
+works generate --model demo --steps 1 --quiet -o demo.png
+works generate --like demo.png --quiet -o demo_again.png
+same_pixels demo.png demo_again.png
+works check --model demo --config "$SRC/configs/study/approach2.yaml"
+stdout_has '0.18215'
 fails 2 "model is '../demo', expected the name of a shipped model" generate --model ../demo -o no.png
 fails 2 'a checkpoint of your own is given as ckpt' generate --model model.ckpt -o no.png
 fails 1 'models/nobody/model.ckpt, config.yaml' generate --model nobody -o no.png

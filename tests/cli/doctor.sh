@@ -54,7 +54,7 @@ fails 2 'holds no .png, .jpg or .jpeg' doctor $TINY --images empty
 # Probes, on the shipped model: heads, scale and tanh_out wrong at once, found without pictures of
 # one's own.
 TANH=model.params.first_stage_config.params.ddconfig.tanh_out
-ldm doctor --set model.params.unet_config.params.num_head_channels=16 --set model.params.scale_factor=1.0 \
+ldm doctor --model demo --set model.params.unet_config.params.num_head_channels=16 --set model.params.scale_factor=1.0 \
     --set $TANH=true --json
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
 stdout_has '"model.params.unet_config.params.num_head_channels=32"'

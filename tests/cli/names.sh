@@ -73,7 +73,7 @@ fails 3 'no --ckpt was given: the shipped model was used, and it does not fit th
     generate --config whole/config.yaml -o a.png
 ldm check --config whole/config.yaml
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
-stderr_has 'no --ckpt was given: the checkpoint of this report is the shipped model'
+stderr_has 'no --ckpt was given: the shipped model was used'
 
 # CompVis' spellings, as its README has them.
 works generate -r whole/model.ckpt -c 2 -e 0 --n_samples 2 --batch_size 2 -l samples/

@@ -10,9 +10,11 @@ works check --ckpt "$CKPT" --config "$CONFIG" --set model.params.unet_config.par
 stdout_has 'FITS, 1 warning'
 
 # a scale factor that the codebook contradicts, on the shipped model, which is silent as it comes
-works generate --steps 2 -o b.png
+works generate --model demo --steps 2 -o b.png
 stderr_lacks 'warning'
-works generate --steps 2 -o c.png --set model.params.scale_factor=1.0
+works generate --steps 2 --prompt 'a man' -o b2.png
+stderr_lacks 'warning'
+works generate --model demo --steps 2 -o c.png --set model.params.scale_factor=1.0
 stderr_has "warning: scale_factor 1 .* is implausible: the codebook's entries"
 works check
 stdout_lacks 'warning'

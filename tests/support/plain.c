@@ -20,6 +20,9 @@ static ldm_status fill_options(ldm_model_options *to, const plain_options *o, ld
     ldm_status st = set_text(to, "ckpt", o->ckpt, err);
     size_t i;
 
+    if (!st)
+        st = set_text(to, "model", o->model, err);
+
     for (i = 0; !st && i < o->config_count; i++)
         st = set_text(to, "config", o->configs[i], err);
     for (i = 0; !st && i < o->set_count; i++)

@@ -10,7 +10,7 @@
 typedef enum plain_ema { EMA_NO = 0, EMA_YES = 1, EMA_AUTO = -1 } plain_ema;
 
 typedef struct plain_options {
-    const char *ckpt;
+    const char *ckpt, *model;
     const char *const *configs;
     size_t config_count;
     const char *config_text, *config_name;

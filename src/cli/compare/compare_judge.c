@@ -11,7 +11,7 @@
 static char *shipped_stats(const ldm_compare *c)
 {
     const char *model = ldm_model_options_get_text(c->o->to.model, "model");
-    char *name = ldm_cli_format("models/%s/renders.stats", model ? model : LDM_SHIPPED_DEFAULT);
+    char *name = ldm_cli_format("models/%s/renders.stats", model);
     char *path = NULL;
 
     if (name && ldm_shipped_path(name, &path, NULL))
