@@ -136,9 +136,11 @@ def dataset(state: Path, parts: int | None) -> tuple[Tensor, list[dict]]:
 
 
 def pick_times(count: int, gen: torch.Generator) -> Tensor:
-    """Timesteps (B,): three of four spread over all, the fourth over the noisier ones, where the whole is decided."""
+    """Timesteps (B,): three of four spread over all, the fourth over the noisier ones, where the whole is decided.
+
+    Which are the fourth is drawn: were it always those of the same strata, the timesteps of the first one would never come."""
     u = (torch.arange(count) + torch.rand(count, generator=gen)) / count
-    return torch.where(torch.arange(count) % 4 == 0, 300 + u * 700, u * 1000).long().clamp(0, 999)
+    return torch.where(torch.randperm(count, generator=gen) % 4 == 0, 300 + u * 700, u * 1000).long().clamp(0, 999)
 
 
 @torch.no_grad()

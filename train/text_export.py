@@ -106,6 +106,35 @@ def rows(path: Path) -> list[dict]:
         return [{k: float(v) for k, v in r.items()} for r in csv.DictReader(f)]
 
 
+def sayings(model: Path) -> str:
+    """What a prompt may say: the grammar's facts with their values."""
+    grammar = captions.Grammar(model / "grammar.txt")
+    return "\n".join(f"| {name.replace('_', ' ')} | {', '.join(dict.fromkeys(w.text for w in ways))} |" for name, ways in grammar.facts.items())
+
+
+def judged(model: Path) -> str:
+    """What judge.py measured (words.json), where it did."""
+    path = model / "words.json"
+    if not path.exists():
+        return ""
+    w = json.loads(path.read_text())
+    keys = [k for k, v in w["judge"].items() if v >= 0.95]
+    percent = lambda v: "" if v is None else f"{100 * v:.0f} %"
+    rows = "\n".join(f"| {r['guidance']:g} | {percent(r['all'])} | " + " | ".join(percent(r[k]) for k in keys) + f" | {percent(r['faces'])} | {r['variety']:.4f} |"
+                     for r in w["rows"])
+    sure = ", ".join(f"{k.replace('_', ' ')} {100 * w['judge'][k]:.1f} %" for k in keys)
+    return f"""## Does it do what the words say?
+
+{w['prompts']} random prompts of two to four attributes, {w['each']} samples of each, DDIM-{w['steps']}; a judge (`train/judge.py`) says what it sees in them. It
+was trained on renders that the model never saw and is right on others in: {sure}.
+
+| guidance | all | {' | '.join(k.replace('_', ' ') for k in keys)} | faces found | variety |
+|---|---|{'---|' * len(keys)}---|---|
+{rows}
+
+"""
+
+
 def card(model: Path, f: dict) -> str:
     table = "\n".join(f"| {g['guidance']:g} | {g['faces']} of {g['count']} | {g['variety']:.4f} |" for g in f["guidance"])
     last = f["last"]
@@ -119,6 +148,14 @@ latent-diffusion: `model.ckpt` (float16, {f['keys']} keys, {f['megabytes']:.1f} 
 ![samples at guidance {f['shown']:g}, one prompt a row](samples.png)
 
 Prompts of the rows: {'; '.join(f'"{p}"' for p in text.PROMPTS)}.
+
+## What a prompt may say
+
+Sentences, or words with commas between them, about these; synonyms and other forms are in `grammar.txt`:
+
+| | |
+|---|---|
+{sayings(model)}
 
 ## What it was trained on
 
@@ -147,7 +184,7 @@ seen; {100 * f['empty']:g} % are empty. The detector (OpenCV's frontalface_alt2,
 
 Variety is the mean root mean square distance of two of the pictures, of pixels of 0..1; that of as many renders is {f['held_variety']:.4f}.
 
-## Go on training
+{judged(model)}## Go on training
 
 `resume.pt` holds the weights that training goes on from (not averaged, bfloat16) and how far they are. `train/run_text.sh` takes it up where
 `build/text` has no state; the optimiser begins anew with a short warm-up.
@@ -170,8 +207,12 @@ def main() -> None:
     ap.add_argument("--guidance", type=float, default=2.5, help="that the configuration recommends, and of samples.png")
     ap.add_argument("--cascade", default=study.CASCADE)
     ap.add_argument("--no-card", action="store_true", help="model.ckpt and config.yaml alone")
+    ap.add_argument("--card-only", action="store_true", help="the card again, from figures.json and words.json")
     a = ap.parse_args()
     torch.set_num_threads(1)
+    if a.card_only:
+        (a.model / "README.md").write_text(card(a.model, json.loads((a.model / "figures.json").read_text())))
+        return
     done, ae = common.load(a.state / "text_final.pt") or common.load(a.state / "text.pt"), common.load(a.state / "kl_sharp.pt") or common.load(a.state / "kl_final.pt")
     if done is None or ae is None:
         raise SystemExit(f"{a.state} holds no trained autoencoder and UNet")
