@@ -8,7 +8,7 @@
 # Nothing here depends on how fast the machine is: what is waited for is an event, and gives up only where
 # the process that should bring it about has ended, or after half an hour.
 #
-#   tools/test_cluster.sh PROGRAM MAKE_INCEPTION [PICTURES [STEPS]]      (300 pictures of the shipped model, 5 steps)
+#   tools/test_cluster.sh PROGRAM MAKE_INCEPTION [PICTURES [STEPS]]      (300 pictures of the shipped model demo, 5 steps)
 set -eu
 
 LDM=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -234,7 +234,7 @@ start_sshd
 for n in 1 2 3; do
     [ "$(on $n hostname)" = "$TAG-n$n" ] || die "ssh to $TAG-n$n"
 done
-RUN="$LDM generate -n $PICTURES --steps $STEPS --grid --npz --threads 1 --quiet"
+RUN="$LDM generate --model demo -n $PICTURES --steps $STEPS --grid --npz --threads 1 --quiet"
 $RUN $(into whole) >/dev/null
 hashes whole >want.sha
 say "one process" "$(wc -l <want.sha) files"
