@@ -26,6 +26,7 @@ static void networks(void **state)
     assert_null(n);
     ldm_inception_close(NULL);
     assert_string_equal(ldm_inception_sha256(NULL), "");
+    assert_string_equal(ldm_inception_isa(NULL), "");
     assert_false(ldm_inception_is_official(NULL));
     assert_null(ldm_fid_mode_name((ldm_fid_mode)99));
     assert_null(ldm_fid_mode_text((ldm_fid_mode)99));

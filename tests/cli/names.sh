@@ -87,7 +87,7 @@ works generate -r whole -b whole/config.yaml --custom_steps 1 --logdir out2/ --n
 stderr_has '-b is --config'
 works generate -r whole/model.ckpt -c 1 -l out3/ model.params.unet_config.params.num_heads=4
 stderr_has 'the assignment model.params.unet_config.params.num_heads=4 is taken as --set'
-fails 2 "prompt: this model takes nothing: it is unconditional" generate --prompt face --quiet
+fails 2 "prompt: this model takes nothing: it is unconditional" generate --model demo --prompt face --quiet
 fails 2 "--n_iter is CompVis' option, not ldm's: -n is the number" generate --n_iter 2
 fails 2 "unknown option '--csutom_steps'" generate --csutom_steps 2
 
