@@ -118,7 +118,7 @@ def judged(model: Path) -> str:
     if not path.exists():
         return ""
     w = json.loads(path.read_text())
-    keys = [k for k, v in w["judge"].items() if v >= 0.95]
+    keys = [k for k, v in w["judge"].items() if v >= 0.95 and w["rows"][0][k] is not None]
     percent = lambda v: "" if v is None else f"{100 * v:.0f} %"
     rows = "\n".join(f"| {r['guidance']:g} | {percent(r['all'])} | " + " | ".join(percent(r[k]) for k in keys) + f" | {percent(r['faces'])} | {r['variety']:.4f} |"
                      for r in w["rows"])
