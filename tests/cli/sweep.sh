@@ -17,6 +17,10 @@ same_pixels grid/cell_003.png pictures/grid.png
 fails 1 "grid/sweep.md is there already" $RUN --sweep steps=2 -o grid
 works $RUN --sweep steps=2 -o grid --overwrite
 
+# Without a checkpoint it is the shipped model that has statistics, as for the approaches.
+works compare --quiet -n 2 --sweep steps=1,2 -o shipped
+[ -e shipped/sweep.svg ] || die "no distances: another model, or not its statistics"
+
 # With statistics: distances, a reference, a plot.
 works generate $TINY --steps 3 -n 4 --seed 900 -o train --quiet
 works metrics train $TINY --write-stats renders.stats

@@ -266,25 +266,11 @@ static int check_taken(const ldm_compare *c)
     return LDM_EXIT_OK;
 }
 
-/* The study is about the face model, which has no conditioning: so is "demo", the shipped model
- * that is compared where none is named. */
-static int choose_model(const ldm_compare *c)
-{
-    ldm_error err;
-    ldm_status st = LDM_OK;
-
-    if (!ldm_model_ckpt(c->o->to.model) && !ldm_model_options_is_set(c->o->to.model, "model"))
-        st = ldm_model_options_set(c->o->to.model, "model", "demo", &err);
-    return st ? ldm_cli_fail(c->cmd, st, &err) : LDM_EXIT_OK;
-}
-
 static int compare(ldm_compare *c, int argc, char **argv)
 {
     const double begin = ldm_cli_now();
-    int code = choose_model(c);
+    int code = name_sides(c, argc, argv);
 
-    if (!code)
-        code = name_sides(c, argc, argv);
     if (!code)
         code = find_difference(c);
     if (!code)
@@ -459,12 +445,26 @@ static int sweep(ldm_compare *c, int argc, char **argv)
     return code ? code : ldm_sweep_run(&s, &c->o->sweep);
 }
 
+/* The study is about the face model, which has no conditioning: so is "demo", the shipped model
+ * that is compared where none is named. */
+static int choose_model(const ldm_compare *c)
+{
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (!ldm_model_ckpt(c->o->to.model) && !ldm_model_options_is_set(c->o->to.model, "model"))
+        st = ldm_model_options_set(c->o->to.model, "model", "demo", &err);
+    return st ? ldm_cli_fail(c->cmd, st, &err) : LDM_EXIT_OK;
+}
+
 static int work(ldm_compare *c, int argc, char **argv)
 {
     int code = c->o->sweep.count
                    ? ldm_inputs_take_checkpoint(c->cmd, c->o->to.model, &argc, argv, c->o->quiet)
                    : take_inputs(c, &argc, argv);
 
+    if (!code)
+        code = choose_model(c);
     if (!code)
         code = name_folder(c);
     if (code) {
