@@ -183,6 +183,15 @@ void ldm_remove_all(char *text, const char *what)
     *to = '\0';
 }
 
+uint64_t ldm_hash64(uint64_t h, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+
+    for (; size; size--)
+        h = (h ^ *p++) * 1099511628211u;
+    return h;
+}
+
 void ldm_flatten(char *s)
 {
     size_t left = strlen(s);

@@ -44,6 +44,10 @@ size_t ldm_utf8_len(const char *p, size_t left);
 size_t ldm_shown_len(const char *p, size_t left);
 /* Takes every occurrence of `what` out of the text; an empty `what` is none. */
 void ldm_remove_all(char *text, const char *what);
+/* FNV-1a (G. Fowler, L. Noll, K. Vo), 64 bits: of `size` bytes behind those that h is of, from
+ * LDM_HASH64_START on. */
+#define LDM_HASH64_START 14695981039346656037u
+uint64_t ldm_hash64(uint64_t h, const void *data, size_t size);
 /* Replaces each byte of such characters, and bytes that are not UTF-8, by '?'. */
 void ldm_flatten(char *s);
 

@@ -145,6 +145,20 @@ void ldm_ranks_warn_mixed(const ldm_command *cmd, const json_t *records, const c
                     what);
 }
 
+int ldm_ranks_complete(const ldm_command *cmd, ldm_work *work, json_t *record)
+{
+    char *text = ldm_cli_json_dump(record, 0);
+    ldm_error err;
+    ldm_status st;
+
+    json_decref(record);
+    if (!text)
+        return ldm_cli_nomem(cmd);
+    st = ldm_work_complete(work, text, &err);
+    free(text);
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
+}
+
 void ldm_ranks_pause(double seconds)
 {
     const struct timespec time = {(time_t)seconds,

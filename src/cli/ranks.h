@@ -74,6 +74,9 @@ void ldm_ranks_say(const ldm_command *cmd, const ldm_ranks *r, int threads, cons
 void ldm_ranks_warn_isa(const ldm_command *cmd, const char *theirs, const char *ours);
 /* Warns where records of done/ name different instructions. what: "pictures". */
 void ldm_ranks_warn_mixed(const ldm_command *cmd, const json_t *records, const char *what);
+/* Marks the block or the last work that this process has as done. record: what done/ says of it;
+ * taken over. An exit code. */
+int ldm_ranks_complete(const ldm_command *cmd, ldm_work *work, json_t *record);
 /* Sleeps; a signal ends it. */
 void ldm_ranks_pause(double seconds);
 

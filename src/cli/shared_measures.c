@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/str.h"
 #include "cli/outputs.h"
 #include "cli/sheets.h"
 #include "cli/signals.h"
@@ -94,20 +95,10 @@ static int list_pictures(share *s)
     return code;
 }
 
-/* FNV-1a (G. Fowler, L. Noll, K. Vo), 64 bits. */
-static uint64_t hash(uint64_t h, const void *data, size_t size)
-{
-    const unsigned char *p = data;
-
-    for (; size; size--)
-        h = (h ^ *p++) * 0x100000001b3u;
-    return h;
-}
-
 /* What tells one set of files from another without reading them. An exit code. */
 static int hash_files(const share *s, char text[17])
 {
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = LDM_HASH64_START;
     size_t i;
 
     for (i = 0; i < s->count; i++) {
@@ -120,8 +111,8 @@ static int hash_files(const share *s, char text[17])
         }
         facts[0] = st.st_size;
         facts[1] = st.st_mtime;
-        h = hash(h, s->paths[i], strlen(s->paths[i]) + 1);
-        h = hash(h, facts, sizeof facts);
+        h = ldm_hash64(h, s->paths[i], strlen(s->paths[i]) + 1);
+        h = ldm_hash64(h, facts, sizeof facts);
     }
     snprintf(text, 17, "%016llx", (unsigned long long)h);
     return LDM_EXIT_OK;
@@ -267,20 +258,6 @@ static int keep_features(const share *s, ldm_quality_set *set, int first)
     return code;
 }
 
-static int complete(const share *s, json_t *record)
-{
-    char *text = ldm_cli_json_dump(record, 0);
-    ldm_error err;
-    ldm_status st;
-
-    json_decref(record);
-    if (!text)
-        return ldm_cli_nomem(s->cmd);
-    st = ldm_work_complete(s->work, text, &err);
-    free(text);
-    return st ? ldm_cli_fail(s->cmd, st, &err) : LDM_EXIT_OK;
-}
-
 static int make_block(share *s, const ldm_work_item *item)
 {
     const double begin = ldm_cli_now();
@@ -300,8 +277,10 @@ static int make_block(share *s, const ldm_work_item *item)
         return code;
     }
     s->made += count;
-    return complete(s, json_pack("{s:i, s:f, s:s}", "pictures", count, "seconds",
-                                 ldm_cli_now() - begin, "isa", ldm_inception_isa(s->in->net)));
+    return ldm_ranks_complete(s->cmd, s->work,
+                              json_pack("{s:i, s:f, s:s}", "pictures", count, "seconds",
+                                        ldm_cli_now() - begin, "isa",
+                                        ldm_inception_isa(s->in->net)));
 }
 
 /* ---- what is made of all --------------------------------------------------------------------- */
@@ -389,7 +368,7 @@ static int finish(share *s)
         ldm_work_give_back(s->work);
         return code;
     }
-    code = complete(s, json_object());
+    code = ldm_ranks_complete(s->cmd, s->work, json_object());
     if (!code)
         remove_features(s);
     return code;

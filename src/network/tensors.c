@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "network/builder.h"
 
 const char *const ldm_schedule_buffers[LDM_SCHEDULE_BUFFERS] = {
@@ -67,11 +68,7 @@ const char *ldm_op_name(ldm_op op)
 
 static uint64_t hash_name(const char *s)
 {
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h;
+    return ldm_hash64(LDM_HASH64_START, s, strlen(s));
 }
 
 static void insert(ldm_network *s, int number)

@@ -242,20 +242,6 @@ static int keep_pictures(ldm_task *t, const ldm_work_item *item, int *count)
     return code;
 }
 
-static int complete(ldm_task *t, json_t *record)
-{
-    char *text = ldm_cli_json_dump(record, 0);
-    ldm_error err;
-    ldm_status st;
-
-    json_decref(record);
-    if (!text)
-        return ldm_cli_nomem(t->cmd);
-    st = ldm_work_complete(t->work, text, &err);
-    free(text);
-    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
-}
-
 static int report_block(ldm_task *t, const ldm_work_item *item, int kept, double seconds)
 {
     json_t *record = json_object(), *failed = json_array();
@@ -272,7 +258,7 @@ static int report_block(ldm_task *t, const ldm_work_item *item, int kept, double
     json_object_set_new(record, "failed", failed);
     json_object_set_new(record, "seconds", ldm_json_real(seconds));
     json_object_set_new(record, "isa", ldm_json_text(t->mi->isa));
-    return complete(t, record);
+    return ldm_ranks_complete(t->cmd, t->work, record);
 }
 
 static int make_block(ldm_task *t, const ldm_work_item *item)
@@ -417,7 +403,7 @@ static int finish(ldm_task *t)
         ldm_work_give_back(t->work);
         return code;
     }
-    code = complete(t, json_pack("{s:i}", "failed", failed));
+    code = ldm_ranks_complete(t->cmd, t->work, json_pack("{s:i}", "failed", failed));
     if (!code) /* not before: others may still be at it, and then look whether it is done */
         code = ldm_resume_sweep(t->cmd, t->output.folder);
     if (!code && failed > t->failed) { /* one's own are reported in any case */
