@@ -491,6 +491,17 @@ static void one_case(check *k, case_kind kind)
     k->what = "";
 }
 
+/* free() it. */
+static float *pack_weights(const ldm_backend *b, const ldm_conv_plan *plan, const float *weights)
+{
+    float *packed = check_zeros(plan->packed_floats);
+    int task;
+
+    for (task = 0; task < plan->pack_tasks; task++)
+        b->conv_pack(b, plan, weights, packed, task);
+    return packed;
+}
+
 /* A convolution that applies an activation against the two operations one after the other: the same
  * to the last bit. */
 static void one_activated(check *k, ldm_activation f)
@@ -507,7 +518,7 @@ static void one_activated(check *k, ldm_activation f)
     float *bias = check_array(k, (size_t)(2 * cout));
     const ldm_backend *b = k->tested;
     char what[120];
-    int threads, task;
+    int threads;
 
     snprintf(what, sizeof what, "activation %d of conv %d->%d %dx%d n %d", (int)f, cin, cout, h, w,
              n);
@@ -527,9 +538,7 @@ static void one_activated(check *k, ldm_activation f)
             guarded_free(&y);
             break;
         }
-        packed = check_zeros(plan.packed_floats);
-        for (task = 0; task < plan.pack_tasks; task++)
-            b->conv_pack(b, &plan, weights, packed, task);
+        packed = pack_weights(b, &plan, weights);
         a.packed = packed;
         c = context_make(threads, plan.scratch_floats);
         b->conv(b, &c.ctx, &plan, &a);
@@ -570,7 +579,7 @@ static void one_in_place(check *k)
     const ldm_backend *b = k->tested;
     const size_t pitch = (size_t)(cout + check_int(k, 0, cin * 2 / 3 - cout));
     char what[120];
-    int threads, task;
+    int threads;
 
     snprintf(what, sizeof what, "in place, conv %d->%d %dx%d n %d", cin, cout, h, w, n);
     k->what = what;
@@ -591,9 +600,7 @@ static void one_in_place(check *k)
             guarded_free(&y);
             break;
         }
-        packed = check_zeros(plan.packed_floats);
-        for (task = 0; task < plan.pack_tasks; task++)
-            b->conv_pack(b, &plan, weights, packed, task);
+        packed = pack_weights(b, &plan, weights);
         a.packed = packed;
         c = context_make(threads, plan.scratch_floats);
         b->conv(b, &c.ctx, &plan, &a);
