@@ -68,6 +68,14 @@ stdout_has '^  Frechet distance .less is better. +[0-9.,]+ +[0-9.,]+$'
 printf 'no statistics' >bad.stats
 fails 1 'bad.stats holds no statistics' compare $TINY $FAST --stats bad.stats -n 1 --quiet
 
+# A UNet with cross-attention has layers of its own: the words count, and zeros in their place silence guidance.
+works compare --model portrait -n 1 --set ldm.sampling.steps=2 --ablate -o words --quiet
+stdout_has '^  conditioning_key +null \(runs as crossattn\) +crossattn$'
+stdout_has '^  These change no picture at all: conditioning_key, guidance\.$'
+stdout_has '^  scale_factor +scale_factor: 0\.18215, scale_by_std: false '
+stdout_has '^  conditioning +cond: none +.* 0 of 1$'
+stdout_has '^  Frechet distance .less is better. +-? '
+
 # Layers of one's own: no column of the study. Layers of one name get folders apart.
 mkdir x y
 printf 'ldm:\n  sampling: {steps: 2}\n' >x/mine.yaml

@@ -32,6 +32,17 @@ file_lacks grid2/sweep.md '[0-9]e[+]0' # numbers for people
 file_has grid2/sweep.md '^Reference: sampler ddim, steps 4 \(4 evaluations'
 file_has grid2/sweep.svg '</svg>'
 
+# One setting of numbers that costs nothing: each measure over its value, and the best one is named.
+works $RUN --sweep eta=0,0.5,1 --set ldm.sampling.steps=2 --stats renders.stats -o values
+stdout_has '^\| eta \| evaluations \| Frechet distance \| faces \| contrast \| saturation \| variety \| s a picture \|$'
+stdout_has '^The least Frechet distance: eta (0|0.5|1) \([0-9,.]+\)\.$'
+file_has values/sweep.svg '>faces found, %<'
+file_has values/sweep.svg '>saturation<'
+file_lacks values/sweep.svg 'evaluations a picture'
+file_lacks values/sweep.svg 'nan|inf'
+works compare $TINY --quiet -n 1 --sweep eta=0,1 --set ldm.sampling.steps=2 -o single --json
+stdout_has '"variety": null' # of one picture
+
 # Any setting of a job, as an option is spelt.
 works $RUN --sweep guidance-rescale=0,0.5 -o one
 works $RUN --sweep eta=0,1 --sweep cache=1,2 --sweep steps=4 -o three

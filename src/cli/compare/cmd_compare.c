@@ -15,8 +15,10 @@
 
 enum { DEFAULT_COUNT = 16 };
 
-static const char *const default_layers[2] = {"configs/study/approach1.yaml",
-                                              "configs/study/approach2.yaml"};
+/* The study's approaches, for a UNet without and with cross-attention. */
+static const char *const default_layers[2][2] = {
+    {"configs/study/approach1.yaml", "configs/study/approach2.yaml"},
+    {"configs/study/crossattn/approach1.yaml", "configs/study/crossattn/approach2.yaml"}};
 
 static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING, .name = "What A and B are laid over"},
@@ -92,8 +94,26 @@ static char *stem_of(const char *path)
     return ldm_cli_format("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
+/* Whether the UNet has cross-attention, as far as the model can be checked; what cannot be is
+ * reported with the first side. */
+static bool has_context(const ldm_compare *c)
+{
+    char *report = NULL;
+    json_t *audit = NULL, *unet;
+    bool fits, has;
+
+    if (!ldm_check(c->o->to.model, LDM_REPORT_JSON, &report, &fits, NULL))
+        audit = json_loads(report, 0, NULL);
+    ldm_release(report);
+    unet = json_object_get(json_object_get(audit, "conditions"), "unet");
+    has = json_is_object(json_object_get(unet, "context"));
+    json_decref(audit);
+    return has;
+}
+
 static int name_layers(ldm_compare *c, int argc, char **argv)
 {
+    const char *const *study = argc ? NULL : default_layers[has_context(c)];
     ldm_cmp_side *sides[2] = {&c->a, &c->b};
     ldm_error err;
     bool alike;
@@ -105,7 +125,7 @@ static int name_layers(ldm_compare *c, int argc, char **argv)
             s->layer = strdup(argv[i]);
         } else {
             char *path;
-            ldm_status st = ldm_shipped_path(default_layers[i], &path, &err);
+            ldm_status st = ldm_shipped_path(study[i], &path, &err);
 
             if (st)
                 return ldm_cli_fail(c->cmd, st, &err);
@@ -521,13 +541,15 @@ const ldm_command ldm_cmd_compare = {
         "Lays A and B over the same configuration, checks both against the checkpoint, samples\n"
         "both with the same seeds, and measures: keys that match, times, contrast, brightness,\n"
         "colours, in how many pictures an independent detector finds a face, and how far apart\n"
-        "the pictures of each seed are. Without A and B: the two approaches of the study. Prints\n"
-        "a conclusion, the study's tables and each seed, and writes DIR/A_samples, DIR/B_samples,\n"
-        "DIR/report.html and DIR/report.md.",
+        "the pictures of each seed are. Without A and B: the two approaches of the study, and\n"
+        "without a checkpoint: of the shipped model demo. Prints a conclusion, the study's tables\n"
+        "and each seed, and writes DIR/A_samples, DIR/B_samples, DIR/report.html and\n"
+        "DIR/report.md.",
     .notes = "A layer's section ldm: says how it is sampled and what loading permits. --ablate\n"
              "writes its layers and pictures to DIR/ablation.\n\n"
              "  ldm compare\n"
              "  ldm compare -n 64 --ablate\n"
+             "  ldm compare --model portrait -n 64 --ablate\n"
              "  ldm compare --sweep sampler=ddim,dpmpp_2m --sweep steps=10,20,50 -n 64 -o grid\n"
              "  ldm compare mine.yaml other.yaml --ckpt model.ckpt --config config.yaml -o out",
     .opts = rows,

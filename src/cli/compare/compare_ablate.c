@@ -16,7 +16,8 @@ static const struct {
     {"num_heads", "attention heads"},          {"num_head_channels", "attention heads"},
     {"num_heads_upsample", "attention heads"}, {"ldm.load", "key loading"},
     {"ldm.sampling.cond", "conditioning"},     {"ldm.sampling.scale", "guidance"},
-    {"ldm.sampling.cache", "step cache"},
+    {"ldm.sampling.cache", "step cache"},      {"scale_factor", "scale_factor"},
+    {"scale_by_std", "scale_factor"},
 };
 
 static bool ends_in(const char *text, const char *ending)

@@ -19,7 +19,7 @@ typedef struct measure {
     double *values;
     ldm_stats *stats; /* of the cell */
     ldm_sweep_cell *cell;
-    double contrast;
+    double contrast, saturation;
     int with_face;
     ldm_image *pictures; /* [count] of the cell, for its sheet */
     int kept;
@@ -185,6 +185,7 @@ static int take_picture(void *ctx, const ldm_result *r, const ldm_error *why)
     if (st)
         return ldm_cli_fail(m->s->cmd, st, &err);
     m->contrast += figures.contrast;
+    m->saturation += ldm_sweep_saturation(&m->pictures[m->kept - 1]);
     m->with_face += faces > 0;
     return LDM_EXIT_OK;
 }
@@ -220,6 +221,8 @@ static int conclude(measure *m, double seconds)
     c->pictures = m->kept;
     c->seconds = seconds / (n + c->failed);
     c->contrast = m->contrast / n;
+    c->saturation = m->saturation / n;
+    c->variety = ldm_sweep_variety(m->pictures, m->kept);
     c->faces = m->s->judge ? m->with_face / n : NAN;
     c->frechet = NAN;
     if (m->stats && ldm_stats_count(m->stats) > 1 &&
@@ -237,7 +240,7 @@ static void clear(measure *m)
     m->pictures = NULL;
     m->stats = NULL;
     m->kept = m->with_face = 0;
-    m->contrast = 0;
+    m->contrast = m->saturation = 0;
 }
 
 static int sample_cell(measure *m, ldm_run *run)
@@ -283,6 +286,7 @@ static int run_cell(measure *m, ldm_sweep_cell *cell)
     if (!code && st == LDM_ERR_USAGE) {
         cell->refused = strdup(err.msg);
         cell->frechet = cell->contrast = cell->faces = NAN;
+        cell->saturation = cell->variety = NAN;
         code = cell->refused ? LDM_EXIT_OK : ldm_cli_nomem(m->s->cmd);
     } else if (!code && st) {
         code = ldm_cli_fail(m->s->cmd, st, &err);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* ldm compare --sweep: one model sampled with a grid of settings, every cell of it measured.
- * sweep.c makes the grid and runs it, sweep_report.c writes table, JSON and plot. */
+ * sweep.c makes the grid and runs it, sweep_measure.c measures pictures, sweep_report.c writes
+ * table and JSON, sweep_plot.c the plot. */
 #ifndef LDM_CLI_SWEEP_H
 #define LDM_CLI_SWEEP_H
+
+#include <stdio.h>
 
 #include "cli/cli.h"
 #include "cli/opts.h"
@@ -25,6 +28,8 @@ typedef struct ldm_sweep_cell {
     double evaluations; /* of the network, for a picture */
     double seconds;     /* for a picture, sampling and decoding */
     double contrast, faces, frechet;
+    double saturation; /* of HSV, the mean over pixels and pictures; 0 grey to 1 */
+    double variety;    /* ldm_sweep_variety */
 } ldm_sweep_cell;
 
 typedef struct ldm_sweep {
@@ -49,10 +54,30 @@ typedef struct ldm_sweep {
  * An exit code, said on stderr. */
 int ldm_sweep_run(ldm_sweep *s, const ldm_opt_list *texts);
 
+/* ---- sweep_measure.c ------------------------------------------------------------------------- */
+
+/* (max - min) / max of each pixel's red, green and blue, 0 where it is black; the mean. RGB. */
+double ldm_sweep_saturation(const ldm_image *im);
+
+/* How far two of n >= 2 pictures of one size are apart: the root of the mean squared difference of
+ * their values in [0, 1], over all pairs; NaN for fewer. Linear in n: over pairs, the mean of
+ * (a - b)^2 is twice the variance with n - 1. */
+double ldm_sweep_variety(const ldm_image *pictures, int n);
+
+/* ---- sweep_plot.c ---------------------------------------------------------------------------- */
+
+/* An SVG. One setting of numbers that all cost the same evaluations (guidance, eta): each measure
+ * over it. Else Frechet distance over evaluations and over seconds, a line a value of the first
+ * axis. */
+void ldm_sweep_draw(FILE *f, const ldm_sweep *s);
+
 /* ---- sweep_report.c -------------------------------------------------------------------------- */
 
 /* "sampler ddim, steps 20"; free() it. NULL when out of memory. */
 char *ldm_sweep_name(const ldm_sweep *s, const ldm_sweep_cell *c);
+
+/* All cells that ran take as many evaluations. */
+bool ldm_sweep_costs_alike(const ldm_sweep *s);
 
 /* sweep.md, sweep.json and, where there are distances, sweep.svg in the folder; the table or the
  * JSON on stdout. An exit code. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What ldm compare --sweep found: a table, JSON, and a plot of quality over evaluations and over
- * seconds. */
+/* What ldm compare --sweep found: a table and JSON. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +9,6 @@
 #include "base/json_text.h"
 #include "base/str.h"
 #include "cli/compare/compare.h"
-#include "cli/svg.h"
 #include "cli/sweep/sweep.h"
 
 #define WITHIN 1.05 /* of the reference's distance */
@@ -75,13 +73,47 @@ static const ldm_sweep_cell *sweep_cheapest(const ldm_sweep *s, const ldm_sweep_
     return best;
 }
 
+bool ldm_sweep_costs_alike(const ldm_sweep *s)
+{
+    const ldm_sweep_cell *first = NULL;
+
+    for (size_t i = 0; i < s->cell_count; i++) {
+        if (s->cells[i].refused)
+            continue;
+        if (!first)
+            first = &s->cells[i];
+        if (s->cells[i].evaluations != first->evaluations)
+            return false;
+    }
+    return true;
+}
+
+/* Of cells that cost the same, the one with the least distance; `r` has one. */
+static void say_best(const ldm_sweep *s, const ldm_sweep_cell *r, ldm_str *out)
+{
+    const ldm_sweep_cell *best = r;
+    char near[32], *name;
+
+    for (size_t i = 0; i < s->cell_count; i++) {
+        if (!s->cells[i].refused && s->cells[i].frechet < best->frechet)
+            best = &s->cells[i];
+    }
+    name = ldm_sweep_name(s, best);
+    if (name)
+        ldm_str_printf(out, "The least Frechet distance: %s (%s).\n", name,
+                       ldm_cmp_number(best->frechet, near, sizeof near));
+    free(name);
+}
+
 static void say_conclusion(const ldm_sweep *s, ldm_str *out)
 {
     const ldm_sweep_cell *r = sweep_reference(s), *c = sweep_cheapest(s, r);
     char *reference = r ? ldm_sweep_name(s, r) : NULL, *cheapest = c ? ldm_sweep_name(s, c) : NULL;
     char far[32], near[32];
 
-    if (reference && cheapest) {
+    if (r && ldm_sweep_costs_alike(s)) {
+        say_best(s, r, out);
+    } else if (reference && cheapest) {
         ldm_str_printf(out,
                        "Reference: %s (%.0f evaluations, Frechet distance %s). Within 5 %% of it "
                        "with the fewest evaluations: %s (%.0f evaluations, %s).\n",
@@ -110,7 +142,7 @@ static void row(const ldm_sweep *s, const ldm_sweep_cell *c, ldm_str *out)
     for (size_t k = 0; k < s->axis_count; k++)
         ldm_str_printf(out, "| %s ", s->axes[k].values[c->at[k]]);
     if (c->refused) {
-        ldm_str_puts(out, "| refused | | | | |\n");
+        ldm_str_puts(out, "| refused | | | | | | |\n");
         return;
     }
     ldm_str_printf(out, "| %.0f", c->evaluations);
@@ -119,6 +151,8 @@ static void row(const ldm_sweep *s, const ldm_sweep_cell *c, ldm_str *out)
     ldm_str_printf(out, " | %s", frechet);
     number(out, 3, 100 * c->faces, " %");
     number(out, 3, c->contrast, "");
+    number(out, 3, c->saturation, "");
+    number(out, 3, c->variety, "");
     number(out, 3, c->seconds, "");
     ldm_str_puts(out, " |\n");
 }
@@ -136,8 +170,10 @@ static void table(const ldm_sweep *s, ldm_str *out)
                    s->isa);
     for (size_t k = 0; k < s->axis_count; k++)
         ldm_str_printf(out, "| %s ", s->axes[k].key);
-    ldm_str_puts(out, "| evaluations | Frechet distance | faces | contrast | s a picture |\n");
-    for (size_t k = 0; k < s->axis_count + 5; k++)
+    ldm_str_puts(out,
+                 "| evaluations | Frechet distance | faces | contrast | saturation | variety | "
+                 "s a picture |\n");
+    for (size_t k = 0; k < s->axis_count + 7; k++)
         ldm_str_puts(out, k < s->axis_count ? "|---" : "|---:");
     ldm_str_puts(out, "|\n");
     for (size_t i = 0; i < s->cell_count; i++)
@@ -166,6 +202,8 @@ static json_t *cell_json(const ldm_sweep *s, const ldm_sweep_cell *c)
     json_object_set_new(o, "frechet", ldm_json_real(c->frechet));
     json_object_set_new(o, "faces", ldm_json_real(c->faces));
     json_object_set_new(o, "contrast", ldm_json_real(c->contrast));
+    json_object_set_new(o, "saturation", ldm_json_real(c->saturation));
+    json_object_set_new(o, "variety", ldm_json_real(c->variety));
     json_object_set_new(o, "seconds", ldm_json_real(c->seconds));
     return o;
 }
@@ -188,129 +226,6 @@ static json_t *report_json(const ldm_sweep *s)
     return root;
 }
 
-/* ---- the plot -------------------------------------------------------------------------------- */
-
-enum { PANEL_W = 380, PANEL_H = 330, LEFT = 62, GAP = 70, TOP = 46, LEGEND = 20, COLOURS = 10 };
-
-static const char *const colours[COLOURS] = {"#c0713f", "#3f7f84", "#7a5aa6", "#4a8f3c", "#b8434e",
-                                             "#3a6fb0", "#a8892c", "#c2609c", "#5f6b73", "#2f9e8f"};
-
-typedef struct axis_range {
-    double least, most; /* of what is shown, above 0 */
-} axis_range;
-
-static double along(axis_range r, double v)
-{
-    return r.most > r.least ? log(v / r.least) / log(r.most / r.least) : 0.5;
-}
-
-static double horizontal(const ldm_sweep_cell *c, int panel)
-{
-    return panel ? c->seconds : c->evaluations;
-}
-
-static bool is_shown(const ldm_sweep_cell *c)
-{
-    return !c->refused && c->frechet > 0 && c->seconds > 0 && c->evaluations > 0;
-}
-
-static void widen(axis_range *r, double v)
-{
-    r->least = r->least > 0 && r->least < v ? r->least : v;
-    r->most = r->most > v ? r->most : v;
-}
-
-/* The cells of one value of the first axis as a line; the others vary along it. */
-static void draw_line(FILE *f, const ldm_sweep *s, int panel, size_t value, axis_range x,
-                      axis_range y)
-{
-    const char *colour = colours[value % COLOURS];
-    const double x0 = LEFT + panel * (PANEL_W + GAP);
-    double last_x = 0, last_y = 0;
-    bool first = true;
-
-    for (size_t i = 0; i < s->cell_count; i++) {
-        const ldm_sweep_cell *c = &s->cells[i];
-        double px, py;
-
-        if (c->at[0] != value || !is_shown(c))
-            continue;
-        px = x0 + along(x, horizontal(c, panel)) * PANEL_W;
-        py = TOP + (1 - along(y, c->frechet)) * PANEL_H;
-        if (!first)
-            fprintf(f,
-                    "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
-                    "stroke-width=\"1.6\"/>\n",
-                    last_x, last_y, px, py, colour);
-        fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\" fill=\"%s\"/>\n", px, py, colour);
-        last_x = px;
-        last_y = py;
-        first = false;
-    }
-}
-
-static void draw_axes(FILE *f, int panel, axis_range x, axis_range y)
-{
-    const double x0 = LEFT + panel * (PANEL_W + GAP);
-    const double bottom = TOP + PANEL_H;
-
-    fprintf(f,
-            "<rect x=\"%.1f\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" "
-            "stroke=\"var(--line)\"/>\n",
-            x0, TOP, PANEL_W, PANEL_H);
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\">%.3g</text>\n", x0, bottom + 16, x.least);
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n", x0 + PANEL_W,
-            bottom + 16, x.most);
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", x0 + PANEL_W / 2,
-            bottom + 16, panel ? "seconds a picture" : "evaluations a picture");
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n", x0 - 6, bottom,
-            y.least);
-    fprintf(f, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"end\">%.3g</text>\n", x0 - 6, TOP + 10,
-            y.most);
-}
-
-static void draw(FILE *f, const ldm_sweep *s)
-{
-    const ldm_sweep_axis *first = &s->axes[0];
-    const int width = LEFT + 2 * PANEL_W + GAP + 20;
-    const int height = TOP + PANEL_H + 34 + LEGEND * ((int)first->count + 3) / 4 + 10;
-    axis_range x[2] = {{0, 0}, {0, 0}}, y = {0, 0};
-
-    for (size_t i = 0; i < s->cell_count; i++) {
-        if (!is_shown(&s->cells[i]))
-            continue;
-        widen(&y, s->cells[i].frechet);
-        widen(&x[0], s->cells[i].evaluations);
-        widen(&x[1], s->cells[i].seconds);
-    }
-    fprintf(f,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-"
-            "serif\" font-size=\"12\">\n<style>svg{" LDM_SVG_LIGHT
-            ";background:var(--ground)}text{fill:var(--ink)}"
-            "@media(prefers-color-scheme:dark){svg{" LDM_SVG_DARK "}}</style>\n",
-            width, height);
-    fprintf(f, "<rect width=\"%d\" height=\"%d\" fill=\"var(--ground)\"/>\n", width, height);
-    fprintf(f,
-            "<text x=\"%d\" y=\"24\" font-size=\"15\">Frechet distance (logarithmic; lower is "
-            "better)</text>\n",
-            LEFT);
-    for (int panel = 0; panel < 2; panel++) {
-        draw_axes(f, panel, x[panel], y);
-        for (size_t v = 0; v < first->count; v++)
-            draw_line(f, s, panel, v, x[panel], y);
-    }
-    for (size_t v = 0; v < first->count; v++) {
-        const int at_x = LEFT + (int)(v % 4) * 205,
-                  at_y = TOP + PANEL_H + 44 + LEGEND * (int)(v / 4);
-
-        fprintf(f, "<circle cx=\"%d\" cy=\"%d\" r=\"4\" fill=\"%s\"/><text x=\"%d\" y=\"%d\">",
-                at_x, at_y - 4, colours[v % COLOURS], at_x + 10, at_y);
-        ldm_cmp_html_text(f, first->values[v]);
-        fprintf(f, "</text>\n");
-    }
-    fprintf(f, "</svg>\n");
-}
-
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static int write_file(const ldm_sweep *s, const char *name, const char *text)
@@ -322,7 +237,7 @@ static int write_file(const ldm_sweep *s, const char *name, const char *text)
     if (f && text)
         fputs(text, f);
     else if (f)
-        draw(f, s);
+        ldm_sweep_draw(f, s);
     if (!path) {
         code = ldm_cli_nomem(s->cmd);
     } else if (!f || ferror(f) | fclose(f)) {
