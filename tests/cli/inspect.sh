@@ -41,3 +41,30 @@ head -c 4096 /dev/zero >zeros
 fails 1 "zeros" inspect zeros
 head -c 700000 "$CKPT" >cut.ckpt
 fails 1 "cut.ckpt" inspect cut.ckpt
+
+# A picture of ours says what made it, and how to make it again.
+works generate $TINY --steps 2 --seed 77 -o made.png --quiet
+works inspect made.png
+stdout_has '^made\.png: a picture that ldm made, from$'
+stdout_has '^  seed +77$'
+stdout_has '^  checkpoint\.name +model\.ckpt$'
+stdout_has '^  config +YAML of [0-9]+ bytes; --all shows it$'
+stdout_has '^The same again: ldm generate --like made\.png$'
+works inspect made.png --all
+stdout_has '^ +model_channels: '
+works inspect made.png --json
+stdout_has '^  "seed": 77,$'
+works generate --ckpt "$CKPT" --like made.png -o made.jpg --quiet
+works inspect made.jpg
+stdout_has '^  seed +77$'
+# What a stranger wrote reaches no terminal as it is, and a damaged recipe is called one.
+LC_ALL=C sed 's/"precision": "f32",/"p": "\\u001b[2J",  /' made.jpg >odd.jpg
+works inspect odd.jpg
+stdout_has '^  p +\?\[2J$'
+stdout_lacks "$(printf '\033')"
+LC_ALL=C sed 's/"precision": /"precision"! /' made.jpg >odd.jpg
+fails 1 'odd.jpg: the recipe is damaged: line [0-9]+' inspect odd.jpg
+ldm inspect odd.jpg --json
+[ "$CODE" -eq 1 ] || die "exit code 1"
+stdout_has '"error": ".*the recipe is damaged'
+fails 1 'holds no recipe' inspect "$SRC/models/demo/samples.png"
