@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ldm/tokenize.h>
+
 #include "base/json_text.h"
 #include "cli/cli.h"
 #include "cli/inputs.h"
@@ -13,7 +15,7 @@
 #include "cli/outputs.h"
 
 typedef struct options {
-    const char *part, *in, *ids, *context, *concat, *labels, *noise, *out;
+    const char *part, *in, *ids, *prompt, *vocab, *context, *concat, *labels, *noise, *out;
     bool json;
 } options;
 
@@ -50,6 +52,18 @@ static const ldm_opt rows[] = {
      .arg = "FILE.npy",
      .field = offsetof(options, ids),
      .help = "text: the same as --in, [N,tokens]"},
+    {.type = LDM_OPT_TEXT,
+     .name = "prompt",
+     .arg = "TEXT",
+     .field = offsetof(options, prompt),
+     .may_be_empty = true,
+     .help = "text: the ids of this text, in the place of --ids"},
+    {.type = LDM_OPT_TEXT,
+     .name = "vocab",
+     .arg = "FILE",
+     .field = offsetof(options, vocab),
+     .help = "of --prompt; default: beside the checkpoint, or as\n"
+             "`make vocab` installed it"},
     {.type = LDM_OPT_TEXT,
      .name = "noise",
      .arg = "FILE.npy",
@@ -190,6 +204,7 @@ static ldm_part part_of(const char *name)
     return parts[i].part;
 }
 
+/* The file of the input; NULL: it is made from --prompt. */
 static const char *input_of(const options *o)
 {
     return o->in ? o->in : o->ids;
@@ -221,6 +236,62 @@ static ldm_status read_arrays(const options *o, ldm_eval_job *job, ldm_array *ar
     return st;
 }
 
+/* The kind of vocabulary that the model's conditioner reads, as ldm_check names it; free() it.
+ * NULL: it reads no text. */
+static char *vocabulary_of(const ldm_model_options *model)
+{
+    char *report = NULL, *kind = NULL;
+    json_t *audit = NULL;
+    const char *name;
+    bool fits;
+
+    if (!ldm_check(model, LDM_REPORT_JSON, &report, &fits, NULL))
+        audit = json_loads(report, 0, NULL);
+    ldm_release(report);
+    name = json_string_value(json_object_get(json_object_get(audit, "conditions"), "vocabulary"));
+    kind = name ? strdup(name) : NULL;
+    json_decref(audit);
+    return kind;
+}
+
+/* [1,tokens] of --prompt. */
+static int make_ids(const ldm_command *cmd, const options *o, const ldm_targets *targets,
+                    const ldm_model *model, ldm_array *ids)
+{
+    char *kind = vocabulary_of(targets->model);
+    ldm_text_vocab *vocab = NULL;
+    ldm_text_ids *text = NULL;
+    ldm_error err;
+    ldm_status st;
+    size_t n;
+    int code = LDM_EXIT_OK;
+
+    if (!kind)
+        return ldm_cli_usage(cmd, "--prompt: this model reads no text");
+    st = ldm_text_vocab_open(kind, o->vocab, ldm_model_get_info(model)->ckpt_path, &vocab, &err);
+    if (!st)
+        st = ldm_text_encode(vocab, o->prompt, strlen(o->prompt), true, &text, &err);
+    if (st) {
+        code = ldm_cli_fail(cmd, st, &err);
+    } else {
+        n = ldm_text_ids_length(text);
+        if (ldm_text_ids_needed(text) > n)
+            ldm_cli_say(cmd, "note: the text is cut: it has %zu tokens, and there is room for %zu",
+                        ldm_text_ids_needed(text) - 2, n - 2);
+        *ids = (ldm_array){.ndim = 2, .shape = {1, n}, .numel = n};
+        ids->data = malloc(n * sizeof *ids->data);
+        for (size_t i = 0; ids->data && i < n; i++)
+            ids->data[i] = (float)ldm_text_ids_data(text)[i];
+        code = ids->data ? LDM_EXIT_OK : ldm_cli_nomem(cmd);
+        if (!code && ldm_eval_job_set_array(targets->eval, "in", ids, &err))
+            code = ldm_cli_fail(cmd, err.code, &err);
+    }
+    ldm_text_ids_free(text);
+    ldm_text_vocab_free(vocab);
+    free(kind);
+    return code;
+}
+
 static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets *targets)
 {
     ldm_array arrays[ARRAYS] = {{0}}, out = {0};
@@ -230,11 +301,13 @@ static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets 
     int code = st ? ldm_cli_fail(cmd, st, &err) : ldm_model_open_said(cmd, targets->model, &model);
     int i;
 
+    if (!code && o->prompt)
+        code = make_ids(cmd, o, targets, model, &arrays[0]);
     if (!code) {
         note_codebook(cmd, targets->eval, model);
         st = ldm_eval(model, targets->eval, &out, &err);
         if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
-            ldm_cli_say(cmd, "%s: %s", input_of(o), err.msg);
+            ldm_cli_say(cmd, "%s: %s", o->prompt ? "--prompt" : input_of(o), err.msg);
             code = LDM_EXIT_USAGE;
         }
     }
@@ -277,7 +350,14 @@ static int check(const ldm_command *cmd, const options *o, const ldm_eval_job *j
                                   "text or cond");
     if (o->ids && o->in)
         return ldm_cli_usage(cmd, "--in and --ids both name the input; give one of them");
-    if (!input_of(o))
+    if (o->prompt && input_of(o))
+        return ldm_cli_usage(cmd, "--%s and --prompt both give the input; give one of them",
+                             o->in ? "in" : "ids");
+    if (o->prompt && strcmp(o->part, "text") && strcmp(o->part, "cond"))
+        return ldm_cli_usage(cmd, "--prompt belongs to --part text; %s reads none", o->part);
+    if (o->vocab && !o->prompt)
+        return ldm_cli_usage(cmd, "--vocab is of --prompt, which is not given");
+    if (!o->prompt && !input_of(o))
         return ldm_cli_usage(cmd, "--in is missing: the input array, a .npy file");
     if (!o->out && !ldm_eval_job_is_set(job, "dump"))
         return ldm_cli_usage(cmd, "--out is missing: where to write the result (or --dump DIR)");
@@ -338,7 +418,8 @@ const ldm_command ldm_cmd_eval = {
              "  cond      what the conditioner takes: ids,   context, or what is concatenated\n"
              "            classes [N], planes or a picture   [N,C,H,W]\n\n"
              "  ldm eval --part unet --in x.npy --t 500 --out eps.npy\n"
-             "  ldm eval --part unet --in x.npy --t 500 --dump act/",
+             "  ldm eval --part unet --in x.npy --t 500 --dump act/\n"
+             "  ldm eval --part text --prompt 'a woman with red hair' --out context.npy",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .max_args = -1,

@@ -297,7 +297,7 @@ static int store(const ldm_command *cmd, const entry *e, const char *spelled, co
         *(bool *)field = true;
         return 0;
     }
-    if (!*value && (o->type == LDM_OPT_TEXT || o->type == LDM_OPT_TEXTS))
+    if (!*value && !o->may_be_empty && (o->type == LDM_OPT_TEXT || o->type == LDM_OPT_TEXTS))
         return ldm_cli_usage(cmd, "%s: the value is empty; give it %s", spelled, o->arg);
     if (o->type == LDM_OPT_CHOICE && !is_choice(value, o->choices))
         return ldm_cli_usage(cmd, "%s: '%s' is not one of %s", spelled, value, o->choices);

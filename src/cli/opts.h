@@ -16,7 +16,7 @@ typedef enum ldm_opt_type {
     LDM_OPT_SETTINGS, /* the settings of `kind` in the group `name` that are not in the table yet */
     LDM_OPT_SETTING,  /* the setting `name` of `kind`; help and letter may differ from its row's */
     LDM_OPT_FLAG,     /* bool, set to true */
-    LDM_OPT_TEXT,     /* const char *, not empty */
+    LDM_OPT_TEXT,     /* const char *, not empty unless may_be_empty */
     LDM_OPT_TEXTS,    /* ldm_opt_list: each time one more text, not empty */
     LDM_OPT_CHOICE    /* const char *, one of row->choices ("a|b|c") */
 } ldm_opt_type;
@@ -36,6 +36,7 @@ typedef struct ldm_opt {
     size_t field;     /* offsetof in the command's options struct */
     const char *choices;
     ldm_setting_kind kind;
+    bool may_be_empty; /* an empty text means something, as a prompt does */
 } ldm_opt;
 
 /* The objects of the library that the settings on the line go to; NULL: the command has none such.

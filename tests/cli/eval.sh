@@ -40,3 +40,20 @@ npy odd.npy '(1, 3, 15, 16)' 2880
 fails 2 "latent of 15 x 16 pixels: .* multiples of 2" eval $TINY --part unet --in odd.npy --t 5 --out o.npy
 fails 1 "cannot write no/o.npy: No such file" eval $TINY --part unet --in x.npy --t 5 --out no/o.npy
 fails 2 "--t: '-1'" eval $TINY --part unet --in x.npy --t -1 --out o.npy
+
+# A prompt's context is what generate makes of it.
+works eval --model portrait --part text --prompt 'a man with a beard' -o c.npy
+stdout_has '^c\.npy: text float32 \[1,77,128\] '
+works eval --model portrait --part text --prompt '' -o u.npy --json
+stdout_has '"shape"'
+works generate --model portrait --prompt 'a man with a beard' --steps 2 -o words.png --quiet
+works generate --model portrait --context c.npy --uncond-context u.npy --steps 2 -o arrays.png --quiet
+same_pixels words.png arrays.png
+works eval --model portrait --part text --prompt "$(printf 'hat %.0s' $(seq 100))" -o c.npy
+stderr_has 'the text is cut: it has 100 tokens, and there is room for 75'
+works eval --model portrait --part cond --prompt hat --vocab "$SRC/models/portrait/vocab.txt" -o hat.npy
+fails 2 "[-]-prompt: this model reads no text" eval --model demo --part text --prompt hat -o no.npy
+fails 2 "[-]-prompt belongs to --part text; unet reads none" eval --part unet --prompt hat -o no.npy
+fails 2 "[-]-ids and --prompt both give the input" eval --part text --prompt hat --ids x.npy -o no.npy
+fails 2 "[-]-vocab is of --prompt" eval --part text --in x.npy --vocab v.txt -o no.npy
+fails 1 "v.txt" eval --model portrait --part text --prompt hat --vocab v.txt -o no.npy
