@@ -266,6 +266,9 @@ typedef struct ldm_progress { /* made by the library, which may add fields at th
      * the predicted x0, a pixel of the latent each; with "preview_decode" the first one decoded. */
     const uint8_t *preview;
     int preview_count, preview_width, preview_height;
+    /* [images_in_batch,C,H,W]: the latents after this step (CompVis' x_inter), at step 0 the start;
+     * valid during the call. NULL while decoding. */
+    const float *latents;
 } ldm_progress;
 
 /* What pictures to make, and how. Rows: ldm_setting_at(LDM_SETTINGS_JOB, i).

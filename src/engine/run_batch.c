@@ -51,7 +51,8 @@ static ldm_status quantize_callback(void *ctx, float *pred_x0, ldm_error *err)
     return ldm_program_run(r->quantize_x0[r->active_n], r->pool, r->arena, &run, err);
 }
 
-static int report(ldm_run *r, int step, double t, const char *stage, const float *predicted)
+static int report(ldm_run *r, int step, double t, const char *stage, const float *latents,
+                  const float *predicted)
 {
     ldm_progress p = {
         .step = step,
@@ -65,6 +66,7 @@ static int report(ldm_run *r, int step, double t, const char *stage, const float
         .latent_c = r->job.latent_c,
         .latent_h = r->job.latent_h,
         .latent_w = r->job.latent_w,
+        .latents = latents,
     };
 
     ldm_preview_report(r, &p);
@@ -79,12 +81,11 @@ static int progress_callback(void *ctx, int step, int count, double t, const flo
     ldm_run *r = ctx;
 
     (void)count;
-    (void)x;
     if (r->job.progress)
         ldm_preview_update(r, step + 1, pred_x0, decode_quietly);
     if (step == 0)
         ldm_hash_start(r->m->hash); /* off the path to the first step */
-    return report(r, step + 1, t, "sampling", pred_x0);
+    return report(r, step + 1, t, "sampling", x, pred_x0);
 }
 
 /* ---- batches --------------------------------------------------------------------------------- */
@@ -198,7 +199,7 @@ static ldm_status sample(ldm_run *r, int first, int n, ldm_error *err)
         st = ldm_run_cond_begin(r, err);
     if (st)
         return st;
-    if (report(r, 0, r->plan.steps[r->first].t, "sampling", NULL))
+    if (report(r, 0, r->plan.steps[r->first].t, "sampling", r->x + at, NULL))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped before step 1");
     return ldm_sampler_execute(&job, &model, r->x + at, err);
 }
@@ -260,7 +261,7 @@ static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *
     ldm_run *r = ctx;
 
     (void)info;
-    if (report(r, ldm_run_steps(r), 0, "decoding", NULL))
+    if (report(r, ldm_run_steps(r), 0, "decoding", NULL, NULL))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped while picture %d was decoded",
                              r->pictures[r->active]);
     return LDM_OK;

@@ -166,3 +166,26 @@ stderr_has '^sampling +[0-9]+ steps: sampler ddim,'
 for s in quad leading trailing linspace; do
     works generate $TINY --steps 3 --timesteps $s -o many.png
 done
+
+# Latents on the way, as CompVis' samplers keep them: the start, every N-th step from the end, the first one.
+works generate $TINY --steps 5 -n 3 --batch 2 -o way --save-latent end.npy --save-intermediates inter --log-every-t 2 --quiet
+stdout_has '^inter/x_inter\.npy$'
+stdout_has '^inter/pred_x0\.npy$'
+latents=$(($(wc -c <end.npy) - 128)) # of three pictures
+[ "$(wc -c <inter/x_inter.npy)" -eq $((128 + 4 * latents)) ] || die "start, step 1, 3 and 5"
+grep -q "'shape': (4, 3, " inter/x_inter.npy || die "[K,N,C,H,W]"
+tail -c $latents end.npy >end
+tail -c $latents inter/x_inter.npy | cmp -s - end || die "the last latents are not the final ones"
+for array in x_inter pred_x0; do
+    tail -c +129 inter/$array.npy | head -c $latents >$array.start
+done
+cmp -s x_inter.start pred_x0.start || die "both begin with the start"
+works generate $TINY --steps 5 -n 3 -o way2 --save-intermediates all --log-every-t 1 --json --quiet
+stdout_has '"intermediates": "all"'
+[ "$(wc -c <all/pred_x0.npy)" -eq $((128 + 6 * latents)) ] || die "the start and five steps"
+works generate $TINY --steps 3 -o way3.png --save-intermediates few --quiet
+[ "$(wc -c <few/x_inter.npy)" -eq $((128 + latents)) ] || die "start, first and last step"
+fails 2 '[-]-log-every-t is of --save-intermediates' generate $TINY --log-every-t 3 -o x.png
+fails 2 "[-]-log-every-t: '0' is not a whole number from 1" generate $TINY --save-intermediates d --log-every-t 0 -o x.png
+fails 2 '[-]-resume with --save-intermediates' generate $TINY -n 2 -o way --save-intermediates d --resume --quiet
+fails 2 '[-]-save-intermediates: several processes' generate $TINY -n 2 -o x --rank 0 --of 3 --save-intermediates d

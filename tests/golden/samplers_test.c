@@ -391,11 +391,37 @@ static void run_case(const sampler_case *c, const network *net, const ldm_model 
     ldm_sampler_plan_free(&plan);
 }
 
+/* For ldm_job_set_progress; ctx is the replay: the latents after each marked step. */
+static int check_latents(void *ctx, const ldm_progress *p)
+{
+    replay *r = ctx;
+    const size_t chw = (size_t)(r->x.numel / r->x.shape[0]);
+    char what[128];
+
+    if (!strcmp(p->stage, "decoding")) {
+        assert_null(p->latents);
+        return 0;
+    }
+    assert_non_null(p->latents);
+    for (int i = 0; i < MARKS && r->c->marks[i]; i++) {
+        if (r->c->marks[i] != p->step)
+            continue;
+        snprintf(what, sizeof what, "%s by ldm_run, after step %d", r->c->name, p->step);
+        golden_near(what, p->latents,
+                    r->marked.data + (uint64_t)(r->skipped + i) * r->x.numel +
+                        (size_t)p->first_image * chw,
+                    (size_t)p->images_in_batch * chw, r->bar);
+        r->mark++;
+    }
+    return 0;
+}
+
 /* The same by a run of the interface: settings by key, noise by ldm_job_set_array. */
 static void run_whole(const sampler_case *c, const network *net, const ldm_model *m, double bar)
 {
     char folder[1024];
     ldm_array x_t, noise, want, context, uncond;
+    replay r = {.c = c, .net = net, .m = m, .bar = bar};
     plain_job job;
     ldm_result res;
     ldm_run *run;
@@ -408,6 +434,8 @@ static void run_whole(const sampler_case *c, const network *net, const ldm_model
     noise = load_if_there(folder, c->name, "noise");
     want = golden_load(folder, "%s_z.npy", c->name);
     load_context(folder, net, &context, &uncond);
+    r.x = x_t;
+    load_marked(&r, folder);
     chw = want.numel / want.shape[0];
     plain_job_init(&job);
     job.sampler = c->sampler;
@@ -419,6 +447,8 @@ static void run_whole(const sampler_case *c, const network *net, const ldm_model
     job.solver = ldm_solver_name(c->solver);
     job.x_t = &x_t;
     job.noise = noise.data ? &noise : NULL;
+    job.progress = r.marked.data ? check_latents : NULL;
+    job.ctx = &r;
     job.scale = net->scale;
     job.context = context.data ? &context : NULL;
     job.uncond_context = uncond.data ? &uncond : NULL;
@@ -430,7 +460,10 @@ static void run_whole(const sampler_case *c, const network *net, const ldm_model
         assert_true(have && res.status == LDM_OK);
         golden_near(c->name, res.latent, want.data + i * chw, chw, bar);
     }
+    if (r.marked.data)
+        assert_true(r.skipped + r.mark >= (int)r.marked.shape[0]); /* a batch or more each */
     ldm_run_free(run);
+    ldm_array_free(&r.marked);
     ldm_array_free(&x_t);
     ldm_array_free(&noise);
     ldm_array_free(&want);

@@ -4,6 +4,7 @@
 #include "cli/generate/generate.h"
 
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -145,6 +146,19 @@ static const ldm_opt rows[] = {
      .field = offsetof(ldm_generate_opts, save_image),
      .help = "the pictures as float32 [N,C,H,W], -1..1, not clamped"},
     {.type = LDM_OPT_TEXT,
+     .name = "save-intermediates",
+     .arg = "DIR",
+     .field = offsetof(ldm_generate_opts, save_intermediates),
+     .help = "x_inter.npy and pred_x0.npy, [K,N,C,H,W]: the latents on\n"
+             "the way and what they are predicted to become"},
+    {.type = LDM_OPT_TEXT,
+     .name = "log-every-t",
+     .arg = "N",
+     .field = offsetof(ldm_generate_opts, log_every_text),
+     .help = "of --save-intermediates: every N-th step, counted from\n"
+             "the end, the first one, too; default 100, as in the\n"
+             "original"},
+    {.type = LDM_OPT_TEXT,
      .name = "write-stats",
      .arg = "STATS",
      .field = offsetof(ldm_generate_opts, write_stats),
@@ -176,7 +190,14 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
     int code;
 
     o->quality = DEFAULT_QUALITY;
+    o->log_every_t = LDM_LOG_EVERY_T;
     code = ldm_cli_read_whole(cmd, "--quality", o->quality_text, 1, 100, &o->quality);
+    if (!code)
+        code = ldm_cli_read_whole(cmd, "--log-every-t", o->log_every_text, 1, INT_MAX,
+                                  &o->log_every_t);
+    if (!code && o->log_every_text && !o->save_intermediates)
+        code =
+            ldm_cli_usage(cmd, "--log-every-t is of --save-intermediates DIR, which is not given");
 
     o->prompt_given = ldm_job_is_set(o->to.job, "prompt");
     *(ldm_starts_is_array(o->init_file) ? &o->init : &o->init_image) = o->init_file;

@@ -70,7 +70,11 @@ double ldm_fit_results(const ldm_generate_opts *o, const ldm_output *out, const 
     double latent = (double)ri->latent_c * ri->latent_h * ri->latent_w;
 
     return ri->count *
-           ((o->save_latent ? 4 * latent : 0) + (o->save_image ? 4 * ri->image_c * pixels : 0) +
+           ((o->save_latent ? 4 * latent : 0) +
+            (o->save_intermediates
+                 ? 8 * latent * (double)ldm_intermediates_entries(ri->steps_run, o->log_every_t)
+                 : 0) +
+            (o->save_image ? 4 * ri->image_c * pixels : 0) +
             ((out->npz || out->grid) && !out->shared ? 3 * pixels : 0));
 }
 

@@ -99,6 +99,14 @@ static void note_jpeg(const task *t)
                             "keeps the input's own");
 }
 
+static int on_progress(void *ctx, const ldm_progress *p)
+{
+    task *t = ctx;
+
+    ldm_intermediates_take(&t->intermediates, p);
+    return t->o->shared ? ldm_shared_progress(t, p) : ldm_sampling_progress(&t->bar, p);
+}
+
 static int create_run(task *t)
 {
     const ldm_generate_opts *o = t->o;
@@ -111,10 +119,7 @@ static int create_run(task *t)
     t->kept = calloc(count, sizeof *t->kept);
     if (!t->kept)
         return ldm_cli_nomem(t->cmd);
-    if (o->shared)
-        ldm_job_set_progress(job, ldm_shared_progress, t);
-    else
-        ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
+    ldm_job_set_progress(job, on_progress, t);
     ldm_job_set_skip(job, on_skip, t);
     if (!st)
         st = ldm_job_set_u64(job, "max_memory", ldm_fit_limit(o), &err);
@@ -158,7 +163,7 @@ static int keep_room(task *t)
     if (!t->good || (t->o->save_latent && !t->latents) || (t->o->save_image && !t->images) ||
         (rgb && !t->rgb))
         return ldm_cli_nomem(t->cmd);
-    return LDM_EXIT_OK;
+    return ldm_intermediates_open(t->cmd, t->o, t->ri, &t->intermediates);
 }
 
 /* ---- pictures -------------------------------------------------------------------------------- */
@@ -308,7 +313,9 @@ static int write_collections(task *t)
                           t->ri->image_w, &err);
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
-    if (t->rgb && t->written + t->kept_count)
+    if (t->intermediates.x && t->seen == t->ri->count)
+        code = ldm_intermediates_write(t->cmd, t->o, t->ri, &t->intermediates);
+    if (!code && t->rgb && t->written + t->kept_count)
         code = write_sheets(t);
     if (!code && !t->work && t->written + t->kept_count && !ldm_signals_interrupted())
         code = ldm_generate_stats_write(t, t->ri->count);
@@ -365,6 +372,8 @@ static int print_result(task *t)
     json_object_set_new(root, "grid", file_or_null(t->output.grid, sheets));
     json_object_set_new(root, "npz", file_or_null(t->output.npz, sheets));
     json_object_set_new(root, "latent", file_or_null(t->o->save_latent, t->seen > 0));
+    json_object_set_new(root, "intermediates",
+                        file_or_null(t->o->save_intermediates, t->seen == t->ri->count));
     json_object_set_new(root, "image", file_or_null(t->o->save_image, t->seen > 0));
     json_object_set_new(root, "asked", json_integer(t->ri->count));
     json_object_set_new(root, "kept", json_integer(t->kept_count));
@@ -436,7 +445,7 @@ static void say_interrupted(const task *t)
     const ldm_generate_opts *o = t->o;
     const int done = t->seen - t->failed + t->kept_count;
     const bool can =
-        t->output.folder && done && !ldm_arrays_first(o) && !o->save_latent && !o->save_image;
+        t->output.folder && done && !ldm_arrays_first(o) && !ldm_generate_array_option(o);
 
     if (t->work)
         ldm_cli_say(t->cmd,
@@ -493,6 +502,7 @@ static void task_free(task *t)
     ldm_starts_free(&t->starts);
     ldm_lines_free(&t->prompts);
     ldm_output_free(&t->output);
+    ldm_intermediates_free(&t->intermediates);
     free(t->latents);
     free(t->images);
     free(t->rgb);

@@ -47,6 +47,9 @@ typedef struct ldm_generate_opts {
     const char *prompts, *class_names;   /* files of lines; NULL: not given */
     bool prompt_given;                   /* --prompt, not a recipe's */
     const char *out, *save_latent, *save_image, *write_stats;
+    const char *save_intermediates; /* a folder; NULL: not given */
+    const char *log_every_text;     /* --log-every-t; NULL: not given */
+    int log_every_t;                /* steps from one to the next */
     bool grid, npz, json, quiet;
     const char *preview_as; /* how pictures so far are shown; NULL: not given */
     bool dry_run, resume, overwrite;
@@ -143,6 +146,38 @@ typedef struct ldm_start_names {
     const ldm_role *role;
     const char *init, *mask;
 } ldm_start_names;
+
+/* The first option that was given and keeps floating-point values of the run in arrays, with its
+ * dashes; NULL: none. */
+const char *ldm_generate_array_option(const ldm_generate_opts *o);
+
+/* ---- latents on the way ---------------------------------------------------------------------- */
+
+enum { LDM_LOG_EVERY_T = 100 }; /* CompVis' default */
+
+/* --save-intermediates: what CompVis' samplers return as intermediates, in the order of the steps.
+ * Zeroed: not asked for. */
+typedef struct ldm_intermediates {
+    float *x, *pred_x0;     /* [entries,count,C,H,W] */
+    size_t entries, latent; /* C * H * W */
+    int count, steps, every;
+} ldm_intermediates;
+
+/* The start, and every step after which `every` divides the number of those that are left; the
+ * first one, too (CompVis: index % log_every_t == 0 or index == total_steps - 1). */
+size_t ldm_intermediates_entries(int steps, int every);
+
+/* Whether the files could be written. An exit code. */
+int ldm_intermediates_check(const ldm_command *cmd, const ldm_generate_opts *o);
+
+/* Room for a run's. An exit code. */
+int ldm_intermediates_open(const ldm_command *cmd, const ldm_generate_opts *o,
+                           const ldm_run_info *ri, ldm_intermediates *k);
+void ldm_intermediates_take(ldm_intermediates *k, const ldm_progress *p);
+/* DIR/x_inter.npy and DIR/pred_x0.npy. An exit code. */
+int ldm_intermediates_write(const ldm_command *cmd, const ldm_generate_opts *o,
+                            const ldm_run_info *ri, const ldm_intermediates *k);
+void ldm_intermediates_free(ldm_intermediates *k);
 
 /* ---- recipes --------------------------------------------------------------------------------- */
 

@@ -194,6 +194,8 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     if (!code)
         code = ldm_output_check_array(cmd, "--save-latent", o->save_latent, quiet);
     if (!code)
+        code = ldm_intermediates_check(cmd, o);
+    if (!code)
         code = ldm_output_check_statistics(cmd, "--write-stats", o->write_stats);
     return code ? code : ldm_output_check_array(cmd, "--save-image", o->save_image, quiet);
 }

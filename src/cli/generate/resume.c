@@ -21,11 +21,11 @@ int ldm_resume_check(const ldm_command *cmd, const ldm_generate_opts *o, const l
                              "--resume with --%s: a picture's recipe does not hold the array, so "
                              "nothing shows whether a kept picture was made with it",
                              array);
-    if (o->save_latent || o->save_image)
+    if (ldm_generate_array_option(o))
         return ldm_cli_usage(cmd,
                              "--resume with %s: kept pictures are PNGs, the floating-point values "
                              "of the earlier run are gone; make the run again without --resume",
-                             o->save_latent ? "--save-latent" : "--save-image");
+                             ldm_generate_array_option(o));
     if (!out->folder)
         return ldm_cli_usage(cmd, "--resume goes on with a folder of pictures, '%s' is one picture",
                              out->file);

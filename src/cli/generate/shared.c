@@ -70,10 +70,10 @@ int ldm_shared_find(const ldm_command *cmd, const ldm_cli *cli, ldm_generate_opt
 
 int ldm_shared_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out)
 {
-    const char *array = ldm_arrays_first(o);
+    const char *array = ldm_arrays_first(o), *kept = ldm_generate_array_option(o);
 
-    if (!array && (o->save_latent || o->save_image))
-        array = o->save_latent ? "save-latent" : "save-image";
+    if (!array && kept)
+        array = kept + strlen("--");
     if (array)
         return ldm_cli_usage(cmd,
                              "--%s: several processes share a run by its pictures' files, which "

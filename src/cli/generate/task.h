@@ -26,9 +26,10 @@ typedef struct ldm_task {
 
     /* What the arrays and the sheet at the end need; NULL where nothing asked for it. */
     float *latents, *images; /* [count,C,H,W] and [count,3,h,w] */
-    uint8_t *rgb;            /* [count,h,w,3] */
-    bool *good;              /* [count]: in rgb */
-    json_t *pictures;        /* [{index, seed, file}], with --json */
+    ldm_intermediates intermediates;
+    uint8_t *rgb;     /* [count,h,w,3] */
+    bool *good;       /* [count]: in rgb */
+    json_t *pictures; /* [{index, seed, file}], with --json */
 
     bool *kept;             /* [count]: made by an earlier run (--resume) */
     int kept_count, listed; /* of them, and how far they are in `pictures` */
