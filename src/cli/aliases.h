@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How CompVis' scripts (sample_diffusion.py, txt2img.py, main.py) spell options of ours. */
+/* How CompVis' scripts (sample_diffusion.py, txt2img.py, img2img.py, main.py) spell options of ours,
+ * and diffusers and AUTOMATIC1111's web UI. */
 #ifndef LDM_CLI_ALIASES_H
 #define LDM_CLI_ALIASES_H
 
@@ -11,6 +12,7 @@ typedef struct ldm_alias {
     const char *here;              /* "steps" */
     const char *value;             /* what the option says without a value, NULL: it has one */
     const char *also, *also_value; /* a second setting that it says where the line does not */
+    bool others;                   /* not CompVis' spelling */
 } ldm_alias;
 
 /* NULL after the last. */

@@ -140,7 +140,7 @@ static void expand(const ldm_command *cmd, entries *e)
     }
 }
 
-/* ---- CompVis' spellings ---------------------------------------------------------------------- */
+/* ---- other programs' spellings --------------------------------------------------------------- */
 
 /* Whether "--name" or "--name=..." is on the line: only then it may take part in shortening. */
 static bool is_typed(const char *name, int argc, char **argv)
@@ -191,6 +191,18 @@ static void add_aliases(entries *e, int argc, char **argv)
         to->alias = a;
         e->count++;
     }
+}
+
+/* Whether a spelling on the line is not CompVis' but another program's. */
+static bool of_others(const entries *e, int argc, char **argv)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        const ldm_alias *a = e->at[i].alias;
+
+        if (a && a->others && is_typed(a->there, argc, argv))
+            return true;
+    }
+    return false;
 }
 
 /* "-r is --ckpt", added to what was understood before. */
@@ -577,7 +589,8 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     add_aliases(&all, argc, argv);
     parse = parse_options(cmd, &all, argc, argv, out, targets, &understood);
     if (!parse && understood.len)
-        ldm_cli_say(cmd, "note: CompVis' spellings: %s", understood.data);
+        ldm_cli_say(cmd, "note: %s spellings: %s",
+                    of_others(&all, argc, argv) ? "other programs'" : "CompVis'", understood.data);
     ldm_str_free(&understood);
     *args = optind;
     return parse ? parse : check_arguments(cmd, argc, argv);

@@ -88,7 +88,7 @@ stderr_has '-b is --config'
 works generate -r whole/model.ckpt -c 1 -l out3/ model.params.unet_config.params.num_heads=4
 stderr_has 'the assignment model.params.unet_config.params.num_heads=4 is taken as --set'
 fails 2 "prompt: this model takes nothing: it is unconditional" generate --model demo --prompt face --quiet
-fails 2 "--n_iter is CompVis' option, not ldm's: -n is the number" generate --n_iter 2
+fails 2 "--n_iter is another program's option, not ldm's: -n is the number" generate --n_iter 2
 fails 2 "unknown option '--csutom_steps'" generate --csutom_steps 2
 
 # eval, bench, compare and metrics understand the same names.
@@ -109,6 +109,16 @@ stderr_has '^sampling +5 steps: sampler ddpm'
 stderr_has "CompVis' spellings: -c is --steps, --vanilla_sample is --sampler ddpm$"
 works generate --dpm_solver --dry-run $TINY
 stderr_has '[-]-dpm_solver is --sampler dpm-solver[+][+]'
+
+# Those of txt2img.py, diffusers and the web UI.
+printf 'a man\n' >lines.txt
+works generate --model portrait --from-file lines.txt --ddim_steps 2 -l lines/ --quiet
+works generate --model portrait --prompt 'a man' --negative_prompt hat --num_inference_steps 2 --guidance-scale=3 --cfg_scale 4 \
+    --num_images_per_prompt 2 --dry-run
+stderr_has "other programs' spellings: --negative_prompt is --negative, --num_inference_steps is --steps, --guidance-scale is --scale"
+stderr_has '^sampling +2 steps: sampler ddim, .*scale 4'
+fails 2 "--H is another program's option, not ldm's: --size WxH gives the size" generate --H 64
+fails 2 "--height is another program's option, not ldm's: --size WxH" generate --height 64
 
 # An unpacked checkpoint, by the folder that it was unpacked to as well; a folder of diffusers.
 mkdir -p unpacked/ffhq/data
