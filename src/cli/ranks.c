@@ -169,11 +169,16 @@ void ldm_ranks_pause(double seconds)
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
+/* The line is drawn over the last one; else each is a line of its own, as in a log. */
+static bool redraws(const ldm_ranks_view *v)
+{
+    return v->bar && ldm_terminal_redraws(STDERR_FILENO);
+}
+
 static void show_line(ldm_ranks_view *v, const ldm_work_count *c, double now)
 {
     const int made = c->pictures_done - v->shown_from;
     const double pace = now > v->begun && made > 0 ? made / (now - v->begun) : 0;
-    const bool terminal = v->bar && ldm_terminal_redraws(STDERR_FILENO);
     ldm_str line = {0};
     char eta[48];
 
@@ -185,7 +190,7 @@ static void show_line(ldm_ranks_view *v, const ldm_work_count *c, double now)
     }
     if (line.failed)
         return;
-    if (terminal) {
+    if (redraws(v)) {
         fprintf(stderr, "\r\033[K%.*s", ldm_terminal_width(STDERR_FILENO) - 1, line.data);
         fflush(stderr);
         v->bar->drawn = true; /* so that messages wipe it */
@@ -211,8 +216,7 @@ void ldm_ranks_show(ldm_ranks_view *v)
     } else {
         show_line(v, &count, now);
     }
-    v->shown = now + (ldm_terminal_redraws(STDERR_FILENO) ? terminal_pause : log_pause) +
-               pause_to_look * took;
+    v->shown = now + (redraws(v) ? terminal_pause : log_pause) + pause_to_look * took;
 }
 
 void ldm_ranks_say_end(ldm_ranks_view *v, int made, bool all)
