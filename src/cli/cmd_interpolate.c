@@ -313,6 +313,9 @@ static int make_frames(task *t)
     ldm_status st = ldm_job_set_array(job, "x_t", &t->noise, &err);
     int code;
 
+    /* A configuration's eta is for pictures by themselves; there is no --eta here. */
+    if (!st && !strcmp(ldm_job_get_text(job, "sampler"), "ddim"))
+        st = ldm_job_set_real(job, "eta", 0, &err);
     if (!st)
         st = ldm_run_create(t->model, job, &run, &err);
     if (st)

@@ -185,11 +185,11 @@ const ldm_command ldm_cmd_invert = {
     .about =
         "Runs DDIM backwards, from a picture's latent to the noise that leads to it, and then\n"
         "forwards again, and says how far that ends from the beginning. `ldm generate --x-t\n"
-        "FILE.npy` with the same --steps and --timesteps makes the picture of it.",
+        "FILE.npy --eta 0` with the same --steps and --timesteps makes the picture of it.",
     .notes = "A picture of another size is resized as for --init (docs/PICTURES.md). Fewer steps\n"
              "invert worse; --refine 3 makes up for it.\n\n"
              "  ldm invert photo.jpg --steps 50 -o noise.npy\n"
-             "  ldm generate --x-t noise.npy --steps 50 -o photo-again.png",
+             "  ldm generate --x-t noise.npy --steps 50 --eta 0 -o photo-again.png",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .min_args = 1,

@@ -21,6 +21,16 @@ echo "YUV4MPEG2 " | head -c 10 >want
 same head want
 [ "$(wc -c <"$OUT")" -eq $((36 + 5 * (6 + 3 * 64 * 64))) ] || die "y4m of $(wc -c <"$OUT") bytes"
 
+# Where the configuration's own pictures are made with noise in the steps, a walk with ddim has none.
+printf 'ldm:\n  sampling: {eta: 1.0}\n' >noisy.yaml
+works interpolate 42 7 $TINY --config noisy.yaml --steps 4 --frames 5 -o still
+stderr_lacks 'flicker'
+same_pixels still/00002.png walk/00002.png
+works interpolate 42 7 $TINY --config noisy.yaml --sampler ddim --steps 4 --frames 2 -o stiller
+stderr_lacks 'flicker'
+works interpolate 42 7 $TINY --sampler euler_a --steps 4 --frames 2 -o flickers
+stderr_has 'the animation will flicker'
+
 # Pictures and noise.
 works invert a.jpg $TINY --steps 4 --refine 2 -o n.npy --quiet --one-way
 works interpolate a.jpg n.npy $TINY --steps 4 --frames 2 -o both --quiet --json
