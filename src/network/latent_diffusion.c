@@ -213,9 +213,9 @@ static ldm_status check_inputs(const ldm_network *s, const ldm_value *params, bo
         return refuse_key(s, params, err,
                           "the UNet has cross-attention (use_spatial_transformer): the original "
                           "then passes no context, attn2 takes the feature map in its place, and "
-                          "to_k fails because it is made for context_dim channels; set "
-                          "conditioning_key to crossattn (hybrid where something is concatenated, "
-                          "too)");
+                          "to_k, made for context_dim channels, fails where the map has another "
+                          "number; set conditioning_key to crossattn (hybrid where something is "
+                          "concatenated, too)");
     if (labels && s->unet.num_classes == -1)
         return refuse_key(s, params, err,
                           "the UNet has no num_classes: the original demands both or neither");
