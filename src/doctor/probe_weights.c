@@ -226,7 +226,7 @@ static ldm_status report(ldm_doctor *d, const char *path, const fault *f, const 
                          const char *cure, const char *flag, ldm_error *err)
 {
     const char *how = ldm_doctor_text(
-        d, "%zu tensor%s %s: %s%s%s%s", f->count, f->count == 1 ? "" : "s", what, f->names[0],
+        d, "%s in %zu tensor%s: %s%s%s%s", what, f->count, f->count == 1 ? "" : "s", f->names[0],
         f->count > 1 ? ", " : "", f->count > 1 ? f->names[1] : "", f->count > 2 ? ", ..." : "");
     ldm_finding finding = {.path = path,
                            .found = "damaged",
@@ -300,7 +300,7 @@ static ldm_status report_incomplete(ldm_doctor *d, ldm_error *err)
 
 static ldm_status report_bad(ldm_doctor *d, const survey *s, ldm_error *err)
 {
-    const char *what = "hold NaN or infinity";
+    const char *what = "NaN or infinity";
     ldm_status st = LDM_OK;
 
     if (s->bad_ema.count && ema_is_used(d))
@@ -321,26 +321,25 @@ static ldm_status report_left(ldm_doctor *d, const survey *s, double fresh, ldm_
     ldm_status st = LDM_OK;
 
     if (s->fresh.count && fresh < 0.5)
-        st = report(d, "weights.initial", &s->fresh, "are as a constructor leaves them", NULL, NULL,
-                    err);
+        st = report(d, "weights.initial", &s->fresh, "values as a constructor leaves them", NULL,
+                    NULL, err);
     if (!st && s->zero.count && !begun && fresh < 0.5)
-        st = report(d, "weights.zero", &s->zero, "hold nothing but zeros", NULL, NULL, err);
+        st = report(d, "weights.zero", &s->zero, "nothing but zeros", NULL, NULL, err);
     if (!st && s->plain.count && 4 * s->plain.count < s->norms && fresh < 0.5)
-        st = report(d, "weights.norms", &s->plain, "(norms) are ones, as a constructor leaves them",
-                    NULL, NULL, err);
+        st = report(d, "weights.norms", &s->plain, "ones, as a constructor leaves norms,", NULL,
+                    NULL, err);
     if (!st && s->dead.count && !begun && fresh < 0.5)
-        st = report(d, "weights.dead", &s->dead, "have outputs of nothing but zeros", NULL, NULL,
-                    err);
+        st = report(d, "weights.dead", &s->dead, "outputs of nothing but zeros", NULL, NULL, err);
     if (!st && s->full.count)
         st = report(d, "weights.overflow", &s->full,
-                    "hold 65504, the end of float16's range: larger values were cut off", NULL,
+                    "65504, the end of float16's range, where larger values were cut off,", NULL,
                     NULL, err);
     if (!st && s->lone.count)
-        st = report(d, "weights.value", &s->lone, "have one value that outweighs all others", NULL,
-                    NULL, err);
+        st = report(d, "weights.value", &s->lone, "one value that outweighs all others", NULL, NULL,
+                    err);
     if (!st && s->twice.count && 4 * s->twice.count < s->matrices)
-        st = report(d, "weights.twice", &s->twice, "are the same as another, number by number",
-                    NULL, NULL, err);
+        st =
+            report(d, "weights.twice", &s->twice, "the numbers of another tensor", NULL, NULL, err);
     return st;
 }
 
