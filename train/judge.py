@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nnf
+import yaml
 from torch import Tensor, nn
 
 import common
 import faces
 import portraits
+import program
 import study
 
 VALUES = {"hair_colour": ["black", "brown", "red", "blond", "grey", "white"], "glasses": ["none", "glasses"], "beard": ["none", "full"],
@@ -35,6 +37,9 @@ SAYING = {"hair_colour": "{} hair", "skin": {"light": "pale skin", "medium": "ta
           "glasses": {"none": "no glasses", "glasses": "glasses"}, "beard": {"none": "no beard", "full": "a beard"},
           "hair": {"short": "short hair", "medium": "shoulder-length hair", "long": "long hair", "afro": "an afro", "bun": "hair in a bun", "bald": "a bald head"},
           "background": "a {} background"}
+# opposite words, each drawn from the same noise: does the answer turn?
+OPPOSITES = {"hair_colour": [("red", "black"), ("blond", "brown")], "glasses": [("glasses", "none")], "beard": [("full", "none")],
+             "skin": [("light", "dark")], "background": [("blue", "yellow"), ("green", "purple")]}
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0)
 
 
@@ -132,8 +137,31 @@ def prompt(g: random.Random) -> tuple[str, dict]:
         if k == "hair_colour" and ask.get("hair") == "bald":
             continue
         ask[k] = g.choice([v for v in VALUES[k] if not (k == "hair" and v == "bald" and ("hair_colour" in ask or ask["sex"] == "woman"))])
-        words.append(SAYING[k][ask[k]] if isinstance(SAYING[k], dict) else SAYING[k].format(ask[k]))
+        words.append(said(k, ask[k]))
     return f"a {ask['sex']} with " + (", ".join(words[:-1]) + " and " if len(words) > 1 else "") + words[-1], ask
+
+
+def said(k: str, value: str) -> str:
+    return SAYING[k][value] if isinstance(SAYING[k], dict) else SAYING[k].format(value)
+
+
+def sampling(a: argparse.Namespace) -> dict:
+    """The configuration's, with what --sampling changes; without the guidance scale, which is varied."""
+    with open(a.model / "config.yaml") as f:
+        own = yaml.safe_load(f)["ldm"]["sampling"]
+    a.turn = a.turn or own.pop("scale")
+    own.pop("scale", None)
+    return own | program.settings(a.sampling)
+
+
+def turns(a: argparse.Namespace, net: Judge, k: str) -> float:
+    """Share of noises from which both of two opposite prompts give what they say."""
+    right = []
+    for pair in OPPOSITES[k]:
+        prompts = [f"a {'man' if k == 'beard' else 'person'} with {said(k, value)}" for value in pair]
+        seen = [says(net, program.draw(a.model, [p], 16, a.seed, scale=a.turn, **sampling(a)))[k] for p in prompts]
+        right += [VALUES[k][x] == pair[0] and VALUES[k][y] == pair[1] for x, y in zip(*seen)]
+    return float(np.mean(right))
 
 
 def words(a: argparse.Namespace) -> None:
@@ -145,7 +173,7 @@ def words(a: argparse.Namespace) -> None:
     asked = [prompt(g) for _ in range(a.prompts)]
     out = []
     for scale in a.guidance:
-        pics = text_export.draw(a.model, [p for p, _ in asked for _ in range(a.each)], scale, a.steps, a.seed, True)
+        pics = program.draw(a.model, [p for p, _ in asked], a.each, a.seed, scale=scale, **sampling(a))
         seen = says(net, pics)
         row: dict = dict(guidance=scale, count=len(pics), faces=float(study.hits(pics, cascade).mean()), variety=text_export.variety(pics))
         if (a.state / "patchy.pt").exists():
@@ -158,7 +186,10 @@ def words(a: argparse.Namespace) -> None:
         row["all"] = float(np.mean(hits))
         out.append(row)
         print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
-    a.out.write_text(json.dumps(dict(judge=accuracy, steps=a.steps, prompts=a.prompts, each=a.each, seed=a.seed, rows=out), indent=1) + "\n")
+    turned = {k: turns(a, net, k) for k in used if k in OPPOSITES}
+    print(json.dumps({k: round(v, 4) for k, v in turned.items()}), flush=True)
+    found = common.load(a.state / "patchy.pt") or {}
+    a.out.write_text(json.dumps(dict(judge=accuracy, patchy=found.get("found"), turns=turned, turn_guidance=a.turn, sampling=sampling(a), prompts=a.prompts, each=a.each, seed=a.seed, rows=out), indent=1) + "\n")
 
 
 def main() -> None:
@@ -172,8 +203,9 @@ def main() -> None:
     ap.add_argument("--minutes", type=float, default=8)
     ap.add_argument("--prompts", type=int, default=200)
     ap.add_argument("--each", type=int, default=4, help="samples a prompt")
-    ap.add_argument("--steps", type=int, default=50)
+    ap.add_argument("--sampling", nargs="+", default=[], help="KEY=VALUE in the place of the configuration's, eta=0 for instance")
     ap.add_argument("--guidance", type=float, nargs="+", default=GUIDANCES)
+    ap.add_argument("--turn", type=float, help="guidance of the opposite prompts; default: the configuration's")
     ap.add_argument("--seed", type=int, default=5)
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--cascade", default=study.CASCADE)

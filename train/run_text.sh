@@ -39,4 +39,5 @@ done
 "$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$STATE/facts.pt" \
     --workers "$WORKERS"
 [ -e "$STATE/kl_sharp.pt" ] || "$PYTHON" train/text_decoder.py --state "$STATE" --model "$MODEL" --minutes "$SHARP_MINUTES" --workers "$WORKERS"
+[ -x "${LDM:-build/ldm}" ] || make
 "$PYTHON" train/text_export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"

@@ -135,6 +135,11 @@ def dataset(state: Path, parts: int | None) -> tuple[Tensor, list[dict]]:
     return torch.from_numpy(np.concatenate(z)).float(), told
 
 
+def shares(told: list[dict], rare: float) -> Tensor:
+    """How often each portrait (N,) is drawn: 1, with a beard or a bald head, which are few and learned last, `rare`."""
+    return torch.tensor([rare if f["beard"] != "none" or f["hair"] == "bald" else 1.0 for f in told])
+
+
 def pick_times(count: int, gen: torch.Generator) -> Tensor:
     """Timesteps (B,): three of four spread over all, the fourth over the noisier ones, where the whole is decided.
 
@@ -144,13 +149,11 @@ def pick_times(count: int, gen: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str, each: int = 1,
+def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str,
                    shape: tuple = (4, 16, 16)) -> Tensor:
-    """Latents of the prompts' ids (B, 77) by DDIM; noise i depends on the seed and i % each alone where each > 1."""
+    """Latents of the prompts' ids (B, 77) by DDIM."""
     gen = torch.Generator().manual_seed(seed)
-    noise = torch.randn(len(ids) if each == 1 else each, *shape, generator=gen)
-    if each > 1:
-        noise = noise.repeat(len(ids) // each, 1, 1, 1)
+    noise = torch.randn(len(ids), *shape, generator=gen)
     ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
     c, u = net.bert(ids).float(), net.bert(empty[None]).float().expand(len(ids), -1, -1)
 
@@ -168,9 +171,9 @@ def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: 
 
 
 @torch.no_grad()
-def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str, each: int = 1) -> np.ndarray:
+def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str) -> np.ndarray:
     """uint8 pictures of the prompts' ids, as guided_latents draws them."""
-    z = guided_latents(net, ids, empty, scale, steps, seed, predict, each)
+    z = guided_latents(net, ids, empty, scale, steps, seed, predict)
     return np.concatenate([common.to_uint8(first.decode(part.float())) for part in z.split(16)])
 
 
@@ -195,6 +198,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--layers", type=int, default=2)
     ap.add_argument("--predict", choices=["eps", "v"], default="v")
     ap.add_argument("--empty", type=float, default=0.12, help="share of empty captions")
+    ap.add_argument("--rare", type=float, default=2.0, help="times as often that a portrait with a beard or a bald head is drawn")
     ap.add_argument("--ema", type=float, default=0.999)
     ap.add_argument("--compile", type=int, default=int(shutil.which("g++") is not None))
     ap.add_argument("--every", type=float, default=240, help="seconds between states")
@@ -209,6 +213,7 @@ def train(a: argparse.Namespace) -> None:
     chief = common.rank() == 0
     first = first_stage(a.state)
     data, told = dataset(a.state, a.parts)
+    drawn = shares(told, a.rare)
     grammar, tokens = captions.Grammar(a.model / "grammar.txt"), captions.Tokenizer(a.model / "vocab.txt")
     net = Joint(**shapes(a, len(tokens.ids)))
     if a.predict == "eps":
@@ -257,7 +262,7 @@ def train(a: argparse.Namespace) -> None:
                 save(path, net, ema, opt, step, budget.used, a)
         rate = min(1.0, (step - warm + 1) / 60, left / a.fall if falling else 1.0)
         opt.rate(rate)
-        pick = torch.randint(len(data), (a.batch,), generator=gen)
+        pick = torch.multinomial(drawn, a.batch, replacement=True, generator=gen)
         ids = torch.stack([empty if words.random() < a.empty else torch.tensor(tokens(grammar.caption(told[i], words))) for i in pick.tolist()])
         x0, t = data[pick], pick_times(a.batch, gen)
         noise = torch.randn(x0.shape, generator=gen)
@@ -302,7 +307,7 @@ def train(a: argparse.Namespace) -> None:
 def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, used: float, a: argparse.Namespace) -> None:
     state = {k: v.contiguous() for k, v in net.state_dict().items()}
     common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings),
-                           predict=a.predict, batch=a.batch * common.workers(), empty=a.empty, average=a.ema))
+                           predict=a.predict, batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, average=a.ema))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 model.ckpt is what CompVis' latent-diffusion saves for txt2img, in float16: the averaged weights as `model.*`, the text encoder
 as `cond_stage_model.*`, the autoencoder as `first_stage_model.*`, the schedule's buffers in float32. resume.pt holds what training
 goes on from on another machine (text_restore.py). Every figure of the card
-is measured here, on pictures drawn from the file just written.
+is measured here, on pictures that the program draws from the file just written.
 """
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ import common
 import diffusion
 import faces
 import kl
+import program
 import study
 import text
 import text_restore
@@ -33,7 +34,7 @@ from nets import KlStage
 GUIDANCES = (1.0, 2.0, 3.0, 5.0)
 
 
-def config(shape: dict, predict: str, guidance: float, steps: int) -> dict:
+def config(shape: dict, predict: str, sampling: dict) -> dict:
     """The model's configuration in CompVis' layout; txt2img-1p4B's with other sizes, and what it is best sampled with."""
     width, mult = shape["width"], list(shape["mult"])
     params = {"linear_start": diffusion.TEXT_START, "linear_end": diffusion.TEXT_END, "num_timesteps_cond": 1, "log_every_t": 200,
@@ -60,7 +61,7 @@ def config(shape: dict, predict: str, guidance: float, steps: int) -> dict:
     return {"model": {"base_learning_rate": 5.0e-05, "target": "ldm.models.diffusion.ddpm.LatentDiffusion", "params": params},
             "ldm": {"description": "the shipped default is a small model trained on rendered portraits, not on photographs; its pictures "
                                    "are 64 x 64, and what its prompts may say is in models/portrait/README.md",
-                    "sampling": {"steps": steps, "scale": guidance}}}
+                    "sampling": sampling}}
 
 
 def checkpoint(net: text.Joint, first: KlStage, step: int) -> dict:
@@ -71,34 +72,6 @@ def checkpoint(net: text.Joint, first: KlStage, step: int) -> dict:
             sd[prefix + k] = v.half().contiguous().clone()
     return {"epoch": 0, "global_step": step, "pytorch-lightning_version": "1.4.2", "state_dict": sd, "callbacks": {}, "optimizer_states": [],
             "lr_schedulers": []}
-
-
-def read(model: Path) -> tuple[text.Joint, KlStage, captions.Tokenizer, str]:
-    """The networks of an exported model in float32, its tokenizer and what it predicts; every key must match."""
-    with open(model / "config.yaml") as f:
-        p = yaml.safe_load(f)["model"]["params"]
-    u, b = p["unet_config"]["params"], p["cond_stage_config"]["params"]
-    net = text.Joint(b["vocab_size"], u["model_channels"], tuple(u["channel_mult"]), u["num_res_blocks"], tuple(u["attention_resolutions"]),
-                     b["n_embed"], b["n_layer"])
-    first = KlStage()
-    sd = torch.load(model / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    for prefix, part in (("model.diffusion_model.", net.unet), ("first_stage_model.", first), ("cond_stage_model.", net.bert)):
-        part.load_state_dict({k[len(prefix):]: v.float() for k, v in sd.items() if k.startswith(prefix)}, strict=True)
-    return net.eval().requires_grad_(False), first.eval().requires_grad_(False), captions.Tokenizer(model / "vocab.txt"), \
-        p.get("parameterization", "eps")
-
-
-@torch.no_grad()
-def draw(model: Path, prompts: list[str], scale: float, steps: int, seed: int, fast: bool = True, each: int = 1) -> np.ndarray:
-    """One picture a prompt, uint8 (N, 64, 64, 3), from an exported model; fast: in bfloat16."""
-    net, first, tokens, predict = read(model)
-    ids, empty = torch.tensor([tokens(p) for p in prompts]), torch.tensor(tokens(""))
-    out = []
-    chunk = 64 if each == 1 else 64 // each * each
-    with common.autocast(fast):
-        for n, part in enumerate(ids.split(chunk)):
-            out.append(text.guided(net, first, part, empty, scale, steps, seed + n, predict, each=each))
-    return np.concatenate(out)
 
 
 def rows(path: Path) -> list[dict]:
@@ -120,32 +93,45 @@ def judged(model: Path) -> str:
     w = json.loads(path.read_text())
     keys = [k for k, v in w["judge"].items() if v >= 0.95 and w["rows"][0][k] is not None]
     percent = lambda v: "" if v is None else f"{100 * v:.0f} %"
-    rows = "\n".join(f"| {r['guidance']:g} | {percent(r['all'])} | " + " | ".join(percent(r[k]) for k in keys) + f" | {percent(r['faces'])} | {r['variety']:.4f} |"
-                     for r in w["rows"])
+    patchy = w.get("patchy")
+    rows = "\n".join(f"| {r['guidance']:g} | {percent(r['all'])} | " + " | ".join(percent(r[k]) for k in keys) + f" | {percent(r['faces'])} | "
+                     + (f"{percent(r['patchy'])} | " if patchy else "") + f"{r['variety']:.4f} |" for r in w["rows"])
+    parts = f"""
+Patchy: what a second network (`train/patchy.py`) calls made of parts of different portraits. It does so with 2 % of held-out renders that went through
+the autoencoder, and finds of patched ones: {', '.join(f"{k} {100 * v:.0f} %" for k, v in patchy.items())}.
+""" if patchy else ""
     sure = ", ".join(f"{k.replace('_', ' ')} {100 * w['judge'][k]:.1f} %" for k in keys)
+    turned = ", ".join(f"{k.replace('_', ' ')} {100 * v:.0f} %" for k, v in w.get("turns", {}).items())
+    opposite = f"Opposite prompts (red hair, black hair) from the same noise, guidance {w['turn_guidance']:g}: both pictures show what they should in {turned}.\n\n" if turned else ""
     return f"""## Does it do what the words say?
 
-{w['prompts']} random prompts of two to four attributes, {w['each']} samples of each, DDIM-{w['steps']}; a judge (`train/judge.py`) says what it sees in them. It
+{w['prompts']} random prompts of two to four attributes, {w['each']} samples of each, {sampled(w['sampling'])}; a judge (`train/judge.py`) says what it sees in them. It
 was trained on renders that the model never saw and is right on others in: {sure}.
 
-| guidance | all | {' | '.join(k.replace('_', ' ') for k in keys)} | faces found | variety |
-|---|---|{'---|' * len(keys)}---|---|
+| guidance | all | {' | '.join(k.replace('_', ' ') for k in keys)} | faces found | {'patchy | ' if patchy else ''}variety |
+|---|---|{'---|' * len(keys)}---|{'---|' if patchy else ''}---|
 {rows}
+{parts}
+{opposite}"""
 
-"""
+
+def sampled(s: dict) -> str:
+    """"DDIM-50, eta 1", without the guidance, which is said beside it."""
+    return ", ".join([f"DDIM-{s['steps']}"] + [f"{k.replace('_', ' ')} {v:g}" for k, v in s.items() if k not in ("steps", "scale")])
 
 
 def card(model: Path, f: dict) -> str:
     table = "\n".join(f"| {g['guidance']:g} | {g['faces']} of {g['count']} | {g['variety']:.4f} |" for g in f["guidance"])
     last = f["last"]
     errors = ", ".join(f"{k[2:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("v_"))
+    rare = f"Portraits with a beard or a bald head, which are few, are drawn {f['rare']:g} times as often in the last run. " if f.get("rare", 1) != 1 else ""
     return f"""# Portrait model: text to portraits, 64x64
 
 A text-to-image latent diffusion model of txt2img-1p4B's topology with few channels, in the format of CompVis'
 latent-diffusion: `model.ckpt` (float16, {f['keys']} keys, {f['megabytes']:.1f} MB), `config.yaml`, `vocab.txt` (WordPiece, {f['words']} pieces) and
 `grammar.txt` (what the captions were made from). Figures are written by `train/text_export.py`; the raw ones are in `figures.json`.
 
-![samples at guidance {f['shown']:g}, one prompt a row](samples.png)
+![samples at guidance {f['sampling']['scale']:g}, one prompt a row](samples.png)
 
 Prompts of the rows: {'; '.join(f'"{p}"' for p in text.PROMPTS)}.
 
@@ -161,7 +147,7 @@ Sentences, or words with commas between them, about these; synonyms and other fo
 
 {f['pictures']} procedural portraits of 64x64 and their mirror images, made by `train/portraits.py`. No photograph and no downloaded data
 are involved, so no person is depicted. Captions are made from the facts of each portrait by the rules of `grammar.txt`, anew each time it is
-seen; {100 * f['empty']:g} % are empty. The detector (OpenCV's frontalface_alt2, as in `train/study.py`) finds a face in {f['held_faces']} of {f['held']} held-out renders.
+seen; {100 * f['empty']:g} % are empty. {rare}The detector (OpenCV's frontalface_alt2, as in `train/study.py`) finds a face in {f['held_faces']} of {f['held']} held-out renders.
 
 ## How
 
@@ -176,13 +162,13 @@ seen; {100 * f['empty']:g} % are empty. The detector (OpenCV's frontalface_alt2,
 
 ## Measured
 
-{f['guidance'][0]['count']} random captions of the grammar, DDIM-{f['ddim']}, the same noise at each guidance:
+{f['guidance'][0]['count']} random captions of the grammar, {sampled(f['sampling'])}, the same noise at each guidance:
 
 | guidance | faces found | variety |
 |---|---|---|
 {table}
 
-Variety is the mean root mean square distance of two of the pictures, of pixels of 0..1; that of as many renders is {f['held_variety']:.4f}.
+Variety is the root of the mean squared difference of two of the pictures, values from 0 to 1; that of as many renders is {f['held_variety']:.4f}.
 
 {judged(model)}## Go on training
 
@@ -192,10 +178,9 @@ Variety is the mean root mean square distance of two of the pictures, of pixels 
 
 
 def variety(pics: np.ndarray) -> float:
+    """As `ldm compare --sweep` has it: the root of the mean squared difference of two of the pictures, over all pairs."""
     x = pics.reshape(len(pics), -1).astype(np.float64) / 255
-    square = (x * x).sum(1)
-    d = np.maximum(square[:, None] + square[None] - 2 * x @ x.T, 0) / x.shape[1]
-    return float(np.sqrt(d[np.triu_indices(len(x), 1)]).mean())
+    return float(np.sqrt(2 * x.var(0, ddof=1).mean()))
 
 
 def main() -> None:
@@ -203,8 +188,7 @@ def main() -> None:
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--model", type=Path, default=Path("models/portrait"))
     ap.add_argument("--count", type=int, default=64, help="samples at each guidance")
-    ap.add_argument("--steps", type=int, default=50, help="of DDIM, likewise")
-    ap.add_argument("--guidance", type=float, default=2.5, help="that the configuration recommends, and of samples.png")
+    ap.add_argument("--sampling", nargs="+", default=["steps=50", "eta=1", "scale=2.5"], help="what the configuration recommends, KEY=VALUE")
     ap.add_argument("--cascade", default=study.CASCADE)
     ap.add_argument("--no-card", action="store_true", help="model.ckpt and config.yaml alone")
     ap.add_argument("--card-only", action="store_true", help="the card again, from figures.json and words.json")
@@ -219,7 +203,8 @@ def main() -> None:
     net, first = text.Joint(**done["shape"]).requires_grad_(False), KlStage().requires_grad_(False)
     net.load_state_dict(done["ema"])
     first.load_state_dict(ae["net"])
-    conf = config(done["shape"], done["predict"], a.guidance, a.steps)
+    sampling = program.settings(a.sampling)
+    conf = config(done["shape"], done["predict"], sampling)
     a.model.mkdir(parents=True, exist_ok=True)
     path = a.model / "model.ckpt"
     made = checkpoint(net, first, done["step"])
@@ -232,16 +217,16 @@ def main() -> None:
     held, cascade = np.load(a.state / "heldout.npy"), study.detector(a.cascade)
     grammar, g = captions.Grammar(a.model / "grammar.txt"), random.Random(1)
     prompts = [grammar.caption(grammar.draw(g), g) for _ in range(a.count)]
-    sheet = draw(a.model, [p for p in text.PROMPTS for _ in range(8)], a.guidance, a.steps, 42, each=8)
+    sheet = program.draw(a.model, text.PROMPTS, 8)
     cv2.imwrite(str(a.model / "samples.png"), faces.sheet(sheet, 8, 2)[..., ::-1])
     table = []
     for scale in GUIDANCES:
-        pics = draw(a.model, prompts, scale, a.steps, 7)
+        pics = program.draw(a.model, prompts, scale=scale)
         table.append(dict(guidance=scale, faces=int(study.hits(pics, cascade).sum()), count=a.count, variety=variety(pics)))
         print(table[-1], flush=True)
     count = lambda m: sum(p.numel() for p in m.parameters())
-    f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], shown=a.guidance, ddim=a.steps,
-             pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], held=len(held),
+    f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], sampling=sampling,
+             pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], rare=done.get("rare", 1), held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
              sharp=f"decoder then {ae['sharp']['steps']} steps more against a discriminator; " if "sharp" in ae else "", shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
              batch=done["batch"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
