@@ -66,18 +66,14 @@ double ldm_sweep_variety(const ldm_image *pictures, int n);
 
 /* ---- sweep_plot.c ---------------------------------------------------------------------------- */
 
-/* An SVG. One setting of numbers that all cost the same evaluations (guidance, eta): each measure
- * over it. Else Frechet distance over evaluations and over seconds, a line a value of the first
- * axis. */
+/* An SVG. One setting of numbers besides steps and cache (guidance, eta): each measure over it.
+ * Else Frechet distance over evaluations and over seconds, a line a value of the first axis. */
 void ldm_sweep_draw(FILE *f, const ldm_sweep *s);
 
 /* ---- sweep_report.c -------------------------------------------------------------------------- */
 
 /* "sampler ddim, steps 20"; free() it. NULL when out of memory. */
 char *ldm_sweep_name(const ldm_sweep *s, const ldm_sweep_cell *c);
-
-/* All cells that ran take as many evaluations. */
-bool ldm_sweep_costs_alike(const ldm_sweep *s);
 
 /* sweep.md, sweep.json and, where there are distances, sweep.svg in the folder; the table or the
  * JSON on stdout. An exit code. */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/compare/compare.h"
 #include "cli/svg.h"
@@ -197,10 +198,11 @@ static bool value_of(const ldm_sweep *s, const ldm_sweep_cell *c, double *out)
 
 static bool is_over_a_value(const ldm_sweep *s)
 {
+    const char *key = s->axes[0].key;
     double v;
 
-    if (s->axis_count != 1 || !ldm_sweep_costs_alike(s))
-        return false;
+    if (s->axis_count != 1 || !strcmp(key, "steps") || !strcmp(key, "cache"))
+        return false; /* what those buy is quality for time */
     for (size_t i = 0; i < s->cell_count; i++) {
         if (!value_of(s, &s->cells[i], &v))
             return false;

@@ -73,7 +73,8 @@ static const ldm_sweep_cell *sweep_cheapest(const ldm_sweep *s, const ldm_sweep_
     return best;
 }
 
-bool ldm_sweep_costs_alike(const ldm_sweep *s)
+/* All cells that ran take as many evaluations. */
+static bool costs_alike(const ldm_sweep *s)
 {
     const ldm_sweep_cell *first = NULL;
 
@@ -111,7 +112,7 @@ static void say_conclusion(const ldm_sweep *s, ldm_str *out)
     char *reference = r ? ldm_sweep_name(s, r) : NULL, *cheapest = c ? ldm_sweep_name(s, c) : NULL;
     char far[32], near[32];
 
-    if (r && ldm_sweep_costs_alike(s)) {
+    if (r && costs_alike(s)) {
         say_best(s, r, out);
     } else if (reference && cheapest) {
         ldm_str_printf(out,
