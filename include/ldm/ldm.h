@@ -405,8 +405,10 @@ typedef struct ldm_run_info { /* made by the library, which may add fields at th
     int threads;
     bool noise_used; /* the sampler adds noise, or a mask: random numbers count in the steps */
     uint64_t memory_weights, memory_activations, memory_total; /* bytes */
-    double flop_per_eps, flop_decode; /* floating point operations, per picture */
-    double eps_evaluations;           /* of the whole network, of the whole run, per picture */
+    /* Floating point operations, per picture. An evaluation with guidance costs twice; where a part
+     * of the steps is guided, flop_per_eps is the mean. */
+    double flop_per_eps, flop_decode;
+    double eps_evaluations; /* of the whole network, of the whole run, per picture */
     double flop_shallow, shallow_evaluations; /* the same of its outermost blocks alone (cache) */
     double estimated_seconds;                 /* of the whole run, in a dry run; else 0 */
     bool composed; /* outside a mask the pictures' bytes are the input's */

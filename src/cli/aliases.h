@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How CompVis' scripts (sample_diffusion.py, txt2img.py, img2img.py, main.py) spell options of ours,
- * and diffusers and AUTOMATIC1111's web UI. */
+/* How CompVis' scripts (sample_diffusion.py, txt2img.py, img2img.py, main.py) spell options of
+ * ours, and diffusers and AUTOMATIC1111's web UI. */
 #ifndef LDM_CLI_ALIASES_H
 #define LDM_CLI_ALIASES_H
 

@@ -148,8 +148,8 @@ static ldm_status check_memory(ldm_run *r, ldm_error *err)
         st = ldm_concat_measure(r, &pictures, &picture_bytes, err);
     if (st)
         return st;
-    r->info.flop_per_eps = unet.flop * (r->cond.guided ? 2 : 1) * ldm_run_tile_count(r);
-    r->info.flop_shallow = shallow.flop * (r->cond.guided ? 2 : 1);
+    r->info.flop_per_eps = unet.flop * (1 + ldm_run_guided_share(r)) * ldm_run_tile_count(r);
+    r->info.flop_shallow = shallow.flop * (1 + ldm_run_guided_share(r));
     r->info.flop_decode = decode.flop * ldm_run_tile_count(r);
     if (shallow.arena_bytes > unet.arena_bytes)
         unet.arena_bytes = shallow.arena_bytes;
@@ -292,6 +292,8 @@ static ldm_status estimate_time(ldm_run *r, ldm_error *err)
     if (!st && r->m->network->first_stage.codebook)
         st = ldm_measure_part(r->m, LDM_GRAPH_QUANTIZE, latent, 1, r->pool, &quantize, err);
     eps = (eps * i->eps_evaluations + shallow * i->shallow_evaluations) / i->batch;
+    if (r->cond.guided) /* measured with both halves, which the guided steps alone have */
+        eps *= (1 + ldm_run_guided_share(r)) / 2;
     if (!st)
         r->info.estimated_seconds = i->count * (tiles * (eps + decode) + quantize);
     return st;

@@ -50,6 +50,9 @@ ldm_status ldm_run_cond_begin(struct ldm_run *r, ldm_error *err);
 ldm_status ldm_run_predict(void *ctx, int step, const float *x, double t, float *out,
                            ldm_error *err);
 
+/* How many of the steps are guided, 0 to 1: those cost twice the arithmetic. */
+double ldm_run_guided_share(const ldm_run *r);
+
 /* run_context.c: the contexts [count,tokens,width] of texts, of token ids, or of classes. negative:
  * one more text, whose context is the last; NULL: there is none. */
 ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *const *prompts, size_t count,

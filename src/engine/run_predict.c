@@ -249,6 +249,16 @@ static bool guides_step(const ldm_run *r, int step)
            (at < r->job.scale_to || r->job.scale_to >= 1);
 }
 
+double ldm_run_guided_share(const ldm_run *r)
+{
+    const int steps = ldm_run_steps(r);
+    int guided = 0;
+
+    for (int i = 0; i < steps; i++)
+        guided += guides_step(r, i);
+    return steps ? (double)guided / steps : 0;
+}
+
 /* With job.cache the whole network runs in the first and every cache-th step. Steps are counted
  * from the pictures' first one on, so no picture's depend on another's; a step that evaluates twice
  * (Heun) does so with the same network. */

@@ -63,3 +63,14 @@ done
 [ $close = yes ] || die "estimated $said s, took $took s"
 works generate $TINY --steps 1000 -n 2000 -o many/ --dry-run --quiet
 stdout_has '^time +about ([0-9]+ min [0-9]+ s|[0-9]+ h [0-9]+ min)$'
+
+# Guidance costs a second evaluation in the steps that it covers, and in no others.
+per_eps()
+{
+    works generate --model portrait --prompt hat --steps 4 --dry-run --json --quiet "$@"
+    sed -n 's/^ *"per_eps": \([0-9.e]*\),$/\1/p' "$OUT"
+}
+once=$(per_eps --scale 1) half=$(per_eps --scale 3 --scale-to 0.5) twice=$(per_eps --scale 3 --scale-to 1)
+awk -v a="$once" -v b="$half" -v c="$twice" 'function is(x, y) { return x > 0.99999 * y && x < 1.00001 * y }
+    BEGIN { exit !(a > 0 && is(c, 2 * a) && is(b, 1.5 * a)) }' ||
+    die "per evaluation: $once unguided, $half half of it guided, $twice guided"
