@@ -2,6 +2,7 @@
 /* How long a run may take, for dry runs only: its parts are run a few times as the run itself would
  * run them. A part that would take seconds is run at a smaller size, and what it takes is scaled by
  * the arithmetic. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -156,24 +157,32 @@ static ldm_status keep_all(rehearsal *r, int n, ldm_pool *pool, ldm_error *err)
     return st;
 }
 
-/* Seconds of one call: the mean of several after the first, which touches the memory. */
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Seconds of one call: the median of several after the first, which touches the memory. The mean
+ * would be that of the disturbances, too: one in a short measurement weighs more than in a run. */
 static ldm_status time_calls(rehearsal *r, ldm_pool *pool, double *seconds, ldm_error *err)
 {
-    double begin = ldm_seconds();
+    double begin = ldm_seconds(), all = 0, each[MOST_CALLS];
     ldm_status st = ldm_program_run(r->program, pool, r->arena, &r->run, err);
-    int calls;
+    int calls = 0;
 
     *seconds = ldm_seconds() - begin;
     if (st || *seconds > LONGEST_WARM_UP)
         return st;
-    begin = ldm_seconds();
-    for (calls = 0; !st && calls < MOST_CALLS; calls++) {
-        *seconds = ldm_seconds() - begin;
-        if (calls >= LEAST_CALLS && *seconds > MEASURE_SECONDS)
-            break;
+    while (!st && calls < MOST_CALLS && (calls < LEAST_CALLS || all <= MEASURE_SECONDS)) {
+        begin = ldm_seconds();
         st = ldm_program_run(r->program, pool, r->arena, &r->run, err);
+        each[calls] = ldm_seconds() - begin;
+        all += each[calls++];
     }
-    *seconds = (ldm_seconds() - begin) / calls;
+    qsort(each, (size_t)calls, sizeof *each, by_size);
+    *seconds = each[calls / 2];
     return st;
 }
 
