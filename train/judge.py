@@ -146,20 +146,17 @@ def said(k: str, value: str) -> str:
 
 
 def sampling(a: argparse.Namespace) -> dict:
-    """The configuration's, with what --sampling changes; without the guidance scale, which is varied."""
+    """The configuration's, with what --sampling changes."""
     with open(a.model / "config.yaml") as f:
-        own = yaml.safe_load(f)["ldm"]["sampling"]
-    a.turn = a.turn or own.pop("scale")
-    own.pop("scale", None)
-    return own | program.settings(a.sampling)
+        return yaml.safe_load(f)["ldm"]["sampling"] | program.settings(a.sampling)
 
 
-def turns(a: argparse.Namespace, net: Judge, k: str) -> float:
-    """Share of noises from which both of two opposite prompts give what they say."""
+def turns(a: argparse.Namespace, net: Judge, k: str, how: dict) -> float:
+    """Share of noises from which both of two opposite prompts give what they say; how: options of the drawing."""
     right = []
     for pair in OPPOSITES[k]:
         prompts = [f"a {'man' if k == 'beard' else 'person'} with {said(k, value)}" for value in pair]
-        seen = [says(net, program.draw(a.model, [p], 16, a.seed, scale=a.turn, **sampling(a)))[k] for p in prompts]
+        seen = [says(net, program.draw(a.model, [p], 16, a.seed, **how))[k] for p in prompts]
         right += [VALUES[k][x] == pair[0] and VALUES[k][y] == pair[1] for x, y in zip(*seen)]
     return float(np.mean(right))
 
@@ -171,9 +168,11 @@ def words(a: argparse.Namespace) -> None:
     used = [k for k in VALUES if accuracy[k] >= 0.95]
     g, cascade = random.Random(a.seed), study.detector(a.cascade)
     asked = [prompt(g) for _ in range(a.prompts)]
-    out = []
+    how, out = sampling(a), []
+    turn = a.turn or how["scale"]
+    del how["scale"]                                                    # it is varied
     for scale in a.guidance:
-        pics = program.draw(a.model, [p for p, _ in asked], a.each, a.seed, scale=scale, **sampling(a))
+        pics = program.draw(a.model, [p for p, _ in asked], a.each, a.seed, scale=scale, **how)
         seen = says(net, pics)
         row: dict = dict(guidance=scale, count=len(pics), faces=float(study.hits(pics, cascade).mean()), variety=text_export.variety(pics))
         if (a.state / "patchy.pt").exists():
@@ -186,10 +185,10 @@ def words(a: argparse.Namespace) -> None:
         row["all"] = float(np.mean(hits))
         out.append(row)
         print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
-    turned = {k: turns(a, net, k) for k in used if k in OPPOSITES}
+    turned = {k: turns(a, net, k, how | {"scale": turn}) for k in used if k in OPPOSITES}
     print(json.dumps({k: round(v, 4) for k, v in turned.items()}), flush=True)
     found = common.load(a.state / "patchy.pt") or {}
-    a.out.write_text(json.dumps(dict(judge=accuracy, patchy=found.get("found"), turns=turned, turn_guidance=a.turn, sampling=sampling(a), prompts=a.prompts, each=a.each, seed=a.seed, rows=out), indent=1) + "\n")
+    a.out.write_text(json.dumps(dict(judge=accuracy, patchy=found.get("found"), turns=turned, turn_guidance=turn, sampling=how, prompts=a.prompts, each=a.each, seed=a.seed, rows=out), indent=1) + "\n")
 
 
 def main() -> None:

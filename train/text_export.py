@@ -188,7 +188,7 @@ def main() -> None:
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--model", type=Path, default=Path("models/portrait"))
     ap.add_argument("--count", type=int, default=64, help="samples at each guidance")
-    ap.add_argument("--sampling", nargs="+", default=["steps=50", "eta=1", "scale=2.5"], help="what the configuration recommends, KEY=VALUE")
+    ap.add_argument("--sampling", nargs="+", default=["steps=50", "eta=1", "scale=3", "scale_to=0.3"], help="what the configuration recommends, KEY=VALUE")
     ap.add_argument("--cascade", default=study.CASCADE)
     ap.add_argument("--no-card", action="store_true", help="model.ckpt and config.yaml alone")
     ap.add_argument("--card-only", action="store_true", help="the card again, from figures.json and words.json")

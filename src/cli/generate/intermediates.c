@@ -22,16 +22,22 @@ static bool is_kept(int step, int steps, int every)
     return step == 1 || left % every == 0;
 }
 
-size_t ldm_intermediates_entries(int steps, int every)
+/* How many of the steps up to `step` are kept: the entry of that one, for entry 0 is the start. */
+static size_t kept_until(int step, int steps, int every)
 {
-    size_t n = 1; /* the start */
+    size_t n = 0;
 
-    for (int step = 1; step <= steps; step++)
-        n += is_kept(step, steps, every);
+    for (int i = 1; i <= step; i++)
+        n += is_kept(i, steps, every);
     return n;
 }
 
-/* Both names; free() them. NULL when out of memory. */
+size_t ldm_intermediates_entries(int steps, int every)
+{
+    return 1 + kept_until(steps, steps, every);
+}
+
+/* The file of an array; free() it. NULL when out of memory. */
 static char *name_of(const ldm_generate_opts *o, const char *array)
 {
     const size_t n = strlen(o->save_intermediates);
@@ -75,15 +81,12 @@ int ldm_intermediates_open(const ldm_command *cmd, const ldm_generate_opts *o,
 
 void ldm_intermediates_take(ldm_intermediates *k, const ldm_progress *p)
 {
-    size_t entry, at, bytes;
+    size_t at, bytes;
 
     if (!k->x || !p->latents || (p->step && !is_kept(p->step, k->steps, k->every)))
         return;
-    /* as many as there are up to this step */
-    entry = 0;
-    for (int step = 1; step <= p->step; step++)
-        entry += is_kept(step, k->steps, k->every);
-    at = (entry * (size_t)k->count + (size_t)p->first_image) * k->latent;
+    at = (kept_until(p->step, k->steps, k->every) * (size_t)k->count + (size_t)p->first_image) *
+         k->latent;
     bytes = (size_t)p->images_in_batch * k->latent * sizeof *k->x;
     memcpy(k->x + at, p->latents, bytes);
     memcpy(k->pred_x0 + at, p->predicted ? p->predicted : p->latents, bytes);

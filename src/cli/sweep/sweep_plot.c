@@ -26,6 +26,24 @@ static void begin_svg(FILE *f, int width, int height)
     fprintf(f, "<rect width=\"%d\" height=\"%d\" fill=\"var(--ground)\"/>\n", width, height);
 }
 
+/* Where a line of points has come to. */
+typedef struct pen {
+    double x, y;
+    bool down; /* there is a point already */
+} pen;
+
+/* A point, and the line to it from the one before. */
+static void draw_to(FILE *f, pen *at, double x, double y, const char *colour)
+{
+    if (at->down)
+        fprintf(f,
+                "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
+                "stroke-width=\"1.6\"/>\n",
+                at->x, at->y, x, y, colour);
+    fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\" fill=\"%s\"/>\n", x, y, colour);
+    *at = (pen){x, y, true};
+}
+
 /* ---- quality over what it costs -------------------------------------------------------------- */
 
 typedef struct axis_range {
@@ -59,8 +77,7 @@ static void draw_line(FILE *f, const ldm_sweep *s, int panel, size_t value, axis
 {
     const char *colour = colours[value % COLOURS];
     const double x0 = LEFT + panel * (PANEL_W + GAP);
-    double last_x = 0, last_y = 0;
-    bool first = true;
+    pen at = {0};
 
     for (size_t i = 0; i < s->cell_count; i++) {
         const ldm_sweep_cell *c = &s->cells[i];
@@ -70,15 +87,7 @@ static void draw_line(FILE *f, const ldm_sweep *s, int panel, size_t value, axis
             continue;
         px = x0 + along(x, horizontal(c, panel)) * PANEL_W;
         py = TOP + (1 - along(y, c->frechet)) * PANEL_H;
-        if (!first)
-            fprintf(f,
-                    "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
-                    "stroke-width=\"1.6\"/>\n",
-                    last_x, last_y, px, py, colour);
-        fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\" fill=\"%s\"/>\n", px, py, colour);
-        last_x = px;
-        last_y = py;
-        first = false;
+        draw_to(f, &at, px, py, colour);
     }
 }
 
@@ -252,8 +261,7 @@ static axis_range range_of_panel(const ldm_sweep *s, int panel)
 static void draw_curve(FILE *f, const ldm_sweep *s, const curve *c, axis_range x, axis_range y,
                        int left, const char *colour)
 {
-    double last_x = 0, last_y = 0;
-    bool first = true;
+    pen at = {0};
 
     for (size_t i = 0; i < s->cell_count; i++) {
         const double v = c->of(&s->cells[i]);
@@ -264,15 +272,7 @@ static void draw_curve(FILE *f, const ldm_sweep *s, const curve *c, axis_range x
         (void)value_of(s, &s->cells[i], &value);
         px = left + place(x, value) * SMALL_W;
         py = TOP + (1 - (y.most > y.least ? (v - y.least) / (y.most - y.least) : 0)) * SMALL_H;
-        if (!first)
-            fprintf(f,
-                    "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
-                    "stroke-width=\"1.6\"/>\n",
-                    last_x, last_y, px, py, colour);
-        fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\" fill=\"%s\"/>\n", px, py, colour);
-        last_x = px;
-        last_y = py;
-        first = false;
+        draw_to(f, &at, px, py, colour);
     }
 }
 
