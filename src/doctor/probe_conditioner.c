@@ -2,10 +2,10 @@
 /* Conditioning: whether the UNet obeys what it is conditioned by, and whether it knows the
  * conditioner's language. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/sort.h"
 #include "doctor/probe_search.h"
 #include "engine/engine.h"
 
@@ -183,13 +183,6 @@ static ldm_status judge_language(const probe *p)
 
 /* ---- where the classes begin ----------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Logarithms of the norms of a table's rows. */
 static void norms_of(const float *table, size_t rows, size_t width, double *norms)
 {
@@ -208,7 +201,7 @@ static double first_row_off(double *norms, size_t rows)
     const double first = norms[0];
     double spread;
 
-    qsort(norms, rows, sizeof *norms, by_size);
+    ldm_sort_doubles(norms, rows);
     spread = (norms[3 * rows / 4] - norms[rows / 4]) / 1.35;
     return fabs(first - norms[rows / 2]) / (spread > 1e-6 ? spread : 1e-6);
 }

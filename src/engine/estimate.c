@@ -2,11 +2,11 @@
 /* How long a run may take, for dry runs only: its parts are run a few times as the run itself would
  * run them. A part that would take seconds is run at a smaller size, and what it takes is scaled by
  * the arithmetic. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/sort.h"
 #include "engine/engine.h"
 #include "sample/rng.h"
 
@@ -157,13 +157,6 @@ static ldm_status keep_all(rehearsal *r, int n, ldm_pool *pool, ldm_error *err)
     return st;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Seconds of one call: the median of several after the first, which touches the memory. The mean
  * would be that of the disturbances, too: one in a short measurement weighs more than in a run. */
 static ldm_status time_calls(rehearsal *r, ldm_pool *pool, double *seconds, ldm_error *err)
@@ -181,7 +174,7 @@ static ldm_status time_calls(rehearsal *r, ldm_pool *pool, double *seconds, ldm_
         each[calls] = ldm_seconds() - begin;
         all += each[calls++];
     }
-    qsort(each, (size_t)calls, sizeof *each, by_size);
+    ldm_sort_doubles(each, (size_t)calls);
     *seconds = each[calls / 2];
     return st;
 }

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Statistics of measurements: spread, distance of arrays, distance of pictures. */
 #include <math.h>
-#include <stdlib.h>
 
+#include "base/sort.h"
 #include "measure/bench.h"
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
 
 ldm_spread ldm_spread_of(double *v, int n)
 {
-    qsort(v, (size_t)n, sizeof *v, by_value);
+    ldm_sort_doubles(v, (size_t)n);
     return (ldm_spread){n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]), v[0], v[n - 1]};
 }
 

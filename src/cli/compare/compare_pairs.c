@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "cli/compare/compare.h"
 
 /* 10 log10(255^2 / mean squared difference); infinite where there is none. */
@@ -72,17 +73,10 @@ size_t ldm_cmp_count_same(const ldm_compare *c, const ldm_cmp_side *s)
     return same;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Of n values, which are sorted; NaN: none. */
 static double median(double *v, size_t n)
 {
-    qsort(v, n, sizeof *v, by_value);
+    ldm_sort_doubles(v, n);
     return !n ? NAN : n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
