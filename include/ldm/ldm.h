@@ -210,6 +210,11 @@ LDM_API ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_erro
 LDM_API size_t ldm_model_note_count(const ldm_model *m);
 LDM_API const char *ldm_model_note(const ldm_model *m, size_t i);
 
+/* What a picture of this seed shows where no prompt is given: a caption such as the model was
+ * trained on, by the rules of grammar.txt beside its checkpoint. *out: ldm_release it; NULL where
+ * the model takes no text or has no such file. Errors: the file's. */
+LDM_API ldm_status ldm_model_caption(const ldm_model *m, uint64_t seed, char **out, ldm_error *err);
+
 /* ---- reports --------------------------------------------------------------------------------- */
 
 enum {

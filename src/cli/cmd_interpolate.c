@@ -103,6 +103,7 @@ typedef struct task {
     ldm_array mix;     /* [frames], where each lies between prompts or classes; no data: nowhere */
     const char *prompts[1 + LDM_OPT_LIST_MOST];
     size_t entries; /* prompts, or classes; 1 or 0: there is no way between them */
+    char *own[2];   /* prompts that the ends have by themselves; NULL: one was given */
     char *classes;  /* a copy of the list of them; NULL: none */
     ldm_image *frames;
     char *folder;
@@ -175,7 +176,7 @@ static ldm_status set_condition(const task *t, bool last, ldm_error *err)
     char *one;
     ldm_status st;
 
-    if (t->o->prompts_to.count)
+    if (t->o->prompts_to.count || t->own[0])
         return ldm_job_set(t->to->job, "prompt", t->prompts[last ? t->entries - 1 : 0], err);
     if (!comma)
         return LDM_OK;
@@ -236,6 +237,65 @@ static int plan_way(task *t, bool one_end)
     return LDM_EXIT_OK;
 }
 
+/* What a picture that ldm made was made of; NULL where it does not say. */
+static char *prompt_of_picture(const char *path)
+{
+    char *text, *prompt = NULL;
+    json_t *recipe, *said;
+
+    if (ldm_image_read_recipe(path, &text, NULL))
+        return NULL;
+    recipe = json_loads(text, 0, NULL);
+    ldm_release(text);
+    said = json_object_get(recipe, "prompt");
+    if (json_is_string(said))
+        prompt = ldm_cli_format("%s", json_string_value(said));
+    json_decref(recipe);
+    return prompt;
+}
+
+/* A model that has captions for pictures without a prompt would give every frame another one. So an
+ * end has a prompt by itself: a seed that of `ldm generate --seed`, a picture the one it was made
+ * of; where only one end has, it is both's, and where none has, the empty one is. */
+static int plan_own_prompts(task *t, char **ends, int count)
+{
+    ldm_error err;
+
+    if (ldm_job_is_set(t->to->job, "prompt") || ldm_job_is_set(t->to->job, "prompts") ||
+        ldm_job_is_set(t->to->job, "context") || ldm_job_is_set(t->to->job, "ids"))
+        return LDM_EXIT_OK;
+    for (int i = 0; i < count; i++) {
+        uint64_t seed = 0;
+        const bool by_seed = is_seed(ends[i], &seed);
+        char *caption;
+        ldm_status st = ldm_model_caption(t->model, seed, &caption, &err);
+
+        if (st)
+            return ldm_cli_fail(t->cmd, st, &err);
+        if (!caption)
+            return LDM_EXIT_OK;
+        if (by_seed)
+            t->own[i] = ldm_cli_format("%s", caption);
+        else if (!ldm_starts_is_array(ends[i]))
+            t->own[i] = prompt_of_picture(ends[i]);
+        ldm_release(caption);
+    }
+    for (int i = 0; i < 2; i++) {
+        const char *other = t->own[1 - i];
+
+        if (!t->own[i])
+            t->own[i] = ldm_cli_format("%s", other ? other : "");
+        if (!t->own[i])
+            return ldm_cli_nomem(t->cmd);
+        t->prompts[i] = t->own[i];
+    }
+    t->entries = strcmp(t->own[0], t->own[1]) ? 2 : 1;
+    for (size_t i = 0; !t->o->quiet && i < t->entries; i++)
+        ldm_cli_say(t->cmd, "note: %s's is: %s", i ? "B" : "no prompt was given; A",
+                    t->own[i][0] ? t->own[i] : "(the empty one)");
+    return LDM_EXIT_OK;
+}
+
 /* Each frame's place on the way; the prompts and classes themselves become the job's again. */
 static int lay_way(task *t)
 {
@@ -251,7 +311,7 @@ static int lay_way(task *t)
         return ldm_cli_nomem(t->cmd);
     for (int i = 0; i < n; i++)
         t->mix.data[i] = (float)((double)(t->entries - 1) * i / (n - 1));
-    if (t->o->prompts_to.count)
+    if (t->o->prompts_to.count || t->own[0])
         st = ldm_job_set_prompts(t->to->job, t->prompts, t->entries, &err);
     else
         st = ldm_job_set(t->to->job, "class", t->classes, &err);
@@ -521,6 +581,8 @@ static int work(task *t, options *o, char **ends, int count)
         code = (o->quiet ? ldm_model_open_quiet : ldm_model_open_said)(t->cmd, t->to->model,
                                                                        &t->model);
     ldm_job_set_progress(t->to->job, ldm_sampling_progress, &t->bar);
+    if (!code)
+        code = plan_own_prompts(t, ends, count);
     for (int i = 0; !code && i < 2; i++)
         code = read_end(t, ends[i < count ? i : 0], i == 1, &t->ends[i]);
     if (!code)
@@ -541,6 +603,8 @@ static void task_free(task *t)
     free(t->noise.data);
     free(t->mix.data);
     free(t->classes);
+    free(t->own[0]);
+    free(t->own[1]);
     ldm_array_free(&t->ends[0]);
     ldm_array_free(&t->ends[1]);
     ldm_model_close(t->model);

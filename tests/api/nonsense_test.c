@@ -192,6 +192,8 @@ static void models_runs_and_reports(void **state)
     ldm_model_close(NULL);
     assert_null(ldm_model_get_info(NULL));
     assert_int_equal(ldm_model_weight_bytes(NULL), 0);
+    REFUSED(ldm_model_caption(NULL, 1, &text, e), "m is NULL");
+    REFUSED(ldm_model_caption(m, 1, NULL, e), "out");
     REFUSED(ldm_model_hash(NULL, &hex, e), "m is NULL");
     REFUSED(ldm_model_hash(m, NULL, e), "hex");
     assert_int_equal(ldm_model_note_count(NULL), 0);

@@ -80,3 +80,20 @@ fails 1 "nothing.jpg" interpolate 1 nothing.jpg $TINY -o x.png --quiet
 fails 2 "vary_strength are given" generate $TINY --x-t n.npy --vary-strength 0.5 -o x.png --quiet
 npy other.npy '(1, 3, 8, 8)' 768
 fails 2 "A is 16 x 16 and B 8 x 8" interpolate 1 other.npy $TINY -o x.png --quiet
+
+# A model with captions of its own: a walk goes from the caption of one seed to that of the other,
+# not past a caption for every frame. Pictures have the prompts that they were made of.
+OWN="--model portrait --steps 2 --sampler ddim"
+works interpolate 42 43 $OWN --frames 3 -o own
+[ "$(grep -c 'note: .*prompt\|note: B' "$ERR")" -eq 2 ] || die "not one note an end"
+works generate $OWN --eta 0 --seed 42 -o one.png --quiet
+same_pixels one.png own/00000.png
+works generate $OWN --eta 0 --seed 43 -o two.png --quiet
+same_pixels two.png own/00002.png
+works interpolate 42 43 $OWN --prompt woman --frames 2 -o own2
+stderr_lacks 'no prompt was given'
+works generate $OWN --eta 0 --seed 1 --prompt 'a bald man' -o one.png --quiet
+works interpolate one.png two.png $OWN --refine 0 --frames 2 -o own3
+stderr_has "A's is: a bald man$"
+works interpolate a.jpg 43 $OWN --refine 0 --frames 2 -o own4
+stderr_lacks "B's is"
