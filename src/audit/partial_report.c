@@ -69,9 +69,10 @@ static void judge(const ldm_partial *p, verdict *v)
         ldm_str_printf(
             &v->text,
             "The checkpoint does not fit the configuration: of the parts that ldm knows, "
-            "%zu tensors are missing or have another shape; %zu settings are not what "
-            "the shapes of the others show. Nor can this version of ldm run the model.",
-            p->fault_count, p->difference_count);
+            "%zu tensor%s missing or of another shape; %zu setting%s not what the shapes of "
+            "the others show. Nor can this version of ldm run the model.",
+            p->fault_count, p->fault_count == 1 ? " is" : "s are", p->difference_count,
+            p->difference_count == 1 ? " is" : "s are");
         ldm_str_puts(&v->next, "use the YAML that was published with this checkpoint");
     } else if (!ldm_partial_judged(p)) {
         v->headline = "CANNOT RUN HERE";

@@ -84,7 +84,8 @@ ldm_status ldm_audit_values_verdict(const ldm_audit *a, const ldm_findings *f, l
     if (!first)
         return f->values_read ? ldm_ckpt_check_sums(a->ckpt, err) : LDM_OK;
     if (n > 1)
-        snprintf(others, sizeof others, " (and %zu more tensors hold such)", n - 1);
+        snprintf(others, sizeof others, " (and %zu more %s such)", n - 1,
+                 n == 2 ? "tensor holds" : "tensors hold");
     return ldm_error_at(err, LDM_ERR_NUMERIC, place(first),
                         "%s: byte %" PRIu64 ": '%.120s' holds %" PRIu64 " NaN and %" PRIu64
                         " infinite values%s: the file is damaged, or its training failed",

@@ -158,8 +158,8 @@ static void judge_mismatch(const ldm_audit *a, ldm_findings *f)
     else
         f->verdict = ldm_findings_text(
             f,
-            "The checkpoint does not fit strictly (ldm.load.strict): %zu keys missing, %zu "
-            "unexpected, %zu of another shape.",
+            "The checkpoint does not fit strictly (ldm.load.strict): keys missing: %zu, "
+            "unexpected: %zu, of another shape: %zu.",
             a->missing_count, a->unexpected_count, a->mismatched_count);
     f->next_step = remedy(f);
 }
@@ -168,9 +168,10 @@ static void judge_damage(const ldm_audit *a, ldm_findings *f, size_t bad)
 {
     f->tone = LDM_TONE_BAD;
     f->headline = "DAMAGED";
-    f->verdict = ldm_findings_text(
-        f, "Names and shapes fit, but %zu tensors that a run reads hold NaN or infinity%s.", bad,
-        a->effective.ema ? " (EMA weights)" : "");
+    f->verdict = ldm_findings_text(f, "Names and shapes fit, but %zu %s NaN or infinity%s.", bad,
+                                   bad == 1 ? "tensor that a run reads holds"
+                                            : "tensors that a run reads hold",
+                                   a->effective.ema ? " (EMA weights)" : "");
     f->next_step = raw_is_sound(a, f) ? "add --no-ema: the raw weights in the file are sound"
                                       : "get the file again, or use an earlier checkpoint";
 }
@@ -247,9 +248,10 @@ static void file_notes(const ldm_audit *a, ldm_findings *f)
     if (f->bad_count)
         ldm_findings_note(f, LDM_TONE_BAD,
                           ldm_findings_text(f,
-                                            "%zu tensors hold NaN or infinity: the pictures will "
-                                            "be broken wherever they are used.",
-                                            f->bad_count));
+                                            "%zu tensor%s NaN or infinity: the pictures will be "
+                                            "broken wherever %s used.",
+                                            f->bad_count, f->bad_count == 1 ? " holds" : "s hold",
+                                            f->bad_count == 1 ? "it is" : "they are"));
     if (f->values_read && f->codebook_std > 0)
         ldm_findings_note(
             f, LDM_TONE_PLAIN,
@@ -328,11 +330,13 @@ ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
     first_fault(a, &fault);
     if (!others)
         ldm_str_printf(&fault,
-                       "%zu keys are missing, %zu unexpected and %zu have another shape, "
-                       "and ldm.load.strict is true",
+                       "keys missing: %zu, unexpected: %zu, of another shape: %zu, and "
+                       "ldm.load.strict is true",
                        a->missing_count, a->unexpected_count, a->mismatched_count);
     if (others > 1)
-        ldm_str_printf(&fault, " (and %zu more tensors that a run reads do not fit)", others - 1);
+        ldm_str_printf(&fault, " (and %zu more %s not fit)", others - 1,
+                       others == 2 ? "tensor that a run reads does"
+                                   : "tensors that a run reads do");
     if (fault.failed || f.failed)
         st = ldm_error_nomem(err, 0, "a message");
     else if (f.cause_count)

@@ -408,17 +408,19 @@ static int copy_all(merge *m)
 
 static int report(const merge *m, bool json)
 {
+    const int made = m->pictures - m->failures;
+
     if (m->mixed)
         ldm_cli_say(m->cmd, "warning: machines with different instructions made these pictures: "
                             "they may differ in the last bits from those of one machine (--isa)");
     if (json)
         return ldm_cli_print_json(m->cmd, json_pack("{s:s, s:i, s:i, s:i, s:b}", "folder", m->out,
-                                                    "pictures", m->pictures - m->failures, "failed",
-                                                    m->failures, "doubles", m->doubles, "mixed_isa",
-                                                    m->mixed));
-    printf("%d pictures of %d folders in %s", m->pictures - m->failures, m->folder_count, m->out);
+                                                    "pictures", made, "failed", m->failures,
+                                                    "doubles", m->doubles, "mixed_isa", m->mixed));
+    printf("%d picture%s of %d folder%s in %s", made, made == 1 ? "" : "s", m->folder_count,
+           m->folder_count == 1 ? "" : "s", m->out);
     if (m->doubles)
-        printf(", %d of them were in several", m->doubles);
+        printf(", %d of them %s in several", m->doubles, m->doubles == 1 ? "was" : "were");
     if (m->failures)
         printf("; %d could not be made", m->failures);
     putchar('\n');

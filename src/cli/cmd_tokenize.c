@@ -78,8 +78,8 @@ static void print_text(const ldm_text_ids *ids)
     for (size_t i = 0; i < used; i++)
         printf("%5d  %s\n", (int)id[i], ldm_text_ids_piece(ids, i));
     if (used < length)
-        printf("%5d  %s  (padding, %zu times)\n", (int)id[used], ldm_text_ids_piece(ids, used),
-               length - used);
+        printf("%5d  %s  (padding, %zu time%s)\n", (int)id[used], ldm_text_ids_piece(ids, used),
+               length - used, length - used == 1 ? "" : "s");
 }
 
 static int failed(const ldm_command *cmd, const options *o, ldm_status st, const ldm_error *err)

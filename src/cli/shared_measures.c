@@ -412,9 +412,9 @@ static int work(share *s)
     signal = ldm_signals_interrupted();
     if (signal) {
         ldm_cli_say(s->cmd,
-                    "interrupted: features of %d pictures were computed here; what was begun is "
+                    "interrupted: features of %d picture%s were computed here; what was begun is "
                     "given back, and the other processes or the same command go on with it",
-                    s->made);
+                    s->made, s->made == 1 ? "" : "s");
         return LDM_EXIT_SIGNAL + signal;
     }
     if (!code)

@@ -6,6 +6,26 @@
 
 #include "engine/engine.h"
 
+/* One of "a, b, c". */
+static bool is_listed(const char *name, const char *list)
+{
+    const size_t len = strlen(name);
+
+    for (const char *at = strstr(list, name); at; at = strstr(at + 1, name)) {
+        if ((at == list || at[-1] == ' ') && (!at[len] || at[len] == ','))
+            return true;
+    }
+    return false;
+}
+
+static ldm_status refuse_name(const char *name, ldm_error *err)
+{
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "model is '%.60s', expected the name of a shipped model (%s); a "
+                         "checkpoint of your own is given as ckpt",
+                         name, LDM_SHIPPED_MODELS);
+}
+
 /* The folder of the shipped model of this name. */
 static ldm_status shipped_dir(const char *name, char *dir, size_t size, ldm_error *err)
 {
@@ -15,16 +35,15 @@ static ldm_status shipped_dir(const char *name, char *dir, size_t size, ldm_erro
     int n = 0;
 
     if (!*name || strlen(name) > 32 || name[strspn(name, letters)])
-        return ldm_error_set(err, LDM_ERR_USAGE,
-                             "model is '%.60s', expected the name of a shipped model (%s); a "
-                             "checkpoint of your own is given as ckpt",
-                             name, LDM_SHIPPED_MODELS);
+        return refuse_name(name, err);
     snprintf(ckpt, sizeof ckpt, "models/%s/model.ckpt", name);
     snprintf(config, sizeof config, "models/%s/config.yaml", name);
     if (ldm_shipped_find(names, root, sizeof root))
         n = snprintf(dir, size, "%s/models/%s", root, name);
     if (n > 0 && (size_t)n < size)
         return LDM_OK;
+    if (!is_listed(name, LDM_SHIPPED_MODELS))
+        return refuse_name(name, err);
     return ldm_error_set(err, LDM_ERR_IO,
                          "the shipped model (%s, config.yaml) is not in %s or %s; name a "
                          "checkpoint and its configuration",

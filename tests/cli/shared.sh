@@ -93,6 +93,12 @@ done
 works merge share0 share1 share2/ -o merged
 stdout_is '7 pictures of 3 folders in merged'
 same_folder whole merged
+works $RUN -o single --quiet --rank 0 --of 1
+works merge single -o merged3
+stdout_is '7 pictures of 1 folder in merged3'
+works generate $TINY --steps 1 --shape 3,8,8 -n 1 -o single1 --quiet --rank 0 --of 1
+works merge single1 -o merged4
+stdout_is '1 picture of 1 folder in merged4'
 cp share0/00000.png share1
 works merge share2 share1 share0 -o merged2 --json
 stdout_has '"doubles": 1'

@@ -214,9 +214,9 @@ static int run_model(ldm_compare *c, ldm_cmp_side *s, const ldm_model *m)
     if (!code)
         code = ldm_output_make_folder(c->cmd, "--out", s->folder);
     if (!code && !c->o->quiet)
-        ldm_cli_say(c->cmd, "%s: %zu picture%s, %d steps, eta %g, scale %g, conditioning %s",
-                    s->title, s->count, s->count == 1 ? "" : "s", s->steps_run, s->eta, s->scale,
-                    s->cond);
+        ldm_cli_say(c->cmd, "%s: %zu picture%s, %d step%s, eta %g, scale %g, conditioning %s",
+                    s->title, s->count, s->count == 1 ? "" : "s", s->steps_run,
+                    s->steps_run == 1 ? "" : "s", s->eta, s->scale, s->cond);
     if (!code)
         code = sample(c, s, run);
     if (!code)

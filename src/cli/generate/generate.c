@@ -449,9 +449,9 @@ static void say_interrupted(const task *t)
 
     if (t->work)
         ldm_cli_say(t->cmd,
-                    "interrupted: %d pictures were made here; what was begun is given back, and "
-                    "the other processes or the same command go on with it",
-                    t->written);
+                    "interrupted: %d picture%s made here; what was begun is given back, and the "
+                    "other processes or the same command go on with it",
+                    t->written, t->written == 1 ? " was" : "s were");
     else if (can)
         ldm_cli_say(t->cmd,
                     "interrupted: %d of %d pictures are done and kept; the same command with "
