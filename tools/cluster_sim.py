@@ -23,7 +23,7 @@ BLOCKS = os.path.join(ROOT, "bench", "cluster", "blocks.csv")
 PAGE = os.path.join(ROOT, "docs", "CLUSTER.md")
 PICTURES, LEASE, BATCH = 50000, 300.0, 4
 RANKS = (1, 10, 100, 1000, 3000, 10000)
-# work.c: BLOCKS_A_RANK and MOST of choose_block, POLLS_A_LEASE, first_poll, poll_a_block
+# work.c: choose_even and largest_share, BLOCKS_A_RANK and MOST of choose_block, POLLS_A_LEASE, first_poll, poll_a_block
 BLOCKS_A_RANK, MOST_BLOCK, POLLS_A_LEASE, FIRST_POLL, POLL_A_BLOCK = 8, 64, 20, 0.05, 1e-4
 # Calls that reach the file server: of a claim (touch, stat, link, access), of a block's end (create,
 # write, flush, rename, access), of a picture (the same, and an access), of a look into claims/ and
@@ -55,7 +55,15 @@ def spread():
     return [t / mean for t in times]
 
 
+def largest_share(ranks, block):
+    blocks = -(-PICTURES // block)
+    share = -(-blocks // ranks) * block
+    return share if (blocks - 1) % ranks else share - (blocks * block - PICTURES)
+
+
 def choose_block(ranks):
+    if ranks > 1 and PICTURES < 2 * ranks * BATCH:
+        return min(range(max(PICTURES // ranks, 1), 0, -1), key=lambda block: largest_share(ranks, block))
     block = min(PICTURES // (ranks * BLOCKS_A_RANK), MOST_BLOCK)
     return block // BATCH * BATCH if block > BATCH else BATCH
 

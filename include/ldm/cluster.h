@@ -59,7 +59,8 @@ typedef struct ldm_work_options {
     const char *about; /* JSON object: what others may know about this process */
     int pictures;      /* 1 or more */
     int block;         /* pictures in a block; 0: chosen. The first process' counts */
-    int batch;         /* pictures computed together: a chosen block is a multiple of it */
+    int batch;         /* pictures computed together: a chosen block is a multiple of it, unless
+                          there are less than two of it for each of the ranks */
     double lease; /* seconds without a sign of life after which a process is taken for dead; the
                      first process' counts */
     int rank, size;

@@ -106,7 +106,29 @@ static ldm_status publish(const ldm_work *w, const char *path, const json_t *roo
     return st;
 }
 
-/* Several blocks a rank, so that a fast one can help; no part of a batch, which costs speed. */
+/* What rank 0 has if every rank makes its own blocks alone: the most that one has. */
+static int64_t largest_share(const ldm_work_options *o, int64_t block)
+{
+    const int64_t blocks = (o->pictures + block - 1) / block;
+    const int64_t share = (blocks + o->size - 1) / o->size * block;
+
+    return (blocks - 1) % o->size ? share : share - (blocks * block - o->pictures);
+}
+
+/* Of few pictures, less than two batches a rank: as equal shares as there are, in large blocks. */
+static int64_t choose_even(const ldm_work_options *o)
+{
+    int64_t best = o->pictures > o->size ? o->pictures / o->size : 1;
+
+    for (int64_t block = best - 1; block > 0; block--) {
+        if (largest_share(o, block) < largest_share(o, best))
+            best = block;
+    }
+    return best;
+}
+
+/* Several blocks a rank, so that a fast one can help; no part of a batch, which costs speed. Only
+ * where that would leave a rank with twice another's work, or none, are blocks of other sizes. */
 static int choose_block(const ldm_work_options *o)
 {
     enum { BLOCKS_A_RANK = 8, MOST = 64 };
@@ -116,6 +138,8 @@ static int choose_block(const ldm_work_options *o)
         block = o->pictures / ((int64_t)o->size * BLOCKS_A_RANK);
         block = block > MOST ? MOST : block;
         block = block > o->batch ? block / o->batch * o->batch : o->batch;
+        if (o->size > 1 && o->pictures < 2 * (int64_t)o->size * o->batch)
+            block = choose_even(o);
     }
     while ((o->pictures + block - 1) / block > LDM_RUN_MOST_BLOCKS)
         block *= 2;

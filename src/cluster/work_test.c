@@ -255,13 +255,15 @@ static void the_folder_says_who_does_what(void **state)
     assert_int_equal(ldm_work_status("/nowhere", &text, NULL), LDM_ERR_IO);
 }
 
-/* The size of a block that nobody chose: the first item's. */
+/* The size of a block that nobody chose: the first item's. Of few pictures no batches, but equal
+ * shares. */
 static void chosen_blocks_are_whole_batches(void **state)
 {
     static const struct {
         int pictures, batch, size, block;
-    } cases[] = {{300, 4, 3, 12},      {24, 3, 3, 3}, {50000, 4, 10, 64},
-                 {50000, 8, 10000, 8}, {5, 8, 2, 5},  {1000, 6, 1, 60}};
+    } cases[] = {{300, 4, 3, 12},     {24, 3, 3, 3}, {50000, 4, 10, 64}, {50000, 8, 10000, 5},
+                 {50000, 8, 3000, 8}, {5, 8, 2, 2},  {1000, 6, 1, 60},   {8, 8, 2, 4},
+                 {24, 8, 2, 12},      {10, 4, 4, 1}, {3, 8, 8, 1},       {12, 8, 1, 8}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ldm_work_options o = {room,           run_text, about, cases[i].pictures, 0,
@@ -277,6 +279,38 @@ static void chosen_blocks_are_whole_batches(void **state)
         assert_int_equal(ldm_work_next(w, &item, NULL), LDM_OK);
         assert_int_equal(item.count, cases[i].block);
         ldm_work_close(w);
+    }
+}
+
+static void few_pictures_are_shared_evenly(void **state)
+{
+    for (int pictures = 1; pictures < 24; pictures += 2) {
+        for (int size = 2; size < 9; size += 2) {
+            int least = pictures, most = 0;
+
+            end(state);
+            begin(state);
+            for (int rank = 0; rank < size; rank++) {
+                const ldm_work_options o = {room, run_text, about, pictures, 0,
+                                            20,   300,      rank,  size,     true};
+                ldm_work_item item = {0};
+                ldm_work *w;
+                char *run;
+                int share = 0;
+
+                assert_int_equal(ldm_work_open(&o, &w, &run, NULL), LDM_OK);
+                ldm_free(run);
+                while (!ldm_work_next(w, &item, NULL) && item.kind == LDM_WORK_BLOCK) {
+                    share += item.count;
+                    complete(w);
+                }
+                ldm_work_close(w);
+                least = share < least ? share : least;
+                most = share > most ? share : most;
+            }
+            assert_int_equal(most, (pictures + size - 1) / size);
+            assert_true(least > 0 || pictures < size);
+        }
     }
 }
 
@@ -320,6 +354,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(own_share_leaves_the_rest, begin, end),
         cmocka_unit_test_setup_teardown(blocks_cover_the_pictures_once, begin, end),
         cmocka_unit_test_setup_teardown(chosen_blocks_are_whole_batches, begin, end),
+        cmocka_unit_test_setup_teardown(few_pictures_are_shared_evenly, begin, end),
         cmocka_unit_test_setup_teardown(the_folder_says_who_does_what, begin, end),
         cmocka_unit_test_setup_teardown(damaged_manifests_are_refused, begin, end),
     };

@@ -93,6 +93,19 @@ done
 works merge share0 share1 share2/ -o merged
 stdout_is '7 pictures of 3 folders in merged'
 same_folder whole merged
+# Few pictures are shared evenly; a process that has none says so.
+for r in 0 1; do
+    works generate $TINY --steps 1 --shape 3,8,8 -n 8 -o even$r --rank $r --of 2 --own-share
+    [ "$(ls even$r | grep -c '^0000.\.png$')" -eq 4 ] || die "expected 4 pictures of 8"
+done
+works merge even0 even1 -o even
+stdout_is '8 pictures of 2 folders in even'
+works generate $TINY --steps 1 --shape 3,8,8 -n 2 -o even3 --rank 2 --of 3 --own-share
+stderr_has '^\[2/3 .*: note: process 2 of 3 has no share: the 2 pictures are the others., in blocks of 1$'
+works generate $TINY --steps 1 --shape 3,8,8 -n 2 -o even3 --rank 2 --of 3 --own-share --quiet
+stderr_empty
+works $RUN -o two --rank 1 --of 2
+stderr_has 'note: process 1 of 2 found nothing to do'
 works $RUN -o single --quiet --rank 0 --of 1
 works merge single -o merged3
 stdout_is '7 pictures of 1 folder in merged3'

@@ -51,6 +51,7 @@ typedef struct ldm_generate_opts {
     const char *log_every_text;     /* --log-every-t; NULL: not given */
     int log_every_t;                /* steps from one to the next */
     bool grid, npz, json, quiet;
+    bool hushed;            /* quiet because another process speaks, and not as asked */
     const char *preview_as; /* how pictures so far are shown; NULL: not given */
     bool dry_run, resume, overwrite;
     const char *quality_text; /* --quality; NULL: not given */

@@ -64,7 +64,8 @@ int ldm_shared_find(const ldm_command *cmd, const ldm_cli *cli, ldm_generate_opt
         return ldm_cli_usage(cmd, "--overwrite: of several processes none could tell its own "
                                   "run's pictures from those to replace; name an empty folder");
     o->resume = o->resume || !o->dry_run;
-    o->quiet = o->quiet || rank->rank > 0; /* one of them speaks */
+    o->hushed = !o->quiet && rank->rank > 0; /* one of them speaks */
+    o->quiet = o->quiet || o->hushed;
     return set_threads(cmd, o);
 }
 
@@ -415,6 +416,25 @@ static int finish(ldm_task *t)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+/* Of a process that speaks or not: it would look as if it had not run. */
+static void say_idle(const ldm_task *t)
+{
+    const ldm_rank *rank = &t->o->ranks.rank;
+
+    if (t->seen || t->kept_count || t->wrote_sheets || (t->o->quiet && !t->o->hushed))
+        return;
+    if (t->o->own_share)
+        ldm_cli_say(t->cmd,
+                    "note: process %d of %d has no share: the %d pictures are the others', in "
+                    "blocks of %d",
+                    rank->rank, rank->size, t->ri->count, ldm_work_block(t->work));
+    else
+        ldm_cli_say(t->cmd,
+                    "note: process %d of %d found nothing to do: the others made or make "
+                    "all pictures",
+                    rank->rank, rank->size);
+}
+
 int ldm_shared_sample(ldm_task *t)
 {
     ldm_work_item item = {0};
@@ -442,5 +462,7 @@ int ldm_shared_sample(ldm_task *t)
         code = ldm_resume_sweep(t->cmd, t->output.folder);
     if (!code && !ldm_signals_interrupted())
         ldm_ranks_say_end(&t->together, t->written, item.kind == LDM_WORK_DONE);
+    if (!code && !ldm_signals_interrupted())
+        say_idle(t);
     return code;
 }
