@@ -2,21 +2,71 @@
 /* JSON as text; see json_text.h. */
 #include "base/json_text.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
-static int append(const char *bytes, size_t size, void *out)
+typedef struct writer {
+    ldm_str *out;
+    bool shortest;        /* real numbers are written anew */
+    bool quoted, escaped; /* the bytes so far end within a string, or after its backslash */
+} writer;
+
+static void follow(writer *w, const char *bytes, size_t size)
 {
-    ldm_str_append(out, bytes, size);
-    return ((ldm_str *)out)->failed ? -1 : 0;
+    for (size_t i = 0; i < size; i++) {
+        if (w->escaped)
+            w->escaped = false;
+        else if (w->quoted && bytes[i] == '\\')
+            w->escaped = true;
+        else if (bytes[i] == '"')
+            w->quoted = !w->quoted;
+    }
+}
+
+/* jansson hands over a number as one piece, in 17 digits: 0.29999999999999999 for 0.3. Whole ones,
+ * "1.0", and what does not look like that are left as they are. */
+static bool put_shorter(writer *w, const char *bytes, size_t size)
+{
+    char piece[LDM_REAL_TEXT], text[LDM_REAL_TEXT], *end;
+    double v;
+
+    if (w->quoted || size < 17 || size >= sizeof piece ||
+        !(bytes[0] == '-' || isdigit((unsigned char)bytes[0])))
+        return false;
+    memcpy(piece, bytes, size);
+    piece[size] = '\0';
+    v = strtod(piece, &end);
+    if (*end || !memchr(bytes, '.', size)) /* the locale has another point */
+        return false;
+    ldm_format_real(v, text);
+    if (strlen(text) >= size || !strpbrk(text, ".e")) /* it would read as an integer */
+        return false;
+    ldm_str_puts(w->out, text);
+    return true;
+}
+
+static int append(const char *bytes, size_t size, void *to)
+{
+    writer *w = to;
+
+    if (!w->shortest || !put_shorter(w, bytes, size))
+        ldm_str_append(w->out, bytes, size);
+    follow(w, bytes, size);
+    return w->out->failed ? -1 : 0;
 }
 
 bool ldm_json_append(const json_t *root, size_t flags, ldm_str *out)
 {
-    return root && !json_dump_callback(root, append, out, flags) && !out->failed;
+    const size_t precision = flags / JSON_REAL_PRECISION(1) & 0x1f;
+    writer w = {.out = out, .shortest = !precision || precision >= 17};
+
+    return root && !json_dump_callback(root, append, &w, flags) && !out->failed;
 }
 
 static bool is_ascii(const char *s)

@@ -8,7 +8,8 @@
 #include "base/str.h"
 
 /* Appends root as text, with jansson's flags; root NULL is a failure. Returns false when out of
- * memory. (json_dumps would silently lose a key where its buffer cannot grow.) */
+ * memory. (json_dumps would silently lose a key where its buffer cannot grow.) Real numbers have
+ * the fewest digits that read back to them, unless JSON_REAL_PRECISION asks for less than 17. */
 bool ldm_json_append(const json_t *root, size_t flags, ldm_str *out);
 
 /* A JSON string of bytes that need not be UTF-8 (file names): where they are not, every byte above

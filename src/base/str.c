@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -72,6 +73,22 @@ char *ldm_format_count(uint64_t n, char *buf)
         *p++ = digits[i];
     }
     *p = '\0';
+    return buf;
+}
+
+char *ldm_format_real(double v, char *buf)
+{
+    char *p;
+
+    for (int digits = 15; digits <= 17; digits++) { /* %g takes zeros at the end away */
+        snprintf(buf, LDM_REAL_TEXT, "%.*g", digits, v);
+        if (strtod(buf, NULL) == v)
+            break;
+    }
+    for (p = buf; *p; p++) { /* the caller's locale may have another one */
+        if (*p == ',')
+            *p = '.';
+    }
     return buf;
 }
 

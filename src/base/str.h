@@ -33,6 +33,11 @@ char *ldm_format_count(uint64_t n, char *buf);
 /* Bytes for people: "1.32 GB" (powers of 1000, as files are sold); buf holds at least 16 bytes. */
 char *ldm_format_bytes(uint64_t n, char *buf);
 
+/* The fewest digits that read back to the same number, with a point whatever the locale: "0.3",
+ * "1e-05", "50". buf holds at least LDM_REAL_TEXT bytes and is returned. */
+enum { LDM_REAL_TEXT = 40 };
+char *ldm_format_real(double v, char *buf);
+
 /* Edits (insert, delete, replace, swap neighbours), for "did you mean": at most `limit`, limit + 1
  * for anything farther. */
 size_t ldm_edit_distance(const char *a, const char *b, size_t limit);

@@ -88,7 +88,7 @@ static void put_values(ldm_str *out, const json_t *object, const char *above, bo
     {
         char *name = ldm_cli_format("%s%s%s", above, *above ? "." : "", key);
         char *text = json_is_string(v) ? strdup(json_string_value(v))
-                                       : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+                                       : ldm_cli_json_dump(v, JSON_COMPACT | JSON_ENCODE_ANY);
 
         if (!name || !text) {
             out->failed = true;

@@ -57,19 +57,13 @@ static void put_text(const char *s, ldm_str *out)
  */
 static void put_float(double x, ldm_str *out)
 {
-    char buf[40];
-    int digits;
+    char buf[LDM_REAL_TEXT];
 
     if (isnan(x) || isinf(x)) {
         ldm_str_puts(out, isnan(x) ? ".nan" : x > 0 ? ".inf" : "-.inf");
         return;
     }
-    for (digits = 1; digits <= 17; digits++) {
-        snprintf(buf, sizeof buf, "%.*g", digits, x);
-        if (strtod(buf, NULL) == x)
-            break;
-    }
-    ldm_str_puts(out, buf);
+    ldm_str_puts(out, ldm_format_real(x, buf));
     if (!strpbrk(buf, ".e"))
         ldm_str_puts(out, ".0");
 }

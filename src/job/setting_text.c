@@ -147,24 +147,6 @@ bool ldm_setting_read_text(const ldm_setting_row *row, const char *text, ldm_set
     return true;
 }
 
-/* A double as the shortest text that reads back to it, with a point. */
-static void print_real(double v, ldm_str *out)
-{
-    char text[40], *p;
-    int digits;
-
-    for (digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    for (p = text; *p; p++) { /* the caller's locale may have another one */
-        if (*p == ',')
-            *p = '.';
-    }
-    ldm_str_puts(out, text);
-}
-
 ldm_status ldm_options_text(const ldm_options *o, const ldm_setting_row *row, ldm_str *out,
                             ldm_error *err)
 {
@@ -172,6 +154,7 @@ ldm_status ldm_options_text(const ldm_options *o, const ldm_setting_row *row, ld
     const ldm_texts *list;
     const int *shape;
     const char *text;
+    char real[LDM_REAL_TEXT];
     size_t i;
 
     switch (row->type) {
@@ -183,7 +166,7 @@ ldm_status ldm_options_text(const ldm_options *o, const ldm_setting_row *row, ld
         ldm_str_printf(out, "%" PRIu64, *(const uint64_t *)field);
         break;
     case LDM_TYPE_REAL:
-        print_real(*(const double *)field, out);
+        ldm_str_puts(out, ldm_format_real(*(const double *)field, real));
         break;
     case LDM_TYPE_BOOL:
         ldm_str_puts(out, *(const bool *)field ? "true" : "false");

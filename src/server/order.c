@@ -57,10 +57,12 @@ bool ldm_order_takes(const ldm_setting_row *row)
 
 static void append_number(const json_t *v, ldm_str *out)
 {
+    char text[LDM_REAL_TEXT];
+
     if (json_is_integer(v))
         ldm_str_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
     else
-        ldm_str_printf(out, "%.17g", json_real_value(v));
+        ldm_str_puts(out, ldm_format_real(json_real_value(v), text));
 }
 
 /* The text that every setting takes. False: such a value is none. */

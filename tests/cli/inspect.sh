@@ -34,11 +34,16 @@ works inspect whole --keys
 stderr_has 'note: this is about whole/model.ckpt'
 rm -r empty whole
 mkfifo pipe
-fails 1 "pipe is not a regular file" inspect pipe # and not waited for
+fails 1 "pipe is a pipe, expected a regular file" inspect pipe # and not waited for
+fails 1 "/dev/null is a device, expected a regular file" generate --ckpt /dev/null --config "$CONFIG"
 : >empty
 fails 1 "empty" inspect empty
 head -c 4096 /dev/zero >zeros
 fails 1 "zeros" inspect zeros
+printf '# A page\n\nof *words*: [\n' >page.md
+for f in empty page.md; do
+    fails 1 "$f: byte 0: .*, expected a PyTorch checkpoint .*, safetensors, a YAML file or a picture that ldm made" inspect $f
+done
 head -c 700000 "$CKPT" >cut.ckpt
 fails 1 "cut.ckpt" inspect cut.ckpt
 
@@ -50,6 +55,10 @@ stdout_has '^  seed +77$'
 stdout_has '^  checkpoint\.name +model\.ckpt$'
 stdout_has '^  config +YAML of [0-9]+ bytes; --all shows it$'
 stdout_has '^The same again: ldm generate --like made\.png$'
+works generate $TINY --steps 1 --eta 0.3 -o third.png --quiet # numbers as they were typed
+works inspect third.png
+stdout_has '^  eta +0\.3$'
+grep -aq '"eta": 0\.3,' third.png || die "the recipe has other digits than 0.3"
 works inspect made.png --all
 stdout_has '^ +model_channels: '
 works inspect made.png --json
