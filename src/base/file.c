@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,16 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+
+static const char *kind_name(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISFIFO(mode) ? "a pipe"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISCHR(mode)  ? "a device"
+           : S_ISBLK(mode)  ? "a disk"
+                            : "no file";
+}
 
 static ldm_status open_regular(const char *path, int *fd, uint64_t *size, ldm_error *err)
 {
@@ -29,7 +40,7 @@ static ldm_status open_regular(const char *path, int *fd, uint64_t *size, ldm_er
     if (!S_ISREG(st.st_mode)) {
         close(f);
         return ldm_error_set(err, LDM_ERR_IO, "%s is %s, expected a regular file", path,
-                             S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
+                             kind_name(st.st_mode));
     }
     *fd = f;
     *size = (uint64_t)st.st_size;
@@ -139,6 +150,57 @@ ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *si
     *data = buf;
     *size = have;
     return LDM_OK;
+}
+
+/* All that comes; the file is f, which stays open. */
+static ldm_status read_stream(FILE *f, const char *name, size_t limit, char **data, size_t *size,
+                              ldm_error *err)
+{
+    size_t have = 0, room = 1 << 16;
+    char *buf = NULL, *more;
+    bool done = false;
+
+    while (!done) {
+        more = ldm_reallocarray(buf, room + 1, 1);
+        if (!more) {
+            ldm_free(buf);
+            return ldm_error_nomem(err, room, name);
+        }
+        buf = more;
+        have += fread(buf + have, 1, room - have, f);
+        done = have < room;
+        if (have > limit) {
+            ldm_free(buf);
+            return ldm_error_set(err, LDM_ERR_LIMIT, "%s gives more than %zu bytes", name, limit);
+        }
+        room *= 2;
+    }
+    if (ferror(f)) {
+        ldm_free(buf);
+        return ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", name, strerror(errno));
+    }
+    buf[have] = '\0';
+    *data = buf;
+    *size = have;
+    return LDM_OK;
+}
+
+ldm_status ldm_text_read(const char *path, size_t limit, char **data, size_t *size, ldm_error *err)
+{
+    struct stat there;
+    ldm_status st;
+    FILE *f;
+
+    if (!strcmp(path, "-"))
+        return read_stream(stdin, "stdin", limit, data, size, err);
+    if (stat(path, &there) || !(S_ISFIFO(there.st_mode) || S_ISCHR(there.st_mode)))
+        return ldm_file_read(path, limit, data, size, err);
+    f = fopen(path, "re");
+    if (!f)
+        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    st = read_stream(f, path, limit, data, size, err);
+    fclose(f);
+    return st;
 }
 
 ldm_status ldm_outfile_open(const char *path, ldm_outfile *out, ldm_error *err)

@@ -15,7 +15,7 @@ typedef struct ldm_map {
     uint64_t size;
 } ldm_map;
 
-/* Maps a regular file. A folder, a device or a missing file is an error that names it. */
+/* Maps a regular file. A folder, a pipe, a device or a missing file is an error that names it. */
 ldm_status ldm_map_open(const char *path, ldm_map *out, ldm_error *err);
 void ldm_map_close(ldm_map *m); /* a zeroed struct is fine */
 
@@ -28,6 +28,10 @@ void ldm_map_release(const ldm_map *m, uint64_t offset, uint64_t bytes);
 /* Reads a whole file of at most `limit` bytes into fresh memory (ldm_free it), NUL-terminated after
  * *size bytes. "-" is not special. */
 ldm_status ldm_file_read(const char *path, size_t limit, char **data, size_t *size, ldm_error *err);
+
+/* The same of a text, which may come from a pipe, a terminal or a device as well, and from stdin as
+ * "-": read to its end, and waited for. */
+ldm_status ldm_text_read(const char *path, size_t limit, char **data, size_t *size, ldm_error *err);
 
 /* An output file under a temporary name in the same folder. Commit writes it to the disk and
  * renames it to `path`; abort removes it. Nothing appears under the final name before commit has

@@ -5,10 +5,15 @@
 
 #include <ldm/tokenize.h>
 
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "base/json_text.h"
 #include "cli/cli.h"
 #include "cli/opts.h"
 #include "cli/signals.h"
+
+enum { MOST_TEXT = 1 << 20 };
 
 typedef struct options {
     const char *kind, *vocab, *ckpt;
@@ -112,6 +117,26 @@ static int tokenize(const ldm_command *cmd, const options *o, const ldm_text_voc
     return code;
 }
 
+/* The text that stdin gives, without the end of its last line. */
+static int tokenize_stdin(const ldm_command *cmd, const options *o, const ldm_text_vocab *vocab)
+{
+    char *text = NULL;
+    ldm_error err;
+    size_t size = 0;
+    ldm_status st = ldm_text_read("-", MOST_TEXT, &text, &size, &err);
+    int code;
+
+    if (!st && strlen(text) != size)
+        st = ldm_error_set(&err, LDM_ERR_FORMAT, "stdin holds a byte of value 0: expected a text");
+    if (!st && size && text[size - 1] == '\n')
+        text[--size] = '\0';
+    if (!st && size && text[size - 1] == '\r')
+        text[--size] = '\0';
+    code = st ? failed(cmd, o, st, &err) : tokenize(cmd, o, vocab, text);
+    ldm_free(text);
+    return code;
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     options o = {.kind = NULL};
@@ -132,20 +157,22 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     st = ldm_text_vocab_open(o.kind, o.vocab, o.ckpt, &vocab, &err);
     if (st)
         return failed(cmd, &o, st, &err);
-    code = tokenize(cmd, &o, vocab, argv[args]);
+    code = strcmp(argv[args], "-") ? tokenize(cmd, &o, vocab, argv[args])
+                                   : tokenize_stdin(cmd, &o, vocab);
     ldm_text_vocab_free(vocab);
     return code;
 }
 
 const ldm_command ldm_cmd_tokenize = {
     .name = "tokenize",
-    .args = "--kind NAME TEXT [options]",
+    .args = "--kind NAME TEXT|- [options]",
     .summary = "the token ids of a text, as a model's text encoder gets them",
     .about =
         "Splits a prompt into the tokens of the original code, after its repairs of the text, and\n"
         "prints each token's id and how the vocabulary writes it. A model gets 77 of them: a "
         "start,\n"
-        "at most 75 of the text, an end, padding. What is cut is said on stderr.",
+        "at most 75 of the text, an end, padding. What is cut is said on stderr. As - the text is\n"
+        "what stdin gives.",
     .notes =
         "Where there are no ids, --json prints {\"error\": what stderr says}.\n"
         "The vocabularies belong to others and do not come with ldm; `make vocab` gets them.\n\n"

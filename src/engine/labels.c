@@ -76,7 +76,7 @@ static ldm_status read_palette(const char *path, palette *out, ldm_error *err)
 {
     char *text = NULL;
     size_t size;
-    ldm_status st = ldm_file_read(path, MAX_PALETTE_BYTES, &text, &size, err);
+    ldm_status st = ldm_text_read(path, MAX_PALETTE_BYTES, &text, &size, err);
 
     if (!st && strlen(text) != size)
         st = ldm_error_set(err, LDM_ERR_FORMAT, "%s holds a zero byte: it is no palette", path);

@@ -88,6 +88,18 @@ same_pixels list/00003.png fourth.png
 rm list/00002.png
 make clip --vocab "$WORDS" --prompts prompts.txt -n 2 -o list --resume
 [ -e list/00002.png ] || die "the missing picture"
+cat prompts.txt | "$LDM" generate $(model clip) --vocab "$WORDS" --steps 3 --quiet --prompts - -n 2 -o piped >"$OUT" 2>"$ERR" || die "no prompts of stdin"
+same_folder list piped
+mkfifo fifo
+cat prompts.txt >fifo &
+make clip --vocab "$WORDS" --prompts fifo -n 2 -o piped2
+wait $!
+same_folder list piped2
+printf 'tench\ngold fish\n' >fifo &
+make class --class-names fifo --class 'gold fish' -o one_of_fifo.png
+wait $!
+same_pixels one_of_fifo.png one.png
+rm fifo
 fails 1 'of another run' generate $(model clip) --vocab "$WORDS" --steps 3 --quiet --prompts names.txt -n 2 -o list --resume
 fails 2 'exclude each other' generate $(model clip) --prompts prompts.txt --prompt x -o no
 fails 2 'prompts: this model takes a class' generate $(model class) --prompts prompts.txt -o no

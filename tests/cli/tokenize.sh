@@ -11,6 +11,9 @@ stdout_is '  536  <|startoftext|>
   537  <|endoftext|>
   537  <|endoftext|>  (padding, 72 times)'
 stderr_empty
+cp "$OUT" typed
+printf 'Hello  the CAT\n' | "$LDM" tokenize --kind clip --vocab "$DATA/merges.txt" - >piped 2>"$ERR" || die "no text of stdin"
+same typed piped
 works tokenize --kind openclip --vocab "$DATA" 'cat'
 stdout_is '  536  <|startoftext|>
   518  cat</w>

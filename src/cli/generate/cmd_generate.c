@@ -28,8 +28,8 @@ static const ldm_opt rows[] = {
      .name = "prompts",
      .arg = "FILE",
      .field = offsetof(ldm_generate_opts, prompts),
-     .help = "a prompt a line; -n pictures of each, empty lines are\n"
-             "left out"},
+     .help = "a prompt a line, - for those of stdin; -n pictures of\n"
+             "each, empty lines are left out"},
     {.type = LDM_OPT_TEXT,
      .name = "class-names",
      .arg = "FILE",

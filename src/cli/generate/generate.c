@@ -532,7 +532,6 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
     t.view.kind = ldm_view_choose(o->preview_as ? o->preview_as : "auto", stderr);
     t.bar.view = o->quiet && !o->preview_as ? NULL : &t.view;
     t.bar.on = t.bar.on && !o->shared; /* which shows the progress of all */
-    ldm_signals_catch_interrupts();
     code = ldm_arrays_read(cmd, o, &t.arrays);
     if (!code)
         code = ldm_starts_read(cmd, o, &t.starts);
@@ -549,8 +548,10 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
         code = st ? ldm_cli_fail(cmd, st, &err) : ldm_texts_apply(cmd, o, &t.prompts);
         code = code ? code : check_total(&t);
     }
-    if (!code)
+    if (!code) {
+        ldm_signals_catch_interrupts(); /* not before: a pipe may be waited for */
         code = generate(&t);
+    }
     task_free(&t);
     return code;
 }

@@ -212,7 +212,7 @@ int ldm_layout_set(const ldm_command *cmd, const ldm_generate_opts *o)
 
     if (!o->layout)
         return LDM_EXIT_OK;
-    st = ldm_file_read(o->layout, MAX_LAYOUT_BYTES, &text, &size, &err);
+    st = ldm_text_read(o->layout, MAX_LAYOUT_BYTES, &text, &size, &err);
     if (!st && (!size || strlen(text) != size)) {
         ldm_free(text);
         return ldm_cli_usage(cmd, "--layout: %s is %s", o->layout,

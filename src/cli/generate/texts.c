@@ -76,7 +76,7 @@ static int read_lines(const ldm_command *cmd, const char *path, bool keep_blank,
 {
     ldm_error err;
     size_t size;
-    ldm_status st = ldm_file_read(path, most_bytes, &out->text, &size, &err);
+    ldm_status st = ldm_text_read(path, most_bytes, &out->text, &size, &err);
     int code = st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 
     if (!code)
