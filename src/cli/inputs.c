@@ -2,13 +2,10 @@
 /* Files by what they are; see inputs.h. */
 #include "cli/inputs.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include "base/file.h"
 
 typedef enum kind { NOTHING, FOLDER, CHECKPOINT, YAML, OTHER } kind;
 
@@ -204,113 +201,51 @@ done:
 
 /* ---- looking into folders -------------------------------------------------------------------- */
 
-/* The one file of the folder whose name `is` accepts, or NULL; *count: how many there are. With
- * `last` the last of several by name. free() it. */
-static char *only_file(const char *folder, bool (*is)(const char *name), bool last, int *count)
+/* Notes what a folder was taken for: the items of `key` that are new. */
+static void note_found(const ldm_command *cmd, const ldm_model_options *model, const char *key,
+                       char *before)
 {
-    DIR *dir = opendir(folder);
-    const struct dirent *e;
-    char *name = NULL, *path = NULL;
+    char *now = NULL, *rest = NULL;
 
-    *count = 0;
-    while (dir && (e = readdir(dir))) {
-        if (e->d_name[0] == '.' || !is(e->d_name))
-            continue;
-        if (!name || strcmp(e->d_name, name) > 0) {
-            free(name);
-            name = strdup(e->d_name);
-        }
-        ++*count;
+    if (!ldm_model_options_is_set(model, key) || ldm_model_options_get(model, key, &now, NULL))
+        return;
+    for (char *line = strtok_r(now, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *at = before ? strstr(before, line) : NULL;
+        const size_t n = strlen(line);
+
+        if (!at || (at != before && at[-1] != '\n') || (at[n] && at[n] != '\n'))
+            note(cmd, false, strcmp(key, "ckpt") ? "the YAML file" : "the checkpoint", line,
+                 strcmp(key, "ckpt") ? "--config" : "--ckpt");
     }
-    if (dir)
-        closedir(dir);
-    if (name && (*count == 1 || last))
-        path = ldm_cli_format("%s/%s", folder, name);
-    free(name);
-    return path;
+    ldm_release(now);
 }
 
-/* folder/name if there is such a file. free() it. */
-static char *file_in(const char *folder, const char *name)
+/* The value of a setting as text, NULL: none; ldm_release it. */
+static char *value_of(const ldm_model_options *model, const char *key)
 {
-    char *path = ldm_cli_format("%s/%s", folder, name);
-    struct stat st;
+    char *text = NULL;
 
-    if (path && !stat(path, &st) && S_ISREG(st.st_mode))
-        return path;
-    free(path);
-    return NULL;
+    if (ldm_model_options_is_set(model, key))
+        (void)ldm_model_options_get(model, key, &text, NULL);
+    return text;
 }
 
-/* What an unpacker leaves of a checkpoint, which is a zip file: data.pkl, here or in a folder in
- * it, which has the name of the file that was saved. */
-static bool is_unpacked(const char *folder)
+static int find_files(const ldm_command *cmd, ldm_model_options *model, bool beside, bool quiet)
 {
-    char *path = file_in(folder, "data.pkl");
-    DIR *dir = path ? NULL : opendir(folder);
-    const struct dirent *e;
-    bool found;
+    char *ckpt = value_of(model, "ckpt"), *config = value_of(model, "config");
+    ldm_error err;
+    const ldm_status st = ldm_model_options_find_files(model, beside, &err);
+    int code = LDM_EXIT_OK;
 
-    while (dir && !path && (e = readdir(dir))) {
-        char *name = e->d_name[0] != '.' ? ldm_cli_format("%s/data.pkl", e->d_name) : NULL;
-
-        path = name ? file_in(folder, name) : NULL;
-        free(name);
-    }
-    if (dir)
-        closedir(dir);
-    found = path != NULL;
-    free(path);
-    return found;
-}
-
-/* What diffusers writes: the library reads it as it is. */
-static bool is_diffusers(const char *folder)
-{
-    char *path = file_in(folder, "model_index.json");
-    bool is;
-
-    if (!path)
-        path = file_in(folder, "config.json");
-    is = path != NULL;
-    free(path);
-    return is;
-}
-
-static int take_folder(const ldm_command *cmd, ldm_model_options *model, bool quiet)
-{
-    static const char *const names[] = {"model.ckpt", "last.ckpt", "checkpoints/last.ckpt"};
-    char *folder = strdup(ldm_model_options_get_text(model, "ckpt")), *deeper = NULL, *path = NULL;
-    int count = 0, code;
-
-    for (size_t i = 0; folder && !path && i < sizeof names / sizeof *names; i++)
-        path = file_in(folder, names[i]);
-    if (folder && !path)
-        path = only_file(folder, named_checkpoint, false, &count);
-    if (folder && !path && !count) {
-        deeper = ldm_cli_format("%s/checkpoints", folder);
-        path = deeper ? only_file(deeper, named_checkpoint, false, &count) : NULL;
-    }
-    if (!path && count)
+    if (st)
         code =
-            ldm_cli_usage(cmd, "--ckpt: folder %s holds %d checkpoints; name one", folder, count);
-    else if (!path && folder && is_unpacked(folder))
-        code = ldm_cli_usage(cmd,
-                             "--ckpt: %s is an unpacked checkpoint (it holds data.pkl): give the "
-                             "file as it was before it was unpacked",
-                             folder);
-    else if (!path)
-        code = ldm_cli_usage(cmd,
-                             "--ckpt: %s is a folder without a checkpoint (model.ckpt, "
-                             "checkpoints/last.ckpt, or one *.ckpt or *.safetensors)",
-                             folder ? folder : "");
-    else
-        code = set(cmd, model, "ckpt", path);
-    if (!code)
-        note(cmd, quiet, "the checkpoint", path, "--ckpt");
-    free(path);
-    free(deeper);
-    free(folder);
+            st == LDM_ERR_USAGE ? ldm_cli_usage(cmd, "%s", err.msg) : ldm_cli_fail(cmd, st, &err);
+    if (!code && !quiet) {
+        note_found(cmd, model, "ckpt", ckpt);
+        note_found(cmd, model, "config", config);
+    }
+    ldm_release(ckpt);
+    ldm_release(config);
     return code;
 }
 
@@ -323,11 +258,7 @@ int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int arg
         code = take_argument(cmd, model, argv[i], quiet);
     if (!code)
         code = exchange(cmd, model, quiet);
-    if (!code && ldm_model_options_is_set(model, "ckpt") &&
-        kind_of(ldm_model_options_get_text(model, "ckpt")) == FOLDER &&
-        !is_diffusers(ldm_model_options_get_text(model, "ckpt")))
-        code = take_folder(cmd, model, quiet);
-    return code;
+    return code ? code : find_files(cmd, model, false, quiet);
 }
 
 int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model, int *argc,
@@ -363,92 +294,22 @@ char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)
 {
     ldm_model_options *model = NULL;
     ldm_error err;
-    ldm_status st;
+    ldm_status st = ldm_model_options_create(&model, &err);
     char *path = NULL;
 
-    if (is_diffusers(folder)) /* read as it is */
-        return strdup(folder);
-    st = ldm_model_options_create(&model, &err);
     if (!st)
         st = ldm_model_options_set(model, "ckpt", folder, &err);
     if (st)
         ldm_cli_fail(cmd, st, &err);
-    else if (!take_folder(cmd, model, true))
+    else if (!find_files(cmd, model, false, true))
         path = strdup(ldm_model_options_get_text(model, "ckpt"));
     ldm_model_options_free(model);
     return path;
 }
 
-/* ---- the configuration beside a checkpoint --------------------------------------------------- */
-
-static bool is_project(const char *name)
-{
-    static const char *const endings[] = {"-project.yaml"};
-
-    return ends_in_one_of(name, endings, 1);
-}
-
-/* What CompVis' training leaves: configs/2022-03-01T10-11-12-project.yaml, one for each start. */
-static char *project_in(const char *folder)
-{
-    char *configs = ldm_cli_format("%s/configs", folder), *path;
-    int count;
-
-    path = configs ? only_file(configs, is_project, true, &count) : NULL;
-    free(configs);
-    return path;
-}
-
-/* *count: YAML files of the folder, where that is the reason why none is taken. */
-static char *config_beside(const char *folder, const char *name, int *count)
-{
-    const char *dot = strrchr(name, '.');
-    char *same = ldm_cli_format("%.*s.yaml", (int)(dot ? dot - name : (long)strlen(name)), name);
-    char *path = same ? file_in(folder, same) : NULL, *above;
-    const char *slash = strrchr(folder, '/');
-
-    *count = 0;
-    if (!path)
-        path = file_in(folder, "config.yaml");
-    if (!path)
-        path = only_file(folder, named_yaml, false, count);
-    if (!path && !*count)
-        path = project_in(folder);
-    if (!path && !*count && !strcmp(slash ? slash + 1 : folder, "checkpoints")) {
-        above = slash ? ldm_cli_format("%.*s", (int)(slash - folder), folder) : strdup(".");
-        path = above ? project_in(above) : NULL;
-        free(above);
-    }
-    free(same);
-    return path;
-}
-
 int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet)
 {
-    const char *ckpt, *slash;
-    char *folder, *path;
-    int count = 0, code = ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
+    const int code = ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
 
-    if (code)
-        return code;
-    ckpt = ldm_model_options_get_text(model, "ckpt");
-    if (!ckpt || ldm_model_options_is_set(model, "config") ||
-        ldm_model_options_is_set(model, "config_text") || kind_of(ckpt) != CHECKPOINT)
-        return LDM_EXIT_OK;
-    slash = strrchr(ckpt, '/');
-    folder =
-        slash ? ldm_cli_format("%.*s", slash == ckpt ? 1 : (int)(slash - ckpt), ckpt) : strdup(".");
-    path = folder ? config_beside(folder, slash ? slash + 1 : ckpt, &count) : NULL;
-    if (path) {
-        if (!strncmp(path, "./", 2) && strncmp(ckpt, "./", 2))
-            memmove(path, path + 2, strlen(path) - 1);
-        note(cmd, quiet, "the YAML file", path, "--config");
-        code = set(cmd, model, "config", path);
-    } else if (count > 1) {
-        code = ldm_cli_usage(
-            cmd, "no --config was given, and %d YAML files lie beside %s; name one", count, ckpt);
-    }
-    free(path);
-    free(folder);
-    return code;
+    return code ? code : find_files(cmd, model, true, quiet);
 }

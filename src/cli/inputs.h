@@ -10,7 +10,7 @@
  *   - arguments without an option (argv of argc): a checkpoint, configurations, a folder,
  * a.b=value;
  *   - --ckpt and --config exchanged;
- *   - a folder as --ckpt: model.ckpt, last.ckpt or the one checkpoint in it or in its checkpoints/.
+ *   - folders as --ckpt and --config, as ldm_model_options_find_files does.
  *
  * quiet: no notes. An exit code. */
 int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int argc, char **argv,

@@ -94,6 +94,14 @@ char *ldm_folder_of(const char *ckpt);
  * where there is none; the message names the command. */
 ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err);
 
+/* find_files.c: the checkpoint in a folder, or a folder of diffusers itself; ldm_free it.
+ * LDM_ERR_USAGE where there is none, or several. */
+ldm_status ldm_find_checkpoint(const char *folder, char **path, ldm_error *err);
+/* Whether an option names a folder that stands for a file in it; a copy of such options with the
+ * files, as ldm_model_options_find_files finds them. */
+bool ldm_names_folder(const ldm_model_options *opt);
+ldm_status ldm_found_options(const ldm_model_options *opt, ldm_model_options **out, ldm_error *err);
+
 /* layers.c. On failure nothing is left open. The layers alone, laid over each other; *ckpt_path is
  * in the arena, or the options'. *inferred: the note of a configuration that was made from the
  * tensors because opt gives none; else NULL. */

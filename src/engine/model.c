@@ -334,6 +334,15 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
     LDM_REQUIRE(out, "out", err);
     *out = NULL;
     opt = opt ? opt : &none;
+    if (ldm_names_folder(opt)) {
+        ldm_model_options *found;
+
+        st = ldm_found_options(opt, &found, err);
+        if (!st)
+            st = ldm_model_open(found, out, err);
+        ldm_model_options_free(found);
+        return st;
+    }
     m = ldm_calloc(1, sizeof *m);
     if (!m)
         return ldm_error_nomem(err, sizeof *m, "the model");

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* `ldm check` and `ldm inspect`: opening what the reports of audit are about. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/file.h"
 #include "engine/engine.h"
 
@@ -77,6 +79,15 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
     if (st)
         return st;
     opt = opt ? opt : &none;
+    if (ldm_names_folder(opt)) {
+        ldm_model_options *found;
+
+        st = ldm_found_options(opt, &found, err);
+        if (!st)
+            st = ldm_check(found, flags, report, fits, err);
+        ldm_model_options_free(found);
+        return st;
+    }
     if (opt->ckpt && access(opt->ckpt, F_OK))
         return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", opt->ckpt, strerror(errno));
     if (opt->ckpt && !opt->configs.count && !opt->config_text)
@@ -181,6 +192,19 @@ static ldm_status inspect_yaml(const char *path, const ldm_inspect_report *how, 
     return st;
 }
 
+/* What is no checkpoint is one of many things here. */
+#define SNIFFED "expected a PyTorch checkpoint (.ckpt, .pt) or safetensors"
+
+static ldm_status add_expected(ldm_error *err)
+{
+    char said[sizeof err->msg];
+
+    snprintf(said, sizeof said, "%.*s", (int)(strlen(err->msg) - strlen(" or safetensors")),
+             err->msg);
+    return ldm_error_at(err, LDM_ERR_FORMAT, err->offset,
+                        "%s, safetensors, a YAML file or a picture that ldm made", said);
+}
+
 ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_error *err)
 {
     const ldm_inspect_report how = {
@@ -189,12 +213,19 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
         (flags & LDM_REPORT_COLOUR) != 0, columns_of(flags)};
     ldm_ckpt *ckpt = NULL;
     ldm_str text = {0};
+    char *found = NULL;
     ldm_status st;
 
     LDM_REQUIRE(report, "report", err);
     *report = NULL;
     LDM_REQUIRE(path, "path", err);
     st = check_flags(flags, err);
+    if (st)
+        return st;
+    if (ldm_is_dir(path)) {
+        st = ldm_find_checkpoint(path, &found, err);
+        path = found;
+    }
     if (st)
         return st;
     if (ends_in(path, ".yaml") || ends_in(path, ".yml")) {
@@ -204,6 +235,8 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
         if (st) { /* no configuration: what is it as a checkpoint? */
             ldm_str_free(&text);
             st = ldm_ckpt_open_any(path, NULL, &ckpt, err);
+            if (st == LDM_ERR_FORMAT && err && ends_in(err->msg, SNIFFED))
+                st = add_expected(err);
         }
         if (ckpt)
             st = ldm_inspect_checkpoint(ckpt, &how, &text, err);
@@ -213,5 +246,6 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
     else
         ldm_str_free(&text);
     ldm_ckpt_close(ckpt);
+    ldm_free(found);
     return st;
 }

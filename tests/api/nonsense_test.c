@@ -40,6 +40,7 @@ static void objects_of_settings(void **state)
     REFUSED(ldm_model_options_copy(NULL, &copy, e), "opt");
     REFUSED(ldm_model_options_copy(opt, NULL, e), "out");
     REFUSED(ldm_model_options_use_recipe(NULL, "{}", NULL, e), "opt");
+    REFUSED(ldm_model_options_find_files(NULL, true, e), "opt");
     REFUSED(ldm_model_options_use_recipe(opt, NULL, NULL, e), "json");
     assert_int_equal(ldm_model_options_use_recipe(opt, "[]", NULL, &err), LDM_ERR_FORMAT);
     assert_int_equal(ldm_model_options_use_recipe(opt, "{", NULL, &err), LDM_ERR_FORMAT);

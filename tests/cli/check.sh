@@ -63,7 +63,7 @@ rm 'la yer.yaml'
 
 fails 1 "nothing.ckpt.*No such file" check --ckpt nothing.ckpt --config "$CONFIG"
 fails 1 "nothing.yaml.*No such file" check --ckpt "$CKPT" --config nothing.yaml
-fails 2 "folder . holds 2 checkpoints; name one" check --ckpt . --config "$CONFIG"
+fails 2 "folder . holds 2 checkpoints: flipped.ckpt, nan.ckpt; name one" check --ckpt . --config "$CONFIG"
 fails 2 "config.yaml is a YAML file, no checkpoint" check --ckpt "$CONFIG" --config "$CONFIG"
 
 # Renaming: of keys that become one the last counts; rules that feed each other end in time.

@@ -4,7 +4,7 @@
 fails 1 "nothing.ckpt.*No such file" generate --ckpt nothing.ckpt --config "$CONFIG"
 fails 1 "nothing.yaml.*No such file" generate --ckpt "$CKPT" --config nothing.yaml
 fails 2 "is a folder without a checkpoint" generate --ckpt . --config "$CONFIG"
-fails 1 "is a folder" generate --ckpt "$CKPT" --config .
+fails 2 "[.] is a folder without a configuration" generate --ckpt "$CKPT" --config .
 
 : >empty
 printf 'hello world, this is no checkpoint\n' >text

@@ -13,6 +13,7 @@ cp "$CKPT" stem/ffhq.ckpt
 cp "$CONFIG" stem/ffhq.yaml
 cp "$CONFIG" stem/other.yaml
 works generate $TINY --steps 1 -o plain.png
+npy x0.npy '(1, 3, 16, 16)' 3072
 
 taken()
 {
@@ -43,6 +44,18 @@ stderr_has 'the YAML file stem/ffhq.yaml'
 stderr_has 'note: the YAML file config.yaml is taken'
 same_pixels named.png plain.png
 rm named.png
+# A folder as --config is the YAML in it.
+taken --ckpt whole --config whole
+stderr_has 'note: the YAML file whole/config.yaml is taken as --config'
+taken --ckpt none/model.ckpt --config logs/run/
+stderr_has 'logs/run/configs/2022-03-01T10-11-12-project.yaml is taken as --config'
+fails 2 'folder two holds 2 YAML files: a.yaml, b.yaml; name one' generate --ckpt two --config two
+fails 2 'none is a folder without a configuration' generate --ckpt none --config none
+works check --ckpt whole/model.ckpt --config whole
+works bench --ckpt whole/model.ckpt --config whole --rounds 1
+works eval --ckpt whole/model.ckpt --config whole --part unet --t 5 --in x0.npy -o eps.npy
+works convert --ckpt whole/model.ckpt --config whole -o made.safetensors
+works doctor --ckpt whole/model.ckpt --config whole --quick
 taken --quiet whole
 stderr_empty
 works check whole/model.ckpt whole/config.yaml
@@ -50,7 +63,7 @@ stdout_has 'FITS'
 works check --ckpt whole
 works bench --ckpt whole --rounds 1
 
-fails 2 'no --config was given, and 2 YAML files lie beside two/model.ckpt; name one' generate --ckpt two/model.ckpt
+fails 2 'no configuration was given, and 2 YAML files lie beside two/model.ckpt: a.yaml, b.yaml; name one' generate --ckpt two/model.ckpt
 fails 2 'no configuration given for none/model.ckpt' check --ckpt none/model.ckpt
 fails 2 'two/a.yaml is a YAML file, no checkpoint; give it with --config' generate --ckpt two/a.yaml
 fails 2 'is a second checkpoint beside' generate --ckpt none/model.ckpt two/model.ckpt
@@ -60,7 +73,13 @@ mkdir empty
 fails 2 'empty is a folder without a checkpoint' generate --ckpt empty
 cp "$CKPT" empty/a.ckpt
 cp "$CKPT" empty/b.ckpt
-fails 2 'folder empty holds 2 checkpoints; name one' generate --ckpt empty
+fails 2 'folder empty holds 2 checkpoints: a.ckpt, b.ckpt; name one' generate --ckpt empty
+fails 2 "^ldm inspect: folder empty holds 2 checkpoints: a.ckpt, b.ckpt; name one" inspect empty
+fails 2 "^ldm check: folder empty holds 2 checkpoints: a.ckpt, b.ckpt; name one" check --ckpt empty
+ldm check empty
+stderr_has "^ldm check: folder empty holds 2 checkpoints: a.ckpt, b.ckpt; name one"
+for i in 3 4 5 6; do cp "$CKPT" empty/$i.ckpt; done
+fails 2 'folder empty holds 6 checkpoints: 3.ckpt, 4.ckpt, 5.ckpt, 6.ckpt, [.]{3}; name one' inspect empty
 fails 2 "there is no file 'nothing.ckpt'" check nothing.ckpt
 fails 2 "there is no file 'no/such/model'" generate no/such/model
 fails 2 "unexpected argument 'word'; files are given by options" generate word
