@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Optional, Union
@@ -35,14 +37,25 @@ def _borrowed(a: Any, name: str) -> "tuple[Any, Any]":
     return out, kept
 
 
+def _read_image(path: PathLike) -> "tuple[Any, Any]":
+    """The picture in a file, as the command line reads it; its memory is the library's."""
+    err, out = new_error(), ffi.new("ldm_image *")
+    check_status(lib.ldm_image_read_channels(encoded(path), 0, out, err), err)
+    kept = ffi.gc(out.pixels, lib.ldm_release)
+    return {"height": out.height, "width": out.width, "channels": out.channels, "pixels": kept}, kept
+
+
 def _image(a: Any, name: str) -> "tuple[Any, Any]":
-    """An ldm_image over the memory of a picture: PIL, or an array [h, w], [h, w, 3] or [h, w, 4] of bytes."""
+    """An ldm_image over the memory of a picture: PIL, an array [h, w], [h, w, 3] or [h, w, 4] of bytes, or read
+    from a file that is named."""
+    if isinstance(a, (str, os.PathLike)):
+        return _read_image(a)
     if hasattr(a, "getbands") and a.mode not in ("L", "RGB", "RGBA"):
         a = a.convert("RGBA" if "A" in a.getbands() or "transparency" in a.info else "RGB")
     kept = np.ascontiguousarray(a)
     if kept.dtype != np.uint8 or kept.ndim not in (2, 3) or kept.size == 0 or kept.shape[2:] not in ((), (1,), (3,), (4,)):
-        raise UsageError(f"{name}: bytes of shape [h, w], [h, w, 3] or [h, w, 4] are needed, not {kept.dtype} "
-                         f"{kept.shape}", "ERR_USAGE")
+        raise UsageError(f"{name}: a file's name, a PIL image or bytes of shape [h, w], [h, w, 3] or [h, w, 4] are "
+                         f"needed, not {kept.dtype} {kept.shape}", "ERR_USAGE")
     out = {"height": kept.shape[0], "width": kept.shape[1], "channels": kept.shape[2] if kept.ndim == 3 else 1,
            "pixels": ffi.cast("uint8_t *", kept.ctypes.data)}
     return out, kept
@@ -93,16 +106,19 @@ class Picture:
     recipe: str = field(repr=False)  # JSON: everything needed to repeat it
 
     def pil(self) -> Any:
-        """The picture as a PIL.Image; a grey one in mode L."""
-        from PIL import Image
-
+        """The picture as a PIL.Image (of the package pillow); a grey one in mode L."""
+        Image = pillow()
         im = Image.fromarray(self._written())
         im.info["ldm"] = self.recipe
         return im
 
     def save(self, path: PathLike, quality: int = 95) -> None:
-        """Writes a PNG, or a JPEG where the name ends so, with the recipe in it. Complete or not at
+        """Writes a PNG or a JPEG, as the name ends (.png, .jpg, .jpeg), with the recipe in it. Complete or not at
         all."""
+        ending = os.path.splitext(os.fspath(path))[1]
+        if ending.lower() not in (".png", ".jpg", ".jpeg"):
+            raise UsageError(f"'{os.fspath(path)}' {'ends in ' + ending if ending else 'has no ending'}, and pictures "
+                             "are written as .png, .jpg or .jpeg; others by pil().save", "ERR_USAGE")
         pixels = self._written()
         im = ffi.new("ldm_image *")
         im.height, im.width = pixels.shape[:2]
@@ -118,13 +134,22 @@ class Picture:
         return np.ascontiguousarray(self.pixels[:, :, 0] if self.image.shape[0] == 1 else self.pixels)
 
     def _repr_png_(self) -> "Optional[bytes]":
-        import io
-
         if self.pixels is None:
             return None
-        out = io.BytesIO()
-        self.pil().save(out, "PNG")
-        return out.getvalue()
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(os.path.join(folder, "picture.png"))
+            with open(os.path.join(folder, "picture.png"), "rb") as f:
+                return f.read()
+
+
+def pillow() -> Any:
+    """PIL.Image, which only some calls need."""
+    try:
+        from PIL import Image
+    except ImportError as e:
+        raise ImportError("PIL images need the package pillow: pip install pillow (Picture.pixels and Picture.save "
+                          "do without it)") from e
+    return Image
 
 
 def read_recipe(path: PathLike) -> str:
@@ -134,13 +159,44 @@ def read_recipe(path: PathLike) -> str:
     return take_text(out)
 
 
+class _Line:
+    """A line on stderr, for want of tqdm, with the calls of its that are needed here."""
+
+    def __init__(self, total: int, unit: str) -> None:
+        self.n, self._total, self._unit, self._said = 0, total, unit, ""
+        self._again = sys.stderr.isatty()
+
+    def update(self, n: int) -> None:
+        self.n += n
+
+    def set_postfix_str(self, said: str, refresh: bool = True) -> None:
+        self._said = said
+        if self._again:
+            self._write("\r")
+
+    def _write(self, begin: str) -> None:
+        done = f"{100 * self.n // max(self._total, 1):3}% {self.n}/{self._total} {self._unit}s, {self._said}"
+        print(f"{begin}{done:<72}", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self._write("\r" if self._again else "")
+        print(file=sys.stderr)
+
+
+def _bar_maker() -> "Callable[..., Any]":
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return _Line
+    return tqdm
+
+
 class _Bar:
-    """tqdm, of notebooks or terminals, over all evaluations of a run."""
+    """tqdm, of notebooks or terminals, over all evaluations of a run; a plain line where it is not installed."""
 
     def __init__(self) -> None:
-        from tqdm.auto import tqdm
-
-        self._make, self._bar = tqdm, None
+        self._make: "Callable[..., Any]" = _bar_maker()
+        self._bar: Any = None
 
     def __call__(self, p: Progress) -> None:
         if self._bar is None:
@@ -152,6 +208,7 @@ class _Bar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
 
 ProgressLike = Union[None, bool, Callable[[Progress], Any]]
@@ -316,13 +373,15 @@ class Model:
              like: Optional[str] = None, **settings: Any) -> "Model":
         """Opens, checks and packs a model; without ckpt the shipped one.
 
-        config: a YAML file, or several laid over each other. set: values of the configuration, by dotted key.
+        ckpt: a checkpoint, or a folder that holds one. config: a YAML file, or several laid over each other; without
+        it the one beside the checkpoint. set: values of the configuration, by dotted key.
         like: a recipe (Picture.recipe, read_recipe), for what is not given. settings: see settings("model").
         """
         options = model_options(ckpt, config, set, settings)
         err, out = new_error(), ffi.new("ldm_model **")
         if like is not None:
             check_status(lib.ldm_model_options_use_recipe(options, like.encode(), ffi.NULL, err), err)
+        check_status(lib.ldm_model_options_find_files(options, True, err), err)
         check_status(lib.ldm_model_open(options, out, err), err)
         return cls(out[0])
 
@@ -353,9 +412,9 @@ class Model:
                  **settings: Any) -> Generation:
         """Makes pictures: an iterator of Picture, which computes as it is advanced.
 
-        Picture i has seed + i. progress: True shows a bar (tqdm), a function gets a Progress after each step.
-        like: a recipe, for what is not given. init: a picture, or several, to begin with (image-to-image);
-        mask_image: what of it is painted (light). x_t, noise, mask, x0, context, uncond_context: arrays, see the
+        Picture i has seed + i. progress: True shows a bar (tqdm's, else a line), a function gets a Progress after
+        each step. like: a recipe, for what is not given. init: a picture (a file's name, PIL, an array), or
+        several, to begin with (image-to-image); mask_image: what of it is painted (light). x_t, noise, mask, x0, context, uncond_context: arrays, see the
         README. settings: see settings("job"), among them prompt, negative, class_ and strength.
         """
         if "class_" in settings:  # "class" is a word of Python's

@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from ._lib import UsageError, settings
-from ._model import Model, Picture, Progress
+from ._model import Model, Picture, Progress, pillow
 from ._reports import Assignments, Configs, PathLike
 
 
@@ -74,6 +74,8 @@ class Pipeline:
                  progress: Any = None, **more: Any) -> Any:
         if output_type not in ("pil", "np"):
             raise UsageError(f"output_type: '{output_type}' is not one of pil, np", "ERR_USAGE")
+        if output_type == "pil":
+            pillow()  # before the work, not after it
         values = dict(more, steps=num_inference_steps, scale=guidance_scale, eta=eta, seed=_seed(generator),
                       strength=strength, shape=self._shape(height, width))
         self._text("prompt", prompt, values)

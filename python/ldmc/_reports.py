@@ -112,7 +112,8 @@ def check(ckpt: Optional[PathLike] = None, config: Configs = None, *, set: Assig
 
     values: read the weights, too. NaN in them is no exception here: the report says so, and `fits` is false.
     """
-    options = model_options(ckpt, config, set, settings)
+    options, err = model_options(ckpt, config, set, settings), new_error()
+    check_status(lib.ldm_model_options_find_files(options, True, err), err)
     how = lib.LDM_REPORT_ALL | (lib.LDM_REPORT_VALUES if values else 0)
     got = []
     for kind in (0, lib.LDM_REPORT_JSON):

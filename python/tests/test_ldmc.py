@@ -329,6 +329,81 @@ def test_bar(model, capsys):
     assert "2/2" in capsys.readouterr().err
 
 
+def run_without(package, code, cwd):
+    """The code as a program of its own, where the package is not installed."""
+    head = f"import sys; sys.modules[{package!r}] = None\n"
+    return subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, cwd=cwd)
+
+
+def test_without_tqdm(files, tmp_path):
+    out = run_without("tqdm", f"""
+import ldmc
+model = ldmc.Model.open({str(files[0])!r}, {str(files[1])!r})
+for picture in model.generate(2, steps=3, progress=True):
+    picture.save(f"{{picture.index:05}}.png")
+""", tmp_path)
+    assert not out.returncode, out.stderr
+    assert (tmp_path / "00001.png").exists() and "6/6 steps" in out.stderr
+
+
+def test_without_pillow(files, tmp_path):
+    out = run_without("PIL", f"""
+import ldmc
+model = ldmc.Model.open({str(files[0])!r}, {str(files[1])!r})
+picture = next(model.generate(1, steps=2))
+picture.save("a.png")
+assert picture._repr_png_().startswith(b"\\x89PNG")
+next(model.generate(1, steps=2, init="a.png"))
+for call in (picture.pil, lambda: ldmc.Pipeline({str(files[0])!r}, {str(files[1])!r})(num_inference_steps=1)):
+    try:
+        call()
+    except ImportError as e:
+        assert "pip install pillow" in str(e)
+    else:
+        raise SystemExit("no ImportError")
+""", tmp_path)
+    assert not out.returncode, out.stderr
+
+
+def test_save_writes_what_the_name_says(model, tmp_path):
+    p = next(model.generate(1, steps=1))
+    for name, magic in (("a.png", b"\x89PNG"), ("a.JPG", b"\xff\xd8"), ("b.jpeg", b"\xff\xd8")):
+        p.save(tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(magic)
+    for name in ("a.bmp", "a.webp", "a", "a.d/b", ".png"):
+        with pytest.raises(ldmc.UsageError, match="written as .png, .jpg or .jpeg"):
+            p.save(tmp_path / name)
+        assert not (tmp_path / name).exists()
+
+
+def test_pictures_by_name(model, tmp_path):
+    p = next(model.generate(1, steps=2))
+    p.save(tmp_path / "a.png")
+    Image.new("L", (64, 64), 255).save(tmp_path / "mask.png")
+    same = [next(model.generate(1, steps=4, init=i, mask_image=m, strength=0.5)).pixels
+            for i, m in ((p.pixels, np.full((64, 64), 255, np.uint8)), (tmp_path / "a.png", tmp_path / "mask.png"),
+                         (str(tmp_path / "a.png"), str(tmp_path / "mask.png")))]
+    assert (same[0] == same[1]).all() and (same[0] == same[2]).all()
+    with pytest.raises(ldmc.FileError):
+        model.generate(1, init="none.png")
+    with pytest.raises(ldmc.UsageError, match="a file's name, a PIL image or bytes"):
+        model.generate(1, init=7)
+
+
+def test_folders(files, tmp_path):
+    (tmp_path / "model.ckpt").symlink_to(files[0])
+    with pytest.raises(ldmc.UsageError, match="is a folder without a configuration"):
+        ldmc.Model.open(tmp_path, tmp_path)
+    (tmp_path / "config.yaml").symlink_to(files[1])
+    for ckpt, config in ((tmp_path, None), (tmp_path, tmp_path), (tmp_path / "model.ckpt", None)):
+        assert ldmc.Model.open(ckpt, config).info.ckpt_path == str(tmp_path / "model.ckpt")
+        assert ldmc.check(ckpt, config).fits
+    assert ldmc.inspect(tmp_path).data["kind"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ldmc.UsageError, match="is a folder without a checkpoint"):
+        ldmc.Model.open(tmp_path / "empty")
+
+
 def test_pipeline(files):
     pipe = ldmc.Pipeline(*files)
     out = pipe(num_inference_steps=2, generator=3, num_images_per_prompt=2)
