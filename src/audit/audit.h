@@ -87,9 +87,13 @@ void ldm_audit_free(ldm_audit *a); /* NULL is fine */
  * what to do. */
 ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err);
 
+/* An unknown key that the original would not take: mistyped, or of another program. (Others it
+ * ignores, too.) ldm_audit_warnings has a warning for it. */
+bool ldm_audit_key_is_mistake(const ldm_unknown_key *u);
+
 /* Calls fn with each warning of `ldm check` about settings that no tensor's shape shows (an
  * implausible scale_factor, a value of --set that nothing confirms, EMA weights that were never
- * updated), one line each. A failure of fn ends it. */
+ * updated) and about mistyped keys, one line each. A failure of fn ends it. */
 typedef ldm_status ldm_audit_warning_fn(void *ctx, const char *text, ldm_error *err);
 ldm_status ldm_audit_warnings(const ldm_audit *a, ldm_audit_warning_fn *fn, void *ctx,
                               ldm_error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Configuration keys worth a line in the report: unknown ones, those without effect, and those of
  * training only, in the order of the files and lines. */
+#include <stdio.h>
 #include <string.h>
 
 #include "audit/internal.h"
@@ -40,6 +41,34 @@ static void add(ldm_findings *f, ldm_config_key key)
     f->keys[i] = key;
 }
 
+bool ldm_audit_key_is_mistake(const ldm_unknown_key *u)
+{
+    /* The classes that a ddconfig is for end their parameters with **ignore_kwargs: what no name
+     * there is close to may be meant for others. */
+    return u->suggestion || !strstr(u->path, ".ddconfig.");
+}
+
+void ldm_audit_find_mistakes(const ldm_audit *a, ldm_findings *f)
+{
+    const ldm_network *s = a->network;
+
+    for (size_t i = 0; i < s->unknown_count; i++) {
+        const ldm_unknown_key *u = &s->unknown[i];
+        char line[16] = ""; /* text without lines has none */
+
+        if (!ldm_audit_key_is_mistake(u))
+            continue;
+        if (u->origin.line)
+            snprintf(line, sizeof line, ":%d", u->origin.line);
+        ldm_findings_note(
+            f, LDM_TONE_WARN,
+            ldm_findings_text(f, "%s%s: %s is no parameter of the model and is ignored%s%s%s",
+                              u->origin.source, line, u->path,
+                              u->suggestion ? "; did you mean " : "",
+                              u->suggestion ? u->suggestion : "", u->suggestion ? "?" : ""));
+    }
+}
+
 void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_network *s = a->network;
@@ -50,8 +79,9 @@ void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f)
         bool parameter = !strncmp(u->path, "model.params.", 13);
 
         add(f, (ldm_config_key){u->path, u->origin, LDM_KEY_UNKNOWN,
-                                parameter ? "the original's constructor does not take it"
-                                          : "nothing reads it",
+                                parameter && !strstr(u->path, ".ddconfig.")
+                                    ? "the original's constructor does not take it"
+                                    : "nothing reads it",
                                 u->suggestion});
     }
     for (i = 0; i < s->param_count; i++) {

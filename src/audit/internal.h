@@ -223,6 +223,8 @@ ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_erro
 const char *ldm_audit_no_generate(const ldm_audit *a, ldm_findings *f);
 /* settings.c: warnings about what no shape shows, for whoever makes pictures. */
 void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f);
+/* A warning for each key that ldm_audit_key_is_mistake calls one. */
+void ldm_audit_find_mistakes(const ldm_audit *a, ldm_findings *f);
 void ldm_audit_find_stats(const ldm_audit *a, ldm_findings *f);
 ldm_status ldm_audit_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err);
 

@@ -176,6 +176,31 @@ static void judge_damage(const ldm_audit *a, ldm_findings *f, size_t bad)
                                       : "get the file again, or use an earlier checkpoint";
 }
 
+/* Adds the keys that the configuration should not have to what the verdict says. */
+static void name_mistakes(const ldm_audit *a, ldm_findings *f)
+{
+    const ldm_unknown_key *first = NULL;
+    size_t n = 0;
+    char others[48] = "";
+
+    for (size_t i = 0; i < a->network->unknown_count; i++) {
+        const ldm_unknown_key *u = &a->network->unknown[i];
+
+        if (!ldm_audit_key_is_mistake(u))
+            continue;
+        first = first ? first : u;
+        n++;
+    }
+    if (!n)
+        return;
+    if (n > 1)
+        snprintf(others, sizeof others, " (and %zu more such key%s)", n - 1, n == 2 ? "" : "s");
+    f->verdict = ldm_findings_text(
+        f, "%s But %s is no parameter of the original's model, and ldm ignores it%s%s%s%s",
+        f->verdict, first->path, others, first->suggestion ? ": did you mean " : "",
+        first->suggestion ? first->suggestion : "", first->suggestion ? "?" : ".");
+}
+
 /* Why a file that fits makes no ordinary pictures here; false: it does. */
 static bool judge_reservations(const ldm_audit *a, ldm_findings *f)
 {
@@ -234,6 +259,7 @@ static void judge(const ldm_audit *a, ldm_findings *f)
         warnings += f->notes[i].tone == LDM_TONE_BAD || f->notes[i].tone == LDM_TONE_WARN;
     f->tone = warnings || odd || a->network->unknown_count ? LDM_TONE_WARN : LDM_TONE_GOOD;
     f->headline = "FITS";
+    name_mistakes(a, f);
     if (warnings)
         f->headline =
             ldm_findings_text(f, "FITS, %zu warning%s", warnings, warnings == 1 ? "" : "s");
@@ -274,6 +300,7 @@ ldm_status ldm_findings_create(const ldm_audit *a, bool values, ldm_findings *f,
     if (st)
         return st;
     ldm_audit_find_config_keys(a, f);
+    ldm_audit_find_mistakes(a, f);
     ldm_audit_find_stats(a, f);
     ldm_audit_find_causes(a, f);
     file_notes(a, f);
@@ -362,6 +389,8 @@ ldm_status ldm_audit_warnings(const ldm_audit *a, ldm_audit_warning_fn *fn, void
 
     if (!st)
         st = ldm_audit_find_settings(a, &f, err);
+    if (!st)
+        ldm_audit_find_mistakes(a, &f);
     for (i = 0; !st && i < f.note_count; i++) {
         if (f.notes[i].tone == LDM_TONE_WARN)
             st = fn(ctx, f.notes[i].text, err);

@@ -266,12 +266,12 @@ static ldm_status note_warnings(ldm_model *m, ldm_error *err)
         const ldm_unknown_key *u = &m->network->unknown[i];
         char line[16] = ""; /* text without lines has none */
 
+        if (ldm_audit_key_is_mistake(u)) /* a warning above */
+            continue;
         if (u->origin.line)
             snprintf(line, sizeof line, ":%d", u->origin.line);
-        st = ldm_notes_add(&m->notes, err,
-                           "%s%s: %s is no parameter of the model and is ignored%s%s",
-                           u->origin.source, line, u->path, u->suggestion ? "; did you mean " : "",
-                           u->suggestion ? u->suggestion : "");
+        st = ldm_notes_add(&m->notes, err, "%s%s: %s is no parameter of the model and is ignored",
+                           u->origin.source, line, u->path);
     }
     return st;
 }
