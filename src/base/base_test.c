@@ -19,6 +19,7 @@
 #include "base/cpuid.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_text.h"
 #include "base/pool.h"
 #include "base/probe.h"
 #include "base/probe_impl.h"
@@ -79,6 +80,50 @@ static void failing_allocation_is_reported(void **state)
     assert_true(cap >= 3);
     ldm_alloc_fail_at(0);
     ldm_free(items);
+}
+
+static void reals_have_the_fewest_digits(void **state)
+{
+    static const double values[] = {0.3, 50, 0, -0.1, 1e-5, 1.0 / 3, 1e300, 123456789.125};
+    json_t *root =
+        json_pack("{s:f, s:f, s:s}", "a", 0.3, "b", 1.0, "c", "0.29999999999999999\\\"0.1");
+    ldm_str s = {0};
+    char buf[LDM_REAL_TEXT];
+
+    (void)state;
+    assert_string_equal(ldm_format_real(0.3, buf), "0.3");
+    assert_string_equal(ldm_format_real(50, buf), "50");
+    assert_string_equal(ldm_format_real(0.1 + 0.2, buf), "0.30000000000000004");
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        assert_true(strtod(ldm_format_real(values[i], buf), NULL) == values[i]);
+    assert_true(ldm_json_append(root, JSON_COMPACT | JSON_SORT_KEYS, &s)); /* strings stay */
+    assert_string_equal(s.data, "{\"a\":0.3,\"b\":1.0,\"c\":\"0.29999999999999999\\\\\\\"0.1\"}");
+    ldm_str_free(&s);
+    json_decref(root);
+}
+
+static void texts_come_from_pipes(void **state)
+{
+    char *text, name[32];
+    int ends[2];
+    size_t size;
+    ldm_error err;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "a\nb", 3), 3);
+    close(ends[1]);
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+    assert_int_equal(ldm_file_read(name, 100, &text, &size, &err), LDM_ERR_IO);
+    assert_non_null(strstr(err.msg, "is a pipe, expected a regular file"));
+    assert_int_equal(ldm_text_read(name, 100, &text, &size, &err), LDM_OK);
+    assert_int_equal(size, 3);
+    assert_string_equal(text, "a\nb");
+    ldm_free(text);
+    close(ends[0]);
+    assert_int_equal(ldm_text_read("/dev/zero", 100, &text, &size, &err), LDM_ERR_LIMIT);
+    assert_int_equal(ldm_text_read("/", 100, &text, &size, &err), LDM_ERR_IO);
+    assert_non_null(strstr(err.msg, "/ is a folder"));
 }
 
 static void numbers_for_people(void **state)
@@ -282,6 +327,8 @@ int main(void)
         cmocka_unit_test(arena_keeps_its_limit),
         cmocka_unit_test(failing_allocation_is_reported),
         cmocka_unit_test(numbers_for_people),
+        cmocka_unit_test(reals_have_the_fewest_digits),
+        cmocka_unit_test(texts_come_from_pipes),
         cmocka_unit_test(output_appears_only_when_committed),
         cmocka_unit_test(map_refuses_what_is_no_file),
         cmocka_unit_test(pool_runs_each_index_once),
