@@ -78,7 +78,11 @@ double ldm_cli_now(void);
 /* "ldm NAME: ..." as one line on stderr. */
 void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 
-/* A note of the library in the same way, as "note: ..." or, if it is one, "warning: ...". */
+/* --quiet: from now on lines that begin with "note: " are not said. */
+void ldm_cli_hush(void);
+
+/* A note of the library in the same way, as "note: ..." or, if it is one, "warning: ..."; a setting
+ * that has no effect by its option's name. */
 void ldm_cli_note(const ldm_command *cmd, const char *text);
 
 /* The same as a usage error; returns LDM_EXIT_USAGE. */

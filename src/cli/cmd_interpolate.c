@@ -381,7 +381,7 @@ static int make_frames(task *t)
     if (st)
         return fail(t, st, &err);
     for (size_t i = 0; !t->o->quiet && i < ldm_run_note_count(run); i++)
-        ldm_cli_say(t->cmd, "note: %s", ldm_run_note(run, i));
+        ldm_cli_note(t->cmd, ldm_run_note(run, i));
     if (!t->o->quiet && ldm_run_get_info(run)->noise_used)
         ldm_cli_say(t->cmd, "note: the steps add noise to each frame by itself: the animation will "
                             "flicker; a sampler without noise does not (--sampler ddim)");

@@ -20,13 +20,25 @@ double ldm_cli_now(void)
 /* What the process said last, for ldm_cli_json_failure: there is one stderr, and one of these. */
 static char last_said[2048];
 
+/* --quiet was on the line: likewise one for the process. */
+static bool hushed;
+
+void ldm_cli_hush(void)
+{
+    hushed = true;
+}
+
 /* One line on stderr; what comes from argv or a file must not move the terminal's cursor. */
 static LDM_PRINTF(2, 0) void say(const ldm_command *cmd, const char *fmt, va_list ap,
                                  const char *tail)
 {
-    char line[sizeof last_said + 192];
+    static const char remark[] = "note: ";
+    char text[sizeof last_said], line[sizeof last_said + 192];
 
-    vsnprintf(last_said, sizeof last_said, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
+    if (hushed && !strncmp(text, remark, strlen(remark)))
+        return;
+    memcpy(last_said, text, sizeof last_said);
     ldm_flatten(last_said);
     snprintf(line, sizeof line, "%sldm%s%s: %s%s", cmd && cmd->prefix ? cmd->prefix : "",
              cmd ? " " : "", cmd ? cmd->name : "", last_said, tail);
@@ -42,9 +54,31 @@ void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...)
     va_end(ap);
 }
 
+/* The library says "mask_blur has no effect: ..."; the line has --mask-blur. False: it is no such
+ * text, or about no option. */
+static bool note_idle(const ldm_command *cmd, const char *text)
+{
+    static const char does[] = " has no effect";
+    const size_t len = strcspn(text, " ");
+    const char *name = strncmp(text, "no-", 3) ? text : text + 3;
+    char key[48];
+
+    if (strncmp(text + len, does, strlen(does)) || len >= sizeof key)
+        return false;
+    snprintf(key, sizeof key, "%.*s", (int)(text + len - name), name);
+    if (!ldm_setting_find(LDM_SETTINGS_JOB, key))
+        return false;
+    snprintf(key, sizeof key, "%.*s", (int)len, text);
+    for (char *p = key; *p; p++)
+        *p = *p == '_' ? '-' : *p;
+    ldm_cli_say(cmd, "note: --%s%s", key, text + len);
+    return true;
+}
+
 void ldm_cli_note(const ldm_command *cmd, const char *text)
 {
-    ldm_cli_say(cmd, "%s%s", strncmp(text, "warning: ", 9) ? "note: " : "", text);
+    if (!note_idle(cmd, text))
+        ldm_cli_say(cmd, "%s%s", strncmp(text, "warning: ", 9) ? "note: " : "", text);
 }
 
 int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...)

@@ -12,6 +12,7 @@
 #include "engine/between.h"
 #include "engine/captions.h"
 #include "engine/compose.h"
+#include "engine/run_idle.h"
 #include "engine/run_preview.h"
 #include "engine/start.h"
 
@@ -48,30 +49,10 @@ static ldm_status write_notes(ldm_run *r, ldm_error *err)
 
     for (i = 0; !st && i < p->note_count; i++)
         st = ldm_notes_add(&r->notes, err, "%s", p->notes[i]);
-    if (!st && j->scale != 1.0 && r->m->audit->effective.cross_attention && !r->cond.guided)
-        st = ldm_notes_add(&r->notes, err,
-                           "guidance scale %g has no effect: there is no unconditional context to "
-                           "hold against (uncond_context); each step is computed once",
-                           j->scale);
-    if (!st && j->scale != 1.0 && !r->m->audit->effective.cross_attention)
-        st = ldm_notes_add(
-            &r->notes, err,
-            "guidance scale %g has no effect: this network has no cross-attention, so its "
-            "conditional and unconditional eps are the same; each step is computed once",
-            j->scale);
-    if (!st && strcmp(j->cond, "none") && !r->m->audit->effective.cross_attention)
-        st = ldm_notes_add(
-            &r->notes, err,
-            "conditioning with %s has no effect: this network has no cross-attention", j->cond);
-    if (!st && !j->quantize && !r->m->network->first_stage.codebook)
-        st = ldm_notes_add(&r->notes, err,
-                           "no-quantize has no effect: this model's first stage has no codebook");
     if (!st)
         st = ldm_captions_note(r, err);
     if (!st)
         st = ldm_start_note(r, err);
-    if (!st && j->vary && !(j->vary_strength > 0))
-        st = ldm_notes_add(&r->notes, err, "vary has no effect without vary_strength");
     if (!st)
         st = ldm_concat_note(r, err);
     if (!st)
@@ -367,6 +348,8 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     if (!st)
         st = ldm_run_tiles_plan(r, err);
     if (!st)
+        st = ldm_run_idle_variation(r, job, err);
+    if (!st)
         st = ldm_run_cond_plan(r, job, err);
     if (!st)
         st = ldm_pool_create(r->job.threads, &r->pool, err);
@@ -374,6 +357,8 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         st = make_plan(r, spacing, err);
     if (!st)
         st = ldm_start_create(r, err);
+    if (!st)
+        st = ldm_run_idle(r, job, err);
     if (!st)
         st = fill_info(r, err);
     if (!st)

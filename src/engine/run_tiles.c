@@ -25,13 +25,26 @@ int ldm_run_tile_count(const ldm_run *r)
     return r->tiles.on ? r->tiles.y.count * r->tiles.x.count : 1;
 }
 
+/* The tile of a run that is told none. */
+static int usual_tile(const ldm_run *r)
+{
+    const int multiple = 1 << (r->m->network->unet.channel_mult.count - 1);
+
+    return enlarges(r) && r->job.cache == 1 ? DEFAULT_TILE - DEFAULT_TILE % multiple : 0;
+}
+
+static bool cuts(const ldm_job *j, int tile)
+{
+    return tile && (j->latent_h > tile || j->latent_w > tile);
+}
+
 static ldm_status settle(ldm_run *r, ldm_error *err)
 {
     const int multiple = 1 << (r->m->network->unet.channel_mult.count - 1);
     ldm_job *j = &r->job;
 
     if (!ldm_options_given(&j->options, "tile"))
-        j->tile = enlarges(r) && j->cache == 1 ? DEFAULT_TILE - DEFAULT_TILE % multiple : 0;
+        j->tile = usual_tile(r);
     if (j->tile % multiple)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "tile is %d, expected 0 (none) or a multiple of %d, as this network "
@@ -49,10 +62,16 @@ ldm_status ldm_run_tiles_plan(ldm_run *r, ldm_error *err)
 {
     const int factor = r->m->network->first_stage.factor;
     ldm_run_tiles *t = &r->tiles;
-    const ldm_job *j = &r->job;
+    ldm_job *j = &r->job;
     ldm_status st = settle(r, err);
 
-    if (st || !j->tile || (j->latent_h <= j->tile && j->latent_w <= j->tile))
+    if (!st && !cuts(j, j->tile) && !cuts(j, usual_tile(r)) && j->tile != usual_tile(r)) {
+        st = ldm_notes_add(&r->notes, err,
+                           "tile has no effect: the latent, %d x %d, is no larger than a tile",
+                           j->latent_h, j->latent_w);
+        j->tile = usual_tile(r); /* as recipes of a run without it say */
+    }
+    if (st || !cuts(j, j->tile))
         return st;
     t->on = true;
     st = ldm_tile_axis_create(j->latent_h, j->tile, 1, &t->y, err);

@@ -164,11 +164,7 @@ ldm_status ldm_start_note(ldm_run *r, ldm_error *err)
     ldm_status st;
 
     if (!s)
-        return ldm_options_given(&j->options, "strength") && fabs(j->strength - 0.75) > 1e-9
-                   ? ldm_notes_add(&r->notes, err,
-                                   "strength has no effect: there is no picture to begin with "
-                                   "(init)")
-                   : LDM_OK;
+        return LDM_OK;
     st = s->afresh || j->inverse
              ? LDM_OK
              : ldm_notes_add(

@@ -416,8 +416,6 @@ ldm_status ldm_options_unset(ldm_options *o, const char *key, ldm_error *err)
     return st;
 }
 
-/* ---- one below another ----------------------------------------------------------------------- */
-
 ldm_setting_value ldm_setting_value_of(const ldm_options *o, const ldm_setting_row *row)
 {
     const void *field = ldm_setting_field(o, row);
@@ -449,6 +447,32 @@ ldm_setting_value ldm_setting_value_of(const ldm_options *o, const ldm_setting_r
     }
     return v;
 }
+
+/* Of a LIST nothing is known. */
+static bool same_value(const ldm_setting_row *row, ldm_setting_value a, ldm_setting_value b)
+{
+    switch (row->type) {
+    case LDM_TYPE_INT:
+        return a.i == b.i;
+    case LDM_TYPE_U64:
+    case LDM_TYPE_BYTES:
+        return a.u == b.u;
+    case LDM_TYPE_REAL:
+        return fabs(a.r - b.r) < 1e-9;
+    case LDM_TYPE_BOOL:
+        return a.b == b.b;
+    case LDM_TYPE_SHAPE:
+        return !memcmp(a.shape, b.shape, sizeof a.shape);
+    case LDM_TYPE_CHOICE:
+    case LDM_TYPE_TEXT:
+        return a.text && b.text ? !strcmp(a.text, b.text) : a.text == b.text;
+    case LDM_TYPE_LIST:
+        break;
+    }
+    return false;
+}
+
+/* ---- one below another ----------------------------------------------------------------------- */
 
 static ldm_status copy(ldm_options *o, const ldm_options *from, const ldm_setting_row *row,
                        ldm_error *err)
@@ -491,4 +515,22 @@ ldm_status ldm_options_lay_below(ldm_options *o, const ldm_options *from, ldm_er
 ldm_status ldm_options_default_to(ldm_options *o, const ldm_options *from, ldm_error *err)
 {
     return lay(o, from, 0, err);
+}
+
+ldm_status ldm_options_drop(ldm_options *o, const char *key, const ldm_options *below,
+                            bool *changed, ldm_error *err)
+{
+    const ldm_setting_row *row;
+    ldm_status st = ldm_options_row(o, key, &row, err);
+    ldm_setting_value was;
+
+    *changed = false;
+    if (st)
+        return st;
+    was = ldm_setting_value_of(o, row); /* texts stay in the arena */
+    st = ldm_options_unset(o, key, err);
+    if (!st)
+        st = ldm_options_lay_below(o, below, err);
+    *changed = !st && !same_value(row, was, ldm_setting_value_of(o, row));
+    return st;
 }

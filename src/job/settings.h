@@ -92,6 +92,11 @@ ldm_status ldm_options_lay_below(ldm_options *o, const ldm_options *from, ldm_er
 /* As ldm_options_lay_below, but the values do not count as given: they are defaults of `o`. */
 ldm_status ldm_options_default_to(ldm_options *o, const ldm_options *from, ldm_error *err);
 
+/* Takes a value back: what `below` was given shows again, or the default. *changed: that is another
+ * one. */
+ldm_status ldm_options_drop(ldm_options *o, const char *key, const ldm_options *below,
+                            bool *changed, ldm_error *err);
+
 /* The configuration's map: every key must be a row with LDM_SETTING_CONFIG. */
 ldm_status ldm_options_read_config(ldm_options *o, const ldm_value *map, ldm_error *err);
 

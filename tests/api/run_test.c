@@ -522,10 +522,10 @@ static void notes_tell_what_the_run_does(void **state)
     job.steps = 150;
     notes_of(m, &job, 150, NULL);
     job.scale = 7.5;
-    notes_of(m, &job, 150, "guidance");
+    notes_of(m, &job, 150, "scale has no effect");
     job.scale = 1;
     job.cond = "zeros";
-    notes_of(m, &job, 150, "conditioning");
+    notes_of(m, &job, 150, "cond has no effect");
     ldm_model_close(m);
 }
 
@@ -658,7 +658,7 @@ static void a_recipe_needs_nothing_of_the_caller(void **state)
     assert_non_null(o);
     assert_memory_equal(text_of(json_object_get(o, "checkpoint"), "name"), "ldm_api_?_", 10);
     assert_string_equal(text_of(o, "timesteps"), "trailing");
-    assert_string_equal(text_of(o, "cond"), "zeros");
+    assert_string_equal(text_of(o, "cond"), "none"); /* the network takes none */
     json_decref(o);
     ldm_release(recipe);
     ldm_run_free(run);

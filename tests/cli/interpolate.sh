@@ -45,7 +45,7 @@ works generate --ckpt "$CKPT" --like vary/00001.png -o again.png --quiet
 same_pixels again.png vary/00001.png
 works generate $TINY --steps 4 --vary 100 --vary-strength 0.1 -n 3 -o vary --resume --quiet
 works generate $TINY --steps 4 --vary 5 -o one.png
-stderr_has "vary has no effect without vary_strength"
+stderr_has "note: --vary has no effect: vary_strength is 0"
 
 # Prompts: the ends are the prompts' own pictures, and one seed does. Classes by the same way.
 MODELS=$(dirname "$CKPT")/../models

@@ -60,9 +60,8 @@ other()
 other 'steps: 3 there, 4 here' --steps 4
 other 'seed: 42 there, 41 here' --steps 3 --seed 41
 other 'eta: 0.0 there, 0.1 here' --steps 3 --eta 0.1
-other 'temperature: 1.0 there, 0.5 here' --steps 3 --temperature 0.5
-other 'scale: 1.0 there, 2.0 here' --steps 3 --scale 2
-other 'cond: "none" there, "zeros" here' --steps 3 --cond zeros
+other 'cache: 1 there, 2 here' --steps 3 --cache 2
+other 'vary: 0 there, 9 here' --steps 3 --vary 9 --vary-strength 0.5
 other 'cache: 1 there, 2 here' --steps 3 --cache 2
 other 'timesteps: "compvis" there, "leading" here' --steps 3 --timesteps leading
 other 'quantize: true there, false here' --steps 3 --no-quantize

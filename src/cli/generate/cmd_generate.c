@@ -184,6 +184,20 @@ static const ldm_opt rows[] = {
              "`ldm merge` joins them"},
 };
 
+/* Options of the command's own that do nothing beside the others; the library says so of its
+ * settings. One that names a file is refused instead: it would go unread. */
+static void note_idle(const ldm_command *cmd, const ldm_generate_opts *o)
+{
+    static const char *const jpeg[] = {".jpg", ".jpeg", NULL};
+
+    if (o->quality_text && !(o->out && ldm_output_ends_in(o->out, jpeg)))
+        ldm_cli_say(cmd, "note: --quality has no effect: it is of a JPEG, and PNGs are written");
+    if (o->preview_as && !ldm_job_get_int(o->to.job, "preview"))
+        ldm_cli_say(cmd, "note: --preview-as has no effect: --preview is not given");
+    if (o->log_every_text && !o->save_intermediates)
+        ldm_cli_say(cmd, "note: --log-every-t has no effect: --save-intermediates is not given");
+}
+
 static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **argv)
 {
     ldm_recipe recipe = {0};
@@ -195,10 +209,6 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
     if (!code)
         code = ldm_cli_read_whole(cmd, "--log-every-t", o->log_every_text, 1, INT_MAX,
                                   &o->log_every_t);
-    if (!code && o->log_every_text && !o->save_intermediates)
-        code =
-            ldm_cli_usage(cmd, "--log-every-t is of --save-intermediates DIR, which is not given");
-
     o->prompt_given = ldm_job_is_set(o->to.job, "prompt");
     *(ldm_starts_is_array(o->init_file) ? &o->init : &o->init_image) = o->init_file;
     *(ldm_starts_is_array(o->mask_file) ? &o->mask : &o->mask_image) = o->mask_file;
@@ -214,6 +224,8 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
                                    : "--mask needs --x0 as well: the latent to keep");
     if (!code && o->prompts && o->prompt_given)
         code = ldm_cli_usage(cmd, "--prompt and --prompts exclude each other");
+    if (!code)
+        note_idle(cmd, o);
     if (!code)
         code = ldm_generate(cmd, o, &recipe);
     ldm_recipe_free(&recipe);

@@ -11,7 +11,7 @@
  */
 static bool is_default(const ldm_setting_row *s, const char *text)
 {
-    const char *usual = ldm_setting_default(s);
+    const char *usual = ldm_setting_default(s) ? ldm_setting_default(s) : ldm_setting_lacking(s);
     char *end, *usual_end;
     double a, b;
 
@@ -37,24 +37,35 @@ static void put_short(ldm_str *line, char *text)
     ldm_str_printf(line, "%.*s%s", (int)used, text, used < len ? "..." : "");
 }
 
+static bool is_among(const char *key, const char *const *keys, size_t count)
+{
+    bool is = false;
+
+    for (size_t i = 0; i < count; i++)
+        is |= !strcmp(key, keys[i]);
+    return is;
+}
+
 /* The settings that change pictures, as they are run: the sampler's own, and of the others those
- * that are not as usual. The number of steps begins the line. */
+ * that are not as usual. The number of steps begins the line; other lines have seed and shape, and
+ * a layout is long. */
 static void put_sampling(ldm_str *line, const ldm_job *job)
 {
     static const char *const always[] = {"sampler", "timesteps", "eta"};
+    static const char *const elsewhere[] = {"steps", "seed", "shape", "layout"};
     const char *separator = "";
 
     for (size_t i = 0; i < ldm_setting_count(LDM_SETTINGS_JOB); i++) {
         const ldm_setting_row *s = ldm_setting_at(LDM_SETTINGS_JOB, i);
         const char *key = ldm_setting_key(s);
-        bool shown = false;
+        const bool shown = is_among(key, always, sizeof always / sizeof *always);
         char *text;
 
-        if (!(ldm_setting_flags(s) & LDM_SETTING_CONFIG) || !strcmp(key, "steps") ||
+        if (!(ldm_setting_flags(s) & LDM_SETTING_PIXELS) ||
+            (!ldm_setting_default(s) && !ldm_job_is_set(job, key) && !shown) ||
+            is_among(key, elsewhere, sizeof elsewhere / sizeof *elsewhere) ||
             ldm_job_get(job, key, &text, NULL))
             continue;
-        for (size_t k = 0; k < sizeof always / sizeof *always; k++)
-            shown |= !strcmp(key, always[k]);
         if (text[0] && (shown || !is_default(s, text))) {
             ldm_str_printf(line, "%s%s ", separator, key);
             put_short(line, text);
