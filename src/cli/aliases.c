@@ -26,31 +26,65 @@ static const ldm_alias aliases[] = {
      .also_value = "1000"},
     {.there = "from-file", .here = "prompts"},
     {.there = "init-img", .here = "init"},
-    {.there = "init_img", .here = "init", .others = true},
+    {.there = "init_image", .here = "init", .others = true},
     {.there = "negative_prompt", .here = "negative", .others = true},
-    {.there = "negative-prompt", .here = "negative", .others = true},
     {.there = "num_inference_steps", .here = "steps", .others = true},
-    {.there = "num-inference-steps", .here = "steps", .others = true},
+    {.there = "num_steps", .here = "steps", .others = true},
     {.there = "guidance_scale", .here = "scale", .others = true},
-    {.there = "guidance-scale", .here = "scale", .others = true},
+    {.there = "guidance", .here = "scale", .others = true},
     {.there = "cfg_scale", .here = "scale", .others = true},
-    {.there = "cfg-scale", .here = "scale", .others = true},
+    {.there = "cfg", .here = "scale", .others = true},
     {.there = "num_images_per_prompt", .here = "count", .others = true},
     {.there = "denoising_strength", .here = "strength", .others = true},
+    {.there = "sampler_name", .here = "sampler", .others = true},
+    {.there = "scheduler", .here = "sampler", .others = true},
+    {.there = "checkpoint", .here = "ckpt", .others = true},
+    {.there = "output", .here = "out", .others = true},
+    {.there = "output_dir", .here = "out", .others = true},
+    {.there = "fp16", .here = "half", .others = true}, /* of ldm convert */
+
+    {.there = "fp16", .beside = "precision", .idle = "--precision chooses the arithmetic"},
+    {.there = "half", .beside = "precision", .idle = "--precision chooses the arithmetic"},
+    {.there = "device",
+     .beside = "threads",
+     .arg = "NAME",
+     .only = "cpu",
+     .refusal = "ldm computes on processors alone",
+     .idle = "ldm computes on processors alone"},
+    {.there = "laion400m", .beside = "sampler", .idle = "--ckpt names the model"},
+    {.there = "f",
+     .beside = "sampler",
+     .arg = "N",
+     .idle = "the checkpoint's first stage says by which factor a latent is smaller"},
+    {.there = "C",
+     .beside = "sampler",
+     .arg = "N",
+     .idle = "the checkpoint says how many channels a latent has"},
+    {.there = "skip_grid", .beside = "grid", .idle = "there is no sheet without --grid"},
+    {.there = "n_rows", .beside = "grid", .arg = "N", .idle = "--grid chooses the rows itself"},
 };
 
-static const char *const refused[][2] = {
-    {"n_iter", "-n is the number of all pictures here"},
-    {"n_rows", "--grid chooses the rows itself"},
-    {"skip_grid", "there is no sheet without --grid here"},
-    {"skip_save", "every picture is written here"},
-    {"H", "--size WxH gives the size of the pictures here"},
-    {"W", "--size WxH gives the size of the pictures here"},
-    {"height", "--size WxH gives the size of the pictures here"},
-    {"width", "--size WxH gives the size of the pictures here"},
-    {"C", "--shape C,H,W gives the size of the latent here"},
-    {"f", "the factor comes from the first stage here"},
-    {"fixed_code", "--x-t gives the start noise here"},
+/* Values of options that have the same name here. */
+static const struct {
+    const char *option, *there, *here;
+} values[] = {
+    {"precision", "full", "f32"},
+    {"precision", "autocast", "f32"}, /* of float16 products, which CompVis' scripts default to */
+};
+
+#define SIZE "--size WxH gives the size of the pictures here"
+static const struct {
+    const char *there;
+    char letter;
+    const char *why;
+} refused[] = {
+    {"n_iter", '\0', "-n is the number of all pictures here"},
+    {"skip_save", '\0', "every picture is written here"},
+    {"H", 'H', SIZE},
+    {"W", 'W', SIZE},
+    {"height", '\0', SIZE},
+    {"width", '\0', SIZE},
+    {"fixed_code", '\0', "--x-t gives the start noise here"},
 };
 
 const ldm_alias *ldm_alias_at(size_t i)
@@ -58,12 +92,45 @@ const ldm_alias *ldm_alias_at(size_t i)
     return i < sizeof aliases / sizeof *aliases ? &aliases[i] : NULL;
 }
 
-bool ldm_alias_refused(const ldm_command *cmd, const char *word)
+static char plain(char c)
+{
+    return c == '_' ? '-' : c;
+}
+
+bool ldm_alias_begins(const char *name, const char *with)
+{
+    while (*with && plain(*name) == plain(*with)) {
+        name++;
+        with++;
+    }
+    return !*with;
+}
+
+bool ldm_alias_same(const char *a, const char *b)
+{
+    return strlen(a) == strlen(b) && ldm_alias_begins(a, b);
+}
+
+const char *ldm_alias_value(const char *option, const char *text)
+{
+    for (size_t i = 0; text && i < sizeof values / sizeof *values; i++) {
+        if (!strcmp(values[i].option, option) && !strcmp(values[i].there, text))
+            return values[i].here;
+    }
+    return NULL;
+}
+
+bool ldm_alias_refused(const ldm_command *cmd, const char *word, char letter)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (strcmp(refused[i][0], word))
+        if (letter ? refused[i].letter != letter : !ldm_alias_same(refused[i].there, word))
             continue;
-        ldm_cli_usage(cmd, "--%s is another program's option, not ldm's: %s", word, refused[i][1]);
+        if (letter)
+            ldm_cli_usage(cmd, "-%c is another program's option, not ldm's: %s", letter,
+                          refused[i].why);
+        else
+            ldm_cli_usage(cmd, "--%s is another program's option, not ldm's: %s", word,
+                          refused[i].why);
         return true;
     }
     return false;

@@ -10,11 +10,10 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cli/aliases.h"
+#include "cli/entries.h"
 #include "cli/terminal.h"
 
 enum {
-    MAX_OPTS = 192,
     LONG_BASE = 256,
     HELP_VAL = 255,
     HELP_COLUMN = 26,
@@ -27,7 +26,9 @@ static const ldm_opt no_option = {.type = LDM_OPT_FLAG};
 
 const char *ldm_word_nearest(const char *word, const char *const *candidates, size_t count)
 {
-    size_t len = strlen(word), limit = len < 4 ? 1 : len < 8 ? 2 : 3, best = limit + 1;
+    /* What is farther from so short a word is another word. */
+    size_t len = strlen(word), limit = len < 3 ? 0 : len < 6 ? 1 : len < 10 ? 2 : 3;
+    size_t best = limit + 1;
     const char *found = NULL;
 
     for (size_t i = 0; i < count; i++) {
@@ -41,179 +42,37 @@ const char *ldm_word_nearest(const char *word, const char *const *candidates, si
     return found;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------ */
+/* ---- what was understood --------------------------------------------------------------------- */
 
-/* One option as it is typed: a row of the command, or a setting of the library. */
-typedef struct entry {
-    const ldm_opt *own;             /* NULL: a setting by its group */
-    const ldm_setting_row *setting; /* NULL: a row of the command's own */
-    bool off;                       /* --no-KEY */
-    bool heading;
-    char letter;
-    char name[48]; /* "max-memory" */
-    const char *arg, *help;
-    const struct entry *means; /* of CompVis' spelling of another entry: that one; else NULL */
-    const char *value;         /* the value that this spelling stands for */
-    const ldm_alias *alias;    /* this spelling's row */
-} entry;
-
-typedef struct entries {
-    entry at[MAX_OPTS];
-    size_t count;
-} entries;
-
-static bool has_setting(const entries *e, const char *key)
-{
-    for (size_t i = 0; i < e->count; i++) {
-        if (e->at[i].setting && !strcmp(ldm_setting_key(e->at[i].setting), key))
-            return true;
-    }
-    return false;
-}
-
-static void add_setting(entries *e, const ldm_setting_row *s, const ldm_opt *own, bool off)
-{
-    entry *to = &e->at[e->count];
-
-    if (e->count == MAX_OPTS)
-        return;
-    e->count++;
-    *to = (entry){.own = own, .setting = s, .off = off, .arg = ldm_setting_arg(s)};
-    to->letter = own && own->letter ? own->letter : ldm_setting_letter(s);
-    to->help = own && own->help ? own->help : off ? ldm_setting_help_no(s) : ldm_setting_help(s);
-    snprintf(to->name, sizeof to->name, "%s%s", off ? "no-" : "", ldm_setting_key(s));
-    for (char *p = to->name; *p; p++) {
-        if (*p == '_')
-            *p = '-';
-    }
-}
-
-/* A switch that is on by default has an option that turns it off, one without default has both. */
-static void add_switch(entries *e, const ldm_setting_row *s, const ldm_opt *own)
-{
-    const char *value = ldm_setting_default(s);
-
-    if (ldm_setting_get_type(s) != LDM_TYPE_BOOL || !value || strcmp(value, "true"))
-        add_setting(e, s, own, false);
-    if (ldm_setting_get_type(s) == LDM_TYPE_BOOL && (!value || !strcmp(value, "true")))
-        add_setting(e, s, own, true);
-}
-
-static void add_group(entries *e, ldm_setting_kind kind, const char *group)
-{
-    for (size_t i = 0; i < ldm_setting_count(kind); i++) {
-        const ldm_setting_row *s = ldm_setting_at(kind, i);
-
-        if (!strcmp(ldm_setting_group(s), group) && !has_setting(e, ldm_setting_key(s)))
-            add_switch(e, s, NULL);
-    }
-}
-
-static void add_own(entries *e, const ldm_opt *o)
-{
-    entry *to = &e->at[e->count];
-
-    if (e->count == MAX_OPTS)
-        return;
-    e->count++;
-    *to = (entry){.own = o,
-                  .heading = o->type == LDM_OPT_HEADING,
-                  .letter = o->letter,
-                  .arg = o->arg,
-                  .help = o->help};
-    if (!to->heading)
-        snprintf(to->name, sizeof to->name, "%s", o->name);
-}
-
-static void expand(const ldm_command *cmd, entries *e)
-{
-    e->count = 0;
-    for (size_t i = 0; i < cmd->opt_count; i++) {
-        const ldm_opt *o = &cmd->opts[i];
-
-        if (o->type == LDM_OPT_SETTINGS)
-            add_group(e, o->kind, o->name);
-        else if (o->type == LDM_OPT_SETTING)
-            add_switch(e, ldm_setting_find(o->kind, o->name), o);
-        else
-            add_own(e, o);
-    }
-}
-
-/* ---- other programs' spellings --------------------------------------------------------------- */
-
-/* Whether "--name" or "--name=..." is on the line: only then it may take part in shortening. */
-static bool is_typed(const char *name, int argc, char **argv)
-{
-    const size_t len = strlen(name);
-
-    for (int i = 1; i < argc && len; i++) {
-        if (!strncmp(argv[i], "--", 2) && !strncmp(argv[i] + 2, name, len) &&
-            (!argv[i][2 + len] || argv[i][2 + len] == '='))
-            return true;
-    }
-    return false;
-}
-
-static const entry *find_entry(const entries *e, const char *name, char letter)
-{
-    for (size_t i = 0; i < e->count; i++) {
-        const entry *at = &e->at[i];
-
-        if (!at->heading &&
-            ((*name && !strcmp(at->name, name)) || (letter && at->letter == letter)))
-            return at;
-    }
-    return NULL;
-}
-
-/* Adds the spellings of the entries that the command has; its own take precedence. */
-static void add_aliases(entries *e, int argc, char **argv)
-{
-    const ldm_alias *a;
-
-    for (size_t i = 0; (a = ldm_alias_at(i)) && e->count < MAX_OPTS; i++) {
-        const entry *means = find_entry(e, a->here, 0);
-        const bool typed = is_typed(a->there, argc, argv) && !find_entry(e, a->there, 0);
-        const bool letter = a->letter && !find_entry(e, "", a->letter);
-        entry *to = &e->at[e->count];
-
-        if (!means || (!typed && !letter))
-            continue;
-        *to = *means;
-        to->letter = '\0';
-        if (letter)
-            to->letter = a->letter;
-        snprintf(to->name, sizeof to->name, "%s", typed ? a->there : "");
-        to->arg = a->value ? NULL : means->arg;
-        to->means = means;
-        to->value = a->value;
-        to->alias = a;
-        e->count++;
-    }
-}
-
-/* Whether a spelling on the line is not CompVis' but another program's. */
-static bool of_others(const entries *e, int argc, char **argv)
-{
-    for (size_t i = 0; i < e->count; i++) {
-        const ldm_alias *a = e->at[i].alias;
-
-        if (a && a->others && is_typed(a->there, argc, argv))
-            return true;
-    }
-    return false;
-}
+/* What the line had that was said in other words. */
+typedef struct understood {
+    bool typed[LDM_ENTRY_MOST];
+    bool others;  /* not in CompVis' */
+    ldm_str said; /* "-r is --ckpt, -c is --steps" */
+} understood;
 
 /* "-r is --ckpt", added to what was understood before. */
-static void add_understood(ldm_str *said, const entry *e, const char *spelled)
+static void add_understood(understood *u, const char *spelled, const char *name, const char *value)
 {
     char begin[80];
 
     snprintf(begin, sizeof begin, "%s is ", spelled);
-    if (!said->len || !strstr(said->data, begin)) /* repeated: said once */
-        ldm_str_printf(said, "%s%s--%s%s%s", said->len ? ", " : "", begin, e->means->name,
-                       e->value ? " " : "", e->value ? e->value : "");
+    if (!u->said.len || !strstr(u->said.data, begin)) /* repeated: said once */
+        ldm_str_printf(&u->said, "%s%s--%s%s%s", u->said.len ? ", " : "", begin, name,
+                       value ? " " : "", value ? value : "");
+}
+
+static void say_understood(const ldm_command *cmd, const ldm_entries *all, const understood *u)
+{
+    if (u->said.len)
+        ldm_cli_say(cmd, "note: %s spellings: %s", u->others ? "other programs'" : "CompVis'",
+                    u->said.data);
+    for (size_t i = 0; i < all->count; i++) {
+        const ldm_alias *a = u->typed[i] ? all->at[i].alias : NULL;
+
+        if (a && a->idle)
+            ldm_cli_say(cmd, "note: --%s has no effect: %s", all->at[i].name, a->idle);
+    }
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -248,7 +107,7 @@ static ldm_status set_all(const ldm_targets *t, const char *key, const char *tex
     return st;
 }
 
-static int store_setting(const ldm_command *cmd, const entry *e, const char *spelled,
+static int store_setting(const ldm_command *cmd, const ldm_entry *e, const char *spelled,
                          const char *value, const ldm_targets *targets)
 {
     const char *key = ldm_setting_key(e->setting);
@@ -262,7 +121,7 @@ static int store_setting(const ldm_command *cmd, const entry *e, const char *spe
     return ldm_cli_usage(cmd, "%s%s", spelled, err.msg + strlen(key)); /* "KEY: what is wrong" */
 }
 
-static bool names_file(const entry *e)
+static bool names_file(const ldm_entry *e)
 {
     return e->arg && (strstr(e->arg, "FILE") || strstr(e->arg, "DIR") || strstr(e->arg, "OUT"));
 }
@@ -289,7 +148,7 @@ static bool looks_mistyped(const ldm_command *cmd, const char *spelled, const ch
     return true;
 }
 
-static int store(const ldm_command *cmd, const entry *e, const char *spelled, const char *value,
+static int store(const ldm_command *cmd, const ldm_entry *e, const char *spelled, const char *value,
                  void *out, const ldm_targets *targets)
 {
     const ldm_opt *o = e->own;
@@ -300,6 +159,11 @@ static int store(const ldm_command *cmd, const entry *e, const char *spelled, co
                              "%s: the value ends with a carriage return (\\r): the script or list "
                              "that it comes from has Windows' line ends; remove them",
                              spelled);
+    if (e->alias && e->alias->only && strcmp(e->alias->only, value))
+        return ldm_cli_usage(cmd, "%s: '%s' is not possible: %s", spelled, value,
+                             e->alias->refusal);
+    if (e->alias && e->alias->idle)
+        return 0;
     if (value && names_file(e) && looks_mistyped(cmd, spelled, value))
         return LDM_EXIT_USAGE;
     if (e->setting)
@@ -328,7 +192,7 @@ static int store(const ldm_command *cmd, const entry *e, const char *spelled, co
 /* ---- parsing --------------------------------------------------------------------------------- */
 
 /* "--steps" or "-n", as the user should read it. */
-static void spell(const entry *o, bool letter, char *buf, size_t size)
+static void spell(const ldm_entry *o, bool letter, char *buf, size_t size)
 {
     if (letter || !*o->name)
         snprintf(buf, size, "-%c", o->letter);
@@ -351,24 +215,24 @@ static void say_second(ldm_str *said, const char *spelled, const ldm_alias *a)
 
 /* The second settings of the spellings that were typed, once the whole line is read: what the line
  * itself says takes precedence. */
-static void add_seconds(const entries *all, const bool *typed, const ldm_targets *targets,
-                        ldm_str *said)
+static void add_seconds(const ldm_entries *all, const ldm_targets *targets, understood *u)
 {
     char spelled[64];
 
     for (size_t i = 0; i < all->count; i++) {
-        const ldm_alias *a = typed[i] ? all->at[i].alias : NULL;
+        const ldm_alias *a = u->typed[i] ? all->at[i].alias : NULL;
 
         if (!a || !a->also || !targets->job || ldm_job_is_set(targets->job, a->also) ||
             ldm_job_set(targets->job, a->also, a->also_value, NULL))
             continue;
         spell(&all->at[i], false, spelled, sizeof spelled);
-        say_second(said, spelled, a);
+        say_second(&u->said, spelled, a);
     }
 }
 
-/* An option of ldm generate that this command lacks: where its value is said instead. */
-static bool of_generate(const ldm_command *cmd, const entries *all, const char *word)
+/* A setting that is no option of this command: one of ldm generate (where its value is said
+ * instead), or a switch that is on. */
+static bool of_generate(const ldm_command *cmd, const ldm_entries *all, const char *word)
 {
     char key[64];
     const ldm_setting_row *row;
@@ -379,7 +243,14 @@ static bool of_generate(const ldm_command *cmd, const entries *all, const char *
     row = ldm_setting_find(LDM_SETTINGS_JOB, key);
     if (!row || !*ldm_setting_group(row))
         return false;
-    if (find_entry(all, "sweep", 0) && ldm_setting_flags(row) & LDM_SETTING_CONFIG)
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->at[i].setting == row && all->at[i].off) {
+            ldm_cli_usage(cmd, "--%s is done anyway; the option --%s turns it off", word,
+                          all->at[i].name);
+            return true;
+        }
+    }
+    if (ldm_entries_find(all, "sweep", 0) && ldm_setting_flags(row) & LDM_SETTING_CONFIG)
         ldm_cli_usage(cmd,
                       "--%s is said by each configuration here, in its section ldm: sampling:, or "
                       "for both by --set ldm.sampling.%s=%s",
@@ -389,42 +260,86 @@ static bool of_generate(const ldm_command *cmd, const entries *all, const char *
     return true;
 }
 
-/* Reports a long option that getopt does not know; `word` is the text after the dashes. */
-static void unknown_long(const ldm_command *cmd, const entries *all, const char *word)
+/* The nearest of the names, other programs' among them, where it is near. */
+static void suggest(const ldm_command *cmd, const ldm_entries *all, const char *word)
 {
-    const char *names[MAX_OPTS + 1], *hit[2] = {NULL, NULL};
-    char bare[64];
-    size_t count = 0, hits = 0;
+    const char *names[2 * LDM_ENTRY_MOST], *near;
+    const ldm_alias *a;
+    size_t count = 0;
 
-    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
     for (size_t i = 0; i < all->count; i++) {
         if (*all->at[i].name)
             names[count++] = all->at[i].name;
     }
     names[count++] = "help";
-    for (size_t i = 0; i < count; i++) {
-        if (!strcmp(names[i], bare)) {
+    for (size_t i = 0; (a = ldm_alias_at(i)) && count < 2 * LDM_ENTRY_MOST; i++) {
+        if (ldm_entries_take(all, a))
+            names[count++] = a->there;
+    }
+    near = ldm_word_nearest(word, names, count);
+    if (near)
+        ldm_cli_usage(cmd, "unknown option '--%s'; did you mean --%s?", word, near);
+    else
+        ldm_cli_usage(cmd, "unknown option '--%s'", word);
+}
+
+/* Reports a long option that getopt does not know; `word` is the text after the dashes. */
+static void unknown_long(const ldm_command *cmd, const ldm_entries *all, const char *word)
+{
+    const char *hit[2] = {NULL, NULL};
+    char bare[64];
+    size_t hits = 0;
+
+    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
+    for (size_t i = 0; i <= all->count; i++) {
+        const char *name = i < all->count ? all->at[i].name : "help";
+
+        if (*name && !strcmp(name, bare)) {
             ldm_cli_usage(cmd, "--%s takes no value", bare);
             return;
         }
-        if (!strncmp(names[i], bare, strlen(bare)) && hits++ < 2)
-            hit[hits - 1] = names[i];
+        if (ldm_alias_begins(name, bare) && hits++ < 2)
+            hit[hits - 1] = name;
     }
     if (hits > 1 && *bare) {
         ldm_cli_usage(cmd, "'--%s' could be --%s or --%s; write it out", bare, hit[0], hit[1]);
         return;
     }
-    if (ldm_alias_refused(cmd, bare) || of_generate(cmd, all, bare))
-        return;
-    hit[0] = ldm_word_nearest(bare, names, count);
-    if (hit[0])
-        ldm_cli_usage(cmd, "unknown option '--%s'; did you mean --%s?", bare, hit[0]);
-    else
-        ldm_cli_usage(cmd, "unknown option '--%s'", bare);
+    if (!ldm_alias_refused(cmd, bare, '\0') && !of_generate(cmd, all, bare))
+        suggest(cmd, all, bare);
+}
+
+/* Whether the option was shortened to what may well be another: to a whole word of its name
+ * ("--guidance" of guidance-rescale, "--quantize" of quantize-x0), or to the beginning of another
+ * program's option that means something else here. Says so. */
+static bool shortened_badly(const ldm_command *cmd, const ldm_entries *all, const ldm_entry *o,
+                            const char *word)
+{
+    const size_t len = strcspn(word, "=");
+    char bare[64];
+    const ldm_alias *a;
+
+    snprintf(bare, sizeof bare, "%.*s", (int)len, word);
+    if (!strcmp(o->name, bare))
+        return false;
+    if (o->name[strlen(bare)] == '-') {
+        if (!ldm_alias_refused(cmd, bare, '\0') && !of_generate(cmd, all, bare))
+            ldm_cli_usage(cmd, "unknown option '--%s'; did you mean --%s?", bare, o->name);
+        return true;
+    }
+    for (size_t i = 0; (a = ldm_alias_at(i)); i++) {
+        if (ldm_alias_begins(a->there, bare) && ldm_entries_take(all, a) &&
+            (a->idle || strcmp(a->here, o->name))) {
+            ldm_cli_usage(cmd, "'--%s' could be --%s or another program's --%s; write it out", bare,
+                          o->name, a->there);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A letter that is no option: perhaps a long option written with one dash. */
-static void unknown_letter(const ldm_command *cmd, const entries *all, int letter, int argc,
+static void unknown_letter(const ldm_command *cmd, const ldm_entries *all, int letter, int argc,
                            char **argv)
 {
     for (int a = 1; a < argc; a++) {
@@ -439,15 +354,16 @@ static void unknown_letter(const ldm_command *cmd, const entries *all, int lette
             }
         }
     }
-    ldm_cli_usage(cmd, "unknown option '-%c'", letter);
+    if (!ldm_alias_refused(cmd, "", (char)letter))
+        ldm_cli_usage(cmd, "unknown option '-%c'", letter);
 }
 
 typedef struct getopt_tables {
-    struct option longs[MAX_OPTS + 2];
-    char shorts[2 * MAX_OPTS + 4];
+    struct option longs[LDM_ENTRY_MOST + 2];
+    char shorts[2 * LDM_ENTRY_MOST + 4];
 } getopt_tables;
 
-static void make_tables(const entries *all, getopt_tables *t)
+static void make_tables(const ldm_entries *all, getopt_tables *t)
 {
     size_t count = 0, s = 0;
 
@@ -455,7 +371,7 @@ static void make_tables(const entries *all, getopt_tables *t)
     t->shorts[s++] = ':';
     t->shorts[s++] = 'h';
     for (size_t i = 0; i < all->count; i++) {
-        const entry *o = &all->at[i];
+        const ldm_entry *o = &all->at[i];
 
         if (*o->name)
             t->longs[count++] = (struct option){o->name, o->arg ? required_argument : no_argument,
@@ -471,7 +387,7 @@ static void make_tables(const entries *all, getopt_tables *t)
     t->shorts[s] = '\0';
 }
 
-static void missing_value(const ldm_command *cmd, const entries *all)
+static void missing_value(const ldm_command *cmd, const ldm_entries *all)
 {
     if (optopt >= LONG_BASE)
         ldm_cli_usage(cmd, "--%s needs a value (%s)", all->at[optopt - LONG_BASE].name,
@@ -480,37 +396,68 @@ static void missing_value(const ldm_command *cmd, const entries *all)
         ldm_cli_usage(cmd, "-%c needs a value", optopt);
 }
 
-static const entry *entry_of(const entries *all, int c)
+static const ldm_entry *entry_of(const ldm_entries *all, int c)
 {
-    return c >= LONG_BASE ? &all->at[c - LONG_BASE] : find_entry(all, "", (char)c);
+    return c >= LONG_BASE ? &all->at[c - LONG_BASE] : ldm_entries_find(all, "", (char)c);
 }
 
 /* Whether the value of `o`, the word before the next, is an option that stands where its value is
  * missing: "-o --steps 5". */
-static bool swallowed(const entries *all, const entry *o, const char *word)
+static bool swallowed(const ldm_entries *all, const ldm_entry *o, const char *word)
 {
     char name[64];
 
     if (!o->arg || optarg != word || strncmp(word, "--", 2))
         return false;
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
-    return find_entry(all, name, 0) != NULL;
+    return ldm_entries_find(all, name, 0) != NULL;
 }
 
-static ldm_parse parse_options(const ldm_command *cmd, const entries *all, int argc, char **argv,
-                               void *out, const ldm_targets *targets, ldm_str *understood)
+/* One option as getopt found it, of the code c. */
+static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int c, char **argv,
+                             void *out, const ldm_targets *targets, understood *u)
+{
+    const ldm_entry *o = entry_of(all, c);
+    const char *value, *theirs, *word = argv[optind - 1];
+    char spelled[80];
+
+    if (!o)
+        return LDM_PARSE_OK;
+    spell(o, c < LONG_BASE, spelled, sizeof spelled);
+    if (swallowed(all, o, word)) {
+        ldm_cli_usage(cmd, "%s needs a value (%s), and the option %s follows it", spelled, o->arg,
+                      optarg);
+        return LDM_PARSE_ERROR;
+    }
+    if (o->arg && optarg == word)
+        word = argv[optind - 2];
+    if (c >= LONG_BASE && shortened_badly(cmd, all, o, word + 2))
+        return LDM_PARSE_ERROR;
+    value = o->value ? o->value : o->arg ? optarg : NULL;
+    theirs = o->setting ? ldm_alias_value(ldm_setting_key(o->setting), value) : NULL;
+    if (store(cmd, o, spelled, theirs ? theirs : value, out, targets))
+        return LDM_PARSE_ERROR;
+    u->typed[o - all->at] = true;
+    u->others = u->others || (o->alias && o->alias->others);
+    if (o->means)
+        add_understood(u, spelled, o->means->name, o->value);
+    if (theirs) {
+        snprintf(spelled, sizeof spelled, "--%s %s", o->name, value);
+        add_understood(u, spelled, o->name, theirs);
+    }
+    return LDM_PARSE_OK;
+}
+
+static ldm_parse parse_options(const ldm_command *cmd, const ldm_entries *all, int argc,
+                               char **argv, void *out, const ldm_targets *targets, understood *u)
 {
     getopt_tables tables;
-    bool typed[MAX_OPTS] = {false};
-    char spelled[64];
     int c;
 
     make_tables(all, &tables);
     opterr = 0;
     optind = 0; /* start again, also on a second pass */
     while ((c = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
-        const entry *o;
-
         if (c == 'h' || c == HELP_VAL) {
             ldm_opts_help(cmd);
             return LDM_PARSE_HELP;
@@ -527,22 +474,10 @@ static ldm_parse parse_options(const ldm_command *cmd, const entries *all, int a
             missing_value(cmd, all);
             return LDM_PARSE_ERROR;
         }
-        o = entry_of(all, c);
-        if (!o)
-            continue;
-        spell(o, c < LONG_BASE, spelled, sizeof spelled);
-        if (swallowed(all, o, argv[optind - 1])) {
-            ldm_cli_usage(cmd, "%s needs a value (%s), and the option %s follows it", spelled,
-                          o->arg, optarg);
+        if (take_option(cmd, all, c, argv, out, targets, u))
             return LDM_PARSE_ERROR;
-        }
-        if (store(cmd, o, spelled, o->value ? o->value : o->arg ? optarg : NULL, out, targets))
-            return LDM_PARSE_ERROR;
-        typed[o - all->at] = true;
-        if (o->means)
-            add_understood(understood, o, spelled);
     }
-    add_seconds(all, typed, targets, understood);
+    add_seconds(all, targets, u);
     return LDM_PARSE_OK;
 }
 
@@ -557,6 +492,13 @@ static ldm_parse check_arguments(const ldm_command *cmd, int argc, char **argv)
             name = strchr(name, ' ') + 1;
         ldm_cli_usage(cmd, "%.*s is missing; usage: ldm %s %s", (int)strcspn(name, " ."), name,
                       cmd->name, cmd->args);
+        return LDM_PARSE_ERROR;
+    }
+    if (cmd->max_args == 1 && extra > 1 && strstr(cmd->args, "TEXT")) {
+        ldm_cli_usage(cmd,
+                      "unexpected argument '%s'; a text of several words stands in quotes: "
+                      "\"%s %s%s\"",
+                      argv[optind + 1], argv[optind], argv[optind + 1], extra > 2 ? " ..." : "");
         return LDM_PARSE_ERROR;
     }
     if (cmd->max_args >= 0 && extra > cmd->max_args) {
@@ -581,17 +523,20 @@ static ldm_parse check_arguments(const ldm_command *cmd, int argc, char **argv)
 ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out,
                          const ldm_targets *targets, int *args)
 {
-    entries all;
-    ldm_str understood = {0};
+    ldm_entries all;
+    understood u = {.others = false};
+    const ldm_entry *quiet;
     ldm_parse parse;
 
-    expand(cmd, &all);
-    add_aliases(&all, argc, argv);
-    parse = parse_options(cmd, &all, argc, argv, out, targets, &understood);
-    if (!parse && understood.len)
-        ldm_cli_say(cmd, "note: %s spellings: %s",
-                    of_others(&all, argc, argv) ? "other programs'" : "CompVis'", understood.data);
-    ldm_str_free(&understood);
+    ldm_entries_expand(cmd, &all);
+    ldm_entries_add_spelled(&all, argc, argv);
+    parse = parse_options(cmd, &all, argc, argv, out, targets, &u);
+    quiet = ldm_entries_find(&all, "quiet", '\0');
+    if (quiet && u.typed[quiet - all.at])
+        ldm_cli_hush();
+    if (!parse)
+        say_understood(cmd, &all, &u);
+    ldm_str_free(&u.said);
     *args = optind;
     return parse ? parse : check_arguments(cmd, argc, argv);
 }
@@ -612,7 +557,7 @@ typedef struct help_page {
 } help_page;
 
 /* "(a|b|c)" below a choice, in as many lines as it takes. */
-static void put_choices(help_page *h, const entry *e)
+static void put_choices(help_page *h, const ldm_entry *e)
 {
     const size_t most = h->narrow ? CHOICES_NARROW : CHOICES_WIDTH;
     const char *c;
@@ -654,7 +599,7 @@ static void put_explanation(help_page *h, const char *line, int used)
     }
 }
 
-static void put_option(help_page *h, const entry *e)
+static void put_option(help_page *h, const ldm_entry *e)
 {
     const size_t begin = h->text.len;
     int used;
@@ -678,9 +623,9 @@ static void put_option(help_page *h, const entry *e)
 
 static void put_options(help_page *h, const ldm_command *cmd)
 {
-    entries all;
+    ldm_entries all;
 
-    expand(cmd, &all);
+    ldm_entries_expand(cmd, &all);
     if (!cmd->opt_count || cmd->opts[0].type != LDM_OPT_HEADING)
         ldm_str_puts(&h->text, "\nOptions\n");
     for (size_t i = 0; i < all.count; i++) {
@@ -689,7 +634,8 @@ static void put_options(help_page *h, const ldm_command *cmd)
         else
             put_option(h, &all.at[i]);
     }
-    put_option(h, &(entry){.letter = 'h', .name = "help", .help = "this text", .own = &no_option});
+    put_option(h,
+               &(ldm_entry){.letter = 'h', .name = "help", .help = "this text", .own = &no_option});
 }
 
 void ldm_opts_help(const ldm_command *cmd)
@@ -711,11 +657,11 @@ void ldm_opts_help(const ldm_command *cmd)
 
 void ldm_opts_each(const ldm_command *cmd, void (*fn)(void *ctx, const ldm_opt_shown *o), void *ctx)
 {
-    entries all;
+    ldm_entries all;
 
-    expand(cmd, &all);
+    ldm_entries_expand(cmd, &all);
     for (size_t i = 0; i < all.count; i++) {
-        const entry *e = &all.at[i];
+        const ldm_entry *e = &all.at[i];
         const ldm_opt_shown shown = {.heading = e->heading,
                                      .letter = e->letter,
                                      .name = e->heading ? e->own->name : e->name,

@@ -108,7 +108,8 @@ works generate -r whole/model.ckpt -c 1 -l out3/ model.params.unet_config.params
 stderr_has 'the assignment model.params.unet_config.params.num_heads=4 is taken as --set'
 fails 2 "prompt: this model takes nothing: it is unconditional" generate --model demo --prompt face --quiet
 fails 2 "--n_iter is another program's option, not ldm's: -n is the number" generate --n_iter 2
-fails 2 "unknown option '--csutom_steps'" generate --csutom_steps 2
+fails 2 "unknown option '--csutom_steps'; did you mean --custom_steps[?]" generate --csutom_steps 2
+fails 2 "unknown option '--foo' [(]see" generate --foo 2
 
 # eval, bench, compare and metrics understand the same names.
 npy x.npy '(1, 3, 16, 16)' 3072
@@ -138,6 +139,75 @@ stderr_has "other programs' spellings: --negative_prompt is --negative, --num_in
 stderr_has '^sampling +2 steps: sampler ddim, .*scale 4'
 fails 2 "--H is another program's option, not ldm's: --size WxH gives the size" generate --H 64
 fails 2 "--height is another program's option, not ldm's: --size WxH" generate --height 64
+
+fails 2 "^ldm generate: -W is another program's option, not ldm's: --size WxH" generate -W 512 -H 512
+fails 2 "^ldm generate: -H is another program's option" generate -H 512
+
+# '_' and '-' are the same, in other programs' spellings and in ldm's own.
+DRY="generate $TINY --steps 4 --dry-run"
+GUIDED="generate --model portrait --steps 1 --prompt a --overwrite -o guided.png"
+works $DRY --ddim-steps 3 --ddim-eta 0 --n-samples 2 --batch-size 1
+stderr_has "CompVis' spellings: --ddim-steps is --steps, --ddim-eta is --eta, --n-samples is --count, --batch-size is --batch"
+works generate --model portrait --custom-steps 1 --num-images-per-prompt 1 --from_file lines.txt -o guided.png
+stderr_has '[-]-custom-steps is --steps, --num-images-per-prompt is --count, --from_file is --prompts'
+works $GUIDED --num-inference-steps 2 --guidance-scale 4
+stderr_has '^sampling +2 steps: .*scale 4'
+works $GUIDED --scale_to 0.75 --max_memory=2G
+stderr_has '^sampling .*scale_to 0.75'
+stderr_lacks 'spellings'
+fails 2 "[-]-max_memory: 'x' is not a size" generate --max_memory x
+
+# Guidance by all its names; a shortened option is not taken for another.
+for option in guidance guidance-scale guidance_scale cfg cfg-scale cfg_scale; do
+    works $GUIDED --$option 5
+    stderr_has "note: other programs' spellings: --$option is --scale$"
+    stderr_has '^sampling .*scale 5'
+done
+fails 2 "'--guid' could be --guidance-rescale or another program's --guidance_scale; write it out" generate --guid 5
+works $GUIDED --guidance-res 0.5
+stderr_has 'guidance_rescale 0.5'
+fails 2 "unknown option '--max'; did you mean --max-memory[?]" generate --max 2G
+fails 2 "[-]-quantize is done anyway; the option --no-quantize turns it off" generate --quantize
+
+# More names.
+works $DRY --num_steps 2 --output_dir x/ --sampler_name euler
+stderr_has '[-]-num_steps is --steps, --output_dir is --out, --sampler_name is --sampler$'
+works $DRY --output x.png --scheduler euler --plms
+stderr_has '[-]-output is --out, --scheduler is --sampler, --plms is --sampler plms$'
+works generate --checkpoint whole/model.ckpt --init_image plain.png --steps 4 --dry-run
+stderr_has '[-]-checkpoint is --ckpt, --init_image is --init$'
+
+# Options and values of other programs that change nothing here.
+works $DRY --device cpu --fp16 --half --laion400m --f 8 --C 4 --skip_grid --n-rows 3
+stderr_has 'note: --device has no effect: ldm computes on processors alone'
+stderr_has 'note: --fp16 has no effect: --precision chooses the arithmetic'
+stderr_has 'note: --half has no effect: --precision chooses the arithmetic'
+stderr_has 'note: --laion400m has no effect: --ckpt names the model'
+stderr_has "note: --f has no effect: the checkpoint's first stage says"
+stderr_has 'note: --C has no effect: the checkpoint says'
+stderr_has 'note: --skip_grid has no effect'
+stderr_has 'note: --n-rows has no effect'
+fails 2 "[-]-device: 'cuda' is not possible: ldm computes on processors alone" generate --device cuda
+for value in full autocast; do
+    works $DRY --precision $value
+    stderr_has "note: CompVis' spellings: --precision $value is --precision f32$"
+done
+works convert $TINY --half -o half.safetensors
+stderr_lacks 'no effect'
+works convert $TINY --fp16 -o fp16.safetensors
+stderr_has '[-]-fp16 is --half'
+same half.safetensors fp16.safetensors
+
+# --quiet: none of these notes, wherever it stands.
+works generate --checkpoint whole --ddim_steps 1 --device cpu --mask-blur 3 --quality 3 --quiet -o named.png
+stderr_empty
+for twice in 1 2; do
+    works generate --quiet whole/config.yaml whole/model.ckpt -c 1 -n 2 -o two_named --overwrite --save-latent l.npy --write-stats named.stats
+    stderr_empty
+done
+works reconstruct plain.png --ckpt whole -o rebuilt.png --quiet --outdir rebuilt.png --overwrite
+stderr_empty
+rm named.png
 
 # An unpacked checkpoint, by the folder that it was unpacked to as well; a folder of diffusers.
 mkdir -p unpacked/ffhq/data

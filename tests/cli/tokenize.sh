@@ -102,3 +102,7 @@ fails 1 'broken.gz' tokenize --kind clip --vocab broken.gz cat
 if [ ! -e "$SRC/build/vocab/vocab.txt" ]; then
     fails 1 'no vocabulary for bert text \(vocab.txt\).*`make vocab` gets it' tokenize --kind bert cat
 fi
+
+# A text of several words without quotes.
+fails 2 "unexpected argument 'world'; a text of several words stands in quotes: \"hello world\" " tokenize --kind clip hello world
+fails 2 'in quotes: "a red [.]{3}" ' tokenize --kind clip a red hat
