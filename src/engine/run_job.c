@@ -126,11 +126,20 @@ static ldm_status settle_count(ldm_job *j, ldm_error *err)
     return check_last_seed(j, err);
 }
 
+/* The next larger side that the network takes, in pixels; the largest where there is none. */
+static int next_side(int side, int step, int most)
+{
+    const int next = (side + step - 1) / step * step;
+
+    return next <= most ? next : most / step * step;
+}
+
 /* "512x384" as a latent's shape. */
 static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     const int factor = m->network->first_stage.factor;
     const int step = factor << (m->network->unet.channel_mult.count - 1);
+    const int most = LDM_MAX_SIDE * factor;
     int w = 0, h = 0, end = 0;
 
     if (!j->size)
@@ -147,9 +156,9 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
     if (w % step || h % step || w / factor > LDM_MAX_SIDE || h / factor > LDM_MAX_SIDE)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "size %s: with this model both sides must be multiples of %d, at most "
-                             "%d; the next larger one is %dx%d",
-                             j->size, step, LDM_MAX_SIDE * factor, (w + step - 1) / step * step,
-                             (h + step - 1) / step * step);
+                             "%d; the nearest that is possible is %dx%d",
+                             j->size, step, most, next_side(w, step, most),
+                             next_side(h, step, most));
     return ldm_job_set_shape(j, "shape", (const int[3]){m->latent_c, h / factor, w / factor}, err);
 }
 

@@ -72,9 +72,11 @@ static void note_count(const ldm_diffusion *d, const ldm_timesteps *times, ldm_s
     if (times->dropped)
         ldm_sampler_note(
             p,
-            "%d steps asked, %d run: CompVis' spacing ends at timestep %d, which does not "
-            "exist (the original raises IndexError there) and is left out",
-            asked, times->count, d->train_steps);
+            "steps %d: CompVis' spacing would begin at timestep %d, one beyond the model's last "
+            "(the "
+            "original ends there with an IndexError); that step is left out, and %d run, from "
+            "timestep %d on",
+            asked, d->train_steps, times->count, times->t[times->count - 1]);
     else if (times->count != asked)
         ldm_sampler_note(
             p,

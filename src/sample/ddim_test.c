@@ -445,7 +445,8 @@ static void test_notes(void **state)
     s->sampling.steps = 37;
     make_plan(s);
     assert_int_equal(s->plan.note_count, 2);
-    assert_non_null(strstr(s->plan.notes[0], "37 steps asked, 37 run: CompVis' spacing ends"));
+    assert_non_null(strstr(s->plan.notes[0],
+                           "steps 37: CompVis' spacing would begin at timestep 1000, one beyond"));
     assert_non_null(strstr(s->plan.notes[1], "parameterization is x0"));
     s->sampling.steps = 150;
     make_plan(s);

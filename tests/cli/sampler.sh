@@ -61,3 +61,9 @@ stderr_has '5 steps: sampler ddim, timesteps quad, eta 0.5, temperature 0.8$'
 works generate $TINY --config advice.yaml --steps 5 --sampler heun -o one.png
 stderr_has '5 steps: sampler heun, timesteps discrete, eta 0$'
 same_pixels one.png heun/00000.png
+
+# A spacing of CompVis that begins where there is no timestep.
+works generate $TINY --steps 9 -o nine.png
+stderr_has "note: steps 9: CompVis' spacing would begin at timestep 1000, one beyond the model's last .*that step is left out, and 9 run, from timestep 889 on"
+works generate $TINY --steps 37 -o nine.png --overwrite
+stderr_has "and 37 run, from timestep 973 on"
