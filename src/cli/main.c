@@ -30,30 +30,81 @@ static const ldm_command *find_command(const char *name)
     return NULL;
 }
 
-/* What other programs call it. */
-static const char *by_other_name(const char *word)
+/* What other programs call it, or what they have that ldm has not: the answer, a command as it is
+ * typed behind "ldm", or a sentence. */
+static const char *by_other_name(const char *word, bool *sentence)
 {
-    static const char *const names[][2] = {
-        {"sample", "generate"},   {"txt2img", "generate"}, {"make", "generate"},
-        {"create", "generate"},   {"run", "generate"},     {"verify", "check"},
-        {"validate", "check"},    {"info", "inspect"},     {"show", "inspect"},
-        {"ls", "inspect"},        {"measure", "metrics"},  {"fid", "metrics"},
-        {"diff", "compare"},      {"benchmark", "bench"},  {"time", "bench"},
-        {"version", "--version"}, {"server", "serve"},     {"http", "serve"},
-        {"diagnose", "doctor"},   {"progress", "status"},  {"join", "merge"},
+    static const struct {
+        const char *words, *answer;
+    } names[] = {
+        {" sample txt2img text2img text2image t2i make create run draw paint dream ", "generate"},
+        {" img2img image2image i2i ", "generate --init PICTURE"},
+        {" outpaint ", "generate --init PICTURE --pad N"},
+        {" resume ", "generate --resume"},
+        {" dry-run estimate ", "generate --dry-run"},
+        {" grid ", "generate --grid"},
+        {" inpainting fill ", "inpaint"},
+        {" superres super-resolution sr enlarge upsample ", "upscale"},
+        {" verify validate test audit ", "check"},
+        {" info show ls keys tensors hash ", "inspect"},
+        {" measure fid stats ", "metrics"},
+        {" diff ablate sweep study ", "compare"},
+        {" benchmark time speed profile ", "bench"},
+        {" version ", "--version"},
+        {" samplers schedulers list-samplers ", "help samplers"},
+        {" commands list-commands usage ", "help"},
+        {" server http api webui web ui gui gradio gallery ", "serve"},
+        {" diagnose repair fix ", "doctor"},
+        {" progress jobs queue ", "status"},
+        {" join combine ", "merge"},
+        {" convert-ckpt export prune to-safetensors safetensors quantize ", "convert"},
+        {" tokenizer tokens encode-text ", "tokenize"},
+        {" encode decode unet ", "eval --part NAME"},
+        {" autoencode vae roundtrip ", "reconstruct"},
+        {" invert-ddim ddim-inversion inversion inverse ", "invert"},
+        {" interp slerp walk morph animate video ", "interpolate"},
     };
+    static const struct {
+        const char *words, *answer;
+    } sentences[] = {
+        {" train training finetune fine-tune fit dreambooth lora ",
+         "ldm runs models that were trained with CompVis' code or diffusers, and trains none"},
+        {" models list list-models model ",
+         "two models come with ldm, 'ldm generate --model NAME' (" LDM_SHIPPED_MODELS
+         "); others are files, which 'ldm check --ckpt FILE' and 'ldm inspect FILE' are about"},
+        {" download pull fetch get install login ",
+         "ldm downloads nothing: give the file of a checkpoint with --ckpt FILE"},
+    };
+    char key[72];
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (!strcmp(names[i][0], word))
-            return names[i][1];
+    snprintf(key, sizeof key, " %.64s ", word);
+    *sentence = false;
+    for (size_t i = 0; !strchr(word, ' ') && i < sizeof names / sizeof *names; i++) {
+        if (strstr(names[i].words, key))
+            return names[i].answer;
     }
+    *sentence = true;
+    for (size_t i = 0; !strchr(word, ' ') && i < sizeof sentences / sizeof *sentences; i++) {
+        if (strstr(sentences[i].words, key))
+            return sentences[i].answer;
+    }
+    *sentence = false;
     return NULL;
 }
 
 static int unknown_command(const char *word)
 {
-    const char *names[COMMAND_COUNT], *near = by_other_name(word);
+    const char *names[COMMAND_COUNT], *near;
+    bool sentence;
     size_t hits = 0;
+    char as_typed[64];
+
+    snprintf(as_typed, sizeof as_typed, "%s", word);
+    for (char *p = as_typed; *p; p++)
+        *p = *p == '_' ? '-' : *p;
+    near = by_other_name(as_typed, &sentence);
+    if (near && sentence)
+        return ldm_cli_usage(NULL, "unknown command '%s': %s", word, near);
 
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         names[i] = commands[i]->name;

@@ -8,6 +8,18 @@ fails 2 "unknown command ''" ''
 fails 2 "unknown command 'gen'; did you mean 'generate'" gen
 fails 2 "unknown command 'sample'; did you mean 'generate'" sample
 fails 2 "unknown command 'version'; did you mean '--version'" version
+for pair in 'txt2img:generate' 'img2img:generate --init PICTURE' 'inpainting:inpaint' 'upsample:upscale' 'outpaint:generate --init PICTURE --pad N' \
+    'run:generate' 'server:serve' 'webui:serve' 'convert-ckpt:convert' 'convert_ckpt:convert' 'samplers:help samplers' 'walk:interpolate' \
+    'info:inspect' 'encode:eval --part NAME'; do
+    fails 2 "unknown command '${pair%%:*}'; did you mean '${pair#*:}'[?]" "${pair%%:*}"
+done
+for word in models list list_models; do
+    fails 2 "unknown command '$word': two models come with ldm, 'ldm generate --model NAME' .portrait, demo." $word
+done
+fails 2 "unknown command 'train': ldm runs models .* and trains none" train
+fails 2 "unknown command 'download': ldm downloads nothing: give the file of a checkpoint with --ckpt" download
+fails 2 "unknown command 'models': two models" help models
+fails 2 "unknown command 'xyz'; 'ldm help' lists" xyz
 fails 2 "unknown command 'foo'; 'ldm help' lists the commands" help foo
 fails 2 "unknown command 'gen'; did you mean 'generate'" --help gen
 fails 2 "options come after the command" --ckpt x
@@ -60,6 +72,9 @@ done
 fails 2 "--timesteps: 'uniform' is not one of compvis\|quad\|leading\|trailing\|linspace" \
     generate --timesteps uniform
 fails 2 "--timesteps: 'compvis\|quad' is not one of" generate --timesteps 'compvis|quad'
+fails 2 "size 100000x100000: .* at most 16384; the nearest that is possible is 16384x16384" generate --model demo --size 100000x100000 --quiet
+fails 2 "size 100000x70: .* the nearest that is possible is 16384x96" generate --model demo --size 100000x70 --quiet
+fails 2 "size 65x64: .* the nearest that is possible is 96x64" generate --model demo --size 65x64 --quiet
 fails 2 "--cond: 'ones' is not one of none\|zeros" generate --cond ones
 fails 2 "--precision: 'f16' is not one of" generate --precision f16
 fails 2 "--part: 'vae' is not one of unet\|encode\|decode\|quantize\|indices" eval --part vae
