@@ -39,6 +39,7 @@ struct ldm_command {
     const char *summary; /* one line for `ldm --help` */
     const char *about;   /* what it does, above the options */
     const char *notes;   /* examples and further rules, below the options */
+    const char *program; /* whose options these are: it is started with them; NULL: its own */
     const struct ldm_opt *opts;
     size_t opt_count;
     int min_args, max_args; /* of arguments that are no options; -1: no upper limit */

@@ -49,6 +49,7 @@ const ldm_command ldm_cmd_serve = {
              "'ldm serve --help' lists them. Open the address that it prints in a browser.",
     .notes = "  ldm serve --ckpt model.ckpt --config config.yaml\n"
              "  ldm serve --models checkpoints/",
+    .program = server,
     .max_args = -1,
     .run = run,
 };

@@ -122,6 +122,12 @@ static void print_choices(const ldm_opt_shown *o)
     print_column(o->choices);
     for (size_t i = 0; o->setting && (choice = ldm_setting_choice(o->setting, i)); i++)
         printf("%s%s", i ? "|" : "", choice);
+    if (!o->setting || strcmp(ldm_setting_key(o->setting), "model"))
+        return;
+    for (const char *p = LDM_SHIPPED_MODELS; *p; p++) { /* "portrait, demo" */
+        if (*p != ' ')
+            putchar(*p == ',' ? '|' : *p);
+    }
 }
 
 static void print_option(void *ctx, const ldm_opt_shown *o)
@@ -154,6 +160,7 @@ static void print_command(const ldm_command *cmd)
     print_column(cmd->summary);
     print_column(cmd->about);
     print_column(cmd->notes);
+    print_column(cmd->program);
     putchar('\n');
     ldm_opts_each(cmd, print_option, NULL);
     print_option(NULL, &help);

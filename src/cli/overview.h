@@ -16,11 +16,11 @@ void ldm_overview_print(const ldm_command *const *commands, size_t count);
  *   exit      CODE MEANING                  one for each exit code
  *   variable  NAME VALUE MEANING            one for each variable of the environment
  *   topic     NAME MEANING                  what `ldm help` explains besides the commands
- *   command   NAME ARGS SUMMARY ABOUT NOTES followed by its
- *     heading TEXT                          above the options that follow
- *     option  LETTER NAME ARG CHOICES REPEATABLE HELP
- *                                           LETTER or NAME may be empty, ARG is for a switch;
- *                                           CHOICES: "a|b|c", or empty; REPEATABLE: 1 or 0 */
+ *   command   NAME ARGS SUMMARY ABOUT NOTES PROGRAM
+ *                                           PROGRAM: that has its options, or empty; followed by
+ * its heading TEXT                          above the options that follow option  LETTER NAME ARG
+ * CHOICES REPEATABLE HELP LETTER or NAME may be empty, ARG is for a switch; CHOICES: "a|b|c", or
+ * empty; REPEATABLE: 1 or 0 */
 void ldm_overview_tables(const ldm_command *const *commands, size_t count);
 
 #endif

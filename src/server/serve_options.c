@@ -228,6 +228,12 @@ static void print_row(const option_entry *e)
     print_column(e->arg);
     putchar('\t');
     print_choices(e, "", "");
+    if (e->setting && !strcmp(ldm_setting_key(e->setting), "model")) {
+        for (const char *p = LDM_SHIPPED_MODELS; *p; p++) { /* "portrait, demo" */
+            if (*p != ' ')
+                putchar(*p == ',' ? '|' : *p);
+        }
+    }
     print_column(list ? "1" : "0");
     print_column(e->help);
     putchar('\n');

@@ -55,6 +55,8 @@ else
 fi
 
 # bash: as typed; a function stands for what the shell does at Tab.
+server=$(dirname "$LDM")/ldm-server
+[ ! -x "$server" ] || "$SRC/tools/make_pages.sh" "$server" pages --tables || die "make_pages.sh failed"
 if command -v bash >/dev/null; then
     : >face.png
     : >model.ckpt
@@ -73,15 +75,26 @@ tab ldm check --no
 tab ldm generate --steps ''
 tab ldm inspect mo
 tab ldm nonsense --st
+tab ldm generate --model ''
+tab ldm check --model d
+END
+    ! [ -x "$server" ] || cat >>complete.bash <<'END'
+tab ldm serve --por
+tab ldm serve --models fol
+tab ldm serve --model = p
+tab ldm serve --port 80 --insec
+tab ldm generate --por
 END
     bash complete.bash >got 2>&1 || die "bash: $(cat got)"
-    printf '%s\n' generate 'dpm2 dpm2_a' dpm2_a model.ckpt --steps samplers --no-ema '' model.ckpt '' >want
+    printf '%s\n' generate 'dpm2 dpm2_a' dpm2_a model.ckpt --steps samplers --no-ema '' model.ckpt '' 'portrait demo' demo >want
+    ! [ -x "$server" ] || printf '%s\n' --port folder portrait --insecure '' >>want
     same got want
 else
     skipped "completion in bash (no bash)"
 fi
 if command -v zsh >/dev/null; then
     zsh -n pages/zsh/_ldm || die "zsh finds faults in its completion"
+    [ ! -x "$server" ] || zsh -n pages/zsh/_ldm-server || die "zsh finds faults in its completion"
     zsh -n odd/zsh/_demo || die "zsh finds faults in its completion"
 else
     skipped "completion in zsh (no zsh)"
@@ -97,7 +110,6 @@ else
 fi
 
 # The server's own tables make a page and completions in the same way.
-server=$(dirname "$LDM")/ldm-server
 if [ -x "$server" ]; then
     "$SRC/tools/make_pages.sh" "$server" server --tables || die "make_pages.sh failed"
     "$server" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' >in_help

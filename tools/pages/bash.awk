@@ -33,6 +33,17 @@ function value_of(c, i,    words) {
     print "        return ;;"
 }
 
+# The completion of another program lies beside this one.
+function delegated(c,    other) {
+    other = delegate[c]
+    gsub(/-/, "_", other)
+    print "    if [[ $command == " command[c] " ]]; then"
+    print "        # shellcheck disable=SC1090,SC1091"
+    print "        declare -F _" other " >/dev/null || . \"${BASH_SOURCE[0]%/*}/" delegate[c] "\" 2>/dev/null || return"
+    print "        COMP_WORDS=(" delegate[c] " \"${COMP_WORDS[@]:2}\")\n        COMP_CWORD=$((COMP_CWORD - 1))"
+    print "        _" other "\n        return\n    fi"
+}
+
 END {
     fn = program
     gsub(/-/, "_", fn)
@@ -53,6 +64,8 @@ END {
         for (i = 1; i <= topics; i++) all = all " " topic[i]
         printf "        mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\")\n        return\n    fi\n", all
     }
+    for (c = 1; c <= commands; c++)
+        if (delegate[c] != "") delegated(c)
     print "    case $command:$prev in"
     for (c = commands ? 1 : 0; c <= commands; c++)
         for (i = 1; i <= rows[c]; i++)

@@ -48,6 +48,7 @@ $1 == "command" {
     command[++commands] = $2
     args[commands] = text($3); command_summary[commands] = text($4)
     about[commands] = text($5); notes[commands] = text($6)
+    delegate[commands] = $7 # the program that has its options
 }
 $1 == "heading" || $1 == "option" {
     n = ++rows[commands]

@@ -33,6 +33,9 @@ END {
         for (i = 1; i <= topics; i++)
             printf "complete -c %s -n '__fish_seen_subcommand_from help' -f -a %s -d '%s'\n", program, topic[i], shell(topic_text[i])
     }
+    for (c = 1; c <= commands; c++)
+        if (delegate[c] != "") # "ldm serve --p": as "ldm-server --p"
+            printf "complete -c %s -n '__fish_seen_subcommand_from %s' -a '(complete -C \"%s \"(string join -- \" \" (commandline -opc)[3..-1] (commandline -ct)))'\n", program, command[c], delegate[c]
     for (c = commands ? 1 : 0; c <= commands; c++)
         for (i = 1; i <= rows[c]; i++)
             if (!is_heading[c, i]) option(c, i)

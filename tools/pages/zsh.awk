@@ -51,7 +51,10 @@ END {
         print "        return\n    fi\n    local command=$words[2]\n    shift words\n    ((CURRENT--))\n    case $command in"
         for (c = 1; c <= commands; c++) {
             printf "    %s)\n", command[c]
-            arguments(c, "        ")
+            if (delegate[c] != "")
+                printf "        words[1]=%s\n        (( $+functions[_%s] )) && _%s || _files\n", delegate[c], delegate[c], delegate[c]
+            else
+                arguments(c, "        ")
             print "        ;;"
         }
         print "    help)\n        ((CURRENT == 2)) && _describe -t commands command commands -- topics\n        ;;\n    esac"
