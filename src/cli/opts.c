@@ -481,9 +481,33 @@ static ldm_parse parse_options(const ldm_command *cmd, const ldm_entries *all, i
     return LDM_PARSE_OK;
 }
 
-static ldm_parse check_arguments(const ldm_command *cmd, int argc, char **argv)
+/* A word behind what the command takes, which is no file: the rest of a prompt without quotes? */
+static bool is_rest_of_prompt(const ldm_command *cmd, const ldm_targets *targets, const char *word)
 {
-    const int extra = argc - optind;
+    static const char *const keys[] = {"prompt", "negative"};
+
+    if (strpbrk(word, "./=") || !strcmp(word, "help") || !access(word, F_OK))
+        return false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *text = targets->job && ldm_job_is_set(targets->job, keys[i])
+                               ? ldm_job_get_text(targets->job, keys[i])
+                               : NULL;
+
+        if (!text)
+            continue;
+        ldm_cli_usage(cmd,
+                      "unexpected argument '%s'; a text of several words stands in quotes: --%s "
+                      "\"%.80s %s ...\"",
+                      word, keys[i], text, word);
+        return true;
+    }
+    return false;
+}
+
+static ldm_parse check_arguments(const ldm_command *cmd, const ldm_targets *targets, int argc,
+                                 char **argv)
+{
+    const int extra = argc - optind, taken = cmd->max_args > 0 ? cmd->max_args : 0;
 
     if (extra < cmd->min_args) {
         const char *name = cmd->args; /* of the first that is missing */
@@ -493,6 +517,10 @@ static ldm_parse check_arguments(const ldm_command *cmd, int argc, char **argv)
         ldm_cli_usage(cmd, "%.*s is missing; usage: ldm %s %s", (int)strcspn(name, " ."), name,
                       cmd->name, cmd->args);
         return LDM_PARSE_ERROR;
+    }
+    for (int i = optind + taken; i < argc; i++) {
+        if (is_rest_of_prompt(cmd, targets, argv[i]))
+            return LDM_PARSE_ERROR;
     }
     if (cmd->max_args == 1 && extra > 1 && strstr(cmd->args, "TEXT")) {
         ldm_cli_usage(cmd,
@@ -538,7 +566,7 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
         say_understood(cmd, &all, &u);
     ldm_str_free(&u.said);
     *args = optind;
-    return parse ? parse : check_arguments(cmd, argc, argv);
+    return parse ? parse : check_arguments(cmd, targets, argc, argv);
 }
 
 int ldm_parse_exit(ldm_parse p)

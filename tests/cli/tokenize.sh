@@ -106,3 +106,6 @@ fi
 # A text of several words without quotes.
 fails 2 "unexpected argument 'world'; a text of several words stands in quotes: \"hello world\" " tokenize --kind clip hello world
 fails 2 'in quotes: "a red [.]{3}" ' tokenize --kind clip a red hat
+fails 2 "unexpected argument 'red'; .* in quotes: --prompt \"a red [.]{3}\" " generate --prompt a red hat
+fails 2 "unexpected argument 'hat'; .* in quotes: --negative \"a hat [.]{3}\" " generate --negative a hat -o x.png
+fails 2 "unexpected argument 'red'; .* in quotes: --prompt" interpolate 1 2 --prompt a red hat -o x.png
