@@ -46,7 +46,7 @@ def config(entries: int, width: int, blocks: int) -> dict:
                            "lossconfig": {"target": "torch.nn.Identity"}}},
             "cond_stage_config": "__is_unconditional__"}},
         # read by ldm alone; CompVis' code looks at `model` only
-        "ldm": {"description": "the shipped default is a small model trained on rendered portraits, not on photographs; "
+        "ldm": {"description": "the shipped model demo is a small one, trained on rendered portraits, not on photographs; "
                                "its pictures are 64 x 64 (models/demo/README.md)"}}
 
 

@@ -69,7 +69,8 @@ static void component(page *p, int group)
             optional = true;
         word = "MISSING";
         tone = optional ? LDM_TONE_WARN : LDM_TONE_BAD;
-    } else if (same->tensors < want->tensors) {
+    } else if (same->tensors < want->tensors) { /* in the file, of another shape or name */
+        word = same->tensors ? "IN PART" : "NO MATCH";
         tone = LDM_TONE_WARN;
     }
     ldm_str_printf(p->out, "  %-21s ", ldm_audit_group_label(group));

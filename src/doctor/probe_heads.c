@@ -184,11 +184,18 @@ ldm_status ldm_heads_judge(ldm_search *s, const ldm_unet_config *u)
     snprintf(given, sizeof given, "%d",
              u->num_head_channels > 0 ? u->num_head_channels : u->num_heads);
     if (s->best.heads == 0 || !ldm_search_against(&m)) {
+        const bool alike = near.to_best.difference < ldm_slightly;
         const bool open = s->d->made && !ldm_search_against(&near.to_best) && !s->heads[0].usual;
 
         how = ldm_search_right_text(s, &near, s->heads[near.index].name);
+        if (alike && !open)
+            how = ldm_doctor_text(s->d, "%s would do as well, heads hardly matter here: %s",
+                                  s->heads[near.index].name, how);
         return ldm_search_add(s, path, given, open ? NULL : given, ldm_search_sure(&near.to_best),
-                              open ? LDM_FINDING_UNDECIDED : LDM_FINDING_RIGHT, NULL, NULL, how);
+                              open    ? LDM_FINDING_UNDECIDED
+                              : alike ? LDM_FINDING_NOTE
+                                      : LDM_FINDING_RIGHT,
+                              NULL, NULL, how);
     }
     how = ldm_search_worse_text(s, best->name, &m, &near, s->heads[near.index].name);
     if (near.index && !ldm_search_against(&near.to_best) && !best->usual)

@@ -141,3 +141,8 @@ works check --ckpt "$long/model.ckpt" --config "$CONFIG"
 sed -n 's/^  Next: ldm //p' "$OUT" >next
 (eval "'$LDM' $(cat next) --steps 1 --quiet") >made || die "the next command does not run: $(cat next)"
 [ "$(cat made)" = picture.png ] || die "made: $(cat made)"
+
+# What is in the file with other names or shapes is not called found.
+ldm check --ckpt "$CKPT" --set model.params.unet_config.params.model_channels=64
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_has 'model.diffusion_model IN PART +[0-9]+ of'

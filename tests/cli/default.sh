@@ -33,3 +33,5 @@ fails 2 "model is 'nobody', expected the name of a shipped model \(portrait, dem
     generate --model nobody -o no.png
 fails 2 "model is 'port', expected the name of a shipped model" generate --model port -o no.png
 fails 2 'model demo and ckpt .* are given' generate --model demo --ckpt "$CKPT" --config "$CONFIG" -o no.png
+works generate --model demo --steps 1 -o demo.png
+stderr_has 'note: the shipped model demo is a small one'

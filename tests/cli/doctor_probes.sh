@@ -13,6 +13,11 @@ stdout_has '"first_stage.channel_order": '
 stdout_has '"found": 32'
 stdout_has 'renders of portraits'
 
+# Heads that make no difference are no "ok" of which the doctor is half sure.
+works doctor
+stdout_has HEALTHY
+stdout_lacks '^  ok .*\(50 % sure\)'
+
 # Damaged weights are named. range FILE TENSOR: the bytes in which a safetensors file holds it.
 range()
 {
