@@ -9,6 +9,7 @@ set -u
 cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
+at_once=$((jobs + 1)) # tests: those that wait rather than compute run beside one for each processor
 status=0
 summary=
 skipped=build/skipped.txt # one line for each check that could not run
@@ -36,7 +37,7 @@ part() {
         return
     fi
     rc=0
-    { ctest --test-dir build/$preset --output-on-failure --no-tests=error -j "$jobs" "$@" 2>&1
+    { ctest --test-dir build/$preset --output-on-failure --no-tests=error -j "$at_once" "$@" 2>&1
       echo $? >build/$preset/test.rc; } | tee "$log"
     rc=$(cat build/$preset/test.rc)
     [ "$rc" -eq 0 ] || status=1

@@ -105,7 +105,7 @@ int main(void)
     static struct CMUnitTest tests[2 * GOLDEN_VARIANTS + 1];
     int n = 0, k;
 
-    for (k = 0; k < GOLDEN_VARIANTS; k++) {
+    for (k = 0; k < golden_variant_count(); k++) {
         void *v = (void *)(uintptr_t)&golden_variants[k];
 
         snprintf(names[n], sizeof names[n], "bundled, %s", golden_variants[k].name);

@@ -44,6 +44,11 @@ bool golden_slow_build(void)
 #endif
 }
 
+int golden_variant_count(void)
+{
+    return golden_slow_build() ? 2 : GOLDEN_VARIANTS;
+}
+
 bool golden_has(const char *folder, const char *name)
 {
     char path[PATH_LEN];

@@ -152,7 +152,7 @@ int main(void)
     static struct CMUnitTest tests[GOLDEN_VARIANTS + 1];
     int k;
 
-    for (k = 0; k < GOLDEN_VARIANTS; k++)
+    for (k = 0; k < golden_variant_count(); k++)
         tests[k] = (struct CMUnitTest){golden_variants[k].name, uncond_kl8, NULL, NULL,
                                        (void *)(uintptr_t)&golden_variants[k]};
     tests[k] = (struct CMUnitTest){"what a posterior gives", what_a_posterior_gives, NULL, NULL,

@@ -506,7 +506,7 @@ static void image_to_image(const ldm_model *m, double bar)
     ldm_array_free(&want);
 }
 
-enum { SLOW_STRIDE = 5 };
+enum { SLOW_STRIDE = 11 };
 
 static bool is_of(const sampler_case *c, const network *net)
 {
