@@ -259,7 +259,7 @@ for n in 1 2 3; do
 done
 wait $job1 $job2 $job3
 "$LDM" merge own1 own2 own3 -o merged >/dev/null 2>>log
-"$LDM" metrics --write-stats merged/encoder.stats merged >/dev/null 2>>log
+"$LDM" metrics --model demo --write-stats merged/encoder.stats merged >/dev/null 2>>log
 same merged "own folders, ldm merge"
 
 start_slurm
