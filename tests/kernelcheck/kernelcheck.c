@@ -30,7 +30,7 @@ static bool parse(int argc, char **argv, options *o)
 {
     int i;
 
-    *o = (options){.threads = 2, .rounds = 60, .algorithm = -1, .seed = 1, .seconds = 0.3};
+    *o = (options){.threads = 2, .rounds = 40, .algorithm = -1, .seed = 1, .seconds = 0.3};
     for (i = 1; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 
