@@ -78,6 +78,8 @@ static int check_output(const ldm_command *cmd, const options *o)
                              "%.*s.safetensors",
                              o->out, ending, (int)(strlen(o->out) - strlen(ending)), o->out);
     code = ldm_output_check_new(cmd, "-o", o->out, o->overwrite);
+    if (!code)
+        code = ldm_output_make_parent(cmd, "-o", o->out);
     yaml = ldm_cli_format("%.*s.yaml", (int)(strlen(o->out) - strlen(ending)), o->out);
     if (!code)
         code = yaml ? ldm_output_check_new(cmd, "-o", yaml, o->overwrite) : ldm_cli_nomem(cmd);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "convert/diffusers_parts.h"
+#include "diffusers/diffusers.h"
 
 #define STAGE "first_stage_model."
 
@@ -57,6 +58,8 @@ ldm_status ldm_folder_stage(ldm_folder_writer *w, const char *folder)
                         json_integer(ldm_folder_extent(w, STAGE "decoder.conv_in.weight", 1)));
     json_object_set_new(j, "norm_num_groups", json_integer(32));
     json_object_set_new(j, "scaling_factor", json_real(w->s->scale_factor));
+    /* diffusers ignores names that begin with '_'; a VQModel's scaling_factor nobody believes. */
+    json_object_set_new(j, LDM_DIFFUSERS_SCALE, json_real(w->s->scale_factor));
     json_object_set_new(
         j, "mid_block_add_attention",
         json_boolean(ldm_folder_find(w, STAGE "decoder.mid.attn_1.norm.weight") != NULL));

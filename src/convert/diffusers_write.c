@@ -2,6 +2,7 @@
 /* A model as a folder of diffusers: which pipeline it is, its parts, scheduler and index. */
 #include "convert/diffusers_write.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -230,15 +231,33 @@ static void remove_folder(const char *root)
     (void)rmdir(root);
 }
 
+/* An empty folder is as good as none: rename() puts another in its place. */
+static bool is_taken(const char *folder)
+{
+    struct stat seen;
+    DIR *dir = opendir(folder);
+    const struct dirent *e;
+    bool empty = dir != NULL;
+
+    while (dir && (e = readdir(dir)))
+        empty = empty && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."));
+    if (dir)
+        closedir(dir);
+    return !empty && !lstat(folder, &seen);
+}
+
 ldm_status ldm_diffusers_write(const char *folder, const ldm_folder_source *s, ldm_error *err)
 {
     ldm_folder_writer w = {.s = s, .err = err};
-    struct stat seen;
+    size_t len = strlen(folder);
     ldm_status st;
 
-    if (!stat(folder, &seen))
+    while (len > 1 && folder[len - 1] == '/')
+        len--;
+    if (is_taken(folder))
         return ldm_error_set(err, LDM_ERR_USAGE, "%s is there already", folder);
-    if (snprintf(w.root, sizeof w.root, "%s.tmp-%ld", folder, (long)getpid()) >= LDM_FOLDER_PATH)
+    if (snprintf(w.root, sizeof w.root, "%.*s.tmp-%ld", (int)len, folder, (long)getpid()) >=
+        LDM_FOLDER_PATH)
         return ldm_error_set(err, LDM_ERR_USAGE, "%.100s...: the name is too long", folder);
     w.names = ldm_arena_create(0);
     if (!w.names)

@@ -9,6 +9,9 @@
 
 #include "checkpoint/checkpoint.h"
 
+/* The scale factor in a first stage's config.json that `ldm convert` wrote. */
+#define LDM_DIFFUSERS_SCALE "_ldm_scale_factor"
+
 /* A folder of diffusers: it holds model_index.json, or config.json of a part. */
 bool ldm_diffusers_is_folder(const char *path);
 

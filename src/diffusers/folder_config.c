@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checkpoint/join.h"
+#include "diffusers/diffusers.h"
 #include "diffusers/parts.h"
 
 #define ROOT "hyper_parameters."
@@ -148,12 +149,16 @@ static ldm_status put_scheduler(ldm_ckpt *joined, const json_t *s, ldm_error *er
     return st;
 }
 
-/* VQModel's configuration has 0.18215 by default, whatever the model was trained with. */
+/* VQModel's configuration has 0.18215 by default, whatever the model was trained with. What
+ * `ldm convert` wrote says it in a name of its own. */
 static ldm_status put_stage(ldm_ckpt *joined, const json_t *stage, bool codebook, ldm_error *err)
 {
     const json_t *scale = json_object_get(stage, "scaling_factor");
+    const json_t *own = json_object_get(stage, LDM_DIFFUSERS_SCALE);
     ldm_status st;
 
+    if (json_is_number(own))
+        return put_number(joined, ROOT "scale_factor", own, err);
     if (!codebook)
         return put_number(joined, ROOT "scale_factor", scale ? scale : NULL, err);
     if (!json_is_number(scale) || json_number_value(scale) == 1.0)

@@ -29,4 +29,7 @@ same_pixels a.png b.png
 fails 2 '-o is missing' convert $TINY
 fails 2 'exclude each other' convert $TINY --half --bf16 -o x.safetensors
 fails 1 'No such file' convert --ckpt nothing.ckpt --config "$CONFIG" -o x.safetensors
-fails 1 '' convert $TINY -o no/folder/x.safetensors
+
+# Folders that are missing are made, as for pictures.
+works convert $TINY -o new/folder/x.safetensors
+[ -s new/folder/x.safetensors ] || die "not written"

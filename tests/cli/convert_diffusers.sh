@@ -39,3 +39,10 @@ done
 fails 2 'is there already' convert $TINY --to diffusers -o vq
 left=$(find . -name '*.tmp*')
 [ -z "$left" ] || die "left behind: $left"
+
+# The folder's own scale factor is believed, with a slash at its name's end and where it is empty.
+mkdir back
+works convert --model demo --to diffusers -o back/
+works generate --model demo --steps 2 -o there.png --quiet
+works generate --ckpt back --steps 2 -o again.png --quiet
+same_pixels there.png again.png
