@@ -55,3 +55,9 @@ fails 2 "sweep: an empty value of steps" $RUN --sweep steps=3,,4 -o no
 fails 2 "steps is given twice" $RUN --sweep steps=3 --sweep steps=4 -o no
 fails 2 "seed is the same in all cells" $RUN --sweep seed=1,2 -o no
 fails 2 "exclude each other" $RUN --sweep steps=3 a.yaml b.yaml -o no
+
+# What is not swept counts for all cells: a prompt is obeyed, or refused where the model takes none.
+fails 2 'no cell can be run; the first one: prompt: this model takes nothing' $RUN --sweep steps=1,2 --prompt man -o none
+works compare --model portrait --quiet -n 1 --sweep steps=2 --prompt 'a bald man' -o prompted
+works generate --model portrait --steps 2 --prompt 'a bald man' -o prompted.png --quiet
+same_pixels prompted.png prompted/cell_000.png

@@ -22,6 +22,11 @@ static const char *const default_layers[2][2] = {
 
 static const ldm_opt rows[] = {
     {.type = LDM_OPT_HEADING, .name = "What A and B are laid over"},
+    {.type = LDM_OPT_SETTING,
+     .kind = LDM_SETTINGS_MODEL,
+     .name = "model",
+     .help = "the shipped model to use: portrait, demo;\n"
+             "default: demo, of the kind that the study is about"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
     {.type = LDM_OPT_HEADING, .name = "Comparison"},
     {.type = LDM_OPT_SETTING,

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/generate/generate.h"
 #include "cli/sampling.h"
@@ -125,7 +126,8 @@ static int make_cells(ldm_sweep *s)
 static ldm_status make_job(const measure *m, const ldm_sweep_cell *cell, ldm_job **out,
                            ldm_error *err)
 {
-    static const char *const common[] = {"seed", "count", "batch", "threads", "max_memory"};
+    static const char *const common[] = {"seed",  "count",   "prompt",    "class",
+                                         "batch", "threads", "max_memory"};
     const ldm_sweep *s = m->s;
     ldm_status st = ldm_job_create(m->model, out, err);
 
@@ -285,6 +287,8 @@ static int run_cell(measure *m, ldm_sweep_cell *cell)
         st = ldm_run_create(m->model, job, &run, &err);
     if (!code && st == LDM_ERR_USAGE) {
         cell->refused = strdup(err.msg);
+        if (!m->s->quiet && name)
+            ldm_cli_say(m->s->cmd, "note: %s is refused: %s", name, err.msg);
         cell->frechet = cell->contrast = cell->faces = NAN;
         cell->saturation = cell->variety = NAN;
         code = cell->refused ? LDM_EXIT_OK : ldm_cli_nomem(m->s->cmd);
@@ -341,6 +345,17 @@ static void sweep_free(ldm_sweep *s)
     free(s->cells);
 }
 
+/* A reason that no value of an axis changes is a mistake of the line. */
+static int check_any(const ldm_sweep *s)
+{
+    for (size_t i = 0; i < s->cell_count; i++) {
+        if (!s->cells[i].refused)
+            return LDM_EXIT_OK;
+    }
+    (void)rmdir(s->out); /* if it is new, it is empty */
+    return ldm_cli_usage(s->cmd, "no cell can be run; the first one: %s", s->cells[0].refused);
+}
+
 int ldm_sweep_run(ldm_sweep *s, const ldm_opt_list *texts)
 {
     measure m = {.s = s};
@@ -356,6 +371,8 @@ int ldm_sweep_run(ldm_sweep *s, const ldm_opt_list *texts)
         code = open_measures(&m);
     for (size_t i = 0; !code && i < s->cell_count; i++)
         code = run_cell(&m, &s->cells[i]);
+    if (!code)
+        code = check_any(s);
     if (!code)
         code = ldm_sweep_report(s);
     free(m.values);
