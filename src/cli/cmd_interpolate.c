@@ -571,6 +571,8 @@ static int work(task *t, options *o, char **ends, int count)
 
     if (!code)
         code = ldm_cli_read_whole(t->cmd, "--fps", o->fps_text, 1, MAX_FPS, &o->fps);
+    for (int i = 0; !code && o->out && i < count; i++)
+        code = ldm_output_check_input(t->cmd, o->out, ends[i]);
     if (!code)
         code = plan_output(t);
     if (!code)

@@ -138,7 +138,9 @@ static int work(task *t, const char *path)
 
     if (!o->out)
         return ldm_cli_usage(t->cmd, "-o FILE.npy is missing: where to write the noise");
-    code = ldm_output_check_array(t->cmd, "-o", o->out, o->quiet);
+    code = ldm_output_check_input(t->cmd, o->out, path);
+    if (!code)
+        code = ldm_output_check_array(t->cmd, "-o", o->out, o->quiet);
     if (!code)
         code = ldm_output_make_parent(t->cmd, "-o", o->out);
     if (!code)

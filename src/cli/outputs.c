@@ -168,6 +168,16 @@ void ldm_output_note_replaced(const ldm_command *cmd, const char *path)
         ldm_cli_say(cmd, "note: %s is there already and will be replaced", path);
 }
 
+int ldm_output_check_input(const ldm_command *cmd, const char *path, const char *input)
+{
+    struct stat out, in;
+
+    if (!path || !input || stat(path, &out) || stat(input, &in) || out.st_dev != in.st_dev ||
+        out.st_ino != in.st_ino)
+        return LDM_EXIT_OK;
+    return ldm_cli_usage(cmd, "-o: %s is what is read here; give the result another name", path);
+}
+
 int ldm_output_check_array(const ldm_command *cmd, const char *option, const char *path, bool quiet)
 {
     static const char *const endings[] = {".npy", NULL};

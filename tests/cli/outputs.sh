@@ -75,3 +75,12 @@ stderr_has 'walk/animation.png is an animation of 3 pictures and is skipped'
 fails 1 'walk/sheet.png is a contact sheet without a recipe' generate --like walk/sheet.png -o b.png
 fails 1 'walk/animation.png is an animation without a recipe' generate --like walk/animation.png -o b.png
 fails 2 "'face' is no seed, and no picture or .npy has that name" interpolate 1 face $MINE -o b.png --quiet
+
+# The file that is read is not written over.
+works generate $TINY --steps 2 -o in.png --quiet
+cp in.png kept.png
+fails 2 'in.png is what is read here' generate $TINY --steps 2 --init in.png -o ./in.png
+fails 2 'in.png is what is read here' interpolate in.png 4 $TINY --steps 2 --frames 2 -o in.png
+works invert in.png $TINY --steps 2 -o n.npy --quiet
+fails 2 'n.npy is what is read here' invert n.npy $TINY --steps 2 -o n.npy
+cmp -s in.png kept.png || die "the input was written over"

@@ -157,6 +157,7 @@ static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int c
 
 static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)
 {
+    const char *const inputs[] = {o->init_image, o->mask_image, o->image, o->segmentation};
     int code;
 
     out->file = strdup(o->out);
@@ -167,6 +168,8 @@ static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_out
     if (o->grid && !o->quiet)
         ldm_cli_say(cmd, "note: --grid of one picture is the picture itself: %s", o->out);
     code = ldm_output_check_file(cmd, "-o", o->out);
+    for (size_t i = 0; !code && i < sizeof inputs / sizeof *inputs; i++)
+        code = ldm_output_check_input(cmd, o->out, inputs[i]);
     if (!code && !o->quiet && !o->overwrite && !o->dry_run)
         ldm_output_note_replaced(cmd, o->out);
     return code;
