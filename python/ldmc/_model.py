@@ -415,10 +415,12 @@ class Model:
         Picture i has seed + i. progress: True shows a bar (tqdm's, else a line), a function gets a Progress after
         each step. like: a recipe, for what is not given. init: a picture (a file's name, PIL, an array), or
         several, to begin with (image-to-image); mask_image: what of it is painted (light). x_t, noise, mask, x0, context, uncond_context: arrays, see the
-        README. settings: see settings("job"), among them prompt, negative, class_ and strength.
+        README. settings: see settings("job"), among them prompt (of several, `count` pictures are made of each), negative,
+        class_ and strength.
         """
         if "class_" in settings:  # "class" is a word of Python's
             settings["class"] = settings.pop("class_")
+        prompts = settings.pop("prompt") if isinstance(settings.get("prompt"), (list, tuple)) else None
         handle, err, out = self._handle(), new_error(), ffi.new("ldm_job **")
         check_status(lib.ldm_job_create(handle, out, err), err)
         job = ffi.gc(out[0], lib.ldm_job_free)
@@ -426,6 +428,13 @@ class Model:
         if like is not None:
             check_status(lib.ldm_job_use_recipe(job, like.encode(), err), err)
         kept = []
+        if prompts is not None:
+            if not prompts or not all(isinstance(p, str) for p in prompts):
+                raise UsageError("prompt: a text or a list of texts is needed", "ERR_USAGE")
+            texts = [ffi.new("char[]", p.encode()) for p in prompts]
+            list_of = ffi.new("char *[]", texts)
+            kept += [texts, list_of]
+            check_status(lib.ldm_job_set_prompts(job, list_of, len(texts), err), err)
         for name, value in (("init", init), ("mask", mask_image)):
             if value is None:
                 continue

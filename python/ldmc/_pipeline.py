@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Pipeline:
         self.model = Model.open(ckpt, config, set=set, **settings_)
         self._keys = {s.key for s in settings("job")}
 
-    def _text(self, key: str, value: Optional[str], out: "dict[str, Any]") -> None:
+    def _text(self, key: str, value: Any, out: "dict[str, Any]") -> None:
         if value is None or value == "":
             return
         if key not in self._keys:
@@ -64,7 +64,7 @@ class Pipeline:
             raise UsageError(f"height and width: {h} and {w} are not both multiples of {info.downsample}", "ERR_USAGE")
         return info.latent_channels, h // info.downsample, w // info.downsample
 
-    def __call__(self, prompt: Optional[str] = None, *, negative_prompt: Optional[str] = None,
+    def __call__(self, prompt: "Union[str, list[str], None]" = None, *, negative_prompt: Optional[str] = None,
                  num_inference_steps: Optional[int] = None, guidance_scale: Optional[float] = None,
                  eta: Optional[float] = None, generator: Any = None, num_images_per_prompt: int = 1,
                  height: Optional[int] = None, width: Optional[int] = None, latents: Any = None,

@@ -426,6 +426,15 @@ def test_pipeline(files):
             pipe(num_inference_steps=2, **bad)
 
 
+def test_several_prompts() -> None:
+    with ldmc.Model.open() as model:
+        pictures = list(model.generate(2, prompt=["a man", "a woman"], steps=1, seed=5))
+        assert [json.loads(p.recipe)["prompt"] for p in pictures] == ["a man", "a man", "a woman", "a woman"]
+        with pytest.raises(ldmc.UsageError, match="list of texts"):
+            model.generate(1, prompt=[1])
+    assert len(ldmc.Pipeline()(["a man", "a woman"], num_inference_steps=1, output_type="np").images) == 2
+
+
 def test_fork_of_an_importer():
     code = "import ldmc; ldmc.Model.open(threads=1); print(ldmc.version())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
