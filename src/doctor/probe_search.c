@@ -111,11 +111,17 @@ const char *ldm_search_worse_text(ldm_search *s, const char *what, const ldm_mar
         100 * (exp(near->to_best.difference) - 1), nearest, near->to_best.sigmas);
 }
 
+/* "0", not "-0", of what rounds to it. */
+static double rounded(double v, double unit)
+{
+    return fabs(v) < 0.5 * unit ? 0 : v;
+}
+
 const char *ldm_search_right_text(ldm_search *s, const ldm_rival *near, const char *nearest)
 {
     return ldm_doctor_text(s->d,
                            "the error of denoised pictures is %.0f %% larger with %s, the nearest "
                            "(%.1f standard errors)",
-                           100 * (exp(near->to_best.difference) - 1), nearest,
-                           near->to_best.sigmas);
+                           rounded(100 * (exp(near->to_best.difference) - 1), 1), nearest,
+                           rounded(near->to_best.sigmas, 0.1));
 }
