@@ -58,7 +58,7 @@ static void add_context(const ldm_network *s, ldm_conditions_found *f)
         return;
     if (c->takes == LDM_COND_TAKES_CLASS)
         add(f, "class", "a class", c->entries);
-    else if (c->takes == LDM_COND_TAKES_TOKENS && c->vocabulary)
+    else if (ldm_network_reads_text(s))
         add(f, "prompt", "a text", 0);
     else if (c->takes == LDM_COND_TAKES_TOKENS)
         add(f, "layout", "boxes with classes, or token ids", c->entries);

@@ -23,13 +23,14 @@ int ldm_output_make_parent(const ldm_command *cmd, const char *option, const cha
  */
 int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path);
 
-/* Whether -o names the very file that the command reads, also by another path. NULL is none. */
-int ldm_output_check_input(const ldm_command *cmd, const char *path, const char *input);
-
 /* The same of an array: its name must end in .npy, so that no slip of the fingers replaces a
  * checkpoint or a configuration. Notes that a file will be replaced, but not if quiet. */
 int ldm_output_check_array(const ldm_command *cmd, const char *option, const char *path,
                            bool quiet);
+
+/* Refuses the very file that the command reads as its -o, also by another path. NULL is none. An
+ * exit code. */
+int ldm_output_check_input(const ldm_command *cmd, const char *path, const char *input);
 
 /* The same of a file (not NULL) that replaces nothing without --overwrite. */
 int ldm_output_check_new(const ldm_command *cmd, const char *option, const char *path,

@@ -84,15 +84,13 @@ ldm_status ldm_captions_note(ldm_run *r, ldm_error *err)
 
 ldm_status ldm_model_caption(const ldm_model *m, uint64_t seed, char **out, ldm_error *err)
 {
-    const ldm_conditioner *c;
     ldm_grammar *g = NULL;
     ldm_status st;
 
     LDM_REQUIRE(out, "out", err);
     *out = NULL;
     LDM_REQUIRE(m, "m", err);
-    c = m->network->conditioners;
-    if (!m->network->conditioner_count || c->takes != LDM_COND_TAKES_TOKENS || !c->vocabulary)
+    if (!ldm_network_reads_text(m->network))
         return LDM_OK;
     st = open_grammar(ldm_ckpt_path(m->ckpt), &g, err);
     if (!st && g)

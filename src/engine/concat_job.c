@@ -244,10 +244,8 @@ static ldm_status settle_level(const ldm_model *m, ldm_job *j, ldm_error *err)
 
 static bool has_text(const ldm_model *m, const ldm_job *j)
 {
-    const ldm_network *n = m->network;
-    const bool takes = n->conditioner_count && n->conditioners->vocabulary;
-
-    return !takes || j->prompt || j->prompts || j->ids || j->context || !strcmp(j->cond, "zeros");
+    return !ldm_network_reads_text(m->network) || j->prompt || j->prompts || j->ids || j->context ||
+           !strcmp(j->cond, "zeros");
 }
 
 ldm_status ldm_concat_defaults(const ldm_model *m, ldm_job *j, ldm_error *err)

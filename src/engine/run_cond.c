@@ -26,7 +26,7 @@ static bool takes(const ldm_run *r, ldm_cond_takes what)
 
 static bool takes_text(const ldm_run *r)
 {
-    return takes(r, LDM_COND_TAKES_TOKENS) && conditioner(r)->vocabulary;
+    return ldm_network_reads_text(r->m->network);
 }
 
 /* The UNet reads the context of a class, or the class itself. */

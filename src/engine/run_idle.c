@@ -110,12 +110,6 @@ static const char *instead_of_prompt(const ldm_job *j)
                                        : NULL;
 }
 
-static bool reads_text(const ldm_network *n)
-{
-    return n->conditioner_count && n->conditioners[0].takes == LDM_COND_TAKES_TOKENS &&
-           n->conditioners[0].vocabulary;
-}
-
 ldm_status ldm_run_idle(ldm_run *r, const ldm_job *asked, ldm_error *err)
 {
     const ldm_job *j = &r->job;
@@ -126,7 +120,7 @@ ldm_status ldm_run_idle(ldm_run *r, const ldm_job *asked, ldm_error *err)
     } rows[] = {
         {!r->m->audit->effective.cross_attention, "cond", "this network has no cross-attention"},
         {instead_of_prompt(j) != NULL, "prompt", instead_of_prompt(j)},
-        {!reads_text(r->m->network), "vocab", "this model reads no text"},
+        {!ldm_network_reads_text(r->m->network), "vocab", "this model reads no text"},
         {!r->plan.adds_noise, "temperature", "the steps of this run add no noise (eta)"},
         {!r->start, "strength", "there is no picture to begin with (init)"},
         {!pictures, "fit", "there is no picture to resize (init, image, segmentation)"},

@@ -263,6 +263,12 @@ void ldm_graph_free(ldm_graph *g)
     ldm_free(g);
 }
 
+bool ldm_network_reads_text(const ldm_network *s)
+{
+    return s->conditioner_count && s->conditioners[0].takes == LDM_COND_TAKES_TOKENS &&
+           s->conditioners[0].vocabulary;
+}
+
 int ldm_graph_input(const ldm_graph *g, const char *name)
 {
     int i;

@@ -392,6 +392,9 @@ ldm_status ldm_network_create(const ldm_config *cfg, const ldm_shape_source *sha
                               ldm_network **out, ldm_error *err);
 void ldm_network_free(ldm_network *s); /* NULL is fine */
 
+/* Whether its conditioner is given text: token ids, and of a vocabulary that is known. */
+bool ldm_network_reads_text(const ldm_network *s);
+
 int ldm_network_find(const ldm_network *s, const char *name); /* tensor number or -1 */
 const ldm_param *ldm_network_param(const ldm_network *s, const char *path); /* below model.params */
 
