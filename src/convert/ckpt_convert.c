@@ -333,6 +333,8 @@ static ldm_status write_file(conversion *c, const ldm_model_options *opt, const 
                        out, c->list.count, ldm_format_bytes(c->bytes, size),
                        c->src.audit->effective.ema ? "EMA" : "raw", c->left_out, beside);
     if (!st)
+        st = ldm_vocabulary_copy(c->src.network, c->src.ckpt_path, out, report, err);
+    if (!st)
         st = compare_outputs(c, opt, out, "config", beside, report, err);
     ldm_str_free(&yaml);
     ldm_free(beside);

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "checkpoint/checkpoint.h"
+#include "engine/engine.h"
 
 /* One tensor of a file: values of `source`, or of some of its rows. */
 typedef struct ldm_out_tensor {
@@ -42,5 +43,10 @@ typedef struct ldm_out_meta {
  * back and compared. ck: of the sources. */
 ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm_out_list *list,
                                  const ldm_out_meta *meta, size_t meta_count, ldm_error *err);
+
+/* vocabulary_copy.c: the vocabulary of a text encoder, where it lies with the checkpoint, laid
+ * beside `out`; what is written is added to the report. Another one that is there stays. */
+ldm_status ldm_vocabulary_copy(const ldm_network *network, const char *ckpt, const char *out,
+                               ldm_str *report, ldm_error *err);
 
 #endif

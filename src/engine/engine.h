@@ -89,6 +89,10 @@ bool ldm_shipped_find(const char *const *names, char *dir, size_t size);
  */
 char *ldm_folder_of(const char *ckpt);
 
+/* vocabulary.c: the vocabulary that lies with a checkpoint (a file or a folder): beside it, or in
+ * a folder tokenizer, as diffusers keeps it. *path is NULL where there is none; ldm_free it. */
+ldm_status ldm_vocab_beside(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err);
+
 /* vocabulary.c: the vocabulary of a text encoder, beside the checkpoint (`ckpt`, a file or a
  * folder; NULL: none), else where `make vocab` puts it. *path: ldm_free it. LDM_ERR_UNSUPPORTED
  * where there is none; the message names the command. */

@@ -31,15 +31,17 @@ char *ldm_folder_of(const char *ckpt)
     return slash ? ldm_strndup(ckpt, slash == ckpt ? 1 : (size_t)(slash - ckpt)) : ldm_strdup(".");
 }
 
-/* Looks in the folder of the checkpoint. *path is NULL where it has no vocabulary. */
-static ldm_status find_beside(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err)
+ldm_status ldm_vocab_beside(ldm_token_kind kind, const char *ckpt, char **path, ldm_error *err)
 {
-    char *dir = ldm_folder_of(ckpt);
+    char *dir = ldm_folder_of(ckpt), inner[PATH_MAX];
     ldm_status st;
 
+    *path = NULL;
     if (!dir)
         return ldm_error_nomem(err, strlen(ckpt), "a path");
     st = ldm_vocab_in_dir(kind, dir, path, err);
+    if (!st && !*path && snprintf(inner, sizeof inner, "%s/tokenizer", dir) < (int)sizeof inner)
+        st = ldm_vocab_in_dir(kind, inner, path, err);
     ldm_free(dir);
     return st;
 }
@@ -75,7 +77,7 @@ ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ld
 
     *path = NULL;
     if (ckpt)
-        st = find_beside(kind, ckpt, path, err);
+        st = ldm_vocab_beside(kind, ckpt, path, err);
     if (!st && !*path)
         st = find_installed(kind, path, err);
     if (!st && !*path)

@@ -81,7 +81,7 @@ static void put_bert(ldm_inference *in, const ldm_infer_scope *s)
     ldm_infer_put(in, LDM_INFER_SHAPE, NULL, P("max_seq_len"), "%d",
                   ldm_infer_dim(ldm_infer_look(s, "transformer.pos_emb.emb.weight"), 0));
     if (words != BERT_BASE_VOCABULARY) /* the default, true, is for text by that vocabulary */
-        ldm_infer_put(in, LDM_INFER_SHAPE, "its vocabulary is not that of bert-base-uncased",
+        ldm_infer_put(in, LDM_INFER_ASSUMED, "its vocabulary is not that of bert-base-uncased",
                       P("use_tokenizer"), "false");
 }
 

@@ -30,6 +30,7 @@ static bool is_silent(const char *path)
         "linear_end",
         "beta_schedule",
         "cosine_s",
+        "use_tokenizer",
     };
     const char *dot = strrchr(path, '.');
     const char *name = dot ? dot + 1 : path;

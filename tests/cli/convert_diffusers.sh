@@ -46,3 +46,19 @@ works convert --model demo --to diffusers -o back/
 works generate --model demo --steps 2 -o there.png --quiet
 works generate --ckpt back --steps 2 -o again.png --quiet
 same_pixels there.png again.png
+
+# The vocabulary that lies with a checkpoint goes with it, and is found there. BERT's is in a folder
+# tokenizer, as diffusers keeps it; another of that name stays.
+works convert --model portrait --to diffusers -o portrait
+works convert --model portrait -o one/portrait.safetensors
+stdout_has 'one/vocab.txt'
+cmp one/vocab.txt "$SRC/models/portrait/vocab.txt" || die "another vocabulary"
+mkdir two && echo '[PAD]' >two/vocab.txt
+works convert --model portrait -o two/portrait.safetensors
+stdout_has 'two/vocab.txt is another model.s vocabulary and stays'
+works generate --model portrait --prompt 'a man with a beard' --steps 2 -o there.png --overwrite --quiet
+works generate --ckpt one/portrait.safetensors --prompt 'a man with a beard' --steps 2 -o one.png --quiet
+works generate --ckpt portrait --prompt 'a man with a beard' --steps 2 -o folder.png \
+    --like there.png --quiet
+same_pixels there.png one.png
+same_pixels there.png folder.png
