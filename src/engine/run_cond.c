@@ -98,8 +98,13 @@ static ldm_status refuse_stray(const ldm_run *r, const ldm_job *asked, ldm_error
     else if (conditioner(r))
         word = "an array (context, concat or labels)";
     for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (!keys[i].fits && asked && ldm_options_given(&asked->options, keys[i].key))
-            return ldm_error_set(err, LDM_ERR_USAGE, "%s: this model takes %s", keys[i].key, word);
+        if (keys[i].fits || !asked || !ldm_options_given(&asked->options, keys[i].key))
+            continue;
+        return ldm_error_set(err, LDM_ERR_USAGE, "%s: this model takes %s%s", keys[i].key, word,
+                             strcmp(keys[i].key, "noise_level")
+                                 ? ""
+                                 : "; a noise level is of models that enlarge a picture and were "
+                                   "trained with noise in it (x4-upscaling)");
     }
     if (asked && asked->layout && asked->ids)
         return ldm_error_set(err, LDM_ERR_USAGE, "layout and ids are given: leave one out");

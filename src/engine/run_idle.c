@@ -110,6 +110,22 @@ static const char *instead_of_prompt(const ldm_job *j)
                                        : NULL;
 }
 
+/* A configuration's eta is about the sampler that it was chosen for. Where that is another by now
+ * (--set, a later file) and takes none, it says so; where the job itself asks for another, that is
+ * nothing to tell. */
+static ldm_status idle_eta(ldm_run *r, const ldm_job *asked, ldm_error *err)
+{
+    const ldm_options *of_config = &r->m->profile.sampling.options;
+    const ldm_sampler *s = ldm_sampler_find(r->job.sampler);
+
+    if (s->takes_eta || !ldm_options_given(of_config, "eta") || !(r->m->profile.sampling.eta > 0) ||
+        (asked && (ldm_options_given(&asked->options, "eta") ||
+                   ldm_options_given(&asked->options, "sampler"))))
+        return LDM_OK;
+    return ldm_notes_add(&r->notes, err,
+                         "the configuration's eta has no effect: sampler %s takes none", s->name);
+}
+
 ldm_status ldm_run_idle(ldm_run *r, const ldm_job *asked, ldm_error *err)
 {
     const ldm_job *j = &r->job;
@@ -132,6 +148,8 @@ ldm_status ldm_run_idle(ldm_run *r, const ldm_job *asked, ldm_error *err)
     bool changed = false;
     size_t i;
 
+    if (!st)
+        st = idle_eta(r, asked, err);
     for (i = 0; !st && i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].idle)
             st = drop(r, asked, rows[i].key, rows[i].why, err);

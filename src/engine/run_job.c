@@ -282,7 +282,7 @@ static void settle_sampler(const ldm_job *asked, ldm_job *j)
         (other && !timesteps_asked && !ldm_spacing_parse(j->timesteps, &spacing, NULL) &&
          !(s->spacings & LDM_SPACING_BIT(spacing))))
         j->timesteps = ldm_spacing_name(s->default_spacing);
-    if (!ldm_options_given(&j->options, "eta") || (other && !eta_asked && !s->takes_eta))
+    if (!ldm_options_given(&j->options, "eta") || (!eta_asked && !s->takes_eta))
         j->eta = s->own_eta;
     if (other && !ldm_options_given(&asked->options, "temperature") && !s->takes_temperature)
         j->temperature = 1;

@@ -80,7 +80,7 @@ static void note_count(const ldm_diffusion *d, const ldm_timesteps *times, ldm_s
     else if (times->count != asked)
         ldm_sampler_note(
             p,
-            "%d steps asked, %d run: CompVis' spacing takes every %dth of %d timesteps; "
+            "%d steps asked, %d run: CompVis' spacing takes one in %d of the %d timesteps; "
             "--timesteps leading, trailing or linspace run exactly as many as asked",
             asked, times->count, d->train_steps / asked, d->train_steps);
 }

@@ -26,38 +26,45 @@ static char folded(char c)
     return c == '_' || c == '-' ? ' ' : (char)tolower((unsigned char)c);
 }
 
-/* Whether `name`, `length` bytes of it, is another way to write `known`. */
-static bool same_name(const char *known, const char *name, size_t length)
+/* Whether `name`, `length` bytes of it, is another way to write `known`. bare: also without the
+ * signs between their parts, as "EulerA" is for euler_a. */
+static bool same_name(const char *known, const char *name, size_t length, bool bare)
 {
-    size_t i;
+    const char *end = name + length;
 
-    for (i = 0; i < length && known[i]; i++) {
-        if (folded(known[i]) != folded(name[i]))
+    for (;;) {
+        while (bare && *known && folded(*known) == ' ')
+            known++;
+        while (bare && name < end && folded(*name) == ' ')
+            name++;
+        if (name == end || !*known)
+            return name == end && !*known;
+        if (folded(*known++) != folded(*name++))
             return false;
     }
-    return i == length && !known[i];
 }
 
-static bool has_name(const ldm_sampler *s, const char *name, size_t length)
+static bool has_name(const ldm_sampler *s, const char *name, size_t length, bool bare)
 {
     size_t i;
 
-    if (same_name(s->name, name, length))
+    if (same_name(s->name, name, length, bare))
         return true;
     for (i = 0; s->aliases[i]; i++) {
-        if (same_name(s->aliases[i], name, length))
+        if (same_name(s->aliases[i], name, length, bare))
             return true;
     }
     return false;
 }
 
+/* A name as it stands in the table takes precedence: dpm_2 and dpm2 need not be the same. */
 static const ldm_sampler *row_of(const char *name, size_t length)
 {
-    size_t i;
-
-    for (i = 0; i < COUNT_OF(samplers); i++) {
-        if (has_name(samplers[i], name, length))
-            return samplers[i];
+    for (int bare = 0; bare < 2; bare++) {
+        for (size_t i = 0; i < COUNT_OF(samplers); i++) {
+            if (has_name(samplers[i], name, length, bare))
+                return samplers[i];
+        }
     }
     return NULL;
 }
@@ -73,7 +80,7 @@ static const ldm_sampler *split_name(const char *name, ldm_spacing *spacing)
     for (k = LDM_SPACING_KARRAS; k < LDM_SPACING_COUNT; k++) {
         tail = strlen(ldm_spacing_name((ldm_spacing)k));
         if (total < tail + 2 || folded(name[total - tail - 1]) != ' ' ||
-            !same_name(ldm_spacing_name((ldm_spacing)k), name + total - tail, tail))
+            !same_name(ldm_spacing_name((ldm_spacing)k), name + total - tail, tail, false))
             continue;
         *spacing = (ldm_spacing)k;
         s = row_of(name, total - tail - 1);

@@ -548,6 +548,8 @@ static void test_names(void **state)
     assert_string_equal(ldm_sampler_at(0)->name, "ddim");
     assert_ptr_equal(ldm_sampler_find("DDIM"), ldm_sampler_at(0));
     assert_null(ldm_sampler_find("ddi"));
+    assert_ptr_equal(ldm_sampler_find("EulerA"), ldm_sampler_find("euler_a"));
+    assert_ptr_equal(ldm_sampler_find("DPM++2M Karras"), ldm_sampler_find("dpmpp_2m"));
     assert_ptr_equal(ldm_sampler_find("DPM++ 2M Karras"), ldm_sampler_find("dpmpp_2m"));
     assert_true(ldm_sampler_spacing_in("DPM++ 2M Karras", &spacing));
     assert_int_equal(spacing, LDM_SPACING_KARRAS);
@@ -559,6 +561,7 @@ static void test_names(void **state)
     assert_null(ldm_sampler_find(" karras"));
     assert_null(ldm_sampler_find("ddim2"));
     assert_null(ldm_sampler_find(""));
+    assert_null(ldm_sampler_find("- "));
 }
 
 /* Each flag of a row decides: what it does not take is refused, what it takes is not. */

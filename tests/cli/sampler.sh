@@ -67,3 +67,13 @@ works generate $TINY --steps 9 -o nine.png
 stderr_has "note: steps 9: CompVis' spacing would begin at timestep 1000, one beyond the model's last .*that step is left out, and 9 run, from timestep 889 on"
 works generate $TINY --steps 37 -o nine.png --overwrite
 stderr_has "and 37 run, from timestep 973 on"
+
+# Names without the signs between their parts; a configuration's eta is about its own sampler.
+works generate $TINY --steps 2 --sampler EulerA -o a.png
+stderr_has 'sampler euler_a,'
+works generate --set ldm.sampling.sampler=euler --steps 2 -o euler.png
+stderr_has "note: the configuration's eta has no effect: sampler euler takes none"
+stderr_has 'sampler euler, .*eta 0'
+works generate --sampler euler --steps 2 -o same.png
+stderr_lacks 'has no effect'
+same_pixels euler.png same.png
