@@ -203,6 +203,7 @@ typedef struct ldm_model_info {
     int timesteps;            /* of training (1000) */
     bool guidance_has_effect; /* false where conditional and unconditional eps are the same */
     double load_seconds;
+    bool reads_text; /* a prompt conditions it */
 } ldm_model_info;
 /* It and its strings live as long as the model. NULL for NULL. */
 LDM_API const ldm_model_info *ldm_model_get_info(const ldm_model *m);

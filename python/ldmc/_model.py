@@ -353,6 +353,7 @@ class ModelInfo:
     timesteps: int
     guidance_has_effect: bool
     load_seconds: float
+    reads_text: bool
 
 
 class Model:

@@ -94,6 +94,10 @@ int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3)
 int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err);
 int ldm_cli_nomem(const ldm_command *cmd);
 
+/* "ldm WORD ...", quoted where a shell would take the words apart, on one line. free() it; NULL: no
+ * memory. */
+char *ldm_cli_command_line(int argc, char **argv);
+
 /* root as text with jansson's flags; free() it. NULL when root is NULL or memory ends: json_dumps
  * would lose a key, and say nothing, where its buffer cannot grow. */
 char *ldm_cli_json_dump(const json_t *root, size_t flags);

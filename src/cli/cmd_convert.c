@@ -14,7 +14,7 @@
 
 typedef struct options {
     const char *out, *to;
-    bool half, bf16, raw, overwrite;
+    bool half, bf16, raw, overwrite, quiet;
 } options;
 
 static const ldm_opt rows[] = {
@@ -50,6 +50,10 @@ static const ldm_opt rows[] = {
      .name = "bf16",
      .field = offsetof(options, bf16),
      .help = "weights as bfloat16"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quiet",
+     .field = offsetof(options, quiet),
+     .help = "no notes and no progress bar on stderr"},
 };
 
 static int to_folder(const options *o)
@@ -100,7 +104,7 @@ static int convert(const ldm_command *cmd, const options *o, ldm_model_options *
 {
     const unsigned how = (o->half ? LDM_CONVERT_HALF : 0U) | (o->bf16 ? LDM_CONVERT_BF16 : 0U) |
                          (to_folder(o) ? LDM_CONVERT_DIFFUSERS : 0U);
-    bool shown = ldm_terminal_redraws(STDERR_FILENO);
+    bool shown = ldm_terminal_redraws(STDERR_FILENO) && !o->quiet;
     ldm_error err;
     char *report;
     ldm_status st = o->raw ? ldm_model_options_set_bool(model, "ema", false, &err) : LDM_OK;

@@ -237,23 +237,6 @@ static int plan_way(task *t, bool one_end)
     return LDM_EXIT_OK;
 }
 
-/* What a picture that ldm made was made of; NULL where it does not say. */
-static char *prompt_of_picture(const char *path)
-{
-    char *text, *prompt = NULL;
-    json_t *recipe, *said;
-
-    if (ldm_image_read_recipe(path, &text, NULL))
-        return NULL;
-    recipe = json_loads(text, 0, NULL);
-    ldm_release(text);
-    said = json_object_get(recipe, "prompt");
-    if (json_is_string(said))
-        prompt = ldm_cli_format("%s", json_string_value(said));
-    json_decref(recipe);
-    return prompt;
-}
-
 /* A model that has captions for pictures without a prompt would give every frame another one. So an
  * end has a prompt by itself: a seed that of `ldm generate --seed`, a picture the one it was made
  * of; where only one end has, it is both's, and where none has, the empty one is. */
@@ -277,7 +260,7 @@ static int plan_own_prompts(task *t, char **ends, int count)
         if (by_seed)
             t->own[i] = ldm_cli_format("%s", caption);
         else if (!ldm_starts_is_array(ends[i]))
-            t->own[i] = prompt_of_picture(ends[i]);
+            t->own[i] = ldm_inputs_prompt_of(ends[i]);
         ldm_release(caption);
     }
     for (int i = 0; i < 2; i++) {

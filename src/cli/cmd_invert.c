@@ -83,6 +83,26 @@ static int read_input(task *t, const char *path)
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
 }
 
+/* Noise leads to a picture by the prompt that it was found with: a picture's own, where its recipe
+ * says one, else the empty one, and never one of the captions that runs without a prompt draw. */
+static int settle_prompt(task *t)
+{
+    const bool one = t->starts.paths && t->starts.count == 1;
+    char *own;
+    ldm_error err;
+    ldm_status st;
+
+    if (!ldm_model_get_info(t->model)->reads_text || ldm_job_is_set(t->to->job, "prompt"))
+        return LDM_EXIT_OK;
+    own = one ? ldm_inputs_prompt_of(t->starts.paths[0]) : NULL;
+    if (own)
+        ldm_cli_say(t->cmd, "note: the prompt is taken from the recipe of %s: %s",
+                    t->starts.paths[0], own);
+    st = ldm_job_set(t->to->job, "prompt", own ? own : "", &err);
+    free(own);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
 static int invert(task *t)
 {
     const bool both = !t->o->one_way;
@@ -118,6 +138,82 @@ static int print_json(const task *t)
     return ldm_cli_print_json(t->cmd, root);
 }
 
+/* ---- the way back, as a command -------------------------------------------------------------- */
+
+enum { MOST_WORDS = 128, MOST_TEXTS = 64 };
+
+typedef struct words {
+    char *argv[MOST_WORDS], *texts[MOST_TEXTS];
+    int argc, text_count;
+} words;
+
+static void put(words *w, const char *word)
+{
+    if (w->argc < MOST_WORDS)
+        w->argv[w->argc++] = (char *)(uintptr_t)word;
+}
+
+/* An option once for each line of the value, which is the words' from now on. */
+static void put_lines(words *w, const char *option, char *value)
+{
+    char *rest;
+
+    if (w->text_count == MOST_TEXTS) {
+        ldm_release(value);
+        return;
+    }
+    w->texts[w->text_count++] = value;
+    for (char *line = strtok_r(value, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        put(w, option);
+        put(w, line);
+    }
+}
+
+/* What makes the picture again; what it has by default is left out. */
+static int print_next(const task *t)
+{
+    static const char *const of_model[][2] = {{"model", "--model"},
+                                              {"ckpt", "--ckpt"},
+                                              {"first_stage", "--first-stage"},
+                                              {"config", "--config"},
+                                              {"set", "--set"}};
+    static const char *const of_job[][2] = {{"steps", "--steps"},
+                                            {"timesteps", "--timesteps"},
+                                            {"scale", "--scale"},
+                                            {"negative", "--negative"},
+                                            {"class", "--class"}};
+    const char *prompt = ldm_job_get_text(t->to->job, "prompt");
+    words w = {.argc = 0};
+    char *value, *line;
+
+    put(&w, "generate");
+    put(&w, "--x-t");
+    put(&w, t->o->out);
+    for (size_t i = 0; i < sizeof of_model / sizeof *of_model; i++) {
+        if (ldm_model_options_is_set(t->to->model, of_model[i][0]) &&
+            !ldm_model_options_get(t->to->model, of_model[i][0], &value, NULL))
+            put_lines(&w, of_model[i][1], value);
+    }
+    put(&w, "--eta");
+    put(&w, "0");
+    for (size_t i = 0; i < sizeof of_job / sizeof *of_job; i++) {
+        if (ldm_job_is_set(t->to->job, of_job[i][0]) &&
+            !ldm_job_get(t->to->job, of_job[i][0], &value, NULL))
+            put_lines(&w, of_job[i][1], value);
+    }
+    if (ldm_job_is_set(t->to->job, "prompt")) {
+        put(&w, "--prompt");
+        put(&w, prompt ? prompt : "");
+    }
+    line = ldm_cli_command_line(w.argc, w.argv);
+    if (line)
+        printf("Next: %s\n", line);
+    free(line);
+    for (int i = 0; i < w.text_count; i++)
+        ldm_release(w.texts[i]);
+    return line ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
+}
+
 static int print_result(const task *t)
 {
     if (t->o->json)
@@ -128,7 +224,7 @@ static int print_result(const task *t)
     for (size_t i = 0; i < t->errors.numel; i++)
         printf("%s: the way back ends %.2f %% away (relative L2 of the latents)\n",
                t->starts.paths ? t->starts.paths[i] : "latent", 100 * (double)t->errors.data[i]);
-    return LDM_EXIT_OK;
+    return t->o->quiet ? LDM_EXIT_OK : print_next(t);
 }
 
 static int work(task *t, const char *path)
@@ -150,6 +246,8 @@ static int work(task *t, const char *path)
     if (!code)
         code = (o->quiet ? ldm_model_open_quiet : ldm_model_open_said)(t->cmd, t->to->model,
                                                                        &t->model);
+    if (!code)
+        code = settle_prompt(t);
     if (!code)
         code = invert(t);
     return code ? code : print_result(t);
@@ -186,8 +284,9 @@ const ldm_command ldm_cmd_invert = {
     .summary = "the noise from which DDIM makes a picture",
     .about =
         "Runs DDIM backwards, from a picture's latent to the noise that leads to it, and then\n"
-        "forwards again, and says how far that ends from the beginning. `ldm generate --x-t\n"
-        "FILE.npy --eta 0` with the same --steps and --timesteps makes the picture of it.",
+        "forwards again, and says how far that ends from the beginning, and which command makes\n"
+        "the picture of the noise. Without --prompt a picture's own is taken, from its recipe,\n"
+        "else the empty one.",
     .notes = "A picture of another size is resized as for --init (docs/PICTURES.md). Fewer steps\n"
              "invert worse; --refine 3 makes up for it.\n\n"
              "  ldm invert photo.jpg --steps 50 -o noise.npy\n"

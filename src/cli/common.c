@@ -222,3 +222,34 @@ int ldm_cli_read_whole(const ldm_command *cmd, const char *option, const char *t
     *out = (int)v;
     return LDM_EXIT_OK;
 }
+
+char *ldm_cli_command_line(int argc, char **argv)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,+@%-";
+    ldm_str s = {0};
+
+    ldm_str_puts(&s, "ldm");
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        size_t n;
+
+        if (*word && !word[strspn(word, plain)]) {
+            ldm_str_printf(&s, " %s", word);
+            continue;
+        }
+        ldm_str_puts(&s, " '");
+        while (word[n = strcspn(word, "'")]) {
+            ldm_str_append(&s, word, n);
+            ldm_str_puts(&s, "'\\''");
+            word += n + 1;
+        }
+        ldm_str_printf(&s, "%s'", word);
+    }
+    if (s.failed) {
+        ldm_str_free(&s);
+        return NULL;
+    }
+    ldm_flatten(s.data);
+    return s.data;
+}

@@ -313,3 +313,19 @@ int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, boo
 
     return code ? code : find_files(cmd, model, true, quiet);
 }
+
+char *ldm_inputs_prompt_of(const char *path)
+{
+    char *text, *prompt = NULL;
+    json_t *recipe, *said;
+
+    if (ldm_image_read_recipe(path, &text, NULL))
+        return NULL;
+    recipe = json_loads(text, 0, NULL);
+    ldm_release(text);
+    said = json_object_get(recipe, "prompt");
+    if (json_is_string(said))
+        prompt = ldm_cli_format("%s", json_string_value(said));
+    json_decref(recipe);
+    return prompt;
+}

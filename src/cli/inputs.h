@@ -34,4 +34,7 @@ bool ldm_inputs_is_whole(const char *path);
 /* The checkpoint in a folder, as --ckpt would find it: free() it. NULL: said why not. */
 char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder);
 
+/* The prompt that a picture was made of, by its recipe; NULL where it says none. free() it. */
+char *ldm_inputs_prompt_of(const char *path);
+
 #endif

@@ -529,11 +529,15 @@ static ldm_parse check_arguments(const ldm_command *cmd, const ldm_targets *targ
                       argv[optind + 1], argv[optind], argv[optind + 1], extra > 2 ? " ..." : "");
         return LDM_PARSE_ERROR;
     }
+    if (cmd->max_args > 1 && extra > cmd->max_args) {
+        ldm_cli_usage(cmd, "unexpected argument '%s'; usage: ldm %s %s",
+                      argv[optind + cmd->max_args], cmd->name, cmd->args);
+        return LDM_PARSE_ERROR;
+    }
     if (cmd->max_args >= 0 && extra > cmd->max_args) {
         ldm_cli_usage(cmd, "unexpected argument '%s'; %s", argv[optind + cmd->max_args],
-                      cmd->max_args > 1 ? "give two files"
-                      : cmd->max_args   ? "give one file"
-                                        : "files are given by options, e.g. --ckpt FILE");
+                      cmd->max_args ? "give one file"
+                                    : "files are given by options, e.g. --ckpt FILE");
         return LDM_PARSE_ERROR;
     }
     for (int i = optind; i < argc; i++) {

@@ -255,7 +255,7 @@ ldm_status ldm_diffusers_write(const char *folder, const ldm_folder_source *s, l
     while (len > 1 && folder[len - 1] == '/')
         len--;
     if (is_taken(folder))
-        return ldm_error_set(err, LDM_ERR_USAGE, "%s is there already", folder);
+        return ldm_error_set(err, LDM_ERR_IO, "%s is there already: give another name", folder);
     if (snprintf(w.root, sizeof w.root, "%.*s.tmp-%ld", (int)len, folder, (long)getpid()) >=
         LDM_FOLDER_PATH)
         return ldm_error_set(err, LDM_ERR_USAGE, "%.100s...: the name is too long", folder);

@@ -45,7 +45,8 @@ struct ldm_model {
     ldm_cpu cpu;
     const ldm_backend *backend;
     ldm_precision precision;
-    bool dry; /* opened for a dry run */
+    bool dry;    /* opened for a dry run */
+    int threads; /* of runs that set none; 0: all processors */
 
     ldm_arena *texts; /* notes and names */
     ldm_notes notes;

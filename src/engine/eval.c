@@ -251,7 +251,7 @@ static ldm_status prepare(const ldm_model *m, const ldm_eval_job *job, const par
 {
     const ldm_graph_size size = size_of(job, p);
     const size_t in_floats = (size_t)(job->in->numel / job->in->shape[0]);
-    ldm_status st = ldm_pool_create(job->threads, &e->pool, err);
+    ldm_status st = ldm_pool_create(job->threads ? job->threads : m->threads, &e->pool, err);
     size_t more;
 
     if (!st)

@@ -319,6 +319,7 @@ static void fill_info(ldm_model *m, double begin)
         .timesteps = m->network->diffusion.timesteps,
         .guidance_has_effect = m->audit->effective.cross_attention,
         .load_seconds = ldm_seconds() - begin,
+        .reads_text = ldm_network_reads_text(m->network),
     };
 }
 
@@ -367,6 +368,7 @@ ldm_status ldm_model_open(const ldm_model_options *opt, ldm_model **out, ldm_err
     if (!st)
         st = check_memory(m, opt->max_memory, err);
     m->dry = opt->dry_run;
+    m->threads = opt->threads;
     if (!st && !m->dry)
         st = ldm_pool_create(opt->threads, &pool, err);
     if (!st && !m->dry)

@@ -352,7 +352,7 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
     if (!st)
         st = ldm_run_cond_plan(r, job, err);
     if (!st)
-        st = ldm_pool_create(r->job.threads, &r->pool, err);
+        st = ldm_pool_create(r->job.threads ? r->job.threads : r->m->threads, &r->pool, err);
     if (!st)
         st = make_plan(r, spacing, err);
     if (!st)

@@ -33,3 +33,6 @@ fails 1 'No such file' convert --ckpt nothing.ckpt --config "$CONFIG" -o x.safet
 # Folders that are missing are made, as for pictures.
 works convert $TINY -o new/folder/x.safetensors
 [ -s new/folder/x.safetensors ] || die "not written"
+
+works convert $TINY -o quiet.safetensors --quiet
+stderr_empty

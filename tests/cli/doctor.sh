@@ -58,3 +58,5 @@ stdout_has '"verdict": "untrained"'
 stdout_has '"cures": \[]'
 fails 2 'belong together' doctor $TINY --fix
 fails 2 'belong together' doctor $TINY -- generate
+ldm doctor $TINY --quick --threads 1 --quiet
+stderr_empty

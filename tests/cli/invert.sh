@@ -6,6 +6,7 @@ cp "$PICTURES/rgb.jpg" a.jpg
 works invert a.jpg $TINY --steps 10 -o noise.npy
 stdout_has '^noise.npy: float32 \[1,3,16,16\]$'
 stdout_has '^a.jpg: the way back ends [0-9.]+ % away'
+stdout_has "^Next: ldm generate --x-t noise.npy --ckpt $CKPT --config [^ ]*config.yaml --eta 0 --steps 10$"
 works invert a.jpg $TINY --steps 10 -o again.npy --threads 1 --quiet --one-way
 stdout_is 'again.npy: float32 [1,3,16,16]'
 same noise.npy again.npy
@@ -27,3 +28,13 @@ fails 2 "expected a name ending in .npy" invert a.jpg $TINY -o noise.png
 fails 1 "nothing.jpg" invert nothing.jpg $TINY -o n.npy
 fails 2 "--refine: '-1' is not" invert a.jpg $TINY --refine -1 -o n.npy
 fails 2 "unknown option|--eta" invert a.jpg $TINY --eta 1 -o n.npy
+
+# A text model: the picture's own prompt, by its recipe, else the empty one, and the command back.
+works generate --model portrait --prompt "a man's beard" --steps 4 --eta 0 -o own.png --quiet
+works invert own.png --model portrait --steps 4 -o own.npy
+stderr_has "note: the prompt is taken from the recipe of own.png: a man's beard"
+stdout_has "^Next: ldm generate --x-t own.npy --model portrait --eta 0 --steps 4 --prompt 'a man'.''s beard'"
+works invert own.png --model portrait --steps 4 --prompt "a man's beard" -o said.npy --quiet
+same own.npy said.npy
+works invert a.jpg --model portrait --steps 4 -o none.npy
+stdout_has "^Next: .* --prompt ''$"

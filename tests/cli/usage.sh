@@ -109,3 +109,5 @@ fails 1 'cannot open nothing.ckpt' check --ckpt nothing.ckpt
 fails 2 '[-]-in and --ids both name the input' eval --part text --in x.npy --ids y.npy -o z.npy
 ldm eval --part unet --in nothing.npy --t 1 -o z.npy --json
 stdout_has '"error": "cannot open nothing.npy'
+fails 2 "unexpected argument '44'; usage: ldm interpolate A " interpolate 42 43 44
+fails 2 "noise_level: this model takes nothing: it is unconditional; a noise level is of models that enlarge" generate $TINY --noise-level 20

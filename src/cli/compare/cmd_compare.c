@@ -425,7 +425,7 @@ static int describe(ldm_compare *c, int argc, char **argv)
     if (gmtime_r(&now, &utc))
         strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &utc);
     c->date = strdup(date);
-    c->command = ldm_cmp_command(argc, argv);
+    c->command = ldm_cli_command_line(argc, argv);
     return c->date && c->command ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
 }
 

@@ -158,9 +158,6 @@ json_t *ldm_cmp_conclusion(const ldm_compare *c);
 json_t *ldm_cmp_warnings(const ldm_compare *c);
 json_t *ldm_cmp_provenance(const ldm_compare *c);
 
-/* The words of a command line, quoted where a shell would take them apart. free() it. */
-char *ldm_cmp_command(int argc, char **argv);
-
 /* ---- compare_ablate.c ------------------------------------------------------------------------ */
 
 int ldm_cmp_ablate(ldm_compare *c);

@@ -198,37 +198,6 @@ json_t *ldm_cmp_warnings(const ldm_compare *c)
 
 /* ---- how it was made ------------------------------------------------------------------------- */
 
-char *ldm_cmp_command(int argc, char **argv)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_./=:,+@%-";
-    ldm_str s = {0};
-
-    ldm_str_puts(&s, "ldm");
-    for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
-        size_t n;
-
-        if (*word && !word[strspn(word, plain)]) {
-            ldm_str_printf(&s, " %s", word);
-            continue;
-        }
-        ldm_str_puts(&s, " '");
-        while (word[n = strcspn(word, "'")]) {
-            ldm_str_append(&s, word, n);
-            ldm_str_puts(&s, "'\\''");
-            word += n + 1;
-        }
-        ldm_str_printf(&s, "%s'", word);
-    }
-    if (s.failed) {
-        ldm_str_free(&s);
-        return NULL;
-    }
-    ldm_flatten(s.data);
-    return s.data;
-}
-
 /* The processor's name as Linux tells it; "" where it does not. */
 static void processor(char *buf, size_t size)
 {

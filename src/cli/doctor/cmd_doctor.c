@@ -15,7 +15,7 @@
 
 typedef struct options {
     const char *images, *write_config, *report;
-    bool json, quick, fix, overwrite;
+    bool json, quick, fix, overwrite, quiet;
 } options;
 
 static const ldm_opt rows[] = {
@@ -58,6 +58,12 @@ static const ldm_opt rows[] = {
      .name = "json",
      .field = offsetof(options, json),
      .help = "one JSON object instead of text"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quiet",
+     .field = offsetof(options, quiet),
+     .help = "no notes and no progress bar on stderr"},
+    {.type = LDM_OPT_HEADING, .name = "Machine"},
+    {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Machine"},
 };
 
 /* One line that is written over, on a terminal. */
@@ -143,8 +149,8 @@ static int finish(const ldm_command *cmd, const options *o, const ldm_doctor *d,
 static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
                    const ldm_model_options *model, const words *w)
 {
-    const bool shown = ldm_terminal_redraws(STDERR_FILENO) && !o->json;
-    bool said = o->json;
+    const bool shown = ldm_terminal_redraws(STDERR_FILENO) && !o->json && !o->quiet;
+    bool said = o->json || o->quiet;
     ldm_error err;
     ldm_status st;
     int code;
