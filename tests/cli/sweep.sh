@@ -13,12 +13,16 @@ stdout_has '^\| pndm_prk \| 4 \| 13 \|'
 [ ! -e grid/sweep.svg ] || die "a plot without distances"
 works generate $TINY --steps 4 --sampler dpmpp_2m -n 2 -o pictures --grid --quiet
 same_pixels grid/cell_003.png pictures/grid.png
+works inspect grid/cell_003.png
+stdout_has '^  sampler +dpmpp_2m'
+stdout_has '^  sheet.pictures +2'
 
 fails 1 "grid/sweep.md is there already" $RUN --sweep steps=2 -o grid
 works $RUN --sweep steps=2 -o grid --overwrite
 
 # Without a checkpoint it is the shipped model that has statistics, as for the approaches.
 works compare --quiet -n 2 --sweep steps=1,2 -o shipped
+stdout_has 'from seed 42, the shipped model demo, '
 [ -e shipped/sweep.svg ] || die "no distances: another model, or not its statistics"
 
 # With statistics: distances, a reference, a plot.

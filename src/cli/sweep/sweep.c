@@ -9,6 +9,7 @@
 
 #include "cli/generate/generate.h"
 #include "cli/sampling.h"
+#include "cli/sheets.h"
 #include "cli/signals.h"
 
 /* What cells are measured with, and the sums of the one at work. */
@@ -20,6 +21,7 @@ typedef struct measure {
     double *values;
     ldm_stats *stats; /* of the cell */
     ldm_sweep_cell *cell;
+    ldm_run *run; /* of the cell */
     double contrast, saturation;
     int with_face;
     ldm_image *pictures; /* [count] of the cell, for its sheet */
@@ -196,6 +198,7 @@ static int write_sheet(const measure *m)
 {
     const size_t number = (size_t)(m->cell - m->s->cells);
     char *path = ldm_cli_format("%scell_%03zu.png", m->s->out, number);
+    char *first = NULL, *recipe = NULL;
     ldm_image sheet = {0};
     ldm_error err;
     ldm_status st;
@@ -203,11 +206,19 @@ static int write_sheet(const measure *m)
 
     if (!path)
         return ldm_cli_nomem(m->s->cmd);
-    st = ldm_image_grid(m->pictures, (size_t)m->kept, 0, &sheet, &err);
+    st = ldm_run_recipe(m->run, 0, &first, &err);
     if (!st)
-        st = ldm_image_write(path, &sheet, NULL, &err);
+        st = ldm_image_grid(m->pictures, (size_t)m->kept, 0, &sheet, &err);
+    if (!st)
+        recipe = ldm_sheet_recipe(first, LDM_SHEET, (size_t)m->kept);
+    if (!st && !recipe)
+        code = ldm_cli_nomem(m->s->cmd);
+    if (!st && !code)
+        st = ldm_image_write(path, &sheet, recipe, &err);
     if (st)
         code = ldm_cli_fail(m->s->cmd, st, &err);
+    free(recipe);
+    ldm_release(first);
     ldm_release(sheet.pixels);
     free(path);
     return code;
@@ -252,6 +263,7 @@ static int sample_cell(measure *m, ldm_run *run)
     ldm_error err;
     int code;
 
+    m->run = run;
     m->cell->steps = info->steps_run;
     m->cell->evaluations = info->eps_evaluations + info->shallow_evaluations;
     m->s->threads = info->threads;

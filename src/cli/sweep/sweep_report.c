@@ -160,15 +160,20 @@ static void row(const ldm_sweep *s, const ldm_sweep_cell *c, ldm_str *out)
 
 static void table(const ldm_sweep *s, ldm_str *out)
 {
+    const char *shipped = ldm_model_options_get_text(s->to->model, "model");
     const char *slash = s->model_name ? strrchr(s->model_name, '/') : NULL;
     int pictures = 0;
 
     for (size_t i = 0; i < s->cell_count; i++)
         pictures = s->cells[i].pictures > pictures ? s->cells[i].pictures : pictures;
-    ldm_str_printf(
-        out, "%d picture%s a cell from seed %llu, %s, %d thread%s, %s.\n\n", pictures,
-        pictures == 1 ? "" : "s", (unsigned long long)ldm_job_get_u64(s->to->job, "seed"),
-        slash ? slash + 1 : s->model_name, s->threads, s->threads == 1 ? "" : "s", s->isa);
+    ldm_str_printf(out, "%d picture%s a cell from seed %llu, %s%s, %d thread%s, %s.\n\n", pictures,
+                   pictures == 1 ? "" : "s",
+                   (unsigned long long)ldm_job_get_u64(s->to->job, "seed"),
+                   shipped ? "the shipped model " : "",
+                   shipped ? shipped
+                   : slash ? slash + 1
+                           : s->model_name,
+                   s->threads, s->threads == 1 ? "" : "s", s->isa);
     for (size_t k = 0; k < s->axis_count; k++)
         ldm_str_printf(out, "| %s ", s->axes[k].key);
     ldm_str_puts(out,
