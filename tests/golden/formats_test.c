@@ -105,9 +105,11 @@ int main(void)
     static struct CMUnitTest tests[2 * GOLDEN_VARIANTS + 1];
     int n = 0, k;
 
-    for (k = 0; k < golden_variant_count(); k++) {
+    for (k = 0; k < GOLDEN_VARIANTS; k++) {
         void *v = (void *)(uintptr_t)&golden_variants[k];
 
+        if (!golden_variant_runs(k))
+            continue;
         snprintf(names[n], sizeof names[n], "bundled, %s", golden_variants[k].name);
         tests[n] = (struct CMUnitTest){names[n], bundled, NULL, NULL, v};
         n++;

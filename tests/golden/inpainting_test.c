@@ -116,7 +116,7 @@ static void inpainting_big(void **state)
         const golden_variant *v = &golden_variants[i];
         input in;
 
-        if (!v->runs || (i > 1 && golden_slow_build()))
+        if (!v->runs || !golden_variant_runs(i))
             continue;
         begin(&in, "inpaint", EMA_YES, v);
         run(&in, "ddim20_z.npy", "inpainted_u8.npy", v->latent);
@@ -144,7 +144,7 @@ static void stable_diffusion(void **state)
         ldm_error err = {.msg = ""};
         input in;
 
-        if (!v->runs || (i > 1 && golden_slow_build()))
+        if (!v->runs || !golden_variant_runs(i))
             continue;
         begin(&in, "sd-inpaint", EMA_NO, v);
         given(&in, "context", "context.npy", &arrays[0]);

@@ -150,12 +150,14 @@ static void what_a_posterior_gives(void **state)
 int main(void)
 {
     static struct CMUnitTest tests[GOLDEN_VARIANTS + 1];
-    int k;
+    int k, n = 0;
 
-    for (k = 0; k < golden_variant_count(); k++)
-        tests[k] = (struct CMUnitTest){golden_variants[k].name, uncond_kl8, NULL, NULL,
-                                       (void *)(uintptr_t)&golden_variants[k]};
-    tests[k] = (struct CMUnitTest){"what a posterior gives", what_a_posterior_gives, NULL, NULL,
+    for (k = 0; k < GOLDEN_VARIANTS; k++) {
+        if (golden_variant_runs(k))
+            tests[n++] = (struct CMUnitTest){golden_variants[k].name, uncond_kl8, NULL, NULL,
+                                             (void *)(uintptr_t)&golden_variants[k]};
+    }
+    tests[n] = (struct CMUnitTest){"what a posterior gives", what_a_posterior_gives, NULL, NULL,
                                    (void *)(uintptr_t)&golden_variants[0]};
     return cmocka_run_group_tests_name("kl", tests, NULL, NULL);
 }

@@ -430,18 +430,20 @@ static void sd1_full(void **state)
 int main(void)
 {
     static struct CMUnitTest tests[GOLDEN_VARIANTS + 2];
-    int k;
+    int k, n = 0;
 
     /* The last, "c, exact", differs from the one before in convolutions alone, which the other
      * programs run. */
-    for (k = 0; k < golden_variant_count() && k < GOLDEN_VARIANTS - 1; k++)
-        tests[k] = (struct CMUnitTest){golden_variants[k].name, models, NULL, NULL,
-                                       (void *)(uintptr_t)&golden_variants[k]};
-    tests[k++] =
+    for (k = 0; k < GOLDEN_VARIANTS - 1; k++) {
+        if (golden_variant_runs(k))
+            tests[n++] = (struct CMUnitTest){golden_variants[k].name, models, NULL, NULL,
+                                             (void *)(uintptr_t)&golden_variants[k]};
+    }
+    tests[n++] =
         (struct CMUnitTest){"by text", by_text, NULL, NULL, (void *)(uintptr_t)&golden_variants[0]};
-    tests[k] = (struct CMUnitTest){"the context counts", context_counts, NULL, NULL,
-                                   (void *)(uintptr_t)&golden_variants[0]};
-    tests[++k] = (struct CMUnitTest){"sd1 at full size", sd1_full, NULL, NULL,
+    tests[n++] = (struct CMUnitTest){"the context counts", context_counts, NULL, NULL,
                                      (void *)(uintptr_t)&golden_variants[0]};
+    tests[n] = (struct CMUnitTest){"sd1 at full size", sd1_full, NULL, NULL,
+                                   (void *)(uintptr_t)&golden_variants[0]};
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);
 }

@@ -292,10 +292,13 @@ int main(void)
     int n = 0, i, k;
 
     for (i = 0; i < CASES; i++) {
-        for (k = 0; k < cases[i].variants && k < golden_variant_count(); k++, n++) {
+        for (k = 0; k < cases[i].variants; k++) {
+            if (!golden_variant_runs(k))
+                continue;
             snprintf(names[n], sizeof names[n], "%s, %s", cases[i].name, golden_variants[k].name);
             tests[n] = (struct CMUnitTest){names[n], cases[i].fn, NULL, NULL,
                                            (void *)(uintptr_t)&golden_variants[k]};
+            n++;
         }
     }
     /* The array is larger than what is filled: cmocka skips entries without a function. */
