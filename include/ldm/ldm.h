@@ -247,7 +247,8 @@ enum {
 LDM_API ldm_status ldm_check(const ldm_model_options *opt, unsigned how, char **report, bool *fits,
                              ldm_error *err);
 
-/* What is in a checkpoint or a YAML file, without loading weights. ldm_release the report. */
+/* What is in a checkpoint or a YAML file, without loading weights; of a picture that ldm made, its
+ * recipe. ldm_release the report. */
 LDM_API ldm_status ldm_inspect(const char *path, unsigned how, char **report, ldm_error *err);
 
 /* The samplers that a job's "sampler" may name: evaluations, settings that they take, timesteps,

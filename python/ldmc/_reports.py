@@ -89,7 +89,7 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class InspectReport:
-    """What is in a checkpoint or a configuration. data has all of it, as `ldm inspect --json` prints it."""
+    """What is in a checkpoint, a configuration or a picture. data has all of it, as `ldm inspect --json` prints it."""
 
     kind: str
     path: str
@@ -131,11 +131,15 @@ def check(ckpt: Optional[PathLike] = None, config: Configs = None, *, set: Assig
 
 
 def inspect(path: PathLike, *, keys: bool = False) -> InspectReport:
-    """What is in a checkpoint or a YAML file; reads no weights. keys: the names of all tensors, too."""
+    """What is in a checkpoint or a YAML file; reads no weights. keys: the names of all tensors, too.
+
+    Of a picture that ldm made: kind "picture", and its recipe as data.
+    """
     text, raw = _inspect(path, lib.LDM_REPORT_ALL), _inspect(path, lib.LDM_REPORT_ALL | lib.LDM_REPORT_JSON)
     data = json.loads(raw)
-    names = json.loads(_inspect(path, lib.LDM_REPORT_KEYS | lib.LDM_REPORT_JSON)) if keys else []
-    return InspectReport(data.get("kind", ""), os.fspath(path), data.get("components", {}), names, text, data)
+    kind = data.get("kind", "picture")  # recipes have none
+    names = json.loads(_inspect(path, lib.LDM_REPORT_KEYS | lib.LDM_REPORT_JSON)) if keys and kind != "picture" else []
+    return InspectReport(kind, os.fspath(path), data.get("components", {}), names, text, data)
 
 
 def _inspect(path: PathLike, how: int) -> str:

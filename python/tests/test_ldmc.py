@@ -286,6 +286,17 @@ def test_check_and_inspect(files, tmp_path):
     assert inside.kind == "checkpoint" and len(inside.keys) == inside.data["tensor_count"]
     assert "<table>" in inside._repr_html_()
     assert ldmc.inspect(files[1]).kind == "latent diffusion"
+    picture = next(ldmc.Model.open(*files).generate(steps=2, seed=77))
+    for name in ("a.png", "a.jpg"):
+        picture.save(tmp_path / name)
+        made = ldmc.inspect(tmp_path / name, keys=True)
+        assert made.kind == "picture" and made.data["seed"] == 77 and not made.keys
+        assert made.data == json.loads(ldmc.read_recipe(tmp_path / name))
+        assert "a picture that ldm made" in str(made) and f"--like {tmp_path / name}" in str(made)
+        assert "picture" in made._repr_html_()
+    Image.fromarray(picture.pixels).save(tmp_path / "bare.png")
+    with pytest.raises(ldmc.FormatError, match="holds no recipe"):
+        ldmc.inspect(tmp_path / "bare.png")
     broken = tmp_path / "b.yaml"
     broken.write_text("model:\n  target: [1\n")
     with pytest.raises(ldmc.LdmError) as e:

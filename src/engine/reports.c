@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "engine/engine.h"
+#include "engine/inspect_recipe.h"
 
 static ldm_status hand_over(ldm_str *s, char **report, ldm_error *err)
 {
@@ -228,7 +229,9 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
     }
     if (st)
         return st;
-    if (ends_in(path, ".yaml") || ends_in(path, ".yml")) {
+    if (ldm_looks_like_picture(path)) {
+        st = ldm_inspect_recipe(path, how.json, how.all, &text, err);
+    } else if (ends_in(path, ".yaml") || ends_in(path, ".yml")) {
         st = inspect_yaml(path, &how, &text, err);
     } else {
         st = looks_like_text(path) ? inspect_yaml(path, &how, &text, err) : LDM_ERR_FORMAT;
