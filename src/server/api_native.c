@@ -207,12 +207,43 @@ static bool take_starts(ldm_server *s, const json_t *body, ldm_order *order, ldm
     return ldm_upload_take_text(s, LDM_UPLOAD_MASK, "mask", mask, &order->mask, r);
 }
 
+/* Whether all fields of the body are known: what is passed over would make other pictures. */
+static bool check_fields(const json_t *body, ldm_refusal *r)
+{
+    static const char *const fields[] = {"settings", "model", "recipe", "init", "mask", "preview"};
+    const char *key;
+    json_t *v;
+    size_t i;
+
+    json_object_foreach((json_t *)(uintptr_t)body, key, v) /* only read */
+    {
+        for (i = 0; i < sizeof fields / sizeof *fields && strcmp(key, fields[i]) != 0; i++)
+            ;
+        if (i < sizeof fields / sizeof *fields || json_is_null(v))
+            continue;
+        if (ldm_order_names(key))
+            return ldm_refuse(r, 422, "ERR_USAGE", key,
+                              "this is a setting and belongs into \"settings\": "
+                              "{\"settings\": {\"%.60s\": ...}}",
+                              key);
+        return ldm_refuse(r, 422, "ERR_USAGE", key,
+                          "there is no such field; expected settings, model, recipe, init, mask or "
+                          "preview");
+    }
+    return true;
+}
+
 static bool read_order(ldm_server *s, const json_t *body, ldm_order *order, ldm_refusal *r)
 {
     const json_t *settings = json_object_get(body, "settings"),
                  *model = json_object_get(body, "model");
-    const json_t *recipe = json_object_get(body, "recipe");
+    const json_t *recipe = json_object_get(body, "recipe"),
+                 *preview = json_object_get(body, "preview");
 
+    if (!check_fields(body, r))
+        return false;
+    if (preview && !json_is_null(preview) && !json_is_boolean(preview))
+        return ldm_refuse(r, 422, "ERR_FORMAT", "preview", "this is true or false");
     if (settings && !json_is_null(settings) && !json_is_object(settings))
         return ldm_refuse(r, 422, "ERR_FORMAT", "settings",
                           "this is a JSON object of settings by key");
@@ -221,14 +252,15 @@ static bool read_order(ldm_server *s, const json_t *body, ldm_order *order, ldm_
     if (!ldm_order_make(s->shelf, &s->limits, json_string_value(model), settings,
                         json_is_null(recipe) ? NULL : recipe, false, order, r))
         return false;
-    order->preview = json_is_true(json_object_get(body, "preview"));
+    order->preview = json_is_true(preview);
     if (take_starts(s, body, order, r) && ldm_order_pictures(s->shelf, order, "init", "mask", r))
         return true;
     ldm_order_clear(order);
     return false;
 }
 
-/* {"settings": {...}, "model": name, "recipe": a picture's, "init": picture, "mask": picture} */
+/* {"settings": {...}, "model": name, "recipe": a picture's, "init": picture, "mask": picture,
+ * "preview": whether the library makes some} */
 static void post_job(void *app, ldm_exchange *x)
 {
     ldm_server *s = app;

@@ -53,6 +53,19 @@ bool ldm_order_takes(const ldm_setting_row *row)
            !names_file(row);
 }
 
+/* In pixels; they stand for a shape. */
+static bool is_side(const char *key)
+{
+    return !strcmp(key, "width") || !strcmp(key, "height");
+}
+
+bool ldm_order_names(const char *key)
+{
+    const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, key);
+
+    return is_side(key) || (row && ldm_order_takes(row));
+}
+
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static void append_number(const json_t *v, ldm_str *out)
@@ -244,7 +257,7 @@ static bool check_keys(const json_t *settings, ldm_refusal *r)
         const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, key);
         const char *near = row ? NULL : nearest(key);
 
-        if (json_is_null(v) || !strcmp(key, "width") || !strcmp(key, "height"))
+        if (json_is_null(v) || is_side(key))
             continue;
         if (!row && near)
             return ldm_refuse(r, 422, "ERR_USAGE", key,
@@ -252,6 +265,9 @@ static bool check_keys(const json_t *settings, ldm_refusal *r)
         if (!row)
             return ldm_refuse(r, 422, "ERR_USAGE", key,
                               "there is no such setting; /api/v1/settings lists them");
+        if (!strcmp(key, "size"))
+            return ldm_refuse(r, 422, "ERR_USAGE", key,
+                              "give \"width\" and \"height\", two numbers of pixels");
         if (!ldm_order_takes(row))
             return ldm_refuse(r, 422, "ERR_USAGE", key,
                               "requests cannot set this: it is the server's own");

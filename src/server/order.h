@@ -31,6 +31,9 @@ bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field,
  * file of this machine. */
 bool ldm_order_takes(const ldm_setting_row *row);
 
+/* Whether the settings of an order may have the key. */
+bool ldm_order_names(const char *key);
+
 /* Makes an order. "width" and "height" among the settings, in pixels, stand for a shape. model NULL
  * or "": the first one. settings: values by key, null ones do not count; "seed" may be -1 or
  * "random"; with `random`, so it is where it is not given. recipe: of a picture, for what settings
