@@ -57,14 +57,14 @@ static void read_base64(const char *text, size_t size)
 
 static void read_settings(const char *text, size_t size)
 {
-    const int shape[3] = {3, 16, 16};
+    const ldm_sizes sizes = {.factor = 4, .step = 8, .most = 16384, .shape = {3, 16, 16}};
     ldm_order order = {.settings = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL)};
     ldm_job *job = NULL;
     char field[64];
 
     if (json_is_object(order.settings) && !ldm_job_create(NULL, &job, NULL)) {
         order.recipe = json_deep_copy(json_object_get(order.settings, "recipe"));
-        (void)ldm_order_apply(&order, job, 4, shape, field, NULL);
+        (void)ldm_order_apply(&order, job, &sizes, field, NULL);
     }
     ldm_job_free(job);
     ldm_order_clear(&order);

@@ -198,6 +198,7 @@ typedef struct ldm_model_info {
     bool shape_ambiguous; /* config does not say one shape: latent_candidates lists them */
     const char *latent_candidates;
     int downsample;           /* picture pixels per latent pixel (4 for f4) */
+    int side_step, side_max;  /* pixels: a side is a multiple of the one, at most the other */
     bool codebook;            /* the first stage quantises latents (VQ) */
     bool posterior;           /* its encoder gives the moments of latents (KL) */
     int timesteps;            /* of training (1000) */

@@ -348,6 +348,8 @@ class ModelInfo:
     latent_h: int
     latent_w: int
     downsample: int
+    side_step: int  # pixels: a side is a multiple of it, at most side_max
+    side_max: int
     codebook: bool
     posterior: bool
     timesteps: int

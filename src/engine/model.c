@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "checkpoint/join.h"
 #include "cpu/cpu.h"
+#include "engine/start_job.h"
 #include "sample/schedule.h"
 
 #define LDM_TEXT(x) #x
@@ -300,6 +301,8 @@ static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *er
 
 static void fill_info(ldm_model *m, double begin)
 {
+    const int factor = m->network->first_stage.factor, levels = m->network->unet.channel_mult.count;
+
     m->info = (ldm_model_info){
         .ckpt_path = ldm_ckpt_path(m->ckpt),
         .ckpt_format = ldm_ckpt_format(m->ckpt),
@@ -313,7 +316,9 @@ static void fill_info(ldm_model *m, double begin)
         .latent_w = m->latent_w,
         .shape_ambiguous = m->shape_ambiguous,
         .latent_candidates = m->latent_candidates,
-        .downsample = m->network->first_stage.factor,
+        .downsample = factor,
+        .side_step = factor << (levels > 1 ? levels - 1 : 0),
+        .side_max = LDM_MAX_SIDE * factor,
         .codebook = m->network->first_stage.codebook,
         .posterior = m->network->first_stage.posterior,
         .timesteps = m->network->diffusion.timesteps,

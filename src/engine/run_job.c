@@ -137,9 +137,7 @@ static int next_side(int side, int step, int most)
 /* "512x384" as a latent's shape. */
 static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
-    const int factor = m->network->first_stage.factor;
-    const int step = factor << (m->network->unet.channel_mult.count - 1);
-    const int most = LDM_MAX_SIDE * factor;
+    const int factor = m->info.downsample, step = m->info.side_step, most = m->info.side_max;
     int w = 0, h = 0, end = 0;
 
     if (!j->size)
@@ -153,7 +151,7 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "size is '%.40s', expected width x height in pixels, such as 512x384",
                              j->size);
-    if (w % step || h % step || w / factor > LDM_MAX_SIDE || h / factor > LDM_MAX_SIDE)
+    if (w % step || h % step || w > most || h > most)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "size %s: with this model both sides must be multiples of %d, at most "
                              "%d; the nearest that is possible is %dx%d",
@@ -164,7 +162,7 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
 
 static ldm_status settle_shape(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
-    int multiple = 1 << (m->network->unet.channel_mult.count - 1);
+    const int multiple = m->info.side_step / m->info.downsample;
     ldm_status st = settle_size(m, j, err);
 
     if (!st)

@@ -38,9 +38,11 @@ static json_t *whole_message(const ldm_refusal *r)
 
 json_t *ldm_openai_error(const ldm_refusal *r)
 {
+    const char *param = ldm_order_is_side(r->field) ? "size" : r->field; /* "64x48" there */
+
     return json_pack("{s:o, s:s, s:o, s:s}", "message", whole_message(r), "type",
-                     openai_type(r->status), "param",
-                     *r->field ? ldm_json_text(r->field) : json_null(), "code", r->code);
+                     openai_type(r->status), "param", *param ? ldm_json_text(param) : json_null(),
+                     "code", r->code);
 }
 
 static json_t *sdapi_error(const ldm_refusal *r)

@@ -158,7 +158,7 @@ bool ldm_dialect_submit(ldm_dialect *d, json_t *about, char id[LDM_ID_LENGTH + 1
     return ldm_server_submit(d->server, &order, id, &d->refusal);
 }
 
-/* "KEY: what is wrong" as field and message, where KEY is a setting. */
+/* "KEY: what is wrong" as field and message, where KEY is one of an order's settings. */
 static const char *split_key(const char *message, char field[64])
 {
     const char *colon = strchr(message, ':');
@@ -168,7 +168,7 @@ static const char *split_key(const char *message, char field[64])
     if (!len || len > 60 || colon[1] != ' ')
         return message;
     snprintf(field, 64, "%.*s", (int)len, message);
-    if (ldm_setting_find(LDM_SETTINGS_JOB, field))
+    if (ldm_order_names(field))
         return colon + 2;
     field[0] = '\0';
     return message;

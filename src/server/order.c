@@ -53,8 +53,7 @@ bool ldm_order_takes(const ldm_setting_row *row)
            !names_file(row);
 }
 
-/* In pixels; they stand for a shape. */
-static bool is_side(const char *key)
+bool ldm_order_is_side(const char *key)
 {
     return !strcmp(key, "width") || !strcmp(key, "height");
 }
@@ -63,7 +62,7 @@ bool ldm_order_names(const char *key)
 {
     const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, key);
 
-    return is_side(key) || (row && ldm_order_takes(row));
+    return ldm_order_is_side(key) || (row && ldm_order_takes(row));
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -137,38 +136,58 @@ static ldm_status set_value(ldm_job *job, const ldm_setting_row *row, const json
     return st;
 }
 
-/* A side in pixels as latent pixels; 0: not given. */
-static ldm_status side(const ldm_order *o, const char *key, int factor, int *latent, ldm_error *err)
+/* The sides that the model takes next to n, "512 and 576". */
+static void near_sides(int n, const ldm_sizes *sizes, char text[64])
+{
+    const int most = sizes->most / sizes->step * sizes->step;
+    const int below = n / sizes->step * sizes->step;
+
+    if (below >= most)
+        snprintf(text, 64, "the nearest is %d", most);
+    else if (!below)
+        snprintf(text, 64, "the nearest is %d", sizes->step);
+    else
+        snprintf(text, 64, "the nearest are %d and %d", below, below + sizes->step);
+}
+
+/* A side in pixels as latent pixels; left as it is where it is not given. */
+static ldm_status side(const ldm_order *o, const char *key, const ldm_sizes *sizes, int *latent,
+                       ldm_error *err)
 {
     const json_t *v = json_object_get(o->settings, key);
     const json_int_t n = json_integer_value(v);
+    char near[64];
 
     if (!v || ldm_setting_find(LDM_SETTINGS_JOB, key))
         return LDM_OK;
     if (!json_is_integer(v) || n < 1 || n > 1000000)
-        return ldm_error_set(err, LDM_ERR_USAGE, "%s: a whole number of pixels is needed", key);
-    if (!factor)
-        return LDM_OK;
-    if (n % factor)
         return ldm_error_set(err, LDM_ERR_USAGE,
-                             "%s: %d is not a multiple of %d, as this model needs", key, (int)n,
-                             factor);
-    *latent = (int)n / factor;
+                             "%s: expected a whole number of pixels, from 1 to 1000000", key);
+    if (!sizes->factor)
+        return LDM_OK;
+    if (n % sizes->step || n > sizes->most) {
+        near_sides((int)n, sizes, near);
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%s: %d pixels are not possible: sides of this model's pictures are "
+                             "multiples of %d, at most %d; %s",
+                             key, (int)n, sizes->step, sizes->most, near);
+    }
+    *latent = (int)n / sizes->factor;
     return LDM_OK;
 }
 
-static ldm_status apply_size(const ldm_order *o, ldm_job *job, int factor, const int shape[3],
+static ldm_status apply_size(const ldm_order *o, ldm_job *job, const ldm_sizes *sizes,
                              char field[64], ldm_error *err)
 {
-    int size[3] = {shape[0], shape[1], shape[2]};
-    ldm_status st = side(o, "height", factor, &size[1], err);
+    int size[3] = {sizes->shape[0], sizes->shape[1], sizes->shape[2]};
+    ldm_status st = side(o, "height", sizes, &size[1], err);
     const char *key = "height";
 
     if (!st) {
         key = "width";
-        st = side(o, key, factor, &size[2], err);
+        st = side(o, key, sizes, &size[2], err);
     }
-    if (!st && factor && (size[1] != shape[1] || size[2] != shape[2])) {
+    if (!st && sizes->factor && (size[1] != sizes->shape[1] || size[2] != sizes->shape[2])) {
         key = "shape";
         st = ldm_job_set_shape(job, key, size, err);
     }
@@ -177,8 +196,8 @@ static ldm_status apply_size(const ldm_order *o, ldm_job *job, int factor, const
     return st;
 }
 
-ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const int shape[3],
-                           char field[64], ldm_error *err)
+ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, const ldm_sizes *sizes, char field[64],
+                           ldm_error *err)
 {
     ldm_status st = LDM_OK;
     ldm_str recipe = {0};
@@ -195,7 +214,7 @@ ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const i
             snprintf(field, 64, "%s", ldm_setting_key(row));
     }
     if (!st)
-        st = apply_size(o, job, factor, shape, field, err);
+        st = apply_size(o, job, sizes, field, err);
     if (!st && o->recipe) {
         if (ldm_json_append(o->recipe, 0, &recipe))
             st = ldm_job_use_recipe(job, recipe.data, err);
@@ -257,7 +276,7 @@ static bool check_keys(const json_t *settings, ldm_refusal *r)
         const ldm_setting_row *row = ldm_setting_find(LDM_SETTINGS_JOB, key);
         const char *near = row ? NULL : nearest(key);
 
-        if (json_is_null(v) || is_side(key))
+        if (json_is_null(v) || ldm_order_is_side(key))
             continue;
         if (!row && near)
             return ldm_refuse(r, 422, "ERR_USAGE", key,
@@ -320,22 +339,31 @@ static json_t *safe_recipe(const json_t *recipe)
     return out;
 }
 
-static bool check_size(const ldm_order_limits *limits, const ldm_job *job, int factor,
-                       const int own[3], ldm_refusal *r)
+/* What was given of a picture's size, as a refusal's field. */
+static const char *size_field(const ldm_order *o)
 {
-    const int count = ldm_job_get_int(job, "count");
+    return json_object_get(o->settings, "width")    ? "width"
+           : json_object_get(o->settings, "height") ? "height"
+                                                    : "shape";
+}
+
+static bool check_size(const ldm_order_limits *limits, const ldm_order *o, const ldm_job *job,
+                       const ldm_sizes *sizes, ldm_refusal *r)
+{
+    const int count = ldm_job_get_int(job, "count"), factor = sizes->factor ? sizes->factor : 8;
     const int *asked = ldm_job_get_shape(job, "shape");
-    const int *shape = asked && asked[0] ? asked : own;
-    const double pixels =
-        (double)shape[1] * shape[2] * (factor ? factor : 8) * (factor ? factor : 8);
+    const int *shape = asked && asked[0] ? asked : sizes->shape;
+    const double pixels = (double)shape[1] * shape[2] * factor * factor;
     const double work = pixels * count * ldm_job_get_int(job, "steps");
 
     if (count > limits->count)
         return ldm_refuse(r, 422, "ERR_LIMIT", "count", "at most %d pictures in one job",
                           limits->count);
     if (pixels > limits->pixels)
-        return ldm_refuse(r, 422, "ERR_LIMIT", "shape", "at most %.0f pixels in one picture",
-                          limits->pixels);
+        return ldm_refuse(r, 422, "ERR_LIMIT", size_field(o),
+                          "a picture of %.0f x %.0f has too many pixels: at most %.0f in one "
+                          "picture",
+                          (double)shape[2] * factor, (double)shape[1] * factor, limits->pixels);
     if (work > limits->work)
         return ldm_refuse(r, 422, "ERR_LIMIT", "steps",
                           "pixels x steps x pictures are %.3g; at most %.3g in one job", work,
@@ -349,19 +377,18 @@ static bool check_values(ldm_shelf *shelf, const ldm_order_limits *limits, const
 {
     ldm_job *job = NULL;
     char field[64] = "";
-    int own[3] = {0};
-    const int factor = ldm_shelf_factor(shelf, o->model, own);
+    const ldm_sizes sizes = ldm_shelf_sizes(shelf, o->model);
     ldm_error err;
     ldm_status st = ldm_shelf_job(shelf, o->model, &job, &err);
     bool fine = false;
 
     if (!st)
-        st = ldm_order_apply(o, job, factor, own, field, &err);
+        st = ldm_order_apply(o, job, &sizes, field, &err);
     if (st)
         ldm_refuse(r, st == LDM_ERR_NOMEM ? 500 : 422, ldm_status_name(st), field, "%s",
                    without_key(err.msg, field));
     else
-        fine = check_size(limits, job, factor, own, r);
+        fine = check_size(limits, o, job, &sizes, r);
     ldm_job_free(job);
     return fine;
 }

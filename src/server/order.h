@@ -42,10 +42,12 @@ bool ldm_order_make(ldm_shelf *shelf, const ldm_order_limits *limits, const char
                     const json_t *settings, const json_t *recipe, bool random, ldm_order *out,
                     ldm_refusal *r);
 
-/* Sets the order's values in a job; on failure *field is the setting at fault. factor and shape: of
- * the model, for "width" and "height"; factor 0: not known yet, these are left out. */
-ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, int factor, const int shape[3],
-                           char field[64], ldm_error *err);
+/* Sets the order's values in a job; on failure *field is the setting at fault. sizes: of the model,
+ * for "width" and "height"; factor 0: not known yet, these are left out. */
+ldm_status ldm_order_apply(const ldm_order *o, ldm_job *job, const ldm_sizes *sizes, char field[64],
+                           ldm_error *err);
+/* Whether "width" or "height" is the field's name. */
+bool ldm_order_is_side(const char *field);
 
 /* Whether the order has the pictures that its model reads beside the latent (to paint in, to
  * enlarge, a map of labels), and no others. picture, mask: what the request calls them. False: *r

@@ -426,6 +426,8 @@ static json_t *model_json(const ldm_shelf *s)
     json_object_set_new(root, "latent_shape",
                         json_pack("[iii]", m->latent_channels, m->latent_h, m->latent_w));
     json_object_set_new(root, "downsample", json_integer(m->downsample));
+    json_object_set_new(root, "side_step", json_integer(m->side_step));
+    json_object_set_new(root, "side_max", json_integer(m->side_max));
     json_object_set_new(root, "width", json_integer((json_int_t)m->latent_w * m->downsample));
     json_object_set_new(root, "height", json_integer((json_int_t)m->latent_h * m->downsample));
     json_object_set_new(root, "timesteps", json_integer(m->timesteps));
@@ -456,21 +458,25 @@ ldm_status ldm_shelf_job(ldm_shelf *s, const char *name, ldm_job **out, ldm_erro
     return st;
 }
 
-int ldm_shelf_factor(ldm_shelf *s, const char *name, int shape[3])
+ldm_sizes ldm_sizes_of(const ldm_model_info *m)
 {
-    const ldm_model_info *m;
-    int factor = 0;
+    return (ldm_sizes){
+        .factor = m->downsample,
+        .step = m->side_step,
+        .most = m->side_max,
+        .shape = {m->latent_channels, m->latent_h, m->latent_w},
+    };
+}
+
+ldm_sizes ldm_shelf_sizes(ldm_shelf *s, const char *name)
+{
+    ldm_sizes sizes = {0};
 
     pthread_mutex_lock(&s->lock);
-    if (s->model && !strcmp(s->current->name, name)) {
-        m = ldm_model_get_info(s->model);
-        factor = m->downsample;
-        shape[0] = m->latent_channels;
-        shape[1] = m->latent_h;
-        shape[2] = m->latent_w;
-    }
+    if (s->model && !strcmp(s->current->name, name))
+        sizes = ldm_sizes_of(ldm_model_get_info(s->model));
     pthread_mutex_unlock(&s->lock);
-    return factor;
+    return sizes;
 }
 
 ldm_status ldm_shelf_open(ldm_shelf *s, const char *name, const ldm_model **model, ldm_error *err)

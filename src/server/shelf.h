@@ -12,6 +12,15 @@
 
 typedef struct ldm_shelf ldm_shelf;
 
+/* Which sizes a model's pictures may have. */
+typedef struct ldm_sizes {
+    int factor; /* picture pixels per latent pixel; 0: the model is not open, nothing is known */
+    int step, most; /* of a side, in pixels: a multiple of the one, at most the other */
+    int shape[3];   /* of the model's own latents */
+} ldm_sizes;
+
+ldm_sizes ldm_sizes_of(const ldm_model_info *m);
+
 /* common: the command line's options of a model, which the shelf copies. The first model is theirs:
  * the checkpoint that they name, else the shipped one; with dir and no checkpoint it is the first
  * of dir. dir: a folder of checkpoints
@@ -40,8 +49,8 @@ json_t *ldm_shelf_model(ldm_shelf *s);
 /* A job with the defaults of the model of that name if it is the open one, else with the library's.
  */
 ldm_status ldm_shelf_job(ldm_shelf *s, const char *name, ldm_job **out, ldm_error *err);
-/* Picture pixels per latent pixel of the open model, if it is that one; else 0. */
-int ldm_shelf_factor(ldm_shelf *s, const char *name, int shape[3]);
+/* Of the open model, if it is that one; else factor 0. */
+ldm_sizes ldm_shelf_sizes(ldm_shelf *s, const char *name);
 
 /* The worker's: opens it, if it is not open already, and closes the one that was. *model: the
  * shelf's. */

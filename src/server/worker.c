@@ -221,13 +221,12 @@ static ldm_status set_own(const ldm_worker *w, ldm_job *job, ldm_error *err)
 
 static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job, ldm_error *err)
 {
-    const ldm_model_info *m = ldm_model_get_info(model);
-    const int shape[3] = {m->latent_channels, m->latent_h, m->latent_w};
+    const ldm_sizes sizes = ldm_sizes_of(ldm_model_get_info(model));
     char field[64];
     ldm_status st = ldm_job_create(model, job, err);
 
     if (!st)
-        st = ldm_order_apply(w->order, *job, m->downsample, shape, field, err);
+        st = ldm_order_apply(w->order, *job, &sizes, field, err);
     if (!st)
         st = set_own(w, *job, err);
     if (!st && w->order->preview)
