@@ -28,13 +28,11 @@ class Server:
     def __init__(self, program, options, folder):
         self.process = subprocess.Popen([program, "--port", "0", "--out", folder, *options], stdout=subprocess.PIPE,
                                         text=True)
-        self.url = self.process.stdout.readline().split()[-1].rstrip("/")
-        while True:
-            try:
-                request(self.url + "/health")
+        for line in self.process.stdout:
+            if line.startswith("listening on"): # the model is open
+                self.url = line.split()[-1].rstrip("/")
                 return
-            except OSError:
-                pass
+        sys.exit("the server did not start")
 
     def cpu(self):
         with open(f"/proc/{self.process.pid}/stat") as f:

@@ -36,6 +36,8 @@ typedef struct program {
     char *key_text;
     const char *keys[MAX_KEYS + 1];
     char *threads, *max_memory;
+    char address[320]; /* where it listens, as people and programs are told */
+    bool ready;        /* said so */
     int code;
 } program;
 
@@ -77,15 +79,32 @@ static void on_term(evutil_socket_t sig, short what, void *ctx)
     ldm_jobs_stop(p->server.jobs);
 }
 
-/* Four times a second: did the model open, and is everybody answered at the end? */
+/* The address is good from here on; that it is said last, and not before the model is open, tells
+ * people and scripts that they can begin. */
+static void say_ready(program *p)
+{
+    const struct timeval seldom = {0, 250000};
+
+    p->ready = true;
+    printf("listening on %s\n", p->address);
+    fflush(stdout);
+    event_add(p->poll, &seldom);
+}
+
+/* Often until the model is open, then four times a second: did it open, and is everybody answered
+ * at the end? */
 static void on_poll(evutil_socket_t none, short what, void *ctx)
 {
     program *p = ctx;
+    ldm_worker_state state;
     ldm_error err;
 
     (void)none;
     (void)what;
-    if (!p->server.ending && ldm_worker_get_state(p->server.worker, &err) == LDM_WORKER_FAILED) {
+    state = p->server.ending ? LDM_WORKER_LOADING : ldm_worker_get_state(p->server.worker, &err);
+    if (state == LDM_WORKER_READY && !p->ready)
+        say_ready(p);
+    if (state == LDM_WORKER_FAILED) {
         ldm_serve_say("%s", err.msg);
         p->code = err.code == LDM_ERR_MISMATCH ? 3 : err.code == LDM_ERR_USAGE ? 2 : 1;
         event_base_loopbreak(p->base);
@@ -224,7 +243,7 @@ static ldm_status start_jobs(program *p, ldm_error *err)
 
 static bool catch_signals(program *p)
 {
-    const struct timeval quarter = {0, 250000};
+    const struct timeval often = {0, 20000};
 
     handle(SIGPIPE, SIG_IGN);
     handle(SIGXFSZ, SIG_IGN);
@@ -233,7 +252,7 @@ static bool catch_signals(program *p)
     p->interrupt = evsignal_new(p->base, SIGINT, on_term, p);
     p->poll = event_new(p->base, -1, EV_PERSIST, on_poll, p);
     return p->term && p->interrupt && p->poll && !event_add(p->term, NULL) &&
-           !event_add(p->interrupt, NULL) && !event_add(p->poll, &quarter);
+           !event_add(p->interrupt, NULL) && !event_add(p->poll, &often);
 }
 
 static int serve(program *p)
@@ -247,11 +266,13 @@ static int serve(program *p)
         return 1;
     }
     if (p->o.socket)
-        printf("listening on %s\n", p->o.socket);
+        snprintf(p->address, sizeof p->address, "%s", p->o.socket);
     else
-        printf("listening on http://%s%s%s:%d/\n", strchr(p->o.host, ':') ? "[" : "", p->o.host,
-               strchr(p->o.host, ':') ? "]" : "", p->o.port);
-    fflush(stdout);
+        snprintf(p->address, sizeof p->address, "http://%s%s%s:%d/",
+                 strchr(p->o.host, ':') ? "[" : "", p->o.host, strchr(p->o.host, ':') ? "]" : "",
+                 p->o.port);
+    ldm_serve_say("loading the model '%s'; until it is open, /health at %s answers 503",
+                  ldm_shelf_first(p->server.shelf), p->address);
     event_base_dispatch(p->base);
     return p->code;
 }

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# ldm serve: what it says as it starts, and where it cannot.
+[ -x "${LDM%/*}/ldm-server" ] || { echo "skipped: ldm serve (this build has no ldm-server)"; exit 0; }
+
+# What is loaded comes first, the address when it can be used.
+CODE=0
+timeout --foreground --preserve-status -s INT 2 "$LDM" serve $TINY --port 0 >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+[ "$CODE" -eq 0 ] || die "expected that it serves"
+stderr_has "^ldm-server: loading the model 'model'; until it is open, /health at http://127\.0\.0\.1:[0-9]+/ answers 503$"
+[ "$(wc -l <"$ERR")" -eq 1 ] || die "one line on stderr"
+stdout_has '^listening on http://127\.0\.0\.1:[0-9]+/$'
+[ "$(wc -l <"$OUT")" -eq 1 ] || die "one line on stdout"
+
+# A model that cannot be loaded: the reason is the last line, and nobody was told to come.
+fails_to_load() { # CODE REASON CKPT CONFIG
+    COMMAND="serve --ckpt $3 --config $4"
+    CODE=0
+    "$LDM" serve --ckpt "$3" --config "$4" --port 0 >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+    [ "$CODE" -eq "$1" ] || die "expected exit code $1"
+    stdout_is ''
+    [ "$(wc -l <"$ERR")" -eq 2 ] || die "two lines on stderr"
+    head -1 "$ERR" | grep -q "^ldm-server: loading the model '" || die "what is loaded comes first"
+    tail -1 "$ERR" | grep -q "^ldm-server: $2" || die "the reason comes last"
+}
+head -c 4096 /dev/zero >zeros.ckpt
+sed 's/model_channels: [0-9]*/model_channels: 96/' "$CONFIG" >other.yaml
+fails_to_load 1 'zeros.ckpt: ' zeros.ckpt "$CONFIG"
+fails_to_load 1 'cannot open none.ckpt: ' none.ckpt "$CONFIG"
+fails_to_load 3 'model.ckpt: .*model_channels' "$CKPT" other.yaml
