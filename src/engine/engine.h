@@ -36,6 +36,8 @@ typedef struct ldm_hash {
     char hex[65];
 } ldm_hash;
 
+typedef struct ldm_preview_map ldm_preview_map;
+
 struct ldm_model {
     ldm_config *config;
     ldm_ckpt *ckpt;
@@ -62,7 +64,8 @@ struct ldm_model {
     bool shape_ambiguous;
     ldm_model_info info;
 
-    pthread_mutex_t lock; /* guards weights */
+    pthread_mutex_t lock;         /* guards weights and preview_map */
+    ldm_preview_map *preview_map; /* run_preview.h: of the last run that fitted one, or NULL */
     ldm_weights
         *weights[LDM_PART_COUNT]; /* packed at first use; UNet at open; by weights_of(part) */
     ldm_hash *hash;               /* has a state of its own, with a lock */

@@ -406,6 +406,7 @@ void ldm_model_close(ldm_model *m)
     ldm_config_free(m->config);
     ldm_profile_free(&m->profile);
     ldm_arena_free(m->texts);
+    ldm_free(m->preview_map);
     pthread_mutex_destroy(&m->lock);
     ldm_free(m);
 }

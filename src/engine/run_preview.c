@@ -9,6 +9,13 @@
 
 enum { SEED = 1, PASSES = 2 };
 
+/* What a map follows from beside the model, and its values, [3][channels + 1]. */
+struct ldm_preview_map {
+    int h, w, tile;
+    bool quantize;
+    double values[];
+};
+
 struct ldm_preview {
     bool fitted, fresh;
     float *z;    /* [chw] a latent, then its unscaled form */
@@ -153,7 +160,49 @@ static void average(const float *plane, int h, int w, int f, float *out)
     }
 }
 
-ldm_status ldm_preview_fit(ldm_run *r, ldm_preview_decode decode, ldm_error *err)
+static size_t map_numel(const ldm_run *r)
+{
+    return 3 * ((size_t)r->job.latent_c + 1);
+}
+
+/* The model's map, where it is of such a run. */
+static bool recall_map(ldm_run *r)
+{
+    ldm_model *m = (ldm_model *)(uintptr_t)r->m;
+    const ldm_job *j = &r->job;
+    const ldm_preview_map *kept;
+    bool fits;
+
+    pthread_mutex_lock(&m->lock);
+    kept = m->preview_map;
+    fits = kept && kept->h == j->latent_h && kept->w == j->latent_w && kept->tile == j->tile &&
+           kept->quantize == j->quantize;
+    if (fits)
+        memcpy(r->preview->map, kept->values, map_numel(r) * sizeof *kept->values);
+    pthread_mutex_unlock(&m->lock);
+    return fits;
+}
+
+static ldm_status keep_map(ldm_run *r, ldm_error *err)
+{
+    const size_t bytes = map_numel(r) * sizeof(double);
+    ldm_model *m = (ldm_model *)(uintptr_t)r->m;
+    const ldm_job *j = &r->job;
+    ldm_preview_map *map = ldm_malloc(sizeof *map + bytes), *old;
+
+    if (!map)
+        return ldm_error_nomem(err, bytes, "a preview");
+    *map = (ldm_preview_map){j->latent_h, j->latent_w, j->tile, j->quantize};
+    memcpy(map->values, r->preview->map, bytes);
+    pthread_mutex_lock(&m->lock);
+    old = m->preview_map;
+    m->preview_map = map;
+    pthread_mutex_unlock(&m->lock);
+    ldm_free(old);
+    return LDM_OK;
+}
+
+static ldm_status fit(ldm_run *r, ldm_preview_decode decode, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const int h = j->latent_h, w = j->latent_w, f = r->m->network->first_stage.factor;
@@ -166,8 +215,6 @@ ldm_status ldm_preview_fit(ldm_run *r, ldm_preview_decode decode, ldm_error *err
     ldm_status st;
     int k;
 
-    if (!p || p->fitted || j->preview_decode)
-        return LDM_OK;
     rows = ldm_reallocarray(NULL, (channels + 1) * (channels + 2), sizeof *rows);
     means = ldm_reallocarray(NULL, hw, sizeof *means);
     st = rows && means ? LDM_OK : ldm_error_nomem(err, hw * sizeof *means, "a preview");
@@ -181,9 +228,24 @@ ldm_status ldm_preview_fit(ldm_run *r, ldm_preview_decode decode, ldm_error *err
         average(r->image + (r->info.image_c == 3 ? (size_t)k * plane : 0), h, w, f, means);
         preview_regress(p->z, channels, hw, means, rows, p->map + (size_t)k * (channels + 1));
     }
-    p->fitted = !st;
     ldm_free(rows);
     ldm_free(means);
+    return st;
+}
+
+ldm_status ldm_preview_fit(ldm_run *r, ldm_preview_decode decode, ldm_error *err)
+{
+    ldm_preview *p = r->preview;
+    ldm_status st = LDM_OK;
+
+    if (!p || p->fitted || r->job.preview_decode)
+        return LDM_OK;
+    if (!recall_map(r)) {
+        st = fit(r, decode, err);
+        if (!st)
+            st = keep_map(r, err);
+    }
+    p->fitted = !st;
     return st;
 }
 

@@ -17,7 +17,7 @@ void ldm_preview_free(ldm_preview *p); /* NULL is fine */
 /* Decodes a latent [chw] into r->image; z[chw]: scratch. Uses the arena. */
 typedef ldm_status (*ldm_preview_decode)(ldm_run *r, const float *latent, float *z, ldm_error *err);
 
-/* Fits the map, once. */
+/* Fits the map, once for each model and size: the model keeps the last one. */
 ldm_status ldm_preview_fit(ldm_run *r, ldm_preview_decode decode, ldm_error *err);
 
 /* After step `step` (1-based) of ldm_run_steps: makes the preview of the active pictures from their

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "support.h"
 
 enum { SIDE = 16, PIXELS = SIDE * SIDE * 3, PICTURES = 2 };
@@ -96,9 +97,63 @@ static void identity(void **state)
     ldm_model_close(m);
 }
 
+static int keep_last(void *ctx, const ldm_progress *p)
+{
+    if (p->preview)
+        memcpy(ctx, p->preview,
+               (size_t)p->preview_width * (size_t)p->preview_height * 3 * sizeof *p->preview);
+    return 0;
+}
+
+/* The last preview of a run of this height; how many allocations the run took. */
+static unsigned long preview_of(const ldm_model *m, int height, uint8_t last[PIXELS])
+{
+    const int shape[3] = {3, height, SIDE};
+    ldm_error err = {.msg = ""};
+    const ldm_result *res;
+    ldm_job *job;
+    ldm_run *run;
+
+    memset(last, 0, PIXELS);
+    assert_int_equal(ldm_job_create(NULL, &job, NULL), LDM_OK);
+    assert_int_equal(ldm_job_set_int(job, "steps", 2, NULL), LDM_OK);
+    assert_int_equal(ldm_job_set_int(job, "threads", 1, NULL), LDM_OK);
+    assert_int_equal(ldm_job_set_int(job, "preview", 1, NULL), LDM_OK);
+    assert_int_equal(ldm_job_set_shape(job, "shape", shape, NULL), LDM_OK);
+    ldm_job_set_progress(job, keep_last, last);
+    ldm_alloc_fail_at(0);
+    if (ldm_run_create(m, job, &run, &err) || ldm_run_next(run, &res, &err))
+        fail_msg("%s", err.msg);
+    ldm_run_free(run);
+    ldm_job_free(job);
+    return ldm_alloc_fail_at(0);
+}
+
+/* The map is fitted once for each size, and is the same afterwards. */
+static void the_model_keeps_the_map(void **state)
+{
+    static const int heights[] = {16, 16, 8, 16};
+    ldm_model *m = open_tiny(NULL), *fresh;
+    uint8_t kept[PIXELS], fitted[PIXELS];
+    unsigned long calls;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof heights / sizeof *heights; i++) {
+        fresh = open_tiny(NULL);
+        preview_of(fresh, heights[i], fitted);
+        preview_of(m, heights[i], kept);
+        assert_memory_equal(kept, fitted, PIXELS);
+        ldm_model_close(fresh);
+    }
+    calls = preview_of(m, 8, kept);
+    assert_true(preview_of(m, 8, kept) < calls);
+    ldm_model_close(m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(identity)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(identity),
+                                       cmocka_unit_test(the_model_keeps_the_map)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
