@@ -579,6 +579,9 @@ LDM_API ldm_status ldm_image_write(const char *path, const ldm_image *im, const 
 /* The same; quality of a JPEG: 1 to 100. A PNG loses nothing, whatever the quality. */
 LDM_API ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int quality,
                                            const char *recipe, ldm_error *err);
+/* The bytes of the PNG that ldm_image_write writes. ldm_release *png. */
+LDM_API ldm_status ldm_image_encode(const ldm_image *im, const char *recipe, char **png,
+                                    size_t *size, ldm_error *err);
 /* The recipe in a picture that ldm wrote; LDM_ERR_FORMAT where there is none. ldm_release it. */
 LDM_API ldm_status ldm_image_read_recipe(const char *path, char **json, ldm_error *err);
 /* A contact sheet of equal pictures; columns 0: as square as it gets. ldm_release(out->pixels). */

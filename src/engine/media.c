@@ -153,6 +153,29 @@ static ldm_status write_png(const char *path, const ldm_pixels *p, const char *r
     return st;
 }
 
+ldm_status ldm_image_encode(const ldm_image *im, const char *recipe, char **png, size_t *size,
+                            ldm_error *err)
+{
+    ldm_png_texts texts;
+    ldm_pixels samples;
+    ldm_status st;
+
+    LDM_REQUIRE(png, "png", err);
+    *png = NULL;
+    LDM_REQUIRE(size, "size", err);
+    *size = 0;
+    st = ldm_image_check_any(im, "im", err);
+    if (st)
+        return st;
+    samples =
+        (ldm_pixels){(uint32_t)im->width, (uint32_t)im->height, (unsigned)im->channels, im->pixels};
+    st = ldm_png_texts_make(recipe, im->width, im->height, &texts, err);
+    if (!st)
+        st = ldm_png_encode(&samples, texts.items, texts.count, png, size, err);
+    ldm_png_texts_free(&texts);
+    return st;
+}
+
 ldm_status ldm_image_write_quality(const char *path, const ldm_image *im, int quality,
                                    const char *recipe, ldm_error *err)
 {

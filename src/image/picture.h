@@ -33,6 +33,9 @@ ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text 
  * RGBA. */
 ldm_status ldm_png_write_pixels(const char *path, const ldm_pixels *p, const ldm_text *texts,
                                 size_t text_count, ldm_error *err);
+/* The same bytes in memory; free() *data. */
+ldm_status ldm_png_encode(const ldm_pixels *p, const ldm_text *texts, size_t text_count,
+                          char **data, size_t *size, ldm_error *err);
 
 /* Reads a PNG with the channels that it holds, upright: what ldm_pixels_read (pixels.h) gives with
  * channels 0. Orientation is that of an eXIf chunk. The decoder needs up to 4 bytes a pixel; a

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <spng.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -155,28 +156,64 @@ static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_pixels *p,
     return st;
 }
 
+/* path: what messages call it. */
+static ldm_status encode_to(const char *path, const ldm_pixels *p, const ldm_text *texts,
+                            size_t text_count, FILE *stream, ldm_error *err)
+{
+    spng_ctx *ctx = new_context(SPNG_CTX_ENCODER);
+    const ldm_status st = ctx ? encode(ctx, path, p, texts, text_count, stream, err)
+                              : ldm_error_nomem(err, 0, "the PNG encoder");
+
+    spng_ctx_free(ctx);
+    return st;
+}
+
+static ldm_status check_channels(const char *path, const ldm_pixels *p, ldm_error *err)
+{
+    return p->channels && p->channels <= 4
+               ? LDM_OK
+               : ldm_error_set(err, LDM_ERR_USAGE, "%s: a picture of %u channels, expected 1 to 4",
+                               path, p->channels);
+}
+
 ldm_status ldm_png_write_pixels(const char *path, const ldm_pixels *p, const ldm_text *texts,
                                 size_t text_count, ldm_error *err)
 {
     ldm_outfile out;
-    spng_ctx *ctx;
-    ldm_status st;
+    ldm_status st = check_channels(path, p, err);
 
-    if (!p->channels || p->channels > 4)
-        return ldm_error_set(err, LDM_ERR_USAGE, "%s: a picture of %u channels, expected 1 to 4",
-                             path, p->channels);
-    st = ldm_outfile_open(path, &out, err);
+    if (!st)
+        st = ldm_outfile_open(path, &out, err);
     if (st)
         return st;
-    ctx = new_context(SPNG_CTX_ENCODER);
-    st = ctx ? encode(ctx, path, p, texts, text_count, out.stream, err)
-             : ldm_error_nomem(err, 0, "the PNG encoder");
-    spng_ctx_free(ctx);
+    st = encode_to(path, p, texts, text_count, out.stream, err);
     if (st) {
         ldm_outfile_abort(&out);
         return st;
     }
     return ldm_outfile_commit(&out, err);
+}
+
+ldm_status ldm_png_encode(const ldm_pixels *p, const ldm_text *texts, size_t text_count,
+                          char **data, size_t *size, ldm_error *err)
+{
+    ldm_status st = check_channels("a PNG", p, err);
+    FILE *stream;
+
+    *data = NULL;
+    *size = 0;
+    if (st)
+        return st;
+    stream = open_memstream(data, size);
+    st = stream ? encode_to("a PNG", p, texts, text_count, stream, err)
+                : ldm_error_nomem(err, 0, "a PNG");
+    if (stream && fclose(stream) && !st)
+        st = ldm_error_nomem(err, *size, "a PNG");
+    if (st) {
+        free(*data); /* the C library's */
+        *data = NULL;
+    }
+    return st;
 }
 
 struct ldm_png_rows {

@@ -266,12 +266,15 @@ static void pictures_and_statistics(void **state)
     ldm_image out, *many;
     double value;
     char *text;
-    size_t count, i;
+    size_t count, i, size;
 
     (void)state;
     REFUSED(ldm_image_read(NULL, &out, e), "path");
     REFUSED(ldm_image_read("x", NULL, e), "out");
     REFUSED(ldm_image_write(NULL, &good, NULL, e), "path");
+    REFUSED(ldm_image_encode(NULL, NULL, &text, &size, e), "im");
+    REFUSED(ldm_image_encode(&good, NULL, NULL, &size, e), "png");
+    REFUSED(ldm_image_encode(&good, NULL, &text, NULL, e), "size");
     REFUSED(ldm_image_write("x", NULL, NULL, e), "im");
     REFUSED(ldm_image_write("", &good, NULL, e), "path is empty");
     REFUSED(ldm_image_write_quality(NULL, &good, 90, NULL, e), "path");
