@@ -15,7 +15,7 @@
 
 enum { PREVIEW_SECONDS = 10 };
 /* Between two notices of steps: a small model's step is shorter than telling of it. */
-static const double notify_seconds = 0.1;
+static const double notify_seconds = 0.2;
 
 typedef struct ticket_picture {
     int index;

@@ -80,6 +80,13 @@ static void get_metrics(void *app, ldm_exchange *x)
                    ldm_http_served(s->http));
     ldm_str_printf(&out, "# TYPE ldm_uptime_seconds gauge\nldm_uptime_seconds %.3f\n",
                    ldm_seconds() - s->started);
+    ldm_str_printf(&out, "# TYPE process_cpu_seconds_total counter\n");
+    ldm_str_printf(&out, "process_cpu_seconds_total %.6f\n", ldm_process_seconds());
+    ldm_str_printf(&out, "# TYPE ldm_overhead_cpu_seconds_total counter\n");
+    ldm_str_printf(&out, "ldm_overhead_cpu_seconds_total{of=\"answers\"} %.6f\n",
+                   ldm_thread_seconds()); /* this thread does nothing else */
+    ldm_str_printf(&out, "ldm_overhead_cpu_seconds_total{of=\"progress\"} %.6f\n",
+                   ldm_worker_progress_seconds(s->worker));
     ldm_http_answer(x, 200, "text/plain; version=0.0.4", out.data ? out.data : "", out.len);
     ldm_str_free(&out);
 }

@@ -25,6 +25,8 @@ enum {
     ADDRESS_SHARE = 16
 };
 
+static const struct timeval poll_interval = {0, 20000};
+
 /* Everything that is freed at the end. */
 typedef struct program {
     ldm_serve_options o;
@@ -75,6 +77,7 @@ static void on_term(evutil_socket_t sig, short what, void *ctx)
     if (p->server.ending)
         _exit(128 + (int)sig); /* the second one */
     p->server.ending = true;
+    event_add(p->poll, &poll_interval);
     ldm_http_close_listeners(p->server.http);
     ldm_jobs_stop(p->server.jobs);
 }
@@ -83,16 +86,13 @@ static void on_term(evutil_socket_t sig, short what, void *ctx)
  * people and scripts that they can begin. */
 static void say_ready(program *p)
 {
-    const struct timeval seldom = {0, 250000};
-
     p->ready = true;
     printf("listening on %s\n", p->address);
     fflush(stdout);
-    event_add(p->poll, &seldom);
+    event_del(p->poll);
 }
 
-/* Often until the model is open, then four times a second: did it open, and is everybody answered
- * at the end? */
+/* Until the model is open, and from the first signal on: did it open, is everybody answered? */
 static void on_poll(evutil_socket_t none, short what, void *ctx)
 {
     program *p = ctx;
@@ -243,8 +243,6 @@ static ldm_status start_jobs(program *p, ldm_error *err)
 
 static bool catch_signals(program *p)
 {
-    const struct timeval often = {0, 20000};
-
     handle(SIGPIPE, SIG_IGN);
     handle(SIGXFSZ, SIG_IGN);
     handle(SIGBUS, on_bus_error);
@@ -252,7 +250,7 @@ static bool catch_signals(program *p)
     p->interrupt = evsignal_new(p->base, SIGINT, on_term, p);
     p->poll = event_new(p->base, -1, EV_PERSIST, on_poll, p);
     return p->term && p->interrupt && p->poll && !event_add(p->term, NULL) &&
-           !event_add(p->interrupt, NULL) && !event_add(p->poll, &often);
+           !event_add(p->interrupt, NULL) && !event_add(p->poll, &poll_interval);
 }
 
 static int serve(program *p)

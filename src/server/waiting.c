@@ -15,7 +15,7 @@
 #include "base/json_text.h"
 
 enum { PEEK_MS = 200, PING_SECONDS = 15 };
-static const double event_seconds = 0.1; /* between two events of a job that runs */
+static const double event_seconds = 0.15; /* at least, between two events of a job that runs */
 
 typedef struct place {
     ldm_exchange *x;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json_text.h"
 #include "base/str.h"
 #include "server/order.h"
 #include "server/job_preview.h"
 
-enum { MAX_PREVIEW = 64 << 20 };
 static const double preview_seconds = 0.5; /* between two previews */
 
 struct ldm_worker {
@@ -36,21 +35,20 @@ struct ldm_worker {
     const ldm_order *order;
     ldm_image init, mask; /* what it begins with; no pixels: nothing */
     double last_preview;
-    char *preview_path;
+    atomic_ullong progress_ns; /* of a processor, within on_progress */
 };
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-/* Takes rgb, [h,w,3], as the job's newest preview: through a file, as the library writes PNGs. */
+/* Takes rgb, [h,w,3], as the job's newest preview. */
 static void set_preview(ldm_worker *w, const uint8_t *rgb, int width, int height)
 {
     const ldm_image im = {width, height, 3, (uint8_t *)(uintptr_t)rgb}; /* only read */
-    char *png = NULL;
+    char *png;
     size_t size;
 
     w->last_preview = ldm_seconds();
-    if (!ldm_image_write(w->preview_path, &im, NULL, NULL) &&
-        !ldm_file_read(w->preview_path, MAX_PREVIEW, &png, &size, NULL))
+    if (!ldm_image_encode(&im, NULL, &png, &size, NULL))
         ldm_jobs_set_preview(w->jobs, w->id, (unsigned char *)png, size);
 }
 
@@ -80,12 +78,19 @@ static int on_progress(void *ctx, const ldm_progress *p)
                                     .images_in_batch = p->images_in_batch,
                                     .count = p->image_count,
                                     .stage = p->stage[0] == 'd' ? "decoding" : "sampling"};
+    const double begin = ldm_thread_seconds();
     bool preview;
     const bool stop = ldm_jobs_progress(w->jobs, w->id, &at, &preview);
 
     if (!stop && preview && ldm_seconds() - w->last_preview > preview_seconds)
         make_preview(w, p);
+    atomic_fetch_add(&w->progress_ns, (unsigned long long)(1e9 * (ldm_thread_seconds() - begin)));
     return stop;
+}
+
+double ldm_worker_progress_seconds(const ldm_worker *w)
+{
+    return 1e-9 * (double)atomic_load(&w->progress_ns);
 }
 
 /* ---- pictures -------------------------------------------------------------------------------- */
@@ -340,18 +345,16 @@ ldm_status ldm_worker_start(ldm_jobs *jobs, ldm_shelf *shelf, ldm_gallery *galle
     w->settings = *settings;
     w->notify = notify;
     w->ctx = ctx;
-    w->preview_path = ldm_gallery_scratch(gallery, "preview.png");
     pthread_mutex_init(&w->lock, NULL);
     sigfillset(&all); /* signals are the other thread's, but for a mapped file that went away */
     sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    failed = w->preview_path ? pthread_create(&w->thread, NULL, worker_main, w) : 1;
+    failed = pthread_create(&w->thread, NULL, worker_main, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (!failed) {
         *out = w;
         return LDM_OK;
     }
-    ldm_free(w->preview_path);
     pthread_mutex_destroy(&w->lock);
     ldm_free(w);
     return ldm_error_set(err, LDM_ERR_LIMIT, "a thread could not be started");
@@ -363,7 +366,6 @@ void ldm_worker_join(ldm_worker *w)
         return;
     pthread_join(w->thread, NULL);
     pthread_mutex_destroy(&w->lock);
-    ldm_free(w->preview_path);
     ldm_free(w);
 }
 

@@ -33,5 +33,7 @@ void ldm_worker_join(ldm_worker *w);
 
 /* *err: why the first model could not be opened, where it failed. */
 ldm_worker_state ldm_worker_get_state(ldm_worker *w, ldm_error *err);
+/* What telling of progress has cost so far, previews included, in seconds of a processor. */
+double ldm_worker_progress_seconds(const ldm_worker *w);
 
 #endif

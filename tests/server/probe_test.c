@@ -455,6 +455,36 @@ static void keys_and_answers_headers(void **state)
     unlink(file);
 }
 
+static void metrics_are_said_where_asked_for(void **state)
+{
+    static const char *const options[] = {"--metrics", NULL},
+                             *const names[] = {
+                                 "ldm_steps_total 3\n", "process_cpu_seconds_total 0.",
+                                 "ldm_overhead_cpu_seconds_total{of=\"answers\"} 0.",
+                                 "ldm_overhead_cpu_seconds_total{of=\"progress\"} 0."};
+    server s = server_start(NULL, options);
+    char id[33];
+    reply r;
+
+    (void)state;
+    submit(&s, "{\"settings\":{\"steps\":3}}", id);
+    assert_string_equal(wait_over(&s, id, 30), "done");
+    r = ask(&s, "GET", "/metrics", "", NULL);
+    assert_int_equal(r.status, 200);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_non_null(strstr(r.body, names[i]));
+    assert_null(strstr(r.body, "0.000000\n")); /* each of them has used some */
+    reply_free(&r);
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+    s = server_start(NULL, NULL);
+    r = ask(&s, "GET", "/metrics", "", NULL);
+    assert_int_equal(r.status, 404);
+    reply_free(&r);
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +498,7 @@ int main(void)
         cmocka_unit_test(slow_and_huge_requests_are_cut),
         cmocka_unit_test(paths_lead_nowhere),
         cmocka_unit_test(keys_and_answers_headers),
+        cmocka_unit_test(metrics_are_said_where_asked_for),
     };
 
     signal(SIGPIPE, SIG_IGN);
