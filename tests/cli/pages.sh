@@ -39,7 +39,7 @@ chmod +x demo
 grep -Fqx -e '.TH "DEMO" 1 "" "demo 1.2" "User Commands"' odd/man/demo.1 || die "the title: $(cat odd/man/demo.1)"
 grep -Fqx -e 'One \e two.' odd/man/demo.1 || die "a backslash: $(cat odd/man/demo.1)"
 grep -Fqx -e '\&.three isn\(aqt \-4' odd/man/demo.1 || die "a dot: $(cat odd/man/demo.1)"
-grep -Fq -e "'*'{-x,--x-y}'[say \"a]:FILE.npy:_files -g \"*.npy\"'" odd/zsh/_demo || die "zsh: $(cat odd/zsh/_demo)"
+grep -Fq -e "'*'{-x,--x-y=}'[say \"a]:FILE.npy:_files -g \"*.npy\"'" odd/zsh/_demo || die "zsh: $(cat odd/zsh/_demo)"
 printf '#!/bin/sh\n' >demo
 ! "$SRC/tools/make_pages.sh" ./demo none 2>/dev/null || die "a program without tables is taken"
 
@@ -96,14 +96,45 @@ if command -v zsh >/dev/null; then
     zsh -n pages/zsh/_ldm || die "zsh finds faults in its completion"
     [ ! -x "$server" ] || zsh -n pages/zsh/_ldm-server || die "zsh finds faults in its completion"
     zsh -n odd/zsh/_demo || die "zsh finds faults in its completion"
+    : >face.png
+    : >model.ckpt
+    mkdir -p folder
+    set -- 'ldm gen' 'ldm --ver' 'ldm help sam' 'ldm generate --ste' 'ldm generate --sampler dpm2' 'ldm generate --sampler=dpm2_' \
+        'ldm generate --ckpt mod' 'ldm generate --ckpt=mod' 'ldm generate -o fo' 'ldm check --no' 'ldm inspect mo' \
+        'ldm generate --model '
+    printf '%s\n' generate --version samplers --steps 'dpm2 dpm2_a' dpm2_a model.ckpt model.ckpt folder --no-ema model.ckpt \
+        'demo portrait' >want
+    if [ -x "$server" ]; then
+        set -- "$@" 'ldm serve --por' 'ldm serve --models fol' 'ldm serve --model p' 'ldm-server --insec'
+        printf '%s\n' --port folder portrait --insecure >>want
+    fi
+    HOME=$PWD zsh -f "$SRC/tests/cli/complete.zsh" "$PWD/pages/zsh" "$@" >got 2>&1 || die "zsh: $(cat got)"
+    same got want
 else
     skipped "completion in zsh (no zsh)"
 fi
 if command -v fish >/dev/null; then
     HOME=$PWD fish -n pages/fish/ldm.fish || die "fish finds faults in its completion"
-    HOME=$PWD fish -c 'source pages/fish/ldm.fish; complete -C "ldm gen"; complete -C "ldm generate --sampler uni"' >got 2>&1
+    : >model.ckpt
+    printf '%s\n' generate --sampler unipc unipc3 --sampler=dpm2_a model.ckpt model.ckpt samplers >want
+    cat >complete.fish <<'END'
+source pages/fish/ldm.fish
+for line in "ldm gen" "ldm generate --sam" "ldm generate --sampler uni" "ldm generate --sampler=dpm2_" "ldm generate --ckpt mod" \
+        "ldm inspect mo" "ldm help sam"
+    complete -C $line
+end
+END
+    if [ -x "$server" ]; then
+        cat >>complete.fish <<'END'
+source pages/fish/ldm-server.fish
+for line in "ldm serve --por" "ldm serve --model p" "ldm-server --insec"
+    complete -C $line
+end
+END
+        printf '%s\n' --port portrait --insecure >>want
+    fi
+    HOME=$PWD fish --no-config complete.fish >got 2>&1 || die "fish: $(cat got)"
     cut -f 1 got >names
-    printf '%s\n' generate unipc unipc3 >want
     same names want
 else
     skipped "completion in fish (no fish)"

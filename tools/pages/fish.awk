@@ -35,7 +35,7 @@ END {
     }
     for (c = 1; c <= commands; c++)
         if (delegate[c] != "") # "ldm serve --p": as "ldm-server --p"
-            printf "complete -c %s -n '__fish_seen_subcommand_from %s' -a '(complete -C \"%s \"(string join -- \" \" (commandline -opc)[3..-1] (commandline -ct)))'\n", program, command[c], delegate[c]
+            printf "complete -c %s -n '__fish_seen_subcommand_from %s' -f -a '(complete -C \"%s \"(string join -- \" \" (commandline -opc)[3..-1] (commandline -ct)))'\n", program, command[c], delegate[c]
     for (c = commands ? 1 : 0; c <= commands; c++)
         for (i = 1; i <= rows[c]; i++)
             if (!is_heading[c, i]) option(c, i)

@@ -18,14 +18,17 @@ function action(c, i,    words) {
     return ":" spec(arg[c, i]) ": "
 }
 
+# --steps 4 and --steps=4.
+function long(c, i) { return "--" name[c, i] (arg[c, i] != "" ? "=" : "") }
+
 function option(c, i,    both, rest, again) {
     again = repeatable[c, i] == 1 ? "*" : ""
     rest = "[" spec(brief(help[c, i])) "]" action(c, i) "'"
     both = letter[c, i] != "" && name[c, i] != ""
     if (both && again == "")
-        return "'(-" letter[c, i] " --" name[c, i] ")'{-" letter[c, i] ",--" name[c, i] "}'" rest
-    if (both) return "'*'{-" letter[c, i] ",--" name[c, i] "}'" rest
-    return "'" again (name[c, i] != "" ? "--" name[c, i] : "-" letter[c, i]) rest
+        return "'(-" letter[c, i] " --" name[c, i] ")'{-" letter[c, i] "," long(c, i) "}'" rest
+    if (both) return "'*'{-" letter[c, i] "," long(c, i) "}'" rest
+    return "'" again (name[c, i] != "" ? long(c, i) : "-" letter[c, i]) rest
 }
 
 function arguments(c, indent,    i) {
@@ -43,11 +46,12 @@ END {
     if (!commands)
         arguments(0, "    ")
     else {
-        print "    local -a commands topics\n    commands=("
+        print "    local -a commands topics general\n    commands=("
         for (c = 1; c <= commands; c++) printf "        '%s:%s'\n", command[c], spec(command_summary[c])
         print "        'help:explains a command'\n    )\n    topics=("
         for (i = 1; i <= topics; i++) printf "        '%s:%s'\n", topic[i], spec(topic_text[i])
-        print "    )\n    if ((CURRENT == 2)); then\n        _describe -t commands command commands"
+        print "    )\n    general=('--help:the help text' '--version:prints the version')"
+        print "    if ((CURRENT == 2)); then\n        [[ $words[2] == -* ]] && _describe -o option general && return\n        _describe -t commands command commands"
         print "        return\n    fi\n    local command=$words[2]\n    shift words\n    ((CURRENT--))\n    case $command in"
         for (c = 1; c <= commands; c++) {
             printf "    %s)\n", command[c]
