@@ -3,8 +3,11 @@
 """The power of ldm doctor: plants faults in the shipped model and its configuration, one at a time and in pairs,
 and sees whether the doctor finds and cures each. Needs numpy.
 
-    tools/doctor_power.py build/ldm WORK [--write docs/DOCTOR.md] [--only NAME,...] [--jobs N]
-    tools/doctor_power.py --log WHAT_IT_PRINTED --write docs/DOCTOR.md
+    tools/doctor_power.py build/ldm WORK [--write docs/DOCTOR.md] [--only NAME,...] [--jobs N] [--resume]
+    tools/doctor_power.py --log WORK/rows.txt --write docs/DOCTOR.md
+
+Rows are added to WORK/rows.txt as they are measured. With --resume those that are there already are not measured
+again: a run that was broken off goes on.
 
 A fault counts as cured where every planted setting is in the cures (or flags) with its true value; a cure of
 anything else is a wrong cure."""
@@ -298,7 +301,7 @@ def main():
     os.makedirs(os.path.join(work, "pictures"), exist_ok=True)
     base = os.path.join(work, "base.safetensors")
     demo = os.path.join(top, "models/demo")
-    subprocess.run([ldm, "convert", "--ckpt", demo + "/model.ckpt", "--config", demo + "/config.yaml", "-o", base],
+    subprocess.run([ldm, "convert", "--ckpt", demo + "/model.ckpt", "--config", demo + "/config.yaml", "-o", base, "--overwrite"],
                    check=True, capture_output=True)
     sheet = read_png(demo + "/renders.png")
     for i in range(4):
@@ -307,9 +310,15 @@ def main():
     tensors = read(base)
     config = base.replace(".safetensors", ".yaml")
     jobs = int(sys.argv[sys.argv.index("--jobs") + 1]) if "--jobs" in sys.argv else 1
+    log = os.path.join(work, "rows.txt")
+    measured = {r[0]: r for r in logged(log)} if "--resume" in sys.argv and os.path.exists(log) else {}
+    if not measured:
+        open(log, "w").close()
 
     def one(number):
         name, assignments, change, want, verdict = FAULTS[number]
+        if name in measured:
+            return measured[name]
         ckpt = base
         if change:
             ckpt = os.path.join(work, "fault%d.safetensors" % number)
@@ -323,6 +332,8 @@ def main():
         if change:
             os.unlink(ckpt)
         print(" | ".join(row), flush=True)
+        with open(log, "a") as f:
+            f.write(" | ".join(row) + "\n")
         return row
 
     chosen = [i for i, f in enumerate(FAULTS) if not only or any(o in f[0] for o in only)]
@@ -330,6 +341,12 @@ def main():
         rows = list(pool.map(one, chosen))
     if "--write" in sys.argv:
         write_table(rows)
+
+
+def logged(path):
+    """What an earlier run measured; a line that was broken off does not count."""
+    lines = [r.rstrip("\n").split(" | ") for r in open(path) if r.endswith("\n")]
+    return [r for r in lines if len(r) == 3]
 
 
 def write_table(rows):
@@ -346,7 +363,6 @@ def write_table(rows):
 
 
 if "--log" in sys.argv:  # what an earlier run printed
-    lines = [r.rstrip("\n").split(" | ") for r in open(sys.argv[sys.argv.index("--log") + 1])]
-    write_table([r for r in lines if len(r) == 3])
+    write_table(logged(sys.argv[sys.argv.index("--log") + 1]))
 else:
     main()
