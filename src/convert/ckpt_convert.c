@@ -293,7 +293,7 @@ static ldm_status write_folder(conversion *c, const ldm_model_options *opt, cons
                                  c->src.audit->effective.scale_factor};
     ldm_str yaml = {0};
     char size[16];
-    ldm_status st = ldm_diffusers_write(out, &s, err);
+    ldm_status st = ldm_diffusers_write(out, &s, report, err);
 
     if (!st)
         st = yaml_of(c, &yaml, err);

@@ -15,6 +15,7 @@ typedef struct ldm_folder_writer {
     const ldm_folder_source *s;
     char root[LDM_FOLDER_PATH]; /* a temporary name */
     ldm_arena *names;
+    ldm_str *report;
     ldm_error *err;
 } ldm_folder_writer;
 
@@ -42,6 +43,10 @@ ldm_status ldm_folder_stage(ldm_folder_writer *w, const char *folder);
 ldm_status ldm_folder_text(ldm_folder_writer *w, bool open_clip);
 ldm_status ldm_folder_bert(ldm_folder_writer *w);
 ldm_status ldm_folder_classes(ldm_folder_writer *w);
+/* vocabulary: of CLIP, in any form. *fits: it has a word for each row of the model's table; else
+ * nothing is written. */
+ldm_status ldm_folder_clip_tokens(ldm_folder_writer *w, bool open_clip, const char *vocabulary,
+                                  bool *fits);
 /* vocabulary: the path of a vocab.txt. */
 ldm_status ldm_folder_bert_tokens(ldm_folder_writer *w, const char *vocabulary);
 

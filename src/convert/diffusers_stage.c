@@ -44,6 +44,7 @@ ldm_status ldm_folder_stage(ldm_folder_writer *w, const char *folder)
     for (int l = 0; l < s.levels; l++)
         json_array_append_new(widths, json_integer(width_of_level(w, l)));
     json_object_set_new(j, "_class_name", json_string(fs->codebook ? "VQModel" : "AutoencoderKL"));
+    json_object_set_new(j, "_diffusers_version", json_string(LDM_DIFFUSERS_VERSION));
     json_object_set_new(j, "in_channels", json_integer(fs->in_channels));
     json_object_set_new(j, "out_channels", json_integer(fs->out_channels));
     json_object_set_new(j, "layers_per_block", json_integer(s.blocks));

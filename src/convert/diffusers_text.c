@@ -5,15 +5,20 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "convert/diffusers_parts.h"
+#include "tokenize/tokenize.h"
 
 #define COND "cond_stage_model."
+#define CLIP_TABLE COND "transformer.text_model.embeddings.token_embedding.weight"
+#define OPEN_CLIP_TABLE COND "model.token_embedding.weight"
 
 enum { NAME_LIMIT = 256 };
 
+/* transformers computes in the type of the file where torch_dtype does not say another, and
+ * diffusers' networks in float32: they could not be joined. */
+
 ldm_status ldm_folder_text(ldm_folder_writer *w, bool open_clip)
 {
-    const char *table = open_clip ? COND "model.token_embedding.weight"
-                                  : COND "transformer.text_model.embeddings.token_embedding.weight";
+    const char *table = open_clip ? OPEN_CLIP_TABLE : CLIP_TABLE;
     const char *positions = open_clip ? COND "model.positional_embedding"
                                       : COND
                                 "transformer.text_model.embeddings.position_embedding.weight";
@@ -48,8 +53,9 @@ ldm_status ldm_folder_text(ldm_folder_writer *w, bool open_clip)
                         json_integer(ldm_folder_extent(w, positions, 0)));
     json_object_set_new(j, "hidden_act", json_string(open_clip ? "gelu" : "quick_gelu"));
     json_object_set_new(j, "layer_norm_eps", json_real(1e-5));
-    json_object_set_new(j, "bos_token_id", json_integer(49406));
-    json_object_set_new(j, "eos_token_id", json_integer(49407));
+    json_object_set_new(j, "bos_token_id", json_integer(ldm_folder_extent(w, table, 0) - 2));
+    json_object_set_new(j, "eos_token_id", json_integer(ldm_folder_extent(w, table, 0) - 1));
+    json_object_set_new(j, "torch_dtype", json_string("float32"));
     st = ldm_folder_json_write(w, "text_encoder", "config.json", j);
     if (open_clip)
         ldm_modules_open_clip(&modules, layers, COND);
@@ -90,6 +96,7 @@ ldm_status ldm_folder_bert(ldm_folder_writer *w)
     json_object_set_new(j, "head_dim", json_integer(64));
     json_object_set_new(j, "activation_function", json_string("gelu"));
     json_object_set_new(j, "pad_token_id", json_integer(0));
+    json_object_set_new(j, "torch_dtype", json_string("float32"));
     st = ldm_folder_json_write(w, "bert", "config.json", j);
     ldm_modules_bert(&modules, layers, COND);
     if (!st)
@@ -112,6 +119,48 @@ ldm_status ldm_folder_classes(ldm_folder_writer *w)
     if (!st)
         st = ldm_folder_part_write(w, "class_embedder", "model", COND, &modules);
     ldm_modules_free(&modules);
+    return st;
+}
+
+/* The ids of all words, and the merges, as transformers' CLIPTokenizer reads them. */
+static ldm_status write_clip_words(ldm_folder_writer *w, const ldm_tokenizer *t)
+{
+    char path[LDM_FOLDER_PATH + 64];
+    json_t *ids = json_object();
+    ldm_str merges = {0};
+    ldm_status st;
+
+    for (size_t i = 0; i < ldm_tokenizer_size(t); i++)
+        json_object_set_new(ids, ldm_tokenizer_piece(t, (int32_t)i), json_integer((json_int_t)i));
+    st = ldm_folder_json_write(w, "tokenizer", "vocab.json", ids);
+    if (!st)
+        st = ldm_tokenizer_merges(t, &merges, w->err);
+    snprintf(path, sizeof path, "%s/tokenizer/merges.txt", w->root);
+    if (!st)
+        st = ldm_file_write(path, merges.data, merges.len, w->err);
+    ldm_str_free(&merges);
+    return st;
+}
+
+ldm_status ldm_folder_clip_tokens(ldm_folder_writer *w, bool open_clip, const char *vocabulary,
+                                  bool *fits)
+{
+    static const char start[] = "<|startoftext|>", end[] = "<|endoftext|>";
+    const char *table = open_clip ? OPEN_CLIP_TABLE : CLIP_TABLE;
+    ldm_tokenizer *t = NULL;
+    ldm_status st = ldm_tokenizer_open(LDM_TOKEN_CLIP, vocabulary, &t, w->err);
+
+    *fits = !st && ldm_tokenizer_size(t) == (size_t)ldm_folder_extent(w, table, 0);
+    if (*fits)
+        st = ldm_folder_json_write(w, "tokenizer", "tokenizer_config.json",
+                                   json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:i}", "tokenizer_class",
+                                             "CLIPTokenizer", "bos_token", start, "eos_token", end,
+                                             "unk_token", end, "pad_token", open_clip ? "!" : end,
+                                             "do_lower_case", 1, "errors", "replace",
+                                             "model_max_length", LDM_TOKENS_LENGTH));
+    if (!st && *fits)
+        st = write_clip_words(w, t);
+    ldm_tokenizer_free(t);
     return st;
 }
 

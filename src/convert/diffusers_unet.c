@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The UNet's part of a folder of diffusers. */
 #include "convert/diffusers_parts.h"
+#include "diffusers/diffusers.h"
 
 #define UNET "model.diffusion_model."
 
@@ -82,6 +83,7 @@ static void put_shape(json_t *j, const ldm_unet_config *u, const ldm_part_shape 
         json_array_append_new(widths, json_integer(u->model_channels * u->channel_mult.items[l]));
     json_object_set_new(j, "_class_name",
                         json_string(cross ? "UNet2DConditionModel" : "UNet2DModel"));
+    json_object_set_new(j, "_diffusers_version", json_string(LDM_DIFFUSERS_VERSION));
     json_object_set_new(j, "sample_size", json_integer(u->image_size.h));
     json_object_set_new(j, "in_channels", json_integer(u->in_channels));
     json_object_set_new(j, "out_channels", json_integer(u->out_channels));

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "convert/diffusers_parts.h"
+#include "diffusers/diffusers.h"
 #include "engine/engine.h"
 
 #define STAGE "first_stage_model."
@@ -144,6 +145,7 @@ static ldm_status write_index(ldm_folder_writer *w, const pipeline *p, bool toke
     json_t *j = json_object();
 
     json_object_set_new(j, "_class_name", json_string(p->name));
+    json_object_set_new(j, "_diffusers_version", json_string(LDM_DIFFUSERS_VERSION));
     json_object_set_new(
         j, "unet", json_pack("[ss]", "diffusers", cross ? "UNet2DConditionModel" : "UNet2DModel"));
     json_object_set_new(j, p->stage,
@@ -154,30 +156,46 @@ static ldm_status write_index(ldm_folder_writer *w, const pipeline *p, bool toke
     else if (p->cond == COND_CLIP || p->cond == COND_OPEN_CLIP)
         json_object_set_new(j, "text_encoder", json_pack("[ss]", "transformers", "CLIPTextModel"));
     if (tokens)
-        json_object_set_new(j, "tokenizer", json_pack("[ss]", "transformers", "BertTokenizer"));
+        json_object_set_new(j, "tokenizer",
+                            json_pack("[ss]", "transformers",
+                                      p->cond == COND_BERT ? "BertTokenizer" : "CLIPTokenizer"));
     return ldm_folder_json_write(w, "", "model_index.json", j);
+}
+
+/* The vocabulary, where there is one: diffusers' pipelines of texts want a tokenizer. */
+static ldm_status write_tokens(ldm_folder_writer *w, const pipeline *p, bool *tokens)
+{
+    const ldm_token_kind kind = p->cond == COND_BERT ? LDM_TOKEN_BERT : LDM_TOKEN_CLIP;
+    char *vocabulary = NULL;
+    ldm_status st = LDM_OK;
+
+    if (!w->s->network->conditioners->vocabulary)
+        return LDM_OK;
+    if (!ldm_vocab_find(kind, ldm_ckpt_path(w->s->ck), &vocabulary, NULL)) {
+        *tokens = true;
+        st = p->cond == COND_BERT
+                 ? ldm_folder_bert_tokens(w, vocabulary)
+                 : ldm_folder_clip_tokens(w, p->cond == COND_OPEN_CLIP, vocabulary, tokens);
+    }
+    ldm_free(vocabulary);
+    if (!st && !*tokens)
+        ldm_str_puts(w->report, "note: no vocabulary of this text encoder was found, so the folder "
+                                "has no tokenizer: give diffusers one, from_pretrained(FOLDER, "
+                                "tokenizer=...)\n");
+    return st;
 }
 
 static ldm_status write_cond(ldm_folder_writer *w, const pipeline *p, bool *tokens)
 {
-    char *vocabulary = NULL;
-    ldm_status st = LDM_OK;
+    ldm_status st;
 
     *tokens = false;
-    if (p->cond == COND_CLIP || p->cond == COND_OPEN_CLIP)
-        return ldm_folder_text(w, p->cond == COND_OPEN_CLIP);
-    if (p->cond == COND_CLASS)
-        return ldm_folder_classes(w);
     if (p->cond == COND_NONE)
         return LDM_OK;
-    st = ldm_folder_bert(w);
-    if (st || !w->s->network->conditioners->vocabulary ||
-        ldm_vocab_find(LDM_TOKEN_BERT, ldm_ckpt_path(w->s->ck), &vocabulary, NULL))
-        return st;
-    st = ldm_folder_bert_tokens(w, vocabulary);
-    ldm_free(vocabulary);
-    *tokens = !st;
-    return st;
+    if (p->cond == COND_CLASS)
+        return ldm_folder_classes(w);
+    st = p->cond == COND_BERT ? ldm_folder_bert(w) : ldm_folder_text(w, p->cond == COND_OPEN_CLIP);
+    return st ? st : write_tokens(w, p, tokens);
 }
 
 static ldm_status write_all(ldm_folder_writer *w)
@@ -214,6 +232,8 @@ static void remove_folder(const char *root)
                                         "bert/model.safetensors",
                                         "tokenizer/tokenizer_config.json",
                                         "tokenizer/vocab.txt",
+                                        "tokenizer/vocab.json",
+                                        "tokenizer/merges.txt",
                                         "scheduler/scheduler_config.json",
                                         "model_index.json"};
     static const char *const folders[] = {"unet", "vae",       "vqvae",          "text_encoder",
@@ -246,9 +266,10 @@ static bool is_taken(const char *folder)
     return !empty && !lstat(folder, &seen);
 }
 
-ldm_status ldm_diffusers_write(const char *folder, const ldm_folder_source *s, ldm_error *err)
+ldm_status ldm_diffusers_write(const char *folder, const ldm_folder_source *s, ldm_str *report,
+                               ldm_error *err)
 {
-    ldm_folder_writer w = {.s = s, .err = err};
+    ldm_folder_writer w = {.s = s, .report = report, .err = err};
     size_t len = strlen(folder);
     ldm_status st;
 

@@ -13,7 +13,9 @@ typedef struct ldm_folder_source {
     double scale_factor;
 } ldm_folder_source;
 
-/* Writes the folder under another name and renames it at the end. */
-ldm_status ldm_diffusers_write(const char *folder, const ldm_folder_source *s, ldm_error *err);
+/* Writes the folder under another name and renames it at the end. What it lacks is added to
+ * *report. */
+ldm_status ldm_diffusers_write(const char *folder, const ldm_folder_source *s, ldm_str *report,
+                               ldm_error *err);
 
 #endif

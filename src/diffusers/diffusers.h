@@ -12,6 +12,9 @@
 /* The scale factor in a first stage's config.json that `ldm convert` wrote. */
 #define LDM_DIFFUSERS_SCALE "_ldm_scale_factor"
 
+/* Whose form a folder has that `ldm convert` writes: some pipelines look for it. */
+#define LDM_DIFFUSERS_VERSION "0.42.1"
+
 /* A folder of diffusers: it holds model_index.json, or config.json of a part. */
 bool ldm_diffusers_is_folder(const char *path);
 

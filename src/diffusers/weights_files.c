@@ -116,16 +116,30 @@ static ldm_status open_shards(const char *folder, const char *index, ldm_ckpt **
 ldm_status ldm_folder_weights(const char *folder, ldm_ckpt **out, ldm_error *err)
 {
     static const char *const stems[] = {"diffusion_pytorch_model", "model", "pytorch_model"};
-    static const char *const endings[] = {".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin"};
+    /* Of a variant the file is STEM.fp16.safetensors, and its index
+     * STEM.safetensors.index.fp16.json. */
+    static const struct {
+        const char *variant, *ending;
+    } forms[] = {{"", ".safetensors"},
+                 {".fp16", ".safetensors"},
+                 {".bf16", ".safetensors"},
+                 {".ema", ".safetensors"},
+                 {".non_ema", ".safetensors"},
+                 {"", ".bin"},
+                 {".fp16", ".bin"},
+                 {".bf16", ".bin"},
+                 {".ema", ".bin"},
+                 {".non_ema", ".bin"}};
     char name[128], path[PATH_LIMIT];
 
     *out = NULL;
-    for (size_t e = 0; e < sizeof endings / sizeof *endings; e++) {
+    for (size_t e = 0; e < sizeof forms / sizeof *forms; e++) {
         for (size_t s = 0; s < sizeof stems / sizeof *stems; s++) {
-            snprintf(name, sizeof name, "%s%s", stems[s], endings[e]);
+            snprintf(name, sizeof name, "%s%s%s", stems[s], forms[e].variant, forms[e].ending);
             if (path_in(folder, name, path) && is_file(path))
                 return ldm_ckpt_open(path, NULL, out, err);
-            snprintf(name, sizeof name, "%s%s.index.json", stems[s], endings[e]);
+            snprintf(name, sizeof name, "%s%s.index%s.json", stems[s], forms[e].ending,
+                     forms[e].variant);
             if (path_in(folder, name, path) && is_file(path))
                 return open_shards(folder, name, out, err);
         }

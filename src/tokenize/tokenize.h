@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/str.h"
 
 /* Whose tokens. Each gives 77 ids: a start, at most 75 of the text, an end, padding.
  *   CLIP      Stable Diffusion 1 (FrozenCLIPEmbedder): transformers' CLIPTokenizer. Padded with the
@@ -60,6 +61,9 @@ size_t ldm_tokenizer_size(const ldm_tokenizer *t);
 /* An id as the vocabulary writes it ("astronaut</w>", "##ing"); "" for one that it does not have.
  * t's. */
 const char *ldm_tokenizer_piece(const ldm_tokenizer *t, int32_t id);
+
+/* Of CLIP and OPENCLIP: the merges as merges.txt lists them, behind a line about the version. */
+ldm_status ldm_tokenizer_merges(const ldm_tokenizer *t, ldm_str *out, ldm_error *err);
 
 typedef enum ldm_text_cleaning {
     LDM_TEXT_FTFY, /* as the originals do where ftfy is installed, which CompVis' environment has */

@@ -284,3 +284,20 @@ ldm_status ldm_tokenize(const ldm_tokenizer *t, const char *text, size_t bytes,
         frame(t, &sink, out);
     return st;
 }
+
+ldm_status ldm_tokenizer_merges(const ldm_tokenizer *t, ldm_str *out, ldm_error *err)
+{
+    const ldm_bpe *b = &t->bpe;
+
+    ldm_str_puts(out, "#version: 0.2\n");
+    for (size_t i = 0; i < b->merge_count; i++) {
+        const ldm_word *left = &b->vocab.words.at[b->merges[i].left];
+        const ldm_word *right = &b->vocab.words.at[b->merges[i].right];
+
+        ldm_str_append(out, left->text, left->len);
+        ldm_str_puts(out, " ");
+        ldm_str_append(out, right->text, right->len);
+        ldm_str_puts(out, "\n");
+    }
+    return out->failed ? ldm_error_nomem(err, out->len, "the merges") : LDM_OK;
+}

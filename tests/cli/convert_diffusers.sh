@@ -23,6 +23,10 @@ file_has bert/bert/config.json '"encoder_attention_heads": 8'
 file_has superres/model_index.json '"LDMSuperResolutionPipeline"'
 file_has clip/model_index.json '"StableDiffusionPipeline"'
 file_has sd_inpaint/model_index.json '"StableDiffusionInpaintPipeline"'
+# Some pipelines look for the version; transformers would take the type of the file, float16.
+file_has clip/model_index.json '"_diffusers_version"'
+file_has clip/text_encoder/config.json '"torch_dtype": "float32"'
+file_has bert/bert/config.json '"torch_dtype": "float32"'
 file_has labels/unet/config.json '"num_class_embeds"'
 file_has class/class_embedder/config.json '"ClassEmbedder"'
 # transformers' names of a layer, whose two halves are modules of their own in CompVis' file.
@@ -46,6 +50,30 @@ works convert --model demo --to diffusers -o back/
 works generate --model demo --steps 2 -o there.png --quiet
 works generate --ckpt back --steps 2 -o again.png --quiet
 same_pixels there.png again.png
+
+# CLIP's vocabulary becomes a tokenizer of transformers, whatever form it has; without it, or with
+# one that is another model's, a note.
+for form in clip openclip; do
+    mkdir words.$form
+    cp "$MODELS/$form.ckpt" words.$form/model.ckpt
+    cp "$SRC/tests/data/tokenize/vocab.json" "$SRC/tests/data/tokenize/merges.txt" words.$form
+    works convert --ckpt words.$form/model.ckpt --config "$MODELS/$form.yaml" --to diffusers -o $form.told
+    tail -n +2 $form.told/tokenizer/merges.txt >ours # the first line is a version
+    tail -n +2 "$SRC/tests/data/tokenize/merges.txt" | cmp - ours || die "other merges"
+    file_has $form.told/tokenizer/vocab.json '"<[|]endoftext[|]>": 537'
+    file_has $form.told/model_index.json '"CLIPTokenizer"'
+    works tokenize --kind clip --vocab $form.told/tokenizer 'a cat'
+    mv "$OUT" told.ids
+    works tokenize --kind clip --vocab words.$form 'a cat'
+    cmp told.ids "$OUT" || die "other ids"
+done
+file_has clip.told/tokenizer/tokenizer_config.json '"pad_token": "<[|]endoftext[|]>"'
+file_has openclip.told/tokenizer/tokenizer_config.json '"pad_token": "!"'
+rm -r words.clip/merges.txt words.clip/vocab.json clip.told
+printf '#version\na b\n' >words.clip/bpe_simple_vocab_16e6.txt.gz
+works convert --ckpt words.clip/model.ckpt --config "$MODELS/clip.yaml" --to diffusers -o clip.told
+stdout_has 'no vocabulary of this text encoder was found'
+[ ! -e clip.told/tokenizer ] || die "another model's words"
 
 # The vocabulary that lies with a checkpoint goes with it, and is found there. BERT's is in a folder
 # tokenizer, as diffusers keeps it; another of that name stays.

@@ -75,7 +75,7 @@ static void folder_of(char *path, const char *a, const char *b)
 
 static void write_json(const char *folder, const char *name, const json_t *j)
 {
-    char path[2 * PATH_LEN];
+    char path[4 * PATH_LEN];
 
     snprintf(path, sizeof path, "%s/%s", folder, name);
     assert_int_equal(json_dump_file(j, path, 0), 0);
@@ -125,25 +125,26 @@ static void write_tensors(const char *path, const json_t *tensors, int parts, in
     json_decref(header);
 }
 
-/* Weights in two files and an index. */
-static void write_shards(const char *folder, const json_t *tensors)
+/* Weights in two files and an index, under the names of save_pretrained's variant "fp16". */
+static void write_shards(const char *folder, const char *stem, const json_t *tensors)
 {
     json_t *map = json_object(), *shape;
     const char *name;
-    char path[2 * PATH_LEN];
+    char path[3 * PATH_LEN];
     int i = 0;
 
     json_object_foreach((json_t *)(uintptr_t)tensors, name, shape)
     {
-        snprintf(path, sizeof path, "part-%d.safetensors", i++ % 2);
+        snprintf(path, sizeof path, "%s.fp16-0000%d-of-00002.safetensors", stem, 1 + i++ % 2);
         json_object_set_new(map, name, json_string(path));
     }
     for (i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/part-%d.safetensors", folder, i);
+        snprintf(path, sizeof path, "%s/%s.fp16-0000%d-of-00002.safetensors", folder, stem, 1 + i);
         write_tensors(path, tensors, 2, i);
     }
     map = json_pack("{s:o}", "weight_map", map);
-    write_json(folder, "diffusion_pytorch_model.safetensors.index.json", map);
+    snprintf(path, sizeof path, "%s.safetensors.index.fp16.json", stem);
+    write_json(folder, path, map);
     json_decref(map);
 }
 
@@ -153,7 +154,7 @@ static json_t *write_case(const char *name, const char *as, bool shards, char *f
     char path[PATH_LEN], file[2 * PATH_LEN];
     json_error_t where;
     json_t *j, *part, *index = json_pack("{s:s}", "_class_name", "Pipeline");
-    const char *key;
+    const char *key, *stem;
 
     snprintf(path, sizeof path, "tests/data/diffusers/%s.json", name);
     j = json_load_file(path, 0, &where);
@@ -165,11 +166,11 @@ static json_t *write_case(const char *name, const char *as, bool shards, char *f
     {
         folder_of(path, as, key);
         write_json(path, "config.json", json_object_get(part, "config"));
-        snprintf(file, sizeof file, "%s/%s.safetensors", path,
-                 strcmp(key, "bert") && strcmp(key, "text_encoder") ? "diffusion_pytorch_model"
-                                                                    : "model");
+        stem = strcmp(key, "bert") && strcmp(key, "text_encoder") ? "diffusion_pytorch_model"
+                                                                  : "model";
+        snprintf(file, sizeof file, "%s/%s.safetensors", path, stem);
         if (shards)
-            write_shards(path, json_object_get(part, "tensors"));
+            write_shards(path, stem, json_object_get(part, "tensors"));
         else
             write_tensors(file, json_object_get(part, "tensors"), 1, 0);
     }

@@ -137,4 +137,5 @@ def main():
     text(out, "text2im", 32, fill(bert), "bert", 8, False, "epsilon")
 
 
-main()
+if __name__ == "__main__":
+    main()
