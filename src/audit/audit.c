@@ -7,6 +7,7 @@
 
 #include "audit/internal.h"
 #include "base/alloc.h"
+#include "base/half.h"
 
 /* load_state_dict takes a one-element vector for a 0-d buffer (files from before PyTorch 0.4). */
 bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *have)
@@ -196,6 +197,33 @@ static double dtype_tolerance(ldm_dtype d)
     return d == LDM_DTYPE_BF16 ? 8e-3 : 2e-6;
 }
 
+/* The type that the values were rounded to, whatever they are stored in: a file of float16 may have
+ * been widened since. */
+static ldm_dtype rounded_to(ldm_dtype stored, const float *x, int n)
+{
+    bool half = true, bf16 = true;
+
+    for (int i = 0; i < n; i++) {
+        const uint16_t h = ldm_float_to_half(x[i]);
+        uint32_t bits;
+
+        memcpy(&bits, x + i, sizeof bits);
+        half = half && ldm_half_to_float(h) == x[i];
+        bf16 = bf16 && !(bits & 0xffff);
+    }
+    return bf16 ? LDM_DTYPE_BF16 : half ? LDM_DTYPE_F16 : stored; /* so many bf16 are f16, too */
+}
+
+/* alphas_cumprod falls from nearly 1 towards 0. */
+static bool is_schedule(const float *x, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (!(x[i] >= 0 && x[i] <= 1) || (i && x[i] > x[i - 1]))
+            return false;
+    }
+    return n > 0 && x[0] > 0;
+}
+
 /* If the file's schedule is the linear one (CompVis: betas are squares of evenly spaced roots), its
  * first and last beta are the two numbers of the YAML. */
 static void recover_linear(ldm_schedule_check *c, const float *file, int n, double tolerance,
@@ -227,9 +255,9 @@ static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
     const ldm_tensor_info *t = ldm_ckpt_find(a->ckpt, "alphas_cumprod");
     ldm_schedule_check *c = &a->priv->schedule;
     int n = d->timesteps, i;
-    double *betas, *f64, worst = -1, tolerance;
+    double *betas, *f64, worst = -1, tolerance, quantum;
     float *file, *f32;
-    const double quantum = t && t->dtype == LDM_DTYPE_F16 ? 0x1p-24 : 0; /* of f16 near 0 */
+    ldm_dtype type;
     bool lost = false;
     ldm_status st;
 
@@ -252,7 +280,9 @@ static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
         return st;
     ldm_betas(d->beta_schedule, n, d->linear_start, d->linear_end, d->cosine_s, betas);
     ldm_alphas_cumprod(betas, n, f64, f32);
-    tolerance = dtype_tolerance(t->dtype);
+    type = rounded_to(t->dtype, file, n);
+    quantum = type == LDM_DTYPE_F16 ? 0x1p-24 : 0; /* of f16 near 0 */
+    tolerance = dtype_tolerance(type);
     for (i = 0; i < n; i++) {
         double diff = fabs((double)file[i] - (double)f32[i]) / fmax(fabs((double)f32[i]), 1e-12);
 
@@ -269,12 +299,17 @@ static ldm_status compare_schedule(ldm_audit *a, ldm_error *err)
         }
     }
     c->state = worst <= tolerance ? LDM_SCHEDULE_EQUAL : LDM_SCHEDULE_DIFFERENT;
-    if (c->state == LDM_SCHEDULE_DIFFERENT)
+    if (c->state == LDM_SCHEDULE_DIFFERENT && is_schedule(file, n))
         recover_linear(c, file, n, tolerance, betas, f64, f32);
     if (c->state == LDM_SCHEDULE_EQUAL && lost) {
         c->state = LDM_SCHEDULE_ROUNDED;
         a->effective.alphas_cumprod = NULL;
         a->effective.schedule_rounded = true;
+    }
+    if (!is_schedule(file, n)) {
+        c->state = LDM_SCHEDULE_DAMAGED;
+        a->effective.alphas_cumprod = NULL;
+        a->effective.schedule_damaged = true;
     }
     return LDM_OK;
 }

@@ -21,9 +21,10 @@ typedef struct ldm_effective {
     const char *ema_reason; /* one line, static: why EMA or raw */
     const ldm_tensor_info *alphas_cumprod; /* the file's buffer; NULL: computed from the YAML */
     bool
-        schedule_rounded; /* NULL because half precision made 0 or 1 of the file's values, which
-                             else are the YAML's; the file's other schedule buffers are no better */
-    bool cross_attention; /* the network has layers that read a context */
+        schedule_rounded;  /* NULL because half precision made 0 or 1 of the file's values, which
+                              else are the YAML's; the file's other schedule buffers are no better */
+    bool schedule_damaged; /* NULL because the file's values are no noise levels */
+    bool cross_attention;  /* the network has layers that read a context */
 } ldm_effective;
 
 /* What a configuration's `ldm: load:` section permits. */

@@ -381,6 +381,26 @@ static void schedule_of_the_file_is_compared(void **state)
     test_bench_free(&b);
 }
 
+/* No noise levels: a run computes them, and all is said. */
+static void damaged_schedule_is_not_used(void **state)
+{
+    static const float values[] = {NAN, -1, 0, 2};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        test_edit e = {.fill_name = "alphas_cumprod", .fill_value = values[i]};
+        test_bench b = test_bench_create(NULL, NULL, &e, -1);
+        json_t *j = test_check_json(b.a, false);
+
+        assert_true(b.a->fits);
+        assert_null(b.a->effective.alphas_cumprod);
+        assert_true(b.a->effective.schedule_damaged);
+        assert_true(has_note(j, "damaged in the file"));
+        json_decref(j);
+        test_bench_free(&b);
+    }
+}
+
 static void notes_on_settings_that_surprise(void **state)
 {
     static const char *const x0[] = {
@@ -560,6 +580,7 @@ int main(void)
         cmocka_unit_test(settings_say_where_they_come_from),
         cmocka_unit_test(scale_buffer_counts_only_with_scale_by_std),
         cmocka_unit_test(schedule_of_the_file_is_compared),
+        cmocka_unit_test(damaged_schedule_is_not_used),
         cmocka_unit_test(notes_on_settings_that_surprise),
         cmocka_unit_test(useless_config_keys_have_lines),
         cmocka_unit_test(values_are_read_on_request),

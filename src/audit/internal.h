@@ -43,6 +43,7 @@ typedef enum ldm_schedule_state {
     LDM_SCHEDULE_COMPUTED, /* the file has no buffer */
     LDM_SCHEDULE_EQUAL,    /* within what the file's dtype can hold */
     LDM_SCHEDULE_ROUNDED, /* so, but the dtype made 0 or 1 of values: the configuration's is used */
+    LDM_SCHEDULE_DAMAGED, /* NaN, or no noise levels: the configuration's is used */
     LDM_SCHEDULE_DIFFERENT,
     LDM_SCHEDULE_OTHER_LENGTH
 } ldm_schedule_state;

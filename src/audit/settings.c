@@ -242,6 +242,14 @@ static void schedule_row(const ldm_audit *a, ldm_findings *f)
         text = "computed from the configuration";
         note = "the file's is the same rounded to half precision, which made 0 or 1 of values";
         break;
+    case LDM_SCHEDULE_DAMAGED:
+        origin = place_of(a, f, "linear_start");
+        text = "computed from the configuration";
+        note = ldm_findings_text(
+            f,
+            "the file's are no noise levels: at t = %d it has %.6g, the configuration gives %.6g",
+            c->worst, c->in_file, c->in_config);
+        break;
     case LDM_SCHEDULE_DIFFERENT:
         note =
             ldm_findings_text(f,
@@ -255,6 +263,13 @@ static void schedule_row(const ldm_audit *a, ldm_findings *f)
         break;
     }
     add_typed(f, "alphas_cumprod", LDM_TYPE_TEXT, 0, text, origin, note);
+    if (c->state == LDM_SCHEDULE_DAMAGED)
+        ldm_findings_note(
+            f, LDM_TONE_WARN,
+            ldm_findings_text(f,
+                              "Noise schedule: damaged in the file (t = %d: %.6g). It "
+                              "is computed from the configuration.",
+                              c->worst, c->in_file));
     if (c->state != LDM_SCHEDULE_DIFFERENT)
         return;
     ldm_findings_note(

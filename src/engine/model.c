@@ -176,9 +176,10 @@ static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
     const size_t n = (size_t)m->network->diffusion.timesteps; /* 0: a first stage alone has none */
     const ldm_tensor_info *alphas = m->audit->effective.alphas_cumprod;
     const bool rounded = m->audit->effective.schedule_rounded;
-    const ldm_tensor_info *root = rounded ? NULL : schedule_buffer(m, "sqrt_alphas_cumprod", n);
+    const bool unread = rounded || m->audit->effective.schedule_damaged;
+    const ldm_tensor_info *root = unread ? NULL : schedule_buffer(m, "sqrt_alphas_cumprod", n);
     const ldm_tensor_info *rest =
-        rounded ? NULL : schedule_buffer(m, "sqrt_one_minus_alphas_cumprod", n);
+        unread ? NULL : schedule_buffer(m, "sqrt_one_minus_alphas_cumprod", n);
     ldm_status st = LDM_OK;
 
     if (!n)
@@ -202,8 +203,10 @@ static ldm_status settle_schedule(ldm_model *m, ldm_error *err)
                          rounded ? "the checkpoint's noise schedule was rounded to half precision, "
                                    "which made 0 or 1 of values: the configuration's, which it "
                                    "equals, is used"
-                                 : "the checkpoint has no alphas_cumprod buffer: the schedule is "
-                                   "computed from the configuration");
+                         : unread ? "the checkpoint's noise schedule is damaged: it is computed "
+                                    "from the configuration"
+                                  : "the checkpoint has no alphas_cumprod buffer: the schedule is "
+                                    "computed from the configuration");
 }
 
 static ldm_status settle_scale(ldm_model *m, ldm_error *err)

@@ -13,9 +13,11 @@
 
 enum { MAX_TIMESTEPS = 100000, MAX_DIGITS = 9 };
 
+typedef enum rounding { ROUND_NOT, ROUND_HALF, ROUND_BF16 } rounding;
+
 typedef struct fit {
     int n;
-    bool half;              /* values were rounded to float16 */
+    rounding rounding;      /* what the constructor's float32 became */
     bool cumulative;        /* values are alphas_cumprod, else betas */
     const float *want;      /* [n] */
     double *betas, *alphas; /* [n] each, scratch */
@@ -24,12 +26,32 @@ typedef struct fit {
     double start, end, cosine_s;
 } fit;
 
+static float rounded_by(rounding r, float x)
+{
+    if (r == ROUND_HALF)
+        return ldm_half_to_float(ldm_float_to_half(x));
+    if (r == ROUND_BF16) {
+        const uint32_t bits = (uint32_t)ldm_float_to_bf16(x) << 16;
+
+        memcpy(&x, &bits, sizeof x);
+    }
+    return x;
+}
+
 /* A file's float16 was made of the constructor's float32. */
 static bool same(const fit *f, int i, double x)
 {
-    const float single = (float)x;
+    return rounded_by(f->rounding, (float)x) == f->want[i];
+}
 
-    return (f->half ? ldm_half_to_float(ldm_float_to_half(single)) : single) == f->want[i];
+/* Whether all values are such of a narrower type: a file of float16 may have been widened since. */
+static bool all_are(const fit *f, rounding r)
+{
+    int i = 0;
+
+    while (i < f->n && rounded_by(r, f->want[i]) == f->want[i])
+        i++;
+    return i == f->n;
 }
 
 /* Whether the schedule with these numbers has every stored value. */
@@ -69,7 +91,7 @@ static double beta_at(const fit *f, int i)
 static bool try_digits(fit *f, int digits)
 {
     const double a = beta_at(f, 0), b = beta_at(f, f->n - 1);
-    const int reach = f->cumulative || f->half ? 2 : 0;
+    const int reach = f->cumulative || f->rounding ? 2 : 0;
 
     for (int i = -reach; i <= reach; i++) {
         const double step = pow(10, floor(log10(a)) + 1 - digits);
@@ -126,10 +148,26 @@ static bool cosine_with_offset(fit *f)
     return false;
 }
 
+/* Noise levels: betas between 0 and 1, their products falling. */
+static bool is_schedule(const fit *f)
+{
+    for (int i = 0; i < f->n; i++) {
+        const float x = f->want[i];
+
+        if (!(x >= 0 && x <= 1) || (f->cumulative && i && x > f->want[i - 1]))
+            return false;
+    }
+    return f->cumulative ? f->want[0] > 0 : f->want[f->n - 1] > 0;
+}
+
 static bool find_fit(fit *f)
 {
     const double a = beta_at(f, 0), b = beta_at(f, f->n - 1);
 
+    /* bfloat16's values of this size are float16's, too. */
+    f->rounding = all_are(f, ROUND_BF16)   ? ROUND_BF16
+                  : all_are(f, ROUND_HALF) ? ROUND_HALF
+                                           : ROUND_NOT;
     f->cosine_s = 8e-3;
     if (!(a > 0 && b > 0 && a < 1 && b < 1))
         return false;
@@ -144,12 +182,47 @@ static bool usable(const ldm_tensor_info *t)
            ldm_dtype_readable(t->dtype);
 }
 
-static void put_fit(ldm_inference *in, const fit *f, bool found)
+/* The ends of the family's, if there is a family: for a schedule that the file does not have, or
+ * that no kind of CompVis' gives. */
+static void put_ends(ldm_inference *in, const ldm_infer_facts *f, const char *why)
+{
+    bool exact;
+    const ldm_infer_family *fam = ldm_infer_family_of(f, &exact);
+    const ldm_infer_from from = !fam    ? LDM_INFER_OPEN
+                                : exact ? LDM_INFER_PUBLISHED
+                                        : LDM_INFER_ASSUMED;
+
+    ldm_infer_put(in, from, fam ? fam->name : why, "model.params.linear_start", "%.9g",
+                  fam ? fam->start : 0.0015);
+    ldm_infer_put(in, from, fam ? fam->name : why, "model.params.linear_end", "%.9g",
+                  fam ? fam->end : 0.0195);
+}
+
+/* Values of no kind of CompVis' are taken from the file by every run, if they are noise levels. */
+static void put_own(ldm_inference *in, const ldm_infer_facts *facts, const fit *f)
+{
+    const ldm_tensor_info *alphas = ldm_ckpt_find(facts->ck, "alphas_cumprod");
+
+    if (!is_schedule(f)) {
+        put_ends(in, facts, "the file's schedule is damaged");
+    } else if (!alphas || alphas->numel != (uint64_t)f->n) {
+        ldm_infer_problem(in, "no schedule of CompVis' (linear, cosine, sqrt_linear, sqrt) has the "
+                              "file's betas, and the file has no alphas_cumprod");
+    } else {
+        const char *how = "the file's own values, of no kind of CompVis', are used in any case";
+
+        ldm_infer_put(in, LDM_INFER_ASSUMED, how, "model.params.linear_start", "%.9g",
+                      beta_at(f, 0));
+        ldm_infer_put(in, LDM_INFER_ASSUMED, how, "model.params.linear_end", "%.9g",
+                      beta_at(f, f->n - 1) < 1 ? beta_at(f, f->n - 1) : 0.999);
+    }
+}
+
+static void put_fit(ldm_inference *in, const ldm_infer_facts *facts, const fit *f, bool found)
 {
     ldm_infer_put(in, LDM_INFER_SHAPE, NULL, "model.params.timesteps", "%d", f->n);
     if (!found) {
-        ldm_infer_problem(in, "no schedule of CompVis' (linear, cosine, sqrt_linear, sqrt) gives "
-                              "the file's; the file's own values are used where it has them");
+        put_own(in, facts, f);
         return;
     }
     if (f->kind != LDM_BETA_LINEAR)
@@ -163,10 +236,10 @@ static void put_fit(ldm_inference *in, const fit *f, bool found)
     ldm_infer_put(in, LDM_INFER_BUFFER, NULL, "model.params.linear_end", "%.9g", f->end);
 }
 
-static ldm_status fit_buffer(ldm_inference *in, const ldm_ckpt *ck, const ldm_tensor_info *t,
-                             bool cumulative, ldm_error *err)
+static ldm_status fit_buffer(ldm_inference *in, const ldm_infer_facts *facts,
+                             const ldm_tensor_info *t, bool cumulative, ldm_error *err)
 {
-    fit f = {.n = (int)t->numel, .cumulative = cumulative, .half = t->dtype == LDM_DTYPE_F16};
+    fit f = {.n = (int)t->numel, .cumulative = cumulative};
     float *floats = ldm_reallocarray(NULL, (size_t)t->numel, 2 * sizeof *floats);
     ldm_status st;
 
@@ -177,28 +250,27 @@ static ldm_status fit_buffer(ldm_inference *in, const ldm_ckpt *ck, const ldm_te
         f.alphas = f.betas + f.n;
         f.want = floats;
         f.made = floats + f.n;
-        st = ldm_ckpt_read_f32(ck, t, floats, err);
+        st = ldm_ckpt_read_f32(facts->ck, t, floats, err);
     }
     if (!st)
-        put_fit(in, &f, find_fit(&f));
+        put_fit(in, facts, &f, find_fit(&f));
     ldm_free(floats);
     ldm_free(f.betas);
     return st;
 }
 
-/* The file has none: the family's, if there is a family. */
 static void put_assumed(ldm_inference *in, const ldm_infer_facts *f)
 {
+    const char *why = "the file has no schedule";
     bool exact;
     const ldm_infer_family *fam = ldm_infer_family_of(f, &exact);
-    const ldm_infer_from from = !fam    ? LDM_INFER_OPEN
-                                : exact ? LDM_INFER_PUBLISHED
-                                        : LDM_INFER_ASSUMED;
-    const char *how = fam ? fam->name : "the file has no schedule";
 
-    ldm_infer_put(in, from, how, "model.params.timesteps", "1000");
-    ldm_infer_put(in, from, how, "model.params.linear_start", "%.9g", fam ? fam->start : 0.0015);
-    ldm_infer_put(in, from, how, "model.params.linear_end", "%.9g", fam ? fam->end : 0.0195);
+    ldm_infer_put(in,
+                  !fam    ? LDM_INFER_OPEN
+                  : exact ? LDM_INFER_PUBLISHED
+                          : LDM_INFER_ASSUMED,
+                  fam ? fam->name : why, "model.params.timesteps", "1000");
+    put_ends(in, f, why);
 }
 
 ldm_status ldm_infer_schedule(ldm_inference *in, const ldm_infer_facts *f, ldm_error *err)
@@ -207,9 +279,9 @@ ldm_status ldm_infer_schedule(ldm_inference *in, const ldm_infer_facts *f, ldm_e
     const ldm_tensor_info *alphas = ldm_ckpt_find(f->ck, "alphas_cumprod");
 
     if (usable(betas))
-        return fit_buffer(in, f->ck, betas, false, err);
+        return fit_buffer(in, f, betas, false, err);
     if (usable(alphas))
-        return fit_buffer(in, f->ck, alphas, true, err);
+        return fit_buffer(in, f, alphas, true, err);
     put_assumed(in, f);
     return LDM_OK;
 }
