@@ -7,6 +7,7 @@
 
 #include "audit/internal.h"
 #include "base/alloc.h"
+#include "infer/infer.h"
 
 typedef struct probe {
     const ldm_audit *a;
@@ -511,6 +512,23 @@ static void damaged(probe *p)
                NULL);
 }
 
+/* A file of another kind explains all that is missing. */
+static bool foreign_kind(probe *p)
+{
+    const char *unet = p->in->unet_prefix;
+    const char *what =
+        ldm_infer_other_kind(p->a->ckpt, unet && strcmp(unet, "control_model.") != 0);
+    const char *cure = what ? strchr(what, ';') : NULL;
+
+    if (!what)
+        return false;
+    report(p, "foreign_kind",
+           ldm_findings_text(p->f, "the file holds %.*s",
+                             cure ? (int)(cure - what) : (int)strlen(what), what),
+           cure ? cure + 2 : "give a checkpoint of a CompVis model", NULL);
+    return true;
+}
+
 static void (*const detectors[])(probe *) = {
     empty_file,        diffusers_file, prefixes,      missing_network, ema_only, unet_differences,
     stage_differences, timesteps,      scale_missing, ema_partial,     damaged,
@@ -523,6 +541,8 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
 
     /* Neither extra keys alone nor differences that no name or shape shows are a fault. */
     if (a->fits && a->mismatched_count == 0 && a->unexpected_count == 0)
+        return;
+    if (foreign_kind(&p))
         return;
     for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++) {
         /* A first stage alone has neither of the two. */

@@ -60,10 +60,35 @@ static bool is_stranger(const ldm_source *src, const stranger *s, uint64_t blank
            (blanks && !s->offset && has(src, blanks, s->magic, s->len));
 }
 
+static bool all_are(const ldm_source *src, size_t most, bool text)
+{
+    const size_t n = src->size < most ? (size_t)src->size : most;
+
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = src->data[i];
+
+        if (text ? (c < ' ' && !strchr("\t\r\n", c)) || !c || c == 127 : c)
+            return false;
+    }
+    return n > 0;
+}
+
+/* What a file of no known format is at least. */
+static const char *look(const ldm_source *src)
+{
+    enum { PAGE = 4096 };
+
+    if (src->size == 0)
+        return "an empty file";
+    if (src->size >= PAGE && all_are(src, PAGE, false))
+        return "begins with nothing but zeros, as a download that was broken off leaves it";
+    return all_are(src, PAGE, true) ? "a text, and no checkpoint" : "no known format";
+}
+
 ldm_status ldm_ckpt_sniff(const ldm_source *src, ldm_ckpt_kind *out, ldm_error *err)
 {
     const uint64_t blanks = leading_blanks(src);
-    const char *what = "no known format";
+    const char *what = NULL;
     size_t i;
 
     if (has(src, 0, "PK\3\4", 4) || has(src, 0, "PK\5\6", 4)) {
@@ -86,8 +111,7 @@ ldm_status ldm_ckpt_sniff(const ldm_source *src, ldm_ckpt_kind *out, ldm_error *
         *out = LDM_CKPT_SAFETENSORS;
         return LDM_OK;
     }
-    if (src->size == 0)
-        what = "an empty file";
+    what = what ? what : look(src);
     return ldm_source_error(src, err, LDM_ERR_FORMAT, 0,
                             "%s, expected a PyTorch checkpoint (.ckpt, .pt) or safetensors", what);
 }

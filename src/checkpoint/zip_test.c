@@ -199,7 +199,7 @@ static void other_files_are_named(void **state)
         {"<!DOCTYPE html><html>", "a web page"},
         {"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"},
         {"GGUF\3\0\0\0", "a GGUF file"},
-        {"hello, world", "no known format"},
+        {"hello, world", "a text, and no checkpoint"},
         {"\x80\x02}.", "expected torch's magic number"},
     };
     size_t i;

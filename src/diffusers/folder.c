@@ -94,6 +94,8 @@ ldm_part_kind ldm_part_kind_of(const ldm_ckpt *ck, const json_t *config)
 {
     const char *act = json_string_value(json_object_get(config, "hidden_act"));
 
+    if (has(ck, "controlnet_cond_embedding.conv_in.weight")) /* half of a UNet, and more */
+        return LDM_PART_KIND_NONE;
     if (has(ck, "time_embedding.linear_1.weight") && count_levels(ck, "down"))
         return LDM_PART_KIND_UNET;
     if (count_levels(ck, "decoder.up"))

@@ -114,7 +114,7 @@ static ldm_status find_contradictions(ldm_doctor *d, ldm_error *err)
         st = ldm_doctor_add(d,
                             &(ldm_finding){.path = "checkpoint",
                                            .how = d->inference->problems[i],
-                                           .state = LDM_FINDING_NOTE},
+                                           .state = LDM_FINDING_UNDECIDED},
                             err);
     return st;
 }

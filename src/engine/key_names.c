@@ -2,7 +2,9 @@
 /* Keys that name CompVis' tensors in another spelling that leaves no doubt: torch.compile and other
  * wrappers put a name of theirs into the path of the module that they wrap, DataParallel and its
  * like `module.` before all, and some trainers write LitEma's shadows with dots, where LitEma
- * itself drops them (ldm/modules/ema.py). Both are read as CompVis spells them. */
+ * itself drops them (ldm/modules/ema.py). Some files have all keys below one more name, or the text
+ * encoder below the name that another version of transformers or another program gives it. All are
+ * read as CompVis spells them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +72,15 @@ static size_t count_parallel(const ldm_ckpt *ck)
     return n;
 }
 
+static bool any_begins(const ldm_ckpt *ck, const char *text)
+{
+    for (size_t i = 0; i < ldm_ckpt_count(ck); i++) {
+        if (!strncmp(ldm_ckpt_at(ck, i)->name, text, strlen(text)))
+            return true;
+    }
+    return false;
+}
+
 /* Keys that hold the text; NULL: shadows with dots. */
 static size_t count_keys(const ldm_ckpt *ck, const char *text)
 {
@@ -111,6 +122,58 @@ static ldm_status warn_wrapped(ldm_ckpt *ck, size_t n, const char *const wrapper
     return warn(ck, n, what, err);
 }
 
+/* ---- other names ----------------------------------------------------------------------------- */
+
+#define CLIP "cond_stage_model.transformer."
+
+/* A beginning of keys that is read as another, where the file has one key that begins with `where`
+ * and none that begins with `unless`. */
+typedef struct beginning {
+    const char *where, *unless;
+    ldm_ckpt_rename_rule rule;
+    const char *what;
+} beginning;
+
+static const beginning beginnings[] = {
+    {"state_dict.model.diffusion_model.",
+     "model.",
+     {"^state_dict.", ""},
+     "begin with `state_dict.`: they are read without it"},
+    {"state_dict.first_stage_model.",
+     "first_stage_model.",
+     {"^state_dict.", ""},
+     "begin with `state_dict.`: they are read without it"},
+    {"model.model.diffusion_model.",
+     "model.diffusion_model.",
+     {"^model.", ""},
+     "begin with one more `model.`: they are read without it"},
+    {CLIP "embeddings.",
+     CLIP "text_model.",
+     {"^" CLIP, CLIP "text_model."},
+     "of the text encoder lack the `text_model.` that CompVis' code has: they are read with it"},
+    {"conditioner.embedders.0.",
+     "conditioner.embedders.1.",
+     {"^conditioner.embedders.0.", "cond_stage_model."},
+     "are named `conditioner.embedders.0.`: they are read as cond_stage_model."},
+};
+
+static ldm_status rename_beginnings(ldm_ckpt *ck, ldm_error *err)
+{
+    ldm_status st = LDM_OK;
+
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings && !st; i++) {
+        const beginning *b = &beginnings[i];
+        size_t n = 0;
+
+        if (!any_begins(ck, b->where) || any_begins(ck, b->unless))
+            continue;
+        st = ldm_ckpt_rename(ck, &b->rule, 1, &n, err);
+        if (!st)
+            st = warn(ck, n, b->what, err);
+    }
+    return st;
+}
+
 ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err)
 {
     const size_t dotted = count_keys(ck, NULL), module = count_parallel(ck);
@@ -127,9 +190,10 @@ ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err)
                   "carry the `module.` of DataParallel or DistributedDataParallel: they are read "
                   "without it",
                   err);
-    return st ? st
-              : warn(ck, dotted,
-                     "of EMA shadows are named with dots (model_ema.a.b): they are read as LitEma "
-                     "names them (model_ema.ab)",
-                     err);
+    if (!st)
+        st = warn(ck, dotted,
+                  "of EMA shadows are named with dots (model_ema.a.b): they are read as LitEma "
+                  "names them (model_ema.ab)",
+                  err);
+    return st ? st : rename_beginnings(ck, err);
 }

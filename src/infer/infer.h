@@ -53,6 +53,11 @@ typedef struct ldm_inference {
 ldm_status ldm_infer(const ldm_ckpt *ck, ldm_inference **out, ldm_error *err);
 void ldm_inference_free(ldm_inference *in); /* NULL is fine */
 
+/* What a file of another kind holds, one phrase ("a LoRA: changes to a model's weights; ...");
+ * NULL: nothing that is known. spoiled: only what a UNet with CompVis' names may be all the same.
+ */
+const char *ldm_infer_other_kind(const ldm_ckpt *ck, bool spoiled);
+
 /* The setting at a path; NULL where there is none. */
 const ldm_infer_setting *ldm_inference_find(const ldm_inference *in, const char *path);
 /* The number of settings that are LDM_INFER_OPEN. */

@@ -287,7 +287,8 @@ static void put_unet(ldm_inference *in, const ldm_infer_facts *f, const silent *
     put_transformers(in, u);
     put_labels(in, u);
     if (!u->res_blocks.count)
-        ldm_infer_problem(in, "the blocks of the UNet are not numbered as CompVis' UNetModel does");
+        ldm_infer_problem(in, "the blocks of the UNet are not numbered as CompVis' UNetModel does, "
+                              "or some are missing");
     for (int i = 0; i < u->mult.count; i++) {
         if (!u->mult.items[i])
             ldm_infer_problem(in, "level %d of the UNet has channels that are no multiple of %d", i,
@@ -371,19 +372,37 @@ static void settle_resolution(ldm_inference *in, const ldm_infer_facts *f)
         p->st = ldm_error_nomem(p->err, 0, "the configuration");
 }
 
+/* Keys by CompVis' names, and others that say that the UNet is not his. */
+static void put_spoiled(ldm_inference *in, const ldm_infer_facts *f)
+{
+    const char *other = ldm_infer_other_kind(f->ck, true);
+    const bool control = f->unet.prefix && !strcmp(f->unet.prefix, "control_model.");
+
+    if (!other && control)
+        other = ldm_infer_other_kind(f->ck, false);
+    if (!other && f->u.adm && (f->kind == LDM_INFER_CLIP || f->kind == LDM_INFER_OPEN_CLIP))
+        other = "a UNet that reads a vector beside the text (Stable unCLIP, the refiner of Stable "
+                "Diffusion XL or the like), which none of CompVis' models does";
+    if (other)
+        ldm_infer_problem(in, "its keys show %s", other);
+}
+
 static ldm_status put_all(ldm_inference *in, ldm_infer_facts *f)
 {
     ldm_status st;
     const silent by = silent_of(f);
 
     in->family = f->unet.prefix && by.family ? by.family->name : NULL;
+    put_spoiled(in, f);
     if (f->unet.prefix) {
         put_diffusion(in, f, &by);
         put_unet(in, f, &by);
         if (f->stage.prefix)
             put_stage(in, f, ROOT "first_stage_config.");
         ldm_infer_put_cond(in, f);
-        if (f->stage.prefix && f->f.embed_dim && f->f.embed_dim != f->u.out_channels)
+        if (!f->u.out_channels)
+            ldm_infer_problem(in, "the UNet's last convolution, out.2.weight, is missing");
+        else if (f->stage.prefix && f->f.embed_dim && f->f.embed_dim != f->u.out_channels)
             ldm_infer_problem(in,
                               "the UNet's latents have %d channels and the first stage's %d: "
                               "they do not belong together",
@@ -407,7 +426,10 @@ static const char *kind_of(const ldm_infer_facts *f)
 static ldm_status refuse(const ldm_ckpt *ck, ldm_error *err)
 {
     const char *first = ldm_ckpt_count(ck) ? ldm_ckpt_at(ck, 0)->name : NULL;
+    const char *other = ldm_infer_other_kind(ck, false);
 
+    if (other)
+        return ldm_error_set(err, LDM_ERR_MISMATCH, "%s holds %s", ldm_ckpt_path(ck), other);
     return ldm_error_set(err, LDM_ERR_MISMATCH,
                          "%s holds no UNet (...input_blocks.0.0.weight) and no first stage "
                          "(...decoder.conv_in.weight) by CompVis' names%s%.120s%s",

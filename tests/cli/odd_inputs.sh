@@ -17,7 +17,7 @@ printf '<html><body>Not found</body></html>\n' >page.yaml
 fails 1 'lfs.yaml:1:1: the file is a Git LFS pointer' check --ckpt "$CKPT" --config lfs.yaml
 fails 1 'page.yaml:1:1: the file is a web page' inspect page.yaml
 head -c 40 /dev/zero | tr '\0' 'A' >text.ckpt
-fails 1 'text.ckpt: byte 0: no known format' inspect text.ckpt
+fails 1 'text.ckpt: byte 0: a text, and no checkpoint' inspect text.ckpt
 printf '\377\377\377\000\000\000\000\000{"a":1}' >short.safetensors
 fails 1 'the first 8 bytes say that a header of 16777215 bytes follows, but the file ends after 7' inspect short.safetensors
 
