@@ -13,9 +13,6 @@
 
 enum { NAME_LIMIT = 256 };
 
-/* transformers computes in the type of the file where torch_dtype does not say another, and
- * diffusers' networks in float32: they could not be joined. */
-
 ldm_status ldm_folder_text(ldm_folder_writer *w, bool open_clip)
 {
     const char *table = open_clip ? OPEN_CLIP_TABLE : CLIP_TABLE;
@@ -55,6 +52,8 @@ ldm_status ldm_folder_text(ldm_folder_writer *w, bool open_clip)
     json_object_set_new(j, "layer_norm_eps", json_real(1e-5));
     json_object_set_new(j, "bos_token_id", json_integer(ldm_folder_extent(w, table, 0) - 2));
     json_object_set_new(j, "eos_token_id", json_integer(ldm_folder_extent(w, table, 0) - 1));
+    /* transformers computes in the type of the file where no torch_dtype says another, diffusers'
+     * networks in float32: the two could not be joined. */
     json_object_set_new(j, "torch_dtype", json_string("float32"));
     st = ldm_folder_json_write(w, "text_encoder", "config.json", j);
     if (open_clip)
