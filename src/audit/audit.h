@@ -39,6 +39,7 @@ typedef struct ldm_audit_given {
     const char **configs, **sets;
     size_t config_count, set_count;
     const char *family; /* ldm_audit_family of the configuration */
+    double scale;       /* ldm_audit_scale of the configuration */
 } ldm_audit_given;
 
 typedef struct ldm_shape_mismatch {
@@ -72,6 +73,9 @@ typedef struct ldm_audit {
 
     struct ldm_audit_private *priv;
 } ldm_audit;
+
+/* The guidance scale that a configuration's section `ldm: sampling:` advises; 0: none. */
+double ldm_audit_scale(const ldm_config *cfg);
 
 /* What a configuration describes, by the published models' names; static. NULL: not recognised. */
 const char *ldm_audit_family(const ldm_config *cfg);

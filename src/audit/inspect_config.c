@@ -306,7 +306,7 @@ static void text_model(page *p)
                    ldm_format_count(t.parameters, n), ldm_format_bytes(4 * t.parameters, bytes));
     if (!s->lone_first_stage) {
         ldm_audit_heading(p->out, p->r->colour, "Conditions");
-        ldm_audit_put_conditions(s, p->r->width, p->out);
+        ldm_audit_put_conditions(s, ldm_audit_scale(p->cfg), p->r->width, p->out);
     }
     text_settings(p);
 }
@@ -369,7 +369,8 @@ static json_t *model_json(page *p)
     ldm_audit_json_set(&p->j, root, "parameters", json_integer((json_int_t)t.parameters));
     ldm_audit_json_set(&p->j, root, "components", parts);
     ldm_audit_json_set(&p->j, root, "downsample", json_integer(p->s->first_stage.factor));
-    ldm_audit_json_set(&p->j, root, "conditions", ldm_audit_conditions_json(p->s, &p->j));
+    ldm_audit_json_set(&p->j, root, "conditions",
+                       ldm_audit_conditions_json(p->s, ldm_audit_scale(p->cfg), &p->j));
     ldm_audit_json_set(&p->j, root, "settings", settings_json(p));
     ldm_audit_json_set(&p->j, root, "unknown", unknown);
     return root;

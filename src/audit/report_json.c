@@ -295,7 +295,8 @@ static json_t *build(page *p)
     ldm_audit_json_set(p->j, root, "components", components(p));
     ldm_audit_json_set(p->j, root, "distribution", distribution(p));
     ldm_audit_json_set(p->j, root, "critical_keys", critical(p));
-    ldm_audit_json_set(p->j, root, "conditions", ldm_audit_conditions_json(a->network, p->j));
+    ldm_audit_json_set(p->j, root, "conditions",
+                       ldm_audit_conditions_json(a->network, a->given.scale, p->j));
     ldm_audit_json_set(p->j, root, "settings", settings(p));
     ldm_audit_json_set(p->j, root, "config_keys", config_keys(p));
     ldm_audit_json_set(p->j, root, "causes", causes(p));

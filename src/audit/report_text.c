@@ -318,7 +318,7 @@ static void conditions(page *p)
     if (p->a->network->lone_first_stage)
         return;
     ldm_audit_heading(p->out, p->r->colour, "Conditions");
-    ldm_audit_put_conditions(p->a->network, p->r->width, p->out);
+    ldm_audit_put_conditions(p->a->network, p->a->given.scale, p->r->width, p->out);
 }
 
 static void heads(page *p)

@@ -64,6 +64,14 @@ static void add_context(const ldm_network *s, ldm_conditions_found *f)
         add(f, "layout", "boxes with classes, or token ids", c->entries);
 }
 
+double ldm_audit_scale(const ldm_config *cfg)
+{
+    const ldm_value *v = ldm_value_find(ldm_config_root(cfg), "ldm.sampling.scale");
+    double scale = 0;
+
+    return v && !ldm_value_double(v, &scale, NULL) && scale > 0 ? scale : 0;
+}
+
 void ldm_audit_find_conditions(const ldm_network *s, ldm_conditions_found *f)
 {
     const ldm_conditioner *c = first(s);
@@ -139,7 +147,7 @@ static void put_tower(const ldm_conditions_found *f, ldm_str *out)
         ldm_str_printf(out, "the size of %s", c->published);
 }
 
-void ldm_audit_put_conditions(const ldm_network *s, size_t width, ldm_str *out)
+void ldm_audit_put_conditions(const ldm_network *s, double scale, size_t width, ldm_str *out)
 {
     ldm_conditions_found f;
     ldm_str text = {0};
@@ -152,7 +160,8 @@ void ldm_audit_put_conditions(const ldm_network *s, size_t width, ldm_str *out)
     put_line(out, width, "UNet reads", text.data ? text.data : "");
     if (f.guidance > 0) {
         text.len = 0;
-        ldm_str_printf(&text, "%g unless --scale says otherwise", f.guidance);
+        ldm_str_printf(&text, "%g%s, unless --scale says otherwise", scale > 0 ? scale : f.guidance,
+                       scale > 0 ? " (ldm.sampling.scale)" : "");
         put_line(out, width, "guidance", text.data ? text.data : "");
     }
     if (f.tower) {
@@ -230,7 +239,7 @@ static json_t *tower_json(ldm_json *j, const ldm_conditions_found *f)
     return o;
 }
 
-json_t *ldm_audit_conditions_json(const ldm_network *s, ldm_json *j)
+json_t *ldm_audit_conditions_json(const ldm_network *s, double scale, ldm_json *j)
 {
     const ldm_conditioner *c = first(s);
     ldm_conditions_found f;
@@ -243,6 +252,8 @@ json_t *ldm_audit_conditions_json(const ldm_network *s, ldm_json *j)
     ldm_audit_json_set(j, o, "vocabulary",
                        c && c->vocabulary ? ldm_json_text(c->vocabulary) : json_null());
     ldm_audit_json_set(j, o, "unet", inputs_json(j, &s->unet_inputs));
+    if (f.guidance > 0 && scale > 0)
+        f.guidance = scale;
     ldm_audit_json_set(j, o, "guidance", f.guidance > 0 ? ldm_json_real(f.guidance) : json_null());
     ldm_audit_json_set(j, o, "text_encoder", tower_json(j, &f));
     return o;

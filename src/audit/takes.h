@@ -24,10 +24,11 @@ typedef struct ldm_conditions_found {
 
 void ldm_audit_find_conditions(const ldm_network *s, ldm_conditions_found *f);
 
-/* The rows below the heading "Conditions"; width as ldm_audit_put_wrapped takes it. */
-void ldm_audit_put_conditions(const ldm_network *s, size_t width, ldm_str *out);
+/* The rows below the heading "Conditions"; scale: ldm_audit_scale of the configuration; width as
+ * ldm_audit_put_wrapped takes it. */
+void ldm_audit_put_conditions(const ldm_network *s, double scale, size_t width, ldm_str *out);
 
 /* {"takes": ["prompt"], "details": {...}, "unet": {...}, "guidance": 7.5, "text_encoder": ...} */
-json_t *ldm_audit_conditions_json(const ldm_network *s, ldm_json *j);
+json_t *ldm_audit_conditions_json(const ldm_network *s, double scale, ldm_json *j);
 
 #endif

@@ -39,6 +39,7 @@ static const ldm_alias aliases[] = {
     {.there = "sampler_name", .here = "sampler", .others = true},
     {.there = "scheduler", .here = "sampler", .others = true},
     {.there = "checkpoint", .here = "ckpt", .others = true},
+    {.there = "vae", .here = "first-stage", .others = true},
     {.there = "output", .here = "out", .others = true},
     {.there = "output_dir", .here = "out", .others = true},
     {.there = "fp16", .here = "half", .others = true}, /* of ldm convert */
@@ -79,6 +80,9 @@ static const struct {
     const char *why;
 } refused[] = {
     {"n_iter", '\0', "-n is the number of all pictures here"},
+    {"batch_count", '\0', "-n is the number of all pictures here"},
+    {"lora", '\0', "there are no LoRAs here; a checkpoint that one was merged into is read"},
+    {"clip_skip", '\0', "the configuration says which layer of the text encoder is read"},
     {"skip_save", '\0', "every picture is written here"},
     {"H", 'H', SIZE},
     {"W", 'W', SIZE},

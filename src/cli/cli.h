@@ -34,12 +34,13 @@ struct ldm_opt;
 typedef struct ldm_command ldm_command;
 struct ldm_command {
     const char *name;
-    const char *prefix;  /* before each line on stderr: which of several processes; NULL: nothing */
-    const char *args;    /* after "ldm NAME " in the usage line */
-    const char *summary; /* one line for `ldm --help` */
-    const char *about;   /* what it does, above the options */
-    const char *notes;   /* examples and further rules, below the options */
-    const char *program; /* whose options these are: it is started with them; NULL: its own */
+    const char *prefix; /* before each line on stderr: which of several processes; NULL: nothing */
+    const char *args;   /* after "ldm NAME " in the usage line */
+    const char *args_are; /* what they are, for who leaves one out; NULL: the names say it */
+    const char *summary;  /* one line for `ldm --help` */
+    const char *about;    /* what it does, above the options */
+    const char *notes;    /* examples and further rules, below the options */
+    const char *program;  /* whose options these are: it is started with them; NULL: its own */
     const struct ldm_opt *opts;
     size_t opt_count;
     int min_args, max_args; /* of arguments that are no options; -1: no upper limit */

@@ -539,8 +539,8 @@ static int plan_output(task *t)
         code = ldm_output_make_parent(t->cmd, "-o", out);
     if (!code && file)
         code = ldm_output_check_file(t->cmd, "-o", out);
-    if (!code && file && !t->o->quiet && !t->o->overwrite)
-        ldm_output_note_replaced(t->cmd, out);
+    if (!code && file && !t->o->overwrite)
+        code = ldm_output_check_picture(t->cmd, out, t->o->quiet);
     if (code || file)
         return code;
     t->folder = ldm_cli_format("%.*s", (int)(n > 1 && out[n - 1] == '/' ? n - 1 : n), out);
@@ -618,6 +618,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
 const ldm_command ldm_cmd_interpolate = {
     .name = "interpolate",
+    .args_are = "the two ends are seeds, pictures, or noise (.npy) of 'ldm invert'",
     .args = "A [B] -o OUT [options]",
     .summary = "pictures on the way from one to another",
     .about =

@@ -133,11 +133,16 @@ static int take_argument(const ldm_command *cmd, ldm_model_options *model, const
         return ldm_cli_usage(cmd, "'ldm help %s' explains this command", cmd->name);
     if (k == NOTHING && (named_checkpoint(path) || named_yaml(path) || strchr(path, '/')))
         return ldm_cli_usage(cmd, "there is no file '%s'", path);
+    if (k == NOTHING && (!strncmp(path, "\xe2\x80\x93", 3) || !strncmp(path, "\xe2\x80\x94", 3)))
+        return ldm_cli_usage(cmd,
+                             "'%s' begins with a long dash, as text programs make of two hyphens; "
+                             "write --%s",
+                             path, path + 3);
     if (k == NOTHING)
         return ldm_cli_usage(cmd,
                              "unexpected argument '%s'; files are given by options, e.g. --ckpt "
-                             "FILE, and no file has that name",
-                             path);
+                             "FILE, and no file has that name; a text is given by --prompt \"%s\"",
+                             path, path);
     if (k == OTHER)
         return ldm_cli_usage(cmd, "'%s' is neither a checkpoint nor a YAML configuration", path);
     if (k == YAML) {

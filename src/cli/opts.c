@@ -11,15 +11,17 @@
 
 #include "base/str.h"
 #include "cli/entries.h"
+#include "cli/joined.h"
 #include "cli/terminal.h"
 
 enum {
     LONG_BASE = 256,
     HELP_VAL = 255,
     HELP_COLUMN = 26,
-    CHOICES_WIDTH = 60,
+    CHOICES_WIDTH = 51,
     CHOICES_NARROW = 44,
-    NARROW_HELP = 80
+    NARROW_HELP = 80,
+    HELP_WIDTH = 80
 };
 
 static const ldm_opt no_option = {.type = LDM_OPT_FLAG};
@@ -429,6 +431,11 @@ static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int
                       optarg);
         return LDM_PARSE_ERROR;
     }
+    if (c < LONG_BASE && o->arg && optarg == word + 2 && *optarg == '=') {
+        ldm_cli_usage(cmd, "%s: no '=' stands between a letter and its value; write -%c %s",
+                      spelled, c, optarg + 1);
+        return LDM_PARSE_ERROR;
+    }
     if (o->arg && optarg == word)
         word = argv[optind - 2];
     if (c >= LONG_BASE && shortened_badly(cmd, all, o, word + 2))
@@ -514,8 +521,9 @@ static ldm_parse check_arguments(const ldm_command *cmd, const ldm_targets *targ
 
         for (int i = 0; i < extra && strchr(name, ' '); i++)
             name = strchr(name, ' ') + 1;
-        ldm_cli_usage(cmd, "%.*s is missing; usage: ldm %s %s", (int)strcspn(name, " ."), name,
-                      cmd->name, cmd->args);
+        ldm_cli_usage(cmd, "%.*s is missing%s%s; usage: ldm %s %s", (int)strcspn(name, " ."), name,
+                      cmd->args_are ? ": " : "", cmd->args_are ? cmd->args_are : "", cmd->name,
+                      cmd->args);
         return LDM_PARSE_ERROR;
     }
     for (int i = optind + taken; i < argc; i++) {
@@ -561,6 +569,7 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     ldm_parse parse;
 
     ldm_entries_expand(cmd, &all);
+    ldm_joined_rewrite(cmd, &all, argc, argv);
     ldm_entries_add_spelled(&all, argc, argv);
     parse = parse_options(cmd, &all, argc, argv, out, targets, &u);
     quiet = ldm_entries_find(&all, "quiet", '\0');
@@ -613,9 +622,42 @@ static void put_choices(help_page *h, const ldm_entry *e)
         ldm_str_puts(&h->text, ")\n");
 }
 
+/* Whether a line of the text is longer than what is left of 80 columns. */
+static bool is_wide(const char *text, int column)
+{
+    for (size_t n; *text; text += n + (text[n] == '\n')) {
+        n = strcspn(text, "\n");
+        if (n > HELP_WIDTH - (size_t)column)
+            return true;
+    }
+    return false;
+}
+
+/* The words of a text, on lines of at most 80 columns; `used` of the first one are taken. */
+static void put_filled(help_page *h, const char *text, int used)
+{
+    size_t at = (size_t)h->column;
+
+    ldm_str_printf(&h->text, "%*s", h->column - used, "");
+    for (size_t n; *text; text += n + strspn(text + n, " \n")) {
+        n = strcspn(text, " \n");
+        if (at > (size_t)h->column && at + 1 + n > HELP_WIDTH) {
+            ldm_str_printf(&h->text, "\n%*s", h->column, "");
+            at = (size_t)h->column;
+        }
+        ldm_str_printf(&h->text, "%s%.*s", at > (size_t)h->column ? " " : "", (int)n, text);
+        at += n + (at > (size_t)h->column);
+    }
+    ldm_str_puts(&h->text, "\n");
+}
+
 /* The lines of an explanation; on a narrow terminal one line, which is broken there. */
 static void put_explanation(help_page *h, const char *line, int used)
 {
+    if (!h->narrow && line && is_wide(line, h->column)) {
+        put_filled(h, line, used);
+        return;
+    }
     if (h->narrow && line)
         ldm_str_printf(&h->text, "%*s", h->column, "");
     while (line) {

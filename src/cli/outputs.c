@@ -168,6 +168,26 @@ void ldm_output_note_replaced(const ldm_command *cmd, const char *path)
         ldm_cli_say(cmd, "note: %s is there already and will be replaced", path);
 }
 
+int ldm_output_check_picture(const ldm_command *cmd, const char *path, bool quiet)
+{
+    struct stat there;
+    char *recipe;
+
+    if (stat(path, &there) || !there.st_size)
+        return LDM_EXIT_OK;
+    if (ldm_image_read_recipe(path, &recipe, NULL)) {
+        ldm_cli_say(cmd,
+                    "-o: %s is there already, and no picture that ldm made; --overwrite replaces "
+                    "it, or give another name",
+                    path);
+        return LDM_EXIT_FAILED;
+    }
+    ldm_release(recipe);
+    if (!quiet)
+        ldm_output_note_replaced(cmd, path);
+    return LDM_EXIT_OK;
+}
+
 int ldm_output_check_input(const ldm_command *cmd, const char *path, const char *input)
 {
     struct stat out, in;

@@ -39,6 +39,10 @@ int ldm_output_check_new(const ldm_command *cmd, const char *option, const char 
 /* The same of statistics (path NULL: nothing): they replace nothing but statistics, with a note. */
 int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path);
 
+/* A picture that ldm made (or an empty file) is replaced, with a note unless quiet; another file,
+ * such as a photo, is not. */
+int ldm_output_check_picture(const ldm_command *cmd, const char *path, bool quiet);
+
 /* Notes that the file will be replaced, if there is one. */
 void ldm_output_note_replaced(const ldm_command *cmd, const char *path);
 

@@ -12,7 +12,7 @@
 
 static const char command[] = "  Next: ldm generate ";
 
-enum { DEFAULT_WIDTH = 80, LAID_OUT = 100, FULL_SENTENCES = 87, NARROWEST = 20 };
+enum { DEFAULT_WIDTH = 80, LAID_OUT = 100, FULL_SENTENCES = 90, NARROWEST = 20 };
 
 int ldm_terminal_width(int fd)
 {

@@ -22,7 +22,7 @@ static ldm_status refuse_name(const char *name, ldm_error *err)
 {
     return ldm_error_set(err, LDM_ERR_USAGE,
                          "model is '%.60s', expected the name of a shipped model (%s); a "
-                         "checkpoint of your own is given as ckpt",
+                         "checkpoint of your own is given as ckpt (--ckpt FILE)",
                          name, LDM_SHIPPED_MODELS);
 }
 
@@ -226,8 +226,10 @@ ldm_status ldm_sources_match(const ldm_model_options *opt, ldm_sources *s, ldm_e
                               err);
     if (!st)
         s->audit->given = s->given;
-    if (!st)
+    if (!st) {
         s->audit->given.family = ldm_audit_family(s->config);
+        s->audit->given.scale = ldm_audit_scale(s->config);
+    }
     return st;
 }
 

@@ -64,7 +64,7 @@ static ldm_status read_classes(const ldm_run *r, const char *text, size_t more, 
             ldm_array_free(out);
             return ldm_error_set(err, LDM_ERR_USAGE,
                                  "class is '%.100s', expected numbers from 0 to %d, separated by "
-                                 "commas",
+                                 "commas; for names a list of them is needed (--class-names FILE)",
                                  text, entries - 1);
         }
         out->data[i] = (float)v;

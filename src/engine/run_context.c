@@ -75,6 +75,70 @@ static ldm_status note_cut(ldm_run *r, const char *text, const ldm_text_ids *ids
                          room);
 }
 
+/* A piece of WordPiece that goes on with a word: "##en". */
+static bool goes_on(const char *piece)
+{
+    return !strncmp(piece, "##", 2) && piece[2];
+}
+
+/* Adds the words that a vocabulary has no pieces for but letters: they say nothing to the model. */
+static void list_spelled(const ldm_text_ids *ids, ldm_str *words)
+{
+    const size_t used = ldm_text_ids_used(ids);
+
+    for (size_t i = 1, end; i + 1 < used; i = end) {
+        bool letters = false;
+
+        for (end = i + 1; end + 1 < used && goes_on(ldm_text_ids_piece(ids, end)); end++)
+            letters |= !ldm_text_ids_piece(ids, end)[3];
+        if (!letters)
+            continue;
+        ldm_str_printf(words, "%s%s", words->len ? ", " : "", ldm_text_ids_piece(ids, i));
+        for (size_t k = i + 1; k < end; k++)
+            ldm_str_puts(words, ldm_text_ids_piece(ids, k) + 2);
+    }
+}
+
+/* Only of small vocabularies, made for what a model was trained on: a large one takes any word
+ * apart into pieces that the model has met. */
+static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const ldm_text_ids *ids,
+                               ldm_error *err)
+{
+    enum { LARGE = 4096 };
+    ldm_str words = {0};
+    ldm_status st = LDM_OK;
+
+    if (ldm_text_vocab_size(vocab) < LARGE)
+        list_spelled(ids, &words);
+    if (words.failed)
+        st = ldm_error_nomem(err, 0, "a note");
+    else if (words.len)
+        st = ldm_notes_add(&r->notes, err,
+                           "this model knows few words; of the prompt it does not know: %s",
+                           words.data);
+    ldm_str_free(&words);
+    return st;
+}
+
+/* "(red hair:1.4)", "<lora:NAME:1>": what other programs take out of a prompt. */
+static ldm_status note_foreign(ldm_run *r, const char *text, ldm_error *err)
+{
+    const char *at = strchr(text, '(');
+    bool weighs = false;
+
+    for (; at && !weighs; at = strchr(at + 1, '(')) {
+        const size_t n = strcspn(at, ":)");
+
+        weighs = at[n] == ':' && at[n + 1] >= '0' && at[n + 1] <= '9' &&
+                 at[n + 1 + strspn(at + n + 1, "0123456789.")] == ')';
+    }
+    if (!weighs && !strstr(text, "<lora:") && !strstr(text, "<hypernet:"))
+        return LDM_OK;
+    return ldm_notes_add(&r->notes, err,
+                         "weights such as (red:1.4) and names such as <lora:...> belong to other "
+                         "programs; they are read as plain text here");
+}
+
 /* The prompts, and after them the text that guidance leads away from. */
 typedef struct texts {
     const char *const *prompts;
@@ -118,6 +182,10 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
             ids->data[i * (size_t)c->tokens + k] = (float)ldm_text_ids_data(one)[k];
         if (!st)
             st = note_cut(r, text, one, err);
+        if (!st && i == 0)
+            st = note_foreign(r, text, err);
+        if (!st && i == 0 && !r->captions_drawn)
+            st = note_unknown(r, vocab, one, err);
         ldm_text_ids_free(one);
     }
     return st;
@@ -139,7 +207,7 @@ ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t c
     if (ldm_text_vocab_size(vocab) > (size_t)c->entries)
         st = ldm_error_set(err, LDM_ERR_USAGE,
                            "%s has %zu words and the text encoder's table %d: it is another "
-                           "model's vocabulary",
+                           "model's vocabulary (this model's own: --vocab FILE)",
                            ldm_text_vocab_path(vocab), ldm_text_vocab_size(vocab), c->entries);
     if (!st) {
         ids.data = ldm_reallocarray(NULL, (size_t)ids.numel, sizeof *ids.data);

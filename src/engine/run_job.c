@@ -127,11 +127,11 @@ static ldm_status settle_count(ldm_job *j, ldm_error *err)
 }
 
 /* The next larger side that the network takes, in pixels; the largest where there is none. */
-static int next_side(int side, int step, int most)
+static int nearest_side(int side, int step, int most)
 {
-    const int next = (side + step - 1) / step * step;
+    const int near = (side > most ? most : side + step / 2) / step * step;
 
-    return next <= most ? next : most / step * step;
+    return near < step ? step : near <= most ? near : most / step * step;
 }
 
 /* "512x384" as a latent's shape. */
@@ -155,8 +155,8 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "size %s: with this model both sides must be multiples of %d, at most "
                              "%d; the nearest that is possible is %dx%d",
-                             j->size, step, most, next_side(w, step, most),
-                             next_side(h, step, most));
+                             j->size, step, most, nearest_side(w, step, most),
+                             nearest_side(h, step, most));
     return ldm_job_set_shape(j, "shape", (const int[3]){m->latent_c, h / factor, w / factor}, err);
 }
 

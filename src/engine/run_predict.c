@@ -240,10 +240,11 @@ static void combine(const ldm_run *r, const float *eps, float *out)
 }
 
 /* "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion
- * Models" (Kynkaanniemi et al. 2024, arXiv 2404.07724), by fractions of the steps. */
+ * Models" (Kynkaanniemi et al. 2024, arXiv 2404.07724), by fractions of the steps that run: a run
+ * that begins with a picture has guidance, too, where it is for the first part of them. */
 static bool guides_step(const ldm_run *r, int step)
 {
-    const double at = (double)(r->first + step) / r->plan.count; /* of the plan */
+    const double at = (double)step / ldm_run_steps(r);
 
     return r->cond.guided && at >= r->job.scale_from &&
            (at < r->job.scale_to || r->job.scale_to >= 1);

@@ -2,6 +2,7 @@
 /* Values of settings: checked by their row, stored, copied, reset; see settings.h. Every reader
  * (text in setting_text.c, configurations and recipes in setting_forms.c) makes an
  * ldm_setting_value, and ldm_setting_give alone checks it and puts it into the field. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -104,11 +105,38 @@ const char *ldm_setting_expected(const ldm_setting_row *row, ldm_str *s)
     return s->failed || !s->data ? "what it can be" : s->data;
 }
 
+/* Whether a choice begins with what was typed, where signs between the parts do not count and "++"
+ * is "pp": "dpm++" for "dpmpp_2m". */
+static bool begins_alike(const char *choice, const char *typed)
+{
+    size_t letters = 0;
+
+    for (;;) {
+        while (*typed && strchr("_- ", *typed))
+            typed++;
+        while (*choice && strchr("_- ", *choice))
+            choice++;
+        if (!*typed || !*choice)
+            return !*typed && letters > 2;
+        if (tolower((unsigned char)(*typed == '+' ? 'p' : *typed)) !=
+            tolower((unsigned char)(*choice == '+' ? 'p' : *choice)))
+            return false;
+        typed++;
+        choice++;
+        letters++;
+    }
+}
+
 /* The choice that a mistyped one may have meant; NULL: none is near. */
 static const char *nearest_choice(const ldm_setting_row *row, const char *found)
 {
     const char *choice, *near = NULL;
     size_t best = 3;
+
+    for (size_t i = 0; row->type == LDM_TYPE_CHOICE && (choice = ldm_setting_choice(row, i)); i++) {
+        if (begins_alike(choice, found))
+            return choice;
+    }
 
     for (size_t i = 0; row->type == LDM_TYPE_CHOICE && (choice = ldm_setting_choice(row, i)); i++) {
         size_t d = ldm_edit_distance(found, choice, 2);

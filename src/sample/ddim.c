@@ -92,8 +92,9 @@ void ldm_ddim_take_for_eps(ldm_sampler_plan *p)
 
     p->prediction = LDM_PREDICTS_EPS;
     ldm_sampler_note(p,
-                     "parameterization is %s, but %s takes the network's output for eps, as "
-                     "CompVis' sampler does; other samplers do not",
+                     "warning: parameterization is %s, and %s takes the network's output for eps, "
+                     "as CompVis' sampler does: the pictures come out as noise; other samplers "
+                     "(dpmpp_2m, unipc, euler) convert it",
                      what, p->sampler->name);
 }
 

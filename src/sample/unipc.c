@@ -191,7 +191,7 @@ static ldm_status step3(ldm_sampler_run *r, ldm_error *err)
     return step_of_order(r, 3, err);
 }
 
-static const char *const aliases2[] = {"UniPCMultistepScheduler", "unipc2", NULL};
+static const char *const aliases2[] = {"UniPCMultistepScheduler", "unipc2", "uni_pc_bh2", NULL};
 static const char *const aliases3[] = {NULL};
 
 const ldm_sampler ldm_sampler_unipc = {

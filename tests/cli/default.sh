@@ -35,3 +35,20 @@ fails 2 "model is 'port', expected the name of a shipped model" generate --model
 fails 2 'model demo and ckpt .* are given' generate --model demo --ckpt "$CKPT" --config "$CONFIG" -o no.png
 works generate --model demo --steps 1 -o demo.png
 stderr_has 'note: the shipped model demo is a small one'
+
+# What the words say also where a run begins with a picture: guidance is for a part of the steps that run.
+works generate --prompt 'a man' --init face.png --strength 0.5 --steps 10 -o init.png
+stderr_lacks 'without guidance'
+works check --model portrait
+stdout_has 'guidance +3 \(ldm.sampling.scale\), unless --scale says otherwise'
+works generate --prompt 'a (red:1.4) lighthouse with a beard' --steps 1 -o words.png
+stderr_has 'note: this model knows few words; of the prompt it does not know: lighthouse$'
+stderr_has 'note: weights such as .* belong to other'
+works generate --prompt 'a woman with red hair and glasses' --steps 1 -o words.png
+stderr_lacks 'does not know'
+works generate --sampler plms --steps 2 --prompt 'a man' -o plms.png
+stderr_has 'warning: parameterization is v, and plms .* noise; other samplers'
+works generate --size 256x256 --prompt 'a man' --dry-run
+stderr_has "note: the pictures have 256 x 256 pixels, and this model's own are 64 x 64"
+works generate --size 96x96 --prompt 'a man' --dry-run
+stderr_lacks "this model's own"

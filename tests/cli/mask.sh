@@ -44,3 +44,7 @@ cp a.png mask.png
 works $RUN --init a.png --mask mask.png -o m.png
 cp "$PICTURES/source.png" mask.png
 fails 3 "was made from a mask of SHA-256" generate --ckpt "$CKPT" --like m.png -o no.png --quiet
+
+# A mask and a picture that were exchanged.
+works generate $TINY --steps 2 --init a.png --mask "$PICTURES/rgb.jpg" -o odd.png
+stderr_has 'warning: the mask .*rgb.jpg is a picture in colours: is it the mask'

@@ -23,7 +23,7 @@ stdout_has '"guidance": 3'
 works check $(model openclip)
 stdout_has 'a text \(--prompt\)'
 stdout_has 'a context of 77 x 64 numbers'
-stdout_has '9 unless --scale says otherwise'
+stdout_has '9, unless --scale says otherwise'
 stdout_has 'another size than OpenCLIP ViT-H/14'
 stdout_has 'use_fp16 is true: .* does not$|use_fp16 is true'
 works check $(model clip)

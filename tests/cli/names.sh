@@ -107,7 +107,11 @@ stderr_has '-b is --config'
 works generate -r whole/model.ckpt -c 1 -l out3/ model.params.unet_config.params.num_heads=4
 stderr_has 'the assignment model.params.unet_config.params.num_heads=4 is taken as --set'
 fails 2 "prompt: this model takes nothing: it is unconditional" generate --model demo --prompt face --quiet
-fails 2 "--n_iter is another program's option, not ldm's: -n is the number" generate --n_iter 2
+works generate $TINY --n_iter 2 --n_samples=2 --steps 1 -o iter/
+stderr_has "note: other programs' spellings: --n_iter is -n 4"
+[ -e iter/00003.png ] && [ ! -e iter/00004.png ] || die "expected four pictures"
+works generate $TINY --batch-count 2 -n 1 --steps 1 -o batch/ --quiet
+[ -e batch/00001.png ] && [ ! -e batch/00002.png ] || die "expected two pictures"
 fails 2 "unknown option '--csutom_steps'; did you mean --custom_steps[?]" generate --csutom_steps 2
 fails 2 "unknown option '--foo' [(]see" generate --foo 2
 
@@ -140,7 +144,6 @@ stderr_has '^sampling +2 steps: sampler ddim, .*scale 4'
 fails 2 "--H is another program's option, not ldm's: --size WxH gives the size" generate --H 64
 fails 2 "--height is another program's option, not ldm's: --size WxH" generate --height 64
 
-fails 2 "^ldm generate: -W is another program's option, not ldm's: --size WxH" generate -W 512 -H 512
 fails 2 "^ldm generate: -H is another program's option" generate -H 512
 
 # '_' and '-' are the same, in other programs' spellings and in ldm's own.
@@ -234,3 +237,16 @@ if [ -x "${LDM%/*}/ldm-server" ]; then
         stdout_has '^listening on http://127.0.0.1:'
     done
 fi
+works generate $TINY --H 32 --width=64 --steps 1 -o wide.png
+stderr_has "note: other programs' spellings: --H 32 and --width 64 are --size 64x32"
+stderr_has 'picture 64 x 32'
+works generate $TINY -W 32 -H 64 --steps 1 -o high.png
+stderr_has 'picture 32 x 64'
+fails 2 "--lora is another program's option, not ldm's: there are no LoRAs here" generate --lora x
+fails 2 "--clip_skip is another program's option" generate --clip_skip 2
+# CompVis' --resume FILE is a checkpoint; alone it is the switch.
+works generate --resume "$CKPT" --steps 1 -o resumed.png
+stderr_has "note: CompVis' spellings: --resume .* is --ckpt"
+fails 2 "unexpected argument 'a woman'; .*a text is given by --prompt \"a woman\"" generate 'a woman'
+fails 2 "'—prompt' begins with a long dash" generate —prompt x
+fails 2 "[-]o: no '=' stands between a letter and its value; write -o e.png" generate -o=e.png

@@ -55,3 +55,8 @@ stdout_lacks 'note: warning'
 # Tables that are too wide become blocks.
 on 60 compare $TINY --set ldm.sampling.steps=2 -n 1 -o out --overwrite --quiet
 stdout_has '^    Approach 1, here    1.0$'
+
+# Help at the usual width: no line is broken by the terminal, but for commands to copy.
+on 80 generate --help
+tr -d '\r' <"$OUT" | grep -v '^  ldm ' | awk 'length($0) > 80 { print; exit 1 }' >long || die "too wide: $(cat long)"
+stdout_has '^Samples pictures from a latent diffusion model, with DDIM as CompVis. code does$'

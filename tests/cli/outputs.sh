@@ -84,3 +84,15 @@ fails 2 'in.png is what is read here' interpolate in.png 4 $TINY --steps 2 --fra
 works invert in.png $TINY --steps 2 -o n.npy --quiet
 fails 2 'n.npy is what is read here' invert n.npy $TINY --steps 2 -o n.npy
 cmp -s in.png kept.png || die "the input was written over"
+
+# A picture that ldm made is replaced with a note; a photo is not, without --overwrite.
+works generate $TINY --steps 1 -o made.jpg --quiet
+works generate $TINY --steps 2 -o made.jpg
+stderr_has 'note: made.jpg is there already and will be replaced'
+cp "$SRC/tests/data/pictures/rgb.jpg" photo.jpg
+fails 1 'photo.jpg is there already, and no picture that ldm made; --overwrite replaces it' \
+    generate $TINY --steps 1 -o photo.jpg
+cmp -s photo.jpg "$SRC/tests/data/pictures/rgb.jpg" || die "the photo was written over"
+works generate $TINY --steps 1 -o photo.jpg --overwrite --quiet
+: >empty.png
+works generate $TINY --steps 1 -o empty.png --quiet

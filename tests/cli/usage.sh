@@ -73,8 +73,8 @@ fails 2 "--timesteps: 'uniform' is not one of compvis\|quad\|leading\|trailing\|
     generate --timesteps uniform
 fails 2 "--timesteps: 'compvis\|quad' is not one of" generate --timesteps 'compvis|quad'
 fails 2 "size 100000x100000: .* at most 16384; the nearest that is possible is 16384x16384" generate --model demo --size 100000x100000 --quiet
-fails 2 "size 100000x70: .* the nearest that is possible is 16384x96" generate --model demo --size 100000x70 --quiet
-fails 2 "size 65x64: .* the nearest that is possible is 96x64" generate --model demo --size 65x64 --quiet
+fails 2 "size 100000x70: .* the nearest that is possible is 16384x64" generate --model demo --size 100000x70 --quiet
+fails 2 "size 65x64: .* the nearest that is possible is 64x64" generate --model demo --size 65x64 --quiet
 fails 2 "--cond: 'ones' is not one of none\|zeros" generate --cond ones
 fails 2 "--precision: 'f16' is not one of" generate --precision f16
 fails 2 "--part: 'vae' is not one of unet\|encode\|decode\|quantize\|indices" eval --part vae
@@ -111,3 +111,6 @@ ldm eval --part unet --in nothing.npy --t 1 -o z.npy --json
 stdout_has '"error": "cannot open nothing.npy'
 fails 2 "unexpected argument '44'; usage: ldm interpolate A " interpolate 42 43 44
 fails 2 "noise_level: this model takes nothing: it is unconditional; a noise level is of models that enlarge" generate $TINY --noise-level 20
+fails 2 "'dpm..' is not one of .*; did you mean dpmpp_2m[?]" generate --sampler dpm++
+fails 2 "A is missing: the two ends are seeds, pictures, or noise" interpolate --prompt x
+fails 2 "the nearest that is possible is 64x96" generate --size 66x100 --quiet

@@ -170,8 +170,8 @@ static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_out
     code = ldm_output_check_file(cmd, "-o", o->out);
     for (size_t i = 0; !code && i < sizeof inputs / sizeof *inputs; i++)
         code = ldm_output_check_input(cmd, o->out, inputs[i]);
-    if (!code && !o->quiet && !o->overwrite && !o->dry_run)
-        ldm_output_note_replaced(cmd, o->out);
+    if (!code && !o->overwrite && !o->dry_run)
+        code = ldm_output_check_picture(cmd, o->out, o->quiet);
     return code;
 }
 
