@@ -175,7 +175,7 @@ static void sdapi_refuses(void **state)
         {"/sdapi/v1/txt2img", "{\"alwayson_scripts\":{\"x\":{}}}", 422, "alwayson_scripts"},
         {"/sdapi/v1/txt2img", "{\"sampler_name\":\"Eulr a\"}", 422,
          "sampler_name: Sampler not found; the nearest are 'Euler a', 'Euler', "},
-        {"/sdapi/v1/txt2img", "{\"sampler_index\":\"DPM++2M\"}", 422,
+        {"/sdapi/v1/txt2img", "{\"sampler_index\":\"DPM++ 2N\"}", 422,
          "sampler_index: Sampler not found; the nearest are 'DPM++ 2M', "},
         {"/sdapi/v1/txt2img", "{\"sampler_name\":\"DPM adaptive\"}", 422, "Sampler not found"},
         {"/sdapi/v1/txt2img", "{\"sampler_name\":\"DDIM\",\"scheduler\":\"Karras\"}", 422,
