@@ -284,6 +284,15 @@ static bool same_tree(const ldm_value *a, const ldm_value *b)
     return true;
 }
 
+/* "a.b=" before "a.b={...}": in a tree two maps would merge, in a text the one takes the other's
+ * place. */
+static bool is_cleared_for(const char *assignment, const char *next)
+{
+    const size_t len = strcspn(assignment, "=");
+
+    return assignment[len] && !assignment[len + 1] && !strncmp(assignment, next, len + 1);
+}
+
 ldm_status ldm_yaml_edit(const char *name, const char *text, const char *const *sets, size_t count,
                          ldm_str *out, ldm_error *err)
 {
@@ -294,8 +303,10 @@ ldm_status ldm_yaml_edit(const char *name, const char *text, const char *const *
     for (size_t i = 0; !st && i < count; i++)
         st = ldm_config_set(want, sets[i], err);
     ldm_str_puts(&edited, text);
-    for (size_t i = 0; !st && i < count; i++)
-        st = apply(name, &edited, sets[i], err);
+    for (size_t i = 0; !st && i < count; i++) {
+        if (i + 1 == count || !is_cleared_for(sets[i], sets[i + 1]))
+            st = apply(name, &edited, sets[i], err);
+    }
     if (!st && !load(name, edited.data, &have, NULL) &&
         same_tree(ldm_config_root(want), ldm_config_root(have))) {
         *out = edited;

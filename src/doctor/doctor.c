@@ -88,16 +88,19 @@ static ldm_status add_contradiction(ldm_doctor *d, const ldm_contradiction *c, l
     ldm_finding f = {.path = c->path, .found = c->found, .sure = 1, .state = LDM_FINDING_WRONG};
 
     f.place = place_of(d, &c->origin);
-    f.given = c->given      ? c->given
-              : c->fallback ? ldm_doctor_text(d, "%s (default)", c->fallback)
-                            : NULL;
+    f.given = c->given ? c->given
+              : c->fallback && strcmp(c->fallback, "null")
+                  ? ldm_doctor_text(d, "%s (default)", c->fallback)
+                  : NULL;
     f.how = ldm_doctor_text(d, "%s %s it%s",
                             c->from == LDM_INFER_BUFFER ? "the values of the file's buffers"
                                                         : "names and shapes of the tensors",
                             c->from == LDM_INFER_BUFFER ? "give" : "show",
                             c->obeyed ? "; a run takes the file's schedule in any case" : "");
-    f.cure = ldm_doctor_text(d, "%s=%s", c->path, c->found);
-    if (!f.how || !f.cure)
+    f.cure =
+        ldm_doctor_text(d, "%s=%s", c->part ? c->part : c->path, c->part ? c->block : c->found);
+    f.clear = c->part ? ldm_doctor_text(d, "%s=", c->part) : NULL;
+    if (!f.how || !f.cure || (c->part && !f.clear))
         return ldm_error_nomem(err, 0, "a finding");
     return ldm_doctor_add(d, &f, err);
 }

@@ -134,7 +134,7 @@ ldm_status ldm_doctor_add(ldm_doctor *d, const ldm_finding *f, ldm_error *err)
     if (!ldm_grow(&d->findings, &d->finding_cap, d->finding_count + 1, sizeof *d->findings) ||
         !copy_text(d, &copy.path) || !copy_text(d, &copy.given) || !copy_text(d, &copy.found) ||
         !copy_text(d, &copy.place) || !copy_text(d, &copy.how) || !copy_text(d, &copy.cure) ||
-        !copy_text(d, &copy.flag))
+        !copy_text(d, &copy.clear) || !copy_text(d, &copy.flag))
         return ldm_error_nomem(err, 0, "a finding");
     d->findings[d->finding_count++] = copy;
     return LDM_OK;
@@ -167,9 +167,14 @@ ldm_verdict ldm_doctor_get_verdict(const ldm_doctor *d)
 static const char *nth(const ldm_doctor *d, size_t n, bool flag)
 {
     for (size_t i = 0; d && i < d->finding_count; i++) {
-        const char *text = flag ? d->findings[i].flag : d->findings[i].cure;
+        const ldm_finding *f = &d->findings[i];
+        const char *text = flag ? f->flag : f->cure;
 
-        if (text && d->findings[i].state == LDM_FINDING_WRONG && !n--)
+        if (!text || f->state != LDM_FINDING_WRONG)
+            continue;
+        if (!flag && f->clear && !n--)
+            return f->clear;
+        if (!n--)
             return text;
     }
     return NULL;

@@ -23,6 +23,8 @@ typedef struct ldm_finding {
     const char *given, *found; /* texts; NULL: nothing was given; undecided */
     const char *place;         /* "config.yaml:12"; NULL: none */
     const char *how;           /* one sentence */
+    const char *clear;         /* for a --set before the cure's: a map is laid over another, and the
+                                  old one must go; NULL: none */
     const char *cure;          /* for --set; NULL: none */
     const char *flag;          /* for the command line; NULL: none */
     double sure;               /* 0 to 1 */

@@ -78,6 +78,10 @@ typedef struct ldm_contradiction {
     const char *fallback; /* the constructor's default, which counts where it is not there; NULL:
                              there is none */
     const char *found;    /* what the tensors show, as YAML on one line */
+    const char *part;     /* where the class of a part changes: the path of the part, which is to be
+                             replaced as a whole, as the parameters of another class stay no good;
+                             NULL: the value alone */
+    const char *block;    /* the part as YAML on one line; NULL as `part` */
     ldm_infer_from from;
     bool obeyed; /* ldm takes the file's in any case: a schedule that its buffers hold */
 } ldm_contradiction;

@@ -7,13 +7,16 @@
 #include "infer/infer_private.h"
 
 typedef enum row_kind {
-    PLAIN,   /* equal by value */
-    LEVELS,  /* factors of levels: a set, of which only the levels that there are count */
-    ATTENDS, /* picture sizes of levels: by the resolution that stands beside them */
-    EVERY,   /* one number, or a list of it for every level */
-    STAGE,   /* a first stage's class: only with a codebook or without */
-    KEY,     /* conditioning_key, and what CompVis makes of it */
-    COND     /* the conditioner as a whole */
+    PLAIN,      /* equal by value */
+    LEVELS,     /* factors of levels: a set, of which only the levels that there are count */
+    ATTENDS,    /* picture sizes of levels: by the resolution that stands beside them */
+    EVERY,      /* one number, or a list of it for every level */
+    UNATTENDED, /* for every level whether it has no self-attention; no list: every one has */
+    MODEL,      /* the model's class: only of those that differ in what the UNet is given */
+    LOW,        /* the part that only an upscaler has */
+    STAGE,      /* a first stage's class: only with a codebook or without */
+    KEY,        /* conditioning_key, and what CompVis makes of it */
+    COND        /* the conditioner as a whole */
 } row_kind;
 
 typedef struct row {
@@ -26,6 +29,8 @@ typedef struct row {
 #define FIRST ROOT "first_stage_config.params."
 #define EMBED ROOT "cond_stage_config.params."
 static const row rows[] = {
+    {"model.target", NULL, MODEL},
+    {ROOT "low_scale_config", NULL, LOW},
     {ROOT "timesteps", "1000", PLAIN},
     {ROOT "beta_schedule", "linear", PLAIN},
     {ROOT "linear_start", "0.0001", PLAIN},
@@ -47,9 +52,10 @@ static const row rows[] = {
     {UNET "use_spatial_transformer", "false", PLAIN},
     {UNET "use_linear_in_transformer", "false", PLAIN},
     {UNET "transformer_depth", "1", PLAIN},
-    {UNET "context_dim", NULL, PLAIN},
-    {UNET "num_classes", NULL, PLAIN},
-    {UNET "adm_in_channels", NULL, PLAIN},
+    {UNET "context_dim", "null", PLAIN},
+    {UNET "disable_self_attentions", "null", UNATTENDED},
+    {UNET "num_classes", "null", PLAIN},
+    {UNET "adm_in_channels", "null", PLAIN},
     {ROOT "first_stage_config.target", NULL, STAGE},
     {FIRST "embed_dim", NULL, PLAIN},
     {FIRST "n_embed", NULL, PLAIN},
@@ -74,7 +80,7 @@ static const row rows[] = {
     {EMBED "out_channels", NULL, PLAIN},
 };
 
-enum { ROW_COUNT = sizeof rows / sizeof *rows, TEXT = 512 };
+enum { ROW_COUNT = sizeof rows / sizeof *rows, TEXT = 512, BLOCK = 4096 };
 
 typedef struct comparison {
     const ldm_inference *in;
@@ -229,20 +235,33 @@ static const char *effective_key(const ldm_value *root)
     return concat ? "concat" : "crossattn";
 }
 
+/* A class without its modules; "" where no class is named. */
+static const char *last_name(const ldm_value *target)
+{
+    const char *s = "", *dot;
+
+    if (!target || ldm_value_string(target, &s, NULL))
+        return "";
+    dot = strrchr(s, '.');
+    return dot ? dot + 1 : s;
+}
+
 /* The class of a conditioner, without its modules. */
 static const char *class_of(const ldm_value *root)
 {
-    const ldm_value *cond = find(root, ROOT "cond_stage_config");
     const ldm_value *target = find(root, ROOT "cond_stage_config.target");
-    const char *s = "", *dot;
+    const char *s = last_name(target ? target : find(root, ROOT "cond_stage_config"));
 
-    if (!target || ldm_value_string(target, &s, NULL)) {
-        if (!cond || ldm_value_string(cond, &s, NULL))
-            return "";
-    }
-    dot = strrchr(s, '.');
-    s = dot ? dot + 1 : s;
     return !strcmp(s, "TransformerEmbedder") ? "BERTEmbedder" : s; /* the same tensors */
+}
+
+/* Whether the first stage is of a class with a codebook, and should be of one without, or not. */
+static bool other_stage(const comparison *c)
+{
+    const ldm_value *a = find(c->given, ROOT "first_stage_config.target");
+    const ldm_value *b = find(c->found, ROOT "first_stage_config.target");
+
+    return a && b && !text_has(a, "Identity") && text_has(a, "VQ") != text_has(b, "VQ");
 }
 
 /* ---- one row --------------------------------------------------------------------------------- */
@@ -305,8 +324,6 @@ static void compare_plain(comparison *c, const row *r, const ldm_value *a, const
         flow(b, found, sizeof found);
     else if (r->fallback)
         snprintf(found, sizeof found, "%s", r->fallback);
-    else if (!strcmp(r->path, UNET "num_classes"))
-        snprintf(found, sizeof found, "null");
     else
         return; /* the tensors do not say it */
     if (a)
@@ -317,27 +334,100 @@ static void compare_plain(comparison *c, const row *r, const ldm_value *a, const
         add(c, r, a, found);
 }
 
+/* A part of another class: all of it is the tensors', the old class's parameters go. */
+static void add_part(comparison *c, const row *r, const ldm_value *given, const ldm_value *found,
+                     const char *part)
+{
+    char text[TEXT], block[BLOCK];
+    ldm_contradiction *out = &c->out[c->count];
+
+    flow(found, text, sizeof text);
+    flow(find(c->found, part), block, sizeof block);
+    add(c, r, given, text);
+    out->part = part;
+    out->block = ldm_arena_strdup(c->arena, block);
+    if (!out->block)
+        c->st = ldm_error_nomem(c->err, 0, "the comparison");
+}
+
 static void compare_key(comparison *c, const row *r)
 {
     const char *a = effective_key(c->given), *b = effective_key(c->found);
 
     if (!*b || !*a || !strcmp(a, b)) /* an unconditional model ignores it */
         return;
-    if (!strncmp(a, b, strlen(b)) && strstr(a, "-adm"))
-        return;
     add(c, r, find(c->given, r->path), b);
+}
+
+/* Whether a conditioner of this class has tensors, so that a file without any has another. */
+static bool has_tensors(const ldm_value *root, const char *name)
+{
+    static const char *const names[] = {"ClassEmbedder", "BERTEmbedder", "FrozenCLIPEmbedder",
+                                        "FrozenOpenCLIPEmbedder"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(names[i], name))
+            return true;
+    }
+    return !strcmp(name, "SpatialRescaler") && find(root, EMBED "out_channels");
 }
 
 static void compare_cond(comparison *c, const row *r)
 {
     const ldm_value *found = find(c->found, r->path);
     const char *a = class_of(c->given), *b = class_of(c->found);
+
+    const bool none = !strcmp(b, "__is_unconditional__") || !strcmp(b, "Identity");
+
+    if (!found || !strcmp(a, b) || (none && !has_tensors(c->given, a)))
+        return;
+    add_part(c, r, find(c->given, r->path), found, r->path);
+}
+
+/* Classes of ldm.models.diffusion.ddpm that ldm or the tensors tell apart; a user's own is left. */
+static bool is_diffusion(const char *name)
+{
+    static const char *const names[] = {"LatentDiffusion", "LatentInpaintDiffusion",
+                                        "LatentUpscaleDiffusion", "LatentDepth2ImageDiffusion"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(names[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* A UNet for masks serves LatentDiffusion as well, which is given mask and picture ready. */
+static void compare_model(comparison *c, const row *r)
+{
+    const ldm_value *given = find(c->given, r->path), *found = find(c->found, r->path);
+    const char *a = last_name(given), *b = last_name(found);
     char text[TEXT];
 
-    if (!found || !strcmp(a, b) || !strcmp(b, "__is_unconditional__") || !strcmp(b, "Identity"))
+    if (!is_diffusion(a) || !is_diffusion(b) || !strcmp(a, b) ||
+        (!strcmp(a, "LatentDiffusion") && !strcmp(b, "LatentInpaintDiffusion")))
         return;
     flow(found, text, sizeof text);
-    add(c, r, find(c->given, r->path), text);
+    add(c, r, given, text);
+}
+
+static void compare_low(comparison *c, const row *r)
+{
+    const ldm_value *found = find(c->found, r->path);
+
+    if (found && !find(c->given, r->path))
+        add_part(c, r, NULL, found, r->path);
+}
+
+static bool all_false(const ldm_value *list)
+{
+    for (size_t i = 0; i < ldm_value_count(list); i++) {
+        bool b;
+
+        if (ldm_value_bool(ldm_value_at(list, i), &b, NULL) || b)
+            return false;
+    }
+    return true;
 }
 
 static void compare_row(comparison *c, const row *r)
@@ -349,6 +439,16 @@ static void compare_row(comparison *c, const row *r)
     case PLAIN:
     case EVERY:
         compare_plain(c, r, a, b);
+        break;
+    case UNATTENDED:
+        if (b || !a || !all_false(a))
+            compare_plain(c, r, a, b);
+        break;
+    case MODEL:
+        compare_model(c, r);
+        break;
+    case LOW:
+        compare_low(c, r);
         break;
     case LEVELS:
         if (b && (!a || level_bits(a, c->levels) != level_bits(b, c->levels))) {
@@ -363,10 +463,8 @@ static void compare_row(comparison *c, const row *r)
         }
         break;
     case STAGE:
-        if (b && a && !text_has(a, "Identity") && text_has(a, "VQ") != text_has(b, "VQ")) {
-            flow(b, text, sizeof text);
-            add(c, r, a, text);
-        }
+        if (other_stage(c))
+            add_part(c, r, a, b, ROOT "first_stage_config");
         break;
     case KEY:
         compare_key(c, r);
@@ -387,11 +485,13 @@ static bool is_there(const comparison *c, const row *r)
     return find(c->found, part) != NULL;
 }
 
-/* Rows of a conditioner's parameters count only where both are of one class. */
+/* Rows of a part's parameters count only where both are of one class. */
 static bool applies(const comparison *c, const row *r)
 {
     const bool schedule = !strncmp(r->path, ROOT "linear_", sizeof ROOT - 1 + 7);
 
+    if (!strncmp(r->path, FIRST, sizeof FIRST - 1) && other_stage(c))
+        return false;
     if (!strncmp(r->path, EMBED, sizeof EMBED - 1))
         return !strcmp(class_of(c->given), class_of(c->found));
     if (schedule) /* a cosine has no ends */

@@ -42,6 +42,8 @@ ldm_infer_cond ldm_infer_read_cond(const ldm_infer_facts *f)
         return LDM_INFER_UNKNOWN;
     if (f->u.cross)
         return LDM_INFER_UNKNOWN; /* a context, from an encoder that is not in the file */
+    if (f->u.num_classes || f->u.continuous_classes || f->u.adm)
+        return LDM_INFER_IDENTITY; /* labels go to label_emb as they are */
     return f->u.in_channels > f->u.out_channels ? LDM_INFER_IDENTITY : LDM_INFER_UNCONDITIONAL;
 }
 

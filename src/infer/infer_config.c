@@ -98,12 +98,15 @@ static silent silent_of(const ldm_infer_facts *f)
 static const char *conditioning_key(const ldm_infer_facts *f)
 {
     const bool concat = f->u.in_channels > f->u.out_channels;
+    const bool labels = f->u.num_classes || f->u.continuous_classes || f->u.adm;
 
+    if (f->u.cross && labels)
+        return concat ? "hybrid-adm" : "crossattn-adm";
     if (f->u.cross)
         return concat ? "hybrid" : "crossattn";
     if (concat)
         return "concat";
-    return f->u.num_classes && f->kind != LDM_INFER_UNCONDITIONAL ? "adm" : NULL;
+    return labels ? "adm" : NULL;
 }
 
 static const char *diffusion_target(const ldm_infer_facts *f)
@@ -159,6 +162,21 @@ static int resolution_of(const silent *by)
     return by->family ? by->family->resolution : 256;
 }
 
+/* The upscaler's noise on the small picture; its buffers are no part of every file's state. */
+static void put_low_scale(ldm_inference *in)
+{
+#define LOW ROOT "low_scale_config."
+    const char *how = "the upscaler of Stable Diffusion 2";
+
+    SHAPE(LOW "target", "ldm.modules.diffusionmodules.upscaling.ImageConcatWithNoiseAugmentation");
+    ldm_infer_put(in, LDM_INFER_ASSUMED, how, LOW "params.noise_schedule_config.linear_start",
+                  "0.0001");
+    ldm_infer_put(in, LDM_INFER_ASSUMED, how, LOW "params.noise_schedule_config.linear_end",
+                  "0.02");
+    ldm_infer_put(in, LDM_INFER_ASSUMED, how, LOW "params.max_noise_level", "350");
+#undef LOW
+}
+
 static void put_diffusion(ldm_inference *in, const ldm_infer_facts *f, const silent *by)
 {
     const char *key = conditioning_key(f);
@@ -180,6 +198,8 @@ static void put_diffusion(ldm_inference *in, const ldm_infer_facts *f, const sil
     SHAPE(ROOT "use_ema", "%s", f->ema ? "true" : "false");
     if (ldm_ckpt_find(f->ck, "logvar"))
         SHAPE(ROOT "learn_logvar", "true");
+    if (f->low_scale)
+        put_low_scale(in);
 }
 
 /* Heads are the setting that most often differs between models of one kind: they are assumed where

@@ -384,9 +384,10 @@ static ldm_status read_low_scale(ldm_param_reader *r, const ldm_value *at)
     return st;
 }
 
-static ldm_status read_parts(ldm_param_reader *r, const ldm_value *params)
+/* upscale: of a model that enlarges pictures (LatentUpscaleDiffusion); others have no such part. */
+static ldm_status read_parts(ldm_param_reader *r, const ldm_value *params, bool upscale)
 {
-    const ldm_value *low_scale = ldm_value_find(params, "low_scale_config");
+    const ldm_value *low_scale = upscale ? ldm_value_find(params, "low_scale_config") : NULL;
     ldm_status st = read_unet(r, ldm_value_find(params, "unet_config"));
 
     if (!st)
@@ -400,7 +401,7 @@ static ldm_status read_parts(ldm_param_reader *r, const ldm_value *params)
 
 /* inpaint: a mask and a masked picture are concatenated (LatentInpaintDiffusion). */
 static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm_param_table *table,
-                             bool inpaint)
+                             bool inpaint, bool upscale)
 {
     ldm_diffusion_config *d = &r->network->diffusion;
     ldm_status st;
@@ -422,7 +423,7 @@ static ldm_status read_table(ldm_param_reader *r, const ldm_module *m, const ldm
     if (!st)
         st = validate(d, m->params, r->err);
     if (!st)
-        st = read_parts(r, m->params);
+        st = read_parts(r, m->params, upscale);
     if (!st)
         st = settle_conditioning(r, m->params);
     if (!st)
@@ -436,21 +437,21 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(rows);
 
-    return read_table(r, m, &table, false);
+    return read_table(r, m, &table, false, false);
 }
 
 static ldm_status read_inpaint(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(inpaint_rows);
 
-    return read_table(r, m, &table, true);
+    return read_table(r, m, &table, true, false);
 }
 
 static ldm_status read_upscale(ldm_param_reader *r, const ldm_module *m)
 {
     static const ldm_param_table table = LDM_PARAM_TABLE(upscale_rows);
 
-    return read_table(r, m, &table, false);
+    return read_table(r, m, &table, false, true);
 }
 
 const ldm_network_part ldm_part_latent_diffusion = {LDM_ROLE_MODEL, read, declare, NULL};
