@@ -283,18 +283,6 @@ int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model,
     return code ? code : ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
 }
 
-bool ldm_inputs_is_whole(const char *path)
-{
-    char text[1 << 14];
-    FILE *f = fopen(path, "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-
-    if (f)
-        fclose(f);
-    text[n] = '\0';
-    return has_key(text, "model:") && strstr(text, "unet_config:") && strstr(text, "target:");
-}
-
 char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)
 {
     ldm_model_options *model = NULL;

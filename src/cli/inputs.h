@@ -27,10 +27,6 @@ int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, boo
 int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model, int *argc,
                                char **argv, bool quiet);
 
-/* The file is the configuration of a whole model, and no layer to be laid over one: it has a
- * section of a UNet. */
-bool ldm_inputs_is_whole(const char *path);
-
 /* The checkpoint in a folder, as --ckpt would find it: free() it. NULL: said why not. */
 char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder);
 

@@ -177,3 +177,28 @@ file_has marked/report.html '<h1>&lt;b&gt; against mine</h1>'
 
 # What a conditional model is to draw goes to both sides; this one takes nothing.
 fails 2 '[-]?class.*this model takes' compare x/mine.yaml y/mine.yaml $TINY -n 1 --class 3 -o none --quiet
+
+# A whole configuration is no layer: nothing of the common one shows through, and a note says so. What a
+# layer says and nothing reads is warned of.
+DEMO="--ckpt $SRC/models/demo/model.ckpt"
+cp "$SRC/models/demo/config.yaml" wide.yaml
+sed 's/num_head_channels: 32/num_heads: 8/' wide.yaml >many.yaml
+grep -q 'num_heads: 8' many.yaml || die "the shipped model's configuration changed"
+printf 'model: {params: {unet_config: {params: {num_heads: 8}}}}\n' >layer.yaml
+heads='^  UNet attention +num_head_channels: 32 \(2 to 4 heads\) +num_heads: 8 \(8 heads\)$'
+works compare wide.yaml many.yaml $DEMO --config wide.yaml $FAST -n 1 -o whole
+stdout_has "$heads"
+stdout_has '^  wide.yaml and many.yaml are whole configurations: each stands alone'
+stderr_has 'compare: note: wide.yaml and many.yaml are whole configurations: each stands alone'
+stdout_lacks 'has no effect here'
+file_has whole/report.html 'are whole configurations'
+works compare layer.yaml many.yaml $FAST -n 1 -o half --quiet # over the shipped model's
+stderr_empty
+stdout_has "$heads"
+stdout_has 'many.yaml is a whole configuration: it stands alone, .*; layer.yaml is laid over that\.$'
+stdout_has '^  layer: model\.params\.unet_config\.params\.num_heads is set, and has no effect here: num_head_channels is set and wins$'
+works compare many.yaml wide.yaml $DEMO $FAST -n 1 -o heads --ablate --quiet
+stdout_lacks 'whole configuration' # nothing lies under them
+file_has heads/ablation/attention_heads.yaml '"num_heads": 8'
+file_has heads/ablation/attention_heads.yaml '"num_head_channels": -1'
+same_pixels heads/ablation/attention_heads_samples/00000.png heads/many_samples/00000.png

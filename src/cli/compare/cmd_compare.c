@@ -137,6 +137,7 @@ static int name_layers(ldm_compare *c, int argc, char **argv)
             s->layer = strdup(path);
             ldm_release(path);
         }
+        s->whole = argc && s->layer && ldm_cmp_is_whole(s->layer);
         s->stem = s->layer ? stem_of(s->layer) : NULL;
         if (!s->stem)
             return ldm_cli_nomem(c->cmd);
@@ -219,10 +220,10 @@ static int find_difference(ldm_compare *c)
     char *text = NULL;
     ldm_error err;
     ldm_status st;
-    int code = ldm_cmp_model_options(c, c->a.layer, &a);
+    int code = ldm_cmp_model_options(c, &c->a, &a);
 
     if (!code)
-        code = ldm_cmp_model_options(c, c->b.layer, &b);
+        code = ldm_cmp_model_options(c, &c->b, &b);
     if (!code) {
         st = ldm_config_difference(a, b, &text, &err);
         code = st ? ldm_model_fail(c->cmd, a, st, &err) : LDM_EXIT_OK;
@@ -267,6 +268,15 @@ static int write_report(ldm_compare *c, const char *name, int html)
     return code;
 }
 
+static void say_whole(const ldm_compare *c)
+{
+    char *text = c->o->quiet ? NULL : ldm_cmp_whole_text(c);
+
+    if (text)
+        ldm_cli_say(c->cmd, "note: %s", text);
+    free(text);
+}
+
 /* An earlier comparison in the folder that the line names. */
 static int check_taken(const ldm_compare *c)
 {
@@ -296,6 +306,8 @@ static int compare(ldm_compare *c, int argc, char **argv)
     const double begin = ldm_cli_now();
     int code = name_sides(c, argc, argv);
 
+    if (!code)
+        say_whole(c);
     if (!code)
         code = find_difference(c);
     if (!code)
@@ -370,7 +382,7 @@ static int take_inputs(ldm_compare *c, int *argc, char **argv)
         code = ldm_cli_usage(c->cmd, "unexpected argument '%s'; give two layers", argv[2]);
     if (!code && *argc == 1)
         code = ldm_cli_usage(c->cmd, "'%s' needs a second layer beside it", argv[0]);
-    if (!code && !(*argc == 2 && ldm_inputs_is_whole(argv[0]) && ldm_inputs_is_whole(argv[1])))
+    if (!code && !(*argc == 2 && ldm_cmp_is_whole(argv[0]) && ldm_cmp_is_whole(argv[1])))
         code = ldm_inputs_find_config(c->cmd, model, c->o->quiet);
     return code;
 }
@@ -543,14 +555,17 @@ const ldm_command ldm_cmd_compare = {
     .args = "[A.yaml B.yaml] [--ckpt FILE|FOLDER --config BASE.yaml] [options]",
     .summary = "two configurations of a checkpoint, by measurement",
     .about =
-        "Lays A and B over the same configuration, checks both against the checkpoint, samples\n"
+        "Lays A and B over the same configuration (one that is whole, with a model.target and a\n"
+        "unet_config of its own, takes its place), checks both against the checkpoint, samples\n"
         "both with the same seeds, and measures: keys that match, times, contrast, brightness,\n"
         "colours, in how many pictures an independent detector finds a face, and how far apart\n"
         "the pictures of each seed are. Without A and B: the two approaches of the study, and\n"
         "without a checkpoint: of the shipped model demo. Prints a conclusion, the study's tables\n"
         "and each seed, and writes DIR/A_samples, DIR/B_samples, DIR/report.html and\n"
         "DIR/report.md.",
-    .notes = "A layer's section ldm: says how it is sampled and what loading permits. --ablate\n"
+    .notes = "A layer says what differs from the common configuration; what it does not say shows\n"
+             "through. Of a whole configuration nothing shows through, which a note says.\n\n"
+             "A layer's section ldm: says how it is sampled and what loading permits. --ablate\n"
              "writes its layers and pictures to DIR/ablation.\n\n"
              "  ldm compare\n"
              "  ldm compare -n 64 --ablate\n"

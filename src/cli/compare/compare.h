@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* ldm compare in files: cmd_compare.c holds options and order, compare_run.c samples one side,
- * compare_judge.c measures, compare_pairs.c holds pictures of one seed against each other,
- * compare_ablate.c makes B with one setting of A, compare_facts.c says what was found, warned of
- * and done, compare_tables.c puts it all into tables, compare_text.c and compare_json.c print these
- * (terminal, Markdown, JSON), compare_html.c, compare_style.c and compare_svg.c write the report.
+/* ldm compare in files: cmd_compare.c holds options and order, compare_options.c says which model a
+ * side is, compare_run.c samples it, compare_judge.c measures, compare_pairs.c holds pictures of
+ * one seed against each other, compare_ablate.c makes B with one setting of A, compare_facts.c says
+ * what was found, warned of and done, compare_tables.c puts it all into tables, compare_text.c and
+ * compare_json.c print these (terminal, Markdown, JSON), compare_html.c, compare_style.c and
+ * compare_svg.c write the report.
  */
 #ifndef LDM_CLI_COMPARE_H
 #define LDM_CLI_COMPARE_H
@@ -47,6 +48,7 @@ typedef struct ldm_cmp_summary {
 typedef struct ldm_cmp_side {
     char *stem, *title;          /* "approach1", "Approach 1" */
     char *layer;                 /* its file */
+    bool whole;                  /* which is no layer, but a whole configuration */
     char *folder;                /* of its pictures, with a trailing slash */
     json_t *audit;               /* of ldm_check */
     json_t *notes;               /* of loading and sampling, an array of texts */
@@ -107,10 +109,21 @@ typedef struct ldm_compare {
     uint64_t stats_count;
 } ldm_compare;
 
-/* ---- compare_run.c --------------------------------------------------------------------------- */
+/* ---- compare_options.c ----------------------------------------------------------------------- */
 
-/* Options of the common configuration with `layer` laid over it (NULL: none). An exit code. */
-int ldm_cmp_model_options(const ldm_compare *c, const char *layer, ldm_model_options **out);
+/* The YAML file is the configuration of a whole model, and no layer to be laid over one: the model
+ * and its UNet have a target each, and the UNet parameters. */
+bool ldm_cmp_is_whole(const char *path);
+
+/* Which of the two sides are whole configurations, and what that means; NULL: neither, or nothing
+ * would lie under them anyway. free() it. */
+char *ldm_cmp_whole_text(const ldm_compare *c);
+
+/* Options of the common configuration with the side's layer laid over it, or with its whole
+ * configuration in its place. NULL: those of the common one. An exit code. */
+int ldm_cmp_model_options(const ldm_compare *c, const ldm_cmp_side *s, ldm_model_options **out);
+
+/* ---- compare_run.c --------------------------------------------------------------------------- */
 
 /* Whether the side can be loaded, without loading its weights: what is wrong with the second side
  * is said before hours of sampling the first. An exit code, said on stderr. */

@@ -113,6 +113,19 @@ static int add_setting(ldm_compare *c, json_t *entry)
     return LDM_EXIT_OK;
 }
 
+/* Of the heads' number and their width the one that B alone has would go on deciding: A's is -1, as
+ * where it is not said. NULL: the setting is another. */
+static json_t *turned_off(const json_t *entry)
+{
+    const char *key = json_string_value(json_object_get(entry, "key"));
+    const bool heads = ends_in(key, "num_heads") || ends_in(key, "num_head_channels");
+    json_t *off = heads ? json_deep_copy(entry) : NULL;
+
+    if (off)
+        json_object_set_new(off, "a", json_integer(-1));
+    return off;
+}
+
 static int make_groups(ldm_compare *c)
 {
     size_t i;
@@ -124,11 +137,14 @@ static int make_groups(ldm_compare *c)
         return ldm_cli_nomem(c->cmd);
     json_array_foreach(c->difference, i, entry)
     {
-        if (json_object_get(entry, "a"))
-            code = add_setting(c, entry);
+        json_t *off = json_object_get(entry, "a") ? NULL : turned_off(entry);
+
+        if (off || json_object_get(entry, "a"))
+            code = add_setting(c, off ? off : entry);
         else if (!c->o->quiet)
             ldm_cli_say(c->cmd, "note: --ablate: %s is set in %s alone and stays as it is",
                         json_string_value(json_object_get(entry, "key")), c->b.stem);
+        json_decref(off);
         if (code)
             return code;
     }
@@ -220,7 +236,7 @@ static int run_variant(ldm_compare *c, ldm_cmp_variant *v)
     free(name);
     if (!s->stem || !s->title || !s->layer || !s->folder)
         return ldm_cli_nomem(c->cmd);
-    code = ldm_cmp_model_options(c, c->b.layer, &o.to.model);
+    code = ldm_cmp_model_options(c, &c->b, &o.to.model);
     over.o = &o;
     if (!code)
         code = write_layer(c, v);

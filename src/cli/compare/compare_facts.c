@@ -185,6 +185,43 @@ static void add_warnings(json_t *list, const ldm_cmp_side *s, const ldm_cmp_side
     }
 }
 
+static bool differs(const ldm_compare *c, const char *key)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(c->difference, i, entry)
+    {
+        const char *name = json_string_value(json_object_get(entry, "key"));
+
+        if (name && !strcmp(name, key))
+            return true;
+    }
+    return false;
+}
+
+/* What a side's layer says and nothing reads, as num_heads where the common configuration's
+ * num_head_channels goes before it. Of a whole configuration: what the other side says otherwise.
+ */
+static void add_idle(json_t *list, const ldm_compare *c, const ldm_cmp_side *s)
+{
+    const json_t *keys = json_object_get(s->audit, "config_keys"), *entry;
+    size_t i;
+
+    json_array_foreach(keys, i, entry)
+    {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        const char *file = json_string_value(json_object_get(entry, "file"));
+        const char *status = json_string_value(json_object_get(entry, "status"));
+
+        if (!key || !file || !status || strcmp(file, s->layer) || strcmp(status, "no effect") ||
+            (s->whole && !differs(c, key)))
+            continue;
+        add(list, ldm_cli_format("%s: %s is set, and has no effect here: %s", s->title, key,
+                                 json_string_value(json_object_get(entry, "reason"))));
+    }
+}
+
 json_t *ldm_cmp_warnings(const ldm_compare *c)
 {
     json_t *list = json_array();
@@ -193,6 +230,8 @@ json_t *ldm_cmp_warnings(const ldm_compare *c)
         return NULL;
     add_warnings(list, &c->a, &c->b, true);
     add_warnings(list, &c->b, &c->a, false);
+    add_idle(list, c, &c->a);
+    add_idle(list, c, &c->b);
     return list;
 }
 

@@ -1,14 +1,119 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of one side's model. */
+/* The options of one side's model: a layer lies over the common configuration, a whole
+ * configuration takes its place. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
 #include "cli/compare/compare.h"
 
-int ldm_cmp_model_options(const ldm_compare *c, const char *layer, ldm_model_options **out)
+enum { MOST_YAML = 1 << 24 };
+
+/* ---- whole configurations -------------------------------------------------------------------- */
+
+/* The map "model" of a YAML file, with what it refers to, as JSON; NULL: it has none, or the file
+ * cannot be read, which loading says better. */
+static json_t *model_of(const char *path)
+{
+    ldm_model_options *with = NULL, *without = NULL;
+    char *text = NULL;
+    json_t *list = NULL, *entry, *found = NULL;
+    size_t i;
+    bool failed = ldm_model_options_create(&with, NULL) ||
+                  ldm_model_options_create(&without, NULL) ||
+                  ldm_model_options_set(with, "ckpt", "-", NULL) || /* none is opened */
+                  ldm_model_options_set(with, "config", path, NULL) ||
+                  ldm_model_options_set(without, "ckpt", "-", NULL) ||
+                  ldm_model_options_set(without, "config_text", "{}", NULL);
+
+    if (!failed && !ldm_config_difference(with, without, &text, NULL))
+        list = json_loads(text, 0, NULL);
+    json_array_foreach(list, i, entry)
+    {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+
+        if (key && !strcmp(key, "model"))
+            found = json_incref(json_object_get(entry, "a"));
+    }
+    json_decref(list);
+    ldm_release(text);
+    ldm_model_options_free(with);
+    ldm_model_options_free(without);
+    return found;
+}
+
+bool ldm_cmp_is_whole(const char *path)
+{
+    json_t *model = model_of(path);
+    const json_t *unet = json_object_get(json_object_get(model, "params"), "unet_config");
+    const bool whole = json_is_string(json_object_get(model, "target")) &&
+                       json_is_string(json_object_get(unet, "target")) &&
+                       json_is_object(json_object_get(unet, "params"));
+
+    json_decref(model);
+    return whole;
+}
+
+/* Something lies under a layer: a configuration that was given or found, or a shipped model's. */
+static bool has_base(const ldm_compare *c)
+{
+    return ldm_model_options_is_set(c->o->to.model, "config") ||
+           !ldm_model_options_is_set(c->o->to.model, "ckpt");
+}
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+char *ldm_cmp_whole_text(const ldm_compare *c)
+{
+    const ldm_cmp_side *one = c->a.whole ? &c->a : &c->b, *other = c->a.whole ? &c->b : &c->a;
+
+    if (!one->whole || !has_base(c))
+        return NULL;
+    if (other->whole)
+        return ldm_cli_format("%s and %s are whole configurations: each stands alone, and nothing "
+                              "of the common configuration shows through",
+                              name_of(c->a.layer), name_of(c->b.layer));
+    return ldm_cli_format("%s is a whole configuration: it stands alone, and nothing of the common "
+                          "configuration shows through; %s is laid over that",
+                          name_of(one->layer), name_of(other->layer));
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+/* The file in the place of all configurations. A shipped model goes on being one: its own would be
+ * laid under files, and is not under a text. */
+static ldm_status stand_alone(ldm_model_options *model, const char *path, ldm_error *err)
+{
+    char *text = NULL;
+    size_t size;
+    ldm_status st = ldm_model_options_unset(model, "config", err);
+
+    if (!st && ldm_model_options_is_set(model, "ckpt"))
+        return ldm_model_options_set(model, "config", path, err);
+    if (!st)
+        st = ldm_file_read(path, MOST_YAML, &text, &size, err);
+    if (!st)
+        st = ldm_model_options_set(model, "config_text", text, err);
+    if (!st)
+        st = ldm_model_options_set(model, "config_name", path, err);
+    ldm_free(text);
+    return st;
+}
+
+int ldm_cmp_model_options(const ldm_compare *c, const ldm_cmp_side *s, ldm_model_options **out)
 {
     ldm_error err;
     ldm_status st = ldm_model_options_copy(c->o->to.model, out, &err);
 
-    if (!st && layer)
-        st = ldm_model_options_set(*out, "config", layer, &err);
+    if (!st && s && s->whole)
+        st = stand_alone(*out, s->layer, &err);
+    else if (!st && s)
+        st = ldm_model_options_set(*out, "config", s->layer, &err);
     if (!st)
         return LDM_EXIT_OK;
     ldm_model_options_free(*out);

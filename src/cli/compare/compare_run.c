@@ -233,7 +233,7 @@ int ldm_cmp_side_try(ldm_compare *c, ldm_cmp_side *s)
     ldm_model *m = NULL;
     ldm_error err;
     ldm_status st;
-    int code = ldm_cmp_model_options(c, s->layer, &mo);
+    int code = ldm_cmp_model_options(c, s, &mo);
 
     if (code)
         return code;
@@ -257,7 +257,7 @@ int ldm_cmp_side_run(ldm_compare *c, ldm_cmp_side *s)
     s->notes = json_array();
     if (!s->notes)
         return ldm_cli_nomem(c->cmd);
-    code = ldm_cmp_model_options(c, s->layer, &mo);
+    code = ldm_cmp_model_options(c, s, &mo);
     if (!code)
         code = check(c, s, mo);
     if (!code) {

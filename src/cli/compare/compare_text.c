@@ -40,6 +40,7 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
 {
     json_t *list = json_array();
     size_t n = c->a.count;
+    char *whole;
 
     if (!list)
         return NULL;
@@ -49,6 +50,10 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
             "%s.",
             n, n == 1 ? "" : "s", (unsigned long long)ldm_job_get_u64(c->o->to.job, "seed"),
             ldm_model_ckpt(c->o->to.model) ? ldm_model_ckpt(c->o->to.model) : "the shipped model"));
+    whole = ldm_cmp_whole_text(c);
+    if (whole)
+        add(list, ldm_cli_format("%s.", whole));
+    free(whole);
     if (c->judge)
         add(list, strdup("Face recognition: the share of pictures in which OpenCV's frontal face "
                          "cascade finds a face. Nobody trained it on pictures of this model."));
