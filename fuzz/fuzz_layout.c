@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     which = data[0] % (sizeof models / sizeof models[0]);
     if (ldm_layout_read((const char *)data + 1, size - 1, models[which].tokens,
-                        models[which].entries, ids, NULL))
+                        models[which].entries, ids, NULL, NULL))
         return 0;
     for (i = 0; i < models[which].tokens; i++) {
         if (!(ids[i] >= 0 && ids[i] < (float)models[which].entries))

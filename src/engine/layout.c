@@ -21,8 +21,14 @@ typedef struct layout {
     const json_t *names; /* of the categories, by number; NULL: not given */
     float *ids;
     int count; /* objects so far */
+    ldm_layout_odd *odd;
     ldm_error *err;
 } layout;
+
+/* The builder cuts boxes at the border, and some reach a little beyond it; none is twice as large
+ * as the picture. What a rounded number may be off is no matter. */
+#define FARTHEST 2.0
+#define ROUNDED 0.01
 
 static const char object_form[] =
     "{\"category\": N, \"box\": [x, y, width, height]} and the marks group, occluded, depiction, "
@@ -52,9 +58,15 @@ static ldm_status read_box(const json_t *v, const char *what, box *out, ldm_erro
                                  "%s is not [x, y, width, height] in parts of the picture, 0 to 1",
                                  what);
         *to[i] = json_number_value(one);
-        if (!(fabs(*to[i]) <= 1e6)) /* also for NaN */
-            return ldm_error_set(err, LDM_ERR_USAGE, "%s holds %g, expected parts of the picture",
-                                 what, *to[i]);
+    }
+    for (i = 0; i < 4; i++) {
+        if (!(fabs(*to[i]) <= FARTHEST)) /* also for NaN */
+            return ldm_error_set(
+                err, LDM_ERR_USAGE,
+                "%s is [%g, %g, %g, %g], which looks like pixels: it is [x, y, width, height] in "
+                "parts of the picture, 0 to 1; divide x and width by the picture's width in "
+                "pixels, y and height by its height",
+                what, out->x, out->y, out->w, out->h);
     }
     if (!(out->w > 0 && out->h > 0))
         return ldm_error_set(err, LDM_ERR_USAGE, "%s has width %g and height %g: it is empty", what,
@@ -184,6 +196,41 @@ static ldm_status read_category(layout *l, const json_t *object, const char *wha
     return LDM_OK;
 }
 
+/* Notes the box that is not, or not all, in the picture. */
+static void judge(const layout *l, size_t i, const box *b)
+{
+    static const box all = {0, 0, 1, 1};
+    ldm_layout_odd *odd = l->odd;
+    const double right = b->x + b->w, lower = b->y + b->h;
+    const bool corners = b->x >= 0 && b->y >= 0 && b->w <= 1 && b->h <= 1 && b->w > b->x &&
+                         b->h > b->y; /* [x0, y0, x1, y1] would be a box */
+
+    if (!odd ||
+        (b->x >= -ROUNDED && b->y >= -ROUNDED && right <= 1 + ROUNDED && lower <= 1 + ROUNDED))
+        return;
+    if (!meets(b, &all)) {
+        if (!odd->outside_count++)
+            snprintf(odd->outside, sizeof odd->outside,
+                     "the box of object %zu, [%g, %g, %g, %g], lies outside of the picture, and "
+                     "the object is left out",
+                     i, b->x, b->y, b->w, b->h);
+        return;
+    }
+    if (odd->cut_count++)
+        return;
+    snprintf(odd->cut, sizeof odd->cut,
+             "the box of object %zu, [%g, %g, %g, %g], reaches out of the picture and is cut at "
+             "the border",
+             i, b->x, b->y, b->w, b->h);
+    if (corners) {
+        const size_t n = strlen(odd->cut);
+
+        snprintf(odd->cut + n, sizeof odd->cut - n,
+                 "; if that is meant as two corners, its width and height are %g and %g",
+                 b->w - b->x, b->h - b->y);
+    }
+}
+
 static ldm_status add_object(layout *l, json_t *object, size_t i)
 {
     static const char *const names[] = {"category",  "box",    "group", "occluded",
@@ -205,6 +252,8 @@ static ldm_status add_object(layout *l, json_t *object, size_t i)
         if (st)
             st = ldm_error_wrap(l->err, st, "%s", what);
     }
+    if (!st)
+        judge(l, i, &b);
     if (st || !meets(&b, &l->crop))
         return st;
     placed = in_parts_of(&b, l->has_crop ? &all : &l->crop);
@@ -308,7 +357,7 @@ static ldm_status read_ids(layout *l, const json_t *list, int tokens)
 }
 
 ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entries, float *ids,
-                           ldm_error *err)
+                           ldm_layout_odd *odd, ldm_error *err)
 {
     static const char *const names[] = {"tokens", NULL};
     layout l = {.entries = entries,
@@ -316,12 +365,15 @@ ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entrie
                 .room = tokens / 3,
                 .has_crop = tokens % 3 == 2,
                 .ids = ids,
+                .odd = odd,
                 .err = err};
     json_error_t at;
     json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &at);
     json_t *list = json_is_array(root) ? root : json_object_get(root, "tokens");
     ldm_status st = LDM_OK;
 
+    if (odd)
+        *odd = (ldm_layout_odd){0};
     if (!root && (json_error_code(&at) == json_error_out_of_memory || !at.text[0]))
         return ldm_error_nomem(err, size, "a layout");
     if (!root)

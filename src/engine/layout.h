@@ -29,10 +29,17 @@
  * Boxes are in parts of the picture, 0 to 1, from the left upper corner. crop is the whole picture
  * where it is not said; classes, how many categories there are, must be said where one of the four
  * marks is set; names, those of all categories in order, say it as well, and N may then be a name.
- * A box outside the crop is left out, one that reaches out of the picture is cut.
+ * A box outside the crop is left out, one that reaches out of the picture is cut, as the builder
+ * does. Numbers that can only be pixels are refused.
  *
- * ids: [tokens]. LDM_ERR_USAGE names what is wrong, with the line where it is no JSON. */
+ * ids: [tokens]. odd: which boxes leave the picture, by more than they may be rounded; NULL is
+ * fine. LDM_ERR_USAGE names what is wrong, with the line where it is no JSON. */
+typedef struct ldm_layout_odd {
+    char outside[240], cut[320]; /* a sentence each about the first of them; "": there is none */
+    int outside_count, cut_count;
+} ldm_layout_odd;
+
 ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entries, float *ids,
-                           ldm_error *err);
+                           ldm_layout_odd *odd, ldm_error *err);
 
 #endif

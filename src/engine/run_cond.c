@@ -229,11 +229,23 @@ static ldm_status check_given(ldm_run *r, ldm_error *err)
                                 LDM_LATER_CONTEXT | LDM_LATER_LABELS, "", err);
 }
 
+static ldm_status note_odd(ldm_run *r, const char *text, int count, ldm_error *err)
+{
+    if (!count)
+        return LDM_OK;
+    if (count == 1)
+        return ldm_notes_add(&r->notes, err, "warning: layout: %s", text);
+    return ldm_notes_add(&r->notes, err, "warning: layout: %s; %d more box%s like it", text,
+                         count - 1, count == 2 ? " is" : "es are");
+}
+
 /* Before any work: a layout with a mistake is found now. */
 static ldm_status read_layout(ldm_run *r, ldm_error *err)
 {
     const ldm_conditioner *c = conditioner(r);
     ldm_array *ids = &r->cond.layout;
+    ldm_layout_odd odd;
+    ldm_status st;
 
     if (!r->job.layout || !takes_layout(r))
         return LDM_OK;
@@ -241,8 +253,11 @@ static ldm_status read_layout(ldm_run *r, ldm_error *err)
     ids->data = ldm_reallocarray(NULL, (size_t)ids->numel, sizeof *ids->data);
     if (!ids->data)
         return ldm_error_nomem(err, ids->numel * sizeof *ids->data, "a layout");
-    return ldm_layout_read(r->job.layout, strlen(r->job.layout), c->tokens, c->entries, ids->data,
-                           err);
+    st = ldm_layout_read(r->job.layout, strlen(r->job.layout), c->tokens, c->entries, ids->data,
+                         &odd, err);
+    if (!st)
+        st = note_odd(r, odd.outside, odd.outside_count, err);
+    return st ? st : note_odd(r, odd.cut, odd.cut_count, err);
 }
 
 ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)

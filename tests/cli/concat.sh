@@ -116,6 +116,11 @@ works $LAYOUT --layout tokens.json -o tokens.png
 same_pixels boxes.png tokens.png
 works generate --ckpt layout.safetensors --like boxes.png -o boxes2.png --quiet
 same_pixels boxes.png boxes2.png
+# Boxes that leave the picture are cut as the original cuts them, with a word.
+echo '{"objects": [{"category": 5, "box": [0.5, 0.5, 0.9, 0.9]}, {"category": 2, "box": [-0.5, 0, 0.2, 0.2]}, {"category": 2, "box": [0, 1, 0.2, 0.2]}]}' >out.json
+works generate --ckpt layout.safetensors --config layout.yaml --steps 2 --layout out.json -o out.png
+stderr_has 'warning: layout: the box of object 0, \[0.5, 0.5, 0.9, 0.9\], reaches out of the picture and is cut at the border; if that is meant as two corners, its width and height are 0.4 and 0.4$'
+stderr_has 'warning: layout: the box of object 1, \[-0.5, 0, 0.2, 0.2\], lies outside of the picture, and the object is left out; 1 more box is like it$'
 # Names in the place of numbers, where the layout says all of them; they say how many there are, too.
 names='"a","b","dog","d","e","a cat","g","h","i","j","k","l","m","n","o","p","q","r","s","twice"'
 echo '{"objects": [{"category": "a cat", "box": [0.1, 0.2, 0.5, 0.5]}, {"category": "dog", "box": [0, 0, 1, 1], "group": true}], "names": ['"$names"']}' >named.json
@@ -144,6 +149,8 @@ wrong_layout '"classes" is 3, and "names" holds 1' '{"objects": [], "names": ["d
 wrong_layout 'say "classes"' '{"objects": [{"category": 1, "box": [0, 0, 1, 1], "inside": true}]}'
 wrong_layout 'is token 141, and this model has tokens up to 126' '{"objects": [{"category": 1, "box": [0, 0, 1, 1], "group": true, "occluded": true, "depiction": true}], "classes": 20}'
 wrong_layout '5 objects: this model has room for 4' '{"objects": [1, 2, 3, 4, 5]}'
+wrong_layout 'object 0: box is \[10, 20, 100, 40\], which looks like pixels: it is \[x, y, width, height\] in parts .*; divide x and width by' '{"objects": [{"category": 1, "box": [10, 20, 100, 40]}]}'
+wrong_layout 'crop is \[0, 0, 64, 64\], which looks like pixels' '{"objects": [], "crop": [0, 0, 64, 64]}'
 wrong_layout 'crop reaches out' '{"objects": [], "crop": [0.5, 0, 1, 1]}'
 wrong_layout 'duplicate' '{"objects": [], "objects": []}'
 fails 1 'No such file' $LAYOUT --layout none.json -o no.png
