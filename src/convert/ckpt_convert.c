@@ -290,7 +290,8 @@ static ldm_status write_folder(conversion *c, const ldm_model_options *opt, cons
                                ldm_str *report, ldm_error *err)
 {
     const ldm_folder_source s = {c->src.network, c->src.ckpt, &c->list,
-                                 c->src.audit->effective.scale_factor};
+                                 c->src.audit->effective.scale_factor,
+                                 ldm_value_find(ldm_config_root(c->src.config), "ldm.sampling")};
     ldm_str yaml = {0};
     char size[16];
     ldm_status st = ldm_diffusers_write(out, &s, report, err);
@@ -334,6 +335,8 @@ static ldm_status write_file(conversion *c, const ldm_model_options *opt, const 
                        c->src.audit->effective.ema ? "EMA" : "raw", c->left_out, beside);
     if (!st)
         st = ldm_vocabulary_copy(c->src.network, c->src.ckpt_path, out, report, err);
+    if (!st)
+        st = ldm_grammar_copy(c->src.network, c->src.ckpt_path, out, report, err);
     if (!st)
         st = compare_outputs(c, opt, out, "config", beside, report, err);
     ldm_str_free(&yaml);

@@ -49,4 +49,9 @@ ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm
 ldm_status ldm_vocabulary_copy(const ldm_network *network, const char *ckpt, const char *out,
                                ldm_str *report, ldm_error *err);
 
+/* The same of the grammar that a text model draws captions from where it is given no prompt. out
+ * may be a folder, report NULL. */
+ldm_status ldm_grammar_copy(const ldm_network *network, const char *ckpt, const char *out,
+                            ldm_str *report, ldm_error *err);
+
 #endif

@@ -159,6 +159,15 @@ static ldm_status write_index(ldm_folder_writer *w, const pipeline *p, bool toke
         json_object_set_new(j, "tokenizer",
                             json_pack("[ss]", "transformers",
                                       p->cond == COND_BERT ? "BertTokenizer" : "CLIPTokenizer"));
+    if (w->s->sampling) {
+        json_t *sampling = ldm_value_to_json(w->s->sampling);
+
+        if (!sampling) {
+            json_decref(j);
+            return ldm_value_error(w->s->sampling, w->err, "cannot be read as a value");
+        }
+        json_object_set_new(j, LDM_DIFFUSERS_SAMPLING, sampling);
+    }
     return ldm_folder_json_write(w, "", "model_index.json", j);
 }
 
@@ -212,6 +221,8 @@ static ldm_status write_all(ldm_folder_writer *w)
         st = write_cond(w, &p, &tokens);
     if (!st)
         st = write_scheduler(w);
+    if (!st)
+        st = ldm_grammar_copy(w->s->network, ldm_ckpt_path(w->s->ck), w->root, NULL, w->err);
     return st ? st : write_index(w, &p, tokens);
 }
 
@@ -235,6 +246,7 @@ static void remove_folder(const char *root)
                                         "tokenizer/vocab.json",
                                         "tokenizer/merges.txt",
                                         "scheduler/scheduler_config.json",
+                                        "grammar.txt",
                                         "model_index.json"};
     static const char *const folders[] = {"unet", "vae",       "vqvae",          "text_encoder",
                                           "bert", "tokenizer", "class_embedder", "scheduler"};

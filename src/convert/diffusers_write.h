@@ -11,6 +11,7 @@ typedef struct ldm_folder_source {
     const ldm_ckpt *ck;
     const ldm_out_list *list; /* under CompVis' names */
     double scale_factor;
+    const ldm_value *sampling; /* the configuration's own defaults; NULL: it has none */
 } ldm_folder_source;
 
 /* Writes the folder under another name and renames it at the end. What it lacks is added to

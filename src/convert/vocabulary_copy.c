@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The vocabulary that lies with a checkpoint, laid beside what it is converted to. */
+/* The vocabulary and the grammar that lie with a checkpoint, laid beside what it is converted to.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,8 +23,14 @@ static char *in_folder_of(const char *beside, const char *name)
     return path.data;
 }
 
-/* Another vocabulary of the same name stays, and is said: words would get wrong ids by it. */
-static ldm_status copy(const char *from, const char *out, ldm_str *report, ldm_error *err)
+/* What another file of that name is, and what to do then. */
+static const char other_words[] =
+    "another model's vocabulary and stays; for this model give --vocab ";
+static const char other_grammar[] = "another model's grammar of captions and stays; this one's is ";
+
+/* Another file of the same name stays, and is said: words would get wrong ids by it. */
+static ldm_status copy(const char *from, const char *out, const char *other, ldm_str *report,
+                       ldm_error *err)
 {
     const char *slash = strrchr(from, '/');
     char *to = in_folder_of(out, slash ? slash + 1 : from), *text = NULL, *there = NULL;
@@ -33,14 +40,11 @@ static ldm_status copy(const char *from, const char *out, ldm_str *report, ldm_e
 
     if (!st && !access(to, F_OK)) {
         st = ldm_file_read(to, LIMIT, &there, &there_bytes, err);
-        if (!st && (there_bytes != bytes || memcmp(there, text, bytes)))
-            ldm_str_printf(report,
-                           "note: %s is another model's vocabulary and stays; for this model give "
-                           "--vocab %s\n",
-                           to, from);
+        if (!st && report && (there_bytes != bytes || memcmp(there, text, bytes)))
+            ldm_str_printf(report, "note: %s is %s%s\n", to, other, from);
     } else if (!st) {
         st = ldm_file_write(to, text, bytes, err);
-        if (!st)
+        if (!st && report)
             ldm_str_printf(report, "%s\n", to);
     }
     ldm_free(there);
@@ -63,13 +67,31 @@ ldm_status ldm_vocabulary_copy(const ldm_network *network, const char *ckpt, con
     if (!st)
         st = ldm_vocab_beside(kind, ckpt, &path, err);
     if (!st && path)
-        st = copy(path, out, report, err);
+        st = copy(path, out, other_words, report, err);
     end = path ? strstr(path, "vocab.json") : NULL;
     if (!st && end && !end[strlen("vocab.json")]) { /* CLIP's in two files */
         merges = in_folder_of(path, "merges.txt");
-        st = merges ? copy(merges, out, report, err) : ldm_error_nomem(err, 0, "a path");
+        st = merges ? copy(merges, out, other_words, report, err)
+                    : ldm_error_nomem(err, 0, "a path");
     }
     ldm_free(merges);
+    ldm_free(path);
+    return st;
+}
+
+ldm_status ldm_grammar_copy(const ldm_network *network, const char *ckpt, const char *out,
+                            ldm_str *report, ldm_error *err)
+{
+    char *path;
+    ldm_status st = LDM_OK;
+
+    if (!network->conditioner_count || !network->conditioners->vocabulary)
+        return LDM_OK;
+    path = in_folder_of(ckpt, "grammar.txt");
+    if (!path)
+        st = ldm_error_nomem(err, 0, "a path");
+    else if (!access(path, R_OK))
+        st = copy(path, out, other_grammar, report, err);
     ldm_free(path);
     return st;
 }

@@ -12,6 +12,9 @@
 /* The scale factor in a first stage's config.json that `ldm convert` wrote. */
 #define LDM_DIFFUSERS_SCALE "_ldm_scale_factor"
 
+/* The settings of `ldm: sampling:` in model_index.json, under a name that diffusers passes over. */
+#define LDM_DIFFUSERS_SAMPLING "_ldm_sampling"
+
 /* Whose form a folder has that `ldm convert` writes: some pipelines look for it. */
 #define LDM_DIFFUSERS_VERSION "0.42.1"
 

@@ -312,7 +312,7 @@ bool ldm_diffusers_is_folder(const char *path)
 
 typedef struct folder {
     ldm_folder_part parts[3]; /* UNet, first stage, conditioner */
-    json_t *scheduler;
+    json_t *scheduler, *index;
     bool words; /* BertTokenizer's vocabulary lies in it */
 } folder;
 
@@ -321,6 +321,7 @@ static void close_folder(folder *f)
     for (int i = 0; i < 3; i++)
         json_decref(f->parts[i].config);
     json_decref(f->scheduler);
+    json_decref(f->index);
 }
 
 /* Weights and JSON of one part, if there is a folder of one of the names. */
@@ -361,7 +362,9 @@ static ldm_status open_parts(const char *path, folder *f, ldm_error *err)
     if (!file_in(path, "model_index.json"))
         return open_part(path, self, &f->parts[0], err);
     f->words = file_in(path, "tokenizer/vocab.txt");
-    st = open_part(path, unets, &f->parts[0], err);
+    st = ldm_folder_json(path, "model_index.json", &f->index, err);
+    if (!st)
+        st = open_part(path, unets, &f->parts[0], err);
     if (!st)
         st = open_part(path, stages, &f->parts[1], err);
     if (!st)
@@ -399,6 +402,8 @@ static ldm_status join(const char *path, folder *f, ldm_ckpt **out, ldm_error *e
         st = ldm_folder_settings(
             joined, config_of(f, LDM_PART_KIND_UNET), config_of(f, LDM_PART_KIND_STAGE),
             f->scheduler, ldm_ckpt_find(joined, STAGE "quantize.embedding.weight") != NULL, err);
+    if (!st)
+        st = ldm_folder_sampling(joined, f->index, err);
     if (!st && f->words && f->parts[2].kind == LDM_PART_KIND_BERT)
         st = ldm_ckpt_join_meta(joined, "hyper_parameters.cond_stage_config.params.use_tokenizer",
                                 "true", err);

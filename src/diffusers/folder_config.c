@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "checkpoint/join.h"
 #include "diffusers/diffusers.h"
 #include "diffusers/parts.h"
@@ -181,5 +182,24 @@ ldm_status ldm_folder_settings(ldm_ckpt *joined, const json_t *unet, const json_
         st = put_scheduler(joined, scheduler, err);
     if (!st && stage)
         st = put_stage(joined, stage, codebook, err);
+    return st;
+}
+
+ldm_status ldm_folder_sampling(ldm_ckpt *joined, const json_t *index, ldm_error *err)
+{
+    json_t *own = json_object_get(index, LDM_DIFFUSERS_SAMPLING), *value;
+    const char *key;
+    char path[128];
+    ldm_status st = LDM_OK;
+
+    json_object_foreach(own, key, value)
+    {
+        ldm_str text = {0};
+
+        if (!st && ldm_json_append(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12), &text) &&
+            snprintf(path, sizeof path, "ldm.sampling.%s", key) < (int)sizeof path)
+            st = ldm_ckpt_join_meta(joined, path, text.data, err);
+        ldm_str_free(&text);
+    }
     return st;
 }

@@ -38,6 +38,10 @@ ldm_status ldm_folder_json(const char *folder, const char *name, json_t **out, l
 ldm_status ldm_folder_settings(ldm_ckpt *joined, const json_t *unet, const json_t *stage,
                                const json_t *scheduler, bool codebook, ldm_error *err);
 
+/* Adds the sampling's settings of a model_index.json that `ldm convert` wrote, NULL: none, as
+ * metadata `ldm.sampling.*`: values as JSON writes them. */
+ldm_status ldm_folder_sampling(ldm_ckpt *joined, const json_t *index, ldm_error *err);
+
 /* Heads of the UNet's attention with `channels` channels, by its config.json. */
 int ldm_folder_heads(const json_t *unet, int channels);
 

@@ -5,8 +5,7 @@
 #include "engine/engine.h"
 #include "base/json_text.h"
 
-/* The value as JSON; NULL when out of memory or where it is a reference that leads nowhere. */
-static json_t *to_json(const ldm_value *v)
+json_t *ldm_value_to_json(const ldm_value *v)
 {
     const char *text;
     int64_t integer;
@@ -29,7 +28,7 @@ static json_t *to_json(const ldm_value *v)
     case LDM_VALUE_LIST:
         j = json_array();
         for (i = 0; j && i < ldm_value_count(v); i++) {
-            if (json_array_append_new(j, to_json(ldm_value_at(v, i))))
+            if (json_array_append_new(j, ldm_value_to_json(ldm_value_at(v, i))))
                 goto failed;
         }
         return j;
@@ -38,7 +37,7 @@ static json_t *to_json(const ldm_value *v)
         for (i = 0; j && i < ldm_value_count(v); i++) {
             const ldm_value *e = ldm_value_at(v, i);
 
-            if (json_object_set_new(j, ldm_value_key(e), to_json(e)))
+            if (json_object_set_new(j, ldm_value_key(e), ldm_value_to_json(e)))
                 goto failed;
         }
         return j;
@@ -60,7 +59,8 @@ static bool equal(const json_t *a, const json_t *b)
 static ldm_status note(json_t *list, const ldm_value *a, const ldm_value *b, ldm_error *err)
 {
     const ldm_value *any = a ? a : b;
-    json_t *ja = a ? to_json(a) : NULL, *jb = b ? to_json(b) : NULL, *entry = NULL;
+    json_t *ja = a ? ldm_value_to_json(a) : NULL, *jb = b ? ldm_value_to_json(b) : NULL,
+           *entry = NULL;
     ldm_status st = LDM_OK;
 
     if ((a && !ja) || (b && !jb)) {

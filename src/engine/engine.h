@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include <jansson.h>
 #include <ldm/ldm.h>
 
 #include "audit/audit.h"
@@ -157,6 +158,10 @@ typedef struct ldm_estimate {
 
 ldm_status ldm_model_estimate(const ldm_model *m, ldm_graph_part part, ldm_graph_size size, int n,
                               int threads, ldm_estimate *out, ldm_error *err);
+
+/* difference.c: the value as JSON; NULL when out of memory or where it is a reference that leads
+ * nowhere. */
+json_t *ldm_value_to_json(const ldm_value *v);
 
 /* source.c: the checkpoint as a source of weights. */
 ldm_weight_source ldm_model_source(const ldm_model *m);

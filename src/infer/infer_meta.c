@@ -8,6 +8,7 @@
 #include "infer/infer_private.h"
 
 static const char prefix[] = "hyper_parameters.";
+static const char sampling[] = "ldm.sampling."; /* of a folder that `ldm convert` wrote */
 
 /* Settings that change numbers and that no shape shows: others of the file's are training's. */
 static bool is_silent(const char *path)
@@ -77,12 +78,37 @@ static bool is_place(const char *path)
     return !len;
 }
 
-static void take(ldm_inference *in, const char *key, const char *value)
+/* A text in JSON's quotes on one line, which YAML reads as the same. */
+static bool is_quoted(const char *value)
 {
+    const char *c = value + 1;
+
+    if (*value != '"' || strlen(value) > 2000)
+        return false;
+    for (; *c && *c != '"'; c++) {
+        if ((unsigned char)*c < 0x20 || (*c == '\\' && !*++c))
+            return false;
+    }
+    return *c && !c[1];
+}
+
+/* The name of a setting of the section `ldm: sampling:`. */
+static bool is_sampling(const char *name)
+{
+    size_t n = 0;
+
+    while (islower((unsigned char)name[n]) || name[n] == '_')
+        n++;
+    return n && n < 40 && !name[n];
+}
+
+static void take(ldm_inference *in, const char *root, const char *key, const char *value)
+{
+    const char *how = root == sampling ? "model_index.json" : "hyper_parameters";
     char path[256];
     struct ldm_inference_private *p = in->priv;
 
-    if (snprintf(path, sizeof path, "model.params.%s", key) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s%s", root, key) >= (int)sizeof path)
         return;
     for (size_t i = 0; i < in->count; i++) {
         ldm_infer_setting *s = &p->settings[i];
@@ -92,13 +118,13 @@ static void take(ldm_inference *in, const char *key, const char *value)
         if (s->from < LDM_INFER_PUBLISHED)
             return;
         s->from = LDM_INFER_META;
-        s->how = "hyper_parameters";
+        s->how = how;
         s->value = ldm_arena_strdup(p->arena, value);
         if (!s->value)
             p->st = ldm_error_nomem(p->err, 0, "the configuration");
         return;
     }
-    ldm_infer_put(in, LDM_INFER_META, "hyper_parameters", path, "%s", value);
+    ldm_infer_put(in, LDM_INFER_META, how, path, "%s", value);
 }
 
 #define HEADS "model.params.unet_config.params.num_head"
@@ -129,14 +155,17 @@ static void settle_heads(ldm_inference *in)
 ldm_status ldm_infer_meta(ldm_inference *in, const ldm_ckpt *ck)
 {
     for (size_t i = 0; i < ldm_ckpt_meta_count(ck); i++) {
-        const char *path = ldm_ckpt_meta_path(ck, i), *value;
+        const char *path = ldm_ckpt_meta_path(ck, i), *value = ldm_ckpt_meta_value(ck, i);
 
+        if (!strncmp(path, sampling, sizeof sampling - 1) &&
+            is_sampling(path + sizeof sampling - 1) && (as_yaml(value) || is_quoted(value)))
+            take(in, sampling, path + sizeof sampling - 1, value);
         if (strncmp(path, prefix, sizeof prefix - 1))
             continue;
         path += sizeof prefix - 1;
-        value = as_yaml(ldm_ckpt_meta_value(ck, i));
+        value = as_yaml(value);
         if (value && is_silent(path) && is_place(path))
-            take(in, path, value);
+            take(in, "model.params.", path, value);
     }
     settle_heads(in);
     return in->priv->st;

@@ -90,3 +90,24 @@ works generate --ckpt portrait --prompt 'a man with a beard' --steps 2 -o folder
     --like there.png --quiet
 same_pixels there.png one.png
 same_pixels there.png folder.png
+
+# What the configuration says of sampling goes with the folder, and the captions' grammar with both: the same
+# picture without any option.
+works convert --model portrait --set ldm.sampling.steps=3 --set 'ldm.sampling.negative="a \"cat\": 1"' --to diffusers -o said
+file_has said/model_index.json '"_ldm_sampling": [{]'
+file_has said/model_index.json '"scale_to": 0.3'
+works generate --model portrait --set ldm.sampling.steps=3 --set 'ldm.sampling.negative="a \"cat\": 1"' -o there.png --overwrite --quiet
+works generate --ckpt said -o folder.png --overwrite --quiet
+same_pixels there.png folder.png
+works inspect folder.png
+stdout_has 'a .+cat.+: 1'
+works convert --model portrait --set ldm.sampling.steps=3 -o three/portrait.safetensors
+stdout_has 'three/grammar.txt'
+works generate --ckpt three/portrait.safetensors -o one.png --overwrite --quiet
+works generate --model portrait --set ldm.sampling.steps=3 -o there.png --overwrite --quiet
+same_pixels there.png one.png
+# Its names are those of settings and its values words, numbers and texts: others never reach a configuration.
+sed -i 's/"scale_to": 0.3/"Scale_to": 0.3, "scale_from": [1]/' said/model_index.json
+works generate --ckpt said -o odd.png --quiet
+sed -i 's/"Scale_to": 0.3/"no_such_setting": 1/' said/model_index.json
+fails 1 'no_such_setting' generate --ckpt said -o odd.png --overwrite --quiet
