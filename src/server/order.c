@@ -150,29 +150,43 @@ static void near_sides(int n, const ldm_sizes *sizes, char text[64])
         snprintf(text, 64, "the nearest are %d and %d", below, below + sizes->step);
 }
 
+/* A whole number, also as 64.0 or "64", which clients in other languages send; 0: it is none. */
+static int whole(const json_t *v)
+{
+    const char *text = json_string_value(v);
+    char *end = NULL;
+    double n = json_number_value(v);
+
+    if (text && *text >= '0' && *text <= '9')
+        n = strtod(text, &end);
+    if (end && *end)
+        return 0;
+    return n >= 1 && n <= 1000000 && n == (double)(int)n ? (int)n : 0;
+}
+
 /* A side in pixels as latent pixels; left as it is where it is not given. */
 static ldm_status side(const ldm_order *o, const char *key, const ldm_sizes *sizes, int *latent,
                        ldm_error *err)
 {
     const json_t *v = json_object_get(o->settings, key);
-    const json_int_t n = json_integer_value(v);
+    const int n = whole(v);
     char near[64];
 
     if (!v || ldm_setting_find(LDM_SETTINGS_JOB, key))
         return LDM_OK;
-    if (!json_is_integer(v) || n < 1 || n > 1000000)
+    if (!n)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "%s: expected a whole number of pixels, from 1 to 1000000", key);
     if (!sizes->factor)
         return LDM_OK;
     if (n % sizes->step || n > sizes->most) {
-        near_sides((int)n, sizes, near);
+        near_sides(n, sizes, near);
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "%s: %d pixels are not possible: sides of this model's pictures are "
                              "multiples of %d, at most %d; %s",
-                             key, (int)n, sizes->step, sizes->most, near);
+                             key, n, sizes->step, sizes->most, near);
     }
-    *latent = (int)n / sizes->factor;
+    *latent = n / sizes->factor;
     return LDM_OK;
 }
 

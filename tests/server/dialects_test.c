@@ -127,7 +127,7 @@ static void sdapi_makes_pictures(void **state)
         "\"prompt\":\"\","
         "\"styles\":[],\"seed\":-1,\"subseed\":-1,\"subseed_strength\":0.0,\"seed_resize_from_h\":"
         "0,"
-        "\"batch_size\":2,\"n_iter\":1,\"steps\":3,\"cfg_scale\":7.0,\"width\":32,\"height\":48,"
+        "\"batch_size\":2,\"n_iter\":1,\"steps\":3,\"cfg_scale\":7.0,\"width\":\"32\",\"height\":48.0,"
         "\"restore_faces\":false,\"tiling\":false,\"negative_prompt\":\"\",\"eta\":1.0,\"s_churn\":"
         "0,\"s_noise\":1,"
         "\"override_settings\":{},\"script_args\":[],\"script_name\":null,\"send_images\":true,"
@@ -189,6 +189,9 @@ static void sdapi_refuses(void **state)
         {"/sdapi/v1/txt2img", "{\"width\":33}", 422,
          "width: 33 pixels are not possible: sides of this model's pictures are multiples of 8, at "
          "most 16384; the nearest are 32 and 40"},
+        {"/sdapi/v1/txt2img", "{\"width\":\"33\"}", 422, "width: 33 pixels"},
+        {"/sdapi/v1/txt2img", "{\"width\":\"wide\"}", 422, "width: expected a whole number"},
+        {"/sdapi/v1/txt2img", "{\"width\":33.5}", 422, "width: expected a whole number"},
         {"/sdapi/v1/txt2img", "{\"width\":36}", 422, "width: 36 pixels"}, /* whole latent pixels */
         {"/sdapi/v1/txt2img", "{\"height\":4}", 422, "height: 4 pixels"},
         {"/sdapi/v1/txt2img", "{\"height\":1}", 422, "the nearest is 8"},
