@@ -91,9 +91,9 @@ rm -r generated_outputs
 # A named folder: pictures of another run are no prey.
 works generate $TINY --steps 1 -n 3 -o faces/ --grid
 cp -r faces before
-fails 1 "^ldm generate: -o: folder 'faces/' holds 4 files of another run; --resume" \
+fails 1 "^ldm generate: -o: folder 'faces/' holds 4 files of an earlier run; --resume" \
     generate $TINY --steps 1 -n 2 --eta 1 -o faces/
-fails 1 "'faces/' holds 4 files of another run" generate $TINY --steps 1 -o faces
+fails 1 "'faces/' holds 4 files of an earlier run" generate $TINY --steps 1 -o faces
 for i in 00000 00001 00002 grid; do same faces/$i.png before/$i.png; done
 fails 2 'give one of the two' generate $TINY -n 2 -o faces --resume --overwrite
 works generate $TINY --steps 1 -n 2 --seed 9 -o faces/ --overwrite

@@ -102,8 +102,8 @@ static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, const
         closedir(dir);
     if (there && !o->overwrite) {
         ldm_cli_say(cmd,
-                    "-o: folder '%s' holds %d file%s of another run; --resume goes on with that "
-                    "run, --overwrite replaces files of the same name; or name another folder",
+                    "-o: folder '%s' holds %d file%s of an earlier run; --resume goes on with it, "
+                    "--overwrite replaces files of the same name; or name another folder",
                     folder, there, there == 1 ? "" : "s");
         return LDM_EXIT_FAILED;
     }
