@@ -182,15 +182,15 @@ static ldm_status examine(ldm_doctor *d, ldm_error *err)
 
 ldm_status ldm_doctor_run(ldm_doctor *d, ldm_error *err)
 {
-    const double begin = ldm_seconds();
     ldm_status st;
 
     LDM_REQUIRE(d, "d", err);
     if (d->ran)
         return ldm_error_set(err, LDM_ERR_USAGE, "a doctor examines once");
     d->ran = true;
+    d->begin = ldm_seconds();
     st = examine(d, err);
     d->examined = !st;
-    d->seconds = ldm_seconds() - begin;
+    d->seconds = ldm_seconds() - d->begin;
     return st;
 }

@@ -50,7 +50,7 @@ struct ldm_doctor {
     bool quick, ran, untrained;
     bool examined; /* the run ended well */
     bool half_ema; /* a part of the shadows is missing: probes take the raw weights */
-    double seconds;
+    double begin, seconds;
     int (*progress)(void *ctx, const char *what, double done);
     void *ctx;
 };

@@ -48,6 +48,18 @@ ldm_status ldm_search_add(ldm_search *s, const char *path, const char *given, co
     return ldm_doctor_add(s->d, &f, s->err);
 }
 
+/* Whether so many other heads had a smaller error on the coarse pictures that these need no more:
+ * what is far from the best is not the nearest to it. */
+static bool is_far(const ldm_search *s, int h)
+{
+    int nearer = 0;
+
+    for (int i = 1; i < s->head_count; i++)
+        nearer += i != s->best.heads && (s->head_mean[i] < s->head_mean[h] ||
+                                         (s->head_mean[i] == s->head_mean[h] && i < h));
+    return h && nearer >= LDM_NEAR_HEADS - 1;
+}
+
 /* The scores of all candidates of one kind, with the others at the best; *near: the nearest to the
  * best of those that are not the best. */
 ldm_status ldm_search_judge(ldm_search *s, bool by_heads, ldm_rival *near, ldm_margin *given)
@@ -65,7 +77,7 @@ ldm_status ldm_search_judge(ldm_search *s, bool by_heads, ldm_rival *near, ldm_m
         ldm_scores scores;
         ldm_margin margin;
 
-        if (i == at)
+        if (i == at || (by_heads && is_far(s, i)))
             continue;
         st = ldm_doctor_step(s->d, by_heads ? "judging heads" : "judging scale_factor",
                              (by_heads ? 0.6 : 0.75) + 0.15 * i / count, s->err);

@@ -48,7 +48,8 @@ typedef struct ldm_search {
     int coarse, fine; /* pictures */
     ldm_point best;
     ldm_scores best_scores;
-    char announcement[LDM_PROBE_TEXT];
+    double head_mean[LDM_MAX_HEADS]; /* the least error of each, on the coarse pictures */
+    char announcement[2 * LDM_PROBE_TEXT];
     float *alphas;
     int timesteps;
     bool scale_is_buffer, has_up, new_order, shipped_pictures;
@@ -65,6 +66,14 @@ typedef struct ldm_rival {
     ldm_margin to_best;
     int index;
 } ldm_rival;
+
+/* probe_plan.c */
+/* Heads that are judged with all pictures: the given ones, and so many of the others, by their
+ * error on a few. */
+enum { LDM_NEAR_HEADS = 4 };
+/* Measures how long one picture takes through the networks, decides how many pictures there is time
+ * for, and announces how long all takes. m: the model as it was given. trial: of s, made. */
+ldm_status ldm_search_plan(ldm_search *s, const ldm_model *m, int *stage_pictures);
 
 /* probe_search.c */
 /* The model with a candidate's weights and heads; all else as the doctor knows it so far. */

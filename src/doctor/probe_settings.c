@@ -6,18 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "doctor/probe_search.h"
 #include "engine/engine.h"
-
-enum { COARSE = 4 };
-#define BUDGET_SECONDS 500.0
 
 static void offer(ldm_search *s, const ldm_scores *scores, int weights, int h, int at_scale)
 {
     for (int r = 0; r < LDM_READINGS; r++) {
         const double mean = ldm_scores_mean(scores, (ldm_reading)r);
 
+        if (mean < s->head_mean[h])
+            s->head_mean[h] = mean;
         if (mean < s->best.mean)
             s->best = (ldm_point){weights, h, at_scale, (ldm_reading)r, mean};
     }
@@ -30,6 +28,8 @@ static ldm_status search_all(ldm_search *s)
     ldm_status st = LDM_OK;
 
     s->best.mean = 1e300;
+    for (int i = 0; i < s->head_count; i++)
+        s->head_mean[i] = 1e300;
     for (int i = 0; i < opened && !st; i++) {
         ldm_scores scores;
         ldm_model *m;
@@ -45,29 +45,6 @@ static ldm_status search_all(ldm_search *s)
         if (!st)
             ldm_model_close(m);
     }
-    return st;
-}
-
-/* How many pictures there is time for. */
-static ldm_status plan(ldm_search *s, const ldm_model *m)
-{
-    const double begin = ldm_seconds();
-    ldm_scores scores;
-    double each;
-    const int runs = s->weight_count * s->head_count * s->scale_count;
-    ldm_status st = ldm_search_measure(s, m, 1, 0, &scores);
-
-    each = ldm_seconds() - begin;
-    s->coarse = s->trial.n < COARSE ? s->trial.n : COARSE;
-    s->fine = s->trial.n;
-    while (s->coarse > 1 && each * runs * s->coarse > 0.5 * BUDGET_SECONDS)
-        s->coarse--;
-    while (s->fine > 2 &&
-           each * (s->head_count + s->scale_count + 2) * s->fine > 0.5 * BUDGET_SECONDS)
-        s->fine--;
-    snprintf(s->announcement, sizeof s->announcement,
-             "about %.0f s: trying heads, scales and weights",
-             each * (runs * s->coarse + (s->head_count + s->scale_count + 4) * s->fine));
     return st;
 }
 
@@ -136,10 +113,8 @@ static ldm_status judge_stage(ldm_search *s)
 
 static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
 {
-    ldm_status st = plan(s, m);
+    ldm_status st = search_all(s);
 
-    if (!st)
-        st = search_all(s);
     if (!st)
         st = measure_best(s);
     /* A wrong schedule looks like a wrong scale, so the scale is measured by a right one alone. */
@@ -177,20 +152,57 @@ static ldm_reading reading_of(const char *name)
     return LDM_READ_EPS;
 }
 
+static void list_candidates(ldm_search *s, const ldm_model *m)
+{
+    s->alphas = m->alphas_cumprod;
+    s->timesteps = m->network->diffusion.timesteps;
+    s->given_reading = reading_of(m->network->diffusion.parameterization);
+    s->scale_is_buffer = m->scale_is_buffer;
+    s->scale_count = s->head_count = s->width_count = 0;
+    ldm_heads_list(s, &m->network->unet);
+    ldm_scales_list(s, m);
+    ldm_weights_list(s, m);
+}
+
+/* What is tried, and on what. Latents are made before the first stage is judged, to time the
+ * networks, and again where it turns out to know pictures of another form. */
+static ldm_status prepare(ldm_search *s, const ldm_model *m, ldm_error *why)
+{
+    const size_t given = s->d->image_count;
+    int pictures = given < LDM_STAGE_PICTURES ? (int)given : LDM_STAGE_PICTURES;
+    ldm_status made = ldm_trial_create(s->d, m, (ldm_picture_form){0}, &s->trial, why);
+    ldm_status st = made == LDM_ERR_CANCELLED || made == LDM_ERR_NOMEM ? made : LDM_OK;
+
+    if (!made) {
+        list_candidates(s, m);
+        st = ldm_search_plan(s, m, &pictures);
+    }
+    if (!st)
+        st = ldm_probe_stage(s->d, m, pictures, &s->stage, why);
+    if (!st && (made || s->stage.form.unit_range)) {
+        ldm_trial_free(&s->trial);
+        st = ldm_trial_create(s->d, m, s->stage.form, &s->trial, why);
+        if (!st)
+            list_candidates(s, m); /* a scale is of the latents' deviation */
+        if (!st && made)
+            st = ldm_search_plan(s, m, &pictures);
+    }
+    if (st)
+        ldm_trial_free(&s->trial);
+    return st;
+}
+
 ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err)
 {
-    const bool shipped = !d->image_count;
-    ldm_search s = {.d = d, .err = err};
     ldm_error why = {.msg = ""};
+    ldm_search s = {.d = d, .err = &why, .shipped_pictures = !d->image_count};
     ldm_model *m;
     ldm_status st = ldm_probe_open(d, NULL, 0, -1, &m, &why);
 
     if (!st)
         st = ldm_probe_pictures(d, m, &why);
     if (!st)
-        st = ldm_probe_stage(d, m, &s.stage, &why);
-    if (!st)
-        st = ldm_trial_create(d, m, s.stage.form, &s.trial, &why);
+        st = prepare(&s, m, &why);
     if (st == LDM_ERR_CANCELLED || st == LDM_ERR_NOMEM) {
         ldm_model_close(m);
         return ldm_error_set(err, st, "%s", why.msg);
@@ -200,14 +212,7 @@ ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err)
         ldm_model_close(m);
         return d->reason ? LDM_OK : ldm_error_nomem(err, 0, "a text");
     }
-    s.shipped_pictures = shipped;
-    s.alphas = m->alphas_cumprod;
-    s.timesteps = m->network->diffusion.timesteps;
-    s.given_reading = reading_of(m->network->diffusion.parameterization);
-    s.scale_is_buffer = m->scale_is_buffer;
-    ldm_heads_list(&s, &m->network->unet);
-    ldm_scales_list(&s, m);
-    ldm_weights_list(&s, m);
+    s.err = err;
     st = judge_all(&s, m, fresh);
     ldm_trial_free(&s.trial);
     ldm_model_close(m);

@@ -14,7 +14,7 @@
 
 /* What a first stage may be wrong in. A choice is a set of these bits: what differs from CompVis'
  * own way, or from what was given. */
-enum { UNIT_RANGE = 1, OTHER_TANH = 2, NO_CODEBOOK = 4, CHOICES = 8, PICTURES = 8 };
+enum { UNIT_RANGE = 1, OTHER_TANH = 2, NO_CODEBOOK = 4, CHOICES = 8 };
 
 /* Pictures come back where less than so much of their power is lost. */
 static const double most_lost = 0.5;
@@ -28,7 +28,7 @@ typedef struct stage {
     bool tanh_given, codebook;
     float *picture, *back, *latent;
     size_t pixels;
-    double log_error[CHOICES][PICTURES]; /* |y - x|^2 / |x - mean|^2 of each picture */
+    double log_error[CHOICES][LDM_STAGE_PICTURES]; /* |y - x|^2 / |x - mean|^2 of each picture */
 } stage;
 
 /* ---- measuring ------------------------------------------------------------------------------- */
@@ -285,7 +285,7 @@ static bool setting_is(const ldm_doctor *d, const char *path)
 static ldm_status measure_exchanged(stage *s, unsigned best, ldm_margin *exchanged, ldm_error *err)
 {
     const ldm_picture_form form = {.unit_range = best & UNIT_RANGE, .bgr = true};
-    double log_error[PICTURES];
+    double log_error[LDM_STAGE_PICTURES];
     ldm_status st = s->m->network->first_stage.in_channels == 3 ? allocate(s, err) : LDM_OK;
 
     *exchanged = (ldm_margin){0, 0};
@@ -303,11 +303,12 @@ static ldm_status measure_exchanged(stage *s, unsigned best, ldm_margin *exchang
     return st;
 }
 
-ldm_status ldm_probe_stage(ldm_doctor *d, const ldm_model *m, ldm_stage_report *out, ldm_error *err)
+ldm_status ldm_probe_stage(ldm_doctor *d, const ldm_model *m, int pictures, ldm_stage_report *out,
+                           ldm_error *err)
 {
     stage s = {.d = d,
                .m = m,
-               .n = d->image_count < PICTURES ? (int)d->image_count : PICTURES,
+               .n = pictures < LDM_STAGE_PICTURES ? pictures : LDM_STAGE_PICTURES,
                .side = ldm_probe_side(m, d->made != NULL),
                .tanh_given = setting_is(d, TANH),
                .codebook = m->network->first_stage.codebook};

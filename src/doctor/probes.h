@@ -5,6 +5,8 @@
 
 #include "doctor/doctor_private.h"
 
+/* Pictures that the first stage is tried on at most. */
+enum { LDM_STAGE_PICTURES = 8 };
 enum { LDM_TRIAL_LEVELS = 3, LDM_READINGS = 3, LDM_CANDIDATE_SETS = 5 };
 
 /* How the output of a network may be read. */
@@ -114,7 +116,8 @@ typedef struct ldm_stage_report {
     ldm_picture_form form; /* how pictures are to enter the encoder; bgr is left false */
     ldm_margin exchanged;  /* how much worse they come back with red and blue exchanged */
 } ldm_stage_report;
-ldm_status ldm_probe_stage(ldm_doctor *d, const ldm_model *m, ldm_stage_report *out,
+/* pictures: the first so many are tried. */
+ldm_status ldm_probe_stage(ldm_doctor *d, const ldm_model *m, int pictures, ldm_stage_report *out,
                            ldm_error *err);
 
 /* probe_settings.c: heads, scale_factor, parameterization, EMA, schedule. */
