@@ -73,21 +73,11 @@ static ldm_status open_patient(ldm_doctor *d, ldm_error *err)
 
 /* ---- what contradicts the tensors ------------------------------------------------------------ */
 
-static const char *place_of(ldm_doctor *d, const ldm_origin *o)
-{
-    const char *slash = o->source ? strrchr(o->source, '/') : NULL;
-
-    if (!o->source)
-        return NULL;
-    return o->line ? ldm_doctor_text(d, "%s:%d", slash ? slash + 1 : o->source, o->line)
-                   : o->source;
-}
-
 static ldm_status add_contradiction(ldm_doctor *d, const ldm_contradiction *c, ldm_error *err)
 {
     ldm_finding f = {.path = c->path, .found = c->found, .sure = 1, .state = LDM_FINDING_WRONG};
 
-    f.place = place_of(d, &c->origin);
+    f.place = ldm_doctor_place(d, &c->origin);
     f.given = c->given ? c->given
               : c->fallback && strcmp(c->fallback, "null")
                   ? ldm_doctor_text(d, "%s (default)", c->fallback)
@@ -167,7 +157,11 @@ static ldm_status examine(ldm_doctor *d, ldm_error *err)
     if (!st)
         st = open_patient(d, err);
     if (!st)
+        st = ldm_doctor_targets(d, err);
+    if (!st)
         st = find_contradictions(d, err);
+    if (!st && d->inference->whole)
+        st = ldm_doctor_verify(d, err);
     if (!st)
         st = list_assumed(d, err);
     if (!st && !d->inference->whole && !d->inference->problem_count) {

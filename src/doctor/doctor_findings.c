@@ -111,6 +111,16 @@ const char *ldm_doctor_text(ldm_doctor *d, const char *fmt, ...)
     return copy;
 }
 
+const char *ldm_doctor_place(ldm_doctor *d, const ldm_origin *o)
+{
+    const char *slash = o->source ? strrchr(o->source, '/') : NULL;
+
+    if (!o->source)
+        return NULL;
+    return o->line ? ldm_doctor_text(d, "%s:%d", slash ? slash + 1 : o->source, o->line)
+                   : o->source;
+}
+
 static bool copy_text(ldm_doctor *d, const char **text)
 {
     if (!*text)
@@ -252,4 +262,45 @@ ldm_status ldm_doctor_config(const ldm_doctor *d, bool cured, char **yaml, ldm_e
     ldm_free(text);
     ldm_free((void *)list);
     return st;
+}
+
+/* ---- the configuration as it is now ---------------------------------------------------------- */
+
+static const char cured_name[] = "the cured configuration";
+
+ldm_status ldm_doctor_options(const ldm_doctor *d, ldm_model_options **out, ldm_error *err)
+{
+    ldm_model_options *opt = NULL;
+    char *yaml = NULL;
+    ldm_status st = ldm_doctor_config(d, true, &yaml, err);
+
+    *out = NULL;
+    if (!st)
+        st = ldm_model_options_copy(d->opt, &opt, err);
+    if (!st)
+        st = ldm_model_options_unset(opt, "config", err);
+    if (!st)
+        st = ldm_model_options_unset(opt, "set", err);
+    if (!st)
+        st = ldm_model_options_set(opt, "config_text", yaml, err);
+    if (!st)
+        st = ldm_model_options_set(opt, "config_name", cured_name, err);
+    ldm_release(yaml);
+    if (!st)
+        *out = opt;
+    else
+        ldm_model_options_free(opt);
+    return st;
+}
+
+const char *ldm_doctor_placeless(const char *message)
+{
+    const size_t len = sizeof cured_name - 1;
+
+    if (strncmp(message, cured_name, len) || message[len] != ':')
+        return message;
+    message += len; /* ":51:16: the rest" */
+    while (*message == ':' && message[1] >= '0' && message[1] <= '9')
+        message += 1 + strspn(message + 1, "0123456789");
+    return message + strspn(message, ": ");
 }

@@ -59,6 +59,20 @@ struct ldm_doctor {
 ldm_status ldm_doctor_add(ldm_doctor *d, const ldm_finding *f, ldm_error *err);
 /* A text in the doctor's arena; NULL when out of memory. */
 const char *ldm_doctor_text(ldm_doctor *d, const char *fmt, ...) LDM_PRINTF(2, 3);
+/* "config.yaml:12"; NULL: nowhere, or no memory. */
+const char *ldm_doctor_place(ldm_doctor *d, const ldm_origin *o);
+/* The options with the configuration as it is now, cures and all. */
+ldm_status ldm_doctor_options(const ldm_doctor *d, ldm_model_options **out, ldm_error *err);
+/* A message about that configuration without the place in its text, which nobody has: the setting's
+ * path comes first. */
+const char *ldm_doctor_placeless(const char *message);
+
+/* doctor_targets.c: targets that ldm does not know, and are spelled like others; before what
+ * contradicts the tensors is looked for. */
+ldm_status ldm_doctor_targets(ldm_doctor *d, ldm_error *err);
+/* Whether `ldm check` objects to the configuration with all cures. */
+ldm_status ldm_doctor_verify(ldm_doctor *d, ldm_error *err);
+
 /* LDM_ERR_CANCELLED where the caller wants to stop. */
 ldm_status ldm_doctor_step(ldm_doctor *d, const char *what, double done, ldm_error *err);
 

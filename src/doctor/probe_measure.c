@@ -15,19 +15,10 @@ ldm_status ldm_probe_open(const ldm_doctor *d, const char *const *sets, int coun
                           ldm_model **out, ldm_error *err)
 {
     ldm_model_options *opt = NULL;
-    char *yaml = NULL;
-    ldm_status st = ldm_doctor_config(d, true, &yaml, err);
+    ldm_status st = ldm_doctor_options(d, &opt, err);
 
     *out = NULL;
     ema = ema < 0 && d->half_ema ? 0 : ema;
-    if (!st)
-        st = ldm_model_options_copy(d->opt, &opt, err);
-    if (!st)
-        st = ldm_model_options_unset(opt, "config", err);
-    if (!st)
-        st = ldm_model_options_unset(opt, "set", err);
-    if (!st)
-        st = ldm_model_options_set(opt, "config_text", yaml, err);
     for (int i = 0; i < count && !st; i++)
         st = ldm_model_options_set(opt, "set", sets[i], err);
     if (!st && ema >= 0)
@@ -37,7 +28,6 @@ ldm_status ldm_probe_open(const ldm_doctor *d, const char *const *sets, int coun
     if (!st)
         st = ldm_model_open(opt, out, err);
     ldm_model_options_free(opt);
-    ldm_release(yaml);
     return st;
 }
 

@@ -31,7 +31,6 @@ ldm_status ldm_search_add(ldm_search *s, const char *path, const char *given, co
 {
     const ldm_value *v = ldm_value_find(ldm_config_root(s->d->config), path);
     const ldm_origin o = v ? ldm_value_origin(v) : (ldm_origin){NULL, 0, 0};
-    const char *slash = o.source ? strrchr(o.source, '/') : NULL;
     ldm_finding f = {.path = path,
                      .given = given,
                      .found = found,
@@ -44,7 +43,7 @@ ldm_status ldm_search_add(ldm_search *s, const char *path, const char *given, co
     if (!how)
         return ldm_error_nomem(s->err, 0, "a finding");
     if (o.source && o.line && !s->d->made)
-        f.place = ldm_doctor_text(s->d, "%s:%d", slash ? slash + 1 : o.source, o.line);
+        f.place = ldm_doctor_place(s->d, &o);
     return ldm_doctor_add(s->d, &f, s->err);
 }
 

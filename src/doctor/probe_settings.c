@@ -208,7 +208,7 @@ ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err)
         return ldm_error_set(err, st, "%s", why.msg);
     }
     if (st) { /* no network could be tried: that is the finding */
-        d->reason = ldm_doctor_text(d, "%s", why.msg);
+        d->reason = ldm_doctor_text(d, "%s", ldm_doctor_placeless(why.msg));
         ldm_model_close(m);
         return d->reason ? LDM_OK : ldm_error_nomem(err, 0, "a text");
     }

@@ -395,6 +395,11 @@ void ldm_network_free(ldm_network *s); /* NULL is fine */
 /* Whether its conditioner is given text: token ids, and of a vocabulary that is known. */
 bool ldm_network_reads_text(const ldm_network *s);
 
+/* Whether ldm has what an entry of a configuration names. path: of the entry, "model" or
+ * "model.params.unet_config", first_stage_config, cond_stage_config, low_scale_config. *alike: the
+ * target that it has and that is spelled alike; NULL: none. */
+bool ldm_network_knows_target(const char *path, const char *target, const char **alike);
+
 int ldm_network_find(const ldm_network *s, const char *name); /* tensor number or -1 */
 const ldm_param *ldm_network_param(const ldm_network *s, const char *path); /* below model.params */
 

@@ -3,6 +3,7 @@
 #include "network/registry.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
@@ -42,14 +43,44 @@ static void put_targets(ldm_role role, ldm_str *out)
         ldm_str_printf(out, "%s%s", !i ? "" : i == n - 1 ? " or " : ", ", rows[of_role[i]].target);
 }
 
+/* The known target of a role that is spelled alike: a few letters off, of another case, or the
+ * class without its module. NULL: none. */
+static const char *nearest(ldm_role role, const char *target)
+{
+    enum { FAR = 4 };
+    size_t best = FAR;
+    const char *found = NULL;
+
+    for (int i = 0; i < ROWS; i++) {
+        const char *name = strrchr(rows[i].target, '.');
+        size_t d;
+
+        if (rows[i].part->role != role)
+            continue;
+        d = ldm_edit_distance(rows[i].target, target, FAR - 1);
+        if (!strcasecmp(rows[i].target, target) ||
+            (name && !strchr(target, '.') && !strcasecmp(name + 1, target)))
+            d = 1;
+        if (d < best) {
+            best = d;
+            found = rows[i].target;
+        }
+    }
+    return found;
+}
+
 static ldm_status refuse(const ldm_value *at, ldm_role role, const char *target, ldm_error *err)
 {
+    const char *near = target ? nearest(role, target) : NULL;
     ldm_str list = {0};
     ldm_status st = target ? LDM_ERR_UNSUPPORTED : LDM_ERR_CONFIG;
 
     put_targets(role, &list);
     if (list.failed)
         st = ldm_error_nomem(err, 0, "the list of targets");
+    else if (target && near)
+        ldm_value_error(at, err, "is %.120s (did you mean %s?); of %s ldm knows %s", target, near,
+                        role_name(role), list.data);
     else if (target)
         ldm_value_error(at, err, "is %.120s; of %s ldm knows %s", target, role_name(role),
                         list.data);
@@ -96,4 +127,24 @@ ldm_status ldm_part_open(ldm_param_reader *r, ldm_role role, const ldm_value *at
         return ldm_error_nomem(r->err, 0, "the network's description");
     *part = find(role, m->target);
     return *part ? LDM_OK : refuse(target, role, m->target, r->err);
+}
+
+bool ldm_network_knows_target(const char *path, const char *target, const char **alike)
+{
+    static const char *const paths[] = {
+        [LDM_ROLE_MODEL] = "model",
+        [LDM_ROLE_UNET] = "model.params.unet_config",
+        [LDM_ROLE_FIRST_STAGE] = "model.params.first_stage_config",
+        [LDM_ROLE_CONDITIONER] = "model.params.cond_stage_config",
+        [LDM_ROLE_LOW_SCALE] = "model.params.low_scale_config",
+    };
+
+    *alike = NULL;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        if (strcmp(paths[i], path) != 0)
+            continue;
+        *alike = nearest((ldm_role)i, target);
+        return find((ldm_role)i, target) != NULL;
+    }
+    return false;
 }

@@ -37,6 +37,16 @@ static int count_layers(const ldm_param_reader *r, const ldm_tower_names *names)
     return n;
 }
 
+/* A file without this encoder: it would have to be as wide as the UNet's contexts are. That its
+ * tensors are missing is the audit's to say. */
+static void take_context_width(const ldm_param_reader *r, ldm_text_tower *t)
+{
+    const int width = r->network->unet.context_dim;
+
+    if (r->shapes && width >= LDM_TOWER_HEAD_DIM && width % LDM_TOWER_HEAD_DIM == 0)
+        t->width = width;
+}
+
 ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
                              const ldm_tower_names *names, ldm_text_tower *t)
 {
@@ -53,6 +63,8 @@ ldm_status ldm_tower_measure(const ldm_param_reader *r, const ldm_module *m,
                           "64");
         t->entries = (int)dims[0];
         t->width = (int)dims[1];
+    } else {
+        take_context_width(r, t);
     }
     if (shape_of(r, names->positions, dims) == 2) {
         if (dims[0] < 1 || dims[0] > LDM_MAX_TOKENS)
