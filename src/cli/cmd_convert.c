@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/inputs.h"
@@ -30,7 +31,9 @@ static const ldm_opt rows[] = {
      .name = "out",
      .arg = "OUT.safetensors",
      .field = offsetof(options, out),
-     .help = "the file; its YAML lies beside it afterwards"},
+     .help = "the file; its YAML lies beside it afterwards, as\n"
+             "OUT.yaml, or as OUT.safetensors.yaml, which is found\n"
+             "first, where OUT.yaml is the source's"},
     {.type = LDM_OPT_FLAG,
      .name = "overwrite",
      .field = offsetof(options, overwrite),
@@ -61,13 +64,19 @@ static int to_folder(const options *o)
     return o->to && !strcmp(o->to, "diffusers");
 }
 
+static bool names_folder(const char *out)
+{
+    struct stat st;
+
+    return *out && (out[strlen(out) - 1] == '/' || (!stat(out, &st) && S_ISDIR(st.st_mode)));
+}
+
 /* A checkpoint of PyTorch is never written: a name that says so would mislead its readers. */
 static int check_output(const ldm_command *cmd, const options *o)
 {
     static const char *const others[] = {".ckpt", ".pt",   ".pth", ".bin", ".pkl", ".gguf",
                                          ".onnx", ".yaml", ".yml", ".zip", NULL};
     const char *ending = o->out ? ldm_output_ending(o->out) : "";
-    char *yaml;
     int code;
 
     if (!o->out)
@@ -76,6 +85,11 @@ static int check_output(const ldm_command *cmd, const options *o)
         return ldm_cli_usage(cmd, "--half and --bf16 exclude each other");
     if (to_folder(o))
         return ldm_output_check_folder(cmd, "-o", o->out);
+    if (names_folder(o->out))
+        return ldm_cli_usage(cmd,
+                             "-o: '%s' is a folder, and one file is written: name it %s%smodel."
+                             "safetensors, or say --to diffusers, which writes a folder",
+                             o->out, o->out, o->out[strlen(o->out) - 1] == '/' ? "" : "/");
     if (ldm_output_ends_in(o->out, others))
         return ldm_cli_usage(cmd,
                              "-o: '%s' ends in %s, and a safetensors file is written; name it "
@@ -84,10 +98,6 @@ static int check_output(const ldm_command *cmd, const options *o)
     code = ldm_output_check_new(cmd, "-o", o->out, o->overwrite);
     if (!code)
         code = ldm_output_make_parent(cmd, "-o", o->out);
-    yaml = ldm_cli_format("%.*s.yaml", (int)(strlen(o->out) - strlen(ending)), o->out);
-    if (!code)
-        code = yaml ? ldm_output_check_new(cmd, "-o", yaml, o->overwrite) : ldm_cli_nomem(cmd);
-    free(yaml);
     return code;
 }
 
@@ -103,7 +113,8 @@ static int show_progress(void *ctx, double done)
 static int convert(const ldm_command *cmd, const options *o, ldm_model_options *model)
 {
     const unsigned how = (o->half ? LDM_CONVERT_HALF : 0U) | (o->bf16 ? LDM_CONVERT_BF16 : 0U) |
-                         (to_folder(o) ? LDM_CONVERT_DIFFUSERS : 0U);
+                         (to_folder(o) ? LDM_CONVERT_DIFFUSERS : 0U) |
+                         (o->overwrite ? 0U : LDM_CONVERT_NEW);
     bool shown = ldm_terminal_redraws(STDERR_FILENO) && !o->quiet;
     ldm_error err;
     char *report;
@@ -137,9 +148,9 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         code = parse ? ldm_parse_exit(parse) : check_output(cmd, &o);
     }
     if (!parse && !code)
-        code = ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
+        code = ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, o.quiet);
     if (!parse && !code)
-        code = ldm_inputs_find_config(cmd, targets.model, false);
+        code = ldm_inputs_find_config(cmd, targets.model, o.quiet);
     if (!parse && !code)
         code = convert(cmd, &o, targets.model);
     ldm_targets_free(&targets);

@@ -97,18 +97,6 @@ static ldm_status yaml_of(const conversion *c, ldm_str *out, ldm_error *err)
     return st || !out->failed ? st : ldm_error_nomem(err, 0, "the configuration");
 }
 
-/* "model.safetensors" -> "model.yaml"; ldm_free it. */
-static char *yaml_path(const char *out)
-{
-    const char *slash = strrchr(out, '/'), *dot = strrchr(slash ? slash : out, '.');
-    const size_t stem = dot ? (size_t)(dot - out) : strlen(out);
-    char *path = ldm_malloc(stem + sizeof ".yaml");
-
-    if (path)
-        snprintf(path, stem + sizeof ".yaml", "%.*s.yaml", (int)stem, out);
-    return path;
-}
-
 /* ---- what must stay ----------------------------------------------------------------------------
  */
 
@@ -132,6 +120,92 @@ static ldm_status check_apart(const conversion *c, const ldm_model_options *opt,
                                 "to another name",
                                 path)
                 : LDM_OK;
+}
+
+/* ---- its name -------------------------------------------------------------------------------- */
+
+static const char *ending_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+
+    return dot ? dot : path + strlen(path);
+}
+
+/* "model.safetensors" -> "model" and the ending; ldm_free it. */
+static char *with_ending(const char *out, const char *ending)
+{
+    ldm_str path = {0};
+
+    ldm_str_printf(&path, "%.*s%s", (int)(ending_of(out) - out), out, ending);
+    return path.data;
+}
+
+/* Whether the YAML says the same as the text. */
+static bool says_the_same(const char *path, const ldm_str *yaml)
+{
+    ldm_config *a = NULL, *b = NULL;
+    ldm_str x = {0}, y = {0};
+    bool same = !ldm_config_create(&a, NULL) && !ldm_config_create(&b, NULL) &&
+                !ldm_config_load(a, path, NULL) &&
+                !ldm_config_load_text(b, path, yaml->data, yaml->len, NULL);
+
+    if (same) {
+        ldm_config_emit(a, &x);
+        ldm_config_emit(b, &y);
+        same = !x.failed && !y.failed && x.len == y.len && !memcmp(x.data, y.data, x.len);
+    }
+    ldm_str_free(&x);
+    ldm_str_free(&y);
+    ldm_config_free(a);
+    ldm_config_free(b);
+    return same;
+}
+
+/* Where the YAML is written, of model.safetensors: model.yaml; or model.safetensors.yaml, which is
+ * found before it, where model.yaml is read here, or would lie beside the source's model.ckpt, or
+ * where such a one is there already. *stays: it is there and says the same. */
+static ldm_status choose_yaml(const conversion *c, const ldm_model_options *opt, const char *out,
+                              const ldm_str *yaml, char **path, bool *stays, ldm_error *err)
+{
+    char *own = with_ending(out, ".yaml"), *source = with_ending(out, ending_of(c->src.ckpt_path));
+    char *longer = ldm_malloc(strlen(out) + sizeof ".yaml");
+    bool read, there;
+    struct stat seen;
+
+    *stays = false;
+    *path = NULL;
+    if (!own || !source || !longer) {
+        ldm_free(own);
+        ldm_free(longer);
+        ldm_free(source);
+        return ldm_error_nomem(err, 0, "a path");
+    }
+    snprintf(longer, strlen(out) + sizeof ".yaml", "%s.yaml", out);
+    read = check_apart(c, opt, own, NULL) != LDM_OK;
+    there = !stat(longer, &seen);
+    *stays = read && !there && says_the_same(own, yaml);
+    if (!*stays && (read || there || same_file(source, c->src.ckpt_path))) {
+        *path = longer;
+        longer = NULL;
+    } else {
+        *path = own;
+        own = NULL;
+    }
+    ldm_free(own);
+    ldm_free(longer);
+    ldm_free(source);
+    return *stays ? LDM_OK : check_apart(c, opt, *path, err);
+}
+
+static ldm_status check_new(const conversion *c, const char *path, ldm_error *err)
+{
+    struct stat seen;
+
+    if (!(c->how & LDM_CONVERT_NEW) || lstat(path, &seen))
+        return LDM_OK;
+    return ldm_error_set(err, LDM_ERR_IO,
+                         "%s is there already; --overwrite replaces it, or give another name",
+                         path);
 }
 
 /* ---- eps of both ----------------------------------------------------------------------------- */
@@ -313,26 +387,33 @@ static ldm_status write_folder(conversion *c, const ldm_model_options *opt, cons
 static ldm_status write_file(conversion *c, const ldm_model_options *opt, const char *out,
                              ldm_str *report, ldm_error *err)
 {
-    char *beside = yaml_path(out), size[16];
+    char *beside = NULL, size[16];
     ldm_str yaml = {0};
-    ldm_status st = beside ? check_apart(c, opt, out, err) : ldm_error_nomem(err, 0, "a path");
+    bool stays = false;
+    ldm_status st = check_apart(c, opt, out, err);
 
     if (!st)
-        st = check_apart(c, opt, beside, err);
+        st = check_new(c, out, err);
     if (!st)
         st = yaml_of(c, &yaml, err);
+    if (!st)
+        st = choose_yaml(c, opt, out, &yaml, &beside, &stays, err);
+    if (!st && !stays)
+        st = check_new(c, beside, err);
     if (!st) {
         const ldm_out_meta meta[] = {
             {"format", "pt"}, {"config", yaml.data}, {"made_by", "ldm convert"}};
 
         st = ldm_safetensors_write(out, c->src.ckpt, &c->list, meta, 3, err);
     }
-    if (!st)
+    if (!st && !stays)
         st = ldm_file_write(beside, yaml.data, yaml.len, err);
     if (!st)
-        ldm_str_printf(report, "%s: %zu tensors, %s, %s weights; %zu of the source left out\n%s\n",
-                       out, c->list.count, ldm_format_bytes(c->bytes, size),
-                       c->src.audit->effective.ema ? "EMA" : "raw", c->left_out, beside);
+        ldm_str_printf(report,
+                       "%s: %zu tensors, %s, %s weights; %zu of the source left out\n%s%s\n", out,
+                       c->list.count, ldm_format_bytes(c->bytes, size),
+                       c->src.audit->effective.ema ? "EMA" : "raw", c->left_out, beside,
+                       stays ? " stays as it is: it says the same" : "");
     if (!st)
         st = ldm_vocabulary_copy(c->src.network, c->src.ckpt_path, out, report, err);
     if (!st)
@@ -358,7 +439,7 @@ ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned h
     *report = NULL;
     LDM_REQUIRE(out, "out", err);
     opt = opt ? opt : &none;
-    if ((how & LDM_CONVERT_HALF && how & LDM_CONVERT_BF16) || how > 7)
+    if ((how & LDM_CONVERT_HALF && how & LDM_CONVERT_BF16) || how > 15)
         return ldm_error_set(err, LDM_ERR_USAGE, "how is %u, which holds no LDM_CONVERT_...", how);
     texts = ldm_arena_create(0);
     if (!texts)

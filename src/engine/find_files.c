@@ -222,19 +222,25 @@ static char *project_in(const char *folder)
     return path;
 }
 
-/* The configuration in a folder; stem: a checkpoint's name there without its ending, or NULL.
- * NULL: none, and *l lists the YAML files of the folder if that is because they are several. */
-static char *config_in(const char *folder, const char *stem, listing *l)
+/* The configuration in a folder; name: a checkpoint's there, or NULL: "x.safetensors.yaml" goes
+ * before "x.yaml", which may be another form's. NULL: none, and *l lists the YAML files of the
+ * folder if that is because they are several. */
+static char *config_in(const char *folder, const char *name, listing *l)
 {
+    const char *dot = name ? strrchr(name, '.') : NULL;
     const char *slash = strrchr(folder, '/');
     char *above, *path = NULL;
-    ldm_str name = {0};
+    ldm_str own = {0}, stem = {0};
 
     *l = (listing){0};
-    if (stem)
-        ldm_str_printf(&name, "%s.yaml", stem);
-    if (stem && !name.failed)
-        path = file_in(folder, name.data);
+    if (name) {
+        ldm_str_printf(&own, "%s.yaml", name);
+        ldm_str_printf(&stem, "%.*s.yaml", (int)(dot ? dot - name : (long)strlen(name)), name);
+    }
+    if (name && !own.failed)
+        path = file_in(folder, own.data);
+    if (name && !path && !stem.failed)
+        path = file_in(folder, stem.data);
     if (!path)
         path = file_in(folder, "config.yaml");
     if (!path)
@@ -246,7 +252,8 @@ static char *config_in(const char *folder, const char *stem, listing *l)
         path = above ? project_in(above) : NULL;
         ldm_free(above);
     }
-    ldm_str_free(&name);
+    ldm_str_free(&own);
+    ldm_str_free(&stem);
     return path;
 }
 
@@ -276,14 +283,12 @@ static ldm_status find_config(const char *folder, char **path, ldm_error *err)
 static ldm_status find_beside(const char *ckpt, char **path, ldm_error *err)
 {
     const char *slash = strrchr(ckpt, '/'), *name = slash ? slash + 1 : ckpt;
-    const char *dot = strrchr(name, '.');
     char *folder =
         !slash ? ldm_strdup(".") : ldm_strndup(ckpt, slash == ckpt ? 1 : (size_t)(slash - ckpt));
-    char *stem = ldm_strndup(name, dot ? (size_t)(dot - name) : strlen(name));
-    ldm_status st = folder && stem ? LDM_OK : ldm_error_nomem(err, strlen(ckpt), "a path");
+    ldm_status st = folder ? LDM_OK : ldm_error_nomem(err, strlen(ckpt), "a path");
     listing l = {0};
 
-    *path = st ? NULL : config_in(folder, stem, &l);
+    *path = st ? NULL : config_in(folder, name, &l);
     if (!st && !*path && l.count > 1) {
         ldm_str names = names_of(&l);
 
@@ -297,7 +302,6 @@ static ldm_status find_beside(const char *ckpt, char **path, ldm_error *err)
         memmove(*path, *path + 2, strlen(*path) - 1);
     free_listing(&l);
     ldm_free(folder);
-    ldm_free(stem);
     return st;
 }
 

@@ -36,3 +36,36 @@ works convert $TINY -o new/folder/x.safetensors
 
 works convert $TINY -o quiet.safetensors --quiet
 stderr_empty
+
+# The natural name beside the source: its YAML, which was read, stays. What is to be said of the new file
+# lies under a name of its own, which is found first, where it differs.
+mkdir m && cp "$CKPT" m/face.ckpt && cp "$CONFIG" m/face.yaml
+cp m/face.yaml before
+works convert m/face.ckpt -o m/face.safetensors
+stdout_has '^m/face.safetensors.yaml$'
+same m/face.yaml before
+file_has m/face.safetensors.yaml 'use_ema: false'
+works generate --ckpt m/face.safetensors --steps 2 --shape 3,8,8 -o b.png --overwrite
+stderr_has 'the YAML file m/face.safetensors.yaml is taken as --config'
+works generate --ckpt m/face.ckpt --steps 2 --shape 3,8,8 -o a.png --overwrite
+stderr_has 'the YAML file m/face.yaml is taken as --config'
+same_pixels a.png b.png
+rm m/face.safetensors
+fails 1 'm/face.safetensors.yaml is there already; --overwrite' convert m/face.ckpt -o m/face.safetensors --quiet
+works convert m/face.ckpt -o m/face.safetensors --overwrite
+# A YAML that says the same is enough.
+mkdir e && cp m/face.safetensors e/face.ckpt && cp m/face.safetensors.yaml e/face.yaml
+echo '# mine' >>e/face.yaml
+works convert e/face.ckpt -o e/face.safetensors
+stdout_has '^e/face.yaml stays as it is: it says the same$'
+file_has e/face.yaml '# mine'
+[ ! -e e/face.safetensors.yaml ] || die "a second YAML"
+# Nor may a new one take the place of the config.yaml beside a checkpoint of the same name.
+mkdir c && cp "$CKPT" c/model.ckpt && cp "$CONFIG" c/config.yaml
+works convert c/model.ckpt -o c/model.safetensors
+stdout_has '^c/model.safetensors.yaml$'
+[ ! -e c/model.yaml ] || die "model.ckpt would be read with it"
+
+# A folder is what --to diffusers writes.
+fails 2 "-o: 'convd/' is a folder, .*: name it convd/model.safetensors, or say --to diffusers" convert $TINY -o convd/
+fails 2 "-o: 'm' is a folder, .*: name it m/model.safetensors, or say --to diffusers" convert $TINY -o m
