@@ -308,6 +308,15 @@ static bool check_keys(const json_t *settings, ldm_refusal *r)
     return true;
 }
 
+/* As clients of the web UI write it, and as people do. */
+static bool is_random(const json_t *seed)
+{
+    const char *text = json_string_value(seed);
+
+    return json_integer_value(seed) == -1 ||
+           (text && (!strcmp(text, "random") || !strcmp(text, "-1")));
+}
+
 /* The settings without nulls, with a seed and a number of pictures. */
 static json_t *complete(const json_t *settings, const json_t *recipe, bool random)
 {
@@ -322,9 +331,7 @@ static json_t *complete(const json_t *settings, const json_t *recipe, bool rando
     }
     if (json_is_null(seed))
         seed = NULL;
-    if (seed ? json_integer_value(seed) == -1 ||
-                   (json_is_string(seed) && !strcmp(json_string_value(seed), "random"))
-             : random && !recipe) {
+    if (seed ? is_random(seed) : random && !recipe) {
         uint32_t number = 0;
 
         if (!ldm_random_bytes(&number, sizeof number)) {

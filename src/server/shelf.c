@@ -92,12 +92,17 @@ static ldm_status add(ldm_shelf *s, ldm_model_options *options, const char *path
 
 /* ---- a folder of models ---------------------------------------------------------------------- */
 
-static bool has_config(const char *dir, const char *stem, size_t len, char *path, size_t size)
+/* "x.safetensors.yaml" goes before "x.yaml", as where a checkpoint is named alone. */
+static bool has_config(const char *dir, const char *name, char *path, size_t size)
 {
     static const char *const endings[] = {".yaml", ".yml"};
+    const int len = (int)(strrchr(name, '.') - name);
 
+    snprintf(path, size, "%s/%s.yaml", dir, name);
+    if (!access(path, R_OK))
+        return true;
     for (size_t i = 0; i < 2; i++) {
-        snprintf(path, size, "%s/%.*s%s", dir, (int)len, stem, endings[i]);
+        snprintf(path, size, "%s/%.*s%s", dir, len, name, endings[i]);
         if (!access(path, R_OK))
             return true;
     }
@@ -120,7 +125,7 @@ static ldm_status add_file(ldm_shelf *s, const ldm_model_options *common, const 
     st = ldm_model_options_unset(options, "config", err);
     if (!st)
         st = ldm_model_options_set(options, "ckpt", ckpt, err);
-    if (!st && has_config(dir, name, (size_t)(strrchr(name, '.') - name), config, sizeof config))
+    if (!st && has_config(dir, name, config, sizeof config))
         st = ldm_model_options_set(options, "config", config, err);
     if (!st)
         return add(s, options, ckpt, err);

@@ -168,6 +168,28 @@ static void events_tell_what_happens(void **state)
     reply_free(&r);
 }
 
+/* Sides in pixels stand for a shape, and "-1" from a field of text is a random seed as well. */
+static void sides_and_random_seeds(void **state)
+{
+    char id[33], path[96];
+    const unsigned char *ihdr;
+    reply r, job;
+
+    (void)state;
+    submit(&shared, "{\"settings\":{\"steps\":1,\"seed\":\"-1\",\"width\":72,\"height\":80}}", id);
+    assert_string_equal(wait_over(&shared, id, 30), "done");
+    r = picture(&shared, id, 0);
+    ihdr = (const unsigned char *)r.body + 16;
+    assert_int_equal(ihdr[3], 72);
+    assert_int_equal(ihdr[7], 80);
+    reply_free(&r);
+    snprintf(path, sizeof path, "/api/v1/jobs/%s", id);
+    job = ask(&shared, "GET", path, "", NULL);
+    assert_true(
+        json_integer_value(json_object_get(json_object_get(job.json, "settings"), "seed")) >= 0);
+    reply_free(&job);
+}
+
 static void recipes_repeat_pictures(void **state)
 {
     char id[33], again[33], path[96];
@@ -377,6 +399,7 @@ int main(void)
         cmocka_unit_test(pictures_are_the_command_lines),
         cmocka_unit_test(what_cannot_be_done_is_refused_with_its_field),
         cmocka_unit_test(events_tell_what_happens),
+        cmocka_unit_test(sides_and_random_seeds),
         cmocka_unit_test(recipes_repeat_pictures),
         cmocka_unit_test(jobs_wait_run_and_are_cancelled),
         cmocka_unit_test(jobs_survive_the_server),

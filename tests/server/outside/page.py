@@ -162,6 +162,39 @@ def drive(p, s, shots):
     p.press("Begin with noise")
     print("start picture and mask")
 
+    # what is not a picture takes the old one's place; a WebP is one, as a PNG
+    choose = ("(async () => { const d = new DataTransfer(); d.items.add(%s); const f = document.getElementById('begin-file'); "
+              "f.files = d.files; f.dispatchEvent(new Event('change')); })()")
+    webp = "new File([await new Promise(done => document.createElement('canvas').toBlob(done, 'image/webp'))], 'a.webp', {type: 'image/webp'})"
+    p.js(choose % webp)
+    p.until("!document.getElementById('begin-shown').hidden")
+    assert p.js("begin.source.startsWith('data:image/png')")
+    p.js(choose % "new File(['RIFF'], 'b.webp', {type: 'image/webp'})")
+    p.until("document.getElementById('begin-shown').hidden && document.getElementById('said').textContent.startsWith('b.webp is no picture')")
+    print("a WebP, and what is none")
+
+    # two sides in pixels; a seed of -1 is a random one; a recipe's shape is its sides
+    assert not p.js("document.getElementById('set-shape')")
+    model = s.get("/api/v1/model")
+    assert p.js("document.getElementById('set-width').placeholder") == str(model["width"])
+    wide = model["width"] + 2 * model["side_step"]
+    p.set("width", wide)
+    p.set("seed", -1)
+    p.set("steps", 4)
+    p.press("Generate")
+    p.until(cards + " === 4")
+    p.until(f"document.querySelector('#gallery img').naturalWidth === {wide}")
+    assert s.get("/api/v1/jobs?limit=1")["jobs"][0]["settings"]["seed"] >= 0
+    p.press("Back to the defaults")
+    assert p.js("document.getElementById('set-width').value") == ""
+    p.press("Again")
+    p.until(f"document.getElementById('set-width').value === '{wide}' && !document.getElementById('set-height').value")
+    p.press("Remove")
+    p.until(cards + " === 3")
+    p.press("Back to the defaults")
+    p.set("steps", 4)
+    print("width and height, a seed of -1")
+
     p.js("document.getElementById('compare').open = true; document.getElementById('compare-key').value = 'steps'; "
          "document.getElementById('compare-value').value = '5'")
     p.press("Generate")
@@ -181,6 +214,15 @@ def drive(p, s, shots):
     p.press("Generate")
     p.until("document.getElementById('set-steps').classList.contains('wrong')")
     assert p.js("document.getElementById('now').hidden") # nothing is at work
+    p.set("steps", 2)
+    p.set("width", 65)
+    p.press("Generate")
+    p.until("document.getElementById('set-width').classList.contains('wrong')")
+    p.set("width", "")
+    # a job that fails says why once
+    p.js("finish(panel('x', 'a job'), {state: 'failed', error: {message: 'the reason'}, pictures: [], notes: [], model: null})")
+    assert p.js("document.body.innerText.split('the reason').length") <= 2, p.js("document.body.innerText")
+    p.js("document.getElementById('jobs').replaceChildren(); document.getElementById('now').hidden = true")
     assert all("422" in str(w) for w in p.wrong), p.wrong
     p.wrong.clear()
     p.set("steps", "")
