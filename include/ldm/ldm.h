@@ -328,7 +328,8 @@ LDM_API const char *ldm_job_get_text(const ldm_job *job, const char *key); /* CH
 LDM_API const int *ldm_job_get_shape(const ldm_job *job, const char *key); /* [3] */
 
 /* Takes the settings that are not set from a recipe (ldm_run_recipe). The seed becomes that
- * picture's own. LDM_ERR_FORMAT if it is damaged. */
+ * picture's own. Where the job has another sampler, the recipe's eta, timesteps and the like, which
+ * belong to its own, are not taken. LDM_ERR_FORMAT if it is damaged. */
 LDM_API ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error *err);
 
 /* Arrays by name; NULL takes one away. The array stays the caller's and must outlive the runs.

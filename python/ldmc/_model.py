@@ -13,6 +13,7 @@ import numpy as np
 
 from ._lib import (NumericError, UsageError, apply, check_status, encoded, exception, ffi, lib, new_error, take_text,
                    text)
+from ._names import own_names
 from ._reports import Assignments, Configs, PathLike, model_options
 
 PARTS = {"unet": lib.LDM_PART_UNET, "encode": lib.LDM_PART_ENCODE, "decode": lib.LDM_PART_DECODE,
@@ -421,8 +422,9 @@ class Model:
         README. settings: see settings("job"), among them prompt (of several, `count` pictures are made of each), negative,
         class_ and strength.
         """
-        if "class_" in settings:  # "class" is a word of Python's
-            settings["class"] = settings.pop("class_")
+        settings = own_names(settings)
+        if "count" in settings:
+            count = settings.pop("count")
         prompts = settings.pop("prompt") if isinstance(settings.get("prompt"), (list, tuple)) else None
         handle, err, out = self._handle(), new_error(), ffi.new("ldm_job **")
         check_status(lib.ldm_job_create(handle, out, err), err)

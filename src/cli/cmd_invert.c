@@ -87,20 +87,13 @@ static int read_input(task *t, const char *path)
  * says one, else the empty one, and never one of the captions that runs without a prompt draw. */
 static int settle_prompt(task *t)
 {
-    const bool one = t->starts.paths && t->starts.count == 1;
-    char *own;
     ldm_error err;
-    ldm_status st;
+    int code = ldm_starts_take_prompt(t->cmd, t->model, &t->starts, t->to->job);
 
-    if (!ldm_model_get_info(t->model)->reads_text || ldm_job_is_set(t->to->job, "prompt"))
-        return LDM_EXIT_OK;
-    own = one ? ldm_inputs_prompt_of(t->starts.paths[0]) : NULL;
-    if (own)
-        ldm_cli_say(t->cmd, "note: the prompt is taken from the recipe of %s: %s",
-                    t->starts.paths[0], own);
-    st = ldm_job_set(t->to->job, "prompt", own ? own : "", &err);
-    free(own);
-    return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+    if (code || !ldm_model_get_info(t->model)->reads_text || ldm_job_is_set(t->to->job, "prompt") ||
+        !ldm_job_set(t->to->job, "prompt", "", &err))
+        return code;
+    return ldm_cli_fail(t->cmd, err.code, &err);
 }
 
 static int invert(task *t)

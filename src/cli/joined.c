@@ -118,6 +118,10 @@ static void name_checkpoint(const ldm_command *cmd, int argc, char **argv)
 
 void ldm_joined_rewrite(const ldm_command *cmd, const ldm_entries *all, int argc, char **argv)
 {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (!strcmp(argv[i], "--quiet") && ldm_entries_find(all, "quiet", 0))
+            ldm_cli_hush();
+    }
     if (ldm_entries_find(all, "size", 0))
         join_size(cmd, argc, argv);
     if (ldm_entries_find(all, "count", 0))

@@ -36,7 +36,9 @@ static ldm_status refuse(const char *what, ldm_concat_kind kind, const ldm_netwo
     return ldm_error_set(
         err, LDM_ERR_USAGE,
         "%s: this model takes no picture as conditioning, so it neither paints nor "
-        "enlarges one; --init begins with a picture, --mask paints a part of it",
+        "enlarges one; `ldm generate --init FILE` begins with a picture, with --mask FILE it "
+        "paints "
+        "a part of it",
         what);
 }
 

@@ -138,7 +138,8 @@ ldm_status ldm_inspect_recipe(const char *path, bool json, bool all, ldm_str *ou
     } else if (!st) {
         ldm_str_printf(out, "%s: a picture that ldm made, from\n", path);
         put_values(out, recipe, "", all);
-        ldm_str_printf(out, "The same again: ldm generate --like %s\n", path);
+        if (!json_object_get(recipe, "animation")) /* which --like does not repeat */
+            ldm_str_printf(out, "The same again: ldm generate --like %s\n", path);
     }
     if (!st && out->failed)
         st = ldm_error_nomem(err, 0, "the report");

@@ -315,6 +315,22 @@ const int *ldm_job_get_shape(const ldm_job *job, const char *key)
     return job ? ldm_options_field(&job->options, key, LDM_TYPE_SHAPE) : NULL;
 }
 
+/* Where the job asks for another sampler than the recipe's, the recipe's settings of that one are
+ * not taken: eta 0 of DDIM would make Euler of euler_a. */
+static ldm_status leave_sampler(const ldm_job *job, ldm_job *recipe, ldm_error *err)
+{
+    static const char *const of_sampler[] = {"eta",    "timesteps",   "temperature",
+                                             "solver", "final_sigma", "lower_order_final"};
+    ldm_status st = LDM_OK;
+
+    if (!ldm_options_given(&job->options, "sampler") ||
+        !ldm_options_given(&recipe->options, "sampler") || !strcmp(job->sampler, recipe->sampler))
+        return LDM_OK;
+    for (size_t i = 0; !st && i < sizeof of_sampler / sizeof *of_sampler; i++)
+        st = ldm_options_unset(&recipe->options, of_sampler[i], err);
+    return st;
+}
+
 ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error *err)
 {
     ldm_job below = {0};
@@ -328,6 +344,8 @@ ldm_status ldm_job_use_recipe(ldm_job *job, const char *json, ldm_error *err)
         st = ldm_job_begin(&below, err);
     if (!st)
         st = ldm_options_read_recipe(&below.options, recipe, err);
+    if (!st)
+        st = leave_sampler(job, &below, err);
     if (!st)
         st = ldm_options_lay_below(&job->options, &below.options, err);
     ldm_options_finish(&below.options);

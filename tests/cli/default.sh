@@ -52,3 +52,10 @@ works generate --size 256x256 --prompt 'a man' --dry-run
 stderr_has "note: the pictures have 256 x 256 pixels, and this model's own are 64 x 64"
 works generate --size 96x96 --prompt 'a man' --dry-run
 stderr_lacks "this model's own"
+
+# A picture to begin with brings its prompt along, as for interpolate and invert.
+works generate --init face.png --strength 0.5 --steps 2 -o variant.png
+stderr_has 'note: the prompt is taken from the recipe of face.png: a woman with red hair'
+stderr_lacks 'no prompt was given'
+works generate --init face.png --prompt 'a man' --strength 0.5 --steps 2 -o variant.png
+stderr_lacks 'is taken from the recipe'

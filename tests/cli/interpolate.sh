@@ -97,3 +97,7 @@ works interpolate one.png two.png $OWN --refine 0 --frames 2 -o own3
 stderr_has "A's is: a bald man$"
 works interpolate a.jpg 43 $OWN --refine 0 --frames 2 -o own4
 stderr_lacks "B's is"
+
+works interpolate 1 2 $TINY --steps 1 --frames 2 -o no_like.png --quiet
+works inspect no_like.png
+stdout_lacks 'The same again'

@@ -70,3 +70,13 @@ same_pixels sheet/00001.png all/00001.png
 fails 1 "holds no recipe" generate --like "$SRC/tests/data/haar/faces.png" -o p.png
 fails 1 "nothing.png.*No such file" generate --like nothing.png
 fails 1 "x.npy" generate --like x.npy
+
+# Another sampler beside --like has its own eta and timesteps, not those of the recipe's.
+works generate $TINY --steps 4 --eta 0.5 -o ddim.png --quiet
+for sampler in euler_a dpmpp_2m 'DPM++ 2M SDE Karras' plms; do
+    works generate $TINY --steps 4 --sampler "$sampler" -o fresh.png --quiet
+    works generate --like ddim.png --ckpt "$CKPT" --sampler "$sampler" -o like.png --quiet
+    same_pixels fresh.png like.png
+done
+works generate --like ddim.png --ckpt "$CKPT" --sampler ddim -o like.png --quiet
+same_pixels ddim.png like.png

@@ -242,6 +242,8 @@ stderr_has "note: other programs' spellings: --H 32 and --width 64 are --size 64
 stderr_has 'picture 64 x 32'
 works generate $TINY -W 32 -H 64 --steps 1 -o high.png
 stderr_has 'picture 32 x 64'
+works generate $TINY -W 32 -H 64 --steps 1 -o high.png --quiet
+stderr_empty
 fails 2 "--lora is another program's option, not ldm's: there are no LoRAs here" generate --lora x
 fails 2 "--clip_skip is another program's option" generate --clip_skip 2
 # CompVis' --resume FILE is a checkpoint; alone it is the switch.

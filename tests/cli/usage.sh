@@ -114,3 +114,4 @@ fails 2 "noise_level: this model takes nothing: it is unconditional; a noise lev
 fails 2 "'dpm..' is not one of .*; did you mean dpmpp_2m[?]" generate --sampler dpm++
 fails 2 "A is missing: the two ends are seeds, pictures, or noise" interpolate --prompt x
 fails 2 "the nearest that is possible is 64x96" generate --size 66x100 --quiet
+fails 2 "[-]-prompts: there is no file 'a man'; a prompt itself is given by --prompt \"a man\"" generate --prompts 'a man'

@@ -217,6 +217,11 @@ typedef struct ldm_starts {
 /* Reads the pictures that --init, --image, --segmentation and --mask name. An exit code. */
 int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_starts *s);
 void ldm_starts_free(ldm_starts *s);
+
+/* Where a run begins with one picture that ldm made and no prompt is set: the prompt of its recipe,
+ * if the model reads any, with a note. An exit code. */
+int ldm_starts_take_prompt(const ldm_command *cmd, const ldm_model *m, const ldm_starts *s,
+                           ldm_job *job);
 bool ldm_starts_is_array(const char *path); /* NULL is none */
 
 /* Whether the recipe's picture was made from the same one. An exit code. */

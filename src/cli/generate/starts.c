@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "cli/generate/generate.h"
+#include "cli/inputs.h"
 #include "cli/sheets.h"
 
 static const ldm_role roles[] = {
@@ -258,4 +259,23 @@ void ldm_starts_free(ldm_starts *s)
 {
     free_pictures(s->paths, s->ims, s->count);
     free_pictures(s->mask_paths, s->masks, s->mask_count);
+}
+
+int ldm_starts_take_prompt(const ldm_command *cmd, const ldm_model *m, const ldm_starts *s,
+                           ldm_job *job)
+{
+    char *own;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+
+    if (!ldm_model_get_info(m)->reads_text || ldm_job_is_set(job, "prompt") || !s->ims ||
+        s->role != &roles[0] || s->count != 1)
+        return LDM_EXIT_OK;
+    own = ldm_inputs_prompt_of(s->paths[0]);
+    if (own) {
+        ldm_cli_say(cmd, "note: the prompt is taken from the recipe of %s: %s", s->paths[0], own);
+        st = ldm_job_set(job, "prompt", own, &err);
+    }
+    free(own);
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }

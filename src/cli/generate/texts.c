@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -110,8 +111,15 @@ static size_t bad_byte(const char *s)
  * code. */
 static int prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out)
 {
-    int code = read_lines(cmd, path, false, out);
+    int code = LDM_EXIT_OK;
     size_t i;
+
+    if (strcmp(path, "-") != 0 && access(path, F_OK) && !strpbrk(path, "./"))
+        return ldm_cli_usage(cmd,
+                             "--prompts: there is no file '%s'; a prompt itself is given by "
+                             "--prompt \"%s\"",
+                             path, path);
+    code = read_lines(cmd, path, false, out);
 
     for (i = 0; !code && i < out->count; i++) {
         const size_t at = bad_byte(out->items[i]);
