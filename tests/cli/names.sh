@@ -252,3 +252,17 @@ stderr_has "note: CompVis' spellings: --resume .* is --ckpt"
 fails 2 "unexpected argument 'a woman'; .*a text is given by --prompt \"a woman\"" generate 'a woman'
 fails 2 "'—prompt' begins with a long dash" generate —prompt x
 fails 2 "[-]o: no '=' stands between a letter and its value; write -o e.png" generate -o=e.png
+
+# A seed of -1 or "random" is drawn, as in other programs, said, and in the recipe, which makes the picture again.
+works generate $TINY --seed -1 --vary=random --vary-strength 0.1 --steps 2 --shape 3,8,8 -o drawn.png
+stderr_has '^ldm generate: note: drawn at random: --seed [0-9]+, --vary [0-9]+$'
+seed=$(sed -n 's/.*drawn at random: --seed \([0-9]*\),.*/\1/p' "$ERR")
+works inspect drawn.png --json
+stdout_has "\"seed\": $seed,"
+works generate $TINY --like drawn.png -o redrawn.png --quiet
+same_pixels drawn.png redrawn.png
+works generate $TINY --seed -1 --steps 2 --shape 3,8,8 -o drawn2.png --quiet
+stderr_empty
+different_seed=$("$LDM" inspect drawn2.png --json | sed -n 's/.*"seed": \([0-9]*\),.*/\1/p')
+[ "$different_seed" != "$seed" ] || die "the same seed was drawn twice"
+fails 2 "seed: '-2' is not a whole number" generate $TINY --seed -2 -o no.png

@@ -299,6 +299,7 @@ const ldm_command ldm_cmd_generate = {
         "stdout, everything else to stderr. Each picture carries its recipe: --like repeats it.",
     .notes =
         "A picture depends on its own seed, not on the batch, the threads or the others.\n"
+        "--seed -1 draws one, which is said and stands in the recipe.\n"
         "Ctrl-C ends after the current step and keeps what is done; --resume makes the rest. A\n"
         "run that does not fit into --max-memory or the machine is refused before it starts.\n"
         "A folder as --ckpt, a checkpoint without --config (a YAML beside it is taken), files\n"
