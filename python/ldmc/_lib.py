@@ -137,7 +137,10 @@ def take_text(p: Any) -> str:
 
 def encoded(value: Any) -> bytes:
     """A path or text as the library takes it."""
-    raw = os.fsencode(value) if isinstance(value, (str, os.PathLike)) else str(value).encode()
+    try:
+        raw = os.fsencode(value) if isinstance(value, (str, os.PathLike)) else str(value).encode()
+    except UnicodeEncodeError as e:
+        raise UsageError(f"a text holds half of a character: {e.reason}", "ERR_USAGE") from None
     if b"\0" in raw:
         raise UsageError("a text holds a NUL character", "ERR_USAGE")
     return raw
@@ -186,13 +189,36 @@ def settings(kind: str = "job") -> "list[Setting]":
     return [_setting(lib.ldm_setting_at(_KINDS[kind], i)) for i in range(n)]
 
 
-def as_text(value: Any) -> bytes:
+TEXTS = ("prompt", "negative")
+
+
+def _whole(key: str, value: Any) -> str:
+    """One number of a list; text that is one, too."""
+    try:
+        number = int(value)
+        if isinstance(value, str) or number == value:
+            return str(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"{key}: {value!r} in its list is not a whole number", "ERR_USAGE")
+
+
+def as_text(key: str, value: Any) -> bytes:
     """A value in the form that every setting takes."""
+    if key in TEXTS and not isinstance(value, str):
+        raise UsageError(f"{key}: a text is needed, not {type(value).__name__}", "ERR_USAGE")
     if isinstance(value, (bool, np.bool_)):
         return b"true" if value else b"false"
     if isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) == 1:
-        return ",".join(str(int(v)) for v in value).encode()
-    return encoded(value)
+        return ",".join(_whole(key, v) for v in value).encode()
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # one number of NumPy's or PyTorch's
+        value = value.item()
+    if not isinstance(value, (str, os.PathLike, int, float)):
+        raise UsageError(f"{key}: a value of the type {type(value).__name__} is not taken", "ERR_USAGE")
+    try:
+        return encoded(value)
+    except UsageError as e:
+        raise UsageError(f"{key}: {e}", e.code) from None
 
 
 def apply(setter: Any, obj: Any, values: Mapping[str, Any], lists: Iterable[str] = ()) -> None:
@@ -203,4 +229,4 @@ def apply(setter: Any, obj: Any, values: Mapping[str, Any], lists: Iterable[str]
             continue
         many = value if key in lists and isinstance(value, (list, tuple)) else [value]
         for one in many:
-            check_status(setter(obj, key.encode(), as_text(one), err), err)
+            check_status(setter(obj, key.encode(), as_text(key, one), err), err)

@@ -11,8 +11,8 @@ from typing import Any, Callable, Iterator, Optional, Union
 
 import numpy as np
 
-from ._lib import (NumericError, UsageError, apply, check_status, encoded, exception, ffi, lib, new_error, take_text,
-                   text)
+from ._lib import (FileError, NumericError, UsageError, apply, as_text, check_status, encoded, exception, ffi, lib,
+                   new_error, take_text, text)
 from ._names import own_names
 from ._reports import Assignments, Configs, PathLike, model_options
 
@@ -27,7 +27,10 @@ def _borrowed(a: Any, name: str) -> "tuple[Any, Any]":
     order already."""
     if np.iscomplexobj(a):
         raise UsageError(f"{name}: complex numbers are not taken", "ERR_USAGE")
-    kept = np.ascontiguousarray(a, dtype=np.float32)
+    try:
+        kept = np.ascontiguousarray(a, dtype=np.float32)
+    except (TypeError, ValueError) as e:
+        raise UsageError(f"{name}: an array of numbers is needed, not {type(a).__name__}: {e}", "ERR_USAGE") from None
     if not 1 <= kept.ndim <= 8 or kept.size == 0:
         raise UsageError(f"{name}: an array of shape {kept.shape} is not taken", "ERR_USAGE")
     out = ffi.new("ldm_array *")
@@ -115,18 +118,24 @@ class Picture:
 
     def save(self, path: PathLike, quality: int = 95) -> None:
         """Writes a PNG or a JPEG, as the name ends (.png, .jpg, .jpeg), with the recipe in it. Complete or not at
-        all."""
+        all. Folders that are missing are made."""
         ending = os.path.splitext(os.fspath(path))[1]
         if ending.lower() not in (".png", ".jpg", ".jpeg"):
             raise UsageError(f"'{os.fspath(path)}' {'ends in ' + ending if ending else 'has no ending'}, and pictures "
                              "are written as .png, .jpg or .jpeg; others by pil().save", "ERR_USAGE")
+        if isinstance(quality, bool) or not isinstance(quality, (int, np.integer)):
+            raise UsageError(f"quality: a whole number is needed, not {type(quality).__name__}", "ERR_USAGE")
         pixels = self._written()
         im = ffi.new("ldm_image *")
         im.height, im.width = pixels.shape[:2]
         im.channels = 1 if pixels.ndim == 2 else 3
         im.pixels = ffi.cast("uint8_t *", pixels.ctypes.data)
-        err = new_error()
-        check_status(lib.ldm_image_write_quality(encoded(path), im, quality, self.recipe.encode(), err), err)
+        err, folder = new_error(), os.path.dirname(os.fspath(path))
+        try:
+            os.makedirs(folder or ".", exist_ok=True)
+        except OSError as e:
+            raise FileError(f"cannot make the folder {folder}: {e.strerror}", "ERR_IO") from None
+        check_status(lib.ldm_image_write_quality(encoded(path), im, int(quality), self.recipe.encode(), err), err)
 
     def _written(self) -> np.ndarray:
         if self.pixels is None:
@@ -215,6 +224,29 @@ class _Bar:
 ProgressLike = Union[None, bool, Callable[[Progress], Any]]
 
 
+def _recipe(like: Any) -> bytes:
+    """A recipe's text: as it is, or of a picture."""
+    like = getattr(like, "recipe", like)
+    if not isinstance(like, str):
+        raise UsageError(f"like: a recipe (Picture.recipe, read_recipe) is needed, not {type(like).__name__}",
+                         "ERR_USAGE")
+    return encoded(like)
+
+
+def _prompts(settings: "dict[str, Any]") -> "Optional[list[bytes]]":
+    """Takes a list of prompts out of the settings; prompts is another word for it."""
+    if "prompts" in settings:
+        if settings.get("prompt") is not None:
+            raise UsageError("prompt and prompts are the same: give one of them", "ERR_USAGE")
+        settings["prompt"] = settings.pop("prompts")
+    if not isinstance(settings.get("prompt"), (list, tuple)):
+        return None
+    prompts = settings.pop("prompt")
+    if not prompts or not all(isinstance(p, str) for p in prompts):
+        raise UsageError("prompt: a text or a list of texts is needed", "ERR_USAGE")
+    return [as_text("prompt", p) for p in prompts]
+
+
 class Generation:
     """The pictures of one job, one by one: an iterator. Its memory and threads go with close() or the object.
 
@@ -226,6 +258,8 @@ class Generation:
     def __init__(self, model: "Model", job: Any, arrays: "list[Any]", progress: ProgressLike) -> None:
         self._lock = threading.Lock()
         self._keep = (model._handle(), arrays)
+        if progress not in (None, True, False) and not callable(progress):
+            raise UsageError(f"progress: True or a function is needed, not {type(progress).__name__}", "ERR_USAGE")
         self._fn = _Bar() if progress is True else progress or None
         self._raised: Optional[BaseException] = None
         self._cancelled = False
@@ -384,7 +418,7 @@ class Model:
         options = model_options(ckpt, config, set, settings)
         err, out = new_error(), ffi.new("ldm_model **")
         if like is not None:
-            check_status(lib.ldm_model_options_use_recipe(options, like.encode(), ffi.NULL, err), err)
+            check_status(lib.ldm_model_options_use_recipe(options, _recipe(like), ffi.NULL, err), err)
         check_status(lib.ldm_model_options_find_files(options, True, err), err)
         check_status(lib.ldm_model_open(options, out, err), err)
         return cls(out[0])
@@ -410,33 +444,36 @@ class Model:
         check_status(lib.ldm_model_hash(handle, out, err), err)
         return text(out[0]) or ""
 
-    def generate(self, count: Optional[int] = None, *, progress: ProgressLike = None, like: Optional[str] = None,
+    def generate(self, count: Optional[int] = None, *, progress: ProgressLike = None,
+                 like: "Union[str, Picture, None]" = None,
                  x_t: Any = None, noise: Any = None, mask: Any = None, x0: Any = None, context: Any = None,
                  uncond_context: Any = None, init: Any = None, mask_image: Any = None,
                  **settings: Any) -> Generation:
         """Makes pictures: an iterator of Picture, which computes as it is advanced.
 
         Picture i has seed + i. progress: True shows a bar (tqdm's, else a line), a function gets a Progress after
-        each step. like: a recipe, for what is not given. init: a picture (a file's name, PIL, an array), or
-        several, to begin with (image-to-image); mask_image: what of it is painted (light). x_t, noise, mask, x0, context, uncond_context: arrays, see the
-        README. settings: see settings("job"), among them prompt (of several, `count` pictures are made of each), negative,
+        each step. like: a recipe, or the picture that has it, for what is not given. init: a picture (a file's name,
+        PIL, an array), or several, to begin with (image-to-image); mask_image: what of it is painted (light). x_t,
+        noise, mask, x0, context, uncond_context: arrays, see the README. settings: see settings("job"), among them
+        prompt (of a list, also as prompts=, `count` pictures are made of each), negative,
         class_ and strength.
         """
         settings = own_names(settings)
         if "count" in settings:
             count = settings.pop("count")
-        prompts = settings.pop("prompt") if isinstance(settings.get("prompt"), (list, tuple)) else None
+        if isinstance(count, str) and not count.strip().lstrip("-").isdigit():
+            raise UsageError(f"count: the number of pictures is needed, not {count!r}; a text is given as prompt=...",
+                             "ERR_USAGE")
+        prompts = _prompts(settings)
         handle, err, out = self._handle(), new_error(), ffi.new("ldm_job **")
         check_status(lib.ldm_job_create(handle, out, err), err)
         job = ffi.gc(out[0], lib.ldm_job_free)
         apply(lib.ldm_job_set, job, {"count": count, **settings})
         if like is not None:
-            check_status(lib.ldm_job_use_recipe(job, like.encode(), err), err)
+            check_status(lib.ldm_job_use_recipe(job, _recipe(like), err), err)
         kept = []
         if prompts is not None:
-            if not prompts or not all(isinstance(p, str) for p in prompts):
-                raise UsageError("prompt: a text or a list of texts is needed", "ERR_USAGE")
-            texts = [ffi.new("char[]", p.encode()) for p in prompts]
+            texts = [ffi.new("char[]", p) for p in prompts]
             list_of = ffi.new("char *[]", texts)
             kept += [texts, list_of]
             check_status(lib.ldm_job_set_prompts(job, list_of, len(texts), err), err)

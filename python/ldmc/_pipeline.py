@@ -2,12 +2,13 @@
 """Pictures the way diffusers' pipelines are called."""
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, Union
 
 import numpy as np
 
-from ._lib import UsageError, settings
+from ._lib import FileError, UnsupportedError, UsageError, settings
 from ._model import Model, Picture, Progress, pillow
 from ._reports import Assignments, Configs, PathLike
 
@@ -34,6 +35,21 @@ def _seed(generator: Any) -> Optional[int]:
     raise UsageError(f"generator: a seed or a torch.Generator is needed, not {type(generator).__name__}", "ERR_USAGE")
 
 
+# What from_pretrained is given for other libraries' sake.
+_IDLE = ("safety_checker", "feature_extractor", "requires_safety_checker", "use_safetensors", "local_files_only",
+         "low_cpu_mem_usage", "variant", "add_watermarker")
+
+
+def _is_dtype(name: str) -> bool:
+    return name.startswith("torch.") or name in ("float16", "bfloat16", "float32", "float64", "half")
+
+
+def _check_dtype(dtype: Any) -> None:
+    if dtype is not None and str(dtype) not in ("torch.float32", "float32", "auto"):
+        raise UnsupportedError(f"{dtype}: ldm computes in float32: leave the type out; settings(\"model\") has "
+                               "precision", "ERR_UNSUPPORTED")
+
+
 class Pipeline:
     """A model behind the call of diffusers' pipelines:
 
@@ -48,6 +64,30 @@ class Pipeline:
         self.model = Model.open(ckpt, config, set=set, **settings_)
         self._keys = {s.key for s in settings("job")}
 
+    @classmethod
+    def from_pretrained(cls, path: PathLike, config: Configs = None, *, torch_dtype: Any = None,
+                        **settings_: Any) -> "Pipeline":
+        """As diffusers' from_pretrained of a folder: also of a checkpoint. Nothing is downloaded."""
+        if not isinstance(path, (str, os.PathLike)):
+            raise UsageError(f"from_pretrained: a folder or a file is needed, not {type(path).__name__}", "ERR_USAGE")
+        if not os.path.exists(path):
+            raise FileError(f"{os.fspath(path)}: there is no such folder or file, and ldm downloads nothing", "ERR_IO")
+        _check_dtype(torch_dtype)
+        for key in _IDLE:
+            settings_.pop(key, None)
+        return cls(path, config, **settings_)
+
+    def to(self, *where: Any) -> "Pipeline":
+        """to("cpu"), where it is already; another device is refused, and another type than float32."""
+        for one in where:
+            name = str(one)
+            if _is_dtype(name):
+                _check_dtype(one)
+            elif name.split(":")[0] != "cpu":
+                raise UnsupportedError(f"to: ldm computes on the processor, and '{name}' is none: leave it out or say "
+                                       "to(\"cpu\")", "ERR_UNSUPPORTED")
+        return self
+
     def _text(self, key: str, value: Any, out: "dict[str, Any]") -> None:
         if value is None or value == "":
             return
@@ -59,6 +99,9 @@ class Pipeline:
         info = self.model.info
         if height is None and width is None:
             return None
+        for key, side in (("height", height), ("width", width)):
+            if side is not None and (isinstance(side, bool) or not isinstance(side, (int, np.integer))):
+                raise UsageError(f"{key}: a whole number of pixels is needed, not {type(side).__name__}", "ERR_USAGE")
         h, w = height or info.latent_h * info.downsample, width or info.latent_w * info.downsample
         if h % info.downsample or w % info.downsample:
             raise UsageError(f"height and width: {h} and {w} are not both multiples of {info.downsample}", "ERR_USAGE")

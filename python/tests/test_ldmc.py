@@ -37,6 +37,11 @@ def test_pictures_are_the_command_lines(model, files, tmp_path):
         assert recipe == json.loads(ldmc.read_recipe(mine)) == json.loads(p.recipe)
 
 
+def test_names_of_diffusers(model):
+    run = model.generate(num_images_per_prompt=2, num_inference_steps=3, guidance_scale=1.5)
+    assert len(run) == 2 and run.settings()["steps"] == "3" and run.settings()["scale"] in ("1", "1.5")
+
+
 def test_iterator(model):
     run = model.generate(3, steps=2, seed=2**63)
     assert (len(run), run.steps, len(run.timesteps)) == (3, 2, 2)
@@ -68,6 +73,25 @@ def test_values_of_every_type(model):
         with pytest.raises(ldmc.UsageError) as e:
             model.generate(1, **bad)
         assert e.value.code == "ERR_USAGE" and isinstance(e.value, ValueError)
+
+
+def test_values_of_wrong_types(model, tmp_path):
+    """Each is refused as a UsageError that begins with the setting's name."""
+    for bad in ({"steps": {}}, {"steps": object()}, {"eta": [0.5]}, {"shape": (3, 8.5, 8)}, {"shape": ("a", 8, 8)},
+                {"shape": (3, None, 8)}, {"prompt": 3}, {"prompt": {"a": 1}}, {"prompt": b"a"}, {"negative": ["a"]},
+                {"prompt": "\ud800"}, {"prompts": [1]}, {"prompts": []}, {"sampler": len}, {"seed": "x"},
+                {"like": 3}, {"progress": "yes"}, {"x_t": "noise"}, {"init": {}}, {"steps": np.array([[1]])}):
+        key = "prompt" if "prompts" in bad else next(iter(bad))
+        with pytest.raises(ldmc.UsageError, match="^" + key + ":"):
+            model.generate(1, **bad)
+    with pytest.raises(ldmc.UsageError, match="a text is given as prompt="):
+        model.generate("a man")
+    with pytest.raises(ldmc.UsageError, match="give one of them"):
+        model.generate(1, prompt="a", prompts=["b"])
+    p = next(model.generate(np.array(1), steps=1))
+    with pytest.raises(ldmc.UsageError, match="^quality:"):
+        p.save(tmp_path / "a.jpg", quality="high")
+    assert (next(model.generate(like=p)).pixels == p.pixels).all()
 
 
 def test_settings_tables():
@@ -324,8 +348,6 @@ def test_recipes(model, tmp_path):
         with pytest.raises(ldmc.LdmError):
             model.generate(like=bad)
     with pytest.raises(ldmc.LdmError):
-        p.save(tmp_path / "none" / "a.png")
-    with pytest.raises(ldmc.LdmError):
         p.save(tmp_path / "a.jpg", quality=0)
 
 
@@ -385,6 +407,10 @@ def test_save_writes_what_the_name_says(model, tmp_path):
         with pytest.raises(ldmc.UsageError, match="written as .png, .jpg or .jpeg"):
             p.save(tmp_path / name)
         assert not (tmp_path / name).exists()
+    p.save(tmp_path / "new/folder/a.png")  # made, as the command line does
+    assert ldmc.read_recipe(tmp_path / "new/folder/a.png") == p.recipe
+    with pytest.raises(ldmc.FileError, match="cannot make the folder"):
+        p.save(tmp_path / "a.png/b.png")
 
 
 def test_pictures_by_name(model, tmp_path):
@@ -437,12 +463,32 @@ def test_pipeline(files):
             pipe(num_inference_steps=2, **bad)
 
 
+def test_pipeline_as_diffusers_is_called(files, tmp_path):
+    pipe = ldmc.Pipeline.from_pretrained(*files, safety_checker=None, use_safetensors=True, torch_dtype="torch.float32").to("cpu")
+    first = pipe(num_inference_steps=1, generator=3, output_type="np").images
+    assert (ldmc.Pipeline(*files)(num_inference_steps=1, generator=3, output_type="np").images == first).all()
+    for where in ("cuda", "cuda:0", "mps", "torch.float16"):
+        with pytest.raises(ldmc.UnsupportedError, match="ldm computes"):
+            pipe.to(where)
+    with pytest.raises(ldmc.UnsupportedError, match="float32"):
+        ldmc.Pipeline.from_pretrained(*files, torch_dtype="torch.float16")
+    with pytest.raises(ldmc.FileError, match="ldm downloads nothing"):
+        ldmc.Pipeline.from_pretrained("CompVis/ldm-celebahq-256")
+    with pytest.raises(ldmc.UsageError, match="^width:"):
+        pipe(num_inference_steps=1, width="64")
+    shipped = ldmc.shipped_path("models/demo/model.ckpt")
+    assert ldmc.Pipeline.from_pretrained(os.path.dirname(shipped)).model.info.ckpt_path == shipped
+
+
 def test_several_prompts() -> None:
     with ldmc.Model.open() as model:
         pictures = list(model.generate(2, prompt=["a man", "a woman"], steps=1, seed=5))
         assert [json.loads(p.recipe)["prompt"] for p in pictures] == ["a man", "a man", "a woman", "a woman"]
         with pytest.raises(ldmc.UsageError, match="list of texts"):
             model.generate(1, prompt=[1])
+        more = list(model.generate(prompts=("a man", "a woman"), steps=1, seed=5))
+        assert [json.loads(p.recipe)["prompt"] for p in more] == ["a man", "a woman"]
+        assert json.loads(next(model.generate(prompts="a man", steps=1)).recipe)["prompt"] == "a man"
     assert len(ldmc.Pipeline()(["a man", "a woman"], num_inference_steps=1, output_type="np").images) == 2
 
 
