@@ -12,6 +12,9 @@
 /* Seconds that a part of the examination may take; what takes longer is tried on fewer pictures. */
 enum { STAGE_BUDGET = 150, SEARCH_BUDGET = 250, JUDGE_BUDGET = 250 };
 enum { COARSE = 4, LEAST_STAGE = 3, LEAST_FINE = 2, SCHEDULES = 7, SHUFFLED = 4 };
+/* How often all pictures are run to look for a scale: where pictures of the user's give an
+ * estimate, it is often the best, and the bottom of the error's curve is looked for. */
+enum { BESIDE = 3, DESCENT = 8 };
 
 /* Seconds of one picture. */
 typedef struct prices {
@@ -86,6 +89,7 @@ ldm_status ldm_search_plan(ldm_search *s, const ldm_model *m, int *stage_picture
 {
     const int n = s->trial.n, opened = s->weight_count * s->head_count;
     const int runs = opened * s->scale_count, passes = stage_passes(m);
+    const int looks = s->scales[s->scale_count - 1].estimate ? BESIDE + DESCENT : BESIDE;
     prices p = {0, 0, 0, 0};
     int models, judged;
     double first, more;
@@ -106,7 +110,7 @@ ldm_status ldm_search_plan(ldm_search *s, const ldm_model *m, int *stage_picture
     if (*stage_pictures > n)
         *stage_pictures = n;
     first = ldm_seconds() - s->d->begin + (p.encode + p.decode) * passes * *stage_pictures +
-            p.open * (opened + 2) + p.unet * (runs * s->coarse + 3 * s->fine);
+            p.open * (opened + 2) + p.unet * (runs * s->coarse + looks * s->fine);
     more = p.open * models + p.unet * judged * s->fine + p.encode * n;
     snprintf(s->announcement, sizeof s->announcement,
              "about %.0f s, and %.0f s more where the network has learned something: trying heads, "
