@@ -115,3 +115,4 @@ fails 2 "'dpm..' is not one of .*; did you mean dpmpp_2m[?]" generate --sampler 
 fails 2 "A is missing: the two ends are seeds, pictures, or noise" interpolate --prompt x
 fails 2 "the nearest that is possible is 64x96" generate --size 66x100 --quiet
 fails 2 "[-]-prompts: there is no file 'a man'; a prompt itself is given by --prompt \"a man\"" generate --prompts 'a man'
+fails 2 "'a.png' is the name of a picture, and two configurations are compared" compare a.png b.png

@@ -378,6 +378,13 @@ static int take_inputs(ldm_compare *c, int *argc, char **argv)
     ldm_model_options *model = c->o->to.model;
     int code = ldm_inputs_take_checkpoint(c->cmd, model, argc, argv, c->o->quiet);
 
+    for (int i = 0; !code && i < *argc; i++) {
+        if (ldm_output_ends_in(argv[i], ldm_output_pictures.endings))
+            code = ldm_cli_usage(c->cmd,
+                                 "'%s' is the name of a picture, and two configurations are "
+                                 "compared; `ldm metrics` measures pictures",
+                                 argv[i]);
+    }
     if (!code && *argc > 2)
         code = ldm_cli_usage(c->cmd, "unexpected argument '%s'; give two layers", argv[2]);
     if (!code && *argc == 1)
