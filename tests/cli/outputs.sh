@@ -39,9 +39,14 @@ sed 's/$//' "$CONFIG" >config.yaml
 cp config.yaml kept.yaml
 cp model.ckpt kept.ckpt
 MINE='--ckpt model.ckpt --config config.yaml'
-fails 1 'config.yaml is there already; --overwrite replaces it' convert $MINE -o config.safetensors
+works convert $MINE -o config.safetensors # config.yaml is the source's and stays
+stdout_has '^config.safetensors.yaml$'
+same config.yaml kept.yaml
+rm config.safetensors config.safetensors.yaml
+cp config.yaml taken.yaml
+fails 1 'taken.yaml is there already; --overwrite replaces it' convert $MINE -o taken.safetensors
+rm taken.yaml
 fails 2 "'model.ckpt' ends in .ckpt, and a safetensors file is written; name it model.safetensors" convert $MINE -o model.ckpt
-fails 2 'config.yaml is read by this conversion' convert $MINE -o config.safetensors --overwrite
 cp model.ckpt read.safetensors
 fails 2 'read.safetensors is read by this conversion' convert --ckpt read.safetensors --config config.yaml -o read.safetensors --overwrite
 works convert $MINE -o other.safetensors
