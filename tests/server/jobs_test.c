@@ -94,7 +94,7 @@ static void what_cannot_be_done_is_refused_with_its_field(void **state)
         {"{\"settings\":{\"height\":100000}}", "height"},
         {"{\"settings\":{\"width\":65}}", "width"},
         {"{\"settings\":{\"width\":68}}", "width"},
-        {"{\"settings\":{\"height\":\"64\"}}", "height"},
+        {"{\"settings\":{\"height\":\"64px\"}}", "height"},
         {"{\"settings\":{\"sampler\":\"magic\"}}", "sampler"},
         {"{\"settings\":{\"seed\":-2}}", "seed"},
         {"{\"settings\":[1]}", "settings"},
