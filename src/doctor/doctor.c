@@ -89,8 +89,8 @@ static ldm_status add_contradiction(ldm_doctor *d, const ldm_contradiction *c, l
                             c->obeyed ? "; a run takes the file's schedule in any case" : "");
     f.cure =
         ldm_doctor_text(d, "%s=%s", c->part ? c->part : c->path, c->part ? c->block : c->found);
-    f.clear = c->part ? ldm_doctor_text(d, "%s=", c->part) : NULL;
-    if (!f.how || !f.cure || (c->part && !f.clear))
+    f.before[0] = c->part ? ldm_doctor_text(d, "%s=", c->part) : NULL;
+    if (!f.how || !f.cure || (c->part && !f.before[0]))
         return ldm_error_nomem(err, 0, "a finding");
     return ldm_doctor_add(d, &f, err);
 }
@@ -112,24 +112,33 @@ static ldm_status find_contradictions(ldm_doctor *d, ldm_error *err)
     return st;
 }
 
+/* model.params.image_size says the same, and counts. */
+static bool is_second_size(const char *path)
+{
+    return strstr(path, "resolution") || strstr(path, "unet_config.params.image_size");
+}
+
 /* The settings of a made configuration that only published models have, until a probe says more. */
 static ldm_status list_assumed(ldm_doctor *d, ldm_error *err)
 {
+    static const char how_size[] = "assumed: no tensor shows the size that it was trained on";
     ldm_status st = LDM_OK;
 
     for (size_t i = 0; !st && d->made && i < d->inference->count; i++) {
         const ldm_infer_setting *s = &d->inference->settings[i];
-        const bool sized = strstr(s->path, "image_size") || strstr(s->path, "resolution");
+        const bool size = !strcmp(s->path, "model.params.image_size");
+        const bool open = s->from == LDM_INFER_OPEN || (size && ldm_doctor_size_is_open(d));
         const double sure[] = {1, 1, 0.95, 0.9, 0.6, 0.3};
         ldm_finding f = {.path = s->path,
-                         .found = s->from == LDM_INFER_OPEN ? NULL : s->value,
-                         .sure = sure[s->from],
-                         .how = ldm_doctor_text(d, "%s%s%s", ldm_infer_from_text(s->from),
-                                                s->how ? ": " : "", s->how ? s->how : ""),
-                         .state =
-                             s->from == LDM_INFER_OPEN ? LDM_FINDING_UNDECIDED : LDM_FINDING_RIGHT};
+                         .found = open ? NULL : s->value,
+                         .sure = sure[open ? LDM_INFER_OPEN : s->from],
+                         .how = size && open
+                                    ? how_size
+                                    : ldm_doctor_text(d, "%s%s%s", ldm_infer_from_text(s->from),
+                                                      s->how ? ": " : "", s->how ? s->how : ""),
+                         .state = open ? LDM_FINDING_UNDECIDED : LDM_FINDING_RIGHT};
 
-        if (s->from < LDM_INFER_META || sized)
+        if (s->from < LDM_INFER_META || is_second_size(s->path))
             continue;
         st = f.how ? ldm_doctor_add(d, &f, err) : ldm_error_nomem(err, 0, "a finding");
     }

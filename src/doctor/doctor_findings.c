@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A doctor's findings: making one, what it says, and the configuration with the cures in it. */
+/* A doctor's findings: making one, and what it says. */
 #include "doctor/doctor_private.h"
 
 #include <stdarg.h>
@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
 
 const char *ldm_verdict_name(ldm_verdict v)
 {
@@ -121,6 +120,17 @@ const char *ldm_doctor_place(ldm_doctor *d, const ldm_origin *o)
                    : o->source;
 }
 
+bool ldm_doctor_size_is_open(const ldm_doctor *d)
+{
+    const ldm_infer_setting *s = ldm_inference_find(d->inference, "model.params.image_size");
+
+    for (size_t i = 0; i < d->opt->sets.count; i++) {
+        if (strstr(d->opt->sets.items[i], "image_size=")) /* the UNet's, or the model's */
+            return false;
+    }
+    return d->made && s && s->from >= LDM_INFER_ASSUMED;
+}
+
 static bool copy_text(ldm_doctor *d, const char **text)
 {
     if (!*text)
@@ -144,7 +154,8 @@ ldm_status ldm_doctor_add(ldm_doctor *d, const ldm_finding *f, ldm_error *err)
     if (!ldm_grow(&d->findings, &d->finding_cap, d->finding_count + 1, sizeof *d->findings) ||
         !copy_text(d, &copy.path) || !copy_text(d, &copy.given) || !copy_text(d, &copy.found) ||
         !copy_text(d, &copy.place) || !copy_text(d, &copy.how) || !copy_text(d, &copy.cure) ||
-        !copy_text(d, &copy.clear) || !copy_text(d, &copy.flag))
+        !copy_text(d, &copy.before[0]) || !copy_text(d, &copy.before[1]) ||
+        !copy_text(d, &copy.flag))
         return ldm_error_nomem(err, 0, "a finding");
     d->findings[d->finding_count++] = copy;
     return LDM_OK;
@@ -182,8 +193,10 @@ static const char *nth(const ldm_doctor *d, size_t n, bool flag)
 
         if (!text || f->state != LDM_FINDING_WRONG)
             continue;
-        if (!flag && f->clear && !n--)
-            return f->clear;
+        for (size_t k = 0; !flag && k < sizeof f->before / sizeof *f->before; k++) {
+            if (f->before[k] && !n--)
+                return f->before[k];
+        }
         if (!n--)
             return text;
     }
@@ -198,109 +211,4 @@ const char *ldm_doctor_cure(const ldm_doctor *d, size_t i)
 const char *ldm_doctor_flag(const ldm_doctor *d, size_t i)
 {
     return nth(d, i, true);
-}
-
-/* ---- the corrected configuration ------------------------------------------------------------- */
-
-/* The text that was given, where it is one file; else the tree as text. */
-static ldm_status base_text(const ldm_doctor *d, char **text, const char **name, size_t *sets,
-                            ldm_error *err)
-{
-    enum { LIMIT = 4 << 20 };
-    ldm_str tree = {0};
-    size_t size;
-
-    *name = "the configuration";
-    *sets = 0;
-    if (d->opt->ckpt && d->opt->configs.count == 1 && !d->opt->config_text) {
-        *name = d->opt->configs.items[0];
-        *sets = d->opt->sets.count;
-        return ldm_file_read(*name, LIMIT, text, &size, err);
-    }
-    if (d->made)
-        ldm_inference_yaml(d->inference, d->ckpt_path, &tree);
-    else
-        ldm_config_emit(d->config, &tree);
-    if (tree.failed)
-        return ldm_error_nomem(err, 0, "the configuration");
-    if (d->made)
-        *sets = d->opt->sets.count;
-    *text = tree.data;
-    return LDM_OK;
-}
-
-ldm_status ldm_doctor_config(const ldm_doctor *d, bool cured, char **yaml, ldm_error *err)
-{
-    const char *name, *cure, **list = NULL;
-    size_t cap = 0, count = 0, sets;
-    char *text = NULL;
-    ldm_str out = {0};
-    ldm_status st;
-
-    LDM_REQUIRE(yaml, "yaml", err);
-    *yaml = NULL;
-    LDM_REQUIRE(d, "d", err);
-    if (!d->config)
-        return ldm_error_set(err, LDM_ERR_USAGE, "nothing was examined");
-    st = base_text(d, &text, &name, &sets, err);
-    for (size_t i = 0; !st; i++) {
-        cure = i < sets ? d->opt->sets.items[i] : cured ? ldm_doctor_cure(d, i - sets) : NULL;
-        if (!cure)
-            break;
-        if (!ldm_grow(&list, &cap, count + 1, sizeof *list))
-            st = ldm_error_nomem(err, 0, "the configuration");
-        else
-            list[count++] = cure;
-    }
-    if (!st)
-        st = ldm_yaml_edit(name, text, list, count, &out, err);
-    if (!st && out.failed)
-        st = ldm_error_nomem(err, 0, "the configuration");
-    if (st)
-        ldm_str_free(&out);
-    *yaml = out.data;
-    ldm_free(text);
-    ldm_free((void *)list);
-    return st;
-}
-
-/* ---- the configuration as it is now ---------------------------------------------------------- */
-
-static const char cured_name[] = "the cured configuration";
-
-ldm_status ldm_doctor_options(const ldm_doctor *d, ldm_model_options **out, ldm_error *err)
-{
-    ldm_model_options *opt = NULL;
-    char *yaml = NULL;
-    ldm_status st = ldm_doctor_config(d, true, &yaml, err);
-
-    *out = NULL;
-    if (!st)
-        st = ldm_model_options_copy(d->opt, &opt, err);
-    if (!st)
-        st = ldm_model_options_unset(opt, "config", err);
-    if (!st)
-        st = ldm_model_options_unset(opt, "set", err);
-    if (!st)
-        st = ldm_model_options_set(opt, "config_text", yaml, err);
-    if (!st)
-        st = ldm_model_options_set(opt, "config_name", cured_name, err);
-    ldm_release(yaml);
-    if (!st)
-        *out = opt;
-    else
-        ldm_model_options_free(opt);
-    return st;
-}
-
-const char *ldm_doctor_placeless(const char *message)
-{
-    const size_t len = sizeof cured_name - 1;
-
-    if (strncmp(message, cured_name, len) || message[len] != ':')
-        return message;
-    message += len; /* ":51:16: the rest" */
-    while (*message == ':' && message[1] >= '0' && message[1] <= '9')
-        message += 1 + strspn(message + 1, "0123456789");
-    return message + strspn(message, ": ");
 }

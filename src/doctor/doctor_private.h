@@ -23,8 +23,8 @@ typedef struct ldm_finding {
     const char *given, *found; /* texts; NULL: nothing was given; undecided */
     const char *place;         /* "config.yaml:12"; NULL: none */
     const char *how;           /* one sentence */
-    const char *clear;         /* for a --set before the cure's: a map is laid over another, and the
-                                  old one must go; NULL: none */
+    const char *before[2];     /* for --set before the cure's: a map is laid over another, and the
+                                  old one must go, or other places of the same; NULL: none */
     const char *cure;          /* for --set; NULL: none */
     const char *flag;          /* for the command line; NULL: none */
     double sure;               /* 0 to 1 */
@@ -72,6 +72,9 @@ const char *ldm_doctor_placeless(const char *message);
 ldm_status ldm_doctor_targets(ldm_doctor *d, ldm_error *err);
 /* Whether `ldm check` objects to the configuration with all cures. */
 ldm_status ldm_doctor_verify(ldm_doctor *d, ldm_error *err);
+
+/* Whether the size of the pictures is a guess: no configuration was given, nor the setting. */
+bool ldm_doctor_size_is_open(const ldm_doctor *d);
 
 /* LDM_ERR_CANCELLED where the caller wants to stop. */
 ldm_status ldm_doctor_step(ldm_doctor *d, const char *what, double done, ldm_error *err);

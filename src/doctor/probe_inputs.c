@@ -64,7 +64,7 @@ static ldm_status make_latents(const ldm_doctor *d, const ldm_model *m, ldm_tria
 }
 
 ldm_status ldm_trial_create(const ldm_doctor *d, const ldm_model *m, ldm_picture_form form,
-                            ldm_trial *out, ldm_error *err)
+                            int side, ldm_trial *out, ldm_error *err)
 {
     ldm_status st;
 
@@ -72,7 +72,7 @@ ldm_status ldm_trial_create(const ldm_doctor *d, const ldm_model *m, ldm_picture
     out->form = form;
     out->n = (int)d->image_count;
     out->c = m->latent_c;
-    out->h = out->w = ldm_probe_side(m, d->made != NULL);
+    out->h = out->w = side;
     out->each = (size_t)out->c * (size_t)out->h * (size_t)out->w;
     st = make_latents(d, m, out, err);
     if (!st)

@@ -15,7 +15,7 @@ static ldm_status measure_exchanged(ldm_search *s, const ldm_model *m, ldm_score
     ldm_status st;
 
     form.bgr = !form.bgr;
-    st = ldm_trial_create(s->d, m, form, &trial, s->err);
+    st = ldm_trial_create(s->d, m, form, s->trial.h, &trial, s->err);
     if (st)
         return st;
     st = ldm_search_open(s, s->best.weights, s->best.heads, &best);

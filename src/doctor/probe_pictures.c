@@ -10,7 +10,7 @@
 
 enum {
     MAX_SIDE = 64,
-    GUESSED_SIDE = 32,
+    GUESSED_SIDE = 16,
     SHIPPED = 8,
     SHIPPED_COLUMNS = 8,
     SHIPPED_BORDER = 4,
@@ -90,13 +90,28 @@ ldm_status ldm_probe_pictures(ldm_doctor *d, const ldm_model *m, ldm_error *err)
 
 /* ---- through the first stage ----------------------------------------------------------------- */
 
-int ldm_probe_side(const ldm_model *m, bool guessed)
+/* The smallest picture's, in latents. */
+static int side_at_hand(const ldm_doctor *d, const ldm_model *m)
+{
+    int side = GUESSED_SIDE;
+
+    for (size_t i = 0; i < d->image_count; i++) {
+        const ldm_image *im = &d->images[i];
+        const int least = im->width < im->height ? im->width : im->height;
+        const int own = least / m->network->first_stage.factor;
+
+        side = own < side ? own : side;
+    }
+    return side;
+}
+
+int ldm_probe_side(const ldm_doctor *d, const ldm_model *m)
 {
     const int multiple = 1 << (m->network->unet.channel_mult.count - 1);
     int side = m->latent_h < m->latent_w ? m->latent_h : m->latent_w;
 
     side = side > MAX_SIDE ? MAX_SIDE : side;
-    side = guessed && side > GUESSED_SIDE ? GUESSED_SIDE : side;
+    side = ldm_doctor_size_is_open(d) ? side_at_hand(d, m) : side;
     side = side / multiple * multiple;
     return side < multiple ? multiple : side;
 }

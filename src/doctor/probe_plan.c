@@ -111,6 +111,9 @@ ldm_status ldm_search_plan(ldm_search *s, const ldm_model *m, int *stage_picture
         *stage_pictures = n;
     first = ldm_seconds() - s->d->begin + (p.encode + p.decode) * passes * *stage_pictures +
             p.open * (opened + 2) + p.unet * (runs * s->coarse + looks * s->fine);
+    s->each = p.unet;
+    if (ldm_doctor_size_is_open(s->d)) /* sizes, and all once more at the one that is found */
+        first += ldm_size_seconds(s) + p.open * opened + p.unet * runs * s->coarse;
     more = p.open * models + p.unet * judged * s->fine + p.encode * n;
     snprintf(s->announcement, sizeof s->announcement,
              "about %.0f s, and %.0f s more where the network has learned something: trying heads, "

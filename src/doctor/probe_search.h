@@ -46,6 +46,7 @@ typedef struct ldm_search {
     const char *weight_names[2];
     ldm_reading given_reading;
     int coarse, fine; /* pictures */
+    double each;      /* seconds of one */
     ldm_point best;
     ldm_scores best_scores;
     double head_mean[LDM_MAX_HEADS]; /* the least error of each, on the coarse pictures */
@@ -100,6 +101,13 @@ void ldm_heads_list(ldm_search *s, const ldm_unet_config *u);
  * among them: at small pictures the coarse levels' heads hardly matter. */
 ldm_status ldm_heads_prefer_usual(ldm_search *s);
 ldm_status ldm_heads_judge(ldm_search *s, const ldm_unet_config *u);
+
+/* probe_size.c. The side of latents that is cheap enough to begin with, and, by the best of all
+ * else at that side, the one to go on with: the model's, or where that was given wrong the one that
+ * was found. */
+int ldm_size_start(const ldm_doctor *d, const ldm_model *m);
+double ldm_size_seconds(const ldm_search *s); /* about how long it takes */
+ldm_status ldm_size_judge(ldm_search *s, const ldm_model *m, int *side);
 
 /* probe_scale.c */
 void ldm_scales_list(ldm_search *s, const ldm_model *m);

@@ -111,12 +111,42 @@ static ldm_status judge_stage(ldm_search *s)
                         100 * (s->stage.lost < 1 ? s->stage.lost : 1)));
 }
 
-static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
+static ldm_status search(ldm_search *s)
 {
     ldm_status st = search_all(s);
 
     if (!st)
         st = measure_best(s);
+    return st;
+}
+
+static void list_candidates(ldm_search *s, const ldm_model *m);
+
+/* Where nothing says the size: at one that the network does not know its errors say less, so once
+ * more, at the right one. */
+static ldm_status settle_size(ldm_search *s, const ldm_model *m)
+{
+    int side = s->trial.h;
+    ldm_trial other;
+    ldm_status st = ldm_size_judge(s, m, &side);
+
+    if (st || side == s->trial.h)
+        return st;
+    st = ldm_trial_create(s->d, m, s->trial.form, side, &other, s->err);
+    if (st)
+        return st;
+    ldm_trial_free(&s->trial);
+    s->trial = other;
+    list_candidates(s, m); /* a scale is of the latents' deviation */
+    return search(s);
+}
+
+static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
+{
+    ldm_status st = search(s);
+
+    if (!st)
+        st = settle_size(s, m);
     /* A wrong schedule looks like a wrong scale, so the scale is measured by a right one alone. */
     if (!st && m->audit->effective.alphas_cumprod)
         st = ldm_scale_refine(s);
@@ -170,7 +200,8 @@ static ldm_status prepare(ldm_search *s, const ldm_model *m, ldm_error *why)
 {
     const size_t given = s->d->image_count;
     int pictures = given < LDM_STAGE_PICTURES ? (int)given : LDM_STAGE_PICTURES;
-    ldm_status made = ldm_trial_create(s->d, m, (ldm_picture_form){0}, &s->trial, why);
+    ldm_status made =
+        ldm_trial_create(s->d, m, (ldm_picture_form){0}, ldm_size_start(s->d, m), &s->trial, why);
     ldm_status st = made == LDM_ERR_CANCELLED || made == LDM_ERR_NOMEM ? made : LDM_OK;
 
     if (!made) {
@@ -181,7 +212,7 @@ static ldm_status prepare(ldm_search *s, const ldm_model *m, ldm_error *why)
         st = ldm_probe_stage(s->d, m, pictures, &s->stage, why);
     if (!st && (made || s->stage.form.unit_range)) {
         ldm_trial_free(&s->trial);
-        st = ldm_trial_create(s->d, m, s->stage.form, &s->trial, why);
+        st = ldm_trial_create(s->d, m, s->stage.form, ldm_size_start(s->d, m), &s->trial, why);
         if (!st)
             list_candidates(s, m); /* a scale is of the latents' deviation */
         if (!st && made)

@@ -309,7 +309,7 @@ ldm_status ldm_probe_stage(ldm_doctor *d, const ldm_model *m, int pictures, ldm_
     stage s = {.d = d,
                .m = m,
                .n = pictures < LDM_STAGE_PICTURES ? pictures : LDM_STAGE_PICTURES,
-               .side = ldm_probe_side(m, d->made != NULL),
+               .side = ldm_probe_side(d, m),
                .tanh_given = setting_is(d, TANH),
                .codebook = m->network->first_stage.codebook};
     unsigned best;

@@ -37,9 +37,9 @@ void ldm_trial_free(ldm_trial *t);
 /* Sees to it that the doctor has pictures: those that were given, else those that ldm ships.
  * LDM_ERR_UNSUPPORTED where the model has no encoder for them. */
 ldm_status ldm_probe_pictures(ldm_doctor *d, const ldm_model *m, ldm_error *err);
-/* The latent's side that probes work at: the model's, and no more than measuring needs. guessed:
- * nothing says the model's. */
-int ldm_probe_side(const ldm_model *m, bool guessed);
+/* The latent's side that probes work at: the model's, and no more than measuring needs; where
+ * nothing says the model's, that of the pictures at hand. */
+int ldm_probe_side(const ldm_doctor *d, const ldm_model *m);
 /* Values of one picture for latents of that side: channels * height * width. */
 size_t ldm_probe_pixels(const ldm_model *m, int side);
 /* A picture as planes [channels][height][width], RGB from -1 to 1; cropped and resized. */
@@ -61,9 +61,9 @@ typedef enum ldm_condition {
 ldm_status ldm_probe_conditions(const ldm_model *m, ldm_condition what, ldm_trial *t,
                                 ldm_error *err);
 
-/* probe_inputs.c. Of the doctor's pictures. */
+/* probe_inputs.c. Of the doctor's pictures, as latents of side * side. */
 ldm_status ldm_trial_create(const ldm_doctor *d, const ldm_model *m, ldm_picture_form form,
-                            ldm_trial *out, ldm_error *err);
+                            int side, ldm_trial *out, ldm_error *err);
 
 /* Ratios of noise to signal at which a network is tried: little noise, where heads show best, as
  * much as there is picture, and three times as much. */

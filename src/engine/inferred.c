@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A checkpoint without a YAML: the configuration that its tensors show, where that leaves nothing
  * open. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/engine.h"
@@ -28,7 +29,7 @@ static bool list(const ldm_model_options *opt, const ldm_inference *in, bool ope
         const char *name = strrchr(s->path, '.') + 1;
 
         if (is_set(opt, s->path) || s->from < (open ? LDM_INFER_OPEN : LDM_INFER_PUBLISHED) ||
-            !strcmp(name, "resolution") || !strcmp(s->path, "model.params.image_size"))
+            !strcmp(name, "resolution") || !strcmp(name, "image_size"))
             continue;
         ldm_str_printf(out, "%s%s %s", any ? ", " : "", name, s->value);
         if (open && s->how)
@@ -59,22 +60,44 @@ static ldm_status refuse(const ldm_model_options *opt, const ldm_inference *in, 
     return st;
 }
 
+/* "; nor the size of pictures: 256 x 256 are taken (...)", where it is but assumed. */
+static const char *size_note(const ldm_model_options *opt, const ldm_inference *in,
+                             ldm_arena *texts)
+{
+    static const char path[] = "model.params.image_size";
+    static const char mult[] = "model.params.first_stage_config.params.ddconfig.ch_mult";
+    const ldm_infer_setting *s = ldm_inference_find(in, path);
+    const ldm_infer_setting *levels = ldm_inference_find(in, mult);
+    long side = s ? strtol(s->value, NULL, 10) : 0;
+
+    if (!s || s->from < LDM_INFER_PUBLISHED || is_set(opt, path) ||
+        is_set(opt, "model.params.unet_config.params.image_size"))
+        return "";
+    for (const char *c = levels ? levels->value : ""; (c = strchr(c, ',')); c++)
+        side *= 2; /* the first stage halves a picture once between two levels */
+    return ldm_arena_printf(texts,
+                            "; nothing shows the size of the pictures that it was trained on: %ld "
+                            "x %ld are assumed (image_size %s; --shape C,H,W takes another)",
+                            side, side, s->value);
+}
+
 /* What is assumed, for the user. */
 static ldm_status describe(const ldm_model_options *opt, const ldm_inference *in, ldm_arena *texts,
                            const char **note, ldm_error *err)
 {
     ldm_str text = {0};
     const bool some = list(opt, in, false, &text);
+    const char *size = size_note(opt, in, texts);
 
-    *note =
-        text.failed
-            ? NULL
-            : ldm_arena_printf(texts,
-                               "no configuration was given: it is made from the tensors"
-                               "%s%s%s%s%s",
-                               in->family ? ", after " : "", in->family ? in->family : "",
-                               some ? "; no tensor shows, and assumed are: " : "",
-                               some ? text.data : "", some ? " (`ldm doctor` measures them)" : "");
+    *note = text.failed || !size
+                ? NULL
+                : ldm_arena_printf(texts,
+                                   "no configuration was given: it is made from the tensors"
+                                   "%s%s%s%s%s%s",
+                                   in->family ? ", after " : "", in->family ? in->family : "",
+                                   some ? "; no tensor shows, and assumed are: " : "",
+                                   some ? text.data : "", size,
+                                   some || *size ? "; `ldm doctor` measures what is assumed" : "");
     ldm_str_free(&text);
     return *note ? LDM_OK : ldm_error_nomem(err, 0, "a note");
 }

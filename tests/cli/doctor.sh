@@ -8,7 +8,20 @@ ldm doctor --ckpt alone/model.ckpt --quick --write-config made.yaml
 [ "$CODE" -eq 1 ] || die "expected exit code 1"
 stdout_has 'UNDECIDED: something could not be told'
 stdout_has 'undecided .*num_head_channels'
+stdout_has 'undecided image_size'
 stderr_has 'is written to made.yaml'
+# What is undecided says so in the YAML, and at its head; a second examination puts no second comment.
+file_has made.yaml '^# `ldm doctor` could not tell: .*image_size'
+file_has made.yaml '^    image_size: [0-9]+  # undecided: assumed: no tensor shows'
+file_has made.yaml '^        num_head_channels: [0-9]+  # undecided: '
+cp made.yaml once.yaml
+ldm doctor $TINY --set model.params.parameterization=velocity --quick --write-config twice.yaml
+file_has twice.yaml '^# `ldm doctor` could not tell: configuration$'
+ldm doctor --ckpt "$CKPT" --config twice.yaml --quick --write-config thrice.yaml
+same twice.yaml thrice.yaml
+works doctor --ckpt "$CKPT" --config made.yaml --quick --write-config again.yaml
+sed 1d made.yaml >rest.yaml
+same again.yaml rest.yaml
 works check --ckpt alone/model.ckpt --config made.yaml
 
 # generate without a YAML refuses to guess, says what it assumed, and makes the picture that the YAML
@@ -16,7 +29,10 @@ works check --ckpt alone/model.ckpt --config made.yaml
 HEADS=model.params.unet_config.params.num_head_channels=16
 fails 2 'no tensor shows num_head_channels' generate --ckpt alone/model.ckpt --shape 3,8,8 --steps 2 -o made.png
 works generate --ckpt alone/model.ckpt --set $HEADS --shape 3,8,8 --steps 2 -o made.png
-stderr_has 'no configuration was given: it is made from the tensors'
+stderr_has 'no configuration was given: it is made from the tensors.*; nothing shows the size of the pictures that it was trained on: ([0-9]+) x \1 are assumed'
+works generate --ckpt alone/model.ckpt --set $HEADS --set model.params.unet_config.params.image_size=8 \
+    --steps 2 -o sized.png
+stderr_lacks 'nothing shows the size'
 works generate $TINY --shape 3,8,8 --steps 2 -o given.png
 same_pixels made.png given.png
 fails 2 'no configuration given for alone/model.ckpt' check --ckpt alone/model.ckpt

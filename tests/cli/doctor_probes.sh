@@ -13,6 +13,32 @@ stdout_has '"first_stage.channel_order": '
 stdout_has '"found": 32'
 stdout_has 'renders of portraits'
 
+# Without a YAML the size of the pictures is a guess; the network knows one size, and then makes the
+# pictures that it makes with its own YAML.
+mkdir alone
+cp "$SRC/models/demo/model.ckpt" alone
+ldm doctor --ckpt alone/model.ckpt --write-config made.yaml
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_has 'WRONG +image_size: 64, must be 16'
+stdout_has "image_size=16' --set '[a-z._]*resolution=64' --set 'model.params.image_size=16'"
+file_has made.yaml '^    image_size: 16  # measured: '
+file_has made.yaml '^        image_size: 16  # measured: '
+works generate --ckpt alone/model.ckpt --config made.yaml --steps 2 -o made.png
+stderr_lacks 'does not say one latent shape'
+works generate --model demo --steps 2 -o given.png
+same_pixels made.png given.png
+
+# A size that was given wrong: cured by pictures of the model's kind, doubted on the shipped ones.
+works generate --model demo -n 4 --steps 20 -o faces --quiet
+sed 's/image_size: 16/image_size: 32/' "$SRC/models/demo/config.yaml" >large.yaml
+ldm doctor --ckpt alone/model.ckpt --config large.yaml --images faces --json
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_has '"model.params.image_size=16"'
+ldm doctor --ckpt alone/model.ckpt --config large.yaml
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has 'undecided image_size'
+stdout_has '16 may be right'
+
 # Heads that make no difference are no "ok" of which the doctor is half sure.
 works doctor
 stdout_has HEALTHY
