@@ -27,7 +27,7 @@ works check --ckpt alone/model.ckpt --config made.yaml
 # generate without a YAML refuses to guess, says what it assumed, and makes the picture that the YAML
 # makes.
 HEADS=model.params.unet_config.params.num_head_channels=16
-fails 2 'no tensor shows num_head_channels' generate --ckpt alone/model.ckpt --shape 3,8,8 --steps 2 -o made.png
+fails 2 'a guess would be num_head_channels' generate --ckpt alone/model.ckpt --shape 3,8,8 --steps 2 -o made.png
 works generate --ckpt alone/model.ckpt --set $HEADS --shape 3,8,8 --steps 2 -o made.png
 stderr_has 'no configuration was given: it is made from the tensors.*; nothing shows the size of the pictures that it was trained on: ([0-9]+) x \1 are assumed'
 works generate --ckpt alone/model.ckpt --set $HEADS --set model.params.unet_config.params.image_size=8 \
