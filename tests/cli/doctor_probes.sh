@@ -28,17 +28,6 @@ stderr_lacks 'does not say one latent shape'
 works generate --model demo --steps 2 -o given.png
 same_pixels made.png given.png
 
-# A size that was given wrong: cured by pictures of the model's kind, doubted on the shipped ones.
-works generate --model demo -n 4 --steps 20 -o faces --quiet
-sed 's/image_size: 16/image_size: 32/' "$SRC/models/demo/config.yaml" >large.yaml
-ldm doctor --ckpt alone/model.ckpt --config large.yaml --images faces --json
-[ "$CODE" -eq 3 ] || die "expected exit code 3"
-stdout_has '"model.params.image_size=16"'
-ldm doctor --ckpt alone/model.ckpt --config large.yaml
-[ "$CODE" -eq 1 ] || die "expected exit code 1"
-stdout_has 'undecided image_size'
-stdout_has '16 may be right'
-
 # Heads that make no difference are no "ok" of which the doctor is half sure.
 works doctor
 stdout_has HEALTHY
