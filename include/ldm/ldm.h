@@ -171,8 +171,9 @@ LDM_API ldm_status ldm_model_options_use_recipe(ldm_model_options *opt, const ch
  * last.ckpt or the one checkpoint in it or in its checkpoints/ (a folder of diffusers stays), as
  * "config" for config.yaml, its one YAML or CompVis' configs/DATE-project.yaml. beside: where no
  * configuration is set, the one that lies beside the checkpoint is, if there is one: of the same
- * stem, or as above. LDM_ERR_USAGE where a folder holds none, or several: the message names them.
- * ldm_model_open and ldm_check do this where a folder is named. */
+ * stem, or as above; none is where the one "config" is the word none. LDM_ERR_USAGE where a folder
+ * holds none, or several: the message names them. ldm_model_open and ldm_check do this where a
+ * folder is named. */
 LDM_API ldm_status ldm_model_options_find_files(ldm_model_options *opt, bool beside,
                                                 ldm_error *err);
 

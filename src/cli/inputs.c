@@ -283,6 +283,30 @@ int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model,
     return code ? code : ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
 }
 
+/* The last part of a path, and how long it is without its ending. */
+static const char *name_of(const char *path, size_t *stem)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+
+    *stem = dot ? (size_t)(dot - name) : strlen(name);
+    return name;
+}
+
+bool ldm_inputs_is_foreign(const char *ckpt, const char *yaml)
+{
+    static const char project[] = "-project";
+    size_t a, b;
+    const char *x = name_of(ckpt, &a), *y = name_of(yaml, &b);
+
+    if (x - ckpt != y - yaml || strncmp(ckpt, yaml, (size_t)(x - ckpt)) != 0)
+        return false; /* of another folder: it was named */
+    if (b > sizeof project - 1 &&
+        !strncmp(y + b - (sizeof project - 1), project, sizeof project - 1))
+        return false;
+    return strncmp(y, "config.", 7) && (a != b || strncmp(x, y, a) != 0);
+}
+
 char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)
 {
     ldm_model_options *model = NULL;

@@ -22,6 +22,10 @@ int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int arg
  * says so. An exit code. */
 int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet);
 
+/* Whether a YAML that lies in the checkpoint's folder may be another model's: it has neither the
+ * checkpoint's name nor one that a model's own has (config.yaml, DATE-project.yaml). */
+bool ldm_inputs_is_foreign(const char *ckpt, const char *yaml);
+
 /* Takes checkpoints and folders out of the arguments, which are --ckpt, and assignments, --set.
  * *argc of argv are left. */
 int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model, int *argc,

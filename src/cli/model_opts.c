@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The model that every command works on: making its options, opening it, saying why it cannot be
  * opened; see opts.h. */
+#include <stdio.h>
 #include <string.h>
 
+#include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/signals.h"
 
@@ -55,6 +57,26 @@ void ldm_targets_free(ldm_targets *targets)
     memset(targets, 0, sizeof *targets);
 }
 
+/* Of a model that could not be opened: its YAML may be another's, which only lay beside it. */
+static void doubt_config(const ldm_model_options *model, ldm_status st, ldm_error *err)
+{
+    const char *ckpt = ldm_model_ckpt(model);
+    const size_t len = strlen(err->msg);
+    char *configs = NULL;
+
+    if (st != LDM_ERR_MISMATCH && st != LDM_ERR_CONFIG && st != LDM_ERR_UNSUPPORTED)
+        return;
+    if (!ckpt || !ldm_model_options_is_set(model, "config") ||
+        ldm_model_options_get(model, "config", &configs, NULL))
+        return;
+    if (!strchr(configs, '\n') && ldm_inputs_is_foreign(ckpt, configs))
+        snprintf(err->msg + len, sizeof err->msg - len,
+                 "; %s lies beside the checkpoint, and may be another model's: --config FILE names "
+                 "the right one, --config none does without",
+                 configs);
+    ldm_release(configs);
+}
+
 int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_status st,
                    const ldm_error *err)
 {
@@ -79,8 +101,13 @@ int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_s
         return LDM_EXIT_MISMATCH;
     }
     if (st != LDM_ERR_USAGE || !ldm_model_ckpt(model) ||
-        ldm_model_options_is_set(model, "config") || ldm_model_options_is_set(model, "config_text"))
-        return ldm_cli_fail(cmd, st, err);
+        ldm_model_options_is_set(model, "config") ||
+        ldm_model_options_is_set(model, "config_text")) {
+        ldm_error doubt = *err;
+
+        doubt_config(model, st, &doubt);
+        return ldm_cli_fail(cmd, st, &doubt);
+    }
     ldm_cli_say(cmd, "%s (--config FILE)", err->msg);
     return LDM_EXIT_USAGE;
 }

@@ -294,7 +294,7 @@ static ldm_status find_beside(const char *ckpt, char **path, ldm_error *err)
 
         st = ldm_error_set(err, LDM_ERR_USAGE,
                            "no configuration was given, and %zu YAML files lie beside %s: %s; name "
-                           "one",
+                           "one with --config FILE, or none with --config none",
                            l.count, ckpt, names.data ? names.data : "");
         ldm_str_free(&names);
     }
@@ -361,6 +361,8 @@ ldm_status ldm_model_options_find_files(ldm_model_options *opt, bool beside, ldm
         ldm_free(path);
         path = NULL;
     }
+    if (!st && beside && opt->configs.count == 1 && !strcmp(opt->configs.items[0], "none"))
+        return ldm_model_options_unset(opt, "config", err);
     if (!st && ldm_names_folder(opt))
         st = exchange_configs(opt, err);
     if (!st && beside && opt->ckpt && !opt->configs.count && !opt->config_text &&

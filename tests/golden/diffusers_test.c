@@ -368,7 +368,7 @@ static void folders_are_written_as_they_were_read(void **state)
         other = options_of(out, NULL);
         eps_agrees(other, j, out);
         assert_int_equal(ldm_convert(opt, out, LDM_CONVERT_DIFFUSERS, NULL, NULL, &report, &err),
-                         LDM_ERR_USAGE);
+                         LDM_ERR_IO);
         ldm_model_options_free(opt);
         ldm_model_options_free(other);
         json_decref(j);

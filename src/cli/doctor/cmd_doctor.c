@@ -198,6 +198,77 @@ static int start(const ldm_command *cmd, const options *o, ldm_model_options *mo
     return code;
 }
 
+/* ---- the YAML beside the checkpoint -----------------------------------------------------------
+ */
+
+/* Whether a configuration belongs to the checkpoint: so many contradictions are no mistakes of
+ * whoever wrote it. What is wrong with the checkpoint itself is the examination's to say. */
+static bool belongs(const ldm_model_options *model)
+{
+    enum { MANY = 5 };
+    ldm_doctor *d = NULL;
+    ldm_error err;
+    ldm_status st = ldm_doctor_create(model, &d, &err);
+    bool is = true;
+
+    ldm_doctor_set_quick(d, true);
+    if (!st)
+        st = ldm_doctor_run(d, &err);
+    if (st == LDM_ERR_CONFIG)
+        is = false;
+    for (size_t i = 0; !st && i <= MANY; i++)
+        is = i < MANY || !ldm_doctor_cure(d, i);
+    ldm_doctor_free(d);
+    return is;
+}
+
+/* A YAML of another name is taken where it belongs to the checkpoint, and else left: the doctor
+ * needs none. */
+static int judge_found(const ldm_command *cmd, ldm_model_options *model, bool quiet)
+{
+    const char *ckpt = ldm_model_options_get_text(model, "ckpt");
+    char *yaml = NULL;
+    ldm_error err;
+
+    if (!ckpt || !ldm_model_options_is_set(model, "config"))
+        return LDM_EXIT_OK;
+    if (ldm_model_options_get(model, "config", &yaml, NULL))
+        return ldm_cli_nomem(cmd);
+    if (ldm_inputs_is_foreign(ckpt, yaml) && !belongs(model)) {
+        if (!quiet)
+            ldm_cli_say(cmd,
+                        "note: %s lies beside the checkpoint and is another model's: it is not "
+                        "taken (--config %s takes it all the same)",
+                        yaml, yaml);
+        (void)ldm_model_options_unset(model, "config", &err);
+    } else if (!quiet) {
+        ldm_cli_say(cmd, "note: the YAML file %s is taken as --config", yaml);
+    }
+    ldm_release(yaml);
+    return LDM_EXIT_OK;
+}
+
+static int find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet)
+{
+    const bool given = ldm_model_options_is_set(model, "config");
+    ldm_error err;
+    ldm_status st;
+    int code = ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
+
+    if (code)
+        return code;
+    st = ldm_model_options_find_files(model, true, &err);
+    if (st == LDM_ERR_USAGE && !given && ldm_model_options_is_set(model, "ckpt")) {
+        if (!quiet)
+            ldm_cli_say(cmd, "note: %.*s; none is taken", (int)strcspn(err.msg, ";"), err.msg);
+        return LDM_EXIT_OK;
+    }
+    if (st)
+        return st == LDM_ERR_USAGE ? ldm_cli_usage(cmd, "%s", err.msg)
+                                   : ldm_cli_fail(cmd, st, &err);
+    return given ? LDM_EXIT_OK : judge_found(cmd, model, quiet);
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     options o = {0};
@@ -226,7 +297,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
             code = ldm_inputs_resolve(cmd, targets.model, 1, argv + i, false);
     }
     if (!parse && !code)
-        code = ldm_inputs_find_config(cmd, targets.model, false);
+        code = find_config(cmd, targets.model, o.quiet);
     if (!parse && !code && o.write_config)
         code = ldm_output_check_new(cmd, "--write-config", o.write_config, o.overwrite);
     if (!parse && !code)
@@ -243,7 +314,8 @@ const ldm_command ldm_cmd_doctor = {
     .summary = "what is wrong with this checkpoint or its configuration, and the cure",
     .about = "Makes the configuration that a checkpoint's tensors show, lists what contradicts\n"
              "it in the one that was given, and measures what no tensor shows, each with how\n"
-             "sure it is and the --set that cures it. Needs no YAML.",
+             "sure it is and the --set that cures it. Needs no YAML: one that lies beside the\n"
+             "checkpoint is taken where it belongs to it; --config none takes none.",
     .notes = "Exit code 0: healthy; 3: something must be changed; 1: it could not be told, or the\n"
              "network has learned nothing.\n\n"
              "  ldm doctor --ckpt model.ckpt --write-config config.yaml\n"
