@@ -28,7 +28,7 @@ enum { MAX_BATCH = 3, AHEAD = 500 };
 
 /* Sanitizers are slow, and look at every access whatever the network. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { NETWORKS = 10 };
+enum { NETWORKS = 6 };
 #else
 enum { NETWORKS = 24 };
 #endif
