@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # make_samplers.sh [PICTURES]: measures samplers and steps on the shipped model and writes the table into
 # docs/SAMPLERS.md. LDM: the program (default build/ldm). With 512 pictures, which the Frechet distance needs to
-# settle, it takes hours; the number of pictures stands above the table.
+# settle, it takes about half an hour; the number of pictures stands above the table.
 set -eu
 cd "$(dirname "$0")/.."
 n=${1:-512}
