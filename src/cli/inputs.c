@@ -304,6 +304,8 @@ bool ldm_inputs_is_foreign(const char *ckpt, const char *yaml)
     if (b > sizeof project - 1 &&
         !strncmp(y + b - (sizeof project - 1), project, sizeof project - 1))
         return false;
+    if (b == strlen(x) && !strncmp(x, y, b)) /* model.safetensors.yaml */
+        return false;
     return strncmp(y, "config.", 7) && (a != b || strncmp(x, y, a) != 0);
 }
 

@@ -54,3 +54,9 @@ ldm doctor --ckpt one/model.ckpt --quick
 ldm doctor --ckpt one/model.ckpt --quick --config none
 [ "$CODE" -eq 1 ] || die "expected exit code 1"
 stdout_lacks WRONG
+# So is the checkpoint's whole name, as ldm convert may write it: it is judged, not left.
+rm one/model.yaml
+cp "$MODELS/clip.yaml" one/model.ckpt.yaml
+ldm doctor --ckpt one/model.ckpt --quick
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stderr_lacks "is another model's"
