@@ -13,6 +13,8 @@
 #include <jansson.h>
 #include <ldm/ldm.h>
 
+#include "base/str.h"
+
 enum {
     LDM_EXIT_OK = 0,
     LDM_EXIT_FAILED = 1,   /* the work failed */
@@ -95,9 +97,10 @@ int ldm_cli_usage(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3)
 int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err);
 int ldm_cli_nomem(const ldm_command *cmd);
 
-/* "ldm WORD ...", quoted where a shell would take the words apart, on one line. free() it; NULL: no
- * memory. */
-char *ldm_cli_command_line(int argc, char **argv);
+/* A command line, which begins with "ldm": adds a word, quoted where a shell would take it apart;
+ * and makes one line of it. free() that; NULL: no memory. */
+void ldm_cli_add_word(ldm_str *line, const char *word);
+char *ldm_cli_finish_line(ldm_str *line);
 
 /* root as text with jansson's flags; free() it. NULL when root is NULL or memory ends: json_dumps
  * would lose a key, and say nothing, where its buffer cannot grow. */

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/outputs.h"
@@ -66,9 +66,7 @@ static int to_folder(const options *o)
 
 static bool names_folder(const char *out)
 {
-    struct stat st;
-
-    return *out && (out[strlen(out) - 1] == '/' || (!stat(out, &st) && S_ISDIR(st.st_mode)));
+    return *out && (out[strlen(out) - 1] == '/' || ldm_is_dir(out));
 }
 
 /* A checkpoint of PyTorch is never written: a name that says so would mislead its readers. */
@@ -96,9 +94,7 @@ static int check_output(const ldm_command *cmd, const options *o)
                              "%.*s.safetensors",
                              o->out, ending, (int)(strlen(o->out) - strlen(ending)), o->out);
     code = ldm_output_check_new(cmd, "-o", o->out, o->overwrite);
-    if (!code)
-        code = ldm_output_make_parent(cmd, "-o", o->out);
-    return code;
+    return code ? code : ldm_output_make_parent(cmd, "-o", o->out);
 }
 
 static int show_progress(void *ctx, double done)

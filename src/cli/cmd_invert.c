@@ -88,12 +88,12 @@ static int read_input(task *t, const char *path)
 static int settle_prompt(task *t)
 {
     ldm_error err;
+    ldm_status st = LDM_OK;
     int code = ldm_starts_take_prompt(t->cmd, t->model, &t->starts, t->to->job);
 
-    if (code || !ldm_model_get_info(t->model)->reads_text || ldm_job_is_set(t->to->job, "prompt") ||
-        !ldm_job_set(t->to->job, "prompt", "", &err))
-        return code;
-    return ldm_cli_fail(t->cmd, err.code, &err);
+    if (!code && ldm_model_get_info(t->model)->reads_text && !ldm_job_is_set(t->to->job, "prompt"))
+        st = ldm_job_set(t->to->job, "prompt", "", &err);
+    return st ? ldm_cli_fail(t->cmd, st, &err) : code;
 }
 
 static int invert(task *t)
@@ -133,33 +133,16 @@ static int print_json(const task *t)
 
 /* ---- the way back, as a command -------------------------------------------------------------- */
 
-enum { MOST_WORDS = 128, MOST_TEXTS = 64 };
-
-typedef struct words {
-    char *argv[MOST_WORDS], *texts[MOST_TEXTS];
-    int argc, text_count;
-} words;
-
-static void put(words *w, const char *word)
-{
-    if (w->argc < MOST_WORDS)
-        w->argv[w->argc++] = (char *)(uintptr_t)word;
-}
-
-/* An option once for each line of the value, which is the words' from now on. */
-static void put_lines(words *w, const char *option, char *value)
+/* An option once for each line of the value, which is released. */
+static void add_lines(ldm_str *line, const char *option, char *value)
 {
     char *rest;
 
-    if (w->text_count == MOST_TEXTS) {
-        ldm_release(value);
-        return;
+    for (char *word = strtok_r(value, "\n", &rest); word; word = strtok_r(NULL, "\n", &rest)) {
+        ldm_cli_add_word(line, option);
+        ldm_cli_add_word(line, word);
     }
-    w->texts[w->text_count++] = value;
-    for (char *line = strtok_r(value, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        put(w, option);
-        put(w, line);
-    }
+    ldm_release(value);
 }
 
 /* What makes the picture again; what it has by default is left out. */
@@ -176,34 +159,30 @@ static int print_next(const task *t)
                                             {"negative", "--negative"},
                                             {"class", "--class"}};
     const char *prompt = ldm_job_get_text(t->to->job, "prompt");
-    words w = {.argc = 0};
+    ldm_str text = {0};
     char *value, *line;
 
-    put(&w, "generate");
-    put(&w, "--x-t");
-    put(&w, t->o->out);
+    ldm_str_puts(&text, "ldm generate --x-t");
+    ldm_cli_add_word(&text, t->o->out);
     for (size_t i = 0; i < sizeof of_model / sizeof *of_model; i++) {
         if (ldm_model_options_is_set(t->to->model, of_model[i][0]) &&
             !ldm_model_options_get(t->to->model, of_model[i][0], &value, NULL))
-            put_lines(&w, of_model[i][1], value);
+            add_lines(&text, of_model[i][1], value);
     }
-    put(&w, "--eta");
-    put(&w, "0");
+    ldm_str_puts(&text, " --eta 0");
     for (size_t i = 0; i < sizeof of_job / sizeof *of_job; i++) {
         if (ldm_job_is_set(t->to->job, of_job[i][0]) &&
             !ldm_job_get(t->to->job, of_job[i][0], &value, NULL))
-            put_lines(&w, of_job[i][1], value);
+            add_lines(&text, of_job[i][1], value);
     }
     if (ldm_job_is_set(t->to->job, "prompt")) {
-        put(&w, "--prompt");
-        put(&w, prompt ? prompt : "");
+        ldm_str_puts(&text, " --prompt");
+        ldm_cli_add_word(&text, prompt ? prompt : "");
     }
-    line = ldm_cli_command_line(w.argc, w.argv);
+    line = ldm_cli_finish_line(&text);
     if (line)
         printf("Next: %s\n", line);
     free(line);
-    for (int i = 0; i < w.text_count; i++)
-        ldm_release(w.texts[i]);
     return line ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 }
 

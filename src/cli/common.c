@@ -223,33 +223,31 @@ int ldm_cli_read_whole(const ldm_command *cmd, const char *option, const char *t
     return LDM_EXIT_OK;
 }
 
-char *ldm_cli_command_line(int argc, char **argv)
+void ldm_cli_add_word(ldm_str *line, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "_./=:,+@%-";
-    ldm_str s = {0};
+    size_t n;
 
-    ldm_str_puts(&s, "ldm");
-    for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
-        size_t n;
-
-        if (*word && !word[strspn(word, plain)]) {
-            ldm_str_printf(&s, " %s", word);
-            continue;
-        }
-        ldm_str_puts(&s, " '");
-        while (word[n = strcspn(word, "'")]) {
-            ldm_str_append(&s, word, n);
-            ldm_str_puts(&s, "'\\''");
-            word += n + 1;
-        }
-        ldm_str_printf(&s, "%s'", word);
+    if (*word && !word[strspn(word, plain)]) {
+        ldm_str_printf(line, " %s", word);
+        return;
     }
-    if (s.failed) {
-        ldm_str_free(&s);
+    ldm_str_puts(line, " '");
+    while (word[n = strcspn(word, "'")]) {
+        ldm_str_append(line, word, n);
+        ldm_str_puts(line, "'\\''");
+        word += n + 1;
+    }
+    ldm_str_printf(line, "%s'", word);
+}
+
+char *ldm_cli_finish_line(ldm_str *line)
+{
+    if (line->failed) {
+        ldm_str_free(line);
         return NULL;
     }
-    ldm_flatten(s.data);
-    return s.data;
+    ldm_flatten(line->data);
+    return line->data;
 }

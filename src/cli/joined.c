@@ -61,7 +61,7 @@ static void put(char **argv, const place *p, char *option, char *value, char *bo
 }
 
 /* --H 512 --W 768 */
-static void join_size(const ldm_command *cmd, int argc, char **argv)
+static void join_size(int argc, char **argv, ldm_str *said, bool *others)
 {
     static const char *const tall[] = {"H", "height", NULL}, *const wide[] = {"W", "width", NULL};
     static char option[] = "--size", value[TEXT - 10], both[TEXT];
@@ -73,15 +73,16 @@ static void join_size(const ldm_command *cmd, int argc, char **argv)
         return;
     snprintf(value, sizeof value, "%sx%s", w.text, h.text);
     snprintf(both, sizeof both, "--size=%s", value);
-    ldm_cli_say(cmd, "note: other programs' spellings: %.*s %s and %.*s %s are --size %s",
-                (int)strcspn(argv[h.option], "="), argv[h.option], h.text,
-                (int)strcspn(argv[w.option], "="), argv[w.option], w.text, value);
+    *others = true;
+    ldm_str_printf(said, "%s%.*s %s and %.*s %s are --size %s", said->len ? ", " : "",
+                   (int)strcspn(argv[h.option], "="), argv[h.option], h.text,
+                   (int)strcspn(argv[w.option], "="), argv[w.option], w.text, value);
     put(argv, &h, option, value, both);
     put(argv, &w, option, value, both);
 }
 
 /* --n_iter 2 --n_samples 3: six pictures. */
-static void join_count(const ldm_command *cmd, int argc, char **argv)
+static void join_count(int argc, char **argv, ldm_str *said, bool *others)
 {
     static const char *const times[] = {"n_iter", "batch_count", NULL};
     static const char *const each[] = {"n_samples", "count", NULL};
@@ -95,37 +96,34 @@ static void join_count(const ldm_command *cmd, int argc, char **argv)
     snprintf(value, sizeof value, "%ld",
              strtol(t.text, NULL, 10) * (e.text ? strtol(e.text, NULL, 10) : 1));
     snprintf(both, sizeof both, "--count=%s", value);
-    ldm_cli_say(cmd, "note: other programs' spellings: %.*s is -n %s",
-                (int)strcspn(argv[t.option], "="), argv[t.option], value);
+    *others = true;
+    ldm_str_printf(said, "%s%.*s is -n %s", said->len ? ", " : "",
+                   (int)strcspn(argv[t.option], "="), argv[t.option], value);
     put(argv, &t, option, value, both);
     if (e.text)
         put(argv, &e, option, value, both);
 }
 
 /* CompVis' --resume FILE names the checkpoint; here it is a switch. */
-static void name_checkpoint(const ldm_command *cmd, int argc, char **argv)
+static void name_checkpoint(int argc, char **argv, ldm_str *said)
 {
     static char option[] = "--ckpt";
 
     for (int i = 1; i + 1 < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--resume") != 0 || argv[i + 1][0] == '-' || access(argv[i + 1], F_OK))
             continue;
-        ldm_cli_say(cmd, "note: CompVis' spellings: --resume %s is --ckpt %s", argv[i + 1],
-                    argv[i + 1]);
+        ldm_str_printf(said, "%s--resume %s is --ckpt %s", said->len ? ", " : "", argv[i + 1],
+                       argv[i + 1]);
         argv[i] = option;
     }
 }
 
-void ldm_joined_rewrite(const ldm_command *cmd, const ldm_entries *all, int argc, char **argv)
+void ldm_joined_rewrite(const ldm_entries *all, int argc, char **argv, ldm_str *said, bool *others)
 {
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (!strcmp(argv[i], "--quiet") && ldm_entries_find(all, "quiet", 0))
-            ldm_cli_hush();
-    }
     if (ldm_entries_find(all, "size", 0))
-        join_size(cmd, argc, argv);
+        join_size(argc, argv, said, others);
     if (ldm_entries_find(all, "count", 0))
-        join_count(cmd, argc, argv);
+        join_count(argc, argv, said, others);
     if (ldm_entries_find(all, "resume", 0) && ldm_entries_find(all, "ckpt", 0))
-        name_checkpoint(cmd, argc, argv);
+        name_checkpoint(argc, argv, said);
 }

@@ -4,10 +4,11 @@
 #ifndef LDM_CLI_JOINED_H
 #define LDM_CLI_JOINED_H
 
+#include "base/str.h"
 #include "cli/entries.h"
 
-/* Writes ours in their places, with a note. argv's new words are this function's, until the next
- * call. */
-void ldm_joined_rewrite(const ldm_command *cmd, const ldm_entries *all, int argc, char **argv);
+/* Writes ours in their places. said: what was understood is added to it; *others becomes true where
+ * that is not CompVis' spelling. argv's new words are this function's, until the next call. */
+void ldm_joined_rewrite(const ldm_entries *all, int argc, char **argv, ldm_str *said, bool *others);
 
 #endif

@@ -577,7 +577,7 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     ldm_parse parse;
 
     ldm_entries_expand(cmd, &all);
-    ldm_joined_rewrite(cmd, &all, argc, argv);
+    ldm_joined_rewrite(&all, argc, argv, &u.said, &u.others);
     ldm_entries_add_spelled(&all, argc, argv);
     parse = parse_options(cmd, &all, argc, argv, out, targets, &u);
     quiet = ldm_entries_find(&all, "quiet", '\0');

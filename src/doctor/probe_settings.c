@@ -120,7 +120,26 @@ static ldm_status search(ldm_search *s)
     return st;
 }
 
-static void list_candidates(ldm_search *s, const ldm_model *m);
+static ldm_reading reading_of(const char *name)
+{
+    for (int r = 0; r < LDM_READINGS; r++) {
+        if (!strcmp(ldm_reading_names[r], name))
+            return (ldm_reading)r;
+    }
+    return LDM_READ_EPS;
+}
+
+static void list_candidates(ldm_search *s, const ldm_model *m)
+{
+    s->alphas = m->alphas_cumprod;
+    s->timesteps = m->network->diffusion.timesteps;
+    s->given_reading = reading_of(m->network->diffusion.parameterization);
+    s->scale_is_buffer = m->scale_is_buffer;
+    s->scale_count = s->head_count = s->width_count = 0;
+    ldm_heads_list(s, &m->network->unet);
+    ldm_scales_list(s, m);
+    ldm_weights_list(s, m);
+}
 
 /* Where nothing says the size: at one that the network does not know its errors say less, so once
  * more, at the right one. */
@@ -171,27 +190,6 @@ static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
     if (!st)
         st = ldm_conditioner_judge(s);
     return st;
-}
-
-static ldm_reading reading_of(const char *name)
-{
-    for (int r = 0; r < LDM_READINGS; r++) {
-        if (!strcmp(ldm_reading_names[r], name))
-            return (ldm_reading)r;
-    }
-    return LDM_READ_EPS;
-}
-
-static void list_candidates(ldm_search *s, const ldm_model *m)
-{
-    s->alphas = m->alphas_cumprod;
-    s->timesteps = m->network->diffusion.timesteps;
-    s->given_reading = reading_of(m->network->diffusion.parameterization);
-    s->scale_is_buffer = m->scale_is_buffer;
-    s->scale_count = s->head_count = s->width_count = 0;
-    ldm_heads_list(s, &m->network->unet);
-    ldm_scales_list(s, m);
-    ldm_weights_list(s, m);
 }
 
 /* What is tried, and on what. Latents are made before the first stage is judged, to time the

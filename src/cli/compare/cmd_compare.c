@@ -439,12 +439,16 @@ static int describe(ldm_compare *c, int argc, char **argv)
 {
     const time_t now = time(NULL);
     char date[48] = "unknown";
+    ldm_str command = {0};
     struct tm utc;
 
     if (gmtime_r(&now, &utc))
         strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &utc);
     c->date = strdup(date);
-    c->command = ldm_cli_command_line(argc, argv);
+    ldm_str_puts(&command, "ldm");
+    for (int i = 0; i < argc; i++)
+        ldm_cli_add_word(&command, argv[i]);
+    c->command = ldm_cli_finish_line(&command);
     return c->date && c->command ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
 }
 
