@@ -35,10 +35,8 @@ static ldm_status refuse(const char *what, ldm_concat_kind kind, const ldm_netwo
                              what, n->unet_inputs.concat);
     return ldm_error_set(
         err, LDM_ERR_USAGE,
-        "%s: this model takes no picture as conditioning, so it neither paints nor "
-        "enlarges one; `ldm generate --init FILE` begins with a picture, with --mask FILE it "
-        "paints "
-        "a part of it",
+        "%s: this model takes no picture as conditioning, so it neither paints nor enlarges one; "
+        "`ldm generate --init FILE` begins with a picture, with --mask FILE it paints a part of it",
         what);
 }
 
