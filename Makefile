@@ -26,7 +26,7 @@ help:
 	@echo 'make test-cluster tries Open MPI, ssh and Slurm over three machines made of namespaces (root)'
 	@echo 'make test-server the server under load, with clients of others, Chromium and schemathesis'
 	@echo 'make deps        installs the Debian packages that building and testing needs (root or sudo)'
-	@echo 'make onednn      fetches oneDNN 3 for --precision bf16 into build/onednn'
+	@echo 'make onednn      fetches oneDNN 3 into build/onednn: --precision bf16 with AMX'
 	@echo 'make study       measures what docs/STUDY.md reports, and writes it there'
 	@echo 'make train       trains the demo model again (hours; needs Python packages)'
 	@echo 'make vocab       gets the vocabularies of the text encoders into build/vocab'
@@ -91,7 +91,7 @@ test-python: all
 wheel: all
 	@tools/python_package.sh wheel
 
-# oneDNN 3 for --precision bf16, into build/onednn; existing builds are configured again.
+# oneDNN 3 for --precision bf16 with AMX, into build/onednn; existing builds are configured again.
 onednn:
 	@tools/get_onednn.sh
 	@if [ -f build/release/build.ninja ]; then cmake --preset release; fi

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# oneDNN 3 for precision bf16, where it is found: LDM_ONEDNN_FOUND, LDM_ONEDNN_LIBS. The build is
-# complete without it. Searched: build/onednn (`make onednn` puts it there), then the system; version 2
+# oneDNN 3 for precision bf16 with AMX, where it is found: LDM_ONEDNN_FOUND, LDM_ONEDNN_LIBS. The build is
+# complete without it: AVX512_BF16 is then used, which every processor with AMX has. Searched: build/onednn (`make onednn` puts it there), then the system; version 2
 # (Debian 12) has another interface and is not taken. Not with sanitizers: the library is not built
 # with them, and its OpenMP team would look like races.
 
-set(LDM_ONEDNN AUTO CACHE STRING "bf16 by oneDNN: AUTO (where it is found), ON (required), OFF")
+set(LDM_ONEDNN AUTO CACHE STRING "bf16 with AMX, by oneDNN: AUTO (where it is found), ON (required), OFF")
 set_property(CACHE LDM_ONEDNN PROPERTY STRINGS AUTO ON OFF)
 set(LDM_ONEDNN_FOUND FALSE)
 set(LDM_ONEDNN_LIBS "")
@@ -67,17 +67,17 @@ function(ldm_find_onednn why)
         set(CMAKE_INSTALL_RPATH "${rpath}${dir}" PARENT_SCOPE)
         set(CMAKE_BUILD_WITH_INSTALL_RPATH TRUE PARENT_SCOPE)
     endif()
-    message(STATUS "precision bf16: oneDNN ${dnnl_VERSION} in ${dnnl_DIR}")
+    message(STATUS "precision bf16 with AMX: oneDNN ${dnnl_VERSION} in ${dnnl_DIR}")
 endfunction()
 
 if(LDM_ONEDNN STREQUAL "OFF")
-    message(STATUS "precision bf16: left out (LDM_ONEDNN=OFF)")
+    message(STATUS "precision bf16 with AMX: left out (LDM_ONEDNN=OFF)")
 else()
     ldm_find_onednn(without)
     if(NOT LDM_ONEDNN_FOUND)
         if(LDM_ONEDNN STREQUAL "ON")
             message(FATAL_ERROR "LDM_ONEDNN=ON: oneDNN: ${without}")
         endif()
-        message(STATUS "precision bf16: left out; oneDNN: ${without}")
+        message(STATUS "precision bf16 with AMX: left out; oneDNN: ${without}")
     endif()
 endif()

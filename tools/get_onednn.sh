@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Puts oneDNN 3.2.0 (Apache-2.0), which `ldm --precision bf16` computes with, into build/onednn: the two
-# Python wheels that hold its library and its C headers, checked against their sums and unpacked. Needs
-# python3 with pip, and only to fetch them; CMake finds the folder by itself.
+# Puts oneDNN 3.2.0 (Apache-2.0), which `ldm --precision bf16` computes with on processors that have AMX, into
+# build/onednn: the two Python wheels that hold its library and its C headers, checked against their sums and
+# unpacked. Needs python3 with pip, and only to fetch them; CMake finds the folder by itself.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Half precision (IEEE 754 binary16) to float, exactly, and float to binary16 and bfloat16, to the
+/* Half precision (IEEE 754 binary16) and bfloat16 to float, exactly, and float to these, to the
  * nearest, ties to even. */
 #ifndef LDM_BASE_HALF_H
 #define LDM_BASE_HALF_H
@@ -48,6 +48,15 @@ static inline uint16_t ldm_float_to_half(float x)
     }
     bits += 0xc8000fff + (bits >> 13 & 1); /* the exponent's bias 127 becomes 15 */
     return (uint16_t)(sign | bits >> 13);
+}
+
+static inline float ldm_bf16_to_float(uint16_t h)
+{
+    const uint32_t bits = (uint32_t)h << 16;
+    float x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
 static inline uint16_t ldm_float_to_bf16(float x)

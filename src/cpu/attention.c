@@ -6,7 +6,9 @@
  *
  * With many keys and narrow heads the keys are taken in blocks as well, and a row's maximum and sum
  * are brought up to date from block to block ("Online normalizer calculation for softmax",
- * Milakov, Gimelshein 2018, arXiv 1805.02867). */
+ * Milakov, Gimelshein 2018, arXiv 1805.02867).
+ *
+ * At precision bf16 both products are of rounded inputs, with f32 sums; the softmax is f32. */
 #include <math.h>
 #include <string.h>
 
@@ -23,8 +25,10 @@ typedef struct attention_job {
     const ldm_attention_args *args;
     size_t sample, queries, keys, head_dim;
     size_t key_panels, value_panels;
-    size_t stripe; /* floats from one row of scores to the next */
-    size_t blocks; /* of queries */
+    bool bf16;
+    size_t head_rows, key_rows; /* of a packed panel: head_dim and keys; bf16: pairs of them */
+    size_t stripe;              /* floats from one row of scores to the next */
+    size_t blocks;              /* of queries */
     float *k_packed, *v_packed, *scores;
 } attention_job;
 
@@ -47,6 +51,9 @@ static attention_job make_job(const ldm_backend *b, const ldm_attention_args *a)
     };
     const size_t nr = (size_t)j.kernels->nr;
 
+    j.bf16 = a->precision == LDM_PRECISION_BF16 && ldm_cpu_impl(b)->bf16;
+    j.head_rows = j.bf16 ? ldm_ceil_div(j.head_dim, 2) : j.head_dim;
+    j.key_rows = j.bf16 ? ldm_ceil_div(j.keys, 2) : j.keys;
     j.key_panels = ldm_ceil_div(j.keys, nr);
     j.value_panels = ldm_ceil_div(j.head_dim, nr);
     /* 16 more: rows a multiple of 4096 bytes apart would all fall into one set of the cache */
@@ -59,8 +66,8 @@ static size_t packed_floats(const attention_job *j, size_t *v_offset)
 {
     const size_t nr = (size_t)j->kernels->nr, heads = (size_t)j->args->heads;
 
-    *v_offset = ldm_round_up(heads * j->key_panels * nr * j->head_dim, 16);
-    return ldm_round_up(*v_offset + heads * j->value_panels * nr * j->keys, 16);
+    *v_offset = ldm_round_up(heads * j->key_panels * nr * j->head_rows, 16);
+    return ldm_round_up(*v_offset + heads * j->value_panels * nr * j->key_rows, 16);
 }
 
 static size_t stripe_floats(const attention_job *j)
@@ -68,12 +75,20 @@ static size_t stripe_floats(const attention_job *j)
     return (size_t)(TILES * j->kernels->mr) * j->stripe;
 }
 
+/* Scores, then queries as pairs of bf16. */
+static size_t worker_floats(const attention_job *j)
+{
+    const size_t rows = (size_t)(TILES * j->kernels->mr);
+
+    return stripe_floats(j) + (j->bf16 ? ldm_round_up(rows * j->head_rows, 16) : 0);
+}
+
 size_t ldm_cpu_attention_scratch(const ldm_backend *b, const ldm_attention_args *a, int threads)
 {
     const attention_job j = make_job(b, a);
     size_t v_offset;
 
-    return packed_floats(&j, &v_offset) + (size_t)threads * stripe_floats(&j);
+    return packed_floats(&j, &v_offset) + (size_t)threads * worker_floats(&j);
 }
 
 static void pack_keys(const attention_job *j, size_t head, size_t first, size_t count)
@@ -87,10 +102,39 @@ static void pack_keys(const attention_job *j, size_t head, size_t first, size_t 
         .taps = 1,
         .cin = j->head_dim,
         .chunk_len = j->head_dim,
-        .dst = j->k_packed + (head * j->key_panels * nr + first) * j->head_dim,
+        .dst = j->k_packed + (head * j->key_panels * nr + first) * j->head_rows,
     };
 
     j->kernels->pack(&p);
+}
+
+/* The same as pairs of bf16: a few of a head's columns at a time, transposed, then two and two. */
+static void pack_keys_bf16(const attention_job *j, size_t head, size_t first, size_t count)
+{
+    enum { COLUMNS = 16 };
+    const ldm_attention_args *a = j->args;
+    const size_t nr = (size_t)j->kernels->nr;
+    const float *src =
+        a->k.data + (j->sample * j->keys + first) * a->k.pitch + head * a->head_stride;
+    float *dst = j->k_packed + (head * j->key_panels * nr + first) * j->head_rows;
+    _Alignas(64) float part[COLUMNS * LDM_CPU_MAX_NR];
+    size_t c, i;
+
+    for (c = 0; c < j->head_dim; c += COLUMNS) {
+        const size_t left = j->head_dim - c, columns = left < COLUMNS ? left : COLUMNS;
+        const ldm_pack p = {.src = src + c,
+                            .src_stride = a->k.pitch,
+                            .rows = (int)count,
+                            .taps = 1,
+                            .cin = columns,
+                            .chunk_len = columns,
+                            .dst = part};
+
+        j->kernels->pack(&p);
+        for (i = 0; i < columns; i += 2, dst += nr)
+            j->kernels->pair_bf16(part + i * nr, i + 1 < columns ? part + (i + 1) * nr : NULL,
+                                  (uint16_t *)(void *)dst, nr);
+    }
 }
 
 static void pack_values(const attention_job *j, size_t head, size_t first, size_t count)
@@ -99,15 +143,39 @@ static void pack_values(const attention_job *j, size_t head, size_t first, size_
     const size_t nr = (size_t)j->kernels->nr;
     const float *src =
         a->v.data + (j->sample * j->keys + first) * a->v.pitch + head * a->head_stride;
-    float *dst = j->v_packed + (head * j->value_panels * j->keys + first) * nr;
+    float *dst = j->v_packed + (head * j->value_panels * j->key_rows + first) * nr;
     size_t i, p;
 
     for (i = 0; i < count; i++, src += a->v.pitch, dst += nr) {
         for (p = 0; p < j->value_panels; p++) {
             const size_t left = j->head_dim - p * nr, columns = left < nr ? left : nr;
-            float *row = dst + p * nr * j->keys;
+            float *row = dst + p * nr * j->key_rows;
 
             memcpy(row, src + p * nr, columns * sizeof *row);
+            memset(row + columns, 0, (nr - columns) * sizeof *row);
+        }
+    }
+}
+
+/* Two keys make a row; the number of an odd last one's partner is zero, as are columns beyond the
+ * head's. */
+static void pack_values_bf16(const attention_job *j, size_t head, size_t first, size_t count)
+{
+    const ldm_attention_args *a = j->args;
+    const size_t nr = (size_t)j->kernels->nr;
+    const float *src =
+        a->v.data + (j->sample * j->keys + first) * a->v.pitch + head * a->head_stride;
+    float *dst = j->v_packed + (head * j->value_panels * j->key_rows + first / 2) * nr;
+    size_t i, p;
+
+    for (i = 0; i < count; i += 2, src += 2 * a->v.pitch, dst += nr) {
+        for (p = 0; p < j->value_panels; p++) {
+            const size_t left = j->head_dim - p * nr, columns = left < nr ? left : nr;
+            const float *even = src + p * nr;
+            float *row = dst + p * nr * j->key_rows;
+
+            j->kernels->pair_bf16(even, i + 1 < count ? even + a->v.pitch : NULL,
+                                  (uint16_t *)(void *)row, columns);
             memset(row + columns, 0, (nr - columns) * sizeof *row);
         }
     }
@@ -124,14 +192,14 @@ static void pack_task(void *arg, size_t index, int worker)
     (void)worker;
     for (head = 0; head < (size_t)j->args->heads; head++) {
         if (index % 2 == 0)
-            pack_keys(j, head, first, count);
+            (j->bf16 ? pack_keys_bf16 : pack_keys)(j, head, first, count);
         else
-            pack_values(j, head, first, count);
+            (j->bf16 ? pack_values_bf16 : pack_values)(j, head, first, count);
     }
 }
 
-/* y = A B, or y += A B; b: one panel of B, k rows. A stays in the first-level cache: it is not
- * fetched. */
+/* y = A B, or y += A B; b: one panel of B, k rows (bf16: pairs of rows). A stays in the first-level
+ * cache: it is not fetched. */
 static void product(const attention_job *j, const float *a, size_t pitch, size_t rows, size_t k,
                     const float *b, float *y, size_t y_pitch, size_t columns, bool add)
 {
@@ -153,12 +221,14 @@ static void product(const attention_job *j, const float *a, size_t pitch, size_t
                 .residual_pitch = y_pitch},
     };
 
-    j->kernels->strip(&strip);
+    (j->bf16 ? j->kernels->strip_bf16 : j->kernels->strip)(&strip);
 }
 
 /* Some queries of one head, and where their scores are. */
 typedef struct queries {
-    const float *q, *k_packed, *v_packed;
+    const float *q; /* bf16: pairs */
+    size_t q_pitch;
+    const float *k_packed, *v_packed;
     float *y, *scores;
     size_t begin, count;
     float inverse[MAX_ROWS]; /* of the sums of the rows */
@@ -171,21 +241,31 @@ static void score(const attention_job *j, const queries *t, size_t first, size_t
     size_t k;
 
     for (k = 0; k < n; k += nr)
-        product(j, t->q, j->args->q.pitch, t->count, j->head_dim,
-                t->k_packed + (first + k) * j->head_dim, t->scores + k, j->stripe, nr, false);
+        product(j, t->q, t->q_pitch, t->count, j->head_rows,
+                t->k_packed + (first + k) * j->head_rows, t->scores + k, j->stripe, nr, false);
 }
 
-/* y = P V, or y += P V, for the keys [first, first + n). */
+/* y = P V, or y += P V, for the keys [first, first + n). bf16: each row of P is rounded where it
+ * lies, and its end filled up to a pair. */
 static void weigh(const attention_job *j, const queries *t, size_t first, size_t n, bool add)
 {
     const size_t nr = (size_t)j->kernels->nr;
-    size_t p;
+    const size_t rows = j->bf16 ? ldm_ceil_div(n, 2) : n, from = j->bf16 ? first / 2 : first;
+    size_t p, i;
 
+    for (i = 0; j->bf16 && i < t->count; i++) {
+        uint16_t *row = (uint16_t *)(void *)(t->scores + i * j->stripe);
+
+        j->kernels->round_bf16(t->scores + i * j->stripe, row, n);
+        if (n % 2)
+            memset(row + n, 0, sizeof *row);
+    }
     for (p = 0; p < j->value_panels; p++) {
         const size_t columns = j->head_dim - p * nr;
 
-        product(j, t->scores, j->stripe, t->count, n, t->v_packed + p * nr * j->keys + first * nr,
-                t->y + p * nr, j->args->y.pitch, columns < nr ? columns : nr, add);
+        product(j, t->scores, j->stripe, t->count, rows,
+                t->v_packed + (p * j->key_rows + from) * nr, t->y + p * nr, j->args->y.pitch,
+                columns < nr ? columns : nr, add);
     }
 }
 
@@ -247,6 +327,23 @@ static void attend_in_blocks(const attention_job *j, queries *t)
         t->inverse[i] = 1.0f / sum[i];
 }
 
+/* To behind the scores. */
+static void round_queries(const attention_job *j, queries *t)
+{
+    float *to = t->scores + stripe_floats(j);
+    size_t i;
+
+    for (i = 0; i < t->count; i++) {
+        uint16_t *row = (uint16_t *)(void *)(to + i * j->head_rows);
+
+        j->kernels->round_bf16(t->q + i * t->q_pitch, row, j->head_dim);
+        if (j->head_dim % 2)
+            row[j->head_dim] = 0;
+    }
+    t->q = to;
+    t->q_pitch = j->head_rows;
+}
+
 static void attention_task(void *arg, size_t index, int worker)
 {
     const attention_job *j = arg;
@@ -256,15 +353,18 @@ static void attention_task(void *arg, size_t index, int worker)
     const size_t pixel = j->sample * j->queries + begin;
     queries t = {
         .q = a->q.data + pixel * a->q.pitch + head * a->head_stride,
-        .k_packed = j->k_packed + head * j->key_panels * nr * j->head_dim,
-        .v_packed = j->v_packed + head * j->value_panels * nr * j->keys,
+        .q_pitch = a->q.pitch,
+        .k_packed = j->k_packed + head * j->key_panels * nr * j->head_rows,
+        .v_packed = j->v_packed + head * j->value_panels * nr * j->key_rows,
         .y = a->y.data + pixel * a->y.pitch + head * j->head_dim,
-        .scores = j->scores + (size_t)worker * stripe_floats(j),
+        .scores = j->scores + (size_t)worker * worker_floats(j),
         .begin = begin,
         .count = ldm_split(j->queries, j->blocks, block + 1) - begin,
     };
     size_t i;
 
+    if (j->bf16)
+        round_queries(j, &t);
     if (in_blocks(j))
         attend_in_blocks(j, &t);
     else

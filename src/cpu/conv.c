@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolution: which algorithm computes a layer, and the calls of the one chosen. The algorithms
- * are direct.c, winograd.c and, for bf16, onednn.c. */
+ * are direct.c, winograd.c and bf16.c. */
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "cpu/bf16.h"
 #include "cpu/conv_impl.h"
-#include "cpu/onednn.h"
 
 /* Speeds of two cores of a server, for the estimate below: operations and bytes a second. */
 #define FLOPS 300e9
@@ -14,7 +14,6 @@
 #define CACHE_BYTES 40e9   /* transformed inputs and outputs, written and read */
 #define FILTER_BYTES 120e9 /* transformed filters, written */
 #define GATHER_BYTES 60e9  /* inputs rounded to bf16: read, written, read */
-#define BF16_CALL 15e-6    /* finding what oneDNN made, and its objects for each worker */
 
 static int output_tile(int algorithm)
 {
@@ -52,13 +51,13 @@ static double seconds_of(const ldm_conv_desc *d, int algorithm)
            8.0 * tiles * matrices * (d->cin + d->cout) / CACHE_BYTES;
 }
 
-static double bf16_seconds(const ldm_conv_desc *d, double gain)
+static double bf16_seconds(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d)
 {
     const double values = (double)d->out_h * d->out_w * ldm_conv_taps(d) * d->cin;
-    const double compute = 2.0 * values * d->cout / (FLOPS * gain);
+    const double compute = 2.0 * values * d->cout / (FLOPS * impl->bf16_gain);
     const double weights = 2.0 * ldm_conv_taps(d) * d->cin * d->cout / MEMORY_BYTES;
 
-    return larger(compute, weights) + 6.0 * values / GATHER_BYTES + BF16_CALL;
+    return larger(compute, weights) + 6.0 * values / GATHER_BYTES + impl->bf16->run_cost;
 }
 
 /* What Winograd can do at all. */
@@ -74,7 +73,7 @@ static bool winograd_algorithm(int algorithm)
 
 static bool bf16_fits(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d)
 {
-    return impl->bf16 && impl->bf16->fits(d);
+    return impl->bf16 && ldm_bf16_fits(d);
 }
 
 static int choose(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d, ldm_precision p)
@@ -88,7 +87,7 @@ static int choose(const ldm_cpu_backend_impl *impl, const ldm_conv_desc *d, ldm_
         }
     }
     if (p == LDM_PRECISION_BF16 && bf16_fits(impl, d) &&
-        bf16_seconds(d, impl->bf16_gain) < seconds_of(d, best))
+        bf16_seconds(impl, d) < seconds_of(d, best))
         best = LDM_CONV_BF16;
     return best;
 }
@@ -133,7 +132,7 @@ ldm_status ldm_cpu_conv_plan(const ldm_backend *b, const ldm_conv_desc *d, ldm_p
     out->name = names[out->algorithm];
     out->pack_tasks = (int)ldm_ceil_div((size_t)d->cout, (size_t)k->nr);
     if (out->algorithm == LDM_CONV_BF16)
-        return impl->bf16->plan(out, threads, err);
+        return ldm_bf16_plan(k, impl->bf16, out, threads, err);
     out->as_is = winograd_algorithm(out->algorithm) || ldm_direct_packs_late(d);
     out->rectifies = true;
     out->activates = out->algorithm == LDM_CONV_DIRECT && ldm_direct_takes_pixels(d);
@@ -162,7 +161,7 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
     const size_t rows = left < (size_t)k->nr ? left : (size_t)k->nr;
 
     if (plan->algorithm == LDM_CONV_BF16)
-        ldm_cpu_impl(b)->bf16->pack(k, plan, weights, packed, task);
+        ldm_bf16_pack(k, ldm_cpu_impl(b)->bf16, plan, weights, packed, task);
     else if (plan->as_is)
         memcpy(packed + first * row, weights + first * row, rows * row * sizeof *packed);
     else
@@ -172,10 +171,12 @@ void ldm_cpu_conv_pack(const ldm_backend *b, const ldm_conv_plan *plan, const fl
 void ldm_cpu_conv(const ldm_backend *b, const ldm_exec_ctx *ctx, const ldm_conv_plan *plan,
                   const ldm_conv_args *a)
 {
+    const ldm_kernels *k = ldm_kernels_of(b);
+
     if (plan->algorithm == LDM_CONV_DIRECT)
-        ldm_direct_conv(ldm_kernels_of(b), ctx, plan, a);
+        ldm_direct_conv(k, ctx, plan, a);
     else if (plan->algorithm == LDM_CONV_BF16)
-        ldm_cpu_impl(b)->bf16->conv(ctx, plan, a);
+        ldm_bf16_conv(k, ldm_cpu_impl(b)->bf16, ctx, plan, a);
     else
-        ldm_wino_conv(ldm_kernels_of(b), ctx, plan, a);
+        ldm_wino_conv(k, ctx, plan, a);
 }

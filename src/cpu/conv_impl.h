@@ -10,7 +10,7 @@ enum {
     LDM_CONV_DIRECT,
     LDM_CONV_WINOGRAD2,
     LDM_CONV_WINOGRAD4,
-    LDM_CONV_BF16, /* direct, by oneDNN, at precision bf16 only */
+    LDM_CONV_BF16, /* direct, at precision bf16 only */
     LDM_CONV_ALGORITHMS
 };
 
@@ -26,6 +26,25 @@ static inline bool ldm_wino_reads_small(const ldm_conv_desc *d)
 {
     return d->upsample && d->pad_top == 1 && d->pad_left == 1;
 }
+
+/* conv_out.c. Output channels of a panel of nr. */
+static inline int ldm_conv_columns(const ldm_kernels *k, const ldm_conv_desc *d, size_t panel)
+{
+    const int left = d->cout - (int)panel * k->nr;
+
+    return left < k->nr ? left : k->nr;
+}
+
+/* Where the outputs of a panel go for the pixels that begin at `pixel`, counted over all samples,
+ * and share a bias. */
+ldm_tile_out ldm_conv_outputs(const ldm_kernels *k, const ldm_conv_desc *d, const ldm_conv_args *a,
+                              size_t panel, size_t pixel, float *partial);
+/* Activates (but for ReLU, which the product itself applies) `count` pixels of a panel's results.
+ */
+void ldm_conv_activate(const ldm_kernels *k, ldm_activation f, const ldm_tile_out *out,
+                       size_t count);
+/* GEGLU: rows of nr values and nr gates to a panel's results. */
+void ldm_conv_gate(const ldm_kernels *k, const float *pairs, const ldm_tile_out *out, size_t count);
 
 /* direct.c. Whether weights stay in the checkpoint's layout and are packed where they are used. */
 bool ldm_direct_packs_late(const ldm_conv_desc *d);

@@ -163,33 +163,6 @@ static void fill_rows(const conv_job *job, size_t pixel, int mr, const float **r
     }
 }
 
-static int columns_of(const conv_job *job, size_t panel)
-{
-    const int nr = job->kernels->nr, left = job->desc->cout - (int)panel * nr;
-
-    return left < nr ? left : nr;
-}
-
-/* Where the panel's outputs go for the pixels that begin at `pixel`. */
-static ldm_tile_out outputs_of(const conv_job *job, size_t panel, size_t pixel, float *partial)
-{
-    const ldm_conv_desc *d = job->desc;
-    const ldm_conv_args *a = job->args;
-    const size_t column = panel * (size_t)job->kernels->nr;
-    const size_t sample = pixel / ((size_t)d->out_h * (size_t)d->out_w);
-
-    return (ldm_tile_out){
-        .partial = partial,
-        .y = a->y.data + pixel * a->y.pitch + column,
-        .y_pitch = a->y.pitch,
-        .bias = a->bias ? a->bias + sample * a->bias_stride + column : NULL,
-        .residual = a->residual.data ? a->residual.data + pixel * a->residual.pitch + column : NULL,
-        .residual_pitch = a->residual.pitch,
-        .relu = a->activation == LDM_ACTIVATION_RELU,
-        .cols = columns_of(job, panel),
-    };
-}
-
 /* The weights of n input channels of a panel, from channel c on. buffer: where they go if they are
  * packed late. */
 static const float *weights_of(const conv_job *job, size_t panel, size_t c, size_t n, float *buffer)
@@ -203,7 +176,7 @@ static const float *weights_of(const conv_job *job, size_t panel, size_t c, size
         .src = ldm_weight_at(job->args->packed, panel * nr * cin + c, job->args->half),
         .half = job->args->half,
         .src_stride = cin,
-        .rows = columns_of(job, panel),
+        .rows = ldm_conv_columns(k, job->desc, panel),
         .taps = 1,
         .cin = n,
         .chunk_len = n,
@@ -219,7 +192,8 @@ static void run_panel(const conv_job *job, size_t panel, size_t pixel, size_t co
 {
     const ldm_kernels *k = job->kernels;
     const size_t nr = (size_t)k->nr, cin = (size_t)job->desc->cin;
-    const ldm_tile_out out = outputs_of(job, panel, pixel, partial);
+    const ldm_tile_out out =
+        ldm_conv_outputs(job->kernels, job->desc, job->args, panel, pixel, partial);
     const ldm_cut tiles = ldm_cut_of(count, (size_t)k->mr);
     const size_t seg_taps = job->chunks > 1 || cin * 2 > (size_t)k->chunk ? 1
                             : (size_t)k->chunk / cin < job->taps          ? (size_t)k->chunk / cin
@@ -284,46 +258,30 @@ static void run_strip(const conv_job *job, size_t panel, size_t pixel, size_t co
     }
 }
 
-static void activate(const conv_job *job, const ldm_tile_out *out, size_t count)
-{
-    const ldm_kernels *k = job->kernels;
-    const size_t n = (size_t)out->cols;
-    float *y = out->y;
-    size_t i;
-
-    for (i = 0; i < count; i++, y += out->y_pitch) {
-        if (job->args->activation == LDM_ACTIVATION_SILU)
-            k->silu(y, y, n);
-        else if (job->args->activation == LDM_ACTIVATION_GELU)
-            k->gelu(y, y, n);
-        else
-            k->quick_gelu(y, y, n);
-    }
-}
-
 /* Panel and gate side by side in `pair`, which stays in the cache, and their product to y. */
 static void run_gated(const conv_job *job, size_t panel, size_t pixel, size_t count, float *partial,
                       float *buffer, float *pair)
 {
     const ldm_kernels *k = job->kernels;
     const size_t nr = (size_t)k->nr, gate = panel + job->panels;
-    const ldm_tile_out out = outputs_of(job, panel, pixel, partial);
-    ldm_tile_out a = out, b = outputs_of(job, gate, pixel, partial);
-    size_t i;
+    const ldm_tile_out out =
+        ldm_conv_outputs(job->kernels, job->desc, job->args, panel, pixel, partial);
+    ldm_tile_out a = out,
+                 b = ldm_conv_outputs(job->kernels, job->desc, job->args, gate, pixel, partial);
 
     a.y = pair;
     b.y = pair + nr;
     a.y_pitch = b.y_pitch = 2 * nr;
     run_strip(job, panel, pixel, count, a, buffer);
     run_strip(job, gate, pixel, count, b, buffer);
-    for (i = 0; i < count; i++)
-        k->geglu(pair + 2 * nr * i, pair + 2 * nr * i + nr, out.y + i * out.y_pitch, nr);
+    ldm_conv_gate(k, pair, &out, count);
 }
 
 static void run_pixels(const conv_job *job, size_t panel, size_t pixel, size_t count,
                        float *partial, float *buffer)
 {
-    const ldm_tile_out out = outputs_of(job, panel, pixel, partial);
+    const ldm_tile_out out =
+        ldm_conv_outputs(job->kernels, job->desc, job->args, panel, pixel, partial);
 
     if (job->gated) {
         run_gated(job, panel, pixel, count, partial, buffer,
@@ -331,9 +289,7 @@ static void run_pixels(const conv_job *job, size_t panel, size_t pixel, size_t c
         return;
     }
     run_strip(job, panel, pixel, count, out, buffer);
-    if (job->args->activation != LDM_ACTIVATION_NONE &&
-        job->args->activation != LDM_ACTIVATION_RELU)
-        activate(job, &out, count);
+    ldm_conv_activate(job->kernels, job->args->activation, &out, count);
 }
 
 static void conv_task(void *arg, size_t index, int worker)

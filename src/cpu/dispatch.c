@@ -7,7 +7,6 @@
 
 #include "cpu/kernels.h"
 #include "cpu/onednn.h"
-#include "cpu/ops.h"
 
 #define WINO(size, isa, out, in, side)                                                             \
     {                                                                                              \
@@ -15,7 +14,7 @@
             ldm_wino_filter##size##_##isa                                                          \
     }
 
-#define KERNELS(isa, rows, columns, chunk_rows, pixels, few)                                       \
+#define KERNELS(isa, rows, columns, chunk_rows, pixels, few, bf16_kernels)                         \
     const ldm_kernels ldm_kernels_##isa = {                                                        \
         .mr = rows,                                                                                \
         .nr = columns,                                                                             \
@@ -24,6 +23,7 @@
         .tile = ldm_tile_##isa,                                                                    \
         .strip = ldm_strip_##isa,                                                                  \
         .pack = ldm_pack_##isa,                                                                    \
+        bf16_kernels,                                                                              \
         .moments = ldm_moments_##isa,                                                              \
         .affine = ldm_affine_##isa,                                                                \
         .softmax = ldm_softmax_##isa,                                                              \
@@ -73,21 +73,30 @@
         .bf16_gain = gain,                                                                         \
     }
 
-KERNELS(ref, 4, 8, 256, 96, NULL);
-BACKEND(ref, ref, "c", NULL, 0);
+#define BF16(isa)                                                                                  \
+    .strip_bf16 = ldm_strip_bf16_##isa, .round_bf16 = ldm_round_bf16_##isa,                        \
+    .pair_bf16 = ldm_pair_bf16_##isa
+
+/* The last number of a backend: how much faster than f32 its products in bf16 are. */
+KERNELS(ref, 4, 8, 256, 96, NULL, BF16(ref));
+BACKEND(ref, ref, "c", &ldm_bf16_own, 1);
 
 #if defined(__x86_64__)
-KERNELS(avx2, 6, 16, 256, 192, NULL);
+KERNELS(avx2, 6, 16, 256, 192, NULL, .strip_bf16 = NULL);
 BACKEND(avx2, avx2, "avx2", NULL, 0);
 
-KERNELS(avx512, 10, 32, 256, 384, ldm_wino_few_avx512);
-BACKEND(avx512, avx512, "avx512", NULL, 0);
+#if defined(LDM_AVX512BF16)
+KERNELS(avx512, 10, 32, 256, 384, ldm_wino_few_avx512, BF16(avx512));
+BACKEND(avx512_bf16, avx512, "avx512", &ldm_bf16_own, 2); /* Zen 4, Zen 5 */
 #if defined(LDM_ONEDNN)
-/* How much faster than f32 two processors are: VDPBF16PS does twice the work (Zen 5). A tile
- * product of AMX does 16 times the work, but waits for memory half of the time. */
-BACKEND(avx512_bf16, avx512, "avx512", &ldm_onednn_conv, 2.4);
-BACKEND(avx512_amx, avx512, "avx512", &ldm_onednn_conv, 8);
+/* A tile product of AMX does 16 times the work of a multiply-add, but waits for memory half of the
+ * time. */
+BACKEND(avx512_amx, avx512, "avx512", &ldm_onednn_products, 8);
 #endif
+#else
+KERNELS(avx512, 10, 32, 256, 384, ldm_wino_few_avx512, .strip_bf16 = NULL);
+#endif
+BACKEND(avx512, avx512, "avx512", NULL, 0);
 #endif
 
 const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
@@ -95,9 +104,13 @@ const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
     switch (cpu->isa) {
 #if defined(__x86_64__)
     case LDM_ISA_AVX512:
-#if defined(LDM_ONEDNN)
+#if defined(LDM_AVX512BF16) && defined(LDM_ONEDNN)
+        if (cpu->avx512_bf16 && cpu->amx_bf16)
+            return &backend_avx512_amx.base;
+#endif
+#if defined(LDM_AVX512BF16)
         if (cpu->avx512_bf16)
-            return cpu->amx_bf16 ? &backend_avx512_amx.base : &backend_avx512_bf16.base;
+            return &backend_avx512_bf16.base;
 #endif
         return &backend_avx512.base;
     case LDM_ISA_AVX2:
@@ -110,31 +123,31 @@ const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
 
 ldm_status ldm_cpu_bf16(const ldm_cpu *cpu, ldm_error *err)
 {
-#if defined(LDM_ONEDNN)
     if (!cpu->avx512_bf16)
         return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                             "precision bf16 needs AVX512_BF16 or AMX_BF16, which this processor "
-                             "(%s, %s) lacks or LDM_MAX_ISA forbids; use precision f32",
+                             "precision bf16 needs AVX512_BF16, which this processor (%s, %s) "
+                             "lacks or LDM_MAX_ISA forbids; use precision f32",
                              cpu->name, ldm_isa_name(cpu->isa));
-    return ldm_onednn_usable(err);
-#else
-    (void)cpu;
-    return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                         "precision bf16 needs oneDNN 3, which this build is without; run \"make "
-                         "onednn\" and build again, or use precision f32");
+    if (!ldm_cpu_impl(ldm_cpu_backend(cpu))->bf16)
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "precision bf16: the compiler of this build did not know AVX512_BF16; "
+                             "build with gcc 10 or clang 9 (or later), or use precision f32");
+#if defined(LDM_ONEDNN)
+    if (cpu->amx_bf16)
+        return ldm_onednn_usable(err);
 #endif
+    return LDM_OK;
 }
 
 const char *ldm_cpu_bf16_text(const ldm_cpu *cpu, char buf[64])
 {
+    snprintf(buf, 64, "AVX512_BF16");
 #if defined(LDM_ONEDNN)
-    char version[24];
+    if (cpu->amx_bf16) {
+        char version[24];
 
-    snprintf(buf, 64, "%s through %s", cpu->amx_bf16 ? "AMX_BF16" : "AVX512_BF16",
-             ldm_onednn_version(version));
-#else
-    (void)cpu;
-    buf[0] = '\0';
+        snprintf(buf, 64, "AMX_BF16 through %s", ldm_onednn_version(version));
+    }
 #endif
     return buf;
 }

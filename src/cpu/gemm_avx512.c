@@ -8,26 +8,8 @@
 
 #include <immintrin.h>
 
-typedef __m512 vec;
-typedef __mmask16 mask;
-
-#define WIDTH 16
-#define MAX_ROWS 10
-#define NR 32
-#define ZERO _mm512_setzero_ps()
-#define LOAD(p) _mm512_load_ps(p)
-#define STORE(p, v) _mm512_store_ps(p, v)
-#define LOAD_ANY(p) _mm512_loadu_ps(p)
-#define FETCH_TO_WRITE(p) _mm_prefetch((const char *)(p), _MM_HINT_ET0)
-#define STORE_ANY(p, v) _mm512_storeu_ps(p, v)
-#define BROADCAST(p) _mm512_set1_ps(*(p))
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define MAX(a, b) _mm512_max_ps(a, b)
-#define ADD(a, b) _mm512_add_ps(a, b)
-#define COLUMNS(n) ((n) >= 16 ? (mask)0xffff : (mask)((1u << (n)) - 1))
-#define LOAD_MASK(p, m) _mm512_maskz_loadu_ps(m, p)
-#define STORE_MASK(p, m, v) _mm512_mask_storeu_ps(p, m, v)
-#include "cpu/gemm_tile.inc"
+#include "cpu/gemm_avx512.inc"
 
 TILE(1)
 TILE(2)
@@ -39,12 +21,6 @@ TILE(7)
 TILE(8)
 TILE(9)
 TILE(10)
-
-#define OF_ROWS(kind, nv)                                                                          \
-    {                                                                                              \
-        kind##_1x##nv, kind##_2x##nv, kind##_3x##nv, kind##_4x##nv, kind##_5x##nv, kind##_6x##nv,  \
-            kind##_7x##nv, kind##_8x##nv, kind##_9x##nv, kind##_10x##nv                            \
-    }
 
 void ldm_tile_avx512(const ldm_tile *t, int mr)
 {

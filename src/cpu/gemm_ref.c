@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The matrix product tile and the packing of its right side, in portable C: the definition that the
- * vector versions are checked against. */
+/* The matrix product tile and the packing of its right side, in portable C, and both in bf16: the
+ * definition that the vector versions are checked against. */
+#include <string.h>
+
 #include "base/half.h"
 #include "cpu/kernels.h"
 
@@ -62,6 +64,55 @@ void ldm_strip_ref(const ldm_strip *t)
 
         add_products(t->a + i * t->a_stride, t->k, t->b, sum);
         put(&t->out, i, sum);
+    }
+}
+
+/* Number `which` (0 or 1) of the pair of bf16 numbers that lies where `pair` does. */
+static float of_pair(const float *pair, int which)
+{
+    uint16_t half;
+
+    memcpy(&half, (const char *)pair + which * (int)sizeof half, sizeof half);
+    return ldm_bf16_to_float(half);
+}
+
+void ldm_strip_bf16_ref(const ldm_strip *t)
+{
+    size_t i, k;
+    int j, which;
+
+    for (i = 0; i < t->rows; i++) {
+        const float *a = t->a + i * t->a_stride;
+        float sum[NR] = {0};
+
+        for (k = 0; k < t->k; k++) {
+            for (which = 0; which < 2; which++) {
+                for (j = 0; j < NR; j++)
+                    sum[j] += of_pair(a + k, which) * of_pair(t->b + k * NR + j, which);
+            }
+        }
+        put(&t->out, i, sum);
+    }
+}
+
+void ldm_round_bf16_ref(const float *x, uint16_t *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        const uint16_t rounded = ldm_float_to_bf16(x[i]);
+
+        memcpy((char *)y + i * sizeof rounded, &rounded, sizeof rounded); /* x may lie there */
+    }
+}
+
+void ldm_pair_bf16_ref(const float *even, const float *odd, uint16_t *y, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        y[2 * i] = ldm_float_to_bf16(even[i]);
+        y[2 * i + 1] = odd ? ldm_float_to_bf16(odd[i]) : 0;
     }
 }
 

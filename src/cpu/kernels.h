@@ -134,6 +134,14 @@ typedef struct ldm_kernels {
     void (*tile)(const ldm_tile *t, int mr); /* 1 <= mr <= kernels.mr */
     void (*strip)(const ldm_strip *t);
     void (*pack)(const ldm_pack *p);
+    /* In bf16, with f32 sums. Where a float stands in a strip's a and b, there is a pair of bf16
+     * numbers (a[i][2 k] and a[i][2 k + 1]; b[2 k][j] and b[2 k + 1][j]), and k, a_stride and pace
+     * count pairs. AVX-512: only where the processor has AVX512_BF16 too. */
+    void (*strip_bf16)(const ldm_strip *t);
+    /* y[i] = x[i], to the nearest, ties to even; x and y may begin at one address. */
+    void (*round_bf16)(const float *x, uint16_t *y, size_t n);
+    /* y[2 i] = even[i], y[2 i + 1] = odd[i]. odd NULL: zeros. */
+    void (*pair_bf16)(const float *even, const float *odd, uint16_t *y, size_t n);
 
     /* mean[c] over the pixels of x and deviation[c] = sum over pixels of (x - mean)^2, computed
      * from the distances from the first pixel. For a few pixels. */
@@ -216,5 +224,13 @@ LDM_DECLARE_KERNELS(ref)
 LDM_DECLARE_KERNELS(avx2)
 LDM_DECLARE_KERNELS(avx512)
 void ldm_wino_few_avx512(const ldm_wino_few *f);
+
+#define LDM_DECLARE_BF16(isa)                                                                      \
+    void ldm_strip_bf16_##isa(const ldm_strip *t);                                                 \
+    void ldm_round_bf16_##isa(const float *x, uint16_t *y, size_t n);                              \
+    void ldm_pair_bf16_##isa(const float *even, const float *odd, uint16_t *y, size_t n);
+
+LDM_DECLARE_BF16(ref)
+LDM_DECLARE_BF16(avx512)
 
 #endif

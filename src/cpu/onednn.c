@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Convolution in bf16 with f32 sums: the only file that knows oneDNN. A convolution becomes a
- * matrix product. For a block of output pixels, the input pixels under all taps are rounded to bf16
- * and gathered: a row of A is an output pixel, its columns are the input channels tap by tap.
- * oneDNN multiplies that by a panel of 64 output channels. The result is f32, to which bias and
- * residual are added in f32.
+/* The products of bf16.c by oneDNN's matrix product, for AMX: the only file that knows oneDNN.
+ * [rows][k] pixels by [k][64] weights give f32, to which bias and residual are added. oneDNN
+ * generates its code by itself and tests what the processor grants; where there is no AMX it uses
+ * AVX512_BF16.
  *
  * Why not oneDNN's convolution: the layout of a matrix product's weights depends on nothing but the
- * panel, so that weights packed once serve every size, batch and number of threads. Stride, padding
- * and upsampling are handled in the gathering. The same code serves AVX512_BF16 and AMX; oneDNN
- * chooses between these by itself and tests what the processor grants.
+ * panel, so that weights packed once serve every size, batch and number of threads.
  *
  * Threads: the run's own threads compute. Each worker calls oneDNN for its own block, which then
  * runs single-threaded (omp_set_num_threads(1) during the call). A second team of threads under
@@ -20,7 +17,6 @@
 #include "cpu/onednn.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,31 +28,9 @@
 #include "base/error.h"
 
 enum {
-    PANEL = 64,    /* output channels of a panel; the last one is narrower, a multiple of 16 */
-    K_STEP = 32,   /* what oneDNN's layout rounds the rows of a panel up to */
-    MAX_ROWS = 256 /* pixels of a block */
+    PANEL = 64, /* output channels of a panel; the last one is narrower, a multiple of 16 */
+    K_STEP = 32 /* what oneDNN's layout rounds the rows of a panel up to */
 };
-
-#define BLOCK_BYTES ((size_t)512 << 10) /* of gathered input, to stay in the second-level cache */
-#define CACHED_BYTES ((size_t)4 << 20)  /* weights that may be read again for each block */
-
-typedef struct geometry {
-    size_t k, rows, panels; /* rows of a panel, pixels of a block, panels */
-    int last;               /* columns of the last panel */
-} geometry;
-
-static geometry geometry_of(const ldm_conv_desc *d)
-{
-    const size_t plane = (size_t)d->out_h * (size_t)d->out_w;
-    geometry g = {.k = ldm_round_up((size_t)(ldm_conv_taps(d)) * (size_t)d->cin, K_STEP),
-                  .panels = ldm_ceil_div((size_t)d->cout, PANEL)};
-    size_t most = BLOCK_BYTES / (g.k * sizeof(uint16_t));
-
-    most = most < PANEL ? PANEL : most > MAX_ROWS ? MAX_ROWS : most;
-    g.rows = ldm_ceil_div(plane, ldm_ceil_div(plane, most));
-    g.last = (int)ldm_round_up((size_t)d->cout - (g.panels - 1) * PANEL, 16);
-    return g;
-}
 
 /* ---- oneDNN's objects ------------------------------------------------------------------------ */
 
@@ -101,7 +75,7 @@ static void product_free(product *p)
     memset(p, 0, sizeof *p);
 }
 
-static dnnl_status_t product_create(dnnl_engine_t engine, const geometry *g, int columns,
+static dnnl_status_t product_create(dnnl_engine_t engine, const ldm_bf16_geometry *g, int columns,
                                     product *p)
 {
     static const dnnl_format_tag_t tags[PANEL / 16] = {dnnl_BA16a16b2a, dnnl_BA16a32b2a,
@@ -148,7 +122,7 @@ static void products_free(products *p)
     p->engine = NULL;
 }
 
-static dnnl_status_t products_create(const geometry *g, products *p)
+static dnnl_status_t products_create(const ldm_bf16_geometry *g, products *p)
 {
     dnnl_status_t st;
 
@@ -171,162 +145,38 @@ static size_t scratch_bytes(const products *p)
     return ldm_round_up(wide > last ? wide : last, 64);
 }
 
-/* ---- planning and packing -------------------------------------------------------------------- */
+/* ---- what bf16.c calls ----------------------------------------------------------------------- */
 
-/* Narrow layers (the network's two ends) and linear layers of one pixel are a thousandth of the
- * work and stay in f32. An odd number of channels would make pairs of values straddle two taps. */
-static bool fits(const ldm_conv_desc *d)
+/* A product's result, oneDNN's scratch. oneDNN makes its code for this size, so that an evaluation
+ * only looks it up. */
+static ldm_status prepare(const ldm_kernels *k, const ldm_bf16_geometry *g, size_t *worker_floats,
+                          ldm_error *err)
 {
-    return d->cin >= 32 && d->cin % 2 == 0 && d->cout >= 16 &&
-           !(ldm_conv_taps(d) == 1 && d->in_h == 1 && d->in_w == 1);
-}
-
-static size_t block_floats(const geometry *g)
-{
-    return ldm_round_up(g->rows * g->k * sizeof(uint16_t), 64) / sizeof(float);
-}
-
-static size_t worker_floats(const geometry *g, const products *p)
-{
-    return ldm_round_up(g->rows * PANEL, 16) + scratch_bytes(p) / sizeof(float);
-}
-
-static ldm_status plan_conv(ldm_conv_plan *plan, int threads, ldm_error *err)
-{
-    const ldm_conv_desc *d = &plan->desc;
-    const geometry g = geometry_of(d);
     const int had = enter_onednn();
     products p;
-    dnnl_status_t st = products_create(&g, &p);
+    dnnl_status_t st = products_create(g, &p);
 
+    (void)k;
     leave_onednn(had);
     if (st)
         return ldm_error_set(err, st == dnnl_out_of_memory ? LDM_ERR_NOMEM : LDM_ERR_UNSUPPORTED,
                              "oneDNN refuses a bf16 matrix product %zux%zux%d (status %d); use "
                              "precision f32",
-                             g.rows, g.k, d->cout, (int)st);
-    plan->packed_floats = g.k * ((g.panels - 1) * PANEL + (size_t)g.last) / 2;
-    plan->pack_tasks = (int)g.panels;
-    plan->scratch_floats = (size_t)threads * (2 * block_floats(&g) + worker_floats(&g, &p));
+                             g->rows, g->k, g->panel, (int)st);
+    *worker_floats = ldm_round_up(g->rows * PANEL, 16) + scratch_bytes(&p) / sizeof(float);
     products_free(&p);
     return LDM_OK;
 }
 
-/* oneDNN's BA16a64b2a (or 16b, 32b, 48b) with one block of columns: [k / 2][columns][2]. The
- * transposing is the backend's own, a few channels at a time. */
-static void pack_panel(const ldm_kernels *k, const ldm_conv_plan *plan, const float *weights,
-                       float *packed, int task)
-{
-    enum { CHANNELS = 16 };
-    const ldm_conv_desc *d = &plan->desc;
-    const geometry g = geometry_of(d);
-    const size_t taps = (size_t)(ldm_conv_taps(d)), cin = (size_t)d->cin, row = taps * cin;
-    const size_t first = (size_t)task * PANEL, nr = (size_t)k->nr;
-    const size_t columns = (size_t)task + 1 < g.panels ? PANEL : (size_t)g.last;
-    uint16_t *dst = (uint16_t *)(void *)packed + first * g.k;
-    _Alignas(64) float part[9 * CHANNELS * LDM_CPU_MAX_NR];
-    size_t ci, j, tap, c;
-
-    memset(dst, 0, g.k * columns * sizeof *dst);
-    for (j = 0; j < columns && first + j < (size_t)d->cout; j += nr) {
-        const size_t left = (size_t)d->cout - first - j,
-                     width = columns - j < nr ? columns - j : nr;
-
-        for (ci = 0; ci < cin; ci += CHANNELS) {
-            const size_t count = cin - ci < CHANNELS ? cin - ci : CHANNELS;
-            const ldm_pack p = {.src = weights + (first + j) * row + ci * taps,
-                                .src_stride = row,
-                                .rows = (int)(left < width ? left : width),
-                                .taps = (int)taps,
-                                .cin = count,
-                                .chunk_len = count,
-                                .dst = part};
-
-            k->pack(&p);
-            for (tap = 0; tap < taps; tap++) {
-                for (c = 0; c < count; c += 2) {
-                    const float *even = part + (tap * count + c) * nr;
-
-                    ldm_bf16_pairs_avx512(even, even + nr,
-                                          dst + ((tap * cin + ci + c) * columns + 2 * j), width);
-                }
-            }
-        }
-    }
-}
-
-/* ---- computing ------------------------------------------------------------------------------- */
-
-typedef struct conv_job {
-    const ldm_conv_desc *desc;
-    const ldm_conv_args *args;
-    const products *products;
-    geometry g;
-    size_t pixels;      /* over all samples */
-    size_t first;       /* block */
-    size_t count;       /* blocks gathered by all, then multiplied by all */
-    uint16_t *gathered; /* blocks, block_floats apart */
-    float *workers;     /* worker_floats each: one product's result, oneDNN's scratch */
-    size_t worker_floats;
-} conv_job;
-
-static size_t block_pixels(const conv_job *j, size_t block)
-{
-    const size_t left = j->pixels - block * j->g.rows;
-
-    return left < j->g.rows ? left : j->g.rows;
-}
-
-static uint16_t *block_at(const conv_job *j, size_t slot)
-{
-    return j->gathered + slot * block_floats(&j->g) * 2;
-}
-
-/* One row of A: what lies under the taps of an output pixel. */
-static void gather_pixel(const conv_job *j, size_t pixel, uint16_t *row)
-{
-    const ldm_conv_desc *d = j->desc;
-    const ldm_view *x = &j->args->x;
-    const size_t out_w = (size_t)d->out_w, plane = (size_t)d->out_h * out_w, cin = (size_t)d->cin;
-    const int oy = (int)(pixel % plane / out_w), ox = (int)(pixel % out_w);
-    const int up = d->upsample ? 1 : 0, h = d->in_h << up, w = d->in_w << up;
-    const float *sample = x->data + pixel / plane * (size_t)x->h * (size_t)x->w * x->pitch;
-    uint16_t *to = row;
-    int ky, kx;
-
-    for (ky = 0; ky < d->kernel_h; ky++) {
-        const int iy = oy * d->stride + ky - d->pad_top;
-
-        for (kx = 0; kx < d->kernel_w; kx++, to += cin) {
-            const int ix = ox * d->stride + kx - d->pad_left;
-
-            if (iy >= 0 && iy < h && ix >= 0 && ix < w)
-                ldm_bf16_row_avx512(
-                    sample + ((size_t)(iy >> up) * (size_t)x->w + (size_t)(ix >> up)) * x->pitch,
-                    to, cin);
-            else
-                memset(to, 0, cin * sizeof *to);
-        }
-    }
-    memset(to, 0, (size_t)(row + j->g.k - to) * sizeof *to);
-}
-
-static void gather(const conv_job *j, size_t block, size_t from, size_t to, uint16_t *a)
-{
-    size_t i;
-
-    for (i = from; i < to; i++)
-        gather_pixel(j, block * j->g.rows + i, a + i * j->g.k);
-}
-
 /* Bias and residual, in f32, for the pixels of a block and the channels of a panel. */
-static void finish(const conv_job *j, size_t block, size_t panel, const float *c, int columns)
+static void finish(const ldm_bf16_job *j, size_t block, size_t panel, const float *c, int columns)
 {
     const ldm_conv_args *a = j->args;
-    const size_t plane = (size_t)j->desc->out_h * (size_t)j->desc->out_w, column = panel * PANEL;
-    const size_t left = (size_t)j->desc->cout - column;
+    const size_t plane = (size_t)j->plan->desc.out_h * (size_t)j->plan->desc.out_w,
+                 column = panel * PANEL;
+    const size_t left = (size_t)j->plan->desc.cout - column;
     const size_t n = left < (size_t)columns ? left : (size_t)columns;
-    const size_t count = block_pixels(j, block);
+    const size_t count = ldm_bf16_block_pixels(j, block);
     size_t i;
 
     for (i = 0; i < count; i++) {
@@ -341,14 +191,14 @@ static void finish(const conv_job *j, size_t block, size_t panel, const float *c
 }
 
 /* The panels [from, to) of one block, which are all of the product's width. */
-static void multiply(const conv_job *j, const product *p, size_t from, size_t to, size_t block,
-                     uint16_t *a, int worker)
+static void multiply_alike(const ldm_bf16_job *j, const product *p, size_t from, size_t to,
+                           size_t block, uint16_t *a, int worker)
 {
     uint16_t *b = (uint16_t *)(uintptr_t)j->args->packed; /* only read */
-    const int columns = p == &j->products->wide ? PANEL : j->g.last;
+    const int columns = p == &((const products *)j->products)->wide ? PANEL : j->g.last;
     float *c = j->workers + (size_t)worker * j->worker_floats;
     float *scratch = c + ldm_round_up(j->g.rows * PANEL, 16);
-    dnnl_engine_t engine = j->products->engine;
+    dnnl_engine_t engine = ((const products *)j->products)->engine;
     dnnl_stream_t stream = NULL;
     dnnl_exec_arg_t args[4] = {{DNNL_ARG_SRC, NULL},
                                {DNNL_ARG_WEIGHTS, NULL},
@@ -382,81 +232,39 @@ static void multiply(const conv_job *j, const product *p, size_t from, size_t to
     dnnl_stream_destroy(stream);
 }
 
-static void multiply_panels(const conv_job *j, size_t from, size_t to, size_t block, uint16_t *a,
-                            int worker)
+/* A product that oneDNN refuses (it made the same one when it was planned) leaves NaN, which the
+ * run finds and reports. */
+static void multiply(const ldm_bf16_job *j, size_t from, size_t to, size_t block, uint16_t *a,
+                     int worker)
 {
     const size_t wide = j->g.panels - 1;
+    const products *p = j->products;
     const int had = enter_onednn();
 
-    multiply(j, &j->products->wide, from, to < wide ? to : wide, block, a, worker);
-    multiply(j, &j->products->last, from > wide ? from : wide, to, block, a, worker);
+    multiply_alike(j, &p->wide, from, to < wide ? to : wide, block, a, worker);
+    multiply_alike(j, &p->last, from > wide ? from : wide, to, block, a, worker);
     leave_onednn(had);
 }
 
-/* A block by all panels: each worker gathers its own. */
-static void block_task(void *arg, size_t block, int worker)
+static void run(ldm_bf16_job *j, void (*work)(ldm_bf16_job *j))
 {
-    const conv_job *j = arg;
-    uint16_t *a = block_at(j, (size_t)worker);
-
-    gather(j, block, 0, block_pixels(j, block), a);
-    multiply_panels(j, 0, j->g.panels, block, a, worker);
-}
-
-enum { GATHER_PARTS = 4 };
-
-static void gather_task(void *arg, size_t index, int worker)
-{
-    const conv_job *j = arg;
-    const size_t slot = index / GATHER_PARTS, part = index % GATHER_PARTS;
-    const size_t pixels = block_pixels(j, j->first + slot);
-
-    (void)worker;
-    gather(j, j->first + slot, ldm_split(pixels, GATHER_PARTS, part),
-           ldm_split(pixels, GATHER_PARTS, part + 1), block_at(j, slot));
-}
-
-/* A panel by one of the gathered blocks; the blocks of a panel follow each other. */
-static void panel_task(void *arg, size_t index, int worker)
-{
-    const conv_job *j = arg;
-    const size_t slot = index % j->count, panel = index / j->count;
-
-    multiply_panels(j, panel, panel + 1, j->first + slot, block_at(j, slot), worker);
-}
-
-static void run_conv(const ldm_exec_ctx *ctx, const ldm_conv_plan *plan, const ldm_conv_args *a)
-{
-    const ldm_conv_desc *d = &plan->desc;
-    const size_t group = 2 * (size_t)ctx->threads;
-    conv_job j = {.desc = d,
-                  .args = a,
-                  .g = geometry_of(d),
-                  .pixels = (size_t)a->x.n * (size_t)d->out_h * (size_t)d->out_w,
-                  .gathered = (uint16_t *)(void *)ctx->scratch};
-    const size_t blocks = ldm_ceil_div(j.pixels, j.g.rows);
     const int had = enter_onednn();
     products p;
 
-    /* After a failure the products are NULL; multiply then writes NaN. */
-    products_create(&j.g, &p);
+    products_create(&j->g, &p); /* after a failure the products are NULL; multiply writes NaN */
     leave_onednn(had);
-    j.products = &p;
-    j.workers = ctx->scratch + group * block_floats(&j.g);
-    j.worker_floats = worker_floats(&j.g, &p);
-    if (blocks >= group && plan->packed_floats * sizeof(float) <= CACHED_BYTES) {
-        ldm_pool_run(ctx->pool, blocks, block_task, &j);
-    } else {
-        for (; j.first < blocks; j.first += j.count) {
-            j.count = blocks - j.first < group ? blocks - j.first : group;
-            ldm_pool_run(ctx->pool, j.count * GATHER_PARTS, gather_task, &j);
-            ldm_pool_run(ctx->pool, j.count * j.g.panels, panel_task, &j);
-        }
-    }
+    j->products = &p;
+    work(j);
     products_free(&p);
 }
 
-const ldm_bf16_conv ldm_onednn_conv = {fits, plan_conv, pack_panel, run_conv};
+const ldm_bf16_engine ldm_onednn_products = {.panel = PANEL,
+                                             .last_step = 16,
+                                             .k_step = K_STEP,
+                                             .run_cost = 15e-6, /* finding its code */
+                                             .prepare = prepare,
+                                             .run = run,
+                                             .multiply = multiply};
 
 ldm_status ldm_onednn_usable(ldm_error *err)
 {

@@ -8,13 +8,13 @@
 #include "exec/backend.h"
 
 /* A backend, and the kernels that it is made of. */
-typedef struct ldm_bf16_conv ldm_bf16_conv; /* onednn.h */
+typedef struct ldm_bf16_engine ldm_bf16_engine; /* bf16.h */
 
 typedef struct ldm_cpu_backend_impl {
     ldm_backend base; /* first: the same address */
     const ldm_kernels *kernels;
-    const ldm_bf16_conv *bf16; /* NULL: no bf16 on this processor or in this build */
-    double bf16_gain;          /* how many times the f32 rate its matrix products reach */
+    const ldm_bf16_engine *bf16; /* NULL: no bf16 on this processor or in this build */
+    double bf16_gain;            /* how many times the f32 rate its matrix products reach */
 } ldm_cpu_backend_impl;
 
 static inline const ldm_cpu_backend_impl *ldm_cpu_impl(const ldm_backend *b)

@@ -152,6 +152,8 @@ typedef struct ldm_attention_args {
     size_t head_stride;
     float scale;
     bool causal; /* query number i sees keys 0 to i; there must be as many keys as queries */
+    ldm_precision precision; /* bf16: q, k, v and the softmax's results are rounded to bf16 before
+                                they are multiplied, if the backend has it; else as f32 */
 } ldm_attention_args;
 
 /* A window of kernel_h x kernel_w pixels, 1 to LDM_POOL_MAX_TAPS of them. Every window has a pixel

@@ -58,7 +58,7 @@ static void use_scratch(ldm_program *p, size_t floats)
         p->scratch_floats = floats;
 }
 
-static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error *err)
+static ldm_status plan_steps(ldm_program *p, ldm_error *err)
 {
     ldm_status st;
     int i;
@@ -74,7 +74,7 @@ static ldm_status plan_steps(ldm_program *p, ldm_precision precision, ldm_error 
             int algorithm = p->weights->slots[p->slots[i]].plan.algorithm;
 
             ldm_step_conv_desc(p->graph, s, &d);
-            st = p->backend->conv_plan(p->backend, &d, precision, algorithm, p->threads,
+            st = p->backend->conv_plan(p->backend, &d, p->precision, algorithm, p->threads,
                                        &p->convs[i], err);
             if (st)
                 return ldm_error_wrap(err, st, "%s", s->node->name);
@@ -124,6 +124,7 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
     p->backend = backend;
     p->n = n;
     p->threads = threads;
+    p->precision = precision;
     st = ldm_steps_create(g, &p->steps, err);
     if (!st) {
         p->graph = g; /* ours only on success: see below */
@@ -133,7 +134,7 @@ ldm_status ldm_program_create(ldm_graph *g, const ldm_weights *w, const ldm_back
             st = ldm_error_nomem(err, (size_t)p->steps.count * sizeof *p->convs, "a program");
     }
     if (!st)
-        st = plan_steps(p, precision, err);
+        st = plan_steps(p, err);
     if (!st)
         st = ldm_steps_add_in_place(g, &p->steps, err);
     if (!st)

@@ -21,6 +21,7 @@ struct ldm_program {
     ldm_graph *graph;
     const ldm_weights *weights;
     const ldm_backend *backend;
+    ldm_precision precision;
     int n, threads;
     ldm_steps steps;
     ldm_plan plan;

@@ -86,6 +86,7 @@ ldm_attention_args ldm_frame_attention(const ldm_frame *f, const ldm_step *s)
         .head_stride = (size_t)n->head_dim,
         .scale = (float)(1.0 / sqrt((double)n->head_dim)),
         .causal = n->causal,
+        .precision = f->program->precision,
     };
     size_t k_off = (size_t)a.y.c, v_off = 2 * (size_t)a.y.c;
 

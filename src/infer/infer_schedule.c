@@ -30,11 +30,8 @@ static float rounded_by(rounding r, float x)
 {
     if (r == ROUND_HALF)
         return ldm_half_to_float(ldm_float_to_half(x));
-    if (r == ROUND_BF16) {
-        const uint32_t bits = (uint32_t)ldm_float_to_bf16(x) << 16;
-
-        memcpy(&x, &bits, sizeof x);
-    }
+    if (r == ROUND_BF16)
+        return ldm_bf16_to_float(ldm_float_to_bf16(x));
     return x;
 }
 

@@ -260,19 +260,6 @@ static int channels(check *k, int most)
     return check_int(k, 0, 3) == 0 ? check_int(k, 1, 8) : check_int(k, 1, most);
 }
 
-/* To the nearest bf16 value, ties to even. */
-static void round_bf16(float *v, size_t n)
-{
-    uint32_t bits;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        memcpy(&bits, v + i, sizeof bits);
-        bits = (bits + 0x7fffu + (bits >> 16 & 1)) & 0xffff0000u;
-        memcpy(v + i, &bits, sizeof bits);
-    }
-}
-
 /* Sizes that bf16 serves; what it does not is computed as in f32. */
 static void make_bf16(check *k, conv_case *t, bool large)
 {
@@ -380,17 +367,15 @@ static void make_case(check *k, conv_case *t, case_kind kind)
     rows = (size_t)d->cin * (size_t)ldm_conv_taps(d);
     t->weights = check_array(k, rows * (size_t)d->cout);
     if (t->rounded) {
-        const size_t pixels = (size_t)n * (size_t)d->in_h * (size_t)d->in_w;
-        size_t i;
+        const ldm_view weights = {t->weights, 1, 1, d->cout, (int)rows, rows};
 
-        round_bf16(t->weights, rows * (size_t)d->cout);
-        for (i = 0; i < pixels; i++)
-            round_bf16(t->x.v.data + i * t->x.v.pitch, (size_t)d->cin);
+        check_round_bf16(&weights);
+        check_round_bf16(&t->x.v);
     }
     t->halves = !k->bf16 && check_int(k, 0, 2) == 0;
     if (t->halves)
         make_halves(t->weights, rows * (size_t)d->cout);
-    if (long_rows || check_int(k, 0, 1))
+    if (!k->bf16 && (long_rows || check_int(k, 0, 1)))
         normalise(k, t);
     if (check_int(k, 0, 3)) {
         t->bias_stride = check_int(k, 0, 1) ? (size_t)(d->cout + check_int(k, 0, 5)) : 0;
@@ -507,9 +492,10 @@ static float *pack_weights(const ldm_backend *b, const ldm_conv_plan *plan, cons
 static void one_activated(check *k, ldm_activation f)
 {
     const bool gated = f == LDM_ACTIVATION_GEGLU, large = check_int(k, 0, 3) == 0;
-    const int n = check_int(k, 1, 2), h = check_int(k, 1, large ? 40 : 9), w = check_int(k, 1, 20);
-    const int cin = large ? check_int(k, 500, 1100) : check_int(k, 1, 70);
-    const int y_c = gated ? 32 * check_int(k, 1, large ? 20 : 3) : check_int(k, 1, 150);
+    const int n = check_int(k, 1, 2), h = check_int(k, 1, large ? 40 : 9), w = check_int(k, 2, 20);
+    const int least = k->bf16 ? 32 : 1; /* channels that bf16 fits, an even number */
+    const int cin = large ? 2 * check_int(k, 250, 550) : least * check_int(k, 1, 70 / least);
+    const int y_c = gated ? 32 * check_int(k, 1, large ? 20 : 3) : check_int(k, least, 150);
     const int cout = gated ? 2 * y_c : y_c;
     const ldm_conv_desc d = {cin, cout, 1, 1, 1, 0, 0, false, h, w, h, w};
     guarded x = guarded_make(k, n, h, w, cin, check_int(k, 0, 7));
@@ -532,8 +518,9 @@ static void one_activated(check *k, ldm_activation f)
         context c;
 
         a.bias_stride = h * w % 2 ? (size_t)cout : 0;
-        if (b->conv_plan(b, &d, LDM_PRECISION_F32, -1, threads, &plan, &err) || !plan.activates ||
-            (gated && !plan.gates)) {
+        if (b->conv_plan(b, &d, k->bf16 ? LDM_PRECISION_BF16 : LDM_PRECISION_F32,
+                         k->bf16 ? LDM_CONV_BF16 : -1, threads, &plan, &err) ||
+            !plan.activates || (gated && !plan.gates)) {
             check_fail(k, "the plan refuses it");
             guarded_free(&y);
             break;

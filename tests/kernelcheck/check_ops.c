@@ -312,27 +312,48 @@ static void one_attention(check *k, attention_kind kind)
     guarded ks = guarded_make(k, n, 1, kv, qc, extra(k));
     guarded vs = guarded_make(k, n, 1, kv, qc, extra(k));
     guarded y = guarded_make(k, n, h, w, heads * d, extra(k)), want = guarded_copy(&y), other;
-    ldm_attention_args a = {q.v, ks.v, vs.v, y.v, heads, d, (size_t)stride, 0.0f, false};
+    ldm_attention_args a = {.q = q.v,
+                            .k = ks.v,
+                            .v = vs.v,
+                            .y = y.v,
+                            .heads = heads,
+                            .head_dim = d,
+                            .head_stride = (size_t)stride};
+    const bool rounded = k->bf16 && check_int(k, 0, 1);
+    double tolerance;
     char what[120];
     int i, threads;
 
+    if (rounded) {
+        check_round_bf16(&q.v);
+        check_round_bf16(&ks.v);
+        check_round_bf16(&vs.v);
+    }
     a.causal = kv == h * w && check_int(k, 0, 1);
 
     a.scale = (float)((1.0 + 10.0 * fabsf(check_float(k))) / sqrt(d));
     snprintf(what, sizeof what, "attention n %d queries %d keys %d heads %d of %d%s", n, h * w, kv,
              heads, d, a.causal ? " causal" : "");
     k->what = what;
+    a.precision = k->bf16 ? LDM_PRECISION_BF16 : LDM_PRECISION_F32;
     run_attention(k, k->tested, &a, 1);
     guarded_check(k, &y);
     if (k->tested == k->c) {
         naive_attention(&a, &want.v);
     } else {
-        a.y = want.v;
-        run_attention(k, k->c, &a, 1);
+        ldm_attention_args exact = a;
+
+        exact.y = want.v;
+        exact.precision = LDM_PRECISION_EXACT;
+        run_attention(k, k->c, &exact, 1);
     }
     /* Scores reach scale * d / 2; an error there is one of the weight, and the mean of v is
-     * below 1. */
-    check_views(k, &y.v, &want.v, 0x1p-24 * (64 + 8 * a.scale * d + kv / 4.0));
+     * below 1. bf16 rounds weights by 2^-9 of their size at most; where it rounds q, k and v too,
+     * an error of a score is a sum of d such roundings of either sign. */
+    tolerance = 0x1p-24 * (64 + 8 * a.scale * d + kv / 4.0);
+    if (k->bf16)
+        tolerance += 0x1p-9 * (1 + (rounded ? 0 : 1 + 8 * a.scale * sqrt(d) / 3));
+    check_views(k, &y.v, &want.v, tolerance);
     for (threads = 2; threads <= 4; threads++) {
         other = guarded_copy(&y);
         a.y = other.v;

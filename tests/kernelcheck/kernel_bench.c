@@ -256,7 +256,8 @@ static void bench_attention(bench *t, int queries, int keys, int heads, int d)
     guarded kv = guarded_make(&t->k, 1, 1, keys, 2 * heads * d, 0);
     guarded y = guarded_make(&t->k, 1, 1, queries, heads * d, 0);
     op_run r = {.t = t,
-                .attention = {.q = q.v,
+                .attention = {.precision = t->precision,
+                              .q = q.v,
                               .k = kv.v,
                               .v = kv.v,
                               .y = y.v,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/half.h"
 #include "kernelcheck.h"
 
 #define GUARD_FLOATS 67        /* odd, so that views are not aligned */
@@ -63,6 +64,21 @@ float *check_zeros(size_t n)
 
     memset(p, 0, n * sizeof *p);
     return p;
+}
+
+void check_round_bf16(const ldm_view *v)
+{
+    const size_t pixels = (size_t)v->n * (size_t)v->h * (size_t)v->w;
+    size_t i;
+    int c;
+
+    for (i = 0; i < pixels; i++) {
+        for (c = 0; c < v->c; c++) {
+            float *at = v->data + i * v->pitch + c;
+
+            *at = ldm_bf16_to_float(ldm_float_to_bf16(*at));
+        }
+    }
 }
 
 float *check_array(check *k, size_t n)

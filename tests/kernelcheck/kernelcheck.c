@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/bf16.h"
 #include "cpu/cpu.h"
 #include "kernelcheck.h"
 
@@ -76,19 +77,35 @@ static long report(const check *k, const char *what, uint64_t seed)
     return k->failed;
 }
 
-/* Where the build and the processor have it; says so where not. */
-static long run_bf16(const options *o, const ldm_cpu *cpu, const ldm_backend *c)
+static long check_bf16(const options *o, const ldm_backend *b, const ldm_backend *c)
 {
-    check k = {.c = c, .rng = o->seed, .rounds = o->rounds, .what = "", .bf16 = true};
+    check k = {.tested = b, .c = c, .rng = o->seed, .rounds = o->rounds, .what = "", .bf16 = true};
+
+    check_conv(&k);
+    if (ldm_cpu_impl(b)->bf16->activates)
+        check_activated(&k);
+    check_attention(&k);
+    return report(&k, " bf16", o->seed);
+}
+
+/* The definition, and where the build and the processor have it; says so where not. */
+static long run_bf16(const options *o, const ldm_cpu *best, const ldm_backend *c)
+{
+    ldm_cpu cpu = *best;
+    long failed = check_bf16(o, c, c);
     ldm_error err;
 
-    if (ldm_cpu_bf16(cpu, &err)) {
+    cpu.amx_bf16 = false;
+    if (ldm_cpu_bf16(&cpu, &err)) {
         printf("skipped: bf16: %s\n", err.msg);
-        return 0;
+        return failed;
     }
-    k.tested = ldm_cpu_backend(cpu);
-    check_conv(&k);
-    return report(&k, " bf16", o->seed);
+    failed += check_bf16(o, ldm_cpu_backend(&cpu), c);
+    /* oneDNN's products are meant for AMX; without it, it makes them by AVX512_BF16. */
+    cpu.amx_bf16 = true;
+    if (!ldm_cpu_bf16(&cpu, &err) && !ldm_cpu_impl(ldm_cpu_backend(&cpu))->bf16->activates)
+        failed += check_bf16(o, ldm_cpu_backend(&cpu), c);
+    return failed;
 }
 
 int main(int argc, char **argv)

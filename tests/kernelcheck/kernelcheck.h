@@ -14,7 +14,7 @@ typedef struct check {
     const ldm_backend *tested, *c; /* the same in the run that tests the C backend itself */
     uint64_t rng;
     int rounds;
-    bool bf16; /* convolutions at precision bf16 */
+    bool bf16; /* at precision bf16, within the rounding of its inputs */
     long done, failed;
     const char *what; /* the case being run, for messages */
 } check;
@@ -43,6 +43,9 @@ static inline float *view_pixel(const ldm_view *v, int i, int y, int x)
     return v->data + (((size_t)i * (size_t)v->h + (size_t)y) * (size_t)v->w + (size_t)x) * v->pitch;
 }
 
+/* All values to the nearest bf16, ties to even. */
+void check_round_bf16(const ldm_view *v);
+
 /* Random floats, 64-byte aligned; free with free(). */
 float *check_array(check *k, size_t n);
 /* Zeroed floats, 64-byte aligned. */
@@ -64,7 +67,6 @@ void check_views(check *k, const ldm_view *got, const ldm_view *want, double tol
 void check_same(check *k, const ldm_view *got, const ldm_view *want, const char *why);
 void check_fail(check *k, const char *fmt, ...) LDM_PRINTF(2, 3);
 
-/* With k->bf16: what is computed in bf16, within the rounding of its inputs. */
 void check_conv(check *k);
 void check_activated(check *k);
 void check_in_place(check *k);
