@@ -317,10 +317,31 @@ static void texts_are_flattened(void **state)
     }
 }
 
+static void long_texts_are_cut(void **state)
+{
+    static const char *const cases[][2] = {
+        {"abcd", "abcd"}, {"abcde", "abcd..."}, {"", ""}, {"abc\xc3\xa9", "abc\xc3\xa9"},
+        {"a\nb", "a?b"},  {"ab\xff", "ab..."},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ldm_str s = {0};
+
+        ldm_str_puts(&s, "> ");
+        ldm_str_put_short(&s, cases[i][0], 4);
+        assert_memory_equal(s.data, "> ", 2);
+        assert_string_equal(s.data + 2, cases[i][1]);
+        ldm_str_free(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_of_texts_are_removed),
+        cmocka_unit_test(long_texts_are_cut),
         cmocka_unit_test(texts_are_flattened),
         cmocka_unit_test(error_wraps_and_flattens),
         cmocka_unit_test(checked_arithmetic_sees_overflow),

@@ -222,3 +222,17 @@ void ldm_flatten(char *s)
         left -= n ? n : 1;
     }
 }
+
+void ldm_str_put_short(ldm_str *s, const char *text, size_t most)
+{
+    const size_t len = strlen(text), begin = s->len;
+    size_t used = 0, n;
+
+    while (used < most && (n = ldm_utf8_len(text + used, len - used)))
+        used += n;
+    ldm_str_append(s, text, used);
+    if (!s->failed && s->data)
+        ldm_flatten(s->data + begin);
+    if (used < len)
+        ldm_str_puts(s, "...");
+}

@@ -53,6 +53,11 @@ void ldm_remove_all(char *text, const char *what);
  * LDM_HASH64_START on. */
 #define LDM_HASH64_START 14695981039346656037u
 uint64_t ldm_hash64(uint64_t h, const void *data, size_t size);
+/* Appends a text that may have any length, and anything in it, for a terminal: `most` bytes of it
+ * and what the last character takes beyond them, flattened as below, and "..." where something was
+ * cut.
+ */
+void ldm_str_put_short(ldm_str *s, const char *text, size_t most);
 /* Replaces each byte of such characters, and bytes that are not UTF-8, by '?'. */
 void ldm_flatten(char *s);
 

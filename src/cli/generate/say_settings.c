@@ -24,19 +24,6 @@ static bool is_default(const ldm_setting_row *s, const char *text)
     return !strcmp(text, usual);
 }
 
-/* A prompt may have any length, and anything in it. */
-static void put_short(ldm_str *line, char *text)
-{
-    enum { MOST = 60 };
-    const size_t len = strlen(text);
-    size_t used = 0, n;
-
-    while (used < MOST && (n = ldm_utf8_len(text + used, len - used)))
-        used += n;
-    ldm_flatten(text);
-    ldm_str_printf(line, "%.*s%s", (int)used, text, used < len ? "..." : "");
-}
-
 static bool is_among(const char *key, const char *const *keys, size_t count)
 {
     bool is = false;
@@ -68,7 +55,7 @@ static void put_sampling(ldm_str *line, const ldm_job *job)
             continue;
         if (text[0] && (shown || !is_default(s, text))) {
             ldm_str_printf(line, "%s%s ", separator, key);
-            put_short(line, text);
+            ldm_str_put_short(line, text, 60);
             separator = ", ";
         }
         ldm_release(text);
