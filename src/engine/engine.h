@@ -189,5 +189,12 @@ ldm_status ldm_image_check_any(const ldm_image *im, const char *what, ldm_error 
 /* job: settled. index: of the picture. */
 ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, char **json,
                              ldm_error *err);
+/* The part of it that says what the job made: settings, pictures, arrays. False when out of memory.
+ */
+bool ldm_recipe_add_settings(json_t *root, const ldm_job *job, int index);
+
+/* run.c: whether ldm_run_create would refuse the job, without making what a run needs: no weights
+ * are packed, no text is encoded. */
+ldm_status ldm_run_check(const ldm_model *m, const ldm_job *job, ldm_error *err);
 
 #endif

@@ -81,7 +81,7 @@ static void take_own(const ldm_job *job, int index, ldm_job *own, char *buf, siz
     own->class_text = buf;
 }
 
-static bool add_settings(json_t *root, const ldm_job *job, int index)
+bool ldm_recipe_add_settings(json_t *root, const ldm_job *job, int index)
 {
     ldm_job own = *job; /* borrows the texts */
     char class_text[32];
@@ -112,7 +112,8 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, 
     ldm_config_emit(m->config, &yaml);
     root = yaml.failed ? NULL : facts(m, hex, yaml.data);
     ldm_str_free(&yaml);
-    done = root && add_settings(root, job, index) && ldm_json_append(root, JSON_INDENT(1), &text);
+    done = root && ldm_recipe_add_settings(root, job, index) &&
+           ldm_json_append(root, JSON_INDENT(1), &text);
     json_decref(root);
     if (!done) {
         ldm_str_free(&text);

@@ -323,19 +323,14 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
     return ldm_sampler_plan_create(sampler, &diffusion, &sampling, &r->plan, err);
 }
 
-ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)
+/* What the job says, held against the model, and what the run will take; allocates no activations.
+ */
+static ldm_status settle(ldm_run *r, const ldm_job *job, ldm_error *err)
 {
-    ldm_run *r;
+    const ldm_model *m = r->m;
     ldm_spacing spacing;
     ldm_status st;
 
-    LDM_REQUIRE(out, "out", err);
-    *out = NULL;
-    LDM_REQUIRE(m, "m", err);
-    r = ldm_calloc(1, sizeof *r);
-    if (!r)
-        return ldm_error_nomem(err, sizeof *r, "the run");
-    r->m = m;
     r->texts = r->notes.texts = ldm_arena_create(0);
     st = r->texts ? ldm_job_resolve(job, &m->profile.sampling, &r->job, err)
                   : ldm_error_nomem(err, 0, "the run");
@@ -363,8 +358,37 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         st = fill_info(r, err);
     if (!st)
         st = ldm_start_check_noise(r, err);
+    return st ? st : check_memory(r, err);
+}
+
+ldm_status ldm_run_check(const ldm_model *m, const ldm_job *job, ldm_error *err)
+{
+    ldm_run *r = ldm_calloc(1, sizeof *r);
+    ldm_status st;
+
+    if (!r)
+        return ldm_error_nomem(err, sizeof *r, "the run");
+    r->m = m;
+    st = settle(r, job, err);
     if (!st)
-        st = check_memory(r, err);
+        st = ldm_run_cond_check(r, err);
+    ldm_run_free(r);
+    return st;
+}
+
+ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out, ldm_error *err)
+{
+    ldm_run *r;
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    *out = NULL;
+    LDM_REQUIRE(m, "m", err);
+    r = ldm_calloc(1, sizeof *r);
+    if (!r)
+        return ldm_error_nomem(err, sizeof *r, "the run");
+    r->m = m;
+    st = settle(r, job, err);
     st = st ? st : m->dry ? estimate_time(r, err) : allocate(r, err);
     if (!st && !m->dry)
         st = ldm_start_allocate(r, err);

@@ -432,6 +432,21 @@ static ldm_status allocate(ldm_run *r, const ldm_array *a, float **out, ldm_erro
     return *out ? LDM_OK : ldm_error_nomem(err, bytes, "the conditioning");
 }
 
+ldm_status ldm_run_cond_check(ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+    const bool instead = j->context || j->ids || !strcmp(j->cond, "zeros");
+    ldm_array classes = {0};
+    ldm_status st = LDM_OK;
+
+    if (r->m->network->unet_inputs.context_width && !instead && takes_text(r))
+        st = ldm_run_find_vocab(r, err);
+    if (!st && j->class_text && takes_class(r))
+        st = read_classes(r, j->class_text, 0, &classes, err);
+    ldm_array_free(&classes);
+    return st;
+}
+
 ldm_status ldm_run_cond_make(ldm_run *r, ldm_error *err)
 {
     ldm_run_cond *c = &r->cond;

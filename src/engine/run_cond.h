@@ -39,6 +39,9 @@ int ldm_run_samples(const struct ldm_run *r, int n);
 /* The size of the UNet's graphs. */
 ldm_graph_size ldm_run_unet_size(const struct ldm_run *r);
 
+/* What ldm_run_cond_make would refuse, found without computing anything: classes that are none, and
+ * texts without a vocabulary to read them by. */
+ldm_status ldm_run_cond_check(struct ldm_run *r, ldm_error *err);
 /* Computes contexts, which packs the conditioner's weights, and allocates the batch's arrays. */
 ldm_status ldm_run_cond_make(struct ldm_run *r, ldm_error *err);
 void ldm_run_cond_free(struct ldm_run *r);
@@ -57,6 +60,8 @@ double ldm_run_guided_share(const ldm_run *r);
  * one more text, whose context is the last; NULL: there is none. */
 ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *const *prompts, size_t count,
                                 const char *negative, ldm_array *out, ldm_error *err);
+/* Whether the model's text encoder has its vocabulary, and not another's. */
+ldm_status ldm_run_find_vocab(const struct ldm_run *r, ldm_error *err);
 ldm_status ldm_run_encode_ids(struct ldm_run *r, const ldm_array *ids, ldm_array *out,
                               ldm_error *err);
 

@@ -191,6 +191,33 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
     return st;
 }
 
+/* The vocabulary of the model's text encoder, which has room for all of its words. */
+static ldm_status open_vocab(const ldm_run *r, ldm_text_vocab **vocab, ldm_error *err)
+{
+    const ldm_conditioner *c = r->m->network->conditioners;
+    ldm_status st =
+        ldm_text_vocab_open(c->vocabulary, r->job.vocab, ldm_ckpt_path(r->m->ckpt), vocab, err);
+
+    if (st || ldm_text_vocab_size(*vocab) <= (size_t)c->entries)
+        return st;
+    st = ldm_error_set(err, LDM_ERR_USAGE,
+                       "%s has %zu words and the text encoder's table %d: it is another "
+                       "model's vocabulary (this model's own: --vocab FILE)",
+                       ldm_text_vocab_path(*vocab), ldm_text_vocab_size(*vocab), c->entries);
+    ldm_text_vocab_free(*vocab);
+    return st;
+}
+
+ldm_status ldm_run_find_vocab(const ldm_run *r, ldm_error *err)
+{
+    ldm_text_vocab *vocab;
+    ldm_status st = open_vocab(r, &vocab, err);
+
+    if (!st)
+        ldm_text_vocab_free(vocab);
+    return st;
+}
+
 ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t count,
                                 const char *negative, ldm_array *out, ldm_error *err)
 {
@@ -198,22 +225,14 @@ ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t c
     const texts all = {prompts, count, negative};
     ldm_array ids = {.ndim = 2, .shape = {count + (negative ? 1 : 0), (uint64_t)c->tokens}};
     ldm_text_vocab *vocab = NULL;
-    ldm_status st =
-        ldm_text_vocab_open(c->vocabulary, r->job.vocab, ldm_ckpt_path(r->m->ckpt), &vocab, err);
+    ldm_status st = open_vocab(r, &vocab, err);
 
     if (st)
         return st;
     ids.numel = ids.shape[0] * ids.shape[1];
-    if (ldm_text_vocab_size(vocab) > (size_t)c->entries)
-        st = ldm_error_set(err, LDM_ERR_USAGE,
-                           "%s has %zu words and the text encoder's table %d: it is another "
-                           "model's vocabulary (this model's own: --vocab FILE)",
-                           ldm_text_vocab_path(vocab), ldm_text_vocab_size(vocab), c->entries);
-    if (!st) {
-        ids.data = ldm_reallocarray(NULL, (size_t)ids.numel, sizeof *ids.data);
-        st = ids.data ? tokenize(r, vocab, &all, &ids, err)
-                      : ldm_error_nomem(err, ids.numel * sizeof *ids.data, "the token ids");
-    }
+    ids.data = ldm_reallocarray(NULL, (size_t)ids.numel, sizeof *ids.data);
+    st = ids.data ? tokenize(r, vocab, &all, &ids, err)
+                  : ldm_error_nomem(err, ids.numel * sizeof *ids.data, "the token ids");
     if (!st)
         st = ldm_check_ids(&ids, c->entries, "the token ids", err);
     if (!st)
