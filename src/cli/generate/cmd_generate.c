@@ -30,11 +30,7 @@ static const ldm_opt rows[] = {
      .field = offsetof(ldm_generate_opts, prompts),
      .help = "a prompt a line, - for those of stdin; -n pictures of\n"
              "each, empty lines are left out"},
-    {.type = LDM_OPT_TEXT,
-     .name = "class-names",
-     .arg = "FILE",
-     .field = offsetof(ldm_generate_opts, class_names),
-     .help = "a line a class, from 0 on: --class then takes names"},
+    LDM_CLASS_NAMES_ROW,
     {.type = LDM_OPT_HEADING, .name = "Pictures in"},
     {.type = LDM_OPT_TEXT,
      .name = "init",
@@ -50,41 +46,11 @@ static const ldm_opt rows[] = {
              "keep the rest, byte by byte; transparent parts of\n"
              "--init are a mask, too. .npy: [1 or N,1 or C,H,W], with\n"
              "--x0, 1 where the latent keeps it"},
-    {.type = LDM_OPT_TEXT,
-     .name = "image",
-     .arg = "FILE|DIR",
-     .field = offsetof(ldm_generate_opts, image),
-     .help = "for models that read a picture beside the latent: the\n"
-             "one to paint in (with --mask, white is painted), or to\n"
-             "enlarge; `ldm check` says what a model takes"},
-    {.type = LDM_OPT_TEXT,
-     .name = "segmentation",
-     .arg = "FILE.png",
-     .field = offsetof(ldm_generate_opts, segmentation),
-     .help = "a map of label numbers, grey or indexed, for models of\n"
-             "semantic synthesis; or of colours, with --palette"},
-    {.type = LDM_OPT_TEXT,
-     .name = "palette",
-     .arg = "FILE.gpl",
-     .field = offsetof(ldm_generate_opts, palette),
-     .help = "its colours, \"R G B [NAME]\" a line: the n-th is label n"},
-    {.type = LDM_OPT_TEXT,
-     .name = "layout",
-     .arg = "FILE.json",
-     .field = offsetof(ldm_generate_opts, layout),
-     .help = "boxes or token ids for layout models; docs/PICTURES.md\n"
-             "has the form"},
+    LDM_IMAGE_ROW,
+    LDM_MAP_ROWS,
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Pictures in"},
     {.type = LDM_OPT_HEADING, .name = "Arrays"},
-#define ARRAY_OPTION(field_name, option, least, most, layout, what)                                \
-    {.type = LDM_OPT_TEXT,                                                                         \
-     .name = option,                                                                               \
-     .arg = "FILE.npy",                                                                            \
-     .field = offsetof(ldm_generate_opts, field_name),                                             \
-     .help = layout ":\n" what},
-    LDM_ARRAY_OPTIONS(ARRAY_OPTION)
-#undef ARRAY_OPTION
-        {.type = LDM_OPT_HEADING, .name = "Output"},
+    LDM_ARRAY_OPTIONS(LDM_ARRAY_OPTION_ROW){.type = LDM_OPT_HEADING, .name = "Output"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Preview"},
     {.type = LDM_OPT_CHOICE,
      .name = "preview-as",

@@ -122,7 +122,7 @@ static int create_run(task *t)
     ldm_job_set_progress(job, on_progress, t);
     ldm_job_set_skip(job, on_skip, t);
     if (!o->prompts && !ldm_arrays_first(o) &&
-        ldm_starts_take_prompt(t->cmd, t->model, &t->starts, job))
+        ldm_starts_take_prompt(t->cmd, t->model, &t->given.starts, job))
         return LDM_EXIT_FAILED;
     if (!st)
         st = ldm_job_set_u64(job, "max_memory", ldm_fit_limit(o), &err);
@@ -501,9 +501,7 @@ static void task_free(task *t)
     ldm_features_close(t->features);
     ldm_run_free(t->run);
     ldm_model_close(t->model);
-    ldm_arrays_free(&t->arrays);
-    ldm_starts_free(&t->starts);
-    ldm_lines_free(&t->prompts);
+    ldm_given_free(&t->given);
     ldm_output_free(&t->output);
     ldm_intermediates_free(&t->intermediates);
     free(t->latents);
@@ -535,22 +533,9 @@ int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe 
     t.view.kind = ldm_view_choose(o->preview_as ? o->preview_as : "auto", stderr);
     t.bar.view = o->quiet && !o->preview_as ? NULL : &t.view;
     t.bar.on = t.bar.on && !o->shared; /* which shows the progress of all */
-    code = ldm_arrays_read(cmd, o, &t.arrays);
+    code = ldm_given_read(cmd, o, recipe, &t.given);
     if (!code)
-        code = ldm_starts_read(cmd, o, &t.starts);
-    if (!code)
-        code = ldm_layout_set(cmd, o);
-    if (!code)
-        code = ldm_starts_check(cmd, &t.starts, recipe, o->like);
-    if (!code) {
-        ldm_error err;
-        ldm_status st = ldm_arrays_set(o, &t.arrays, o->to.job, &err);
-
-        if (!st)
-            st = ldm_starts_set(&t.starts, o->to.job, &err);
-        code = st ? ldm_cli_fail(cmd, st, &err) : ldm_texts_apply(cmd, o, &t.prompts);
-        code = code ? code : check_total(&t);
-    }
+        code = check_total(&t);
     if (!code) {
         ldm_signals_catch_interrupts(); /* not before: a pipe may be waited for */
         code = generate(&t);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* ldm generate in twelve files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
+/* ldm generate in a few files: cmd_generate.c reads the options, arrays.c the arrays, generate.c
  * runs the job, take.c writes a picture, output.c decides where results go, like.c takes options
  * from a picture that ldm made, resume.c finds what an earlier run left, shared.c divides a run
  * among processes, write_stats.c writes statistics, fit.c says what a run takes, starts.c reads
- * pictures, texts.c prompts and names. */
+ * pictures, texts.c prompts and names, given.c all of these. */
 #ifndef LDM_CLI_GENERATE_H
 #define LDM_CLI_GENERATE_H
 
@@ -13,11 +13,8 @@
 #include "cli/ranks.h"
 
 /* The arrays that can be given as files: ROW(name of ldm_job_set_array, option, fewest dimensions,
- * most, layout, what it is). Those that are options of their own: */
-#define LDM_ARRAY_OPTIONS(ROW)                                                                     \
-    ROW(x0, "x0", 4, 4, "[1 or N,C,H,W]", "known latent for --mask FILE.npy")                      \
-    ROW(x_t, "x-t", 4, 4, "[N,C,H,W]", "start noise; sets number and size")                        \
-    ROW(noise, "noise", 5, 5, "[S,N,C,H,W]", "noise of each step really run")                      \
+ * most, layout, what it is). Those that are options of their own and say what a picture shows: */
+#define LDM_CONDITION_ARRAYS(ROW)                                                                  \
     ROW(context, "context", 3, 3, "[1 or N,tokens,width]", "for cross-attention, not of a prompt") \
     ROW(uncond_context, "uncond-context", 3, 3, "[1 or N,tokens,width]",                           \
         "of guidance's unconditional half")                                                        \
@@ -26,6 +23,12 @@
     ROW(ids, "ids", 2, 2, "[1 or N,tokens]", "token ids for the conditioner")                      \
     ROW(cond_noise, "cond-noise", 4, 4, "[1 or N,C,H,W]",                                          \
         "noise that --image draws as conditioning, where it does")
+/* Options of their own. */
+#define LDM_ARRAY_OPTIONS(ROW)                                                                     \
+    ROW(x0, "x0", 4, 4, "[1 or N,C,H,W]", "known latent for --mask FILE.npy")                      \
+    ROW(x_t, "x-t", 4, 4, "[N,C,H,W]", "start noise; sets number and size")                        \
+    ROW(noise, "noise", 5, 5, "[S,N,C,H,W]", "noise of each step really run")                      \
+    LDM_CONDITION_ARRAYS(ROW)
 /* All of them: --mask and --init name pictures as well. */
 #define LDM_ARRAY_FILES(ROW)                                                                       \
     ROW(mask, "mask", 4, 4, "[1 or N,1 or C,H,W]", "where it is 1 the latent keeps x0")            \
@@ -62,6 +65,48 @@ typedef struct ldm_generate_opts {
     bool full_path; /* the recipe holds the checkpoint's path */
     bool printed;   /* JSON is on stdout */
 } ldm_generate_opts;
+
+/* Rows of options that another command has as well; ldm_generate_opts is the first member of its
+ * options. For LDM_CONDITION_ARRAYS and LDM_ARRAY_OPTIONS: */
+#define LDM_ARRAY_OPTION_ROW(field_name, option, least, most, layout, what)                        \
+    {.type = LDM_OPT_TEXT,                                                                         \
+     .name = option,                                                                               \
+     .arg = "FILE.npy",                                                                            \
+     .field = offsetof(ldm_generate_opts, field_name),                                             \
+     .help = layout ":\n" what},
+#define LDM_CLASS_NAMES_ROW                                                                        \
+    {                                                                                              \
+        .type = LDM_OPT_TEXT, .name = "class-names", .arg = "FILE",                                \
+        .field = offsetof(ldm_generate_opts, class_names),                                         \
+        .help = "a line a class, from 0 on: --class then takes names"                              \
+    }
+#define LDM_IMAGE_ROW                                                                              \
+    {                                                                                              \
+        .type = LDM_OPT_TEXT, .name = "image", .arg = "FILE|DIR",                                  \
+        .field = offsetof(ldm_generate_opts, image),                                               \
+        .help = "for models that read a picture beside the latent: the\n"                          \
+                "one to paint in (with --mask, white is painted), or to\n"                         \
+                "enlarge; `ldm check` says what a model takes"                                     \
+    }
+/* The other files that a picture is conditioned by. */
+#define LDM_MAP_ROWS                                                                               \
+    {.type = LDM_OPT_TEXT,                                                                         \
+     .name = "segmentation",                                                                       \
+     .arg = "FILE.png",                                                                            \
+     .field = offsetof(ldm_generate_opts, segmentation),                                           \
+     .help = "a map of label numbers, grey or indexed, for models of\n"                            \
+             "semantic synthesis; or of colours, with --palette"},                                 \
+        {.type = LDM_OPT_TEXT,                                                                     \
+         .name = "palette",                                                                        \
+         .arg = "FILE.gpl",                                                                        \
+         .field = offsetof(ldm_generate_opts, palette),                                            \
+         .help = "its colours, \"R G B [NAME]\" a line: the n-th is label n"},                     \
+    {                                                                                              \
+        .type = LDM_OPT_TEXT, .name = "layout", .arg = "FILE.json",                                \
+        .field = offsetof(ldm_generate_opts, layout),                                              \
+        .help = "boxes or token ids for layout models; docs/PICTURES.md\n"                         \
+                "has the form"                                                                     \
+    }
 
 /* The number of pictures that was asked for; 0: not said. */
 int ldm_generate_count(const ldm_generate_opts *o);

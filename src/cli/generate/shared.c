@@ -125,8 +125,8 @@ static int describe_run(ldm_task *t, json_t **run)
 
     *run = st ? NULL : json_loads(text, 0, NULL);
     ldm_release(text);
-    for (size_t i = 0; i < t->prompts.count; i++)
-        json_array_append_new(prompts, ldm_json_text(t->prompts.items[i]));
+    for (size_t i = 0; i < t->given.prompts.count; i++)
+        json_array_append_new(prompts, ldm_json_text(t->given.prompts.items[i]));
     if (st) {
         json_decref(prompts);
         return ldm_cli_fail(t->cmd, st, &err);
@@ -143,8 +143,9 @@ static int describe_run(ldm_task *t, json_t **run)
         json_object_set_new(*run, "statistics", json_boolean(t->o->write_stats != NULL)) ||
         json_object_set_new(*run, "isa", ldm_json_text(t->mi->isa)))
         return ldm_cli_nomem(t->cmd);
-    code = add_hashes(t, *run, "inputs", t->starts.ims, t->starts.count);
-    return code ? code : add_hashes(t, *run, "masks", t->starts.masks, t->starts.mask_count);
+    code = add_hashes(t, *run, "inputs", t->given.starts.ims, t->given.starts.count);
+    return code ? code
+                : add_hashes(t, *run, "masks", t->given.starts.masks, t->given.starts.mask_count);
 }
 
 /* Whether the first process makes the same; its instructions may be others. */

@@ -118,7 +118,7 @@ static int write_picture(task *t, const ldm_result *r)
         goto done;
     st = ldm_run_recipe(t->run, r->index, &recipe, &err);
     if (!st) {
-        full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->starts, t->o, r->index));
+        full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->given.starts, t->o, r->index));
         if (!name || !full) {
             code = ldm_cli_nomem(t->cmd);
             goto done;
@@ -172,7 +172,7 @@ int ldm_generate_sheet_recipe(ldm_task *t, size_t n, char **text)
     *text = NULL;
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
-    full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->starts, t->o, -1));
+    full = ldm_recipe_complete(recipe, t->o, ldm_starts_name(&t->given.starts, t->o, -1));
     *text = full ? ldm_sheet_recipe(full, LDM_SHEET, n) : NULL;
     free(full);
     ldm_release(recipe);

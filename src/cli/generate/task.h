@@ -4,7 +4,7 @@
 #define LDM_CLI_GENERATE_TASK_H
 
 #include "cli/generate/generate.h"
-#include "cli/generate/texts.h"
+#include "cli/generate/given.h"
 #include "cli/progress.h"
 #include "cli/view.h"
 
@@ -12,9 +12,7 @@
 typedef struct ldm_task {
     const ldm_command *cmd;
     ldm_generate_opts *o;
-    ldm_given_arrays arrays;
-    ldm_starts starts;
-    ldm_lines prompts;
+    ldm_given given;
     ldm_output output;
     const ldm_recipe *recipe;
     ldm_model *model;
