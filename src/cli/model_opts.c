@@ -80,7 +80,7 @@ static void doubt_config(const ldm_model_options *model, ldm_status st, ldm_erro
 int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_status st,
                    const ldm_error *err)
 {
-    static const char isa[] = "max_isa";
+    static const char isa[] = "max_isa", no_config[] = "no configuration given";
 
     if (st == LDM_ERR_USAGE && !strncmp(err->msg, isa, strlen(isa))) {
         ldm_cli_say(cmd, "LDM_MAX_ISA%s", err->msg + strlen(isa));
@@ -100,9 +100,8 @@ int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_s
                     (int)strcspn(err->msg, ";"), err->msg);
         return LDM_EXIT_MISMATCH;
     }
-    if (st != LDM_ERR_USAGE || !ldm_model_ckpt(model) ||
-        ldm_model_options_is_set(model, "config") ||
-        ldm_model_options_is_set(model, "config_text")) {
+    /* Other messages about the line name the option themselves, or their setting. */
+    if (st != LDM_ERR_USAGE || strncmp(err->msg, no_config, strlen(no_config)) != 0) {
         ldm_error doubt = *err;
 
         doubt_config(model, st, &doubt);
