@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Measures what --precision bf16 costs and gains (ldm bench) and puts what the program printed into
 # bench/results/CPU-bf16.txt and, after "<!-- bf16 -->", into docs/PRECISION.md.
-#   bench/precision.sh [CKPT CONFIG]   with the shipped model demo, and one more, e.g. the full-size one that
-#                                      bench/peers/make_ckpt.py makes
+#   bench/precision.sh [CKPT CONFIG [OPTION ...]]   with the shipped model demo, and one more, e.g. the full-size
+#                                      one that bench/peers/make_ckpt.py makes; options of ldm bench for that one,
+#                                      such as --prompt
 #   LDM      the program (build/ldm)   ROUNDS  evaluations (10)   STEPS  of the pictures (50)
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,10 +23,12 @@ measure() {
 }
 
 measure 'The shipped model demo' --model demo >"$tmp"
-if [ $# -eq 2 ]; then
+if [ $# -ge 2 ]; then
+    ckpt=$1 config=$2
+    shift 2
     echo >>"$tmp"
-    measure "$(basename "$2" .yaml), $(stat -Lc %s "$1" | awk '{ printf "%.2f GB", $1 / 1e9 }') checkpoint" \
-        --ckpt "$1" --config "$2" >>"$tmp"
+    measure "$(basename "$config" .yaml), $(stat -Lc %s "$ckpt" | awk '{ printf "%.2f GB", $1 / 1e9 }') checkpoint" \
+        --ckpt "$ckpt" --config "$config" "$@" >>"$tmp"
 fi
 
 # The name of the machine as in the other results.

@@ -723,13 +723,21 @@ LDM_API ldm_status ldm_bench_options_set_real(ldm_bench_options *opt, const char
 LDM_API ldm_status ldm_bench_options_set_bool(ldm_bench_options *opt, const char *key, bool value,
                                               ldm_error *err);
 LDM_API bool ldm_bench_options_is_set(const ldm_bench_options *opt, const char *key);
+/* What the whole pictures show, and how they are made: the settings, arrays and pictures of a job.
+ * "steps", "eta", "cache" and "seeds" of the options come before the job's, "batch" is 1; where the
+ * job begins with pictures or is conditioned by them, they set the size. The job stays the caller's
+ * and must outlive ldm_bench. NULL takes it away. */
+LDM_API ldm_status ldm_bench_options_set_job(ldm_bench_options *opt, const ldm_job *job,
+                                             ldm_error *err);
 
 /* bopt NULL: the defaults. Opens the model itself, so that readiness is measured from the start of
  * the process. *text: tables for a terminal; *json: one object of ready_s, load_s, first_eps_s,
  * eps_s, eps_min_s, decode_s, picture_50_s (what a picture of 50 steps takes by these), encode_s
  * (null where the checkpoint has no encoder), peak_rss_bytes (up to the decodes), weight_bytes,
  * threads, isa, cpu, precision, and where asked for "layers", "machine", "generation", "cache",
- * "shapes". Either may be NULL; ldm_release both. */
+ * "shapes". Where whole pictures are made, "settings" are those of the first one as its recipe has
+ * them (but "class" names the classes of all), "prompts" (where each has its own) is a list in the
+ * order of the pictures, and "notes" are ldm_run_note's. Either may be NULL; ldm_release both. */
 LDM_API ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *bopt,
                              char **text, char **json, ldm_error *err);
 

@@ -11,18 +11,8 @@ ldm_status ldm_job_begin(ldm_job *job, ldm_error *err)
     return ldm_options_init(&job->options, LDM_SETTINGS_JOB, err);
 }
 
-ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *out, ldm_error *err)
+void ldm_job_borrow(ldm_job *out, const ldm_job *job)
 {
-    ldm_status st;
-
-    *out = (ldm_job){0};
-    st = ldm_job_begin(out, err);
-    if (!st && job)
-        st = ldm_options_lay_below(&out->options, &job->options, err);
-    if (!st)
-        st = ldm_options_lay_below(&out->options, &config->options, err);
-    if (st || !job)
-        return st;
 #define TAKE(name) out->name = job->name;
     LDM_JOB_ARRAYS(TAKE)
 #undef TAKE
@@ -38,7 +28,21 @@ ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *o
     out->skip_ctx = job->skip_ctx;
     out->progress = job->progress;
     out->ctx = job->ctx;
-    return LDM_OK;
+}
+
+ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *out, ldm_error *err)
+{
+    ldm_status st;
+
+    *out = (ldm_job){0};
+    st = ldm_job_begin(out, err);
+    if (!st && job)
+        st = ldm_options_lay_below(&out->options, &job->options, err);
+    if (!st)
+        st = ldm_options_lay_below(&out->options, &config->options, err);
+    if (!st && job)
+        ldm_job_borrow(out, job);
+    return st;
 }
 
 int ldm_model_options_ema(const ldm_model_options *opt)

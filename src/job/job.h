@@ -86,6 +86,10 @@ uint64_t ldm_job_start_count(const ldm_job *job);
 /* How many prompts, or classes, a job has: count pictures are made of each. 1 where it has none. */
 size_t ldm_job_entries(const ldm_job *job);
 
+/* Takes what a job has besides settings: arrays, pictures and prompts, which stay the caller's, and
+ * the functions that are called. */
+void ldm_job_borrow(ldm_job *out, const ldm_job *job);
+
 /* A copy that owns its texts, on top of what the configuration says where the job was given
  * nothing. The arrays stay the caller's. */
 ldm_status ldm_job_resolve(const ldm_job *job, const ldm_job *config, ldm_job *out, ldm_error *err);
@@ -111,6 +115,7 @@ struct ldm_bench_options {
     ldm_options options;
 #define LDM_ROWS_BENCH
 #include "job/settings.inc"
+    const ldm_job *job; /* the caller's: what whole pictures show; NULL: nothing was said */
 };
 
 #undef SETTING

@@ -567,6 +567,13 @@ void ldm_bench_options_free(ldm_bench_options *o)
     ldm_free(o);
 }
 
+ldm_status ldm_bench_options_set_job(ldm_bench_options *o, const ldm_job *job, ldm_error *err)
+{
+    LDM_REQUIRE(o, "opt", err);
+    o->job = job;
+    return LDM_OK;
+}
+
 bool ldm_bench_options_is_set(const ldm_bench_options *o, const char *key)
 {
     return o && ldm_options_given(&o->options, key);

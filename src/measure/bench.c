@@ -184,6 +184,8 @@ static ldm_status measure_model(bench *b, const ldm_bench_options *o, ldm_error 
 
     b->d.ready = ldm_seconds() - o->process_start;
     if (!st)
+        st = ldm_bench_check_job(&b->d, err);
+    if (!st)
         st = time_eps(b, err);
     if (!st)
         st = time_decode(b, err);
@@ -193,7 +195,7 @@ static ldm_status measure_model(bench *b, const ldm_bench_options *o, ldm_error 
         st = ldm_bench_layers(&b->d, b->unet, b->arena, &run, err);
     if (!st)
         st = time_encode(b, err);
-    if (!st && (o->steps || o->cache > 1))
+    if (!st && ldm_bench_makes_pictures(&b->d))
         st = ldm_bench_pictures(&b->d, err);
     return st;
 }
@@ -211,6 +213,7 @@ static void finish(bench *b)
     ldm_free(b->image);
     ldm_free(b->d.layers);
     ldm_free(b->d.shapes);
+    ldm_bench_free_condition(&b->d);
     ldm_pool_free(b->d.pool);
 }
 

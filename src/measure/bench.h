@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Inside the room: what `ldm bench` measured. bench.c times the parts of a model, bench_layers.c
  * the operations of the UNet, bench_inputs.c makes its inputs, bench_run.c whole pictures,
+ * bench_condition.c keeps what they show,
  * bench_bf16.c bf16 beside f32, bench_shapes.c the kernels alone; bench_stat.c has the statistics,
  * bench_report.c writes them down. */
 #ifndef LDM_MEASURE_BENCH_H
 #define LDM_MEASURE_BENCH_H
+
+#include <jansson.h>
 
 #include "base/str.h"
 #include "engine/engine.h"
@@ -64,10 +67,16 @@ typedef struct ldm_bench_data {
     ldm_layer_time *layers;
     int layer_count;
 
+    /* Of the first run of whole pictures; NULL: none was made. */
+    json_t *settings; /* of its first picture, as the recipe has them; the class of all */
+    json_t *prompts;  /* in the pictures' order; NULL: all have the same one, or none */
+    json_t *notes;    /* what the run remarks */
+
     /* Of whole pictures, one at a time; with o->steps or o->cache. */
     int steps_asked, steps_run, whole_steps; /* whole_steps: of steps_run, with the cache */
     double eta;
-    int seeds;
+    int seeds;            /* pictures; 0: none were timed */
+    int image_w, image_h; /* of each */
     uint64_t first_seed;
     ldm_spread picture_s, step_s; /* without cache */
     ldm_spread cached_picture_s, cached_step_s, picture_ratio, step_ratio, latent_error, psnr;
@@ -107,9 +116,23 @@ ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *a
 /* bench_run.c: whole pictures, and the same with the cache in turn. */
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);
 
-/* A job of m for such pictures: one at a time, count of them; cache above 1: with it. */
-ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache, int count,
-                         ldm_job **out, ldm_error *err);
+/* A job of m for such pictures, one at a time; cache above 1: with it. */
+ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache, ldm_job **out,
+                         ldm_error *err);
+
+/* Whether pictures are to be timed; at precision bf16 some are made in any case. */
+bool ldm_bench_makes_pictures(const ldm_bench_data *b);
+/* Refuses what the pictures cannot be made of, before anything is timed. */
+ldm_status ldm_bench_check_job(const ldm_bench_data *b, ldm_error *err);
+size_t ldm_bench_latent_floats(const ldm_run *run); /* of one picture */
+
+/* bench_condition.c: keeps what the pictures of a run show, and its notes, unless an earlier run's
+ * are kept. */
+ldm_status ldm_bench_keep_condition(ldm_bench_data *b, const ldm_run *run, ldm_error *err);
+void ldm_bench_free_condition(ldm_bench_data *b);
+/* "prompt a red cat, scale 5": what the settings say of it, and how strong the guidance is. Appends
+ * nothing where there is no condition. */
+void ldm_bench_text_condition(const ldm_bench_data *b, ldm_str *out);
 
 /* bench_bf16.c: opens the same model in f32 and sets b->f32. */
 ldm_status ldm_bench_bf16(ldm_bench_data *b, const ldm_model_options *opt, ldm_error *err);

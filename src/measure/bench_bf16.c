@@ -120,15 +120,19 @@ static ldm_status measure_eps(ldm_bench_data *b, const ldm_model *f32, ldm_error
 static ldm_status begin_run(ldm_bench_data *b, const ldm_model *m, ldm_run **run, ldm_error *err)
 {
     ldm_job *job;
-    ldm_status st = ldm_bench_job(b, m, 1, b->f32.seeds, &job, err);
+    ldm_status st = ldm_bench_job(b, m, 1, &job, err);
 
     if (st)
         return st;
     st = ldm_run_create(m, job, run, err);
     ldm_job_free(job);
     if (!st)
-        b->f32.steps = ldm_run_get_info(*run)->steps_run;
-    return st;
+        st = ldm_bench_keep_condition(b, *run, err);
+    if (st)
+        return st;
+    b->f32.steps = ldm_run_get_info(*run)->steps_run;
+    b->f32.seeds = ldm_run_get_info(*run)->count;
+    return LDM_OK;
 }
 
 static ldm_status next_picture(ldm_run *run, const ldm_result **res, ldm_error *err)
@@ -145,24 +149,26 @@ static ldm_status next_picture(ldm_run *run, const ldm_result **res, ldm_error *
 
 static ldm_status measure_pictures(ldm_bench_data *b, const ldm_model *f32, ldm_error *err)
 {
-    const size_t chw = (size_t)b->m->latent_c * (size_t)b->h * (size_t)b->w;
-    const int n = b->f32.seeds = b->o->seeds ? b->o->seeds : 1;
-    double *values = ldm_calloc((size_t)n, 2 * sizeof *values);
+    double *values = NULL;
     ldm_run *ours = NULL, *exact = NULL;
     const ldm_result *a, *e;
-    ldm_status st = values ? begin_run(b, b->m, &ours, err)
-                           : ldm_error_nomem(err, (size_t)n * 2 * sizeof *values, "the benchmark");
-    int i;
+    ldm_status st = begin_run(b, b->m, &ours, err);
+    int i, n;
 
     if (!st)
         st = begin_run(b, f32, &exact, err);
+    n = b->f32.seeds;
+    if (!st)
+        values = ldm_calloc((size_t)n, 2 * sizeof *values);
+    if (!st && !values)
+        st = ldm_error_nomem(err, (size_t)n * 2 * sizeof *values, "the benchmark");
     for (i = 0; !st && i < n; i++) {
         st = next_picture(exact, &e, err);
         if (!st)
             st = next_picture(ours, &a, err);
         if (st)
             break;
-        values[i] = ldm_relative_l2(a->latent, e->latent, chw);
+        values[i] = ldm_relative_l2(a->latent, e->latent, ldm_bench_latent_floats(ours));
         values[n + i] = ldm_bench_psnr(e, a);
     }
     if (!st) {

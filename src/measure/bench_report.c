@@ -75,10 +75,10 @@ static json_t *shapes_json(const ldm_bench_data *b)
 
 static json_t *generation_json(const ldm_bench_data *b)
 {
-    return json_pack("{s:i, s:i, s:f, s:i, s:I, s:o, s:o}", "steps_asked", b->steps_asked,
-                     "steps_run", b->steps_run, "eta", b->eta, "pictures", b->seeds, "first_seed",
-                     (json_int_t)b->first_seed, "seconds", spread_json(&b->picture_s), "step_s",
-                     spread_json(&b->step_s));
+    return json_pack("{s:i, s:i, s:f, s:i, s:i, s:i, s:I, s:o, s:o}", "steps_asked", b->steps_asked,
+                     "steps_run", b->steps_run, "eta", b->eta, "pictures", b->seeds, "width",
+                     b->image_w, "height", b->image_h, "first_seed", (json_int_t)b->first_seed,
+                     "seconds", spread_json(&b->picture_s), "step_s", spread_json(&b->step_s));
 }
 
 static json_t *cache_json(const ldm_bench_data *b)
@@ -137,6 +137,12 @@ static void put_model(json_t *root, const ldm_bench_data *b, bool *failed)
         put(root, "generation", generation_json(b), failed);
     if (b->seeds && b->o->cache > 1)
         put(root, "cache", cache_json(b), failed);
+    if (b->settings)
+        put(root, "settings", json_incref(b->settings), failed);
+    if (b->prompts)
+        put(root, "prompts", json_incref(b->prompts), failed);
+    if (b->notes)
+        put(root, "notes", json_incref(b->notes), failed);
     if (b->f32.measured)
         put(root, "against_f32", f32_json(&b->f32), failed);
     if (b->layers)
@@ -259,8 +265,21 @@ static void text_f32(const ldm_bench_data *b, ldm_str *out)
     text_spread(out, "picture, PSNR", &f->psnr, 1, " dB", f->seeds);
 }
 
+/* What the pictures show, where something was said of it. */
+static void text_condition(const ldm_bench_data *b, ldm_str *out)
+{
+    ldm_str what = {0};
+
+    ldm_bench_text_condition(b, &what);
+    if (what.len)
+        ldm_str_printf(out, "condition            %s\n", what.data);
+    out->failed |= what.failed;
+    ldm_str_free(&what);
+}
+
 static void text_model(const ldm_bench_data *b, ldm_str *out)
 {
+    const int factor = ldm_model_get_info(b->m)->downsample;
     char buf[16];
 
     ldm_str_printf(out, "ready to sample      %8.3f s\n", b->ready);
@@ -274,6 +293,7 @@ static void text_model(const ldm_bench_data *b, ldm_str *out)
         ldm_str_printf(out, "encode               %8.4f s\n", b->encode_s);
     ldm_str_printf(out, "peak resident memory %8s  (loading, evaluations, decodes)\n",
                    ldm_format_bytes(b->peak, buf));
+    text_condition(b, out);
     if (b->seeds)
         text_pictures(b, out);
     if (b->f32.measured)
@@ -282,8 +302,7 @@ static void text_model(const ldm_bench_data *b, ldm_str *out)
         text_layers(b, out);
     /* Measured where pictures were made, else by the parts. */
     ldm_str_printf(out, "a %d x %d picture of %d steps takes %s%.3g s\n",
-                   b->w * ldm_model_get_info(b->m)->downsample,
-                   b->h * ldm_model_get_info(b->m)->downsample,
+                   b->seeds ? b->image_w : b->w * factor, b->seeds ? b->image_h : b->h * factor,
                    b->seeds ? b->steps_run : USUAL_STEPS, b->seeds ? "" : "about ",
                    b->seeds ? b->picture_s.median : picture_seconds(b, USUAL_STEPS));
 }

@@ -30,6 +30,13 @@ static int watch(void *ctx, const ldm_progress *p)
     return 0;
 }
 
+size_t ldm_bench_latent_floats(const ldm_run *run)
+{
+    const ldm_run_info *i = ldm_run_get_info(run);
+
+    return (size_t)i->latent_c * (size_t)i->latent_h * (size_t)i->latent_w;
+}
+
 static ldm_status make_one(pictures *r, int i, ldm_error *err)
 {
     double begin = ldm_seconds();
@@ -48,8 +55,25 @@ static ldm_status make_one(pictures *r, int i, ldm_error *err)
     return LDM_OK;
 }
 
-ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache, int count,
-                         ldm_job **out, ldm_error *err)
+/* Whether the job has a size of its own: it says one, or follows the pictures that it is given. */
+static bool has_size(const ldm_job *job)
+{
+    return ldm_options_given(&job->options, "shape") || job->size || job->x_t ||
+           ldm_job_start_count(job);
+}
+
+/* Pictures of each class or prompt. Where nobody says, every picture that is given makes one. */
+static int count_of(const ldm_bench_data *b, const ldm_job *job)
+{
+    const uint64_t starts = ldm_job_start_count(job);
+
+    if (b->o->seeds)
+        return b->o->seeds;
+    return starts > 1 ? (int)starts : b->o->cache > 1 ? CACHE_SEEDS : 1;
+}
+
+ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache, ldm_job **out,
+                         ldm_error *err)
 {
     ldm_job *job;
     ldm_status st = ldm_job_create(m, &job, err);
@@ -57,7 +81,11 @@ ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache,
     *out = NULL;
     if (st)
         return st;
-    if (b->o->steps)
+    if (b->o->job) {
+        st = ldm_options_lay_below(&job->options, &b->o->job->options, err);
+        ldm_job_borrow(job, b->o->job);
+    }
+    if (!st && b->o->steps)
         st = ldm_job_set_int(job, "steps", b->o->steps, err);
     if (!st && ldm_bench_options_is_set(b->o, "eta"))
         st = ldm_job_set_real(job, "eta", b->o->eta, err);
@@ -66,8 +94,8 @@ ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache,
     if (!st)
         st = ldm_job_set_int(job, "batch", 1, err);
     if (!st)
-        st = ldm_job_set_int(job, "count", count, err);
-    if (!st)
+        st = ldm_job_set_int(job, "count", count_of(b, job), err);
+    if (!st && (b->o->latent_h || !has_size(job)))
         st = ldm_job_set_shape(job, "shape", (const int[3]){m->latent_c, b->h, b->w}, err);
     if (!st && b->o->threads)
         st = ldm_job_set_int(job, "threads", b->o->threads, err);
@@ -78,25 +106,50 @@ ldm_status ldm_bench_job(const ldm_bench_data *b, const ldm_model *m, int cache,
     return st;
 }
 
+bool ldm_bench_makes_pictures(const ldm_bench_data *b)
+{
+    return b->o->steps || b->o->cache > 1;
+}
+
+ldm_status ldm_bench_check_job(const ldm_bench_data *b, ldm_error *err)
+{
+    ldm_job *job;
+    ldm_status st;
+
+    if (!ldm_bench_makes_pictures(b) && b->m->precision != LDM_PRECISION_BF16)
+        return LDM_OK;
+    st = ldm_bench_job(b, b->m, b->o->cache > 1 ? b->o->cache : 1, &job, err);
+    if (st)
+        return st;
+    st = ldm_run_check(b->m, job, err);
+    ldm_job_free(job);
+    return st;
+}
+
 static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error *err)
 {
     const ldm_run_info *info;
     ldm_status st;
     ldm_job *job;
 
-    st = ldm_bench_job(b, b->m, cache, b->seeds, &job, err);
+    st = ldm_bench_job(b, b->m, cache, &job, err);
     if (st)
         return st;
     ldm_job_set_progress(job, watch, r);
     st = ldm_run_create(b->m, job, &r->run, err);
     ldm_job_free(job);
+    if (!st)
+        st = ldm_bench_keep_condition(b, r->run, err);
     if (st)
         return st;
     info = ldm_run_get_info(r->run);
     r->steps = info->steps_run;
+    b->seeds = info->count;
     b->steps_asked = info->steps_asked;
     b->steps_run = info->steps_run;
     b->whole_steps = (int)info->eps_evaluations;
+    b->image_w = info->image_w;
+    b->image_h = info->image_h;
     b->eta = ldm_run_get_job(r->run)->eta;
     b->first_seed = ldm_run_get_job(r->run)->seed;
     return LDM_OK;
@@ -105,7 +158,7 @@ static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error
 static ldm_status compare(ldm_bench_data *b, pictures *exact, pictures *cached, double *values,
                           ldm_error *err)
 {
-    const size_t chw = (size_t)b->m->latent_c * (size_t)b->h * (size_t)b->w;
+    const size_t chw = ldm_bench_latent_floats(exact->run);
     const int n = b->seeds;
     ldm_status st = LDM_OK;
     int i;
@@ -139,22 +192,24 @@ static ldm_status compare(ldm_bench_data *b, pictures *exact, pictures *cached, 
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err)
 {
     pictures exact = {0}, cached = {0};
-    double *values;
-    ldm_status st;
+    double *values = NULL;
+    size_t n;
+    ldm_status st = begin_run(b, 1, &exact, err);
 
-    b->seeds = b->o->seeds ? b->o->seeds : b->o->cache > 1 ? CACHE_SEEDS : 1;
-    values = ldm_calloc((size_t)b->seeds, 8 * sizeof *values);
-    if (!values)
-        return ldm_error_nomem(err, (size_t)b->seeds * 8 * sizeof *values, "the benchmark");
-    exact.picture_s = values + 4 * b->seeds;
-    exact.step_s = values + 5 * b->seeds;
-    cached.picture_s = values + 6 * b->seeds;
-    cached.step_s = values + 7 * b->seeds;
-    st = begin_run(b, 1, &exact, err);
     if (!st && b->o->cache > 1)
         st = begin_run(b, b->o->cache, &cached, err);
+    n = (size_t)b->seeds;
     if (!st)
+        values = ldm_calloc(n, 8 * sizeof *values);
+    if (!st && !values)
+        st = ldm_error_nomem(err, n * 8 * sizeof *values, "the benchmark");
+    if (!st) {
+        exact.picture_s = values + 4 * n;
+        exact.step_s = values + 5 * n;
+        cached.picture_s = values + 6 * n;
+        cached.step_s = values + 7 * n;
         st = compare(b, &exact, &cached, values, err);
+    }
     ldm_run_free(exact.run);
     ldm_run_free(cached.run);
     ldm_free(values);

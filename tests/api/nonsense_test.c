@@ -112,6 +112,8 @@ static void objects_of_settings(void **state)
     REFUSED(ldm_bench_options_set_int(NULL, "rounds", 1, e), "opt");
     REFUSED(ldm_bench_options_set_real(NULL, "eta", 1, e), "opt");
     REFUSED(ldm_bench_options_set_bool(NULL, "layers", true, e), "opt");
+    REFUSED(ldm_bench_options_set_job(NULL, NULL, e), "opt");
+    assert_int_equal(ldm_bench_options_set_job(bench, NULL, &err), LDM_OK);
     assert_false(ldm_bench_options_is_set(NULL, "eta"));
 
     assert_int_equal(ldm_setting_count((ldm_setting_kind)99), 0);
