@@ -139,6 +139,22 @@ static void numbers_for_people(void **state)
     assert_int_equal(ldm_edit_distance("eta", "threads", 2), 3);
 }
 
+static void explanations_keep_to_80_columns(void **state)
+{
+    ldm_str s = {0};
+
+    (void)state;
+    ldm_str_explain(&s, "two lines\nas they are", 1, 3);
+    assert_string_equal(s.data, "  two lines\n   as they are\n");
+    ldm_str_free(&s);
+    ldm_str_explain(&s, "a line that is wide\nand its rest", 0, 64);
+    assert_int_equal(strspn(s.data, " "), 64);
+    assert_non_null(strstr(s.data, "  a line that is\n   "));
+    assert_non_null(strstr(s.data, "  wide and its\n   "));
+    assert_non_null(strstr(s.data, "  rest\n"));
+    ldm_str_free(&s);
+}
+
 static void output_appears_only_when_committed(void **state)
 {
     char dir[] = "/tmp/ldm-base-XXXXXX", path[64], pipe[64];
@@ -348,6 +364,7 @@ int main(void)
         cmocka_unit_test(arena_keeps_its_limit),
         cmocka_unit_test(failing_allocation_is_reported),
         cmocka_unit_test(numbers_for_people),
+        cmocka_unit_test(explanations_keep_to_80_columns),
         cmocka_unit_test(reals_have_the_fewest_digits),
         cmocka_unit_test(texts_come_from_pipes),
         cmocka_unit_test(output_appears_only_when_committed),

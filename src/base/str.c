@@ -60,6 +60,38 @@ void ldm_str_free(ldm_str *s)
     memset(s, 0, sizeof *s);
 }
 
+enum { HELP_WIDTH = 80 };
+
+/* Whether a line of the text is longer than what is left of 80 columns. */
+static bool is_wide(const char *text, size_t column)
+{
+    for (size_t n; *text; text += n + (text[n] == '\n')) {
+        n = strcspn(text, "\n");
+        if (n > HELP_WIDTH - column)
+            return true;
+    }
+    return false;
+}
+
+void ldm_str_explain(ldm_str *s, const char *text, size_t used, size_t column)
+{
+    /* A word is what is never broken: where all lines fit, each of them is one. */
+    const char *const ends = is_wide(text, column) ? " \n" : "\n";
+    size_t at = column;
+
+    ldm_str_printf(s, "%*s", (int)(column - used), "");
+    for (size_t n; *text; text += n + strspn(text + n, ends)) {
+        n = strcspn(text, ends);
+        if (at > column && (*ends == '\n' || at + 1 + n > HELP_WIDTH)) {
+            ldm_str_printf(s, "\n%*s", (int)column, "");
+            at = column;
+        }
+        ldm_str_printf(s, "%s%.*s", at > column ? " " : "", (int)n, text);
+        at += n + (at > column);
+    }
+    ldm_str_puts(s, "\n");
+}
+
 char *ldm_format_count(uint64_t n, char *buf)
 {
     char digits[24];

@@ -27,6 +27,11 @@ void ldm_str_printf(ldm_str *s, const char *fmt, ...) LDM_STR_PRINTF(2, 3);
 void ldm_str_vprintf(ldm_str *s, const char *fmt, va_list ap) LDM_STR_PRINTF(2, 0);
 void ldm_str_free(ldm_str *s); /* frees data and resets */
 
+/* Appends an option's explanation for `--help`: each of its lines begins at `column`, of which
+ * `used` are taken in the first. Where a line would be longer than 80 columns, its words are laid
+ * out anew. */
+void ldm_str_explain(ldm_str *s, const char *text, size_t used, size_t column);
+
 /* 1234567 as "1,234,567"; buf holds at least 27 bytes and is returned. */
 char *ldm_format_count(uint64_t n, char *buf);
 

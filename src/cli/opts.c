@@ -21,8 +21,7 @@ enum {
     HELP_COLUMN = 26,
     CHOICES_WIDTH = 51,
     CHOICES_NARROW = 44,
-    NARROW_HELP = 80,
-    HELP_WIDTH = 80
+    NARROW_HELP = 80
 };
 
 static const ldm_opt no_option = {.type = LDM_OPT_FLAG};
@@ -631,55 +630,17 @@ static void put_choices(help_page *h, const ldm_entry *e)
         ldm_str_puts(&h->text, ")\n");
 }
 
-/* Whether a line of the text is longer than what is left of 80 columns. */
-static bool is_wide(const char *text, int column)
-{
-    for (size_t n; *text; text += n + (text[n] == '\n')) {
-        n = strcspn(text, "\n");
-        if (n > HELP_WIDTH - (size_t)column)
-            return true;
-    }
-    return false;
-}
-
-/* The words of a text, on lines of at most 80 columns; `used` of the first one are taken. */
-static void put_filled(help_page *h, const char *text, int used)
-{
-    size_t at = (size_t)h->column;
-
-    ldm_str_printf(&h->text, "%*s", h->column - used, "");
-    for (size_t n; *text; text += n + strspn(text + n, " \n")) {
-        n = strcspn(text, " \n");
-        if (at > (size_t)h->column && at + 1 + n > HELP_WIDTH) {
-            ldm_str_printf(&h->text, "\n%*s", h->column, "");
-            at = (size_t)h->column;
-        }
-        ldm_str_printf(&h->text, "%s%.*s", at > (size_t)h->column ? " " : "", (int)n, text);
-        at += n + (at > (size_t)h->column);
-    }
-    ldm_str_puts(&h->text, "\n");
-}
-
 /* The lines of an explanation; on a narrow terminal one line, which is broken there. */
-static void put_explanation(help_page *h, const char *line, int used)
+static void put_explanation(help_page *h, const char *text, int used)
 {
-    if (!h->narrow && line && is_wide(line, h->column)) {
-        put_filled(h, line, used);
+    if (!h->narrow) {
+        ldm_str_explain(&h->text, text, (size_t)used, (size_t)h->column);
         return;
     }
-    if (h->narrow && line)
-        ldm_str_printf(&h->text, "%*s", h->column, "");
-    while (line) {
-        const char *end = strchr(line, '\n');
-        const int len = end ? (int)(end - line) : (int)strlen(line);
-
-        if (h->narrow)
-            ldm_str_printf(&h->text, "%.*s%s", len, line, end ? " " : "\n");
-        else
-            ldm_str_printf(&h->text, "%*s%.*s\n", h->column - used, "", len, line);
-        line = end ? end + 1 : NULL;
-        used = 0;
-    }
+    ldm_str_printf(&h->text, "%*s", h->column, "");
+    for (const char *p = text; *p; p++)
+        ldm_str_append(&h->text, *p == '\n' ? " " : p, 1);
+    ldm_str_puts(&h->text, "\n");
 }
 
 static void put_option(help_page *h, const ldm_entry *e)
@@ -700,7 +661,7 @@ static void put_option(help_page *h, const ldm_entry *e)
         ldm_str_puts(&h->text, "\n");
         used = 0;
     }
-    put_explanation(h, e->help, used);
+    put_explanation(h, e->help ? e->help : "", used);
     put_choices(h, e);
 }
 

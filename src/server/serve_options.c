@@ -64,11 +64,17 @@ static const row rows[] = {
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
-static const char about[] = "Serves pictures from a latent diffusion model over HTTP: a page for "
-                            "people, /api/v1 with progress\n"
-                            "and previews, and the interfaces that clients of AUTOMATIC1111 "
-                            "(/sdapi/v1) and of OpenAI's images\n"
-                            "(/v1) know. Listens on this machine alone unless told otherwise.";
+static const char about[] =
+    "Serves pictures from a latent diffusion model over HTTP: a page for people,\n"
+    "/api/v1 with progress and previews, and the interfaces that clients of\n"
+    "AUTOMATIC1111 (/sdapi/v1) and of OpenAI's images (/v1) know. Listens on this\n"
+    "machine alone unless told otherwise.";
+
+static const char notes[] =
+    "'ldm serve' starts the same program. docs/SERVER.md describes the interfaces.\n"
+    "SIGTERM and Ctrl-C end it: the running job is kept as broken, and can be\n"
+    "started again from the page.\n"
+    "Environment: LDM_MAX_ISA=c|avx2|avx512 limits the instructions used.";
 
 void ldm_serve_say(const char *fmt, ...)
 {
@@ -171,19 +177,16 @@ static void print_choices(const option_entry *e, const char *before, const char 
 static void print_option(const char *name, const char *arg, const char *help)
 {
     int used = printf("  --%s%s%s", name, arg ? " " : "", arg ? arg : "");
+    ldm_str text = {0};
 
     if (used >= HELP_COLUMN) {
         putchar('\n');
         used = 0;
     }
-    while (help) {
-        const char *end = strchr(help, '\n');
-
-        printf("%*s%.*s\n", HELP_COLUMN - used, "", end ? (int)(end - help) : (int)strlen(help),
-               help);
-        help = end ? end + 1 : NULL;
-        used = 0;
-    }
+    ldm_str_explain(&text, help, (size_t)used, HELP_COLUMN);
+    if (!text.failed)
+        fputs(text.data, stdout);
+    ldm_str_free(&text);
 }
 
 static void print_help(const option_entries *e)
@@ -199,10 +202,7 @@ static void print_help(const option_entries *e)
     print_option("help", NULL, "this text");
     print_option("version", NULL, "the version");
     print_option("tables", NULL, "this text for programs");
-    puts("\n'ldm serve' starts the same program. docs/SERVER.md describes the interfaces. SIGTERM "
-         "and Ctrl-C end\n"
-         "it: the running job is kept as broken, and can be started again from the page.\n"
-         "Environment: LDM_MAX_ISA=c|avx2|avx512 limits the instructions used.");
+    printf("\n%s\n", notes);
 }
 
 static void print_column(const char *text)

@@ -2,6 +2,14 @@
 # ldm serve: what it says as it starts, and where it cannot.
 [ -x "${LDM%/*}/ldm-server" ] || { echo "skipped: ldm serve (this build has no ldm-server)"; exit 0; }
 
+# Its help fits a terminal, and loses none of its words on the way.
+works serve --help
+stderr_empty
+awk 'length > 80 { print; bad = 1 } END { exit bad }' "$OUT" || die "a line is wider than 80 columns"
+tr -s ' \n' ' ' <"$OUT" >words
+file_has words '--isa NAME instructions to compute with; default: the best that the CPU has\. Machines of different kinds'
+file_has words '--models DIR offer every checkpoint in this folder, each with the YAML beside it --vocab'
+
 # What is loaded comes first, the address when it can be used.
 CODE=0
 timeout --foreground --preserve-status -s INT 2 "$LDM" serve $TINY --port 0 >"$OUT" 2>"$ERR" </dev/null || CODE=$?
