@@ -303,7 +303,8 @@ LDM_API void ldm_job_free(ldm_job *job); /* NULL is fine */
 
 /* Sets a value; text in every type's form ("true", "3,64,64", "2G"). Texts are copied.
  * LDM_ERR_USAGE for an unknown key or a value out of its range: the message begins with "KEY: ",
- * and the value stays as it was. */
+ * and the value stays as it was. -1 (or the text "random") draws a seed, here and now: all runs of
+ * the job have that one. */
 LDM_API ldm_status ldm_job_set(ldm_job *job, const char *key, const char *text, ldm_error *err);
 LDM_API ldm_status ldm_job_set_int(ldm_job *job, const char *key, int value, ldm_error *err);
 LDM_API ldm_status ldm_job_set_u64(ldm_job *job, const char *key, uint64_t value, ldm_error *err);
@@ -315,6 +316,8 @@ LDM_API ldm_status ldm_job_set_shape(ldm_job *job, const char *key, const int va
 LDM_API ldm_status ldm_job_unset(ldm_job *job, const char *key, ldm_error *err);
 /* Whether it was set, by a call above or by a recipe. */
 LDM_API bool ldm_job_is_set(const ldm_job *job, const char *key);
+/* Whether the value was drawn, and not chosen. */
+LDM_API bool ldm_job_is_drawn(const ldm_job *job, const char *key);
 
 /* The value as text; ldm_release it. */
 LDM_API ldm_status ldm_job_get(const ldm_job *job, const char *key, char **text, ldm_error *err);
@@ -540,6 +543,10 @@ LDM_API ldm_status ldm_eval_job_set_bool(ldm_eval_job *job, const char *key, boo
 LDM_API ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *err);
 LDM_API const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key);
 LDM_API bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key);
+LDM_API bool ldm_eval_job_is_drawn(const ldm_eval_job *job, const char *key); /* as of a job */
+/* The value as text; ldm_release it. */
+LDM_API ldm_status ldm_eval_job_get(const ldm_eval_job *job, const char *key, char **text,
+                                    ldm_error *err);
 /* "in": the input. Of the UNet, where its configuration has them (with one entry a sample, or one
  * for all): "context" [N,tokens,width] for cross-attention, "concat" [N,C,H,W] after the channels
  * of x, "labels" [N] or [N,W] for label_emb. "noise": of "sample", [N,C,H,W]; may stay away. All

@@ -451,12 +451,12 @@ class Model:
                  **settings: Any) -> Generation:
         """Makes pictures: an iterator of Picture, which computes as it is advanced.
 
-        Picture i has seed + i. progress: True shows a bar (tqdm's, else a line), a function gets a Progress after
-        each step. like: a recipe, or the picture that has it, for what is not given. init: a picture (a file's name,
-        PIL, an array), or several, to begin with (image-to-image); mask_image: what of it is painted (light). x_t,
-        noise, mask, x0, context, uncond_context: arrays, see the README. settings: see settings("job"), among them
-        prompt (of a list, also as prompts=, `count` pictures are made of each), negative,
-        class_ and strength.
+        Picture i has seed + i; seed=-1 draws one, which Picture.seed says. progress: True shows a bar (tqdm's, else a
+        line), a function gets a Progress after each step. like: a recipe, or the picture that has it, for what is not
+        given. init: a picture (a file's name, PIL, an array), or several, to begin with (image-to-image); mask_image:
+        what of it is painted (light). x_t, noise, mask, x0, context, uncond_context: arrays, see the README.
+        settings: see settings("job"), among them prompt (of a list, also as prompts=, `count` pictures are made of
+        each), negative, class_ and strength.
         """
         settings = own_names(settings)
         if "count" in settings:

@@ -69,10 +69,20 @@ def test_values_of_every_type(model):
     r = json.loads(p.recipe)
     assert (r["steps"], r["eta"], r["seed"], r["quantize"], r["shape"]) == (2, 0.5, 3, False, [3, 8, 8])
     for bad in ({"steps": 0}, {"stepz": 3}, {"sampler": "x"}, {"eta": "much"}, {"shape": (3, 8)}, {"seed": "a\0b"},
-                {"seed": -1}, {"steps": 2.5}):
+                {"seed": -2}, {"steps": 2.5}):
         with pytest.raises(ldmc.UsageError) as e:
             model.generate(1, **bad)
         assert e.value.code == "ERR_USAGE" and isinstance(e.value, ValueError)
+
+
+def test_a_seed_of_minus_one_is_drawn(model):
+    runs = [list(model.generate(2, steps=1, shape=(3, 8, 8), seed=s)) for s in (-1, "random")]
+    for first, second in runs:
+        assert 0 <= first.seed < 2**32 and second.seed == first.seed + 1
+        assert json.loads(first.recipe)["seed"] == first.seed
+    assert runs[0][0].seed != runs[1][0].seed
+    again = next(model.generate(like=runs[0][0]))
+    assert (again.pixels == runs[0][0].pixels).all()
 
 
 def test_values_of_wrong_types(model, tmp_path):

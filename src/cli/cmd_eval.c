@@ -10,6 +10,7 @@
 
 #include "base/json_text.h"
 #include "cli/cli.h"
+#include "cli/drawn.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/outputs.h"
@@ -386,8 +387,10 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         code = parse ? ldm_parse_exit(parse)
                      : ldm_inputs_resolve(cmd, targets.model, argc - args, argv + args, false);
     }
-    if (!code && !parse)
+    if (!code && !parse) {
+        ldm_drawn_say(cmd, &targets);
         code = check(cmd, &o, targets.eval);
+    }
     if (!code && !parse)
         code = ldm_inputs_find_config(cmd, targets.model, false);
     if (!code && !parse) {

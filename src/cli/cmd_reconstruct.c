@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "cli/drawn.h"
 #include "cli/generate/generate.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
@@ -292,10 +293,12 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         code = ldm_cli_fail(cmd, st, &err);
     if (!code)
         parse = ldm_opts_parse(cmd, argc, argv, &o, &to, &args);
-    if (parse)
+    if (parse) {
         code = ldm_parse_exit(parse);
-    else if (!code)
+    } else if (!code) {
+        ldm_drawn_say(cmd, &to);
         code = work(cmd, &o, &to, argc - args, argv + args);
+    }
     if (code && o.json && parse == LDM_PARSE_OK)
         ldm_cli_json_failure(cmd);
     ldm_targets_free(&to);

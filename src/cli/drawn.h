@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Seeds that nobody chose. */
+/* Seeds that nobody chose: --seed -1. */
 #ifndef LDM_CLI_DRAWN_H
 #define LDM_CLI_DRAWN_H
 
-#include <ldm/ldm.h>
+#include "cli/opts.h"
 
-enum { LDM_DRAWN_TEXT = 16 };
+/* Says which seeds were drawn: "note: drawn at random: --seed 3201". For every command that takes
+ * one. */
+void ldm_drawn_say(const ldm_command *cmd, const ldm_targets *targets);
 
-/* Whether the setting is a seed and the value -1 or "random", as other programs write a seed that
- * is drawn: then `text` is one, from the system's random numbers, below 2^32. */
-bool ldm_drawn_seed(const ldm_setting_row *row, const char *value, char text[LDM_DRAWN_TEXT]);
+/* The first option whose value was drawn, "seed"; NULL: none. */
+const char *ldm_drawn_first(const ldm_job *job);
 
 #endif

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cli/drawn.h"
 #include "cli/entries.h"
 #include "cli/joined.h"
 #include "cli/terminal.h"
@@ -49,9 +48,8 @@ const char *ldm_word_nearest(const char *word, const char *const *candidates, si
 /* What the line had that was said in other words. */
 typedef struct understood {
     bool typed[LDM_ENTRY_MOST];
-    bool others;   /* not in CompVis' */
-    ldm_str said;  /* "-r is --ckpt, -c is --steps" */
-    ldm_str drawn; /* "--seed 3201" */
+    bool others;  /* not in CompVis' */
+    ldm_str said; /* "-r is --ckpt, -c is --steps" */
 } understood;
 
 /* "-r is --ckpt", added to what was understood before. */
@@ -70,8 +68,6 @@ static void say_understood(const ldm_command *cmd, const ldm_entries *all, const
     if (u->said.len)
         ldm_cli_say(cmd, "note: %s spellings: %s", u->others ? "other programs'" : "CompVis'",
                     u->said.data);
-    if (u->drawn.len)
-        ldm_cli_say(cmd, "note: drawn at random: %s", u->drawn.data);
     for (size_t i = 0; i < all->count; i++) {
         const ldm_alias *a = u->typed[i] ? all->at[i].alias : NULL;
 
@@ -424,8 +420,7 @@ static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int
 {
     const ldm_entry *o = entry_of(all, c);
     const char *value, *theirs, *word = argv[optind - 1];
-    char spelled[80], seed[LDM_DRAWN_TEXT];
-    bool drawn;
+    char spelled[80];
 
     if (!o)
         return LDM_PARSE_OK;
@@ -446,11 +441,8 @@ static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int
         return LDM_PARSE_ERROR;
     value = o->value ? o->value : o->arg ? optarg : NULL;
     theirs = o->setting ? ldm_alias_value(ldm_setting_key(o->setting), value) : NULL;
-    drawn = o->setting && ldm_drawn_seed(o->setting, value, seed);
-    if (store(cmd, o, spelled, drawn ? seed : theirs ? theirs : value, out, targets))
+    if (store(cmd, o, spelled, theirs ? theirs : value, out, targets))
         return LDM_PARSE_ERROR;
-    if (drawn)
-        ldm_str_printf(&u->drawn, "%s--%s %s", u->drawn.len ? ", " : "", o->name, seed);
     u->typed[o - all->at] = true;
     u->others = u->others || (o->alias && o->alias->others);
     if (o->means)
@@ -585,7 +577,6 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     if (!parse)
         say_understood(cmd, &all, &u);
     ldm_str_free(&u.said);
-    ldm_str_free(&u.drawn);
     *args = optind;
     return parse ? parse : check_arguments(cmd, targets, argc, argv);
 }

@@ -273,6 +273,11 @@ bool ldm_job_is_set(const ldm_job *job, const char *key)
     return job && ldm_options_given(&job->options, key);
 }
 
+bool ldm_job_is_drawn(const ldm_job *job, const char *key)
+{
+    return job && ldm_options_drawn(&job->options, key);
+}
+
 ldm_status ldm_job_get(const ldm_job *job, const char *key, char **text, ldm_error *err)
 {
     LDM_REQUIRE(text, "text", err);
@@ -526,6 +531,19 @@ ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *er
 const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key)
 {
     return job ? get_text(&job->options, key) : NULL;
+}
+
+ldm_status ldm_eval_job_get(const ldm_eval_job *job, const char *key, char **text, ldm_error *err)
+{
+    LDM_REQUIRE(text, "text", err);
+    *text = NULL;
+    LDM_REQUIRE(job, "job", err);
+    return get(&job->options, key, text, err);
+}
+
+bool ldm_eval_job_is_drawn(const ldm_eval_job *job, const char *key)
+{
+    return job && ldm_options_drawn(&job->options, key);
 }
 
 bool ldm_eval_job_is_set(const ldm_eval_job *job, const char *key)

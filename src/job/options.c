@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -61,6 +62,13 @@ bool ldm_options_given(const ldm_options *o, const char *key)
     return row && (o->given & ldm_setting_bit(o, row));
 }
 
+bool ldm_options_drawn(const ldm_options *o, const char *key)
+{
+    const ldm_setting_row *row = key && o->table ? ldm_setting_of(o, key) : NULL;
+
+    return row && (o->given & o->drawn & ldm_setting_bit(o, row));
+}
+
 const void *ldm_options_field(const ldm_options *o, const char *key, ldm_setting_type type)
 {
     const ldm_setting_row *row = key ? ldm_setting_of(o, key) : NULL;
@@ -78,7 +86,8 @@ const char *ldm_setting_expected(const ldm_setting_row *row, ldm_str *s)
         ldm_str_printf(s, "a whole number from %.0f to %.0f", row->min, row->max);
         break;
     case LDM_TYPE_U64:
-        ldm_str_puts(s, "a whole number from 0 to 18446744073709551615");
+        ldm_str_printf(s, "a whole number from 0 to 18446744073709551615%s",
+                       row->drawn ? ", or -1 for one that is drawn" : "");
         break;
     case LDM_TYPE_REAL:
         ldm_str_printf(s, "a number from %g to %g", row->min, row->max);
@@ -285,8 +294,25 @@ ldm_status ldm_setting_give(ldm_options *o, const ldm_setting_row *row, ldm_sett
     if (!ldm_setting_fits(row, &v))
         return refuse(row, found, err);
     st = store(o, row, v, err);
-    if (!st)
+    if (!st) {
         o->given |= ldm_setting_bit(o, row);
+        o->drawn &= ~ldm_setting_bit(o, row);
+    }
+    return st;
+}
+
+/* A seed that nobody chose, as other programs write it. Below 2^32, for those that take no more. */
+static ldm_status draw(ldm_options *o, const ldm_setting_row *row, ldm_error *err)
+{
+    ldm_status st;
+    uint32_t number;
+
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return ldm_error_set(err, LDM_ERR_IO, "%s: the system gives no random number; choose one",
+                             row->key);
+    st = ldm_setting_give(o, row, (ldm_setting_value){.u = number}, "", err);
+    if (!st)
+        o->drawn |= ldm_setting_bit(o, row);
     return st;
 }
 
@@ -302,6 +328,8 @@ ldm_status ldm_options_set(ldm_options *o, const char *key, const char *text, ld
         return st;
     if (!text)
         return ldm_error_set(err, LDM_ERR_USAGE, "%s: the text is NULL", key);
+    if (row->drawn && (!strcmp(text, "-1") || !strcmp(text, "random")))
+        return draw(o, row, err);
     if (!ldm_setting_read_text(row, text, &v))
         return refuse(row, text, err);
     return ldm_setting_give(o, row, v, text, err);
@@ -328,6 +356,8 @@ ldm_status ldm_options_set_int(ldm_options *o, const char *key, int64_t i, ldm_e
 
     if (st)
         return st;
+    if (row->drawn && i == -1)
+        return draw(o, row, err);
     snprintf(found, sizeof found, "%" PRId64, i);
     if (row->type == LDM_TYPE_INT)
         v.i = i;
@@ -441,6 +471,7 @@ ldm_status ldm_options_unset(ldm_options *o, const char *key, ldm_error *err)
         st = reset(o, row, err);
     if (!st)
         o->given &= ~ldm_setting_bit(o, row);
+    o->drawn &= o->given;
     return st;
 }
 

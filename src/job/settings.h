@@ -33,6 +33,7 @@ struct ldm_setting_row {
     const char *lacking; /* what a recipe means that is older than the setting; NULL: all recipes
                             have it */
     bool empty;          /* of a TEXT: may have no characters */
+    bool drawn;          /* of a U64: a seed, and -1 or "random" draws one */
     char letter;         /* 'n' for -n; 0: none */
     const char *arg;     /* the value's name in the help; NULL for a BOOL */
     const char *help;    /* lines separated by '\n' */
@@ -52,6 +53,7 @@ typedef struct ldm_options {
     const ldm_table *table;
     ldm_arena *texts; /* copies of TEXT values */
     uint64_t given;   /* bit i: row i has been given a value */
+    uint64_t drawn;   /* bit i: row i was told to draw that value */
 } ldm_options;
 
 /* Texts in the order in which they were given; the array is owned, the texts lie in the arena. */
@@ -68,6 +70,7 @@ void ldm_options_finish(ldm_options *o); /* releases texts; a zeroed struct is f
 ldm_status ldm_options_row(const ldm_options *o, const char *key, const ldm_setting_row **row,
                            ldm_error *err);
 bool ldm_options_given(const ldm_options *o, const char *key);
+bool ldm_options_drawn(const ldm_options *o, const char *key);
 
 /* The readers of each form. On failure the value stays as it was. Messages begin with "KEY: ". */
 ldm_status ldm_options_set(ldm_options *o, const char *key, const char *text, ldm_error *err);

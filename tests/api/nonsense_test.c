@@ -84,6 +84,8 @@ static void objects_of_settings(void **state)
     REFUSED(ldm_job_set_array(job, "x_T", NULL, e), "x_T");
     assert_false(ldm_job_is_set(NULL, "eta"));
     assert_false(ldm_job_is_set(job, NULL));
+    assert_false(ldm_job_is_drawn(NULL, "seed"));
+    assert_false(ldm_job_is_drawn(job, NULL));
     assert_int_equal(ldm_job_get_int(NULL, "steps"), 0);
     assert_int_equal(ldm_job_get_int(job, "eta"), 0);
     assert_int_equal(ldm_job_get_u64(NULL, "seed"), 0);
@@ -106,6 +108,9 @@ static void objects_of_settings(void **state)
     REFUSED(ldm_eval_job_set_array(eval, NULL, NULL, e), "name");
     REFUSED(ldm_eval_job_set_array(eval, "out", NULL, e), "out");
     assert_false(ldm_eval_job_is_set(NULL, "t"));
+    assert_false(ldm_eval_job_is_drawn(NULL, "seed"));
+    REFUSED(ldm_eval_job_get(NULL, "seed", &text, e), "job");
+    REFUSED(ldm_eval_job_get(eval, "seed", NULL, e), "text");
     assert_null(ldm_eval_job_get_text(NULL, "dump"));
     REFUSED(ldm_bench_options_set(NULL, "rounds", "1", e), "opt");
     REFUSED(ldm_bench_options_set(bench, "rounds", "0", e), "rounds");

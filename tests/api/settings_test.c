@@ -174,6 +174,36 @@ static void values_come_back(void **state)
     }
 }
 
+/* As other programs write a seed that is drawn: once, when it is set. */
+static void seeds_are_drawn(void **state)
+{
+    static const char *const texts[] = {"-1", "random"};
+    ldm_job *job = new_job();
+    uint64_t drawn[3];
+    ldm_error err;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(i < 2 ? ldm_job_set(job, "seed", texts[i], NULL)
+                               : ldm_job_set_int(job, "seed", -1, NULL),
+                         LDM_OK);
+        assert_true(ldm_job_is_drawn(job, "seed") && ldm_job_is_set(job, "seed"));
+        drawn[i] = ldm_job_get_u64(job, "seed");
+        assert_true(drawn[i] <= UINT32_MAX);
+    }
+    assert_true(drawn[0] != drawn[1] || drawn[1] != drawn[2]);
+    assert_int_equal(ldm_job_set_u64(job, "seed", UINT64_MAX, NULL), LDM_OK); /* a seed as others */
+    assert_true(ldm_job_get_u64(job, "seed") == UINT64_MAX && !ldm_job_is_drawn(job, "seed"));
+    assert_int_equal(ldm_job_set(job, "vary", "-1", NULL), LDM_OK);
+    assert_true(ldm_job_is_drawn(job, "vary"));
+    assert_int_equal(ldm_job_unset(job, "vary", NULL), LDM_OK);
+    assert_false(ldm_job_is_drawn(job, "vary"));
+    assert_int_equal(ldm_job_set(job, "seed", "-2", &err), LDM_ERR_USAGE);
+    assert_non_null(strstr(err.msg, "or -1 for one that is drawn"));
+    assert_int_equal(ldm_job_set(job, "steps", "-1", &err), LDM_ERR_USAGE);
+    ldm_job_free(job);
+}
+
 static ldm_status set_number(ldm_job *job, const ldm_setting_row *row, double v, ldm_error *err)
 {
     return ldm_setting_get_type(row) == LDM_TYPE_INT
@@ -471,6 +501,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_are_whole),
         cmocka_unit_test(new_settings_say_what_their_absence_means),
         cmocka_unit_test(values_come_back),
+        cmocka_unit_test(seeds_are_drawn),
         cmocka_unit_test(ranges_end_where_they_say),
         cmocka_unit_test(the_configuration_gives_defaults),
         cmocka_unit_test(recipes_hold_what_changes_pixels),

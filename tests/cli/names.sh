@@ -265,4 +265,15 @@ works generate $TINY --seed -1 --steps 2 --shape 3,8,8 -o drawn2.png --quiet
 stderr_empty
 different_seed=$("$LDM" inspect drawn2.png --json | sed -n 's/.*"seed": \([0-9]*\),.*/\1/p')
 [ "$different_seed" != "$seed" ] || die "the same seed was drawn twice"
-fails 2 "seed: '-2' is not a whole number" generate $TINY --seed -2 -o no.png
+fails 2 "seed: '-2' is not a whole number from 0 to [0-9]*, or -1 for one that is drawn" generate $TINY --seed -2 -o no.png
+works generate $TINY --seed -1 --seed 7 --steps 2 --shape 3,8,8 -o seven.png
+stderr_lacks 'drawn at random'
+works reconstruct drawn.png $TINY --seed random -o back.png
+stderr_has '^ldm reconstruct: note: drawn at random: --seed [0-9]+$'
+works compare $TINY --set ldm.sampling.steps=2 --seed -1 -n 1 -o drawn
+stderr_has '^ldm compare: note: drawn at random: --seed [0-9]+$'
+# Processes that share a run, and one that goes on with it, need the seed of the others.
+fails 2 '[-]-seed -1: each of the processes would draw a seed of its own; give all' \
+    generate $TINY --seed -1 --rank 0 --of 2 -n 4 -o shared/
+fails 2 '[-]-resume goes on .* --vary -1 draws another; give .*`ldm inspect`' \
+    generate $TINY --vary -1 --vary-strength 0.1 -n 4 --resume -o shared/

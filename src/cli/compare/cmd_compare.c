@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/compare/compare.h"
+#include "cli/drawn.h"
 #include "cli/generate/generate.h"
 #include "cli/inputs.h"
 #include "cli/signals.h"
@@ -549,8 +550,10 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
             code = ldm_parse_exit(parse);
         else if (!ldm_job_is_set(o.to.job, "count"))
             st = ldm_job_set_int(o.to.job, "count", DEFAULT_COUNT, &err);
-        if (!parse && !st)
+        if (!parse && !st) {
+            ldm_drawn_say(cmd, &o.to);
             code = work(&c, argc - args, argv + args);
+        }
     }
     if (st)
         code = ldm_cli_fail(cmd, st, &err);

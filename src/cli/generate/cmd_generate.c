@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/drawn.h"
 #include "cli/inputs.h"
 
 enum { DEFAULT_QUALITY = 95 };
@@ -230,6 +231,8 @@ static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int a
         argv += args;
         code = ldm_shared_find(cmd, cli, &o);
         named = ldm_ranks_command(cmd, &o.ranks);
+        if (!code)
+            ldm_drawn_say(&named, &o.to);
         if (!code)
             code = take_files(&named, fields, files, &argc, &argv);
         code = code ? code : work(&named, &o, argc, argv);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json_text.h"
+#include "cli/drawn.h"
 #include "cli/generate/task.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
@@ -25,6 +26,25 @@ static int refuse_alone(const ldm_command *cmd, const ldm_generate_opts *o)
                          "%s is about a run of several processes, and this one is alone: give "
                          "--rank R --of N, or start it by mpirun or srun",
                          option);
+}
+
+/* Whose pictures are to go together must have one seed, and not each process its own. */
+static int refuse_drawn(const ldm_command *cmd, const ldm_generate_opts *o)
+{
+    const char *key = ldm_drawn_first(o->to.job);
+
+    if (!key || (!o->resume && !o->shared))
+        return LDM_EXIT_OK;
+    if (o->resume)
+        return ldm_cli_usage(cmd,
+                             "--resume goes on with a run that has its seed, and --%s -1 draws "
+                             "another; give the run's own, which `ldm inspect` of one of its "
+                             "pictures shows",
+                             key);
+    return ldm_cli_usage(cmd,
+                         "--%s -1: each of the processes would draw a seed of its own; give all of "
+                         "them the same number",
+                         key);
 }
 
 static int set_threads(const ldm_command *cmd, ldm_generate_opts *o)
@@ -53,6 +73,8 @@ int ldm_shared_find(const ldm_command *cmd, const ldm_cli *cli, ldm_generate_opt
         ldm_ranks_alone(&o->ranks);
     o->shared =
         o->ranks.said || rank->size > 1 || (o->resume && o->out && ldm_work_is_there(o->out));
+    if (refuse_drawn(cmd, o))
+        return LDM_EXIT_USAGE;
     if (!o->shared)
         return refuse_alone(cmd, o);
     if (!o->out)
