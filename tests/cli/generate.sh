@@ -91,9 +91,18 @@ rm -r generated_outputs
 # A named folder: pictures of another run are no prey.
 works generate $TINY --steps 1 -n 3 -o faces/ --grid
 cp -r faces before
-fails 1 "^ldm generate: -o: folder 'faces/' holds 4 files of an earlier run; --resume" \
+fails 1 "^ldm generate: -o: folder 'faces/' holds 4 files of another run; --overwrite" \
     generate $TINY --steps 1 -n 2 --eta 1 -o faces/
-fails 1 "'faces/' holds 4 files of an earlier run" generate $TINY --steps 1 -o faces
+# The same command once more: it is done.
+fails 1 "^ldm generate: -o: folder 'faces/' holds the 3 pictures of this command already, complete: nothing is left" \
+    generate $TINY --steps 1 -n 3 -o faces/ --grid
+fails 1 "'faces/' holds the 1 picture of this command already" generate $TINY --steps 1 -o faces
+fails 1 "'faces/' holds 4 files of an earlier run; --resume" generate $TINY --steps 1 -n 4 -o faces/
+fails 1 "'faces/' holds 4 files of an earlier run; --resume" generate $TINY --steps 1 -n 3 -o faces/ --npz
+fails 1 "'faces/' holds 4 files of another run" generate $TINY --steps 1 -n 3 --seed -1 -o faces/ --quiet
+works generate $TINY --steps 1 -n 4 -o faces/ --grid --resume
+rm faces/00003.png
+cp before/grid.png faces/grid.png
 for i in 00000 00001 00002 grid; do same faces/$i.png before/$i.png; done
 fails 2 'give one of the two' generate $TINY -n 2 -o faces --resume --overwrite
 works generate $TINY --steps 1 -n 2 --seed 9 -o faces/ --overwrite

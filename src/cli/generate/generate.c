@@ -57,7 +57,7 @@ static int open_model(task *t)
 
     ldm_model_name(options);
     if (!st)
-        st = ldm_model_options_set_bool(options, "dry_run", t->o->dry_run, &err);
+        st = ldm_model_options_set_bool(options, "dry_run", t->o->dry_run || t->output.taken, &err);
     if (!st)
         st = ldm_model_open(options, &t->model, &err);
     if (st)
@@ -416,10 +416,13 @@ static int prepare(task *t)
         code = ldm_output_make(t->cmd, t->o, &t->output);
     if (!code && !t->o->dry_run)
         code = ldm_resume_lock(t->cmd, t->o, &t->output);
+    t->o->quiet = t->o->quiet || t->output.taken; /* nothing will be made: no need to say of what */
     if (!code)
         code = open_model(t);
     if (!code)
         code = create_run(t);
+    if (!code && t->output.taken)
+        code = ldm_resume_refuse(t->cmd, t->o, &t->output, t->run, t->ri);
     if (!code)
         code = check_channels(t);
     if (!code)

@@ -143,6 +143,8 @@ typedef struct ldm_output {
     char *npz, *grid; /* names of --npz and --grid; NULL: not asked for */
     int number;       /* of the folder of this run, where none was named; 0: one was */
     bool shared;      /* arrays and sheets are written from the pictures' files */
+    int taken;        /* files of a run that lies in the folder, all that this one would make among
+                         them: it is refused (ldm_resume_refuse); 0: none does */
     int lock;         /* the folder, open as long as the run is at work in it; -1: not yet */
 } ldm_output;
 
@@ -302,10 +304,16 @@ int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ld
 int ldm_resume_look(const ldm_command *cmd, const ldm_output *out, ldm_run *run,
                     const ldm_run_info *ri, int i, uint8_t *rgb, bool *kept);
 
+/* Refuses a run whose files are in the folder already (out->taken), and says whether the pictures
+ * are its own or another's. An exit code. */
+int ldm_resume_refuse(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
+                      ldm_run *run, const ldm_run_info *ri);
+
 /* Removes temporary files of broken runs. An exit code. */
 int ldm_resume_sweep(const ldm_command *cmd, const char *folder);
 
-/* Whether two recipes give the same pictures; says the first difference of `name`. An exit code. */
+/* Whether two recipes give the same pictures; says the first difference of `name`, but where cmd is
+ * NULL. An exit code. */
 int ldm_resume_compare(const ldm_command *cmd, const char *name, json_t *its, json_t *ours);
 
 /* ---- several processes ----------------------------------------------------------------------- */

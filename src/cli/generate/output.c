@@ -84,10 +84,31 @@ static bool is_replaced(const ldm_generate_opts *o, const char *name, int count)
     return name[0] == 'g' ? o->grid : name[0] == 's' ? o->npz : strtol(name, NULL, 10) < count;
 }
 
-/* Pictures of another run in the folder: an error, or a note about those that stay. */
-static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, const char *folder,
-                       int count)
+/* Whether all that this run of `count` pictures would make is in the folder: it may be this very
+ * run, which is done. */
+static bool has_all(const ldm_generate_opts *o, const ldm_output *out, int count)
 {
+    const char *const files[] = {out->grid,     out->npz,       o->save_latent,
+                                 o->save_image, o->write_stats, o->save_intermediates};
+    bool all = true;
+
+    for (size_t i = 0; all && i < sizeof files / sizeof *files; i++)
+        all = !files[i] || !access(files[i], F_OK);
+    for (int i = 0; all && i < count; i++) {
+        char *name = ldm_output_name(out, i);
+
+        all = name && !access(name, F_OK);
+        free(name);
+    }
+    return all;
+}
+
+/* Pictures of another run in the folder: an error, or a note about those that stay. What may be
+ * this run's own is left to ldm_resume_refuse, which looks into the pictures. */
+static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, int count,
+                       ldm_output *out)
+{
+    const char *folder = out->folder;
     DIR *dir = opendir(folder);
     const struct dirent *e;
     int there = 0, stay = 0;
@@ -100,6 +121,10 @@ static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, const
     }
     if (dir)
         closedir(dir);
+    if (there && !o->overwrite && has_all(o, out, count > 0 ? count : 1)) {
+        out->taken = there;
+        return LDM_EXIT_OK;
+    }
     if (there && !o->overwrite) {
         ldm_cli_say(cmd,
                     "-o: folder '%s' holds %d file%s of an earlier run; --resume goes on with it, "
@@ -151,7 +176,7 @@ static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int c
     if (!code)
         code = ldm_output_check_folder(cmd, "-o", out->folder);
     if (!code && o->out && !o->resume && !o->dry_run)
-        code = check_taken(cmd, o, out->folder, count);
+        code = check_taken(cmd, o, count, out);
     return code;
 }
 

@@ -87,10 +87,19 @@ int ldm_resume_sweep(const ldm_command *cmd, const char *folder)
 
 /* ---- one picture ----------------------------------------------------------------------------- */
 
+/* Where cmd is NULL, nobody is told why a picture is none of this run's. */
+
+static int fail(const ldm_command *cmd, ldm_status st, const ldm_error *err)
+{
+    return cmd ? ldm_cli_fail(cmd, st, err) : LDM_EXIT_FAILED;
+}
+
 /* One "is of another run" line; an exit code. */
 static int other_run(const ldm_command *cmd, const char *name, const char *what, const char *its,
                      const char *ours)
 {
+    if (!cmd)
+        return LDM_EXIT_FAILED;
     ldm_cli_say(cmd,
                 "--resume: %s is of another run (%s: %.200s there, %.200s here); give the options "
                 "that it was made with, or another folder",
@@ -190,16 +199,17 @@ static int parse_recipe(const ldm_command *cmd, const char *name, const char *te
     *out = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
     if (json_is_object(*out))
         return LDM_EXIT_OK;
-    ldm_cli_say(cmd, "--resume: the recipe in %s is damaged: %s", name,
-                *out ? "it is not a JSON object" : jerr.text);
+    if (cmd)
+        ldm_cli_say(cmd, "--resume: the recipe in %s is damaged: %s", name,
+                    *out ? "it is not a JSON object" : jerr.text);
     return LDM_EXIT_FAILED;
 }
 
 /* A picture that cannot be read, with what to do about it. */
 static int unreadable(const ldm_command *cmd, ldm_status st, const ldm_error *err)
 {
-    if (st != LDM_ERR_FORMAT)
-        return ldm_cli_fail(cmd, st, err);
+    if (!cmd || st != LDM_ERR_FORMAT)
+        return fail(cmd, st, err);
     ldm_cli_say(cmd, "--resume: %s; remove or move it, and --resume makes it again", err->msg);
     return LDM_EXIT_FAILED;
 }
@@ -215,7 +225,7 @@ static int check_recipe(const ldm_command *cmd, ldm_run *run, const char *name, 
     if (st)
         return unreadable(cmd, st, &err);
     st = ldm_run_recipe(run, index, &our_text, &err);
-    code = st ? ldm_cli_fail(cmd, st, &err) : parse_recipe(cmd, name, its_text, &its);
+    code = st ? fail(cmd, st, &err) : parse_recipe(cmd, name, its_text, &its);
     if (!code)
         code = parse_recipe(cmd, "this run", our_text, &ours);
     if (!code)
@@ -239,8 +249,9 @@ static int check_pixels(const ldm_command *cmd, const char *name, const ldm_run_
     if (st)
         return unreadable(cmd, st, &err);
     if (im.width != ri->image_w || im.height != ri->image_h) {
-        ldm_cli_say(cmd, "--resume: %s is %d x %d, its recipe makes %d x %d; move it away", name,
-                    im.width, im.height, ri->image_w, ri->image_h);
+        if (cmd)
+            ldm_cli_say(cmd, "--resume: %s is %d x %d, its recipe makes %d x %d; move it away",
+                        name, im.width, im.height, ri->image_w, ri->image_h);
         code = LDM_EXIT_FAILED;
     } else if (rgb) {
         memcpy(rgb, im.pixels, (size_t)im.width * (size_t)im.height * 3);
@@ -257,7 +268,7 @@ int ldm_resume_look(const ldm_command *cmd, const ldm_output *out, ldm_run *run,
 
     *kept = false;
     if (!name)
-        return ldm_cli_nomem(cmd);
+        return fail(cmd, LDM_ERR_NOMEM, &(ldm_error){.msg = "out of memory"});
     if (!access(name, F_OK)) {
         code = check_recipe(cmd, run, name, i);
         if (!code)
@@ -285,4 +296,27 @@ int ldm_resume_scan(const ldm_command *cmd, const ldm_generate_opts *o, const ld
         *count += kept[i];
     }
     return code;
+}
+
+int ldm_resume_refuse(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out,
+                      ldm_run *run, const ldm_run_info *ri)
+{
+    bool ours = !ldm_arrays_first(o); /* they are in no recipe: nothing would show it */
+
+    for (int i = 0; ours && i < ri->count; i++) {
+        if (ldm_resume_look(NULL, out, run, ri, i, NULL, &ours))
+            ours = false;
+    }
+    if (ours)
+        ldm_cli_say(cmd,
+                    "-o: folder '%s' holds the %d picture%s of this command already, complete: "
+                    "nothing is left to do; --resume -n N makes more of them, another --seed and "
+                    "folder make others, --overwrite makes the same ones again",
+                    out->folder, ri->count, ri->count == 1 ? "" : "s");
+    else
+        ldm_cli_say(cmd,
+                    "-o: folder '%s' holds %d file%s of another run; --overwrite replaces files of "
+                    "the same name; or name another folder",
+                    out->folder, out->taken, out->taken == 1 ? "" : "s");
+    return LDM_EXIT_FAILED;
 }
