@@ -632,6 +632,17 @@ typedef struct ldm_image_metrics { /* later versions may add fields at the end *
 LDM_API ldm_status ldm_image_measure(const ldm_image *im, ldm_image_metrics *out, size_t size,
                                      ldm_error *err);
 
+/* How far apart two pictures are, over all bytes. */
+typedef struct ldm_image_difference { /* later versions may add fields at the end */
+    double psnr;                      /* 10 log10(255^2 / mse), decibels; infinity where mse is 0 */
+    double mse;                       /* mean of squared differences of bytes */
+    double mean_absolute;             /* mean of their absolute values */
+    int largest;                      /* the largest of these; 0: the pictures are equal */
+} ldm_image_difference;
+/* LDM_ERR_USAGE where sizes or channels differ. size: sizeof *out. */
+LDM_API ldm_status ldm_image_compare(const ldm_image *a, const ldm_image *b,
+                                     ldm_image_difference *out, size_t size, ldm_error *err);
+
 /* A PNG or JPEG as one picture, or .npy or .npz pictures [N,H,W,3] of values 0 to 255 (the first
  * array of an .npz that has such a shape). ldm_images_free. */
 LDM_API ldm_status ldm_images_read(const char *path, ldm_image **out, size_t *count,

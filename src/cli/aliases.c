@@ -42,6 +42,7 @@ static const ldm_alias aliases[] = {
     {.there = "vae", .here = "first-stage", .others = true},
     {.there = "output", .here = "out", .others = true},
     {.there = "output_dir", .here = "out", .others = true},
+    {.there = "mse", .here = "psnr", .others = true},
     {.there = "fp16", .here = "half", .others = true}, /* of ldm convert */
 
     {.there = "fp16", .beside = "precision", .idle = "--precision chooses the arithmetic"},

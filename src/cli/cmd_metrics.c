@@ -14,11 +14,12 @@
 #include "cli/opts.h"
 #include "cli/measures.h"
 #include "cli/outputs.h"
+#include "cli/psnr.h"
 #include "cli/sheets.h"
 
 typedef struct options {
     const char *cascade, *frechet, *write_stats;
-    bool json, summary;
+    bool json, summary, psnr;
     ldm_quality_options quality;
 } options;
 
@@ -35,6 +36,12 @@ static const ldm_opt rows[] = {
      .field = offsetof(options, cascade),
      .help = "face detector; default: where the package opencv-data\n"
              "puts haarcascade_frontalface_alt2.xml"},
+    {.type = LDM_OPT_FLAG,
+     .name = "psnr",
+     .field = offsetof(options, psnr),
+     .help = "how far apart two pictures are: PSNR, mean squared\n"
+             "error, largest difference, or that they are equal; of\n"
+             "two folders those of the same names. JSON: an object"},
     {.type = LDM_OPT_HEADING, .name = "Sets of pictures"},
     {.type = LDM_OPT_FLAG,
      .name = "summary",
@@ -480,6 +487,9 @@ static int measure_all(task *t, int argc, char **argv, int args)
             "only contact sheets and animations were given: there is no picture to measure");
         code = LDM_EXIT_FAILED;
     }
+    if (!code && argc - args == 2 && t->count == 2 && !t->o->summary && !t->o->json)
+        ldm_cli_say(t->cmd, "note: `ldm metrics --psnr %s %s` says how far apart the two are",
+                    argv[args], argv[args + 1]);
     if (!t->o->summary && t->o->json) {
         printed = ldm_cli_print_json(t->cmd, t->list);
         t->list = NULL;
@@ -490,6 +500,14 @@ static int measure_all(task *t, int argc, char **argv, int args)
         printed = print_summary(t);
     }
     return code ? code : printed;
+}
+
+static int run_psnr(const ldm_command *cmd, const options *o, char **paths, int count)
+{
+    if (o->frechet || o->write_stats || ldm_quality_asked(&o->quality, o->write_stats))
+        return ldm_cli_usage(cmd, "--psnr compares pictures one by one, the other measures are of "
+                                  "sets: run ldm metrics twice");
+    return ldm_psnr_run(cmd, o->json, o->summary, paths, count);
 }
 
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
@@ -506,6 +524,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         o.summary |= o.frechet || o.write_stats;
         if (parse)
             code = ldm_parse_exit(parse);
+        else if (o.psnr)
+            code = run_psnr(cmd, &o, argv + args, argc - args);
         else if (ldm_quality_asked(&o.quality, o.write_stats))
             code = ldm_quality_run(cli, cmd, &o.quality, targets.model, o.write_stats, o.json,
                                    argv + args, argc - args);
@@ -540,6 +560,10 @@ const ldm_command ldm_cmd_metrics = {
         "the pictures in it are measured; contact sheets and animations that ldm made are\n"
         "skipped. docs/METRICS.md has the formulas.",
     .notes = "Exit code 1 if any of the pictures could not be read; the others are measured.\n"
+             "PSNR is 10 log10(255^2 / MSE) over the bytes, in decibels; above 30 a difference is\n"
+             "hard to see:\n\n"
+             "  ldm metrics --psnr a.png b.png\n"
+             "  ldm metrics --psnr before/ after/ --json\n\n"
              "Frechet distances are taken on the encoder of the model that --ckpt and --config\n"
              "name, by default the shipped one:\n\n"
              "  ldm metrics renders.npz --write-stats renders.stats\n"

@@ -11,6 +11,7 @@
 #include "cli/generate/generate.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
+#include "cli/psnr.h"
 #include "cli/sheets.h"
 #include "cli/signals.h"
 
@@ -144,6 +145,11 @@ static int name_outputs(task *t)
 
 /* ---- one picture ----------------------------------------------------------------------------- */
 
+static ldm_image_difference difference_of(const ldm_reconstruction *f)
+{
+    return (ldm_image_difference){f->psnr, f->mse, f->mean_absolute, f->largest};
+}
+
 static int reconstruct(task *t, size_t i)
 {
     ldm_image im = {0}, out = {0};
@@ -166,10 +172,13 @@ static int reconstruct(task *t, size_t i)
     if (!st && !t->o->quiet && (f->padded_width != im.width || f->padded_height != im.height))
         ldm_cli_say(t->cmd, "note: %s: %d x %d is extended to %d x %d and cut again", t->paths[i],
                     im.width, im.height, f->padded_width, f->padded_height);
-    if (!st && !t->o->json)
-        printf("%s: PSNR %.2f dB, MSE %.2f, mean difference %.2f, largest %d%s%s\n", t->paths[i],
-               f->psnr, f->mse, f->mean_absolute, f->largest, t->outs ? " -> " : "",
-               t->outs ? t->outs[i] : "");
+    if (!st && !t->o->json) {
+        const ldm_image_difference d = difference_of(f);
+
+        printf("%s: ", t->paths[i]);
+        ldm_psnr_print(&d);
+        printf("%s%s\n", t->outs ? " -> " : "", t->outs ? t->outs[i] : "");
+    }
     ldm_release(im.pixels);
     ldm_release(out.pixels);
     return code;
@@ -177,49 +186,36 @@ static int reconstruct(task *t, size_t i)
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-/* Means over the pictures; that of PSNR is over those whose bytes came back changed. */
-typedef struct means {
-    double psnr, mse;
-    size_t changed;
-} means;
-
-static means mean_of(const task *t)
+static ldm_psnr_means mean_of(const task *t)
 {
-    means m = {0};
+    ldm_psnr_means m = {0};
 
     for (size_t i = 0; i < t->count; i++) {
-        m.mse += t->figures[i].mse / (double)t->count;
-        if (t->figures[i].mse > 0) {
-            m.psnr += t->figures[i].psnr;
-            m.changed++;
-        }
+        const ldm_image_difference d = difference_of(&t->figures[i]);
+
+        ldm_psnr_add(&m, &d);
     }
-    m.psnr /= (double)m.changed; /* NaN without any, which JSON shows as null */
     return m;
 }
 
 static int print_json(const task *t)
 {
-    const means m = mean_of(t);
+    const ldm_psnr_means m = mean_of(t);
     json_t *root = json_object(), *list = json_array();
 
     for (size_t i = 0; i < t->count; i++) {
-        const ldm_reconstruction *f = &t->figures[i];
+        const ldm_image_difference d = difference_of(&t->figures[i]);
         json_t *p = json_object();
 
         json_object_set_new(p, "file", ldm_json_text(t->paths[i]));
         json_object_set_new(p, "out", t->outs ? ldm_json_text(t->outs[i]) : json_null());
         json_object_set_new(p, "width", json_integer(t->sizes[i].width));
         json_object_set_new(p, "height", json_integer(t->sizes[i].height));
-        json_object_set_new(p, "psnr", ldm_json_real(f->psnr));
-        json_object_set_new(p, "mse", ldm_json_real(f->mse));
-        json_object_set_new(p, "mean_absolute", ldm_json_real(f->mean_absolute));
-        json_object_set_new(p, "largest", json_integer(f->largest));
+        ldm_psnr_to_json(p, &d);
         json_array_append_new(list, p);
     }
     json_object_set_new(root, "pictures", list);
-    json_object_set_new(root, "mean_psnr", ldm_json_real(m.psnr));
-    json_object_set_new(root, "mean_mse", ldm_json_real(m.mse));
+    ldm_psnr_means_to_json(root, &m);
     return ldm_cli_print_json(t->cmd, root);
 }
 
@@ -242,9 +238,11 @@ static int all(task *t)
         return code;
     if (t->o->json)
         return print_json(t);
-    if (t->count > 1)
-        printf("mean of %zu pictures: PSNR %.2f dB, MSE %.2f\n", t->count, mean_of(t).psnr,
-               mean_of(t).mse);
+    if (t->count > 1) {
+        const ldm_psnr_means m = mean_of(t);
+
+        ldm_psnr_print_means(&m, "pictures");
+    }
     return LDM_EXIT_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "engine/engine.h"
 #include "engine/parameters.h"
+#include "image/apart.h"
 #include "image/jpeg.h"
 #include "image/npy.h"
 #include "image/picture.h"
@@ -325,6 +326,36 @@ ldm_status ldm_image_measure(const ldm_image *im, ldm_image_metrics *out, size_t
         .colour_grade = m.colour_grade,
         .verdict = ldm_metrics_verdict(&m),
     };
+    memcpy(out, &all, size < sizeof all ? size : sizeof all);
+    return LDM_OK;
+}
+
+ldm_status ldm_image_compare(const ldm_image *a, const ldm_image *b, ldm_image_difference *out,
+                             size_t size, ldm_error *err)
+{
+    ldm_image_difference all;
+    ldm_difference d;
+    size_t channels, row;
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    memset(out, 0, size);
+    st = ldm_image_check_any(a, "a", err);
+    if (!st)
+        st = ldm_image_check_any(b, "b", err);
+    if (st)
+        return st;
+    if (a->width != b->width || a->height != b->height || a->channels != b->channels)
+        return ldm_error_set(err, LDM_ERR_USAGE,
+                             "%d x %d pixels of %d channels and %d x %d of %d: only pictures of "
+                             "one kind and size can be compared",
+                             a->width, a->height, a->channels, b->width, b->height, b->channels);
+    channels = (size_t)a->channels;
+    row = channels * (size_t)a->width;
+    d = ldm_difference_of((ldm_bytes_at){a->pixels, row, channels},
+                          (ldm_bytes_at){b->pixels, row, channels}, (size_t)a->width,
+                          (size_t)a->height, channels);
+    all = (ldm_image_difference){d.psnr, d.mse, d.mean_absolute, d.largest};
     memcpy(out, &all, size < sizeof all ? size : sizeof all);
     return LDM_OK;
 }

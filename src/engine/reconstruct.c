@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "engine/picture_in.h"
 #include "engine/posterior.h"
+#include "image/apart.h"
 #include "image/picture.h"
 
 /* What is made on the way. */
@@ -126,29 +127,18 @@ static ldm_status show(work *w, const ldm_image *im, ldm_image *out, ldm_error *
 /* Over the bytes of the picture's own region and channels. */
 static void measure(const work *w, const ldm_image *out, ldm_reconstruction *f)
 {
-    const unsigned c = w->in.channels;
-    double squares = 0, absolute = 0;
-    size_t x, y;
-    unsigned k;
+    const size_t c = w->in.channels;
+    const ldm_difference d =
+        ldm_difference_of((ldm_bytes_at){w->in.data, w->in.width * c, c},
+                          (ldm_bytes_at){out->pixels, 3 * (size_t)out->width, 3},
+                          (size_t)out->width, (size_t)out->height, c);
 
-    for (y = 0; y < (size_t)out->height; y++) {
-        for (x = 0; x < (size_t)out->width; x++) {
-            for (k = 0; k < c; k++) {
-                const int a = w->in.data[(y * w->in.width + x) * c + k];
-                const int d = a - out->pixels[(y * (size_t)out->width + x) * 3 + k];
-
-                squares += (double)d * d;
-                absolute += d < 0 ? -d : d;
-                if (abs(d) > f->largest)
-                    f->largest = abs(d);
-            }
-        }
-    }
-    f->mse = squares / ((double)out->width * out->height * c);
-    f->mean_absolute = absolute / ((double)out->width * out->height * c);
-    f->psnr = f->mse > 0 ? 10 * log10(255.0 * 255.0 / f->mse) : INFINITY;
-    f->padded_width = (int)w->in.width;
-    f->padded_height = (int)w->in.height;
+    *f = (ldm_reconstruction){.psnr = d.psnr,
+                              .mse = d.mse,
+                              .mean_absolute = d.mean_absolute,
+                              .largest = d.largest,
+                              .padded_width = (int)w->in.width,
+                              .padded_height = (int)w->in.height};
 }
 
 ldm_status ldm_reconstruct(const ldm_model *m, const ldm_eval_job *job, const ldm_image *im,

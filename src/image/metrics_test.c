@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of the metrics on pictures whose figures follow from the formulas by hand. */
+#include "image/apart.h"
 #include "image/picture.h"
 
 #include <math.h>
@@ -135,12 +136,32 @@ static void test_verdict(void **state)
     assert_string_equal(ldm_metrics_verdict(&m), "UNLIKELY TO BE A GOOD FACE IMAGE");
 }
 
+/* Two pixels of grey in rows of three bytes, beside the first two channels of RGBA. */
+static void test_difference(void **state)
+{
+    static const uint8_t a[] = {10, 20, 99, 30, 40, 99}, b[] = {10, 20, 99, 30, 37, 0};
+    static const uint8_t rgba[] = {10, 20, 5, 5, 34, 40, 5, 5};
+    const ldm_bytes_at grey = {a, 3, 1}, pairs = {a, 3, 3};
+    ldm_difference d = ldm_difference_of(grey, (ldm_bytes_at){b, 3, 1}, 2, 2, 1);
+
+    (void)state;
+    near(d.mse, 9.0 / 4);
+    near(d.mean_absolute, 3.0 / 4);
+    near(d.psnr, 10 * log10(255.0 * 255.0 * 4 / 9));
+    assert_int_equal(d.largest, 3);
+    d = ldm_difference_of(pairs, (ldm_bytes_at){rgba, 4, 4}, 1, 2, 2);
+    near(d.mse, 4);
+    assert_int_equal(d.largest, 4);
+    d = ldm_difference_of(grey, grey, 2, 2, 1);
+    assert_true(d.largest == 0 && d.mse == 0 && isinf(d.psnr));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_constant), cmocka_unit_test(test_contrast),
         cmocka_unit_test(test_coherent), cmocka_unit_test(test_incoherent),
-        cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_verdict),  cmocka_unit_test(test_difference),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

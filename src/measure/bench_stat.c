@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/sort.h"
+#include "image/apart.h"
 #include "measure/bench.h"
 
 ldm_spread ldm_spread_of(double *v, int n)
@@ -27,15 +28,12 @@ double ldm_relative_l2(const float *got, const float *want, size_t n)
 
 double ldm_bench_psnr(const ldm_result *exact, const ldm_result *other)
 {
-    size_t n = (size_t)exact->width * (size_t)exact->height * 3, i;
-    double sum = 0;
+    const size_t row = 3 * (size_t)exact->width;
 
     if (!exact->pixels || !other->pixels)
         return NAN; /* of other channels than 1 or 3: no bytes */
-    for (i = 0; i < n; i++) {
-        double d = (double)exact->pixels[i] - other->pixels[i];
-
-        sum += d * d;
-    }
-    return 10 * log10(255.0 * 255.0 * (double)n / sum);
+    return ldm_difference_of((ldm_bytes_at){exact->pixels, row, 3},
+                             (ldm_bytes_at){other->pixels, row, 3}, (size_t)exact->width,
+                             (size_t)exact->height, 3)
+        .psnr;
 }

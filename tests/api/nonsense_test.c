@@ -267,6 +267,7 @@ static void pictures_and_statistics(void **state)
     const ldm_image grey = {4, 4, 1, pixels};
     ldm_model *m = open_small();
     ldm_image_metrics metrics;
+    ldm_image_difference apart;
     ldm_face_judge *judge;
     ldm_features *f;
     ldm_stats *other, *s;
@@ -308,6 +309,12 @@ static void pictures_and_statistics(void **state)
     metrics.contrast = -1;
     assert_int_equal(ldm_image_measure(&good, &metrics, sizeof metrics.brightness, &err), LDM_OK);
     assert_true(metrics.contrast == -1); /* an older caller's struct ends before it */
+    REFUSED(ldm_image_compare(NULL, &good, &apart, sizeof apart, e), "a");
+    REFUSED(ldm_image_compare(&good, NULL, &apart, sizeof apart, e), "b");
+    REFUSED(ldm_image_compare(&good, &good, NULL, sizeof apart, e), "out");
+    REFUSED(ldm_image_compare(&good, &grey, &apart, sizeof apart, e), "one kind and size");
+    assert_int_equal(ldm_image_compare(&good, &good, &apart, sizeof apart, &err), LDM_OK);
+    assert_true(apart.largest == 0 && apart.mse == 0);
     REFUSED(ldm_images_read(NULL, &many, &count, e), "path");
     REFUSED(ldm_images_read("x", NULL, &count, e), "out");
     REFUSED(ldm_images_read("x", &many, NULL, e), "count");

@@ -9,6 +9,8 @@ stdout_has 'brightness +0\.[0-9]{3}'
 stdout_has 'contrast +[0-9]\.[0-9]{3}'
 stdout_has 'R 0\.[0-9]{3}  G 0\.[0-9]{3}  B 0\.[0-9]{3}'
 stdout_has 'colour coherence'
+stderr_has '^ldm metrics: note: `ldm metrics --psnr two/00000.png two/00001.png` says how far apart the two are$'
+works metrics two/00000.png
 stderr_empty
 works metrics --json two/00000.png
 [ "$(head -n 1 "$OUT")" = '[' ] || die "not a JSON array"
@@ -90,3 +92,54 @@ stdout_has '^  verdict +unlikely to be a face image: no face was found$'
 stdout_lacks 'LIKELY|POSSIBLY'
 works metrics flat.npy $SYNTHETIC --json
 stdout_has '"verdict": "unlikely to be a face image: no face was found"'
+
+# Two pictures, and how far apart they are.
+works metrics --psnr two/00000.png two/00001.png
+stdout_has '^two/00000.png and two/00001.png: PSNR [0-9.]+ dB, MSE [0-9.]+, mean difference [0-9.]+, largest [0-9]+$'
+[ "$(wc -l <"$OUT")" -eq 1 ] || die "one line"
+stderr_empty
+psnr=$(sed -n 's/.*PSNR \([0-9]*\).*/\1/p' "$OUT")
+works metrics two/00000.png two/00001.png --mse --json
+stderr_has 'note: other programs. spellings: --mse is --psnr'
+stdout_has "\"psnr\": $psnr\.[0-9]+"
+stdout_has '"equal": false'
+works metrics --psnr two/00000.png two/00000.png
+stdout_is 'two/00000.png and two/00000.png: equal, every byte of 64 x 64 pixels'
+works metrics --psnr two/00000.png two/00000.png --json
+stdout_has '"psnr": null'
+stdout_has '"equal": true'
+fails 1 'small.png is 32 x 32, and two/00000.png is 64 x 64: .*pictures of one size' metrics --psnr small.png two/00000.png
+fails 1 'cannot open nothing.png' metrics --psnr two/00000.png nothing.png
+fails 2 '1 is given, expected two: two pictures, or two folders' metrics --psnr two/00000.png
+fails 2 'two is a folder, and small.png is none' metrics --psnr small.png two
+fails 2 'the other measures are of sets' metrics --psnr --fid two four
+# The same figures as those of reconstruct, also beside a grey picture and one with transparency.
+works reconstruct two/00000.png $TINY -o back.png --quiet
+figures=$(sed -n 's/^two.00000.png: \(.*\) -> .*/\1/p' "$OUT")
+works metrics --psnr two/00000.png back.png
+stdout_is "two/00000.png and back.png: $figures"
+PICTURES=$SRC/tests/data/pictures
+works metrics --psnr "$PICTURES/grey8.png" "$PICTURES/grey8.png"
+works metrics --psnr "$PICTURES/grey8.png" "$PICTURES/rgb16.png"
+stderr_empty
+works metrics --psnr "$PICTURES/rgba16.png" "$PICTURES/rgb16.png"
+stderr_has 'note: the transparency of .*/rgba16.png is left out'
+# Folders, by name: what has no partner is said, and a contact sheet is no picture.
+mkdir other
+cp four/00000.png four/grid.png other/
+cp two/00001.png other/00001.jpg
+works metrics --psnr two other/
+stdout_has '^two/00001.png and other/00001.jpg: equal'
+stdout_has '^2 of 2 pairs are equal$'
+stderr_empty
+works metrics --psnr other/ four/ --summary --json
+stderr_has 'note: 2 pictures of four/, first 00002.png, have no partner in other/'
+stdout_has '"only_b": \['
+stdout_lacks '"pairs"'
+mkdir apart
+cp two/00000.png apart/x.png
+fails 1 'no picture of two has the name of one in apart' metrics --psnr two apart
+# Arrays, in their order.
+works metrics --psnr set/samples.npz set/samples.npz
+stdout_has '^set/samples.npz\[2\] and set/samples.npz\[2\]: equal'
+fails 1 'set/samples.npz holds 3 pictures, and four/samples.npz 4' metrics --psnr set/samples.npz four/samples.npz

@@ -7,20 +7,6 @@
 #include "base/sort.h"
 #include "cli/compare/compare.h"
 
-/* 10 log10(255^2 / mean squared difference); infinite where there is none. */
-static double psnr(const ldm_image *a, const ldm_image *b)
-{
-    const size_t n = (size_t)a->channels * (size_t)a->width * (size_t)a->height;
-    double squares = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        const double d = (double)a->pixels[i] - (double)b->pixels[i];
-
-        squares += d * d;
-    }
-    return squares > 0 ? 10 * log10(255.0 * 255.0 * (double)n / squares) : INFINITY;
-}
-
 /* |a - b| / |b| */
 static double distance(const float *a, const float *b, size_t n)
 {
@@ -39,15 +25,16 @@ static ldm_cmp_pair cmp_pair_of(const ldm_cmp_side *a, const ldm_cmp_side *b, si
 {
     const ldm_cmp_picture *p = &a->pictures[i], *q = &b->pictures[i];
     ldm_cmp_pair pair = {.both = p->good && q->good, .psnr = NAN, .latent = NAN};
+    ldm_image_difference d;
 
     if (!pair.both)
         return pair;
     pair.same_size = p->image.width == q->image.width && p->image.height == q->image.height &&
                      p->image.channels == q->image.channels;
-    if (!pair.same_size)
+    if (!pair.same_size || ldm_image_compare(&p->image, &q->image, &d, sizeof d, NULL))
         return pair;
-    pair.psnr = psnr(&p->image, &q->image);
-    pair.equal = isinf(pair.psnr);
+    pair.psnr = d.psnr;
+    pair.equal = !d.largest;
     if (a->latent_floats == b->latent_floats)
         pair.latent = distance(p->latent, q->latent, a->latent_floats);
     return pair;
