@@ -244,13 +244,14 @@ enum {
 /* Configuration against checkpoint. opt NULL: the shipped model. how: LDM_REPORT_..., added up.
  * *fits is false if a tensor that the run would use is missing or has another shape. *report:
  * ldm_release it; there is one with LDM_ERR_NUMERIC, too, which says that tensors of the model hold
- * NaN or infinity (values), and with LDM_ERR_UNSUPPORTED, where ldm knows no part of the model;
- * else NULL on failure. A model that ldm knows in part is reported as far as that goes. */
+ * NaN or infinity (values), with LDM_ERR_UNSUPPORTED, where ldm knows no part of the model, and
+ * with LDM_ERR_CONFIG, where the configuration is wrong, of what can be read of it; else NULL on
+ * failure. A model that ldm knows in part is reported as far as that goes. */
 LDM_API ldm_status ldm_check(const ldm_model_options *opt, unsigned how, char **report, bool *fits,
                              ldm_error *err);
 
 /* What is in a checkpoint or a YAML file, without loading weights; of a picture that ldm made, its
- * recipe. ldm_release the report. */
+ * recipe. ldm_release the report; there may be one with LDM_ERR_CONFIG, too, as of ldm_check. */
 LDM_API ldm_status ldm_inspect(const char *path, unsigned how, char **report, ldm_error *err);
 
 /* The samplers that a job's "sampler" may name: evaluations, settings that they take, timesteps,

@@ -122,6 +122,8 @@ def check(ckpt: Optional[PathLike] = None, config: Configs = None, *, set: Assig
         if out[0] == ffi.NULL:
             raise exception(status, err)
         got.append(take_text(out))
+        if status == lib.LDM_ERR_CONFIG:
+            raise exception(status, err)
     data = json.loads(got[1])
     causes = [Cause(c.get("id", ""), c.get("finding", ""), c.get("remedy", ""), c.get("set"))
               for c in data.get("causes", [])]
@@ -144,8 +146,10 @@ def inspect(path: PathLike, *, keys: bool = False) -> InspectReport:
 
 def _inspect(path: PathLike, how: int) -> str:
     err, out = new_error(), ffi.new("char **")
-    check_status(lib.ldm_inspect(encoded(path), how, out, err), err)
-    return take_text(out)
+    status = lib.ldm_inspect(encoded(path), how, out, err)
+    report = take_text(out) if out[0] != ffi.NULL else ""
+    check_status(status, err)
+    return report
 
 
 def samplers() -> "list[dict[str, Any]]":

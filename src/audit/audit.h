@@ -125,14 +125,18 @@ ldm_shape_source ldm_audit_shape_source(const ldm_ckpt *ck);
  * names is read by itself, and those that are known are compared with the checkpoint. */
 typedef struct ldm_partial ldm_partial;
 
-/* ck NULL: of the configuration alone. ema: as for ldm_audit_create. cfg and ck must outlive it. */
-ldm_status ldm_partial_create(const ldm_config *cfg, const ldm_ckpt *ck, int ema, ldm_partial **out,
-                              ldm_error *err);
+/* ck NULL: of the configuration alone. ema: as for ldm_audit_create. why: for what the whole was
+ * refused, where that is to be among the reasons; else NULL. cfg and ck must outlive it. */
+ldm_status ldm_partial_create(const ldm_config *cfg, const ldm_ckpt *ck, int ema,
+                              const ldm_error *why, ldm_partial **out, ldm_error *err);
 void ldm_partial_free(ldm_partial *p); /* NULL is fine */
 
 /* Every tensor that a run reads of a part that is known is there with the right shape, and so is
  * what shapes show of the UNet. */
 bool ldm_partial_fits(const ldm_partial *p);
+
+/* Something is wrong in the configuration, and no part is unknown. */
+bool ldm_partial_wrong(const ldm_partial *p);
 
 /* Anything was compared at all. */
 bool ldm_partial_judged(const ldm_partial *p);

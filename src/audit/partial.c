@@ -17,6 +17,10 @@ static const char stand_in_unet[] =
 static const char stand_in_stage[] =
     "model.params.first_stage_config={target: ldm.models.autoencoder.IdentityFirstStage}";
 static const char stand_in_cond[] = "model.params.cond_stage_config=__is_unconditional__";
+/* Gives contexts of any width. */
+static const char stand_in_contexts[] =
+    "model.params.cond_stage_config={target: ldm.modules.encoders.modules.ClassEmbedder, params: "
+    "{n_classes: 1, embed_dim: %lld}}";
 
 static const struct {
     const char *label, *path;
@@ -97,6 +101,33 @@ static bool use_ema(const ldm_config *cfg)
     return ema;
 }
 
+static const ldm_value *value_at(const ldm_partial *p, const char *path)
+{
+    return ldm_value_find(ldm_config_root(p->cfg), path);
+}
+
+/* What passes contexts and labels to the UNet: without it one that reads them would be refused for
+ * what its stand-ins lack. */
+static ldm_status pass_conditions(const ldm_partial *p, ldm_config *cfg, ldm_error *err)
+{
+    const ldm_value *key = value_at(p, "model.params.conditioning_key");
+    const ldm_value *width = value_at(p, "model.params.unet_config.params.context_dim");
+    const char *name;
+    char text[256];
+    int64_t n;
+    ldm_status st;
+
+    if (!key || ldm_value_get_kind(key) != LDM_VALUE_STRING || ldm_value_string(key, &name, NULL))
+        return put(cfg, stand_in_cond, err);
+    if (!width || ldm_value_get_kind(width) != LDM_VALUE_INT || ldm_value_int(width, &n, NULL) ||
+        n < 1)
+        n = 1;
+    snprintf(text, sizeof text, "model.params.conditioning_key=%.100s", name);
+    st = ldm_config_set(cfg, text, err);
+    snprintf(text, sizeof text, stand_in_contexts, (long long)n);
+    return st ? st : put(cfg, text, err);
+}
+
 static ldm_status surround(const ldm_partial *p, int role, ldm_config *cfg, ldm_error *err)
 {
     ldm_status st = LDM_OK;
@@ -107,7 +138,9 @@ static ldm_status surround(const ldm_partial *p, int role, ldm_config *cfg, ldm_
         st = put(cfg, stand_in_unet, err);
     if (!st && role != LDM_PARTIAL_STAGE)
         st = put(cfg, stand_in_stage, err);
-    if (!st && role != LDM_PARTIAL_COND)
+    if (!st && role == LDM_PARTIAL_UNET)
+        st = pass_conditions(p, cfg, err);
+    else if (!st && role != LDM_PARTIAL_COND)
         st = put(cfg, stand_in_cond, err);
     if (!st && role == LDM_PARTIAL_UNET)
         st = ldm_config_set(
@@ -314,8 +347,8 @@ static ldm_status compare(ldm_partial *p, int ema, ldm_error *err)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
-ldm_status ldm_partial_create(const ldm_config *cfg, const ldm_ckpt *ck, int ema, ldm_partial **out,
-                              ldm_error *err)
+ldm_status ldm_partial_create(const ldm_config *cfg, const ldm_ckpt *ck, int ema,
+                              const ldm_error *why, ldm_partial **out, ldm_error *err)
 {
     ldm_partial *p = ldm_calloc(1, sizeof *p);
     ldm_status st = LDM_OK;
@@ -331,6 +364,8 @@ ldm_status ldm_partial_create(const ldm_config *cfg, const ldm_ckpt *ck, int ema
     p->cfg = cfg;
     p->ck = ck;
     p->family = ldm_audit_family(cfg);
+    if (why)
+        st = add_reason(p, why->code, why, err);
     for (role = 0; !st && role < LDM_PARTIAL_ROLES; role++) {
         p->roles[role].label = entries[role].label;
         p->roles[role].path = entries[role].path;
@@ -363,6 +398,11 @@ void ldm_partial_free(ldm_partial *p)
     ldm_free(p->differences);
     ldm_arena_free(p->arena);
     ldm_free(p);
+}
+
+bool ldm_partial_wrong(const ldm_partial *p)
+{
+    return !p->unsupported;
 }
 
 bool ldm_partial_fits(const ldm_partial *p)

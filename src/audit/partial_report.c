@@ -56,13 +56,41 @@ static void put_parts(const ldm_partial *p, bool known, ldm_str *out)
     }
 }
 
+/* Of a configuration that contradicts itself, or has a value that cannot be. */
+static void judge_wrong(const ldm_partial *p, verdict *v)
+{
+    ldm_str known = {0};
+
+    put_parts(p, true, &known);
+    v->headline = "THE CONFIGURATION IS WRONG";
+    v->tone = LDM_TONE_BAD;
+    ldm_str_puts(&v->text, "The configuration cannot be used as it is.");
+    if (known.len && p->fault_count)
+        ldm_str_printf(&v->text, " Of %s %zu tensor%s missing or of another shape.", known.data,
+                       p->fault_count, p->fault_count == 1 ? " is" : "s are");
+    else if (known.len)
+        ldm_str_printf(&v->text,
+                       " Every tensor that a run reads is there with the right shape in: %s.",
+                       known.data);
+    ldm_str_printf(&v->next,
+                   "mend it, or let `ldm doctor --ckpt %s` make the configuration that the "
+                   "checkpoint's tensors show",
+                   ldm_ckpt_path(p->ck));
+    v->text.failed |= known.failed || v->next.failed;
+    ldm_str_free(&known);
+}
+
 static void judge(const ldm_partial *p, verdict *v)
 {
     ldm_str known = {0}, unknown = {0};
 
+    *v = (verdict){.tone = LDM_TONE_WARN};
+    if (ldm_partial_wrong(p)) {
+        judge_wrong(p, v);
+        return;
+    }
     put_parts(p, true, &known);
     put_parts(p, false, &unknown);
-    *v = (verdict){.tone = LDM_TONE_WARN};
     if (!ldm_partial_fits(p)) {
         v->headline = "DOES NOT FIT";
         v->tone = LDM_TONE_BAD;
@@ -221,7 +249,9 @@ static void reasons(page *g)
 {
     size_t i;
 
-    ldm_audit_heading(g->out, g->colour, "Why this version of ldm cannot run it");
+    ldm_audit_heading(g->out, g->colour,
+                      ldm_partial_wrong(g->p) ? "What is wrong in the configuration"
+                                              : "Why this version of ldm cannot run it");
     for (i = 0; i < g->p->reason_count; i++) {
         ldm_str_puts(g->out, "  ");
         ldm_audit_put_wrapped(g->out, g->width, 4, 2, g->p->reasons[i]);
@@ -392,7 +422,8 @@ static void checkpoint_json(page *g, json_t *root)
     judge(g->p, &v);
     ldm_audit_json_set(&g->j, o, "path", ldm_json_text(ldm_ckpt_path(g->p->ck)));
     ldm_audit_json_set(&g->j, o, "format", ldm_json_text(ldm_ckpt_format(g->p->ck)));
-    ldm_audit_json_set(&g->j, root, "fits", json_boolean(ldm_partial_fits(g->p)));
+    ldm_audit_json_set(&g->j, root, "fits",
+                       json_boolean(ldm_partial_fits(g->p) && !ldm_partial_wrong(g->p)));
     ldm_audit_json_set(&g->j, root, "headline", ldm_json_text(v.headline));
     ldm_audit_json_set(&g->j, root, "verdict", ldm_json_text(v.text.data));
     ldm_audit_json_set(&g->j, root, "next_step", ldm_json_text(v.next.data));
@@ -465,8 +496,9 @@ ldm_status ldm_partial_inspect(const ldm_partial *p, const ldm_inspect_report *r
         return ldm_audit_json_write(&g.j, root, out, err);
     }
     ldm_audit_put_name(out, ldm_config_file(p->cfg));
-    ldm_str_printf(out, ": %s, which this version of ldm cannot run\n",
-                   p->family ? p->family : "a model");
+    ldm_str_printf(out, ": %s, %s\n", p->family ? p->family : "a model",
+                   ldm_partial_wrong(p) ? "whose configuration is wrong"
+                                        : "which this version of ldm cannot run");
     targets(&g);
     reasons(&g);
     ldm_audit_heading(out, r->colour, "Settings as they are written");

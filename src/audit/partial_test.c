@@ -45,7 +45,7 @@ static bench bench_create(const char *const *assignments, const test_edit *edit)
     if (st)
         fail_msg("%s", err.msg);
     assert_int_equal(ldm_network_create(b.cfg, NULL, &network, &err), LDM_ERR_UNSUPPORTED);
-    st = ldm_partial_create(b.cfg, b.ck, -1, &b.p, &err);
+    st = ldm_partial_create(b.cfg, b.ck, -1, NULL, &b.p, &err);
     if (st)
         fail_msg("%s", err.msg);
     return b;
@@ -215,7 +215,7 @@ static void inspection(void **state)
     ldm_str out = {0};
 
     (void)state;
-    assert_int_equal(ldm_partial_create(b.cfg, NULL, -1, &alone, &err), LDM_OK);
+    assert_int_equal(ldm_partial_create(b.cfg, NULL, -1, NULL, &alone, &err), LDM_OK);
     assert_int_equal(ldm_partial_inspect(alone, &how, &out, &err), LDM_OK);
     test_contains(out.data, "which this version of ldm cannot run");
     test_contains(out.data, "unet_config.params.model_channels");

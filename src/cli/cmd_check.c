@@ -72,13 +72,16 @@ static int check(const ldm_command *cmd, const options *o, const ldm_model_optio
     if (report && !o->json)
         join_command(report);
     if (report) {
-        code = ldm_cli_report(cmd, st, &err, report, o->json);
+        code = ldm_cli_report(cmd, st == LDM_ERR_CONFIG ? LDM_OK : st, &err, report, o->json);
+        if (st == LDM_ERR_CONFIG)
+            code = ldm_model_fail(cmd, model, st, &err);
     } else {
         code = ldm_model_fail(cmd, model, st, &err);
         if (o->json)
             ldm_cli_json_failure(cmd);
     }
-    if (report_made && !fits && !ldm_model_ckpt(model) && ldm_model_options_is_set(model, "config"))
+    if (report_made && !st && !fits && !ldm_model_ckpt(model) &&
+        ldm_model_options_is_set(model, "config"))
         ldm_cli_say(cmd, "note: no --ckpt was given: the checkpoint of this report is the shipped "
                          "model; give yours with --ckpt FILE");
     return !code && !fits ? LDM_EXIT_MISMATCH : code;
@@ -115,7 +118,8 @@ const ldm_command ldm_cmd_check = {
              "config keys without effect. Loads no weights unless --values asks for it.",
     .notes = "Exit code 3 if and only if a tensor that a run would use is missing or has another\n"
              "shape, or holds no floating-point numbers of its own; absent EMA weights and extra\n"
-             "tensors are fine. 1 where --values found NaN, infinity or damage.\n\n"
+             "tensors are fine. 1 where --values found NaN, infinity or damage, and where the\n"
+             "configuration is wrong: what can be read of it is reported all the same.\n\n"
              "Where no report can be made, --json prints {\"error\": what stderr says}.\n\n"
              "  ldm check --ckpt model.ckpt --config config.yaml\n"
              "  ldm check --ckpt model.ckpt --config config.yaml --json | jq .missing",

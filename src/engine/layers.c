@@ -238,7 +238,7 @@ static ldm_status explain(const ldm_sources *s, ldm_error *err)
 {
     ldm_partial *p;
 
-    if (ldm_partial_create(s->config, NULL, -1, &p, NULL))
+    if (ldm_partial_create(s->config, NULL, -1, NULL, &p, NULL))
         return LDM_ERR_UNSUPPORTED; /* with the message as it is */
     (void)ldm_partial_refuse(p, err);
     ldm_partial_free(p);

@@ -41,20 +41,33 @@ static ldm_status check_flags(unsigned how, ldm_error *err)
                : LDM_OK;
 }
 
-/* Of a model that is known in part. */
+/* Where a configuration is refused: whether what can be read of it is worth a report. */
+static bool is_readable(ldm_status st, const ldm_config *cfg)
+{
+    return st == LDM_ERR_UNSUPPORTED ||
+           (st == LDM_ERR_CONFIG && ldm_value_find(ldm_config_root(cfg), "model.target"));
+}
+
+/* Of a model that is known in part, or whose configuration is wrong: *err says why, and stays what
+ * it is about where it is wrong. */
 static ldm_status check_in_part(const ldm_model_options *opt, const ldm_sources *src, bool json,
                                 const ldm_audit_report *how, ldm_str *text, bool *fits,
                                 ldm_error *err)
 {
+    const ldm_error why = *err;
     ldm_partial *p;
-    ldm_status st = ldm_partial_create(src->config, src->ckpt, ldm_model_options_ema(opt), &p, err);
+    ldm_status st = ldm_partial_create(src->config, src->ckpt, ldm_model_options_ema(opt),
+                                       why.code == LDM_ERR_CONFIG ? &why : NULL, &p, err);
 
     if (st)
         return st;
     st = json ? ldm_partial_json(p, &src->given, text, err)
               : ldm_partial_text(p, &src->given, how, text, err);
-    *fits = ldm_partial_fits(p) && ldm_partial_judged(p);
-    if (!st && !ldm_partial_judged(p))
+    *fits = ldm_partial_fits(p) && ldm_partial_judged(p) && !ldm_partial_wrong(p);
+    if (!st && ldm_partial_wrong(p)) {
+        *err = why;
+        st = why.code;
+    } else if (!st && !ldm_partial_judged(p))
         st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                            "ldm knows no part of this model, so nothing was compared");
     ldm_partial_free(p);
@@ -70,8 +83,10 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
     ldm_arena *texts;
     ldm_sources src;
     ldm_str text = {0};
+    ldm_error own; /* what is refused is a part of the report */
     ldm_status st;
 
+    err = err ? err : &own;
     LDM_REQUIRE(report, "report", err);
     *report = NULL;
     LDM_REQUIRE(fits, "fits", err);
@@ -107,12 +122,13 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
         st = flags & LDM_REPORT_JSON ? ldm_audit_json(src.audit, &how, &text, err)
                                      : ldm_audit_text(src.audit, &how, &text, err);
         *fits = src.audit->fits;
-    } else if (st == LDM_ERR_UNSUPPORTED && src.config && !src.network) {
+    } else if (src.config && !src.network && is_readable(st, src.config)) {
         st = check_in_part(opt, &src, (flags & LDM_REPORT_JSON) != 0, &how, &text, fits, err);
     }
     if (!st)
         st = hand_over(&text, report, err);
-    else if ((st == LDM_ERR_NUMERIC || st == LDM_ERR_UNSUPPORTED) && !text.failed)
+    else if ((st == LDM_ERR_NUMERIC || st == LDM_ERR_UNSUPPORTED || st == LDM_ERR_CONFIG) &&
+             !text.failed)
         *report = text.data; /* whole; the error is what it says. NULL: there is none */
     else
         ldm_str_free(&text);
@@ -151,12 +167,18 @@ static bool looks_like_text(const char *path)
 static ldm_status inspect_in_part(const ldm_config *cfg, const ldm_inspect_report *how,
                                   ldm_str *text, ldm_error *err)
 {
+    const ldm_error why = *err;
     ldm_partial *p;
-    ldm_status st = ldm_partial_create(cfg, NULL, -1, &p, err);
+    ldm_status st =
+        ldm_partial_create(cfg, NULL, -1, why.code == LDM_ERR_CONFIG ? &why : NULL, &p, err);
 
     if (st)
         return st;
     st = ldm_partial_inspect(p, how, text, err);
+    if (!st && ldm_partial_wrong(p)) {
+        *err = why;
+        st = why.code;
+    }
     ldm_partial_free(p);
     return st;
 }
@@ -166,7 +188,7 @@ static ldm_status inspect_model(const ldm_config *cfg, const ldm_inspect_report 
 {
     ldm_status st = ldm_network_create(cfg, NULL, network, err);
 
-    if (st == LDM_ERR_UNSUPPORTED && !how->keys && !how->shapes)
+    if (st && is_readable(st, cfg) && !how->keys && !how->shapes)
         return inspect_in_part(cfg, how, text, err);
     return st ? st : ldm_inspect_config(cfg, *network, how, text, err);
 }
@@ -215,8 +237,10 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
     ldm_ckpt *ckpt = NULL;
     ldm_str text = {0};
     char *found = NULL;
+    ldm_error own; /* as for ldm_check */
     ldm_status st;
 
+    err = err ? err : &own;
     LDM_REQUIRE(report, "report", err);
     *report = NULL;
     LDM_REQUIRE(path, "path", err);
@@ -235,10 +259,10 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
         st = inspect_yaml(path, &how, &text, err);
     } else {
         st = looks_like_text(path) ? inspect_yaml(path, &how, &text, err) : LDM_ERR_FORMAT;
-        if (st) { /* no configuration: what is it as a checkpoint? */
+        if (st && !text.len) { /* no configuration: what is it as a checkpoint? */
             ldm_str_free(&text);
             st = ldm_ckpt_open_any(path, NULL, &ckpt, err);
-            if (st == LDM_ERR_FORMAT && err && ends_in(err->msg, SNIFFED))
+            if (st == LDM_ERR_FORMAT && ends_in(err->msg, SNIFFED))
                 st = add_expected(err);
         }
         if (ckpt)
@@ -246,6 +270,8 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
     }
     if (!st)
         st = hand_over(&text, report, err);
+    else if (st == LDM_ERR_CONFIG && !text.failed)
+        *report = text.data; /* of what can be read; NULL: there is none */
     else
         ldm_str_free(&text);
     ldm_ckpt_close(ckpt);

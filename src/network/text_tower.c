@@ -37,13 +37,13 @@ static int count_layers(const ldm_param_reader *r, const ldm_tower_names *names)
     return n;
 }
 
-/* A file without this encoder: it would have to be as wide as the UNet's contexts are. That its
- * tensors are missing is the audit's to say. */
+/* A file without this encoder, or no file at all: it would have to be as wide as the UNet's
+ * contexts are. That its tensors are missing is the audit's to say. */
 static void take_context_width(const ldm_param_reader *r, ldm_text_tower *t)
 {
     const int width = r->network->unet.context_dim;
 
-    if (r->shapes && width >= LDM_TOWER_HEAD_DIM && width % LDM_TOWER_HEAD_DIM == 0)
+    if (width >= LDM_TOWER_HEAD_DIM && width % LDM_TOWER_HEAD_DIM == 0)
         t->width = width;
 }
 

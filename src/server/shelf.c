@@ -280,8 +280,11 @@ ldm_status ldm_shelf_check(ldm_shelf *s, const char *name, char **report, ldm_er
     if (!e)
         return ldm_error_set(err, LDM_ERR_USAGE, "there is no model of that name");
     st = ldm_check(e->options, LDM_REPORT_JSON, report, &fits, err);
-    if (st || !*report)
+    if (st || !*report) {
+        ldm_release(*report);
+        *report = NULL;
         return st;
+    }
     root = json_loads(*report, 0, NULL);
     ldm_release(*report);
     *report = NULL;
@@ -315,8 +318,9 @@ static void judge(ldm_shelf *s, entry *e)
     const ldm_status st = ldm_check(e->options, LDM_REPORT_JSON, &report, &fits, &err);
     const char *verdict;
 
-    if (!report) {
+    if (!report || st == LDM_ERR_CONFIG) {
         set_verdict(s, e, 0, st ? err.msg : "out of memory");
+        ldm_release(report);
         return;
     }
     root = json_loads(report, 0, NULL);

@@ -146,3 +146,27 @@ sed -n 's/^  Next: ldm //p' "$OUT" >next
 ldm check --ckpt "$CKPT" --set model.params.unet_config.params.model_channels=64
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
 stdout_has 'model.diffusion_model IN PART +[0-9]+ of'
+
+# A configuration that contradicts itself: what is wrong is named, and the rest is compared all the same.
+TEXT="--ckpt $SRC/tests/data/models/clip.ckpt --config $SRC/tests/data/models/clip.yaml"
+ldm check $TEXT --set model.params.unet_config.params.context_dim=32
+[ "$CODE" -eq 2 ] || die "expected exit code 2"
+stdout_has '^  first_stage_model +FOUND +120 of 120 '
+stdout_has 'attn2.to_k.weight  has shape \[32, 64\], expected \[32, 32\]$'
+stdout_has '^What is wrong in the configuration$'
+stdout_has '^  THE CONFIGURATION IS WRONG$'
+stdout_has 'Next: mend it, or let `ldm doctor --ckpt'
+stderr_has 'context_dim: is 32, and the conditioner .* gives contexts of 64 values$'
+sed 's/num_heads: 8/num_heads: nine/' "$SRC/tests/data/models/clip.yaml" >nine.yaml
+ldm check --ckpt "$SRC/tests/data/models/clip.ckpt" --config nine.yaml --json
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"fits": false'
+stdout_has '"headline": "THE CONFIGURATION IS WRONG"'
+stdout_has '"nine.yaml:23:20: .*num_heads: found the text .*, expected a whole number"'
+[ "$(wc -l <"$ERR")" -eq 1 ] || die "one line on stderr"
+# A part is refused for its own sake alone: that of the conditioner is none of the UNet's.
+sed 's/FrozenCLIPEmbedder/FrozenOtherEmbedder/' "$SRC/tests/data/models/clip.yaml" >other.yaml
+works check --ckpt "$SRC/tests/data/models/clip.ckpt" --config other.yaml
+stdout_has '^  UNet +known '
+stdout_has '^  conditioner +refused '
+stdout_lacks 'conditioning_key null'

@@ -77,3 +77,22 @@ ldm inspect odd.jpg --json
 [ "$CODE" -eq 1 ] || die "exit code 1"
 stdout_has '"error": ".*the recipe is damaged'
 fails 1 'holds no recipe' inspect "$SRC/models/demo/samples.png"
+
+# A text encoder's size is its checkpoint's: a YAML alone is taken at its word, and the difference from the published
+# encoder is named.
+works inspect "$SRC/tests/data/models/clip.yaml"
+stdout_has '/clip.yaml: a latent diffusion model$'
+stdout_has 'text +12 layers of width 64, .*another size than CLIP ViT-L/14'
+# What is wrong is named, and what can be read is shown.
+sed 's/context_dim: 64/context_dim: 77/' "$SRC/tests/data/models/clip.yaml" >wrong.yaml
+ldm inspect wrong.yaml
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '^wrong.yaml: Stable Diffusion v1, whose configuration is wrong$'
+stdout_has '^  UNet +known '
+stdout_has 'context_dim: is 77, and the conditioner'
+stdout_has '^  scale_factor +0.18215 +line 12$'
+stderr_has '^wrong.yaml:26:22: .*context_dim: is 77, and the conditioner .* gives contexts of 768 values$'
+ldm inspect wrong.yaml --json
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"wrong.yaml:26:22: .*context_dim: is 77'
+fails 1 'context_dim: is 77' inspect wrong.yaml --shapes

@@ -34,10 +34,11 @@ static int check(ldm_compare *c, ldm_cmp_side *s, const ldm_model_options *mo)
     bool fits;
     ldm_status st = ldm_check(mo, LDM_REPORT_JSON | LDM_REPORT_ALL, &report, &fits, &err);
 
+    if (!st)
+        s->audit = json_loads(report, 0, NULL);
+    ldm_release(report);
     if (st)
         return failed(c, s, st, &err);
-    s->audit = json_loads(report, 0, NULL);
-    ldm_release(report);
     return s->audit ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
 }
 
