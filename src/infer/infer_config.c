@@ -181,9 +181,12 @@ static void put_diffusion(ldm_inference *in, const ldm_infer_facts *f, const sil
 {
     const char *key = conditioning_key(f);
     const ldm_infer_from size = by->family ? by->from : LDM_INFER_ASSUMED;
+    ldm_status st;
 
     SHAPE("model.target", "%s", diffusion_target(f));
-    in->priv->st = in->priv->st ? in->priv->st : ldm_infer_schedule(in, f, in->priv->err);
+    st = in->priv->st ? LDM_OK : ldm_infer_schedule(in, f, in->priv->err);
+    if (!in->priv->st) /* a setting that could not be added has failed, too */
+        in->priv->st = st;
     ldm_infer_put(in, size, "the size of pictures where a run gives none", ROOT "image_size", "%d",
                   resolution_of(by) / factor_of(f));
     SHAPE(ROOT "channels", "%d", f->u.out_channels);
