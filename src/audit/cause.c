@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "audit/internal.h"
+#include "audit/model_kind.h"
 #include "base/alloc.h"
 #include "infer/infer.h"
 
@@ -529,6 +530,21 @@ static bool foreign_kind(probe *p)
     return true;
 }
 
+/* Its settings differ in many places, of which none is the reason. */
+static bool other_model(probe *p)
+{
+    const char *what = p->a->fits ? NULL : ldm_audit_other_model(p->a, p->f);
+
+    if (what)
+        report(p, "other_model", what,
+               ldm_findings_text(p->f,
+                                 "use the YAML that was published with this checkpoint, or let "
+                                 "`ldm doctor --ckpt %s --config none` make one",
+                                 ldm_ckpt_path(p->a->ckpt)),
+               NULL);
+    return what != NULL;
+}
+
 static void (*const detectors[])(probe *) = {
     empty_file,        diffusers_file, prefixes,      missing_network, ema_only, unet_differences,
     stage_differences, timesteps,      scale_missing, ema_partial,     damaged,
@@ -542,7 +558,7 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
     /* Neither extra keys alone nor differences that no name or shape shows are a fault. */
     if (a->fits && a->mismatched_count == 0 && a->unexpected_count == 0)
         return;
-    if (foreign_kind(&p))
+    if (foreign_kind(&p) || other_model(&p))
         return;
     for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++) {
         /* A first stage alone has neither of the two. */

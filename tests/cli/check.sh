@@ -170,3 +170,30 @@ works check --ckpt "$SRC/tests/data/models/clip.ckpt" --config other.yaml
 stdout_has '^  UNet +known '
 stdout_has '^  conditioner +refused '
 stdout_lacks 'conditioning_key null'
+
+# The YAML of another kind of model: that is the first cause, both kinds are named, and no setting is said to cure it.
+MODELS=$SRC/tests/data/models
+other_model() { # CHECKPOINT YAML ITS OURS
+    ldm check --ckpt "$MODELS/$1.ckpt" --config "$MODELS/$2.yaml"
+    [ "$CODE" -eq 3 ] || die "expected exit code 3"
+    tr -s ' \n' ' ' <"$OUT" >said
+    file_has said "Causes the checkpoint is $3, and this configuration describes $4: it belongs to another model cure: use the YAML"
+    file_has said "Next: use the YAML that was published with this checkpoint, or let .ldm doctor --ckpt [^ ]* --config none. make one"
+    file_lacks said 'cure: --set'
+}
+other_model clip class 'a text model with CLIP, as Stable Diffusion 1' 'a class-conditional model'
+other_model class clip 'a class-conditional model' 'a text model with CLIP, as Stable Diffusion 1'
+other_model clip bert 'a text model with CLIP, as Stable Diffusion 1' "a model of texts or layouts with BERTEmbedder, as CompVis' txt2img"
+other_model sd_inpaint clip "an inpainting model with CLIP, as Stable Diffusion 1's" 'a text model with CLIP, as Stable Diffusion 1'
+other_model superres inpaint "a model that enlarges pictures, as CompVis' bsr_sr" "a model that paints in pictures, as CompVis' inpainting_big"
+fails 3 'the checkpoint is a model of semantic maps, and this configuration describes a class-conditional model' \
+    generate --ckpt "$MODELS/semantic.ckpt" --config "$MODELS/class.yaml" --class 1 -o no.png
+# What `ldm doctor` makes then fits.
+cp "$MODELS/clip.ckpt" alone.ckpt
+ldm doctor --ckpt alone.ckpt --quick --write-config made.yaml
+works check --ckpt alone.ckpt --config made.yaml
+# One kind at other sizes, and a conditioner that the file has lost, are no other model.
+ldm check --ckpt "$MODELS/layout.ckpt" --config "$MODELS/bert.yaml"
+stdout_has 'in_channels 3, the configuration says 4'
+ldm check --ckpt "$MODELS/superres.ckpt" --config "$MODELS/semantic.yaml"
+stdout_lacks 'belongs to another model'
