@@ -82,6 +82,13 @@ static const struct {
 } refused[] = {
     {"n_iter", '\0', "-n is the number of all pictures here"},
     {"batch_count", '\0', "-n is the number of all pictures here"},
+    {"reference", '\0',
+     "the set to compare with is an argument: ldm metrics --fid SAMPLES REFERENCE"},
+    {"against", '\0', "ldm metrics --psnr A B compares pictures, --fid SAMPLES REFERENCE sets"},
+    {"ssim", '\0', "ldm metrics --psnr A B says how far apart pictures are"},
+    {"lpips", '\0', "ldm metrics --psnr A B says how far apart pictures are"},
+    {"factor", '\0', "the model says by how much it enlarges, most by 4"},
+    {"upscale", '\0', "ldm upscale IMAGE enlarges, by as much as the model was trained for"},
     {"lora", '\0', "there are no LoRAs here; a checkpoint that one was merged into is read"},
     {"clip_skip", '\0', "the configuration says which layer of the text encoder is read"},
     {"skip_save", '\0', "every picture is written here"},

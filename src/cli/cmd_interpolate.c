@@ -199,7 +199,10 @@ static int read_end(task *t, const char *text, bool last, ldm_array *out)
     if (ldm_starts_is_array(text)) {
         st = ldm_array_read(text, out, &err);
         if (!st && (out->ndim != 4 || out->shape[0] != 1))
-            return ldm_cli_usage(t->cmd, "%s: expected the noise of one picture, [1,C,H,W]", text);
+            return ldm_cli_usage(t->cmd,
+                                 "%s: expected the noise of one picture, [1,C,H,W], as `ldm invert "
+                                 "PICTURE -o FILE.npy` makes it",
+                                 text);
     } else if (is_seed(text, &seed)) {
         st = noise_of_seed(t, seed, out, &err);
     } else if (!strchr(text, '.') && !strchr(text, '/') && access(text, F_OK)) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json_text.h"
@@ -254,6 +255,9 @@ static int work(const ldm_command *cmd, const options *o, const ldm_targets *to,
 
     if (!argc)
         return ldm_cli_usage(cmd, "no picture is named: give files, or a folder of them");
+    if (argc > 1 && !o->out && access(argv[argc - 1], F_OK))
+        return ldm_cli_usage(cmd, "there is no file '%s'; a result is named by -o %s",
+                             argv[argc - 1], argv[argc - 1]);
     for (int i = 0; !code && i < argc; i++)
         code = add_argument(&t, argv[i]);
     if (!code && !t.count) {

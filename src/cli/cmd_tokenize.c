@@ -151,7 +151,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     if (parse)
         return ldm_parse_exit(parse);
     if (!o.kind)
-        return ldm_cli_usage(cmd, "--kind is missing: clip, openclip or bert");
+        return ldm_cli_usage(cmd, "--kind is missing: clip for Stable Diffusion 1, openclip for "
+                                  "Stable Diffusion 2, bert for CompVis' text models");
     if (o.vocab)
         ldm_signals_name_file(o.vocab);
     st = ldm_text_vocab_open(o.kind, o.vocab, o.ckpt, &vocab, &err);

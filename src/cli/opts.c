@@ -261,6 +261,23 @@ static bool of_generate(const ldm_command *cmd, const ldm_entries *all, const ch
     return true;
 }
 
+/* What is an option elsewhere and an argument of this command: its picture or its text. */
+static bool of_argument(const ldm_command *cmd, const char *word)
+{
+    static const char *const pictures[] = {"image", "img", "init", "input", "picture", NULL};
+    static const char *const texts[] = {"prompt", "text", NULL};
+    const bool text = strstr(cmd->args, "TEXT") != NULL;
+    const char *const *words = text ? texts : strstr(cmd->args, "IMAGE") ? pictures : NULL;
+
+    while (words && *words && strcmp(*words, word))
+        words++;
+    if (!words || !*words)
+        return false;
+    ldm_cli_usage(cmd, "unknown option '--%s'; the %s stands without an option: ldm %s %s", word,
+                  text ? "text" : "picture", cmd->name, cmd->args);
+    return true;
+}
+
 /* The nearest of the names, other programs' among them, where it is near. */
 static void suggest(const ldm_command *cmd, const ldm_entries *all, const char *word)
 {
@@ -306,7 +323,8 @@ static void unknown_long(const ldm_command *cmd, const ldm_entries *all, const c
         ldm_cli_usage(cmd, "'--%s' could be --%s or --%s; write it out", bare, hit[0], hit[1]);
         return;
     }
-    if (!ldm_alias_refused(cmd, bare, '\0') && !of_generate(cmd, all, bare))
+    if (!of_argument(cmd, bare) && !ldm_alias_refused(cmd, bare, '\0') &&
+        !of_generate(cmd, all, bare))
         suggest(cmd, all, bare);
 }
 
@@ -355,7 +373,14 @@ static void unknown_letter(const ldm_command *cmd, const ldm_entries *all, int l
             }
         }
     }
-    if (!ldm_alias_refused(cmd, "", (char)letter))
+    if (ldm_alias_refused(cmd, "", (char)letter))
+        return;
+    if (letter >= '0' && letter <= '9')
+        ldm_cli_usage(cmd, "unknown option '-%c'; seeds and other numbers are from 0 on", letter);
+    else if (letter == 'o')
+        ldm_cli_usage(cmd, "unknown option '-o': the result is printed; '> FILE' at the end of the "
+                           "line keeps it");
+    else
         ldm_cli_usage(cmd, "unknown option '-%c'", letter);
 }
 
@@ -510,8 +535,26 @@ static bool is_rest_of_prompt(const ldm_command *cmd, const ldm_targets *targets
     return false;
 }
 
-static ldm_parse check_arguments(const ldm_command *cmd, const ldm_targets *targets, int argc,
-                                 char **argv)
+/* One argument more than the command takes. */
+static void refuse_extra(const ldm_command *cmd, const ldm_entries *all, const char *word)
+{
+    if (strpbrk(word, "./") && access(word, F_OK) && ldm_entries_find(all, "out", 'o'))
+        ldm_cli_usage(cmd,
+                      "unexpected argument '%s': there is no such file; a result is named by -o %s",
+                      word, word);
+    else if (cmd->max_args > 1)
+        ldm_cli_usage(cmd, "unexpected argument '%s'; usage: ldm %s %s", word, cmd->name,
+                      cmd->args);
+    else if (cmd->max_args)
+        ldm_cli_usage(cmd, "unexpected argument '%s'; give one file%s", word,
+                      strstr(cmd->args, "IMAGE|FOLDER") ? ", or a folder of them" : "");
+    else
+        ldm_cli_usage(cmd, "unexpected argument '%s'; files are given by options, e.g. --ckpt FILE",
+                      word);
+}
+
+static ldm_parse check_arguments(const ldm_command *cmd, const ldm_entries *all,
+                                 const ldm_targets *targets, int argc, char **argv)
 {
     const int extra = argc - optind, taken = cmd->max_args > 0 ? cmd->max_args : 0;
 
@@ -536,15 +579,8 @@ static ldm_parse check_arguments(const ldm_command *cmd, const ldm_targets *targ
                       argv[optind + 1], argv[optind], argv[optind + 1], extra > 2 ? " ..." : "");
         return LDM_PARSE_ERROR;
     }
-    if (cmd->max_args > 1 && extra > cmd->max_args) {
-        ldm_cli_usage(cmd, "unexpected argument '%s'; usage: ldm %s %s",
-                      argv[optind + cmd->max_args], cmd->name, cmd->args);
-        return LDM_PARSE_ERROR;
-    }
     if (cmd->max_args >= 0 && extra > cmd->max_args) {
-        ldm_cli_usage(cmd, "unexpected argument '%s'; %s", argv[optind + cmd->max_args],
-                      cmd->max_args ? "give one file"
-                                    : "files are given by options, e.g. --ckpt FILE");
+        refuse_extra(cmd, all, argv[optind + cmd->max_args]);
         return LDM_PARSE_ERROR;
     }
     for (int i = optind; i < argc; i++) {
@@ -578,7 +614,7 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
         say_understood(cmd, &all, &u);
     ldm_str_free(&u.said);
     *args = optind;
-    return parse ? parse : check_arguments(cmd, targets, argc, argv);
+    return parse ? parse : check_arguments(cmd, &all, targets, argc, argv);
 }
 
 int ldm_parse_exit(ldm_parse p)

@@ -182,7 +182,7 @@ fails 1 'needs .* and --max-memory is' $SUPER --image "$PICTURES/source.png" --m
 fails 2 'image: this model takes no picture.*--init' generate $TINY --image a.png -o no.png
 fails 2 'MASK is missing' inpaint a.png
 fails 2 'IMAGE is missing' upscale
-fails 2 'is named once' upscale a.png --image a.png $(with superres)
+fails 2 'is one too many' upscale a.png --image a.png $(with superres)
 npy k.npy '(1, 4, 6, 8)' 768
 fails 2 'both are what is concatenated' $INPAINT --image a.png --mask a.png --concat k.npy -o no.png
 fails 2 'tile is 5, expected 0 .none. or a multiple of 2' $SUPER --image a.png --tile 5 -o no.png

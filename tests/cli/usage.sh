@@ -116,3 +116,33 @@ fails 2 "A is missing: the two ends are seeds, pictures, or noise" interpolate -
 fails 2 "the nearest that is possible is 64x96" generate --size 66x100 --quiet
 fails 2 "[-]-prompts: there is no file 'a man'; a prompt itself is given by --prompt \"a man\"" generate --prompts 'a man'
 fails 2 "'a.png' is the name of a picture, and two configurations are compared" compare a.png b.png
+
+# Slips of the fingers in the smaller commands: each message says what to type instead.
+works generate $TINY --steps 1 -n 2 -o two/ --quiet
+PICTURE=two/00000.png MODELS=$SRC/tests/data/models
+INPAINT="--ckpt $MODELS/inpaint.ckpt --config $MODELS/inpaint.yaml"
+ENLARGE="--ckpt $MODELS/superres.ckpt --config $MODELS/superres.yaml"
+fails 2 "'two/00001.png'; give one file, or a folder of them" invert $PICTURE two/00001.png $TINY -o n.npy
+fails 2 "'n.npy': there is no such file; a result is named by -o n.npy" invert $PICTURE n.npy $TINY
+fails 2 "unknown option '--image'; the picture stands without an option: ldm invert IMAGE" invert --image $PICTURE -o n.npy
+fails 2 "unknown option '--init'; the picture stands without an option: ldm reconstruct IMAGE" reconstruct --init $PICTURE
+fails 2 "no file 'back.png'; a result is named by -o back.png" reconstruct $PICTURE $TINY back.png
+fails 2 "unknown option '-1'; seeds and other numbers are from 0 on" interpolate -1 2 $TINY -o w.png
+works invert two/ $TINY --steps 1 -o noise.npy --quiet
+fails 2 'noise.npy: expected the noise of one picture, .* as `ldm invert PICTURE' interpolate noise.npy 2 $TINY -o w.png
+fails 2 "unknown option '--prompt'; the text stands without an option: ldm tokenize --kind" tokenize --prompt 'a cat'
+fails 2 'kind is missing: clip for Stable Diffusion 1, openclip for Stable Diffusion 2, bert' tokenize 'a cat'
+fails 2 'factor is another .*: the model says by how much it enlarges' upscale $PICTURE $ENLARGE --factor 4
+fails 2 "picture 'two/00001.png' is one too many; usage: ldm upscale IMAGE" upscale $PICTURE two/00001.png $ENLARGE
+fails 2 'reference is another .*: .*ldm metrics --fid SAMPLES REFERENCE' metrics two --reference two
+fails 2 'ssim is another .*: ldm metrics --psnr A B' metrics two --ssim two
+fails 2 "unknown option '-o': the result is printed; '> FILE'" metrics two -o figures.json
+# The arguments of inpaint and upscale may be options, as those of generate.
+works inpaint $PICTURE two/00001.png $INPAINT --steps 1 -o one.png --quiet
+works inpaint $PICTURE --mask two/00001.png $INPAINT --steps 1 -o other.png --quiet
+same_pixels one.png other.png
+works inpaint --image $PICTURE --mask two/00001.png $INPAINT --steps 1 -o third.png --quiet
+same_pixels one.png third.png
+fails 2 'MASK is missing' inpaint --image $PICTURE $INPAINT
+fails 2 "picture 'two/00001.png' is one too many" inpaint --image $PICTURE --mask two/00000.png two/00001.png $INPAINT
+works upscale --image $PICTURE $ENLARGE --dry-run

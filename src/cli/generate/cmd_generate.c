@@ -199,22 +199,35 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
     return code;
 }
 
-/* Takes the first `count` arguments that are no options for the fields at `to`. */
+/* Whether a picture is named behind those that the command takes. */
+static int check_surplus(const ldm_command *cmd, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (ldm_output_ends_in(argv[i], ldm_output_pictures.endings) && !access(argv[i], F_OK))
+            return ldm_cli_usage(cmd,
+                                 "the picture '%s' is one too many; usage: ldm %s %s, or folders "
+                                 "of pictures in their place",
+                                 argv[i], cmd->name, cmd->args);
+    }
+    return LDM_EXIT_OK;
+}
+
+/* Takes the first arguments that are no options for the `count` fields at `to`, but for those that
+ * an option gave. */
 static int take_files(const ldm_command *cmd, const char **const *to, int count, int *argc,
                       char ***argv)
 {
     for (int i = 0; i < count; i++) {
-        if (i == *argc)
+        if (*to[i])
+            continue;
+        if (!*argc)
             return ldm_cli_usage(cmd, "%s is missing: ldm %s %s", i ? "MASK" : "IMAGE", cmd->name,
                                  cmd->args);
-        if (*to[i])
-            return ldm_cli_usage(cmd, "'%s' and --%s %s are one too many: the file is named once",
-                                 (*argv)[i], i ? "mask" : "image", *to[i]);
-        *to[i] = (*argv)[i];
+        *to[i] = **argv;
+        --*argc;
+        ++*argv;
     }
-    *argc -= count;
-    *argv += count;
-    return LDM_EXIT_OK;
+    return count ? check_surplus(cmd, *argc, *argv) : LDM_EXIT_OK;
 }
 
 /* files: of the arguments that the command takes for --image and --mask, in this order. */
