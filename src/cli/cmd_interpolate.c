@@ -107,6 +107,7 @@ typedef struct task {
     char *classes;  /* a copy of the list of them; NULL: none */
     ldm_image *frames;
     char *folder;
+    ldm_place place;
     int made;
 } task;
 
@@ -466,7 +467,7 @@ static int write_sheet(const task *t, const char *name, json_t *files)
 
 static int write_folder(const task *t, json_t *files)
 {
-    int code = ldm_output_make_folder(t->cmd, "-o", t->folder);
+    int code = LDM_EXIT_OK;
     ldm_error err;
     ldm_status st;
     char *name;
@@ -511,10 +512,10 @@ static int write_all(const task *t)
 /* ---- options --------------------------------------------------------------------------------- */
 
 /* Frames of another walk in the folder would be mixed with these. */
-static int check_folder(const task *t)
+static int check_folder(task *t)
 {
     char *first = ldm_cli_format("%s/00000.png", t->folder);
-    int code = ldm_output_check_folder(t->cmd, "-o", t->folder);
+    int code = ldm_place_enter(t->cmd, "-o", t->folder, true, &t->place);
 
     if (!code)
         code = first ? ldm_output_check_new(t->cmd, "-o", first, t->o->overwrite)
@@ -587,6 +588,7 @@ static void task_free(task *t)
     for (int i = 0; t->frames && i < t->made; i++)
         free(t->frames[i].pixels);
     free(t->frames);
+    ldm_place_leave(&t->place);
     free(t->folder);
     free(t->noise.data);
     free(t->mix.data);
@@ -603,7 +605,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 {
     options o = {.frames = DEFAULT_FRAMES, .fps = DEFAULT_FPS};
     ldm_targets to = {0};
-    task t = {.cmd = cmd, .o = &o, .to = &to};
+    task t = {.cmd = cmd, .o = &o, .to = &to, .place = {.lock = -1}};
     ldm_parse parse;
     int args, code = ldm_job_command_begin(cli, cmd, argc, argv, &o, &to, &parse, &args);
 

@@ -431,6 +431,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 {
     options o = {0};
     merge m = {.cmd = cmd};
+    ldm_place place = {.lock = -1};
     ldm_parse parse;
     int args, code;
 
@@ -441,18 +442,19 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     m.out = o.out;
     m.folders = argv + args;
     m.folder_count = argc - args;
-    code =
-        o.out ? check_out(&m) : ldm_cli_usage(cmd, "-o FOLDER is missing: where all pictures go");
+    code = o.out ? ldm_place_enter(cmd, "-o", m.out, true, &place)
+                 : ldm_cli_usage(cmd, "-o FOLDER is missing: where all pictures go");
+    if (!code)
+        code = check_out(&m);
     if (!code)
         code = find_all(&m);
-    if (!code)
-        code = ldm_output_make_folder(cmd, "-o", m.out);
     if (!code)
         code = copy_all(&m);
     if (!code)
         code = report(&m, o.json);
     else if (o.json)
         ldm_cli_json_failure(cmd);
+    ldm_place_leave(&place);
     json_decref(m.run);
     free(m.from);
     free(m.failed);

@@ -162,7 +162,11 @@ static int reconstruct(task *t, size_t i)
     if (!st)
         st = ldm_reconstruct(t->model, t->to->eval, &im, &out, f, sizeof *f, &err);
     if (!st && t->outs)
+        code = ldm_place_claim_file(t->cmd, "-o", t->outs[i], t->o->overwrite);
+    if (!st && !code && t->outs)
         st = ldm_image_write(t->outs[i], &out, NULL, &err);
+    if (st && t->outs && !t->o->overwrite)
+        ldm_place_drop_file(t->outs[i]);
     if (st == LDM_ERR_IO || st == LDM_ERR_FORMAT)
         code = ldm_cli_fail(t->cmd, st, &err); /* names the file */
     else if (st) {
@@ -173,7 +177,7 @@ static int reconstruct(task *t, size_t i)
     if (!st && !t->o->quiet && (f->padded_width != im.width || f->padded_height != im.height))
         ldm_cli_say(t->cmd, "note: %s: %d x %d is extended to %d x %d and cut again", t->paths[i],
                     im.width, im.height, f->padded_width, f->padded_height);
-    if (!st && !t->o->json) {
+    if (!st && !code && !t->o->json) {
         const ldm_image_difference d = difference_of(f);
 
         printf("%s: ", t->paths[i]);

@@ -100,7 +100,7 @@ fails 2 "--resume goes on with a folder of pictures, 'face.png' is one picture" 
 # Not while another run is at work in the folder.
 if command -v flock >/dev/null; then
     flock part "$LDM" $RUN -n 8 -o part --resume >"$OUT" 2>"$ERR" && die "expected a refusal"
-    stderr_has 'part/: another ldm generate is at work in this folder'
+    stderr_has 'part/: another ldm is at work in this folder'
 else
     skipped "two runs in one folder (no flock)"
 fi

@@ -366,7 +366,7 @@ static void compare_free(ldm_compare *c)
     free(c->judge_missing);
     free(c->stats_file);
     free(c->stats_missing);
-    free(c->out);
+    ldm_place_leave(&c->place);
     free(c->pairs);
     free(c->command);
     free(c->date);
@@ -395,45 +395,22 @@ static int take_inputs(ldm_compare *c, int *argc, char **argv)
     return code;
 }
 
-/* Makes a fresh folder at once, so that no other run takes its name. */
-static int make_fresh(ldm_compare *c)
-{
-    char *above;
-    int code;
-
-    do {
-        free(c->out);
-        c->out = ldm_output_fresh_folder();
-        above = c->out ? ldm_cli_format("%.*s", (int)strcspn(c->out, "/"), c->out) : NULL;
-        code = above ? ldm_output_make_folder(c->cmd, "--out", above) : ldm_cli_nomem(c->cmd);
-        free(above);
-        if (code)
-            return code;
-    } while (mkdir(c->out, 0777) && errno == EEXIST);
-    return ldm_output_make_folder(c->cmd, "--out", c->out);
-}
-
-/* The folder that -o names, or a fresh one; with a slash. */
-static int name_folder(ldm_compare *c)
+/* The folder that -o names, or a fresh one. */
+static int take_folder(ldm_compare *c)
 {
     const char *out = c->o->out;
+    int code;
 
-    if (!out)
-        return make_fresh(c);
-    c->out = ldm_cli_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
-    return c->out ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
-}
+    if (!out) {
+        code = ldm_place_enter_fresh(c->cmd, "-o", &c->place);
+    } else {
+        char *name = ldm_cli_format("%s%s", out, out[strlen(out) - 1] == '/' ? "" : "/");
 
-/* A fresh folder that stayed empty goes again, and so does the one above it. */
-static void remove_empty(const ldm_compare *c)
-{
-    char *above = c->out && !c->o->out ? strdup(c->out) : NULL;
-
-    if (above && !rmdir(above)) {
-        above[strcspn(above, "/")] = '\0';
-        (void)rmdir(above);
+        code = name ? ldm_place_enter(c->cmd, "-o", name, true, &c->place) : ldm_cli_nomem(c->cmd);
+        free(name);
     }
-    free(above);
+    c->out = c->place.folder;
+    return code;
 }
 
 static int describe(ldm_compare *c, int argc, char **argv)
@@ -515,26 +492,21 @@ static int work(ldm_compare *c, int argc, char **argv)
     if (!code)
         code = choose_model(c);
     if (!code)
-        code = name_folder(c);
-    if (code) {
-        remove_empty(c);
+        code = take_folder(c);
+    if (code)
         return code;
-    }
     ldm_model_name(c->o->to.model);
     ldm_bar_init(&c->bar);
     ldm_signals_catch_interrupts();
     if (c->o->quiet)
         c->bar.on = false;
-    code = c->o->sweep.count ? sweep(c, argc, argv) : compare(c, argc, argv);
-    if (code)
-        remove_empty(c);
-    return code;
+    return c->o->sweep.count ? sweep(c, argc, argv) : compare(c, argc, argv);
 }
 
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     ldm_compare_opts o = {0};
-    ldm_compare c = {.cmd = cmd, .o = &o};
+    ldm_compare c = {.cmd = cmd, .o = &o, .place = {.lock = -1}};
     ldm_error err;
     ldm_status st = LDM_OK;
     ldm_parse parse;

@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/opts.h"
+#include "cli/place.h"
 #include "cli/progress.h"
 #include "cli/svg.h"
 
@@ -87,7 +88,8 @@ typedef struct ldm_cmp_variant {
 typedef struct ldm_compare {
     const ldm_command *cmd;
     const ldm_compare_opts *o;
-    char *out; /* with a trailing slash */
+    ldm_place place;
+    const char *out; /* its folder, with a trailing slash */
     ldm_bar bar;
 
     ldm_cmp_side a, b;

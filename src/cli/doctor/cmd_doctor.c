@@ -11,6 +11,7 @@
 #include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/outputs.h"
+#include "cli/place.h"
 #include "cli/terminal.h"
 
 typedef struct options {
@@ -87,19 +88,26 @@ static int say_duration(void *ctx, const char *what, double done)
     return 0;
 }
 
-static int write_config(const ldm_command *cmd, const ldm_doctor *d, const char *path)
+static int write_config(const ldm_command *cmd, const ldm_doctor *d, const options *o)
 {
+    const char *path = o->write_config;
     ldm_error err;
     char *yaml;
     ldm_status st = ldm_doctor_config(d, true, &yaml, &err);
+    int code = LDM_EXIT_OK;
 
     if (!st)
+        code = ldm_place_claim_file(cmd, "--write-config", path, o->overwrite);
+    if (!st && !code)
         st = ldm_file_write(path, yaml, strlen(yaml), &err);
+    if (st && !o->overwrite)
+        ldm_place_drop_file(path);
     if (st)
         return ldm_cli_fail(cmd, st, &err);
     ldm_release(yaml);
-    ldm_cli_say(cmd, "the configuration is written to %s", path);
-    return LDM_EXIT_OK;
+    if (!code)
+        ldm_cli_say(cmd, "the configuration is written to %s", path);
+    return code;
 }
 
 static int exit_code(ldm_verdict v)
@@ -128,7 +136,7 @@ static int print(const ldm_command *cmd, const options *o, const ldm_doctor *d)
         return ldm_cli_fail(cmd, st, &err);
     ldm_terminal_print(report);
     ldm_release(report);
-    return o->write_config ? write_config(cmd, d, o->write_config) : LDM_EXIT_OK;
+    return o->write_config ? write_config(cmd, d, o) : LDM_EXIT_OK;
 }
 
 /* The report, then what is to follow it. */

@@ -405,7 +405,8 @@ static int print_result(task *t)
 /* Everything up to the first step. */
 static int prepare(task *t)
 {
-    int code = ldm_output_plan(t->cmd, t->o, (int)ldm_job_total(t->o->to.job), &t->output);
+    const int count = (int)ldm_job_total(t->o->to.job);
+    int code = ldm_output_plan(t->cmd, t->o, count, &t->output);
 
     t->output.shared = t->o->shared;
     if (!code && t->o->shared)
@@ -413,9 +414,7 @@ static int prepare(task *t)
     else if (!code && t->o->resume)
         code = ldm_resume_check(t->cmd, t->o, &t->output);
     if (!code && t->o->shared && !t->o->dry_run)
-        code = ldm_output_make(t->cmd, t->o, &t->output);
-    if (!code && !t->o->dry_run)
-        code = ldm_resume_lock(t->cmd, t->o, &t->output);
+        code = ldm_output_claim(t->cmd, t->o, count, &t->output);
     t->o->quiet = t->o->quiet || t->output.taken; /* nothing will be made: no need to say of what */
     if (!code)
         code = open_model(t);
@@ -433,6 +432,10 @@ static int prepare(task *t)
         code = keep_room(t);
     if (!code && t->o->shared && !t->o->dry_run)
         return ldm_shared_join(t);
+    if (!code && !t->o->dry_run)
+        code = ldm_output_claim(t->cmd, t->o, count, &t->output);
+    if (!code && t->output.taken) /* by a run that began and ended meanwhile */
+        code = ldm_resume_refuse(t->cmd, t->o, &t->output, t->run, t->ri);
     if (code || !t->o->resume)
         return code;
     code =
@@ -528,7 +531,7 @@ static int check_total(const task *t)
 
 int ldm_generate(const ldm_command *cmd, ldm_generate_opts *o, const ldm_recipe *recipe)
 {
-    task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.lock = -1}};
+    task t = {.cmd = cmd, .o = o, .recipe = recipe, .output = {.place = {.lock = -1}}};
     int code;
 
     ldm_bar_init(&t.bar);

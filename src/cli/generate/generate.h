@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/opts.h"
 #include "cli/outputs.h"
+#include "cli/place.h"
 #include "cli/ranks.h"
 
 /* The arrays that can be given as files: ROW(name of ldm_job_set_array, option, fewest dimensions,
@@ -141,24 +142,27 @@ typedef struct ldm_output {
     char *folder; /* with a trailing slash; NULL: one picture under `file` */
     char *file;
     char *npz, *grid; /* names of --npz and --grid; NULL: not asked for */
-    int number;       /* of the folder of this run, where none was named; 0: one was */
+    bool fresh;       /* none was named: the run makes a folder of its own */
     bool shared;      /* arrays and sheets are written from the pictures' files */
     int taken;        /* files of a run that lies in the folder, all that this one would make among
                          them: it is refused (ldm_resume_refuse); 0: none does */
-    int lock;         /* the folder, open as long as the run is at work in it; -1: not yet */
+    ldm_place place;  /* the folder, locked as long as the run is at work in it */
 } ldm_output;
 
 /* Decides on names for `count` pictures, and looks whether every file that the options name could
- * be written: hours of sampling must not end at a misspelt folder. Makes nothing yet. An exit code.
+ * be written: hours of sampling must not end at a misspelt folder. Makes nothing yet, and locks the
+ * folder where there is one. An exit code.
  *
  * Without -o every run has a folder of its own, generated_outputs/0001/ and so on: the number after
  * the highest there is, with --resume the highest. In a folder that was named another run's
  * pictures are an error, unless --resume or --overwrite says what to do with them. */
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out);
 
-/* Makes the folder, where there is one. A numbered one that appeared meanwhile is another run's:
- * the names change to the next that is free. An exit code. */
-int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out);
+/* Makes the folder, where there is one and it was not there before, and takes it for this run: its
+ * pictures are an error as they are above, and a numbered one gets the next number that is free. An
+ * exit code. */
+int ldm_output_claim(const ldm_command *cmd, const ldm_generate_opts *o, int count,
+                     ldm_output *out);
 
 /* Whether a folder of pictures has such names: 00000.png, grid.png, samples.npz. */
 bool ldm_output_is_ours(const char *name, size_t len);
@@ -167,13 +171,10 @@ bool ldm_output_is_ours(const char *name, size_t len);
 void ldm_generate_say_settings(const ldm_model_info *mi, const ldm_run_info *ri,
                                const ldm_job *job);
 
-/* "generated_outputs/0007/": the next of the folders that hold a run each. free() it. */
-char *ldm_output_fresh_folder(void);
-
 /* The name of picture i; free() it. NULL when out of memory. */
 char *ldm_output_name(const ldm_output *out, int i);
 
-void ldm_output_free(ldm_output *out); /* lock of a fresh one: -1 */
+void ldm_output_free(ldm_output *out); /* place.lock of one not planned: -1 */
 
 /* What a run may be made from: pictures to begin with, or as conditioning. One of them at most. */
 typedef struct ldm_role {
@@ -287,10 +288,6 @@ int ldm_layout_set(const ldm_command *cmd, const ldm_generate_opts *o);
 
 /* Refuses what --resume cannot do, before any work. An exit code. */
 int ldm_resume_check(const ldm_command *cmd, const ldm_generate_opts *o, const ldm_output *out);
-
-/* Locks the folder if it exists: shared, or alone with --resume, which removes what looks left
- * over. May be called again once the folder was made. An exit code. */
-int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out);
 
 /* Looks which pictures of this run are there and whole: kept[ri->count] is set for them, *count
  * says how many, their pixels go to rgb ([ri->count,h,w,3]; NULL: not wanted). A picture of another

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the pictures of ldm generate go; see generate.h. */
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "cli/generate/generate.h"
-
-static const char default_folder[] = "generated_outputs/"; /* of one folder a run */
 
 /* ---- what a name says ------------------------------------------------------------------------ */
 
@@ -53,29 +49,6 @@ bool ldm_output_is_ours(const char *name, size_t len)
     return (len == strlen("grid.png") && !strncmp(name, "grid.png", len)) ||
            (len == strlen("samples.npz") && !strncmp(name, "samples.npz", len)) ||
            (digits >= 5 && len == digits + 4 && !strncmp(name + digits, ".png", 4));
-}
-
-/* The highest number that a run's folder has; 0: there is none. */
-static int last_run(void)
-{
-    DIR *dir = opendir(default_folder);
-    const struct dirent *e;
-    int last = 0;
-
-    while (dir && (e = readdir(dir))) {
-        size_t digits = strspn(e->d_name, "0123456789");
-
-        if (digits >= 4 && digits <= 9 && !e->d_name[digits] && strtol(e->d_name, NULL, 10) > last)
-            last = (int)strtol(e->d_name, NULL, 10);
-    }
-    if (dir)
-        closedir(dir);
-    return last;
-}
-
-char *ldm_output_fresh_folder(void)
-{
-    return ldm_cli_format("%s%04d/", default_folder, last_run() + 1);
 }
 
 /* Whether this run of `count` pictures replaces the file. */
@@ -157,17 +130,30 @@ static int name_folder(const ldm_command *cmd, const ldm_generate_opts *o, const
 static int name_numbered(const ldm_command *cmd, const ldm_generate_opts *o, int number,
                          ldm_output *out)
 {
-    char path[48];
+    char *path = ldm_place_numbered(number);
+    int code = path ? name_folder(cmd, o, path, out) : ldm_cli_nomem(cmd);
 
-    snprintf(path, sizeof path, "%s%04d/", default_folder, number);
-    out->number = number;
-    return name_folder(cmd, o, path, out);
+    out->fresh = true;
+    free(path);
+    return code;
+}
+
+/* Enters the folder and only then looks what lies in it: before, another run could still put
+ * pictures there. */
+static int enter(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
+{
+    int code = ldm_place_enter(cmd, "-o", out->folder, !o->shared, &out->place);
+
+    if (!code && o->out && !o->resume)
+        code = check_taken(cmd, o, count, out);
+    return code;
 }
 
 static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int count,
                        ldm_output *out)
 {
-    int last = o->out ? 0 : last_run(), code;
+    const int last = o->out ? 0 : ldm_place_last();
+    int code;
 
     if (o->out)
         code = name_folder(cmd, o, o->out, out);
@@ -175,8 +161,10 @@ static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int c
         code = name_numbered(cmd, o, o->resume && last ? last : last + 1, out);
     if (!code)
         code = ldm_output_check_folder(cmd, "-o", out->folder);
-    if (!code && o->out && !o->resume && !o->dry_run)
-        code = check_taken(cmd, o, count, out);
+    /* Refused before a model is read, where that can be known. A fresh folder is another run's if
+     * it appeared meanwhile. */
+    if (!code && (o->out || o->resume) && !o->dry_run && ldm_is_dir(out->folder))
+        code = enter(cmd, o, count, out);
     return code;
 }
 
@@ -202,13 +190,13 @@ static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_out
 
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
 {
-    const char *path = o->out ? o->out : default_folder;
+    const char *path = o->out ? o->out : "./"; /* a folder of the next free number */
     const bool quiet = o->quiet || o->overwrite || o->dry_run;
     bool file;
     int code;
 
     memset(out, 0, sizeof *out);
-    out->lock = -1;
+    out->place.lock = -1;
     if (!strcmp(path, "-"))
         return ldm_cli_usage(cmd, "-o: pictures cannot be written to stdout; name a file");
     if (o->resume && o->overwrite)
@@ -228,24 +216,16 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     return code ? code : ldm_output_check_array(cmd, "--save-image", o->save_image, quiet);
 }
 
-int ldm_output_make(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)
+int ldm_output_claim(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
 {
     int code;
 
-    if (!out->folder)
-        return ldm_output_make_parent(cmd, "-o", out->file);
-    if (!out->number || o->resume)
-        return ldm_output_make_folder(cmd, "-o", out->folder);
-    code = ldm_output_make_folder(cmd, "-o", default_folder);
-    while (!code && mkdir(out->folder, 0777)) {
-        if (errno == EEXIST) {
-            code = name_numbered(cmd, o, out->number + 1, out);
-        } else {
-            ldm_cli_say(cmd, "-o: cannot make folder '%s': %s", out->folder, strerror(errno));
-            code = LDM_EXIT_FAILED;
-        }
-    }
-    return code;
+    if (!out->folder || out->place.folder)
+        return LDM_EXIT_OK;
+    if (!out->fresh)
+        return enter(cmd, o, count, out);
+    code = ldm_place_enter_fresh(cmd, "-o", &out->place);
+    return code ? code : name_folder(cmd, o, out->place.folder, out);
 }
 
 char *ldm_output_name(const ldm_output *out, int i)
@@ -264,8 +244,7 @@ void ldm_output_free(ldm_output *out)
     free(out->file);
     free(out->npz);
     free(out->grid);
-    if (out->lock >= 0)
-        close(out->lock);
+    ldm_place_leave(&out->place);
     memset(out, 0, sizeof *out);
 }
 

@@ -3,10 +3,8 @@
  * picture is this run's if its recipe is the one that this run would write. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "cli/generate/generate.h"
@@ -33,23 +31,6 @@ int ldm_resume_check(const ldm_command *cmd, const ldm_generate_opts *o, const l
 }
 
 /* ---- the folder ------------------------------------------------------------------------------ */
-
-int ldm_resume_lock(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)
-{
-    if (!out->folder || out->lock >= 0)
-        return LDM_EXIT_OK;
-    out->lock = open(out->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (out->lock < 0)
-        return LDM_EXIT_OK; /* not made yet, or not readable; writing will report that */
-    /* flock() and not fcntl(): the latter cannot lock a folder. It ends with the process, however
-     * that ends; a file system without locks does without. */
-    if (!flock(out->lock, (o->resume && !o->shared ? LOCK_EX : LOCK_SH) | LOCK_NB) ||
-        errno != EWOULDBLOCK)
-        return LDM_EXIT_OK;
-    ldm_cli_say(cmd, "%s: another ldm generate is at work in this folder; wait for its end",
-                out->folder);
-    return LDM_EXIT_FAILED;
-}
 
 /* The library's name for a file that is not complete yet (".part-" and six letters behind the name
  * that it will have), for one of the names that a folder of pictures has. */

@@ -111,9 +111,7 @@ static int write_picture(task *t, const ldm_result *r)
     int code = pixels_to_write(t, r, &im, &grey) ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 
     if (!code && !t->written)
-        code = ldm_output_make(t->cmd, t->o, &t->output);
-    if (!code)
-        code = ldm_resume_lock(t->cmd, t->o, &t->output);
+        code = ldm_output_make_parent(t->cmd, "-o", t->output.file);
     if (code)
         goto done;
     st = ldm_run_recipe(t->run, r->index, &recipe, &err);
