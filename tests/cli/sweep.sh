@@ -25,6 +25,17 @@ works compare --quiet -n 2 --sweep steps=1,2 -o shipped
 stdout_has 'from seed 42, the shipped model demo, '
 [ -e shipped/sweep.svg ] || die "no distances: another model, or not its statistics"
 
+# Rows that are the same are explained, once, and a conclusion from two pictures says that it is one.
+works compare -n 2 --sweep scale=1,3,5 --sweep steps=1,2 -o idle --json
+[ "$(grep -c 'note: --scale has no effect: this network has no cross-attention' "$ERR")" -eq 1 ] ||
+    die "expected one note"
+stdout_has '"scale has no effect: this network has no cross-attention'
+few='Frechet distance: It shrinks .* only figures of equally many\. Of 2 pictures it is largely chance'
+stdout_has "$few"
+file_has idle/sweep.json "$few"
+file_has idle/sweep.md "^$few"
+file_has idle/sweep.md '^scale has no effect: this network has no cross-attention'
+
 # With statistics: distances, a reference, a plot.
 works generate $TINY --steps 3 -n 4 --seed 900 -o train --quiet
 works metrics train $TINY --write-stats renders.stats

@@ -213,6 +213,10 @@ bool ldm_cmp_table_exists(const ldm_compare *c, ldm_cmp_table_kind kind);
 void ldm_cmp_print_text(const ldm_compare *c, FILE *f);
 void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f);
 
+/* How far Frechet distances of so many pictures can be trusted: a remark of both reports; free()
+ * it. NULL when out of memory. */
+char *ldm_cmp_trust(size_t pictures);
+
 /* What the tables rest on and how to read them, an array of sentences. NULL when out of memory. */
 json_t *ldm_cmp_remarks(const ldm_compare *c);
 

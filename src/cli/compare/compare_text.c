@@ -36,14 +36,27 @@ static void add_notes(json_t *list, const ldm_compare *c, const ldm_cmp_side *s)
     json_decref(warnings);
 }
 
+char *ldm_cmp_trust(size_t pictures)
+{
+    enum { FEW = 100 }; /* below, other seeds put settings that are alike in another order */
+    static const char shrinks[] = "It shrinks with the number of pictures: compare only figures of "
+                                  "equally many.";
+
+    return pictures >= FEW ? strdup(shrinks)
+                           : ldm_cli_format("%s Of %zu picture%s it is largely chance: other seeds "
+                                            "may show another order, -n %d or more tells.",
+                                            shrinks, pictures, pictures == 1 ? "" : "s", FEW);
+}
+
 json_t *ldm_cmp_remarks(const ldm_compare *c)
 {
     json_t *list = json_array();
     size_t n = c->a.count;
-    char *whole;
+    char *whole, *trust;
 
     if (!list)
         return NULL;
+    trust = ldm_cmp_trust(n);
     add(list,
         ldm_cli_format(
             "%zu picture%s of each from seed %llu on, the same on both sides, from "
@@ -64,9 +77,8 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
     else
         add(list,
             ldm_cli_format("Frechet distance: to %llu pictures of the training set, on the pooled "
-                           "outputs of the first stage's encoder. It shrinks with the number of "
-                           "pictures: compare only figures of equally many.",
-                           (unsigned long long)c->stats_count));
+                           "outputs of the first stage's encoder. %s",
+                           (unsigned long long)c->stats_count, trust ? trust : ""));
     add(list,
         strdup("Seed by seed: the same start noise on both sides. PSNR is that of the pictures' "
                "bytes (more is more alike; above 40 dB hardly anybody sees a difference); "
@@ -87,6 +99,7 @@ json_t *ldm_cmp_remarks(const ldm_compare *c)
                          "checkpoint on another machine."));
     add_notes(list, c, &c->a);
     add_notes(list, c, &c->b);
+    free(trust);
     return list;
 }
 

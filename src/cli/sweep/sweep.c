@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/generate/generate.h"
 #include "cli/sampling.h"
@@ -284,6 +283,35 @@ static int sample_cell(measure *m, ldm_run *run)
     return code ? code : conclude(m, sampling.seconds);
 }
 
+/* Rows that are the same need a reason: what a setting of the cell does not do is said, once for
+ * all cells, and stands in the report. */
+static int note_idle(const measure *m, const ldm_run *run)
+{
+    ldm_sweep *s = m->s;
+
+    for (size_t i = 0; i < ldm_run_note_count(run); i++) {
+        const char *note = ldm_run_note(run, i);
+        size_t k = 0;
+        char **more;
+
+        while (k < s->idle_count && strcmp(s->idle[k], note))
+            k++;
+        if (k < s->idle_count || !strstr(note, " has no effect"))
+            continue;
+        more = realloc(s->idle, (k + 1) * sizeof *more);
+        if (!more)
+            return ldm_cli_nomem(s->cmd);
+        s->idle = more;
+        s->idle[k] = strdup(note);
+        if (!s->idle[k])
+            return ldm_cli_nomem(s->cmd);
+        s->idle_count++;
+        if (!s->quiet)
+            ldm_cli_note(s->cmd, note);
+    }
+    return LDM_EXIT_OK;
+}
+
 /* What does not go together is part of the result. */
 static int run_cell(measure *m, ldm_sweep_cell *cell)
 {
@@ -310,7 +338,9 @@ static int run_cell(measure *m, ldm_sweep_cell *cell)
         if (!m->s->quiet)
             ldm_cli_say(m->s->cmd, "note: cell %zu of %zu: %s", (size_t)(cell - m->s->cells) + 1,
                         m->s->cell_count, name);
-        code = sample_cell(m, run);
+        code = note_idle(m, run);
+        if (!code)
+            code = sample_cell(m, run);
     }
     clear(m);
     free(name);
@@ -355,6 +385,9 @@ static void sweep_free(ldm_sweep *s)
     for (size_t i = 0; i < s->cell_count; i++)
         free(s->cells[i].refused);
     free(s->cells);
+    for (size_t i = 0; i < s->idle_count; i++)
+        free(s->idle[i]);
+    free(s->idle);
 }
 
 /* A reason that no value of an axis changes is a mistake of the line. */
@@ -364,7 +397,6 @@ static int check_any(const ldm_sweep *s)
         if (!s->cells[i].refused)
             return LDM_EXIT_OK;
     }
-    (void)rmdir(s->out); /* if it is new, it is empty */
     return ldm_cli_usage(s->cmd, "no cell can be run; the first one: %s", s->cells[0].refused);
 }
 

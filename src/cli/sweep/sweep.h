@@ -46,6 +46,8 @@ typedef struct ldm_sweep {
     size_t axis_count;
     ldm_sweep_cell *cells;
     size_t cell_count;
+    char **idle; /* what the library says of settings that do nothing in a cell, each once */
+    size_t idle_count;
     const char *model_name, *isa; /* of the model, for the report */
     int threads;
 } ldm_sweep;

@@ -125,6 +125,39 @@ static void say_conclusion(const ldm_sweep *s, ldm_str *out)
     free(cheapest);
 }
 
+/* The most pictures that a cell has. */
+static int pictures_of(const ldm_sweep *s)
+{
+    int most = 0;
+
+    for (size_t i = 0; i < s->cell_count; i++)
+        most = s->cells[i].pictures > most ? s->cells[i].pictures : most;
+    return most;
+}
+
+/* What the reader must know of the rows, an array of sentences. NULL when out of memory. */
+static json_t *remarks(const ldm_sweep *s)
+{
+    json_t *list = json_array();
+    char *trust = sweep_reference(s) ? ldm_cmp_trust((size_t)pictures_of(s)) : NULL;
+
+    if (trust)
+        json_array_append_new(list, json_pack("s+", "Frechet distance: ", trust));
+    for (size_t i = 0; i < s->idle_count; i++)
+        json_array_append_new(list, json_pack("s+", s->idle[i], "."));
+    free(trust);
+    return list;
+}
+
+static void say_remarks(const ldm_sweep *s, ldm_str *out)
+{
+    json_t *list = remarks(s), *text;
+    size_t i;
+
+    json_array_foreach(list, i, text) ldm_str_printf(out, "\n%s\n", json_string_value(text));
+    json_decref(list);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 /* A column: so many digits that count, and what follows them. */
@@ -162,10 +195,8 @@ static void table(const ldm_sweep *s, ldm_str *out)
 {
     const char *shipped = ldm_model_options_get_text(s->to->model, "model");
     const char *slash = s->model_name ? strrchr(s->model_name, '/') : NULL;
-    int pictures = 0;
+    const int pictures = pictures_of(s);
 
-    for (size_t i = 0; i < s->cell_count; i++)
-        pictures = s->cells[i].pictures > pictures ? s->cells[i].pictures : pictures;
     ldm_str_printf(out, "%d picture%s a cell from seed %llu, %s%s, %d thread%s, %s.\n\n", pictures,
                    pictures == 1 ? "" : "s",
                    (unsigned long long)ldm_job_get_u64(s->to->job, "seed"),
@@ -186,6 +217,7 @@ static void table(const ldm_sweep *s, ldm_str *out)
         row(s, &s->cells[i], out);
     ldm_str_puts(out, "\n");
     say_conclusion(s, out);
+    say_remarks(s, out);
     ldm_str_printf(out, "\n    %s\n", s->command);
 }
 
@@ -229,6 +261,7 @@ static json_t *report_json(const ldm_sweep *s)
     json_object_set_new(root, "reference", r ? json_integer(r - s->cells) : json_null());
     json_object_set_new(root, "cheapest_within_5_percent",
                         c ? json_integer(c - s->cells) : json_null());
+    json_object_set_new(root, "remarks", remarks(s));
     return root;
 }
 
