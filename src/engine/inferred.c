@@ -41,15 +41,19 @@ static bool list(const ldm_model_options *opt, const ldm_inference *in, bool ope
 
 static ldm_status refuse(const ldm_model_options *opt, const ldm_inference *in, ldm_error *err)
 {
+    /* The tensors of a first stage alone show all that its configuration says. */
+    const bool made = !in->problem_count && strstr(in->kind, "first stage alone");
     ldm_str text = {0};
     ldm_status st = LDM_OK;
 
     if (!in->whole)
         st = ldm_error_set(err, LDM_ERR_USAGE,
-                           "no configuration given for %s, which holds %s%s%s: give the YAML that "
-                           "it was trained with",
+                           "no configuration given for %s, which holds %s%s%s: %s%s%sgive the YAML "
+                           "that it was trained with",
                            opt->ckpt, in->kind, in->problem_count ? ": " : "",
-                           in->problem_count ? in->problems[0] : "");
+                           in->problem_count ? in->problems[0] : "",
+                           made ? "have `ldm doctor --ckpt " : "", made ? opt->ckpt : "",
+                           made ? " --write-config NEW.yaml` make one that fits, or " : "");
     else if (list(opt, in, true, &text))
         st = ldm_error_set(err, LDM_ERR_USAGE,
                            "no configuration given for %s, and no tensor shows all of it; a guess "

@@ -219,6 +219,13 @@ ldm_status ldm_sources_match(const ldm_model_options *opt, ldm_sources *s, ldm_e
     const ldm_shape_source shapes = ldm_audit_shape_source(s->ckpt);
     ldm_status st = ldm_network_create(s->config, &shapes, &s->network, err);
 
+    if (!st && opt->first_stage && s->network->first_stage.identity)
+        st = ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "the first stage %s would not be read: the configuration's first stage is "
+            "IdentityFirstStage, which takes the latent as the picture; leave it "
+            "out, or give the YAML of a model with a first stage",
+            opt->first_stage);
     if (!st)
         st = check_assignments(s, err);
     if (!st)

@@ -344,6 +344,11 @@ static ldm_status read_ids(layout *l, const json_t *list, int tokens)
     ldm_status st = LDM_OK;
     int i, v = 0;
 
+    if (json_is_object(json_array_get(list, 0)))
+        return ldm_error_set(l->err, LDM_ERR_USAGE,
+                             "the layout is a list of objects, and a list alone is of token ids: "
+                             "write {\"objects\": [...]}, each %s",
+                             object_form);
     if (!json_is_array(list) || json_array_size(list) != (size_t)tokens)
         return ldm_error_set(l->err, LDM_ERR_USAGE,
                              "the layout holds %zu token ids, this model reads %d",

@@ -127,9 +127,9 @@ static ldm_status check_mask(const ldm_job *j, const ldm_image *im, size_t i, bo
 
     if (mask && (mask->width != im->width || mask->height != im->height))
         return ldm_error_set(err, LDM_ERR_USAGE,
-                             "the mask is %d x %d, and the picture that it belongs to (%zu) %d x "
-                             "%d: make them one size",
-                             mask->width, mask->height, i, im->width, im->height);
+                             "the mask is %d x %d, and the picture that it belongs to is %d x %d: "
+                             "make them one size",
+                             mask->width, mask->height, im->width, im->height);
     if (!padded && (mask ? !any_light(mask) : !ldm_canvas_transparent(im)))
         return ldm_error_set(err, LDM_ERR_USAGE, "nothing of picture %zu is to be painted: %s", i,
                              mask ? "its mask is dark everywhere (white is painted)"

@@ -50,6 +50,7 @@ static ldm_status read(ldm_param_reader *r, const ldm_module *m)
     f->in_channels = f->out_channels = v->channels;
     f->latent_channels = f->encoded_channels = v->channels;
     f->factor = 1;
+    f->identity = true;
     f->config = v;
     return LDM_OK;
 }

@@ -114,6 +114,7 @@ typedef struct ldm_first_stage {
                            */
     int factor;           /* picture pixels per latent pixel along one axis */
     int resolution;       /* side of the pictures that it was configured for; 0: not said */
+    bool identity;        /* a latent is the picture itself: there is nothing to read */
     bool codebook;        /* QUANTIZE and INDICES exist */
     bool posterior;       /* ENCODE gives moments: latent_channels means, then as many log variances
                              of a diagonal Gaussian; a latent is a sample of it */

@@ -134,6 +134,8 @@ wrong_layout 'is empty' ''
 wrong_layout 'is no JSON: line 1' '{"objects": ['
 wrong_layout 'is no JSON: line 1, column 2' '17'
 wrong_layout 'holds 2 token ids, this model reads 14' '[1, 2]'
+wrong_layout 'a list of objects, .* write \{"objects": \[\.\.\.\]\}, each \{"category": N, "box": \[x, y, width, height\]\}' '[{"box": [0, 0, 1, 1], "label": "x"}]'
+wrong_layout 'write \{"objects"' '{"tokens": [{"category": 1, "box": [0, 0, 1, 1]}]}'
 wrong_layout 'token id 1 is not a whole number from 0 to 127' '[1, 200, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]'
 wrong_layout 'has "object"' '{"object": []}'
 wrong_layout '"objects" is not a list' '{"objects": 3}'
@@ -158,6 +160,8 @@ head -c 2000000 /dev/zero >huge.json
 fails 1 'huge.json' $LAYOUT --layout huge.json -o no.png
 
 # What a model does not take, or lacks, says what it takes.
+fails 2 'the mask is .*, and the picture that it belongs to is [0-9]+ x [0-9]+: make them one size$' $INPAINT --image "$PICTURES/turned_6.jpg" \
+    --mask a.png -o no.png
 fails 2 'this model makes pictures of a picture and a mask' $INPAINT -o no.png
 fails 2 'nothing says which' $INPAINT --image a.png -o no.png
 fails 2 'make them one size' $INPAINT --image a.png --mask "$PICTURES/source.png" -o no.png

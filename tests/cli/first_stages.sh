@@ -100,3 +100,19 @@ stderr_has 'no PNG is written'
 head -c 128 four.npy | grep -q '(1, 4, 64, 64)' || die "four.npy has another shape"
 [ ! -e four.png ] || die "four.png was written"
 refused 1 'features are made of' metrics one.png --write-stats x.stats $FOUR
+
+# ---- a first stage for nothing, and one without a YAML --------------------------------------------
+
+MODELS=$SRC/tests/data/models
+mkdir bare made # no YAML lies beside these
+cp "$MODELS/labels.ckpt" "$MODELS/kl.ckpt" "$MODELS/vq.ckpt" bare
+fails 2 'the first stage bare/vq.ckpt would not be read: .* IdentityFirstStage, .*; leave it out' generate \
+    --ckpt bare/labels.ckpt --config "$MODELS/labels.yaml" --first-stage bare/vq.ckpt --class 1 -o no.png
+fails 2 'the first stage bare/kl.ckpt would not be read' check --ckpt bare/labels.ckpt --config "$MODELS/labels.yaml" \
+    --first-stage bare/kl.ckpt
+for command in "generate -o no.png" "reconstruct one.png"; do
+    fails 2 'have `ldm doctor --ckpt bare/kl.ckpt --write-config NEW.yaml` make one that fits, or give the YAML' \
+        $command --ckpt bare/kl.ckpt
+done
+ldm doctor --ckpt bare/kl.ckpt --write-config made/kl.yaml
+works reconstruct one.png --ckpt bare/kl.ckpt --config made/kl.yaml
