@@ -23,6 +23,19 @@ static const char *kind_name(mode_t mode)
                             : "no file";
 }
 
+ldm_status ldm_file_cannot_open(const char *path, ldm_error *err)
+{
+    const int why = errno;
+    char to[512];
+    const ssize_t len = why == ENOENT ? readlink(path, to, sizeof to - 1) : -1;
+
+    if (len < 0)
+        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(why));
+    to[len] = '\0';
+    return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: it is a link to %s, which is not there",
+                         path, to);
+}
+
 static ldm_status open_regular(const char *path, int *fd, uint64_t *size, ldm_error *err)
 {
     struct stat st;
@@ -31,7 +44,7 @@ static ldm_status open_regular(const char *path, int *fd, uint64_t *size, ldm_er
     ldm_status rc;
 
     if (f < 0)
-        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+        return ldm_file_cannot_open(path, err);
     if (fstat(f, &st)) {
         rc = ldm_error_set(err, LDM_ERR_IO, "cannot read %s: %s", path, strerror(errno));
         close(f);
@@ -197,7 +210,7 @@ ldm_status ldm_text_read(const char *path, size_t limit, char **data, size_t *si
         return ldm_file_read(path, limit, data, size, err);
     f = fopen(path, "re");
     if (!f)
-        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+        return ldm_file_cannot_open(path, err);
     st = read_stream(f, path, limit, data, size, err);
     fclose(f);
     return st;

@@ -9,6 +9,9 @@
 
 #include "base/error.h"
 
+/* "cannot open PATH: WHY", of errno; of a link that leads nowhere, where it points to. */
+ldm_status ldm_file_cannot_open(const char *path, ldm_error *err);
+
 /* A whole file, mapped read-only. */
 typedef struct ldm_map {
     const unsigned char *data; /* NULL for an empty file */

@@ -17,7 +17,7 @@
 
 typedef struct options {
     const char *part, *in, *ids, *prompt, *vocab, *context, *concat, *labels, *noise, *out;
-    bool json;
+    bool quiet, json;
 } options;
 
 static const ldm_opt rows[] = {
@@ -81,6 +81,10 @@ static const ldm_opt rows[] = {
      .name = "json",
      .field = offsetof(options, json),
      .help = "a JSON object about the output instead of text"},
+    {.type = LDM_OPT_FLAG,
+     .name = "quiet",
+     .field = offsetof(options, quiet),
+     .help = "no notes on stderr"},
     {.type = LDM_OPT_HEADING, .name = "Model"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_MODEL, .name = "Model"},
     {.type = LDM_OPT_HEADING, .name = "Machine"},

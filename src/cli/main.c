@@ -181,7 +181,7 @@ static int run(const ldm_cli *cli, int argc, char **argv)
         ldm_overview_print(commands, COMMAND_COUNT);
         return LDM_EXIT_OK;
     }
-    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") || !strcmp(argv[1], "-v")) {
         printf("ldm %s\n", ldm_version());
         return LDM_EXIT_OK;
     }

@@ -11,6 +11,7 @@
 
 #include <nettle/sha2.h>
 
+#include "base/file.h"
 #include "base/alloc.h"
 #include "engine/engine.h"
 
@@ -71,7 +72,7 @@ ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err)
 {
     h->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (h->fd < 0)
-        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+        return ldm_file_cannot_open(path, err);
     h->path = ldm_strdup(path);
     if (!h->path || fstat(h->fd, &h->seen)) {
         ldm_status st =

@@ -105,7 +105,7 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
         return st;
     }
     if (opt->ckpt && access(opt->ckpt, F_OK))
-        return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", opt->ckpt, strerror(errno));
+        return ldm_file_cannot_open(opt->ckpt, err);
     if (opt->ckpt && !opt->configs.count && !opt->config_text)
         return ldm_error_set(
             err, LDM_ERR_USAGE,

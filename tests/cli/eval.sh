@@ -8,6 +8,8 @@ stdout_has '^eps.npy: unet float32 \[2,3,16,16\] mean '
 works eval $TINY --part decode --in x.npy --out y.npy
 stdout_has '\[2,3,64,64\]'
 works eval $TINY --part decode --in x.npy --no-quantize --out y.npy
+works eval $TINY --part encode --in picture.npy --no-quantize --out z.npy --quiet
+stderr_empty
 works eval $TINY --part encode --in picture.npy --out z.npy
 stdout_has '\[1,3,16,16\]'
 works eval $TINY --part quantize --in z.npy --out q.npy

@@ -104,3 +104,13 @@ works generate --ckpt unet.safetensors --first-stage plain.safetensors $RAW -o b
 same_pixels plain.png both.png
 works check --ckpt wrapped.safetensors --config "$CONFIG" --no-ema
 stdout_has '^  FITS$' # what is read without a doubt is a note, no warning
+
+# ---- links that lead nowhere ----------------------------------------------------------------------
+
+ln -s nowhere/file gone
+for command in "check --ckpt gone" "generate --ckpt gone -o no.png" "generate $TINY --init gone -o no.png" \
+    "generate --ckpt $CKPT --config gone -o no.png" "inspect gone"; do
+    ldm $command
+    [ "$CODE" -ne 0 ] || die "expected an error"
+    stderr_has 'cannot open gone: it is a link to nowhere/file, which is not there'
+done

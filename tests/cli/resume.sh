@@ -54,7 +54,7 @@ other()
 {
     want=$1
     shift
-    fails 1 "^ldm generate: --resume: part/00000.png is of another run \($want\); give" \
+    fails 1 "^ldm generate: part/00000.png is of another run \($want\); give" \
         generate $TINY --quiet -n 9 -o part --resume "$@"
 }
 other 'steps: 3 there, 4 here' --steps 4

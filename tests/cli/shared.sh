@@ -59,7 +59,7 @@ same_run part
 works $RUN -o part --resume --quiet # joins the run, and needs no launcher
 other()
 {
-    fails 2 "part/.ldm-run/manifest.json is of another run \($1\)" $RUN --quiet -o part --rank 0 --of 2 $2
+    fails 2 "ldm generate: part/.ldm-run/manifest.json is of another run \($1\)" $RUN --quiet -o part --rank 0 --of 2 $2
 }
 other 'steps: 2 there, 3 here' '--steps 3 --timesteps leading'
 other 'seed: 42 there, 7 here' '--seed 7'

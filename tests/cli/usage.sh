@@ -146,3 +146,11 @@ same_pixels one.png third.png
 fails 2 'MASK is missing' inpaint --image $PICTURE $INPAINT
 fails 2 "picture 'two/00001.png' is one too many" inpaint --image $PICTURE --mask two/00000.png two/00001.png $INPAINT
 works upscale --image $PICTURE $ENLARGE --dry-run
+
+# The version as other programs are asked for it.
+works --version
+cp "$OUT" version
+works -v
+same "$OUT" version
+works -V
+same "$OUT" version

@@ -51,14 +51,14 @@ int ldm_resume_sweep(const ldm_command *cmd, const char *folder)
     int code = LDM_EXIT_OK;
 
     if (!dir) {
-        ldm_cli_say(cmd, "--resume: cannot read folder '%s': %s", folder, strerror(errno));
+        ldm_cli_say(cmd, "cannot read folder '%s': %s", folder, strerror(errno));
         return LDM_EXIT_FAILED;
     }
     while (!code && (e = readdir(dir))) {
         /* gone: another process cleans up at the same time */
         if (is_leftover(e->d_name) && unlinkat(dirfd(dir), e->d_name, 0) && errno != ENOENT) {
-            ldm_cli_say(cmd, "--resume: cannot remove '%s%s' of the broken run: %s", folder,
-                        e->d_name, strerror(errno));
+            ldm_cli_say(cmd, "cannot remove '%s%s' of the broken run: %s", folder, e->d_name,
+                        strerror(errno));
             code = LDM_EXIT_FAILED;
         }
     }
@@ -82,7 +82,7 @@ static int other_run(const ldm_command *cmd, const char *name, const char *what,
     if (!cmd)
         return LDM_EXIT_FAILED;
     ldm_cli_say(cmd,
-                "--resume: %s is of another run (%s: %.200s there, %.200s here); give the options "
+                "%s is of another run (%s: %.200s there, %.200s here); give the options "
                 "that it was made with, or another folder",
                 name, what, its ? its : "absent", ours ? ours : "absent");
     return LDM_EXIT_FAILED;
@@ -181,7 +181,7 @@ static int parse_recipe(const ldm_command *cmd, const char *name, const char *te
     if (json_is_object(*out))
         return LDM_EXIT_OK;
     if (cmd)
-        ldm_cli_say(cmd, "--resume: the recipe in %s is damaged: %s", name,
+        ldm_cli_say(cmd, "the recipe in %s is damaged: %s", name,
                     *out ? "it is not a JSON object" : jerr.text);
     return LDM_EXIT_FAILED;
 }
@@ -191,7 +191,7 @@ static int unreadable(const ldm_command *cmd, ldm_status st, const ldm_error *er
 {
     if (!cmd || st != LDM_ERR_FORMAT)
         return fail(cmd, st, err);
-    ldm_cli_say(cmd, "--resume: %s; remove or move it, and --resume makes it again", err->msg);
+    ldm_cli_say(cmd, "%s; remove or move it, and --resume makes it again", err->msg);
     return LDM_EXIT_FAILED;
 }
 
@@ -231,8 +231,8 @@ static int check_pixels(const ldm_command *cmd, const char *name, const ldm_run_
         return unreadable(cmd, st, &err);
     if (im.width != ri->image_w || im.height != ri->image_h) {
         if (cmd)
-            ldm_cli_say(cmd, "--resume: %s is %d x %d, its recipe makes %d x %d; move it away",
-                        name, im.width, im.height, ri->image_w, ri->image_h);
+            ldm_cli_say(cmd, "%s is %d x %d, its recipe makes %d x %d; move it away", name,
+                        im.width, im.height, ri->image_w, ri->image_h);
         code = LDM_EXIT_FAILED;
     } else if (rgb) {
         memcpy(rgb, im.pixels, (size_t)im.width * (size_t)im.height * 3);
