@@ -359,6 +359,44 @@ static ldm_status compare_outputs(const conversion *c, const ldm_model_options *
     return st;
 }
 
+/* A folder of diffusers says by which rule its schedule is computed. What the file's own buffer
+ * holds beside that (its rounding to float16, a schedule of another rule) changes pictures a
+ * little, and no evaluation of the network, which is all that is compared. */
+static ldm_status note_schedule(const conversion *c, ldm_str *report, ldm_error *err)
+{
+    static const double same = 1e-6; /* float32's own rounding is below */
+    const ldm_tensor_info *buffer = c->src.audit->effective.alphas_cumprod;
+    const ldm_diffusion_config *d = &c->src.network->diffusion;
+    const size_t n = (size_t)d->timesteps;
+    double *betas, most = 0;
+    float *own, *computed;
+    ldm_status st;
+
+    if (!buffer || buffer->numel != n)
+        return LDM_OK;
+    betas = ldm_reallocarray(NULL, 3 * n, sizeof *betas);
+    if (!betas)
+        return ldm_error_nomem(err, 3 * n * sizeof *betas, "the schedule");
+    own = (float *)(betas + 2 * n);
+    computed = own + n;
+    st = ldm_ckpt_read_f32(c->src.ckpt, buffer, own, err);
+    if (!st) {
+        ldm_betas(d->beta_schedule, d->timesteps, d->linear_start, d->linear_end, d->cosine_s,
+                  betas);
+        ldm_alphas_cumprod(betas, d->timesteps, betas + n, computed);
+    }
+    for (size_t i = 0; !st && i < n; i++)
+        most = fmax(most, fabs((double)own[i] - computed[i]));
+    if (most > same)
+        ldm_str_printf(report,
+                       "not kept: the file's own noise schedule (alphas_cumprod, off by up to %.2g "
+                       "from the configuration's); a folder of diffusers computes it, so pictures "
+                       "differ a little\n",
+                       most);
+    ldm_free(betas);
+    return st;
+}
+
 /* A folder has no YAML: it is read back under the source's own. */
 static ldm_status write_folder(conversion *c, const ldm_model_options *opt, const char *out,
                                ldm_str *report, ldm_error *err)
@@ -376,6 +414,8 @@ static ldm_status write_folder(conversion *c, const ldm_model_options *opt, cons
         ldm_str_printf(report, "%s: a folder of diffusers, %s, %s weights\n", out,
                        ldm_format_bytes(c->bytes, size),
                        c->src.audit->effective.ema ? "EMA" : "raw");
+    if (!st)
+        st = note_schedule(c, report, err);
     if (!st)
         st = compare_outputs(c, opt, out, "config_text", yaml.data, report, err);
     ldm_str_free(&yaml);

@@ -78,6 +78,10 @@ stdout_has 'no vocabulary of this text encoder was found'
 # The vocabulary that lies with a checkpoint goes with it, and is found there. BERT's is in a folder
 # tokenizer, as diffusers keeps it; another of that name stays.
 works convert --model portrait --to diffusers -o portrait
+stdout_lacks 'not kept'
+# A schedule of the file that its configuration does not give has no place in a folder.
+works convert --model portrait --set model.params.linear_end=0.0121 --to diffusers -o other_schedule
+stdout_has "not kept: the file's own noise schedule \(alphas_cumprod, off by up to .* pictures differ a little"
 works convert --model portrait -o one/portrait.safetensors
 stdout_has 'one/vocab.txt'
 cmp one/vocab.txt "$SRC/models/portrait/vocab.txt" || die "another vocabulary"
