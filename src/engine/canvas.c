@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "image/fill.h"
 
-enum { MAX_PAD = 16384, HALF = 128 };
+enum { MAX_PAD = 16384, HALF = LDM_CANVAS_FILL_PAINTED };
 
 ldm_status ldm_pad_read(const char *text, ldm_pad *out, ldm_error *err)
 {
@@ -95,25 +96,32 @@ static ldm_status paint_of_alpha(const ldm_image *im, ldm_pixels *out, ldm_error
     return st;
 }
 
-/* Under transparent pixels files hold anything: the mean of the others says nothing wrong to the
- * encoder, which sees some of them beside what is kept. */
-static void fill_with_mean(const ldm_pixels *paint, ldm_pixels *p)
+/* The picture's alpha; 255 where it has none. */
+static ldm_status cover_of(const ldm_image *im, ldm_pixels *out, ldm_error *err)
+{
+    ldm_status st = ldm_pixels_create((uint32_t)im->width, (uint32_t)im->height, 1, out, err);
+    size_t i;
+
+    for (i = 0; !st && i < (size_t)im->width * (size_t)im->height; i++)
+        out->data[i] = im->channels == 4 ? im->pixels[4 * i + 3] : 255;
+    return st;
+}
+
+/* Under transparent pixels files hold anything. The colours around say nothing wrong to the
+ * encoder, which sees some of them beside what is kept, nor to the filter that resizes. */
+static ldm_status fill_hole(const ldm_canvas *c, int fill_below, ldm_pixels *p, ldm_error *err)
 {
     const size_t pixels = (size_t)p->width * p->height;
-    uint64_t sum[4] = {0}, kept = 0;
-    size_t i, c;
+    ldm_pixels hole;
+    ldm_status st = ldm_pixels_create(p->width, p->height, 1, &hole, err);
+    size_t i;
 
-    for (i = 0; i < pixels; i++) {
-        if (paint->data[i])
-            continue;
-        kept++;
-        for (c = 0; c < p->channels; c++)
-            sum[c] += p->data[i * p->channels + c];
-    }
-    for (i = 0; kept && i < pixels; i++) {
-        for (c = 0; paint->data[i] && c < p->channels; c++)
-            p->data[i * p->channels + c] = (uint8_t)((sum[c] + kept / 2) / kept);
-    }
+    for (i = 0; !st && i < pixels; i++)
+        hole.data[i] = c->cover.data[i] < fill_below ? 255 : 0;
+    if (!st)
+        st = ldm_fill_hole(&hole, p, err);
+    ldm_pixels_free(&hole);
+    return st;
 }
 
 /* in, moved by left and top, in a picture of width x height; beyond it the nearest of its pixels.
@@ -155,11 +163,12 @@ static ldm_status replace(ldm_pixels *p, ldm_pixels by, ldm_status st)
     return st;
 }
 
+/* The pads repeat the picture's edge, but no such colour is the picture's own. */
 static ldm_status add_pads(const ldm_pad *pad, ldm_canvas *c, ldm_error *err)
 {
     const int w = (int)c->picture.width, h = (int)c->picture.height;
     const int width = w + pad->left + pad->right, height = h + pad->top + pad->bottom;
-    ldm_pixels bigger;
+    ldm_pixels bigger = {0};
     ldm_status st = place(&c->picture, pad->left, pad->top, width, height, &bigger, err);
     int x, y;
 
@@ -168,10 +177,17 @@ static ldm_status add_pads(const ldm_pad *pad, ldm_canvas *c, ldm_error *err)
         return st;
     st = place(&c->paint, pad->left, pad->top, width, height, &bigger, err);
     st = replace(&c->paint, bigger, st);
-    for (y = 0; !st && y < height; y++) {
+    if (!st)
+        st = place(&c->cover, pad->left, pad->top, width, height, &bigger, err);
+    if (st)
+        return st;
+    st = replace(&c->cover, bigger, st);
+    for (y = 0; y < height; y++) {
         for (x = 0; x < width; x++) {
-            if (y < pad->top || y >= pad->top + h || x < pad->left || x >= pad->left + w)
-                c->paint.data[(size_t)y * (size_t)width + (size_t)x] = 255;
+            if (y >= pad->top && y < pad->top + h && x >= pad->left && x < pad->left + w)
+                continue;
+            c->paint.data[(size_t)y * (size_t)width + (size_t)x] = 255;
+            c->cover.data[(size_t)y * (size_t)width + (size_t)x] = 0;
         }
     }
     return st;
@@ -184,6 +200,8 @@ static ldm_status fit(int width, int height, ldm_fit_how how, ldm_resample filte
     static const ldm_fit_mode modes[] = {LDM_FIT_CROP, LDM_FIT_PAD, LDM_FIT_STRETCH};
     const ldm_resize_how smooth = {filter, LDM_RESIZE_ROWS_FIRST};
     const ldm_resize_how nearest = {LDM_RESAMPLE_NEAREST, LDM_RESIZE_ROWS_FIRST};
+    /* Lanczos overshoots: something would show through at the edge of what has no colour. */
+    const ldm_resize_how mean = {LDM_RESAMPLE_BILINEAR, LDM_RESIZE_ROWS_FIRST};
     const uint32_t w = (uint32_t)width, h = (uint32_t)height;
     ldm_pixels fitted = {0};
     ldm_status st;
@@ -195,7 +213,11 @@ static ldm_status fit(int width, int height, ldm_fit_how how, ldm_resample filte
     if (st || !c->paint.data)
         return st;
     st = ldm_pixels_fit(&c->paint, w, h, modes[how], nearest, &fitted, err);
-    return replace(&c->paint, fitted, st);
+    st = replace(&c->paint, fitted, st);
+    if (st)
+        return st;
+    st = ldm_pixels_fit(&c->cover, w, h, modes[how], mean, &fitted, err);
+    return replace(&c->cover, fitted, st);
 }
 
 const ldm_image *ldm_canvas_pictures(const ldm_job *j, size_t *count)
@@ -209,7 +231,7 @@ const ldm_image *ldm_canvas_pictures(const ldm_job *j, size_t *count)
 }
 
 ldm_status ldm_canvas_make(const ldm_job *j, size_t i, unsigned channels, int width, int height,
-                           ldm_fit_how how, ldm_canvas *out, ldm_error *err)
+                           ldm_fit_how how, int fill_below, ldm_canvas *out, ldm_error *err)
 {
     size_t count;
     const ldm_image *im = &ldm_canvas_pictures(j, &count)[i];
@@ -228,8 +250,10 @@ ldm_status ldm_canvas_make(const ldm_job *j, size_t i, unsigned channels, int wi
         st = paint_of_mask(&j->mask_images[j->mask_count == 1 ? 0 : i], &out->paint, err);
     else if (!st && painted)
         st = paint_of_alpha(im, &out->paint, err);
+    if (!st && out->paint.data)
+        st = cover_of(im, &out->cover, err);
     if (!st && painted && !j->mask_images)
-        fill_with_mean(&out->paint, &out->picture);
+        st = fill_hole(out, fill_below, &out->picture, err);
     if (!st && (pad.left || pad.top || pad.right || pad.bottom))
         st = add_pads(&pad, out, err);
     if (!st)
@@ -243,6 +267,7 @@ void ldm_canvas_free(ldm_canvas *c)
 {
     ldm_pixels_free(&c->picture);
     ldm_pixels_free(&c->paint);
+    ldm_pixels_free(&c->cover);
 }
 
 void ldm_canvas_latent_mask(const ldm_pixels *paint, int factor, int latent_h, int latent_w,

@@ -10,6 +10,9 @@
 typedef struct ldm_canvas {
     ldm_pixels picture;
     ldm_pixels paint; /* [height][width]: 255 to be painted, 0 kept; no data: the job has no mask */
+    ldm_pixels cover; /* with paint, of its size: how far the picture has a colour of its own there,
+                         0 (none: fully transparent, a pad) to 255; only such a colour may show
+                         through what is painted */
 } ldm_canvas;
 
 /* Room around a picture that is to be painted, in pixels. */
@@ -19,6 +22,10 @@ typedef struct ldm_pad {
 
 /* "N" or "L,T,R,B"; LDM_ERR_USAGE for anything else. */
 ldm_status ldm_pad_read(const char *text, ldm_pad *out, ldm_error *err);
+
+/* fill_below of ldm_canvas_make. The encoder sees nothing of what is under a hole; what is handed
+ * out may let a half transparent pixel's own colour through. */
+enum { LDM_CANVAS_FILL_PAINTED = 128, LDM_CANVAS_FILL_EMPTY = 1 };
 
 /* Does the picture say itself what is to be painted? Where alpha is below 128. */
 bool ldm_canvas_transparent(const ldm_image *im);
@@ -32,10 +39,11 @@ const ldm_image *ldm_canvas_pictures(const ldm_job *j, size_t *count);
 
 /* Number i of the job's pictures, with `channels` (1 or 3), padded and fitted to width x height;
  * with KEEP it has its own size with the pads, which is at most that. What is to be painted
- * follows: the mask's light half (luma 128 and more), or without a mask the transparent part, which
- * takes the mean colour of the rest; and the pads, which repeat the edge. *out: ldm_canvas_free. */
+ * follows: the mask's light half (luma 128 and more), or without a mask the transparent part; and
+ * the pads, which repeat the edge. Without a mask, where alpha is below fill_below the colours
+ * around grow in. *out: ldm_canvas_free. */
 ldm_status ldm_canvas_make(const ldm_job *j, size_t i, unsigned channels, int width, int height,
-                           ldm_fit_how how, ldm_canvas *out, ldm_error *err);
+                           ldm_fit_how how, int fill_below, ldm_canvas *out, ldm_error *err);
 void ldm_canvas_free(ldm_canvas *c); /* a zeroed struct is fine */
 
 /* A picture with its last column and row repeated up to width x height. */

@@ -61,10 +61,19 @@ static ldm_status blend(ldm_run *r, const ldm_canvas *canvas, ldm_error *err)
     const size_t pixels = (size_t)canvas->paint.width * canvas->paint.height;
     float *weights = ldm_reallocarray(NULL, pixels, sizeof *weights);
     ldm_status st;
+    size_t i;
 
     if (!weights)
         return ldm_error_nomem(err, (uint64_t)pixels * sizeof *weights, "a mask");
-    st = ldm_feather(&canvas->paint, (unsigned)r->job.mask_blur, weights, err);
+    /* The edge of a hole is as soft as the picture's alpha makes it. */
+    st = ldm_feather(&canvas->paint, r->job.mask_images ? (unsigned)r->job.mask_blur : 0, weights,
+                     err);
+    for (i = 0; !st && i < pixels; i++) {
+        const float bare = 1 - (float)canvas->cover.data[i] / 255;
+
+        if (weights[i] > 0 && (!r->job.mask_images || weights[i] < bare))
+            weights[i] = bare;
+    }
     if (!st)
         ldm_feather_blend(canvas->picture.data, weights, pixels, r->picture.rgb);
     ldm_free(weights);
@@ -88,7 +97,8 @@ ldm_status ldm_compose(ldm_run *r, int index, bool rgb, ldm_error *err)
         cut(r, rgb, (size_t)w, (size_t)h);
     if (!rgb || !(j->painted || (j->masked && !j->mask)))
         return LDM_OK;
-    st = ldm_canvas_make(j, (size_t)index % count, channels, w, h, ldm_start_fit(j), &canvas, err);
+    st = ldm_canvas_make(j, (size_t)index % count, channels, w, h, ldm_start_fit(j),
+                         LDM_CANVAS_FILL_EMPTY, &canvas, err);
     if (!st)
         st = ldm_pixels_convert(&canvas.picture, 3, err);
     if (!st)

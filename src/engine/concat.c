@@ -176,8 +176,8 @@ static ldm_status load(const ldm_run *r, size_t i, ldm_canvas *out, ldm_error *e
     const ldm_graph_size size = picture_size(r);
     const unsigned channels = channels_in(r->m->network, r->cond.pictures.kind);
     ldm_pixels whole = {0}, paint = {0};
-    ldm_status st =
-        ldm_canvas_make(&r->job, i, channels, size.w, size.h, ldm_start_fit(&r->job), out, err);
+    ldm_status st = ldm_canvas_make(&r->job, i, channels, size.w, size.h, ldm_start_fit(&r->job),
+                                    LDM_CANVAS_FILL_PAINTED, out, err);
 
     if (st)
         return st;
@@ -185,7 +185,7 @@ static ldm_status load(const ldm_run *r, size_t i, ldm_canvas *out, ldm_error *e
     if (!st && out->paint.data)
         st = ldm_canvas_extend(&out->paint, size.w, size.h, &paint, err);
     ldm_canvas_free(out);
-    *out = (ldm_canvas){whole, paint};
+    *out = (ldm_canvas){.picture = whole, .paint = paint};
     if (st)
         ldm_canvas_free(out);
     return st;

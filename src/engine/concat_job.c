@@ -154,7 +154,7 @@ static ldm_status settle_masks(const ldm_model *m, ldm_job *j, const ldm_pad *pa
     if (j->mask)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "a mask is given as an array and by pictures: leave one out");
-    if (!ldm_options_given(&j->options, "mask_blur"))
+    if (j->mask_images && !ldm_options_given(&j->options, "mask_blur"))
         j->mask_blur = 0; /* as the original composes */
     return ldm_start_check_masks(j, j->image_images, j->image_count, padded, err);
 }

@@ -165,6 +165,9 @@ ldm_status ldm_run_idle(ldm_run *r, const ldm_job *asked, ldm_error *err)
         {!pictures, "fit", "there is no picture to resize (init, image, segmentation)"},
         {!j->painted && !(j->masked && !j->mask), "mask_blur",
          "no part of a picture is painted (mask)"},
+        {(j->painted || (j->masked && !j->mask)) && !j->mask_images, "mask_blur",
+         "a transparent part is as soft at its edge as it is transparent, and a pad begins at once "
+         "(mask)"},
         {!j->preview, "preview_decode", "no previews are asked for (preview)"},
     };
     ldm_status st = idle_guidance(r, asked, err);

@@ -209,8 +209,9 @@ static ldm_status load(ldm_run *r, int slot, size_t from, ldm_error *err)
     const ldm_start *s = r->start;
     ldm_pixels whole = {0};
     ldm_canvas canvas;
-    ldm_status st = ldm_canvas_make(&r->job, from, (unsigned)r->m->network->first_stage.in_channels,
-                                    s->width, s->height, s->how, &canvas, err);
+    ldm_status st =
+        ldm_canvas_make(&r->job, from, (unsigned)r->m->network->first_stage.in_channels, s->width,
+                        s->height, s->how, LDM_CANVAS_FILL_PAINTED, &canvas, err);
 
     if (st)
         return st;

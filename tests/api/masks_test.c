@@ -219,6 +219,65 @@ static void alpha_is_the_mask(void **state)
     ldm_model_close(m);
 }
 
+/* A picture with a hole in the middle whose pixels have this alpha and these colours. */
+static const ldm_result *run_with_hole(const ldm_model *m, uint8_t alpha, uint8_t grey,
+                                       const char *fit, ldm_run **run)
+{
+    ldm_image im = make_picture(40, 32, 4, 9);
+    const ldm_result *res;
+    ldm_job *job;
+    int x, y;
+
+    for (y = 0; y < im.height; y++) {
+        for (x = 0; x < im.width; x++) {
+            uint8_t *p = im.pixels + 4 * (y * im.width + x);
+
+            memset(p, x >= 8 && x < 32 && y >= 8 && y < 24 ? grey : 200, 3);
+            p[3] = x >= 8 && x < 32 && y >= 8 && y < 24 ? alpha : 255;
+        }
+    }
+    job = make_job("ddim", &im, NULL);
+    assert_int_equal(ldm_job_set(job, "fit", fit, NULL), LDM_OK);
+    res = run_one(m, job, run);
+    ldm_job_free(job);
+    free(im.pixels);
+    return res;
+}
+
+/* Nothing shows through a hole but colours that the picture has there, by their alpha. */
+static void holes_show_what_is_there(void **state)
+{
+    ldm_model *m = open_tiny(NULL);
+    ldm_run *empty, *half, *other;
+    const ldm_result *a = run_with_hole(m, 0, 0, "keep", &empty);
+    const ldm_result *b = run_with_hole(m, 100, 30, "keep", &half);
+    const ldm_result *c = run_with_hole(m, 0, 255, "keep", &other);
+    int x, y, k;
+
+    (void)state;
+    assert_memory_equal(a->pixels, c->pixels, 40 * 32 * 3);
+    for (y = 0; y < 32; y++) {
+        for (x = 0; x < 40; x++) {
+            for (k = 0; k < 3; k++) {
+                const int painted = a->pixels[(y * 40 + x) * 3 + k];
+                const bool hole = x >= 8 && x < 32 && y >= 8 && y < 24;
+                const double want = hole ? 30 + (1 - 100 / 255.0) * (painted - 30) : 200;
+
+                assert_true(fabs(b->pixels[(y * 40 + x) * 3 + k] - want) < 0.501);
+            }
+        }
+    }
+    ldm_run_free(empty);
+    ldm_run_free(half);
+    ldm_run_free(other);
+    a = run_with_hole(m, 0, 0, "crop", &empty); /* resized, too */
+    c = run_with_hole(m, 0, 255, "crop", &other);
+    assert_memory_equal(a->pixels, c->pixels, (size_t)a->width * (size_t)a->height * 3);
+    ldm_run_free(empty);
+    ldm_run_free(other);
+    ldm_model_close(m);
+}
+
 /* Room beside the picture is painted, and the picture stays. */
 static void outpainting(void **state)
 {
@@ -337,8 +396,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_and_kinds),   cmocka_unit_test(every_sampler),
-        cmocka_unit_test(alpha_is_the_mask), cmocka_unit_test(outpainting),
-        cmocka_unit_test(resized),           cmocka_unit_test(refusals),
+        cmocka_unit_test(alpha_is_the_mask), cmocka_unit_test(holes_show_what_is_there),
+        cmocka_unit_test(outpainting),       cmocka_unit_test(resized),
+        cmocka_unit_test(refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,16 @@ stderr_has 'picture 20 x 17'
 works generate --ckpt "$CKPT" --like pad.png -o pad3.png --quiet
 same_pixels pad.png pad3.png
 
+# Under a hole, and in a pad, no colour of ldm's own shows through: there is no edge to soften.
+works generate $TINY --steps 3 --init "$PICTURES/rgba16.png" --mask-blur 8 -o hole8.png
+stderr_has 'mask-blur has no effect: a transparent part is as soft at its edge'
+works generate $TINY --steps 3 --init "$PICTURES/rgba16.png" --mask-blur 0 -o hole0.png --quiet
+same_pixels hole8.png hole0.png
+works generate $TINY --steps 3 --init a.png --pad 8 --mask-blur 8 -o pad8.png
+stderr_has 'mask-blur has no effect'
+works generate $TINY --steps 3 --init a.png --pad 8 --mask-blur 0 -o pad0.png --quiet
+same_pixels pad8.png pad0.png
+
 # A JPEG keeps nothing byte by byte, which is said.
 works generate $TINY --steps 3 --init a.png --mask a.png -o out.jpg
 stderr_has 'a JPEG changes all pixels'
