@@ -30,6 +30,16 @@ void ldm_compose_size(const ldm_run *r, int *width, int *height)
     *height = (ims->height + pad.top + pad.bottom) * f / unit;
 }
 
+void ldm_compose_settle(ldm_run *r)
+{
+    const int w = r->info.image_w, h = r->info.image_h, side = (w < h ? w : h) / 128;
+    ldm_job *j = &r->job;
+
+    /* On a small picture 4 pixels are much: a rim of what was to go would show. */
+    if (j->init_images && j->mask_images && !ldm_options_given(&j->options, "mask_blur"))
+        j->mask_blur = side < 4 ? side : 4;
+}
+
 /* Rows of `from` bytes become rows of `to`, in place. */
 static void cut_rows(void *data, size_t rows, size_t from, size_t to)
 {

@@ -249,6 +249,7 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     r->info.latent_w = j->latent_w;
     r->info.image_c = r->m->network->first_stage.out_channels;
     ldm_compose_size(r, &r->info.image_w, &r->info.image_h);
+    ldm_compose_settle(r);
     r->info.composed = j->painted || (j->masked && !j->mask);
     r->info.threads = ldm_pool_threads(r->pool);
     r->info.noise_used =

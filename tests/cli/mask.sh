@@ -29,6 +29,20 @@ stderr_has 'picture 20 x 17'
 works generate --ckpt "$CKPT" --like pad.png -o pad3.png --quiet
 same_pixels pad.png pad3.png
 
+# The feather follows the picture's size, 0 on small ones; what is given is kept, and recipes hold the number.
+works $RUN --init a.png --mask a.png --mask-blur 0 -o blur0.png
+same_pixels out.png blur0.png
+works $RUN --init a.png --mask a.png --mask-blur 4 -o blur4.png
+differ blur0.png blur4.png
+works generate --ckpt "$CKPT" --like blur4.png -o blur4again.png --quiet
+same_pixels blur4.png blur4again.png
+works inspect out.png
+stdout_has 'mask_blur.* 0'
+works generate $TINY --steps 2 --init "$PICTURES/source.png" --mask "$PICTURES/source.png" --fit crop --size 384x256 -o blur2.png
+stderr_has 'mask_blur 2'
+works generate $TINY --help
+stdout_has 'shorter side'
+
 # Under a hole, and in a pad, no colour of ldm's own shows through: there is no edge to soften.
 works generate $TINY --steps 3 --init "$PICTURES/rgba16.png" --mask-blur 8 -o hole8.png
 stderr_has 'mask-blur has no effect: a transparent part is as soft at its edge'
