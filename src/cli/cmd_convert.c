@@ -93,7 +93,7 @@ static int check_output(const ldm_command *cmd, const options *o)
                              "-o: '%s' ends in %s, and a safetensors file is written; name it "
                              "%.*s.safetensors",
                              o->out, ending, (int)(strlen(o->out) - strlen(ending)), o->out);
-    code = ldm_output_check_new(cmd, "-o", o->out, o->overwrite);
+    code = ldm_output_check(cmd, "-o", o->out, LDM_OUTPUT_OTHER, o->overwrite);
     return code ? code : ldm_output_make_parent(cmd, "-o", o->out);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ldm eval: one part of the network on the user's own arrays, for debugging and for the parity
  * tests: .npy in, .npy out, and every block's output on request. */
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 typedef struct options {
     const char *part, *in, *ids, *prompt, *vocab, *context, *concat, *labels, *noise, *out;
-    bool quiet, json;
+    bool quiet, json, overwrite;
 } options;
 
 static const ldm_opt rows[] = {
@@ -76,6 +77,7 @@ static const ldm_opt rows[] = {
      .arg = "FILE.npy",
      .field = offsetof(options, out),
      .help = "the output; float32, indices int64"},
+    LDM_OVERWRITE_ROW(offsetof(options, overwrite)),
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_EVAL, .name = "Evaluation"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
@@ -316,6 +318,8 @@ static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets 
             code = LDM_EXIT_USAGE;
         }
     }
+    if (!code && !st && !o->json && !o->overwrite)
+        ldm_output_note_replaced(cmd, o->out);
     if (!code && !st && o->out)
         st = write_output(o, part_of(o->part), &out, &err);
     if (!code)
@@ -325,6 +329,28 @@ static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets 
     for (i = 0; i < ARRAYS; i++)
         ldm_array_free(&arrays[i]);
     ldm_model_close(model);
+    return code;
+}
+
+/* The arrays of --dump have the names of blocks: whatever is called .npy in the folder may be in
+ * the place of one. */
+static int check_dump(const ldm_command *cmd, const options *o, const char *folder)
+{
+    DIR *dir = folder ? opendir(folder) : NULL;
+    const struct dirent *e;
+    int code = LDM_EXIT_OK;
+
+    while (dir && !code && (e = readdir(dir))) {
+        char *path = strcmp(ldm_output_ending(e->d_name), ".npy")
+                         ? NULL
+                         : ldm_cli_format("%s/%s", folder, e->d_name);
+
+        if (path)
+            code = ldm_output_check_array(cmd, "--dump", path, o->overwrite);
+        free(path);
+    }
+    if (dir)
+        closedir(dir);
     return code;
 }
 
@@ -371,7 +397,9 @@ static int check(const ldm_command *cmd, const options *o, const ldm_eval_job *j
     if (!unet && of_unet)
         return ldm_cli_usage(cmd, "--%s belongs to --part unet; %s takes none", of_unet, o->part);
     code = check_encode(cmd, o, job);
-    return code ? code : ldm_output_check_array(cmd, "-o", o->out, o->json);
+    if (!code)
+        code = ldm_output_check_array(cmd, "-o", o->out, o->overwrite);
+    return code ? code : check_dump(cmd, o, ldm_eval_job_get_text(job, "dump"));
 }
 
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)

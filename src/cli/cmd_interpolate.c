@@ -52,8 +52,8 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_FLAG,
      .name = "overwrite",
      .field = offsetof(options, overwrite),
-     .help = "replace another run's files in the folder -o; without it\n"
-             "they are an error"},
+     .help = "replace another run's files in the folder -o, and files\n"
+             "that ldm did not make; without it they are an error"},
     {.type = LDM_OPT_FLAG,
      .name = "json",
      .field = offsetof(options, json),
@@ -494,6 +494,8 @@ static int write_all(const task *t)
     json_t *files = json_array(), *root;
     int code;
 
+    if (!t->folder && !t->o->quiet && !t->o->overwrite)
+        ldm_output_note_replaced(t->cmd, t->o->out);
     if (!strcmp(t->o->out, "-"))
         code = print_y4m(t);
     else
@@ -514,13 +516,18 @@ static int write_all(const task *t)
 /* Frames of another walk in the folder would be mixed with these. */
 static int check_folder(task *t)
 {
-    char *first = ldm_cli_format("%s/00000.png", t->folder);
+    static const char *const albums[] = {"sheet.png", "animation.png"};
     int code = ldm_place_enter(t->cmd, "-o", t->folder, true, &t->place);
 
-    if (!code)
-        code = first ? ldm_output_check_new(t->cmd, "-o", first, t->o->overwrite)
-                     : ldm_cli_nomem(t->cmd);
-    free(first);
+    for (int i = 0; !code && i < t->o->frames + 2; i++) {
+        char *name = i < t->o->frames
+                         ? ldm_cli_format("%s/%05d.png", t->folder, i)
+                         : ldm_cli_format("%s/%s", t->folder, albums[i - t->o->frames]);
+
+        code = name ? ldm_output_check(t->cmd, "-o", name, LDM_OUTPUT_OTHER, t->o->overwrite)
+                    : ldm_cli_nomem(t->cmd);
+        free(name);
+    }
     return code;
 }
 
@@ -540,11 +547,9 @@ static int plan_output(task *t)
     }
     code = ldm_output_is_file(t->cmd, out, 1, &ldm_output_animations, &file);
     if (!code && file)
-        code = ldm_output_make_parent(t->cmd, "-o", out);
+        code = ldm_output_check(t->cmd, "-o", out, LDM_OUTPUT_PICTURE, t->o->overwrite);
     if (!code && file)
-        code = ldm_output_check_file(t->cmd, "-o", out);
-    if (!code && file && !t->o->overwrite)
-        code = ldm_output_check_picture(t->cmd, out, t->o->quiet);
+        code = ldm_output_make_parent(t->cmd, "-o", out);
     if (code || file)
         return code;
     t->folder = ldm_cli_format("%.*s", (int)(n > 1 && out[n - 1] == '/' ? n - 1 : n), out);

@@ -13,7 +13,7 @@
 
 typedef struct options {
     const char *out;
-    bool json, quiet, one_way;
+    bool json, quiet, one_way, overwrite;
 } options;
 
 #define JOB(key)                                                                                   \
@@ -29,6 +29,7 @@ static const ldm_opt rows[] = {
      .arg = "FILE.npy",
      .field = offsetof(options, out),
      .help = "the noise, float32 [N,C,H,W]"},
+    LDM_OVERWRITE_ROW(offsetof(options, overwrite)),
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_JOB, .name = "Inversion"},
     {.type = LDM_OPT_FLAG,
      .name = "one-way",
@@ -112,6 +113,8 @@ static int invert(task *t)
         ldm_cli_say(t->cmd, "interrupted: nothing is written");
         return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
     }
+    if (!st && !t->o->quiet && !t->o->overwrite)
+        ldm_output_note_replaced(t->cmd, t->o->out);
     if (!st)
         st = ldm_array_write(t->o->out, &t->noise, &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
@@ -208,7 +211,7 @@ static int work(task *t, const char *path)
         return ldm_cli_usage(t->cmd, "-o FILE.npy is missing: where to write the noise");
     code = ldm_output_check_input(t->cmd, o->out, path);
     if (!code)
-        code = ldm_output_check_array(t->cmd, "-o", o->out, o->quiet);
+        code = ldm_output_check_array(t->cmd, "-o", o->out, o->overwrite);
     if (!code)
         code = ldm_output_make_parent(t->cmd, "-o", o->out);
     if (!code)

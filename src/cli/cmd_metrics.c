@@ -19,7 +19,7 @@
 
 typedef struct options {
     const char *cascade, *frechet, *write_stats;
-    bool json, summary, psnr;
+    bool json, summary, psnr, overwrite;
     ldm_quality_options quality;
 } options;
 
@@ -130,6 +130,7 @@ static const ldm_opt rows[] = {
      .field = QUALITY(write_features),
      .help = "write all features of the samples: 64, 192, 768, 2048,\n"
              "logits_unbiased, logits, spatial"},
+    LDM_OVERWRITE_ROW(offsetof(options, overwrite)),
     {.type = LDM_OPT_HEADING, .name = "Several processes or machines (docs/CLUSTER.md)"},
     LDM_RANK_ROWS(QUALITY(ranks), "the features for --write-stats FILE.npz"),
     {.type = LDM_OPT_HEADING, .name = "Model"},
@@ -373,14 +374,15 @@ static int open_features(task *t)
 {
     ldm_error err;
     ldm_status st = LDM_OK;
+    int code;
 
     if (!t->o->frechet && !t->o->write_stats)
         return LDM_EXIT_OK;
     if (ldm_inputs_find_config(t->cmd, t->options, false))
         return LDM_EXIT_USAGE;
-    if (t->o->write_stats &&
-        ldm_output_check_statistics(t->cmd, "--write-stats", t->o->write_stats))
-        return LDM_EXIT_USAGE;
+    code = ldm_output_check_statistics(t->cmd, "--write-stats", t->o->write_stats, t->o->overwrite);
+    if (code)
+        return code;
     if (t->o->frechet)
         st = ldm_stats_read(t->o->frechet, &t->reference, &err);
     ldm_model_name(t->options);
@@ -429,6 +431,8 @@ static int print_summary(task *t)
         st = ldm_stats_distance(t->stats, t->reference, &distance, &err);
     if (!st && fabs(distance) < ROUNDING)
         distance = 0;
+    if (!st && !t->o->overwrite)
+        ldm_output_note_replaced(t->cmd, t->o->write_stats);
     if (!st && t->o->write_stats)
         st = ldm_stats_write(t->o->write_stats, t->stats, &err);
     if (st)
@@ -527,8 +531,8 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         else if (o.psnr)
             code = run_psnr(cmd, &o, argv + args, argc - args);
         else if (ldm_quality_asked(&o.quality, o.write_stats))
-            code = ldm_quality_run(cli, cmd, &o.quality, targets.model, o.write_stats, o.json,
-                                   argv + args, argc - args);
+            code = ldm_quality_run(cli, cmd, &o.quality, targets.model, o.write_stats, o.overwrite,
+                                   o.json, argv + args, argc - args);
         else if (ldm_ranks_option(&o.quality.ranks))
             code = ldm_cli_usage(cmd,
                                  "%s: several processes share the Inception network's "

@@ -108,16 +108,12 @@ static char *name_of_output(const char *folder, const char *path)
 
 static int check_output(const task *t, size_t i)
 {
-    struct stat st;
-
     for (size_t k = 0; k < i; k++) {
         if (!strcmp(t->outs[k], t->outs[i]))
             return ldm_cli_usage(t->cmd, "%s and %s would both be written as %s", t->paths[k],
                                  t->paths[i], t->outs[i]);
     }
-    if (stat(t->outs[i], &st) || t->o->overwrite)
-        return LDM_EXIT_OK;
-    return ldm_cli_usage(t->cmd, "%s is there already; --overwrite replaces it", t->outs[i]);
+    return ldm_output_check(t->cmd, "-o", t->outs[i], LDM_OUTPUT_OTHER, t->o->overwrite);
 }
 
 static int name_outputs(task *t)
@@ -129,8 +125,6 @@ static int name_outputs(task *t)
     if (!out)
         return code;
     code = ldm_output_is_file(t->cmd, out, (int)t->count, &ldm_output_pictures, &file);
-    if (!code && file)
-        code = ldm_output_check_file(t->cmd, "-o", out);
     t->outs = code ? NULL : calloc(t->count, sizeof *t->outs);
     if (!code && !t->outs)
         return ldm_cli_nomem(t->cmd);

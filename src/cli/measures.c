@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/json_text.h"
+#include "cli/outputs.h"
 #include "cli/shared_measures.h"
 #include "cli/sheets.h"
 #include "cli/terminal.h"
@@ -28,7 +29,8 @@ typedef struct task {
     ldm_quality_set *samples, *reference; /* reference NULL: none */
     ldm_quality_result result;
     const char *write_stats; /* NULL: none */
-    bool shared;             /* with other processes */
+    bool overwrite;
+    bool shared; /* with other processes */
 } task;
 
 /* The measures in the order in which they are printed. */
@@ -514,6 +516,10 @@ static int run_alone(task *t, bool json, bool merge, char **paths, int count)
         code = make_set(t, paths + first, count - first, &t->reference);
     if (!code)
         warn_weights(t);
+    if (!code && !t->overwrite) {
+        ldm_output_note_replaced(t->cmd, t->write_stats);
+        ldm_output_note_replaced(t->cmd, t->o->write_features);
+    }
     if (!code)
         code = write_files(t, t->samples);
     t->how.measures = measures_of(t->o);
@@ -521,16 +527,21 @@ static int run_alone(task *t, bool json, bool merge, char **paths, int count)
 }
 
 int ldm_quality_run(const ldm_cli *cli, const ldm_command *cmd, ldm_quality_options *o,
-                    ldm_model_options *model, const char *write_stats, bool json, char **paths,
-                    int count)
+                    ldm_model_options *model, const char *write_stats, bool overwrite, bool json,
+                    char **paths, int count)
 {
     ldm_command named;
-    task t = {.cmd = cmd, .o = o, .write_stats = write_stats};
+    task t = {.cmd = cmd, .o = o, .write_stats = write_stats, .overwrite = overwrite};
     bool merge = false;
     int code = read_settings(&t);
 
     if (!code)
         code = check_paths(&t, write_stats, count, &merge);
+    if (!code)
+        code = ldm_output_check(cmd, "--write-stats", write_stats, LDM_OUTPUT_ARRAYS, overwrite);
+    if (!code)
+        code = ldm_output_check(cmd, "--write-features", o->write_features, LDM_OUTPUT_ARRAYS,
+                                overwrite);
     if (!code)
         code = find_ranks(&t, cli, o, merge || !measures_of(o), paths, count);
     if (t.shared) {

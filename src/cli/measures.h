@@ -20,7 +20,7 @@ bool ldm_quality_asked(const ldm_quality_options *o, const char *write_stats);
 /* Measures paths[0], the samples, against paths[1]; or writes statistics of all paths, together
  * with other processes where a launcher started several. An exit code. */
 int ldm_quality_run(const ldm_cli *cli, const ldm_command *cmd, ldm_quality_options *o,
-                    ldm_model_options *model, const char *write_stats, bool json, char **paths,
-                    int count);
+                    ldm_model_options *model, const char *write_stats, bool overwrite, bool json,
+                    char **paths, int count);
 
 #endif

@@ -162,30 +162,123 @@ int ldm_output_is_file(const ldm_command *cmd, const char *path, int count,
 
 /* ---- what is there already ------------------------------------------------------------------- */
 
-void ldm_output_note_replaced(const ldm_command *cmd, const char *path)
+enum { HEAD = 512 };
+
+/* The first bytes of a file, and a NUL; their number. */
+static size_t read_head(const char *path, char head[HEAD + 1])
 {
-    if (!access(path, F_OK))
-        ldm_cli_say(cmd, "note: %s is there already and will be replaced", path);
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(head, 1, HEAD, f) : 0;
+
+    if (f)
+        fclose(f);
+    head[n] = '\0';
+    return n;
 }
 
-int ldm_output_check_picture(const ldm_command *cmd, const char *path, bool quiet)
+static bool is_picture(const char *path)
 {
-    struct stat there;
     char *recipe;
 
-    if (stat(path, &there) || !there.st_size)
-        return LDM_EXIT_OK;
-    if (ldm_image_read_recipe(path, &recipe, NULL)) {
-        ldm_cli_say(cmd,
-                    "-o: %s is there already, and no picture that ldm made; --overwrite replaces "
-                    "it, or give another name",
-                    path);
-        return LDM_EXIT_FAILED;
-    }
+    if (ldm_image_read_recipe(path, &recipe, NULL))
+        return false;
     ldm_release(recipe);
-    if (!quiet)
-        ldm_output_note_replaced(cmd, path);
-    return LDM_EXIT_OK;
+    return true;
+}
+
+static bool is_array(const char *path)
+{
+    char head[HEAD + 1];
+
+    return read_head(path, head) > 6 && !memcmp(head, "\x93NUMPY", 6);
+}
+
+/* A zip (APPNOTE.TXT, 4.3.7: the first name is at byte 30, its length at 26) whose first entry is
+ * an array. */
+static bool is_arrays(const char *path)
+{
+    char head[HEAD + 1];
+    const size_t n = read_head(path, head), most = HEAD - 30;
+    const size_t len = n > 30 ? (unsigned char)head[26] + 256U * (unsigned char)head[27] : 0;
+
+    return n > 30 && !memcmp(head, "PK\3\4", 4) && len > 4 && len <= most && n >= 30 + len &&
+           !memcmp(head + 30 + len - 4, ".npy", 4);
+}
+
+static bool is_statistics(const char *path)
+{
+    ldm_stats *there = NULL;
+    const bool is = !ldm_stats_read(path, &there, NULL);
+
+    ldm_stats_free(there);
+    return is;
+}
+
+static bool is_plot(const char *path)
+{
+    char head[HEAD + 1];
+
+    return read_head(path, head) && !strncmp(head, "<svg ", 5) &&
+           strstr(head, LDM_OUTPUT_PLOT_MARK);
+}
+
+static const struct {
+    const char *missed; /* said of a file that is something else */
+    bool (*is)(const char *path);
+} kinds[] = {
+    [LDM_OUTPUT_PICTURE] = {", and no picture that ldm made", is_picture},
+    [LDM_OUTPUT_ARRAY] = {", and no array (.npy)", is_array},
+    [LDM_OUTPUT_ARRAYS] = {", and holds no arrays (.npz)", is_arrays},
+    [LDM_OUTPUT_STATISTICS] = {", and holds no statistics", is_statistics},
+    [LDM_OUTPUT_PLOT] = {", and no roofline that ldm drew", is_plot},
+    [LDM_OUTPUT_OTHER] = {"", NULL},
+};
+
+int ldm_output_check(const ldm_command *cmd, const char *option, const char *path,
+                     ldm_output_kind kind, bool overwrite)
+{
+    struct stat there;
+    const int code = ldm_output_check_file(cmd, option, path);
+
+    if (code || !path || overwrite || stat(path, &there))
+        return code;
+    if (kinds[kind].is && (!there.st_size || kinds[kind].is(path)))
+        return LDM_EXIT_OK;
+    ldm_cli_say(cmd, "%s: %s is there already%s; --overwrite replaces it, or give another name",
+                option, path, kinds[kind].missed);
+    return LDM_EXIT_FAILED;
+}
+
+int ldm_output_check_array(const ldm_command *cmd, const char *option, const char *path,
+                           bool overwrite)
+{
+    static const char *const endings[] = {".npy", NULL};
+
+    if (path && !ldm_is_dir(path) && !ldm_output_ends_in(path, endings))
+        return ldm_cli_usage(
+            cmd, "%s: '%s': the result is an array, expected a name ending in .npy", option, path);
+    return ldm_output_check(cmd, option, path, LDM_OUTPUT_ARRAY, overwrite);
+}
+
+int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path,
+                                bool overwrite)
+{
+    static const char *const arrays[] = {".npz", NULL};
+
+    if (path && ldm_output_ends_in(path, arrays))
+        return ldm_cli_usage(
+            cmd,
+            "%s: %s is a name of the Inception network's statistics, which `ldm "
+            "metrics --inception FILE --write-stats %s FOLDER` computes; statistics "
+            "of the model's own encoder take another ending",
+            option, path, path);
+    return ldm_output_check(cmd, option, path, LDM_OUTPUT_STATISTICS, overwrite);
+}
+
+void ldm_output_note_replaced(const ldm_command *cmd, const char *path)
+{
+    if (path && !access(path, F_OK))
+        ldm_cli_say(cmd, "note: %s is there already and will be replaced", path);
 }
 
 int ldm_output_check_input(const ldm_command *cmd, const char *path, const char *input)
@@ -196,55 +289,4 @@ int ldm_output_check_input(const ldm_command *cmd, const char *path, const char 
         out.st_ino != in.st_ino)
         return LDM_EXIT_OK;
     return ldm_cli_usage(cmd, "-o: %s is what is read here; give the result another name", path);
-}
-
-int ldm_output_check_array(const ldm_command *cmd, const char *option, const char *path, bool quiet)
-{
-    static const char *const endings[] = {".npy", NULL};
-    int code = ldm_output_check_file(cmd, option, path);
-
-    if (code || !path)
-        return code;
-    if (!ldm_output_ends_in(path, endings))
-        return ldm_cli_usage(
-            cmd, "%s: '%s': the result is an array, expected a name ending in .npy", option, path);
-    if (!quiet)
-        ldm_output_note_replaced(cmd, path);
-    return LDM_EXIT_OK;
-}
-
-int ldm_output_check_new(const ldm_command *cmd, const char *option, const char *path,
-                         bool overwrite)
-{
-    const int code = ldm_output_check_file(cmd, option, path);
-
-    if (code || overwrite || access(path, F_OK))
-        return code;
-    ldm_cli_say(cmd, "%s: %s is there already; --overwrite replaces it, or give another name",
-                option, path);
-    return LDM_EXIT_FAILED;
-}
-
-int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path)
-{
-    static const char *const arrays[] = {".npz", NULL};
-    ldm_stats *there = NULL;
-    int code = ldm_output_check_file(cmd, option, path);
-
-    if (!code && path && ldm_output_ends_in(path, arrays))
-        return ldm_cli_usage(
-            cmd,
-            "%s: %s is a name of the Inception network's statistics, which `ldm "
-            "metrics --inception FILE --write-stats %s FOLDER` computes; statistics "
-            "of the model's own encoder take another ending",
-            option, path, path);
-    if (code || !path || access(path, F_OK))
-        return code;
-    if (ldm_stats_read(path, &there, NULL))
-        return ldm_cli_usage(cmd,
-                             "%s: %s is there already and holds no statistics; give another name",
-                             option, path);
-    ldm_stats_free(there);
-    ldm_output_note_replaced(cmd, path);
-    return LDM_EXIT_OK;
 }

@@ -23,28 +23,47 @@ int ldm_output_make_parent(const ldm_command *cmd, const char *option, const cha
  */
 int ldm_output_check_file(const ldm_command *cmd, const char *option, const char *path);
 
+/* What a result is, and so which file of an earlier run it may take the place of. */
+typedef enum ldm_output_kind {
+    LDM_OUTPUT_PICTURE,    /* one with a recipe, which says that ldm made it */
+    LDM_OUTPUT_ARRAY,      /* .npy: they bear no mark, so any array */
+    LDM_OUTPUT_ARRAYS,     /* .npz: the same */
+    LDM_OUTPUT_STATISTICS, /* of ldm's own form */
+    LDM_OUTPUT_PLOT,       /* a roofline of ldm's, known by LDM_OUTPUT_PLOT_MARK */
+    LDM_OUTPUT_OTHER       /* none */
+} ldm_output_kind;
+
+#define LDM_OUTPUT_PLOT_MARK "aria-label=\"Roofline: "
+
+/* The one rule for files that are there already: a result replaces a file of its kind, or an empty
+ * one, and anything else only with --overwrite. With what ldm_output_check_file checks. Says
+ * nothing of what will be replaced: ldm_output_note_replaced, when the run is sure to begin. path
+ * NULL: nothing. An exit code. */
+int ldm_output_check(const ldm_command *cmd, const char *option, const char *path,
+                     ldm_output_kind kind, bool overwrite);
+
 /* The same of an array: its name must end in .npy, so that no slip of the fingers replaces a
- * checkpoint or a configuration. Notes that a file will be replaced, but not if quiet. */
+ * checkpoint or a configuration. */
 int ldm_output_check_array(const ldm_command *cmd, const char *option, const char *path,
-                           bool quiet);
+                           bool overwrite);
+
+/* The same of statistics of the model's own encoder: .npz is the Inception network's ending. */
+int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path,
+                                bool overwrite);
+
+/* Notes that the file (NULL: none) will be replaced, if there is one. */
+void ldm_output_note_replaced(const ldm_command *cmd, const char *path);
+
+/* The option of commands whose results may be there already; `at`: its bool in the options. */
+#define LDM_OVERWRITE_ROW(at)                                                                      \
+    {                                                                                              \
+        .type = LDM_OPT_FLAG, .name = "overwrite", .field = at,                                    \
+        .help = "replace files that are there already, whatever they are"                          \
+    }
 
 /* Refuses the very file that the command reads as its -o, also by another path. NULL is none. An
  * exit code. */
 int ldm_output_check_input(const ldm_command *cmd, const char *path, const char *input);
-
-/* The same of a file (not NULL) that replaces nothing without --overwrite. */
-int ldm_output_check_new(const ldm_command *cmd, const char *option, const char *path,
-                         bool overwrite);
-
-/* The same of statistics (path NULL: nothing): they replace nothing but statistics, with a note. */
-int ldm_output_check_statistics(const ldm_command *cmd, const char *option, const char *path);
-
-/* A picture that ldm made (or an empty file) is replaced, with a note unless quiet; another file,
- * such as a photo, is not. */
-int ldm_output_check_picture(const ldm_command *cmd, const char *path, bool quiet);
-
-/* Notes that the file will be replaced, if there is one. */
-void ldm_output_note_replaced(const ldm_command *cmd, const char *path);
 
 /* The ending of the last part of a path, with its dot; "": it has none. */
 const char *ldm_output_ending(const char *path);

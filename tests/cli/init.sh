@@ -74,7 +74,7 @@ stderr_has 'in/b.png: 13 x 9 is extended to 16 x 12 and cut again'
 works reconstruct $TINY in/a.jpg in/b.png --json --quiet
 stdout_has '"psnr": [0-9.]+'
 stderr_empty
-fails 2 "back/a.png is there already" reconstruct $TINY in -o back
+fails 1 "back/a.png is there already" reconstruct $TINY in -o back
 fails 2 "would both be written as other/a.png" reconstruct $TINY in/a.jpg "$PICTURES/../../$PWD/in/a.jpg" in/a.jpg -o other
 works reconstruct $TINY in -o back --overwrite --quiet
 fails 2 "no picture is named" reconstruct $TINY

@@ -56,12 +56,12 @@ npy z.npy '(1, 3, 16, 16)' 3072
 fails 2 "'config.yaml': the result is an array, expected a name ending in .npy" eval $MINE --part decode --in z.npy -o config.yaml
 fails 2 "[-]-save-latent: 'config.yaml': the result is an array" generate $MINE --steps 1 -o a.png --save-latent config.yaml
 fails 2 "[-]-save-image: 'model.ckpt': the result is an array" generate $MINE --steps 1 -o a.png --save-image model.ckpt
-fails 2 'config.yaml is there already and holds no statistics' metrics x.png $MINE --write-stats config.yaml
+fails 1 'config.yaml is there already, and holds no statistics; --overwrite replaces it' metrics x.png $MINE --write-stats config.yaml
 fails 1 'config.yaml is there already; --overwrite replaces it' doctor $MINE --quick --write-config config.yaml
 works reconstruct x.png $MINE -o x.d/back.png
 stdout_has 'x.d/back.png$'
 fails 2 "'both.png' is the name of one picture, and 2 are made" reconstruct x.png x.jpg $MINE -o both.png
-fails 2 "x.png is there already; --overwrite" reconstruct x.png $MINE -o .
+fails 1 "x.png is there already; --overwrite" reconstruct x.png $MINE -o .
 same config.yaml kept.yaml
 same model.ckpt kept.ckpt
 
@@ -101,3 +101,71 @@ cmp -s photo.jpg "$SRC/tests/data/pictures/rgb.jpg" || die "the photo was writte
 works generate $TINY --steps 1 -o photo.jpg --overwrite --quiet
 : >empty.png
 works generate $TINY --steps 1 -o empty.png --quiet
+
+# Every other kind of result: a file of its kind is replaced with a note, any other one only with --overwrite.
+# mine TEXT COMMAND: TEXT is said of a file that is no result, before anything is computed.
+printf 'what I wrote myself\n' >mine
+mine()
+{
+    file=$1 said=$2
+    shift 2
+    cp mine "$file"
+    fails 1 "$file is there already$said.*; --overwrite replaces it, or give another name" "$@"
+    same mine "$file"
+    rm "$file"
+}
+npy z.npy '(1, 3, 16, 16)' 3072
+TWO='1 2 --steps 1 --frames 2'
+mine k.svg ', and no roofline that ldm drew' bench $TINY --rounds 1 --plot k.svg
+mine k.npy ', and no array \(.npy\)' invert in.png $TINY --steps 2 -o k.npy
+mine k.npy ', and no array' eval $TINY --part decode --in z.npy -o k.npy
+mine k.npy ', and no array' generate $TINY --steps 1 -o new.png --save-latent k.npy
+mine k.npy ', and no array' generate $TINY --steps 1 -o new.png --save-image k.npy
+mkdir inter
+mine inter/pred_x0.npy ', and no array' generate $TINY --steps 1 -o new.png --save-intermediates inter
+mine inter/middle.npy ', and no array' eval $TINY --part decode --in z.npy --dump inter
+mine new.npz ', and holds no arrays \(.npz\)' generate $TINY --steps 1 -o new.png --npz
+mine k.stats ', and holds no statistics' generate $TINY --steps 1 -o new.png --write-stats k.stats
+mine k.stats ', and holds no statistics' metrics in.png $TINY --write-stats k.stats
+mine k.npz ', and holds no arrays' metrics in.png --inception none.pth --write-stats k.npz
+mine k.npz ', and holds no arrays' metrics in.png --is --inception none.pth --write-features k.npz
+mine new.png ', and no picture that ldm made' generate $TINY --steps 1 -o new.png
+mine new.png ', and no picture that ldm made' interpolate $TWO $TINY -o new.png
+mine inter/00001.png '' interpolate $TWO $TINY -o inter
+mine inter/sheet.png '' interpolate $TWO $TINY -o inter
+mine inter/in.png '' reconstruct in.png $TINY -o inter
+mine inter/cured.yaml '' doctor $TINY --quick --report inter
+cp mine inter/sweep.json
+fails 1 'inter/sweep.json is there already' compare $TINY -n 1 --sweep steps=1,2 -o inter
+rm -r inter
+
+works invert in.png $TINY --steps 2 --one-way -o k.npy
+stderr_lacks 'replaced'
+works invert in.png $TINY --steps 2 --one-way -o k.npy
+stderr_has 'note: k.npy is there already and will be replaced'
+works invert in.png $TINY --steps 2 --one-way -o k.npy --overwrite
+stderr_lacks 'replaced'
+works eval $TINY --part decode --in z.npy -o k.npy
+stderr_has 'note: k.npy is there already and will be replaced'
+cp mine k.npy
+works generate $TINY --steps 1 -o new.png --save-latent k.npy --overwrite --quiet
+differ mine k.npy
+works bench $TINY --rounds 1 --layers --plot k.svg
+works bench $TINY --rounds 1 --layers --plot k.svg
+stderr_has 'note: k.svg is there already and will be replaced'
+cp mine k.svg.tmp
+works bench $TINY --rounds 1 --layers --plot k.svg --overwrite
+stderr_lacks 'replaced'
+same mine k.svg.tmp
+works generate $TINY --steps 1 -o new.png --npz --quiet --overwrite
+works generate $TINY --steps 1 -o new.png --npz
+stderr_has 'note: new.npz is there already and will be replaced'
+
+# What will be replaced is said only when the run is sure to begin; `fails` allows one line.
+fails 2 'x-t' generate $TINY --steps 1 -o new.png --x-t z.npy --init in.png
+fails 2 'steps' generate $TINY --steps 100000 -o new.png
+fails 2 'eta' generate $TINY --sampler plms --eta 1 -o new.png
+fails 2 'strength' generate $TINY --init in.png --strength 0.001 --steps 5 -o new.png --save-latent k.npy
+fails 2 'is no seed' interpolate 1 face $TINY --frames 2 -o walk.png --quiet
+fails 1 'none' invert none.png $TINY --steps 2 -o k.npy
+fails 1 'is not a .npy file' eval $TINY --part decode --in "$CONFIG" -o k.npy

@@ -34,6 +34,7 @@ static const ldm_opt rows[] = {
      .field = offsetof(options, plot),
      .help = "a roofline: every operation (or shape) under what the\n"
              "machine can do at most, which is measured as well"},
+    LDM_OVERWRITE_ROW(offsetof(options, shown.overwrite)),
     {.type = LDM_OPT_HEADING, .name = "Whole pictures"},
     {.type = LDM_OPT_SETTINGS, .kind = LDM_SETTINGS_BENCH, .name = "Whole pictures"},
     {.type = LDM_OPT_HEADING, .name = "What whole pictures show (as in ldm generate)"},
@@ -154,7 +155,7 @@ static int check(const ldm_command *cmd, const options *o, const ldm_targets *to
     if (o->shown.mask_image && !o->shown.image)
         return ldm_cli_usage(cmd, "--mask %s needs --image with the picture that it belongs to",
                              o->shown.mask_image);
-    return ldm_output_check_file(cmd, "--plot", o->plot);
+    return ldm_output_check(cmd, "--plot", o->plot, LDM_OUTPUT_PLOT, o->shown.overwrite);
 }
 
 static void say_notes(const ldm_command *cmd, const options *o, const json_t *report)
@@ -174,6 +175,8 @@ static int draw(const ldm_command *cmd, const options *o, const ldm_targets *to,
 {
     int code = ldm_output_make_parent(cmd, "--plot", o->plot);
 
+    if (!code && !o->shown.overwrite)
+        ldm_output_note_replaced(cmd, o->plot);
     if (!code)
         code = ldm_roofline_write(cmd, o->plot, ldm_model_ckpt(to->model), report);
     if (!code)

@@ -3,13 +3,14 @@
  * share of the time, its colour the algorithm. The colours follow the viewer's light or dark. */
 #include "cli/bench/roofline.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
+#include "cli/outputs.h"
 #include "cli/svg.h"
 
 enum {
@@ -274,8 +275,9 @@ static void draw(chart *c, const json_t *report)
     size_t i;
 
     fprintf(c->f,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
-            "aria-label=\"Roofline: %zu operations under %.0f GFLOP/s and %.1f GB/s\">\n%s"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
+            "role=\"img\" " LDM_OUTPUT_PLOT_MARK
+            "%zu operations under %.0f GFLOP/s and %.1f GB/s\">\n%s"
             "<rect width=\"%d\" height=\"%d\"/>\n",
             WIDTH, HEIGHT, c->count, c->peak, c->bandwidth, style, WIDTH, HEIGHT);
     fprintf(c->f, "<text class=\"title\" x=\"%d\" y=\"30\">", LEFT);
@@ -299,20 +301,25 @@ static void draw(chart *c, const json_t *report)
     fputs("</svg>\n", c->f);
 }
 
-/* Under a temporary name first, so that half a picture is never seen. */
-static int write_file(chart *c, const char *path, const char *tmp, const json_t *report)
+static int write_file(const ldm_command *cmd, chart *c, const char *path, const json_t *report)
 {
-    c->f = fopen(tmp, "w");
-    if (!c->f)
-        return errno;
-    draw(c, report);
-    if (ferror(c->f) | fclose(c->f) || rename(tmp, path)) {
-        int why = errno;
+    char *svg = NULL;
+    size_t size = 0;
+    ldm_error err;
+    ldm_status st = LDM_OK;
+    bool failed;
 
-        remove(tmp);
-        return why ? why : EIO;
-    }
-    return 0;
+    c->f = open_memstream(&svg, &size);
+    if (!c->f)
+        return ldm_cli_nomem(cmd);
+    draw(c, report);
+    failed = ferror(c->f) | fclose(c->f);
+    if (!failed)
+        st = ldm_file_write(path, svg, size, &err);
+    free(svg);
+    if (failed)
+        return ldm_cli_nomem(cmd);
+    return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
 int ldm_roofline_write(const ldm_command *cmd, const char *path, const char *model,
@@ -322,22 +329,16 @@ int ldm_roofline_write(const ldm_command *cmd, const char *path, const char *mod
     chart c = {.model = slash ? slash + 1 : model ? model : "the shipped model", .date = "undated"};
     const time_t now = time(NULL);
     struct tm utc;
-    char *tmp = ldm_cli_format("%s%s", path, ".tmp");
-    int code = LDM_EXIT_OK, why;
+    int code;
 
     if (gmtime_r(&now, &utc))
         strftime(c.date, sizeof c.date, "%Y-%m-%d", &utc);
-    if (!tmp || !read_report(&c, report)) {
+    if (!read_report(&c, report)) {
         code = ldm_cli_nomem(cmd);
     } else {
         find_range(&c);
-        why = write_file(&c, path, tmp, report);
-        if (why) {
-            ldm_cli_say(cmd, "--plot: cannot write '%s': %s", path, strerror(why));
-            code = LDM_EXIT_FAILED;
-        }
+        code = write_file(cmd, &c, path, report);
     }
     free(c.points);
-    free(tmp);
     return code;
 }

@@ -279,27 +279,31 @@ static void say_whole(const ldm_compare *c)
 }
 
 /* An earlier comparison in the folder that the line names. */
+static int check_free(const ldm_compare *c, const char *name)
+{
+    char *path = ldm_cli_format("%s%s", c->out, name);
+    int code = path ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
+
+    if (path && c->o->out && !c->o->overwrite && !access(path, F_OK)) {
+        ldm_cli_say(c->cmd,
+                    "-o: %s is there already, of an earlier comparison; --overwrite replaces it, "
+                    "or name another folder",
+                    path);
+        code = LDM_EXIT_FAILED;
+    }
+    free(path);
+    return code;
+}
+
 static int check_taken(const ldm_compare *c)
 {
-    const char *names[] = {"report.html", "report.md", c->a.folder, c->b.folder};
-    char *path;
-    bool there;
+    const char *names[] = {"report.html", "report.md", c->a.folder + strlen(c->out),
+                           c->b.folder + strlen(c->out)};
+    int code = LDM_EXIT_OK;
 
-    for (size_t i = 0; i < sizeof names / sizeof *names && c->o->out && !c->o->overwrite; i++) {
-        path = i < 2 ? ldm_cli_format("%s%s", c->out, names[i]) : strdup(names[i]);
-        if (!path)
-            return ldm_cli_nomem(c->cmd);
-        there = !access(path, F_OK);
-        if (there)
-            ldm_cli_say(c->cmd,
-                        "-o: %s is there already, of an earlier comparison; --overwrite replaces "
-                        "it, or name another folder",
-                        path);
-        free(path);
-        if (there)
-            return LDM_EXIT_FAILED;
-    }
-    return LDM_EXIT_OK;
+    for (size_t i = 0; !code && i < sizeof names / sizeof *names; i++)
+        code = check_free(c, names[i]);
+    return code;
 }
 
 static int compare(ldm_compare *c, int argc, char **argv)
@@ -433,17 +437,11 @@ static int describe(ldm_compare *c, int argc, char **argv)
 /* An earlier sweep in the folder that the line names. */
 static int check_swept(const ldm_compare *c)
 {
-    char *path = ldm_cli_format("%ssweep.md", c->out);
-    int code = path ? LDM_EXIT_OK : ldm_cli_nomem(c->cmd);
+    static const char *const names[] = {"sweep.md", "sweep.json", "sweep.svg", "cell_000.png"};
+    int code = LDM_EXIT_OK;
 
-    if (path && c->o->out && !c->o->overwrite && !access(path, F_OK)) {
-        ldm_cli_say(c->cmd,
-                    "-o: %s is there already, of an earlier comparison; --overwrite replaces it, "
-                    "or name another folder",
-                    path);
-        code = LDM_EXIT_FAILED;
-    }
-    free(path);
+    for (size_t i = 0; !code && i < sizeof names / sizeof *names; i++)
+        code = check_free(c, names[i]);
     return code;
 }
 

@@ -43,7 +43,7 @@ static const ldm_opt rows[] = {
     {.type = LDM_OPT_FLAG,
      .name = "overwrite",
      .field = offsetof(options, overwrite),
-     .help = "--write-config may replace a file"},
+     .help = "--write-config and --report may replace files"},
     {.type = LDM_OPT_TEXT,
      .name = "report",
      .arg = "DIR",
@@ -146,7 +146,7 @@ static int finish(const ldm_command *cmd, const options *o, const ldm_doctor *d,
     int code = print(cmd, o, d);
 
     if (!code && o->report && ldm_doctor_cure(d, 0))
-        code = ldm_doctor_before_after(w->cli, cmd, d, model, o->report);
+        code = ldm_doctor_before_after(w->cli, cmd, d, model, o->report, o->overwrite);
     else if (!code && o->report)
         ldm_cli_say(cmd, "no report is made: there is no cure to compare with");
     if (!code && o->fix)
@@ -306,8 +306,11 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     }
     if (!parse && !code)
         code = find_config(cmd, targets.model, o.quiet);
-    if (!parse && !code && o.write_config)
-        code = ldm_output_check_new(cmd, "--write-config", o.write_config, o.overwrite);
+    if (!parse && !code)
+        code =
+            ldm_output_check(cmd, "--write-config", o.write_config, LDM_OUTPUT_OTHER, o.overwrite);
+    if (!parse && !code && o.report)
+        code = ldm_doctor_check_report(cmd, o.report, o.overwrite);
     if (!parse && !code)
         code = start(cmd, &o, targets.model, &w);
     if (!parse && code == LDM_EXIT_USAGE && o.json)

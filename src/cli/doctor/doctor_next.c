@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/outputs.h"
 
 enum { MAX_ARGS = 1024, MAX_FLAGS = 8 };
 
@@ -101,8 +102,23 @@ int ldm_doctor_fix(const ldm_cli *cli, const ldm_command *cmd, const ldm_doctor 
     return code;
 }
 
+int ldm_doctor_check_report(const ldm_command *cmd, const char *folder, bool overwrite)
+{
+    static const char *const names[] = {"given.yaml", "cured.yaml", "report.html", "report.md"};
+    int code = ldm_output_check_folder(cmd, "--report", folder);
+
+    for (size_t i = 0; !code && i < sizeof names / sizeof *names; i++) {
+        char *path = ldm_cli_format("%s/%s", folder, names[i]);
+
+        code = path ? ldm_output_check(cmd, "--report", path, LDM_OUTPUT_OTHER, overwrite)
+                    : ldm_cli_nomem(cmd);
+        free(path);
+    }
+    return code;
+}
+
 int ldm_doctor_before_after(const ldm_cli *cli, const ldm_command *cmd, const ldm_doctor *d,
-                            const ldm_model_options *model, const char *folder)
+                            const ldm_model_options *model, const char *folder, bool overwrite)
 {
     char *given = ldm_cli_format("%s/given.yaml", folder);
     char *cured = ldm_cli_format("%s/cured.yaml", folder);
@@ -127,6 +143,8 @@ int ldm_doctor_before_after(const ldm_cli *cli, const ldm_command *cmd, const ld
     put(&l, "4");
     put(&l, "-o");
     put(&l, folder);
+    if (overwrite)
+        put(&l, "--overwrite");
     if (!code)
         code = ldm_cmd_compare.run(cli, &ldm_cmd_compare, l.argc, l.argv);
     free(given);

@@ -83,7 +83,8 @@ static const ldm_opt rows[] = {
      .name = "overwrite",
      .field = offsetof(ldm_generate_opts, overwrite),
      .help = "replace pictures of another run in the folder that -o\n"
-             "names; without it they are an error"},
+             "names, and files that ldm did not make; without it\n"
+             "they are an error"},
     {.type = LDM_OPT_FLAG,
      .name = "grid",
      .field = offsetof(ldm_generate_opts, grid),

@@ -480,6 +480,7 @@ static int generate(task *t)
         t->o->printed = t->o->json;
         return ldm_fit_print(t->cmd, t->o, &t->output, t->ri, t->kept_count);
     }
+    ldm_output_say_replaced(t->cmd, t->o, &t->output, t->kept_count);
     if (t->o->json)
         t->pictures = json_array();
     ldm_bar_expect(&t->bar, t->ri, t->kept_count);

@@ -164,6 +164,11 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
 int ldm_output_claim(const ldm_command *cmd, const ldm_generate_opts *o, int count,
                      ldm_output *out);
 
+/* Once the run is sure to begin: which files of earlier runs it will replace. kept: pictures that
+ * --resume found. */
+void ldm_output_say_replaced(const ldm_command *cmd, const ldm_generate_opts *o,
+                             const ldm_output *out, int kept);
+
 /* Whether a folder of pictures has such names: 00000.png, grid.png, samples.npz. */
 bool ldm_output_is_ours(const char *name, size_t len);
 
@@ -218,6 +223,7 @@ size_t ldm_intermediates_entries(int steps, int every);
 
 /* Whether the files could be written. An exit code. */
 int ldm_intermediates_check(const ldm_command *cmd, const ldm_generate_opts *o);
+void ldm_intermediates_note_replaced(const ldm_command *cmd, const ldm_generate_opts *o);
 
 /* Room for a run's. An exit code. */
 int ldm_intermediates_open(const ldm_command *cmd, const ldm_generate_opts *o,

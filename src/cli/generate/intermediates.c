@@ -46,19 +46,30 @@ static char *name_of(const ldm_generate_opts *o, const char *array)
                           n && o->save_intermediates[n - 1] == '/' ? "" : "/", array);
 }
 
+static const char *const arrays[] = {"x_inter", "pred_x0"};
+
 int ldm_intermediates_check(const ldm_command *cmd, const ldm_generate_opts *o)
 {
-    static const char *const arrays[] = {"x_inter", "pred_x0"};
     int code = LDM_EXIT_OK;
 
     for (size_t i = 0; o->save_intermediates && !code && i < 2; i++) {
         char *name = name_of(o, arrays[i]);
 
-        code = name ? ldm_output_check_array(cmd, "--save-intermediates", name, o->quiet || o->json)
+        code = name ? ldm_output_check_array(cmd, "--save-intermediates", name, o->overwrite)
                     : ldm_cli_nomem(cmd);
         free(name);
     }
     return code;
+}
+
+void ldm_intermediates_note_replaced(const ldm_command *cmd, const ldm_generate_opts *o)
+{
+    for (size_t i = 0; o->save_intermediates && i < 2; i++) {
+        char *name = name_of(o, arrays[i]);
+
+        ldm_output_note_replaced(cmd, name);
+        free(name);
+    }
 }
 
 int ldm_intermediates_open(const ldm_command *cmd, const ldm_generate_opts *o,
@@ -95,10 +106,7 @@ void ldm_intermediates_take(ldm_intermediates *k, const ldm_progress *p)
 int ldm_intermediates_write(const ldm_command *cmd, const ldm_generate_opts *o,
                             const ldm_run_info *ri, const ldm_intermediates *k)
 {
-    const struct {
-        const char *name;
-        float *data;
-    } arrays[] = {{"x_inter", k->x}, {"pred_x0", k->pred_x0}};
+    float *const values[] = {k->x, k->pred_x0};
     ldm_array a = {.ndim = 5,
                    .shape = {k->entries, (uint64_t)k->count, (uint64_t)ri->latent_c,
                              (uint64_t)ri->latent_h, (uint64_t)ri->latent_w},
@@ -106,10 +114,10 @@ int ldm_intermediates_write(const ldm_command *cmd, const ldm_generate_opts *o,
     int code = ldm_output_make_folder(cmd, "--save-intermediates", o->save_intermediates);
 
     for (size_t i = 0; !code && i < 2; i++) {
-        char *name = name_of(o, arrays[i].name);
+        char *name = name_of(o, arrays[i]);
         ldm_error err;
 
-        a.data = arrays[i].data;
+        a.data = values[i];
         if (!name)
             code = ldm_cli_nomem(cmd);
         else if (ldm_array_write(name, &a, &err))

@@ -171,7 +171,8 @@ static int plan_folder(const ldm_command *cmd, const ldm_generate_opts *o, int c
 static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_output *out)
 {
     const char *const inputs[] = {o->init_image, o->mask_image, o->image, o->segmentation};
-    int code;
+    const bool replace = o->overwrite || o->dry_run; /* which writes nothing */
+    int code = LDM_EXIT_OK;
 
     out->file = strdup(o->out);
     if (out->file && o->npz)
@@ -180,18 +181,19 @@ static int plan_file(const ldm_command *cmd, const ldm_generate_opts *o, ldm_out
         return ldm_cli_nomem(cmd);
     if (o->grid && !o->quiet)
         ldm_cli_say(cmd, "note: --grid of one picture is the picture itself: %s", o->out);
-    code = ldm_output_check_file(cmd, "-o", o->out);
     for (size_t i = 0; !code && i < sizeof inputs / sizeof *inputs; i++)
         code = ldm_output_check_input(cmd, o->out, inputs[i]);
-    if (!code && !o->overwrite && !o->dry_run)
-        code = ldm_output_check_picture(cmd, o->out, o->quiet);
+    if (!code)
+        code = ldm_output_check(cmd, "-o", o->out, LDM_OUTPUT_PICTURE, replace);
+    if (!code)
+        code = ldm_output_check(cmd, "--npz", out->npz, LDM_OUTPUT_ARRAYS, replace);
     return code;
 }
 
 int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
 {
     const char *path = o->out ? o->out : "./"; /* a folder of the next free number */
-    const bool quiet = o->quiet || o->overwrite || o->dry_run;
+    const bool replace = o->overwrite || o->dry_run;
     bool file;
     int code;
 
@@ -208,12 +210,28 @@ int ldm_output_plan(const ldm_command *cmd, const ldm_generate_opts *o, int coun
     if (!code)
         code = check_names(cmd, o, out);
     if (!code)
-        code = ldm_output_check_array(cmd, "--save-latent", o->save_latent, quiet);
+        code = ldm_output_check_array(cmd, "--save-latent", o->save_latent, replace);
     if (!code)
         code = ldm_intermediates_check(cmd, o);
     if (!code)
-        code = ldm_output_check_statistics(cmd, "--write-stats", o->write_stats);
-    return code ? code : ldm_output_check_array(cmd, "--save-image", o->save_image, quiet);
+        code = ldm_output_check_statistics(cmd, "--write-stats", o->write_stats, replace);
+    return code ? code : ldm_output_check_array(cmd, "--save-image", o->save_image, replace);
+}
+
+void ldm_output_say_replaced(const ldm_command *cmd, const ldm_generate_opts *o,
+                             const ldm_output *out, int kept)
+{
+    /* Of several processes each would say it, and a late one of the others' files. */
+    if (o->quiet || o->overwrite || o->shared)
+        return;
+    if (!kept) /* of --resume */
+        ldm_output_note_replaced(cmd, out->file);
+    if (out->file)
+        ldm_output_note_replaced(cmd, out->npz);
+    ldm_output_note_replaced(cmd, o->save_latent);
+    ldm_output_note_replaced(cmd, o->save_image);
+    ldm_output_note_replaced(cmd, o->write_stats);
+    ldm_intermediates_note_replaced(cmd, o);
 }
 
 int ldm_output_claim(const ldm_command *cmd, const ldm_generate_opts *o, int count, ldm_output *out)
