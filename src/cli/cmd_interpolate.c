@@ -148,7 +148,7 @@ static ldm_status noise_of_seed(const task *t, uint64_t seed, ldm_array *out, ld
 /* A picture's noise is that of which DDIM makes it. */
 static int noise_of_picture(task *t, const char *path, ldm_array *out)
 {
-    ldm_generate_opts one = {.init_image = path};
+    ldm_generate_opts one = {.init_image = path, .quiet = t->o->quiet};
     ldm_starts starts = {0};
     ldm_error err;
     ldm_status st = LDM_OK;

@@ -72,7 +72,7 @@ typedef struct task {
 
 static int read_input(task *t, const char *path)
 {
-    ldm_generate_opts one = {0};
+    ldm_generate_opts one = {.quiet = t->o->quiet};
     ldm_error err;
     ldm_status st;
 

@@ -358,7 +358,7 @@ static int measure_folder(task *t, const char *folder)
 {
     char **paths;
     size_t count, i;
-    int code = ldm_folder_pictures(t->cmd, folder, &paths, &count);
+    int code = ldm_folder_pictures(t->cmd, folder, false, &paths, &count);
 
     for (i = 0; i < count; i++) {
         if (measure_path(t, paths[i]))

@@ -88,7 +88,7 @@ static int add_argument(task *t, const char *arg)
 
     if (!ldm_is_dir(arg))
         return add_path(t, strdup(arg));
-    code = ldm_folder_pictures(t->cmd, arg, &found, &n);
+    code = ldm_folder_pictures(t->cmd, arg, t->o->quiet, &found, &n);
     for (i = 0; !code && i < n; i++)
         code = ldm_sheet_pictures(found[i], NULL) ? LDM_EXIT_OK : add_path(t, strdup(found[i]));
     ldm_paths_free(found, n);

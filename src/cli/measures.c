@@ -166,7 +166,7 @@ static int add_path(const task *t, ldm_quality_set *s, const char *path)
 
     if (!ldm_is_dir(path))
         return add_file(t, s, path);
-    code = ldm_folder_pictures(t->cmd, path, &paths, &count);
+    code = ldm_folder_pictures(t->cmd, path, false, &paths, &count);
     for (i = 0; !code && i < count; i++)
         code = add_file(t, s, paths[i]);
     ldm_paths_free(paths, count);

@@ -135,10 +135,12 @@ const ldm_output_form ldm_output_pictures = {"pictures are written as .png, .jpg
 const ldm_output_form ldm_output_animations = {"an animation is written as .png or .apng",
                                                animation_endings};
 
-/* Names of other kinds of pictures are no folders. */
-static const char *const other_endings[] = {".gif", ".bmp",  ".webp", ".tif", ".tiff", ".ppm",
-                                            ".pnm", ".heic", ".avif", ".jxl", ".jp2",  ".exr",
-                                            ".svg", ".mp4",  ".webm", ".npy", ".npz",  NULL};
+const char *const ldm_unread_pictures[] = {".webp", ".gif",  ".bmp",  ".tif", ".tiff",
+                                           ".heic", ".heif", ".avif", ".jxl", ".jp2",
+                                           ".ppm",  ".pnm",  ".exr",  NULL};
+
+/* Names of files of other kinds are no folders. */
+static const char *const other_endings[] = {".svg", ".mp4", ".webm", ".npy", ".npz", NULL};
 
 int ldm_output_is_file(const ldm_command *cmd, const char *path, int count,
                        const ldm_output_form *form, bool *file)
@@ -154,7 +156,8 @@ int ldm_output_is_file(const ldm_command *cmd, const char *path, int count,
                              "-o: '%s' is the name of one picture, and %d are made; name a folder, "
                              "e.g. %.*s/",
                              path, count, (int)(strlen(path) - strlen(ending)), path);
-    if (*file || (count > 1 && !ldm_output_ends_in(path, other_endings)))
+    if (*file || (count > 1 && !ldm_output_ends_in(path, other_endings) &&
+                  !ldm_output_ends_in(path, ldm_unread_pictures)))
         return LDM_EXIT_OK;
     return ldm_cli_usage(cmd, "-o: '%s' ends in %s, and %s; name one of these, or a folder: %s/",
                          path, ending, form->said, path);

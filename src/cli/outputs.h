@@ -71,6 +71,9 @@ const char *ldm_output_ending(const char *path);
 /* Whether that is one of `endings` (the last is NULL), in any case. */
 bool ldm_output_ends_in(const char *path, const char *const *endings);
 
+/* Endings of pictures that ldm neither reads nor writes; the last is NULL. */
+extern const char *const ldm_unread_pictures[];
+
 /* A form of results: its endings, and a sentence about them. */
 typedef struct ldm_output_form {
     const char *said;

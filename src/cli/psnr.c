@@ -220,7 +220,7 @@ static int list_side(const task *t, const char *folder, side *s)
     int code;
 
     s->folder = folder;
-    code = ldm_folder_pictures(t->cmd, folder, &s->paths, &s->count);
+    code = ldm_folder_pictures(t->cmd, folder, false, &s->paths, &s->count);
     if (code)
         return code;
     for (size_t i = 0; i < s->count; i++) {

@@ -70,7 +70,7 @@ static int list_path(share *s, const char *path)
     int code;
 
     if (ldm_is_dir(path)) {
-        code = ldm_folder_pictures(s->cmd, path, &paths, &count);
+        code = ldm_folder_pictures(s->cmd, path, s->in->ranks->rank.rank > 0, &paths, &count);
         if (!code)
             code = append(s, paths, count);
         ldm_paths_free(paths, count);

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/json_text.h"
+#include "cli/outputs.h"
 
 /* By ldm_sheet_kind: the key of its mark in a recipe, and what messages call it. */
 static const char *const kinds[][2] = {{"sheet", "a contact sheet"}, {"animation", "an animation"}};
@@ -52,6 +53,37 @@ static int is_picture(const struct dirent *e)
            (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg"));
 }
 
+static int is_unread(const struct dirent *e)
+{
+    return e->d_name[0] != '.' && ldm_output_ends_in(e->d_name, ldm_unread_pictures);
+}
+
+/* How many pictures of other kinds are in the folder, and the first (free() it), or NULL. */
+static int unread_in(const char *folder, char **first)
+{
+    struct dirent **found = NULL;
+    const int n = scandir(folder, &found, is_unread, alphasort);
+
+    *first = n > 0 ? strdup(found[0]->d_name) : NULL;
+    for (int i = 0; i < n; i++)
+        free(found[i]);
+    free(found);
+    return *first ? n : 0;
+}
+
+void ldm_folder_note_unread(const ldm_command *cmd, const char *folder)
+{
+    char *first;
+    const int n = unread_in(folder, &first);
+
+    if (n)
+        ldm_cli_say(cmd,
+                    "note: '%s' holds %d picture%s of a kind that ldm does not read (%s%s), left "
+                    "out; save as PNG or JPEG",
+                    folder, n, n == 1 ? "" : "s", first, n == 1 ? "" : ", ...");
+    free(first);
+}
+
 void ldm_paths_free(char **paths, size_t count)
 {
     for (size_t i = 0; paths && i < count; i++)
@@ -59,7 +91,24 @@ void ldm_paths_free(char **paths, size_t count)
     free(paths);
 }
 
-int ldm_folder_pictures(const ldm_command *cmd, const char *folder, char ***paths, size_t *count)
+static int say_empty(const ldm_command *cmd, const char *folder)
+{
+    char *first;
+    const int n = unread_in(folder, &first);
+
+    if (n)
+        ldm_cli_say(cmd,
+                    "'%s' is a folder without pictures that ldm reads (*.png, *.jpg); %s%s: save "
+                    "as PNG or JPEG",
+                    folder, first, n == 1 ? "" : ", ...");
+    else
+        ldm_cli_say(cmd, "'%s' is a folder without pictures (*.png, *.jpg)", folder);
+    free(first);
+    return LDM_EXIT_FAILED;
+}
+
+int ldm_folder_pictures(const ldm_command *cmd, const char *folder, bool quiet, char ***paths,
+                        size_t *count)
 {
     const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
     struct dirent **found = NULL;
@@ -72,9 +121,10 @@ int ldm_folder_pictures(const ldm_command *cmd, const char *folder, char ***path
         return LDM_EXIT_FAILED;
     }
     if (!n) {
-        ldm_cli_say(cmd, "'%s' is a folder without pictures (*.png, *.jpg)", folder);
-        code = LDM_EXIT_FAILED;
+        code = say_empty(cmd, folder);
     } else {
+        if (!quiet)
+            ldm_folder_note_unread(cmd, folder);
         *paths = calloc((size_t)n, sizeof **paths);
         for (int i = 0; *paths && i < n; i++) {
             (*paths)[i] = ldm_cli_format("%s%s%s", folder, slash, found[i]->d_name);

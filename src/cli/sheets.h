@@ -18,8 +18,13 @@ char *ldm_sheet_recipe(const char *first, ldm_sheet_kind kind, size_t pictures);
 int ldm_sheet_pictures(const char *path, const char **what);
 
 /* The pictures in a folder: names ending in .png, .jpg or .jpeg, sorted, but for hidden ones.
- * *paths: *count texts; ldm_paths_free. An exit code: a folder without pictures is an error. */
-int ldm_folder_pictures(const ldm_command *cmd, const char *folder, char ***paths, size_t *count);
+ * *paths: *count texts; ldm_paths_free. An exit code: a folder without pictures is an error.
+ * Unless quiet, those that are left out because ldm does not read their kind are noted. */
+int ldm_folder_pictures(const ldm_command *cmd, const char *folder, bool quiet, char ***paths,
+                        size_t *count);
+
+/* That note alone. */
+void ldm_folder_note_unread(const ldm_command *cmd, const char *folder);
 void ldm_paths_free(char **paths, size_t count);
 
 #endif

@@ -81,3 +81,24 @@ fails 2 "no picture is named" reconstruct $TINY
 fails 1 "nothing.png" reconstruct $TINY nothing.png
 works reconstruct $TINY sheet -o sheets --quiet # the sheet is left out
 [ ! -e sheets/grid.png ] || die "a contact sheet was taken for a picture"
+
+# A folder's pictures of kinds that ldm does not read are named in one note, wherever folders are read.
+mkdir mixed
+cp "$SRC/tests/data/pictures/rgb.jpg" mixed/a.jpg
+for name in photo.webp scan.TIFF .hidden.webp notes.txt; do echo x >mixed/$name; done
+NOTE="note: 'mixed' holds 2 pictures of a kind that ldm does not read \(photo.webp, ...\), left out; save as PNG or JPEG"
+works generate $TINY --steps 2 --init mixed -o mixed.png
+stderr_has "$NOTE"
+works generate $TINY --steps 2 --init mixed -o mixed.png --quiet
+stderr_empty
+works generate $TINY --steps 2 --init "$SRC/tests/data/pictures/rgb.jpg" --mask mixed -o mask.png
+stderr_has "$NOTE"
+for command in "reconstruct $TINY mixed" "metrics mixed" "metrics --psnr mixed mixed" \
+    "invert $TINY --steps 2 mixed -o n.npy" "doctor $TINY --quick --images mixed"; do
+    ldm $command
+    stderr_has "$NOTE"
+done
+mkdir webp
+echo x >webp/photo.webp
+fails 1 "'webp' is a folder without pictures that ldm reads \(\*.png, \*.jpg\); photo.webp: save" \
+    generate $TINY --steps 2 --init webp -o mixed.png

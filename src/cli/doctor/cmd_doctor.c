@@ -177,13 +177,13 @@ static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
 }
 
 /* Splits the arguments: pictures go to the doctor, the rest is a model's. */
-static int take_arguments(const ldm_command *cmd, ldm_doctor *d, int argc, char **argv)
+static int take_arguments(const ldm_command *cmd, ldm_doctor *d, int argc, char **argv, bool quiet)
 {
     int code = LDM_EXIT_OK;
 
     for (int i = 0; i < argc && !code; i++) {
         if (ldm_doctor_is_picture(argv[i]))
-            code = ldm_doctor_take_images(cmd, d, argv[i]);
+            code = ldm_doctor_take_images(cmd, d, argv[i], quiet);
     }
     return code;
 }
@@ -197,9 +197,9 @@ static int start(const ldm_command *cmd, const options *o, ldm_model_options *mo
 
     if (st)
         return ldm_cli_fail(cmd, st, &err);
-    code = o->images ? ldm_doctor_take_images(cmd, d, o->images) : LDM_EXIT_OK;
+    code = o->images ? ldm_doctor_take_images(cmd, d, o->images, o->quiet) : LDM_EXIT_OK;
     if (!code)
-        code = take_arguments(cmd, d, w->argc, w->argv);
+        code = take_arguments(cmd, d, w->argc, w->argv, o->quiet);
     if (!code)
         code = examine(cmd, o, d, model, w);
     ldm_doctor_free(d);

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/file.h"
+#include "cli/sheets.h"
 
 enum { MAX_IN_FOLDER = 100000 };
 
@@ -48,7 +49,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-int ldm_doctor_take_images(const ldm_command *cmd, ldm_doctor *d, const char *path)
+int ldm_doctor_take_images(const ldm_command *cmd, ldm_doctor *d, const char *path, bool quiet)
 {
     struct dirent **list;
     int n, code = LDM_EXIT_OK;
@@ -60,6 +61,8 @@ int ldm_doctor_take_images(const ldm_command *cmd, ldm_doctor *d, const char *pa
         return ldm_cli_usage(cmd, "--images: the folder %s cannot be read", path);
     if (!n)
         code = ldm_cli_usage(cmd, "--images: the folder %s holds no .png, .jpg or .jpeg", path);
+    else if (!quiet)
+        ldm_folder_note_unread(cmd, path);
     for (int i = 0; i < n; i++) {
         char *file =
             code || i >= MAX_IN_FOLDER ? NULL : ldm_cli_format("%s/%s", path, list[i]->d_name);

@@ -56,8 +56,8 @@ bool ldm_starts_is_array(const char *path)
 }
 
 /* The files that a path names: itself, or a folder's pictures without its contact sheets. */
-static int list(const ldm_command *cmd, const char *option, const char *path, char ***paths,
-                size_t *count)
+static int list(const ldm_command *cmd, const char *option, const char *path, bool quiet,
+                char ***paths, size_t *count)
 {
     size_t n, kept = 0;
     int code;
@@ -69,7 +69,7 @@ static int list(const ldm_command *cmd, const char *option, const char *path, ch
         *count = *paths && (*paths)[0];
         return *count ? LDM_EXIT_OK : ldm_cli_nomem(cmd);
     }
-    code = ldm_folder_pictures(cmd, path, paths, &n);
+    code = ldm_folder_pictures(cmd, path, quiet, paths, &n);
     for (size_t i = 0; !code && i < n; i++) {
         if (ldm_sheet_pictures((*paths)[i], NULL))
             free((*paths)[i]);
@@ -99,7 +99,7 @@ static int read_pictures(const ldm_command *cmd, const ldm_generate_opts *o, con
 
     ldm_error err;
     ldm_status st = LDM_OK;
-    int code = list(cmd, option, path, paths, count);
+    int code = list(cmd, option, path, o->quiet, paths, count);
 
     if (code)
         return code;
