@@ -222,6 +222,11 @@ LDM_API ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_erro
 LDM_API size_t ldm_model_note_count(const ldm_model *m);
 LDM_API const char *ldm_model_note(const ldm_model *m, size_t i);
 
+/* Whether pictures of width x height are far from the model's own size: *text: a line that says so
+ * (ldm_release it), or NULL. */
+LDM_API ldm_status ldm_model_size_note(const ldm_model *m, int width, int height, char **text,
+                                       ldm_error *err);
+
 /* What a picture of this seed shows where no prompt is given: a caption such as the model was
  * trained on, by the rules of grammar.txt beside its checkpoint. *out: ldm_release it; NULL where
  * the model takes no text or has no such file. Errors: the file's. */
@@ -481,6 +486,12 @@ LDM_API ldm_status ldm_run_range(ldm_run *r, int first, int count, ldm_error *er
 LDM_API ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error *err);
 
 /* ---- inversion ------------------------------------------------------------------------------- */
+
+/* The remarks for the user about ldm_invert with these arguments ("init: 1 of 1 picture of another
+ * size ..."), a line each, before anything is computed; what it refuses is refused here, too.
+ * *text: ldm_release it; NULL where there is none. */
+LDM_API ldm_status ldm_invert_notes(const ldm_model *m, const ldm_job *job, char **text,
+                                    ldm_error *err);
 
 /* The noise from which DDIM makes a picture: DDIM run backwards from what the job begins with (the
  * pictures or the array "init"; of a KL first stage the posterior's mean, alpha is dropped). The

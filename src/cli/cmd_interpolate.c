@@ -161,6 +161,8 @@ static int noise_of_picture(task *t, const char *path, ldm_array *out)
         if (!st && !ldm_job_is_set(t->to->job, "refine"))
             st = ldm_job_set_int(t->to->job, "refine", 2, &err);
         if (!st)
+            st = ldm_starts_note_inverse(t->cmd, t->model, t->to->job, t->o->quiet, "init: ", &err);
+        if (!st)
             st = ldm_invert(t->model, t->to->job, out, NULL, &err);
         (void)ldm_job_set_images(t->to->job, "init", NULL, 0, NULL);
         ldm_bar_clear(&t->bar);

@@ -105,6 +105,10 @@ static int invert(task *t)
     ldm_status st = t->latents.data ? ldm_job_set_array(job, "init", &t->latents, &err)
                                     : ldm_starts_set(&t->starts, job, &err);
 
+    if (!st)
+        st = ldm_starts_note_inverse(t->cmd, t->model, job, t->o->quiet, NULL, &err);
+    if (!st && !t->o->quiet && !t->o->overwrite)
+        ldm_output_note_replaced(t->cmd, t->o->out);
     ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
     if (!st)
         st = ldm_invert(t->model, job, &t->noise, both ? &t->errors : NULL, &err);
@@ -113,8 +117,6 @@ static int invert(task *t)
         ldm_cli_say(t->cmd, "interrupted: nothing is written");
         return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
     }
-    if (!st && !t->o->quiet && !t->o->overwrite)
-        ldm_output_note_replaced(t->cmd, t->o->out);
     if (!st)
         st = ldm_array_write(t->o->out, &t->noise, &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;

@@ -62,6 +62,7 @@ typedef struct task {
     char **paths, **outs; /* [count]; outs NULL: nothing is written */
     size_t count;
     ldm_reconstruction *figures; /* [count] */
+    bool far;                    /* it was said that pictures are far from the model's size */
     ldm_image *sizes;            /* [count]: without pixels */
 } task;
 
@@ -145,6 +146,20 @@ static ldm_image_difference difference_of(const ldm_reconstruction *f)
     return (ldm_image_difference){f->psnr, f->mse, f->mean_absolute, f->largest};
 }
 
+/* Once: of a folder of photos all are far from the model's size. */
+static ldm_status note_size(task *t, const ldm_image *im, ldm_error *err)
+{
+    char *text;
+    ldm_status st = ldm_model_size_note(t->model, im->width, im->height, &text, err);
+
+    if (!st && text) {
+        t->far = true;
+        ldm_cli_note(t->cmd, text);
+        ldm_release(text);
+    }
+    return st;
+}
+
 static int reconstruct(task *t, size_t i)
 {
     ldm_image im = {0}, out = {0};
@@ -153,6 +168,8 @@ static int reconstruct(task *t, size_t i)
     ldm_status st = ldm_image_read_channels(t->paths[i], 0, &im, &err);
     int code = LDM_EXIT_OK;
 
+    if (!st && !t->o->quiet && !t->far)
+        st = note_size(t, &im, &err);
     if (!st)
         st = ldm_reconstruct(t->model, t->to->eval, &im, &out, f, sizeof *f, &err);
     if (!st && t->outs)

@@ -5,11 +5,16 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "engine/run_state.h"
 #include "engine/start.h"
 
-static ldm_status check(const ldm_job *job, ldm_error *err)
+static ldm_status check(const ldm_model *m, const ldm_job *job, ldm_error *err)
 {
+    if (m->dry)
+        return ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "the model was opened for a dry run: it has no weights to invert with");
     if (!job->init && !job->init_images)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "inversion needs a picture or latents to begin with (init)");
@@ -89,12 +94,11 @@ static ldm_status measure(const ldm_array *back, const ldm_array *begun, ldm_arr
     return LDM_OK;
 }
 
-/* A run of the same settings that begins with pictures (up), or with noise (the way back). */
-static ldm_status run(const ldm_model *m, const ldm_job *job, const ldm_array *noise,
-                      ldm_array *latents, ldm_array *begun, ldm_error *err)
+/* Makes a run of the same settings that begins with pictures (up), or with noise (the way back). */
+static ldm_status create(const ldm_model *m, const ldm_job *job, const ldm_array *noise,
+                         ldm_run **r, ldm_error *err)
 {
     ldm_job own = {0};
-    ldm_run *r = NULL;
     ldm_status st = ldm_job_resolve(job, &m->profile.sampling, &own, err);
 
     own.inverse = !noise;
@@ -114,11 +118,46 @@ static ldm_status run(const ldm_model *m, const ldm_job *job, const ldm_array *n
         st = ldm_options_unset(&own.options, "shape", err);
     }
     if (!st)
-        st = ldm_run_create(m, &own, &r, err);
+        st = ldm_run_create(m, &own, r, err);
+    ldm_options_finish(&own.options);
+    return st;
+}
+
+static ldm_status run(const ldm_model *m, const ldm_job *job, const ldm_array *noise,
+                      ldm_array *latents, ldm_array *begun, ldm_error *err)
+{
+    ldm_run *r = NULL;
+    ldm_status st = create(m, job, noise, &r, err);
+
     if (!st)
         st = sample_all(r, latents, begun, err);
     ldm_run_free(r);
-    ldm_options_finish(&own.options);
+    return st;
+}
+
+ldm_status ldm_invert_notes(const ldm_model *m, const ldm_job *job, char **text, ldm_error *err)
+{
+    ldm_run *r = NULL;
+    ldm_str lines = {0};
+    ldm_status st;
+    size_t i;
+
+    LDM_REQUIRE(text, "text", err);
+    *text = NULL;
+    LDM_REQUIRE(m, "m", err);
+    LDM_REQUIRE(job, "job", err);
+    st = check(m, job, err);
+    if (!st)
+        st = create(m, job, NULL, &r, err);
+    for (i = 0; !st && i < ldm_run_note_count(r); i++)
+        ldm_str_printf(&lines, "%s%s", i ? "\n" : "", ldm_run_note(r, i));
+    if (!st && lines.failed)
+        st = ldm_error_nomem(err, 0, "notes");
+    if (!st)
+        *text = lines.data;
+    else
+        ldm_str_free(&lines);
+    ldm_run_free(r);
     return st;
 }
 
@@ -134,11 +173,7 @@ ldm_status ldm_invert(const ldm_model *m, const ldm_job *job, ldm_array *noise, 
         memset(errors, 0, sizeof *errors);
     LDM_REQUIRE(m, "m", err);
     LDM_REQUIRE(job, "job", err);
-    if (m->dry)
-        return ldm_error_set(
-            err, LDM_ERR_USAGE,
-            "the model was opened for a dry run: it has no weights to invert with");
-    st = check(job, err);
+    st = check(m, job, err);
     if (!st)
         st = run(m, job, NULL, noise, errors ? &begun : NULL, err);
     if (!st && errors)

@@ -126,27 +126,23 @@ static ldm_status idle_eta(ldm_run *r, const ldm_job *asked, ldm_error *err)
                          "the configuration's eta has no effect: sampler %s takes none", s->name);
 }
 
-/* Pictures of another size than those of the training are made, but few models make them well. SD's
- * 768 x 768 has 2.25 times the pixels of 512 x 512 and is often asked for; 1024 x 1024 repeats.
- * Networks that are told what is where (LDM's inpainting, super-resolution, semantic models) do. */
+/* Networks that are told what is where (LDM's inpainting, super-resolution, semantic models) make
+ * pictures of any size. */
 static ldm_status note_size(ldm_run *r, ldm_error *err)
 {
-    static const double far = 3;
-    const ldm_model *m = r->m;
-    const ldm_job *j = &r->job;
-    const int f = m->network->first_stage.factor;
-    const ldm_concat_kind kind = m->network->unet_inputs.concat_kind;
-    const double own = (double)m->latent_h * m->latent_w;
-    const double asked = (double)j->latent_h * j->latent_w;
+    const ldm_network *n = r->m->network;
+    const int f = n->first_stage.factor;
+    const ldm_concat_kind kind = n->unet_inputs.concat_kind;
+    char *text = NULL;
+    ldm_status st;
 
-    if (m->shape_ambiguous || m->network->low_scale.present ||
-        (kind != LDM_CONCAT_NONE && kind != LDM_CONCAT_MASK_FIRST) ||
-        (asked <= far * own && own <= far * asked))
+    if (n->low_scale.present || (kind != LDM_CONCAT_NONE && kind != LDM_CONCAT_MASK_FIRST))
         return LDM_OK;
-    return ldm_notes_add(&r->notes, err,
-                         "the pictures have %d x %d pixels, and this model's own are %d x %d: so "
-                         "far from its size, most models make patterns",
-                         j->latent_w * f, j->latent_h * f, m->latent_w * f, m->latent_h * f);
+    st = ldm_model_size_note(r->m, r->job.latent_w * f, r->job.latent_h * f, &text, err);
+    if (!st && text)
+        st = ldm_notes_add(&r->notes, err, "%s", text);
+    ldm_release(text);
+    return st;
 }
 
 ldm_status ldm_run_idle(ldm_run *r, const ldm_job *asked, ldm_error *err)

@@ -66,6 +66,7 @@ static void noise_and_inversion(void **state)
     ldm_array got = {.data = data}, errors = {.data = data};
     ldm_model *m = open_small();
     ldm_job *job;
+    char *text;
 
     (void)state;
     REFUSED(ldm_noise(1, 1, (const uint64_t[]){8}, NULL, e), "out");
@@ -89,6 +90,14 @@ static void noise_and_inversion(void **state)
     assert_null(errors.data);
     REFUSED(ldm_invert(m, NULL, &got, NULL, e), "job");
     REFUSED(ldm_invert(m, job, &got, NULL, e), "init");
+    REFUSED(ldm_invert_notes(m, job, NULL, e), "text");
+    REFUSED(ldm_invert_notes(NULL, job, &text, e), "m is NULL");
+    REFUSED(ldm_invert_notes(m, NULL, &text, e), "job");
+    REFUSED(ldm_invert_notes(m, job, &text, e), "init");
+    REFUSED(ldm_model_size_note(m, 64, 64, NULL, e), "text");
+    REFUSED(ldm_model_size_note(NULL, 64, 64, &text, e), "m is NULL");
+    REFUSED(ldm_model_size_note(m, 0, 64, &text, e), "width");
+    REFUSED(ldm_model_size_note(m, 64, -1, &text, e), "height");
     ldm_job_free(job);
     ldm_model_close(m);
 }

@@ -102,3 +102,13 @@ mkdir webp
 echo x >webp/photo.webp
 fails 1 "'webp' is a folder without pictures that ldm reads \(\*.png, \*.jpg\); photo.webp: save" \
     generate $TINY --steps 2 --init webp -o mixed.png
+
+# Far from the model's own size a first stage shifts colours; said once, in the words of generate.
+FAR="note: the pictures have 13 x 9 pixels, and this model's own are 64 x 64: so far from its size, .* shift colours"
+works reconstruct $TINY "$SRC/tests/data/pictures/rgb.jpg" "$SRC/tests/data/pictures/grey.jpg"
+stderr_has "$FAR"
+[ "$(grep -c 'so far from its size' "$ERR")" -eq 1 ] || die "said more than once"
+works reconstruct $TINY "$SRC/tests/data/pictures/rgb.jpg" --quiet
+stderr_lacks 'so far from'
+works reconstruct $TINY mixed.png
+stderr_lacks 'so far from'

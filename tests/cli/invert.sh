@@ -38,3 +38,18 @@ works invert own.png --model portrait --steps 4 --prompt "a man's beard" -o said
 same own.npy said.npy
 works invert a.jpg --model portrait --steps 4 -o none.npy
 stdout_has "^Next: .* --prompt ''$"
+
+# A picture of another size is told as for generate --init; so it is of interpolate's ends.
+PHOTO=$SRC/tests/data/pictures/rgb.jpg
+RESIZED='note: init: 1 of 1 picture of another size \(13 x 9\) is cut and resized to 64 x 64'
+works generate $TINY --steps 2 --init "$PHOTO" -o photo.png
+stderr_has "$RESIZED"
+works invert "$PHOTO" $TINY --steps 2 --one-way -o photo.npy
+stderr_has "$RESIZED"
+works invert "$PHOTO" $TINY --steps 2 --one-way -o photo.npy --quiet
+stderr_empty
+works invert "$PHOTO" $TINY --steps 2 --one-way --fit stretch -o photo.npy
+stderr_has 'is stretched to 64 x 64'
+works interpolate "$PHOTO" 4 $TINY --steps 2 --frames 2 -o photo-walk.png
+stderr_has "$RESIZED"
+[ "$(grep -c 'another size' "$ERR")" -eq 1 ] || die "said more than once"

@@ -276,6 +276,11 @@ void ldm_starts_free(ldm_starts *s);
  * if the model reads any, with a note. An exit code. */
 int ldm_starts_take_prompt(const ldm_command *cmd, const ldm_model *m, const ldm_starts *s,
                            ldm_job *job);
+
+/* Says what the library remarks of an inversion that is to come, unless quiet: all, or the lines
+ * that begin with `about`, where the others are said of another run. */
+ldm_status ldm_starts_note_inverse(const ldm_command *cmd, const ldm_model *m, const ldm_job *job,
+                                   bool quiet, const char *about, ldm_error *err);
 bool ldm_starts_is_array(const char *path); /* NULL is none */
 
 /* Whether the recipe's picture was made from the same one. An exit code. */

@@ -279,3 +279,19 @@ int ldm_starts_take_prompt(const ldm_command *cmd, const ldm_model *m, const ldm
     free(own);
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
+
+ldm_status ldm_starts_note_inverse(const ldm_command *cmd, const ldm_model *m, const ldm_job *job,
+                                   bool quiet, const char *about, ldm_error *err)
+{
+    char *text, *rest;
+    ldm_status st = ldm_invert_notes(m, job, &text, err);
+
+    for (char *line = !st && text ? strtok_r(text, "\n", &rest) : NULL; line && !quiet;
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (!about || !strncmp(line, about, strlen(about)))
+            ldm_cli_note(cmd, line);
+    }
+    if (!st)
+        ldm_release(text);
+    return st;
+}
