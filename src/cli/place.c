@@ -171,7 +171,7 @@ int ldm_place_claim_file(const ldm_command *cmd, const char *option, const char 
     if (fd >= 0)
         close(fd);
     return fd < 0 && !overwrite && errno == EEXIST
-               ? ldm_output_check_new(cmd, option, path, overwrite)
+               ? ldm_output_check(cmd, option, path, LDM_OUTPUT_OTHER, overwrite)
                : LDM_EXIT_OK;
 }
 
