@@ -764,12 +764,13 @@ LDM_API ldm_status ldm_bench_options_set_job(ldm_bench_options *opt, const ldm_j
 
 /* bopt NULL: the defaults. Opens the model itself, so that readiness is measured from the start of
  * the process. *text: tables for a terminal; *json: one object of ready_s, load_s, first_eps_s,
- * eps_s, eps_min_s, decode_s, picture_50_s (what a picture of 50 steps takes by these), encode_s
- * (null where the checkpoint has no encoder), peak_rss_bytes (up to the decodes), weight_bytes,
- * threads, isa, cpu, precision, and where asked for "layers", "machine", "generation", "cache",
- * "shapes". Where whole pictures are made, "settings" are those of the first one as its recipe has
- * them (but "class" names the classes of all), "prompts" (where each has its own) is a list in the
- * order of the pictures, and "notes" are ldm_run_note's. Either may be NULL; ldm_release both. */
+ * eps_s, eps_min_s, decode_s, picture_50_s (what a picture of 50 steps takes by these, with the
+ * sampler and the guidance that the model's settings and the job's say), encode_s (null where the
+ * checkpoint has no encoder), peak_rss_bytes (up to the decodes), weight_bytes, threads, isa, cpu,
+ * precision, and where asked for "layers", "machine", "generation", "cache", "shapes". Where whole
+ * pictures are made, "settings" are those of the first one as its recipe has them (but "class"
+ * names the classes of all), "prompts" (where each has its own) is a list in the order of the
+ * pictures, and "notes" are ldm_run_note's. Either may be NULL; ldm_release both. */
 LDM_API ldm_status ldm_bench(const ldm_model_options *opt, const ldm_bench_options *bopt,
                              char **text, char **json, ldm_error *err);
 

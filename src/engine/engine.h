@@ -197,4 +197,17 @@ bool ldm_recipe_add_settings(json_t *root, const ldm_job *job, int index);
  * are packed, no text is encoded. */
 ldm_status ldm_run_check(const ldm_model *m, const ldm_job *job, ldm_error *err);
 
+/* The guidance of a run. */
+typedef struct ldm_guidance {
+    double scale;
+    double share; /* of its steps, 0 to 1; a guided step evaluates two samples a picture */
+} ldm_guidance;
+
+ldm_guidance ldm_run_guidance(const ldm_run *r);
+/* What a picture of the job would take in the UNet, where one sample takes eps seconds, counted as
+ * a dry run counts it. What the picture shows may be left open: a text model's job needs no prompt
+ * here. */
+ldm_status ldm_run_forecast(const ldm_model *m, const ldm_job *job, double eps, double *seconds,
+                            ldm_guidance *guidance, ldm_error *err);
+
 #endif

@@ -214,24 +214,32 @@ static void settle_batch(ldm_run *r)
     r->end = j->count;
 }
 
-static ldm_status fill_info(ldm_run *r, ldm_error *err)
+static ldm_status count_evaluations(ldm_run *r, ldm_error *err)
 {
-    const ldm_job *j = &r->job;
-    const ldm_sampler_plan *p = &r->plan;
-    int i, steps = ldm_run_steps(r), *evaluations;
+    int i, steps = ldm_run_steps(r), *evaluations = ldm_calloc((size_t)steps, sizeof *evaluations);
     ldm_status st;
 
-    evaluations = ldm_calloc((size_t)steps, sizeof *evaluations);
     if (!evaluations)
         return ldm_error_nomem(err, 0, "the timesteps");
-    st = ldm_sampler_trace(p, r->first, evaluations, &r->own_draws, err);
+    st = ldm_sampler_trace(&r->plan, r->first, evaluations, &r->own_draws, err);
     for (i = 0; !st && i < steps; i++) {
-        if (i % j->cache == 0)
+        if (i % r->job.cache == 0)
             r->info.eps_evaluations += evaluations[i];
         else
             r->info.shallow_evaluations += evaluations[i];
     }
     ldm_free(evaluations);
+    return st;
+}
+
+static ldm_status fill_info(ldm_run *r, ldm_error *err)
+{
+    const ldm_job *j = &r->job;
+    const ldm_sampler_plan *p = &r->plan;
+    const int steps = ldm_run_steps(r);
+    ldm_status st = count_evaluations(r, err);
+    int i;
+
     if (st)
         return st;
     r->order = ldm_reallocarray(NULL, (size_t)p->count, sizeof *r->order);
@@ -258,6 +266,15 @@ static ldm_status fill_info(ldm_run *r, ldm_error *err)
     return LDM_OK;
 }
 
+/* Of a picture's evaluations, each of so many seconds a sample: guided steps have two samples. */
+static double unet_seconds(const ldm_run *r, double eps, double shallow)
+{
+    const ldm_run_info *i = &r->info;
+
+    return (eps * (double)i->eps_evaluations + shallow * (double)i->shallow_evaluations) *
+           (1 + ldm_run_guided_share(r));
+}
+
 static ldm_status estimate_time(ldm_run *r, ldm_error *err)
 {
     const ldm_run_info *i = &r->info;
@@ -273,11 +290,10 @@ static ldm_status estimate_time(ldm_run *r, ldm_error *err)
         st = ldm_measure_part(r->m, LDM_GRAPH_DECODE, tile, 1, r->pool, &decode, err);
     if (!st && r->m->network->first_stage.codebook)
         st = ldm_measure_part(r->m, LDM_GRAPH_QUANTIZE, latent, 1, r->pool, &quantize, err);
-    eps = (eps * i->eps_evaluations + shallow * i->shallow_evaluations) / i->batch;
-    if (r->cond.guided) /* measured with both halves, which the guided steps alone have */
-        eps *= (1 + ldm_run_guided_share(r)) / 2;
     if (!st)
-        r->info.estimated_seconds = i->count * (tiles * (eps + decode) + quantize);
+        r->info.estimated_seconds =
+            i->count *
+            (tiles * (unet_seconds(r, eps / samples, shallow / samples) + decode) + quantize);
     return st;
 }
 
@@ -324,19 +340,24 @@ static ldm_status make_plan(ldm_run *r, ldm_spacing spacing, ldm_error *err)
     return ldm_sampler_plan_create(sampler, &diffusion, &sampling, &r->plan, err);
 }
 
+/* The job with the model's own settings below what it says. */
+static ldm_status settle_job(ldm_run *r, const ldm_job *job, ldm_spacing *spacing, ldm_error *err)
+{
+    ldm_status st;
+
+    r->texts = r->notes.texts = ldm_arena_create(0);
+    st = r->texts ? ldm_job_resolve(job, &r->m->profile.sampling, &r->job, err)
+                  : ldm_error_nomem(err, 0, "the run");
+    return st ? st : ldm_job_settle(r->m, job, &r->job, spacing, err);
+}
+
 /* What the job says, held against the model, and what the run will take; allocates no activations.
  */
 static ldm_status settle(ldm_run *r, const ldm_job *job, ldm_error *err)
 {
-    const ldm_model *m = r->m;
     ldm_spacing spacing;
-    ldm_status st;
+    ldm_status st = settle_job(r, job, &spacing, err);
 
-    r->texts = r->notes.texts = ldm_arena_create(0);
-    st = r->texts ? ldm_job_resolve(job, &m->profile.sampling, &r->job, err)
-                  : ldm_error_nomem(err, 0, "the run");
-    if (!st)
-        st = ldm_job_settle(m, job, &r->job, &spacing, err);
     if (!st) {
         r->chw = (size_t)r->job.latent_c * (size_t)r->job.latent_h * (size_t)r->job.latent_w;
         settle_batch(r);
@@ -373,6 +394,35 @@ ldm_status ldm_run_check(const ldm_model *m, const ldm_job *job, ldm_error *err)
     st = settle(r, job, err);
     if (!st)
         st = ldm_run_cond_check(r, err);
+    ldm_run_free(r);
+    return st;
+}
+
+ldm_guidance ldm_run_guidance(const ldm_run *r)
+{
+    return (ldm_guidance){r->job.scale, ldm_run_guided_share(r)};
+}
+
+ldm_status ldm_run_forecast(const ldm_model *m, const ldm_job *job, double eps, double *seconds,
+                            ldm_guidance *guidance, ldm_error *err)
+{
+    ldm_run *r = ldm_calloc(1, sizeof *r);
+    ldm_spacing spacing;
+    ldm_status st;
+
+    if (!r)
+        return ldm_error_nomem(err, sizeof *r, "the run");
+    r->m = m;
+    st = settle_job(r, job, &spacing, err);
+    if (!st)
+        st = make_plan(r, spacing, err);
+    if (!st)
+        st = count_evaluations(r, err);
+    if (!st) {
+        ldm_run_cond_guide(r);
+        *seconds = unet_seconds(r, eps, eps);
+        *guidance = ldm_run_guidance(r);
+    }
     ldm_run_free(r);
     return st;
 }

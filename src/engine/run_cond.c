@@ -260,6 +260,12 @@ static ldm_status read_layout(ldm_run *r, ldm_error *err)
     return st ? st : note_odd(r, odd.cut, odd.cut_count, err);
 }
 
+void ldm_run_cond_guide(ldm_run *r)
+{
+    settle_scale(r);
+    r->cond.guided = r->job.scale != 1.0 && has_unconditional(r);
+}
+
 ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
 {
     const ldm_unet_inputs *in = &r->m->network->unet_inputs;
@@ -274,8 +280,7 @@ ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
         st = read_layout(r, err);
     if (st)
         return st;
-    settle_scale(r);
-    r->cond.guided = j->scale != 1.0 && has_unconditional(r);
+    ldm_run_cond_guide(r);
     if (in->context_width)
         r->cond.tokens = j->context ? (int)(j->context->ndim == 3 ? j->context->shape[1] : 0)
                          : j->ids   ? (int)(j->ids->ndim == 2 ? j->ids->shape[1] : 1)

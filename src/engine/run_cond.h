@@ -34,6 +34,10 @@ typedef struct ldm_run_cond {
  * Needs r->job and r->info's size. */
 ldm_status ldm_run_cond_plan(struct ldm_run *r, const ldm_job *asked, ldm_error *err);
 
+/* The part of it that decides whether there is guidance, and how strong it is; it asks for no
+ * condition. */
+void ldm_run_cond_guide(struct ldm_run *r);
+
 /* Samples of an evaluation for n pictures. */
 int ldm_run_samples(const struct ldm_run *r, int n);
 /* The size of the UNet's graphs. */

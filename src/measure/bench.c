@@ -189,6 +189,8 @@ static ldm_status measure_model(bench *b, const ldm_bench_options *o, ldm_error 
         st = time_eps(b, err);
     if (!st)
         st = time_decode(b, err);
+    if (!st)
+        st = ldm_bench_forecast(&b->d, err);
     b->d.peak = peak_rss();
     run = ldm_bench_execution(&b->in, b->conds, b->eps);
     if (!st && (o->layers || o->machine))

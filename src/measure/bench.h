@@ -72,9 +72,13 @@ typedef struct ldm_bench_data {
     json_t *prompts;  /* in the pictures' order; NULL: all have the same one, or none */
     json_t *notes;    /* what the run remarks */
 
+    double usual_s;     /* what a picture of LDM_BENCH_USUAL_STEPS takes by the parts */
+    ldm_guidance usual; /* of such a picture */
+
     /* Of whole pictures, one at a time; with o->steps or o->cache. */
     int steps_asked, steps_run, whole_steps; /* whole_steps: of steps_run, with the cache */
     double eta;
+    ldm_guidance guidance;
     int seeds;            /* pictures; 0: none were timed */
     int image_w, image_h; /* of each */
     uint64_t first_seed;
@@ -112,6 +116,11 @@ ldm_execution ldm_bench_execution(const ldm_bench_inputs *in, const ldm_kept *ke
 /* bench_layers.c: times every operation of `unet` in `rounds` evaluations like `run`. */
 ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *arena,
                             const ldm_execution *run, ldm_error *err);
+
+enum { LDM_BENCH_USUAL_STEPS = 50 };
+
+/* bench_run.c: sets usual_s and usual of what was timed. */
+ldm_status ldm_bench_forecast(ldm_bench_data *b, ldm_error *err);
 
 /* bench_run.c: whole pictures, and the same with the cache in turn. */
 ldm_status ldm_bench_pictures(ldm_bench_data *b, ldm_error *err);

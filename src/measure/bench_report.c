@@ -108,14 +108,6 @@ static void put(json_t *root, const char *key, json_t *value, bool *failed)
         *failed = true;
 }
 
-enum { USUAL_STEPS = 50 };
-
-/* Seconds of a picture of so many steps at guidance scale 1, made in batches as those measured. */
-static double picture_seconds(const ldm_bench_data *b, int steps)
-{
-    return steps * b->eps.median / b->batch + b->decode_s;
-}
-
 static void put_model(json_t *root, const ldm_bench_data *b, bool *failed)
 {
     put(root, "ready_s", json_real(b->ready), failed);
@@ -126,7 +118,7 @@ static void put_model(json_t *root, const ldm_bench_data *b, bool *failed)
     put(root, "rounds", json_integer(b->rounds), failed);
     put(root, "latent", json_pack("[i, i]", b->h, b->w), failed);
     put(root, "decode_s", json_real(b->decode_s), failed);
-    put(root, "picture_50_s", json_real(picture_seconds(b, USUAL_STEPS)), failed);
+    put(root, "picture_50_s", json_real(b->usual_s), failed);
     put(root, "encode_s", b->encode_s < 0 ? json_null() : json_real(b->encode_s), failed);
     if (b->encode_s < 0)
         put(root, "no_encoder", json_string(b->no_encoder.msg), failed);
@@ -277,9 +269,26 @@ static void text_condition(const ldm_bench_data *b, ldm_str *out)
     ldm_str_free(&what);
 }
 
-static void text_model(const ldm_bench_data *b, ldm_str *out)
+/* What everybody wants to know: measured where pictures were made, else by the parts. */
+static void text_picture(const ldm_bench_data *b, ldm_str *out)
 {
     const int factor = ldm_model_get_info(b->m)->downsample;
+    const ldm_guidance *g = b->seeds ? &b->guidance : &b->usual;
+
+    ldm_str_printf(out, "a %d x %d picture of %d steps takes %s%.3g s",
+                   b->seeds ? b->image_w : b->w * factor, b->seeds ? b->image_h : b->h * factor,
+                   b->seeds ? b->steps_run : LDM_BENCH_USUAL_STEPS, b->seeds ? "" : "about ",
+                   b->seeds ? b->picture_s.median : b->usual_s);
+    if (g->share > 0 && g->share < 1)
+        ldm_str_printf(out, ", with guidance %g over %.0f %% of the steps", g->scale,
+                       100 * g->share);
+    else if (g->share > 0)
+        ldm_str_printf(out, ", with guidance %g", g->scale);
+    ldm_str_puts(out, "\n");
+}
+
+static void text_model(const ldm_bench_data *b, ldm_str *out)
+{
     char buf[16];
 
     ldm_str_printf(out, "ready to sample      %8.3f s\n", b->ready);
@@ -300,11 +309,7 @@ static void text_model(const ldm_bench_data *b, ldm_str *out)
         text_f32(b, out);
     if (b->o->layers)
         text_layers(b, out);
-    /* Measured where pictures were made, else by the parts. */
-    ldm_str_printf(out, "a %d x %d picture of %d steps takes %s%.3g s\n",
-                   b->seeds ? b->image_w : b->w * factor, b->seeds ? b->image_h : b->h * factor,
-                   b->seeds ? b->steps_run : USUAL_STEPS, b->seeds ? "" : "about ",
-                   b->seeds ? b->picture_s.median : picture_seconds(b, USUAL_STEPS));
+    text_picture(b, out);
 }
 
 static void report_text(const ldm_bench_data *b, ldm_str *out)

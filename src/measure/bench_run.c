@@ -126,6 +126,25 @@ ldm_status ldm_bench_check_job(const ldm_bench_data *b, ldm_error *err)
     return st;
 }
 
+/* A sampler of few steps, or a model of few timesteps, has no such picture: then an evaluation a
+ * step, without guidance. */
+ldm_status ldm_bench_forecast(ldm_bench_data *b, ldm_error *err)
+{
+    const double eps = b->eps.median / b->batch;
+    double unet = LDM_BENCH_USUAL_STEPS * eps;
+    ldm_job *job;
+    ldm_status st = ldm_bench_job(b, b->m, 1, &job, err);
+
+    if (st)
+        return st;
+    st = ldm_job_set_int(job, "steps", LDM_BENCH_USUAL_STEPS, err);
+    if (!st)
+        (void)ldm_run_forecast(b->m, job, eps, &unet, &b->usual, NULL);
+    b->usual_s = unet + b->decode_s;
+    ldm_job_free(job);
+    return st;
+}
+
 static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error *err)
 {
     const ldm_run_info *info;
@@ -151,6 +170,7 @@ static ldm_status begin_run(ldm_bench_data *b, int cache, pictures *r, ldm_error
     b->image_w = info->image_w;
     b->image_h = info->image_h;
     b->eta = ldm_run_get_job(r->run)->eta;
+    b->guidance = ldm_run_guidance(r->run);
     b->first_seed = ldm_run_get_job(r->run)->seed;
     return LDM_OK;
 }

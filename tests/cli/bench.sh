@@ -105,3 +105,14 @@ works bench $TINY --rounds 2
 tail -n 1 "$OUT" | grep -Eq '^a 64 x 64 picture of 50 steps takes about [0-9.e-]+ s$' || die "the last line is another"
 works bench $TINY --rounds 2 --json
 stdout_has '"picture_50_s": [0-9.]+'
+# Guidance evaluates twice in the steps that have it, by the model's own settings: 30 % of the shipped one's.
+works bench --rounds 2
+tail -n 1 "$OUT" | grep -Eq ' of 50 steps takes about [0-9.e-]+ s, with guidance 3 over 30 % of the steps$' ||
+    die "guidance is not said"
+works bench --rounds 2 --json
+awk -F'[:,]' '/"eps_s"/ { e = $2 } /"decode_s"/ { d = $2 } /"picture_50_s"/ { p = $2 }
+    END { w = 65 * e + d; exit !(p > 0.999 * w && p < 1.001 * w) }' "$OUT" || die "50 steps, 15 of them guided"
+works bench --rounds 1 --steps 4 --scale 5 --scale-to 1
+tail -n 1 "$OUT" | grep -Eq ' of 4 steps takes [0-9.e-]+ s, with guidance 5$' || die "guidance in all steps"
+works bench --model demo --rounds 1
+tail -n 1 "$OUT" | grep -Eq ' takes about [0-9.e-]+ s$' || die "no guidance where there is none"
