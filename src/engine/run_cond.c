@@ -135,8 +135,19 @@ static ldm_status missing(const char *key, const char *what, ldm_error *err)
     return ldm_error_set(err, LDM_ERR_USAGE, "%s: this model makes pictures of %s", key, what);
 }
 
-/* Where the context comes from, if the UNet reads one. A text model that was given no prompt may
- * have a grammar of its own for that. */
+/* What a picture shows, another caption would paint over. */
+static ldm_status take_empty_prompt(ldm_run *r, ldm_error *err)
+{
+    const ldm_status st = ldm_job_set(&r->job, "prompt", "", err);
+
+    return st ? st
+              : ldm_notes_add(&r->notes, err,
+                              "no prompt was given: with a picture the empty one is taken; "
+                              "--prompt TEXT says what to make of it");
+}
+
+/* Where the context comes from, if the UNet reads one. A text model that was given no prompt takes
+ * the empty one with a picture; without one it may have a grammar of its own for that. */
 static ldm_status settle_source(ldm_run *r, ldm_error *err)
 {
     const ldm_job *j = &r->job;
@@ -145,8 +156,11 @@ static ldm_status settle_source(ldm_run *r, ldm_error *err)
         return LDM_OK;
     if (takes_text(r) && !j->prompt && !j->prompts && !j->ids) {
         bool drawn;
-        ldm_status st = ldm_captions_draw(r, &drawn, err);
+        ldm_status st;
 
+        if (ldm_job_start_count(j))
+            return take_empty_prompt(r, err);
+        st = ldm_captions_draw(r, &drawn, err);
         return st || drawn ? st : missing("prompt", "a text; give it one (--prompt TEXT)", err);
     }
     if (takes_layout(r) && !j->ids && !j->layout)

@@ -59,3 +59,13 @@ stderr_has 'note: the prompt is taken from the recipe of face.png: a woman with 
 stderr_lacks 'no prompt was given'
 works generate --init face.png --prompt 'a man' --strength 0.5 --steps 2 -o variant.png
 stderr_lacks 'is taken from the recipe'
+
+# A picture without a recipe has no prompt: its variants are of the empty one, not of a caption each.
+PHOTO=$SRC/tests/data/pictures/grey8.png
+works generate --init "$PHOTO" --strength 0.5 --steps 2 -n 2 -o variants
+[ "$(grep -c 'no prompt was given' "$ERR")" -eq 1 ] || die "one note for all"
+stderr_has 'note: no prompt was given: with a picture the empty one is taken; --prompt TEXT says'
+works generate --init "$PHOTO" --prompt '' --strength 0.5 --steps 2 --quiet -n 2 -o said
+same_pixels variants/00001.png said/00001.png
+works generate --like variants/00001.png --init "$PHOTO" --quiet -o like.png
+same_pixels variants/00001.png like.png
