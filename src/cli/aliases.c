@@ -2,6 +2,7 @@
 /* Other programs' spellings; see aliases.h. */
 #include "cli/aliases.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static const ldm_alias aliases[] = {
@@ -37,7 +38,9 @@ static const ldm_alias aliases[] = {
     {.there = "num_images_per_prompt", .here = "count", .others = true},
     {.there = "denoising_strength", .here = "strength", .others = true},
     {.there = "sampler_name", .here = "sampler", .others = true},
-    {.there = "scheduler", .here = "sampler", .others = true},
+    {.there = "scheduler", .here = "sampler", .others = true, .schedule = true},
+    {.there = "schedule_type", .here = "timesteps", .others = true, .schedule = true},
+    {.there = "schedule", .here = "timesteps", .others = true, .schedule = true},
     {.there = "checkpoint", .here = "ckpt", .others = true},
     {.there = "vae", .here = "first-stage", .others = true},
     {.there = "output", .here = "out", .others = true},
@@ -72,6 +75,27 @@ static const struct {
 } values[] = {
     {"precision", "full", "f32"},
     {"precision", "autocast", "f32"}, /* of float16 products, which CompVis' scripts default to */
+};
+
+/* As ComfyUI's comfy/samplers.py and the web UI's modules/sd_schedulers.py compute them, for T
+ * timesteps and S steps. The noise levels of S timesteps evenly from T - 1 to 0 are discrete's; of
+ * 1, 1 + T / S, 1 + 2 T / S ... compvis'. simple (T - 1 - int(i T / S)) is trailing's where S
+ * divides T, else rounded otherwise; the T - 1 - i (T - 1) / S of sgm_uniform are nobody's here. */
+static const ldm_alias_schedule_row schedules[] = {
+    {"normal", "discrete", false, NULL},
+    {"uniform", "discrete", false, NULL},
+    {"karras", "karras", false, NULL},
+    {"exponential", "exponential", false, NULL},
+    {"ddim_uniform", "compvis", false, NULL},
+    {"ddim", "compvis", false, NULL},
+    {"automatic", NULL, true, NULL},
+    {"simple", NULL, false, "trailing is the same where --steps divides the model's timesteps"},
+    {"sgm_uniform", NULL, false, "trailing is near"},
+    {"polyexponential", NULL, false, "exponential is the same for a rho of 1"},
+    {"beta", NULL, false, NULL},
+    {"kl_optimal", NULL, false, NULL},
+    {"align_your_steps", NULL, false, NULL},
+    {"linear_quadratic", NULL, false, NULL},
 };
 
 #define SIZE "--size WxH gives the size of the pictures here"
@@ -128,6 +152,34 @@ const char *ldm_alias_value(const char *option, const char *text)
     for (size_t i = 0; text && i < sizeof values / sizeof *values; i++) {
         if (!strcmp(values[i].option, option) && !strcmp(values[i].there, text))
             return values[i].here;
+    }
+    return NULL;
+}
+
+static char folded(char c)
+{
+    return c == '_' || c == ' ' ? '-' : (char)tolower((unsigned char)c);
+}
+
+/* As schedules are named; those of "SGM Uniform" may be joined, too. */
+static bool same_schedule(const char *a, const char *b)
+{
+    while (*a && *b) {
+        if (folded(*a) == '-' && folded(*b) != '-')
+            a++;
+        if (folded(*a++) != folded(*b++))
+            return false;
+    }
+    return !*a && !*b;
+}
+
+const ldm_alias_schedule_row *ldm_alias_schedule(const ldm_alias *a, const char *text)
+{
+    if (!a || !a->schedule || (!strcmp(a->here, "sampler") && same_schedule("ddim", text)))
+        return NULL;
+    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
+        if (same_schedule(schedules[i].there, text))
+            return &schedules[i];
     }
     return NULL;
 }

@@ -13,6 +13,7 @@ typedef struct ldm_alias {
     const char *value;             /* what the option says without a value, NULL: it has one */
     const char *also, *also_value; /* a second setting that it says where the line does not */
     bool others;                   /* not CompVis' spelling */
+    bool schedule;                 /* its value may name a schedule: see ldm_alias_schedule */
 
     const char *idle;   /* why it has no effect here; NULL: it has one */
     const char *beside; /* commands with this option understand it all the same */
@@ -30,6 +31,18 @@ bool ldm_alias_begins(const char *name, const char *with);
 
 /* What another program's value of an option is called here; NULL: it is no such value. */
 const char *ldm_alias_value(const char *option, const char *text);
+
+/* A schedule of ComfyUI, or "Schedule type" of AUTOMATIC1111's web UI. */
+typedef struct ldm_alias_schedule_row {
+    const char *there; /* "sgm_uniform"; case, '_', '-' and ' ' do not matter */
+    const char *here;  /* the same thing as --timesteps; NULL: none is */
+    bool own;          /* it is what the sampler does by itself */
+    const char *near;  /* what comes near it; NULL: nothing */
+} ldm_alias_schedule_row;
+
+/* The schedule that is the value of an option of this row (NULL: no other spelling); NULL: it is
+ * none. diffusers calls its samplers schedulers, so ddim is one there. */
+const ldm_alias_schedule_row *ldm_alias_schedule(const ldm_alias *a, const char *text);
 
 /* Whether the option `word`, or the letter if it is not 0, is one of theirs that has no
  * counterpart; that is said as an error. */

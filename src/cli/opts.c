@@ -439,11 +439,49 @@ static bool swallowed(const ldm_entries *all, const ldm_entry *o, const char *wo
     return ldm_entries_find(all, name, 0) != NULL;
 }
 
+static ldm_parse refuse_schedule(const ldm_command *cmd, const ldm_entry *timesteps,
+                                 const char *whole, const char *near)
+{
+    ldm_str names = {0};
+    const char *name;
+
+    for (size_t i = 0; (name = ldm_setting_choice(timesteps->setting, i)); i++)
+        ldm_str_printf(&names, "%s%s", i ? ", " : "", name);
+    ldm_cli_usage(cmd,
+                  "%s: ldm has no such spacing%s%s; --timesteps takes %s (`ldm help samplers` says "
+                  "which sampler runs with which)",
+                  whole, near ? "; " : "", near ? near : "", names.data ? names.data : "");
+    ldm_str_free(&names);
+    return LDM_PARSE_ERROR;
+}
+
+/* "--scheduler karras", which is --timesteps karras. */
+static ldm_parse take_schedule(const ldm_command *cmd, const ldm_entry *timesteps,
+                               const ldm_alias_schedule_row *row, const char *spelled,
+                               const char *value, const ldm_targets *targets, understood *u)
+{
+    char whole[128];
+
+    snprintf(whole, sizeof whole, "%s %.40s", spelled, value);
+    if (!row->here && !row->own)
+        return refuse_schedule(cmd, timesteps, whole, row->near);
+    u->others = true;
+    if (row->own) {
+        ldm_str_printf(&u->said, "%s%s is the sampler's own --timesteps", u->said.len ? ", " : "",
+                       whole);
+        return LDM_PARSE_OK;
+    }
+    add_understood(u, whole, timesteps->name, row->here);
+    return store_setting(cmd, timesteps, spelled, row->here, targets) ? LDM_PARSE_ERROR
+                                                                      : LDM_PARSE_OK;
+}
+
 /* One option as getopt found it, of the code c. */
 static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int c, char **argv,
                              void *out, const ldm_targets *targets, understood *u)
 {
-    const ldm_entry *o = entry_of(all, c);
+    const ldm_entry *o = entry_of(all, c), *timesteps = ldm_entries_find(all, "timesteps", 0);
+    const ldm_alias_schedule_row *schedule;
     const char *value, *theirs, *word = argv[optind - 1];
     char spelled[80];
 
@@ -466,6 +504,9 @@ static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int
         return LDM_PARSE_ERROR;
     value = o->value ? o->value : o->arg ? optarg : NULL;
     theirs = o->setting ? ldm_alias_value(ldm_setting_key(o->setting), value) : NULL;
+    schedule = timesteps ? ldm_alias_schedule(o->alias, value) : NULL;
+    if (schedule)
+        return take_schedule(cmd, timesteps, schedule, spelled, value, targets, u);
     if (store(cmd, o, spelled, theirs ? theirs : value, out, targets))
         return LDM_PARSE_ERROR;
     u->typed[o - all->at] = true;

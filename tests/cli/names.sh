@@ -277,3 +277,20 @@ fails 2 '[-]-seed -1: each of the processes would draw a seed of its own; give a
     generate $TINY --seed -1 --rank 0 --of 2 -n 4 -o shared/
 fails 2 '[-]-resume goes on .* --vary -1 draws another; give .*`ldm inspect`' \
     generate $TINY --vary -1 --vary-strength 0.1 -n 4 --resume -o shared/
+
+# A sampler and a schedule, as ComfyUI and the web UI have them beside one another.
+works $DRY --sampler dpmpp_2m --scheduler karras
+stderr_has "other programs' spellings: --scheduler karras is --timesteps karras$"
+stderr_has 'sampler dpmpp_2m, timesteps karras'
+works $DRY --sampler_name 'DPM++ 2M' --scheduler=Karras
+stderr_has 'sampler dpmpp_2m, timesteps karras'
+works $DRY --sampler Euler --schedule-type Uniform
+stderr_has '[-]-schedule-type Uniform is --timesteps discrete$'
+works $DRY --schedule_type DDIM
+stderr_has '[-]-schedule_type DDIM is --timesteps compvis$'
+works $DRY --sampler heun --scheduler automatic
+stderr_has "--scheduler automatic is the sampler's own --timesteps$"
+works $DRY --scheduler ddim
+stderr_has '[-]-scheduler is --sampler$'
+fails 2 'scheduler SGM Uniform: ldm has no such spacing; trailing is near; --timesteps takes compvis, .*ldm help samplers' \
+    $DRY --scheduler 'SGM Uniform'
