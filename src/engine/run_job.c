@@ -134,11 +134,25 @@ static int nearest_side(int side, int step, int most)
     return near < step ? step : near <= most ? near : most / step * step;
 }
 
-/* "512x384" as a latent's shape. */
+/* "512x384"; one number is a square's. */
+static bool read_size(const char *text, int *w, int *h)
+{
+    int end = 0;
+
+    if (strspn(text, "0123456789xX") != strlen(text) || strlen(text) > 15)
+        return false;
+    if (sscanf(text, "%7d%n", w, &end) == 1 && !text[end])
+        *h = *w;
+    else if (sscanf(text, "%7d%*[xX]%7d%n", w, h, &end) != 2 || text[end])
+        return false;
+    return *w > 0 && *h > 0;
+}
+
+/* Such a size as a latent's shape. */
 static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
 {
     const int factor = m->info.downsample, step = m->info.side_step, most = m->info.side_max;
-    int w = 0, h = 0, end = 0;
+    int w, h;
 
     if (!j->size)
         return LDM_OK;
@@ -146,8 +160,7 @@ static ldm_status settle_size(const ldm_model *m, ldm_job *j, ldm_error *err)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "size %s and shape %d,%d,%d are given: leave one out", j->size,
                              j->latent_c, j->latent_h, j->latent_w);
-    if (strspn(j->size, "0123456789xX") != strlen(j->size) || strlen(j->size) > 15 ||
-        sscanf(j->size, "%7d%*[xX]%7d%n", &w, &h, &end) != 2 || j->size[end] || w < 1 || h < 1)
+    if (!read_size(j->size, &w, &h))
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "size is '%.40s', expected width x height in pixels, such as 512x384",
                              j->size);

@@ -191,7 +191,7 @@ npy k.npy '(1, 4, 6, 8)' 768
 fails 2 'both are what is concatenated' $INPAINT --image a.png --mask a.png --concat k.npy -o no.png
 fails 2 'tile is 5, expected 0 .none. or a multiple of 2' $SUPER --image a.png --tile 5 -o no.png
 fails 2 'tile 8 and cache 2' $SUPER --image a.png --tile 8 --cache 2 -o no.png
-fails 2 "size is '12', expected width x height" generate $TINY --size 12 -o no.png
+fails 2 "size is '12x', expected width x height" generate $TINY --size 12x -o no.png
 fails 2 'both sides must be multiples of 8' generate $TINY --size 65x64 -o no.png
 fails 2 'size 64x64 and shape 3,16,16 are given' generate $TINY --size 64x64 --shape 3,16,16 -o no.png
 works generate $TINY --steps 2 --size 48x32 -o wide.png --quiet
