@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/opts.h"
+
 typedef enum kind { NOTHING, FOLDER, CHECKPOINT, YAML, OTHER } kind;
 
 static bool ends_in_one_of(const char *name, const char *const *endings, size_t count)
@@ -110,6 +112,16 @@ static bool refuse_assignment(const ldm_command *cmd, const char *path)
     return is;
 }
 
+/* Whether the command has an option of its own of this name. */
+static bool takes(const ldm_command *cmd, const char *name)
+{
+    for (size_t i = 0; i < cmd->opt_count; i++) {
+        if (cmd->opts[i].type == LDM_OPT_TEXT && !strcmp(cmd->opts[i].name, name))
+            return true;
+    }
+    return false;
+}
+
 /* ---- arguments and exchanged options --------------------------------------------------------- */
 
 static int take_argument(const ldm_command *cmd, ldm_model_options *model, const char *path,
@@ -142,6 +154,9 @@ static int take_argument(const ldm_command *cmd, ldm_model_options *model, const
         return ldm_cli_usage(cmd,
                              "unexpected argument '%s'; files are given by options, e.g. --ckpt "
                              "FILE, and no file has that name; a text is given by --prompt \"%s\"",
+                             path, path);
+    if (k == OTHER && named_picture(path) && takes(cmd, "init"))
+        return ldm_cli_usage(cmd, "'%s' is a picture; one to begin with is given by --init %s",
                              path, path);
     if (k == OTHER)
         return ldm_cli_usage(cmd, "'%s' is neither a checkpoint nor a YAML configuration", path);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "cli/arguments.h"
 #include "cli/entries.h"
 #include "cli/joined.h"
 #include "cli/terminal.h"
@@ -48,8 +49,11 @@ const char *ldm_word_nearest(const char *word, const char *const *candidates, si
 /* What the line had that was said in other words. */
 typedef struct understood {
     bool typed[LDM_ENTRY_MOST];
-    bool others;  /* not in CompVis' */
-    ldm_str said; /* "-r is --ckpt, -c is --steps" */
+    bool others;   /* not in CompVis' */
+    ldm_str said;  /* "-r is --ckpt, -c is --steps" */
+    ldm_str twice; /* notes of options with two values, a line each */
+    ldm_behind behind;
+    const char *values[LDM_ENTRY_MOST]; /* that each option has so far; NULL: none */
 } understood;
 
 /* "-r is --ckpt", added to what was understood before. */
@@ -65,6 +69,10 @@ static void add_understood(understood *u, const char *spelled, const char *name,
 
 static void say_understood(const ldm_command *cmd, const ldm_entries *all, const understood *u)
 {
+    const char *line = u->twice.len ? u->twice.data : "";
+
+    for (size_t n; (n = strcspn(line, "\n")); line += n + 1)
+        ldm_cli_say(cmd, "%.*s", (int)n, line);
     if (u->said.len)
         ldm_cli_say(cmd, "note: %s spellings: %s", u->others ? "other programs'" : "CompVis'",
                     u->said.data);
@@ -476,6 +484,46 @@ static ldm_parse take_schedule(const ldm_command *cmd, const ldm_entry *timestep
                                                                       : LDM_PARSE_OK;
 }
 
+/* The entry that another spelling is of, by the first that has its row. */
+static size_t index_of(const ldm_entries *all, const ldm_entry *o)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const ldm_entry *at = &all->at[i];
+
+        if (!at->heading && at->own == o->own && at->setting == o->setting && at->off == o->off)
+            return i;
+    }
+    return (size_t)(o - all->at);
+}
+
+/* An option with one value that was given another one before: the last one is taken, which is said.
+ * Of two prompts neither is meant to go, so they are refused. */
+static bool repeated(const ldm_command *cmd, const ldm_entries *all, const ldm_entry *o,
+                     const char *spelled, const char *value, understood *u)
+{
+    const char **before = &u->values[index_of(all, o)], *first = *before;
+    const bool many = o->setting ? ldm_setting_get_type(o->setting) == LDM_TYPE_LIST
+                                 : o->own && o->own->type == LDM_OPT_TEXTS;
+
+    if (many || !value || (o->alias && o->alias->idle))
+        return false;
+    *before = value;
+    if (!first || !strcmp(first, value))
+        return false;
+    if (o->setting && !strcmp(ldm_setting_key(o->setting), "prompt")) {
+        ldm_cli_usage(cmd, "%s is given twice; %s", spelled,
+                      ldm_entries_find(all, "prompts", 0)
+                          ? "several prompts stand in a file, one a line: --prompts FILE"
+                      : ldm_entries_find(all, "prompt-to", 0)
+                          ? "what the way leads to is said by --prompt-to"
+                          : "give one");
+        return true;
+    }
+    ldm_str_printf(&u->twice, "note: %s is given twice: %s is taken, and not %s\n", spelled, value,
+                   first);
+    return false;
+}
+
 /* One option as getopt found it, of the code c. */
 static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int c, char **argv,
                              void *out, const ldm_targets *targets, understood *u)
@@ -507,8 +555,11 @@ static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int
     schedule = timesteps ? ldm_alias_schedule(o->alias, value) : NULL;
     if (schedule)
         return take_schedule(cmd, timesteps, schedule, spelled, value, targets, u);
-    if (store(cmd, o, spelled, theirs ? theirs : value, out, targets))
+    if (store(cmd, o, spelled, theirs ? theirs : value, out, targets) ||
+        repeated(cmd, all, o, spelled, theirs ? theirs : value, u))
         return LDM_PARSE_ERROR;
+    if (o->arg)
+        ldm_behind_add(&u->behind, o->means ? o->means->name : o->name, value, argv[optind]);
     u->typed[o - all->at] = true;
     u->others = u->others || (o->alias && o->alias->others);
     if (o->means)
@@ -553,89 +604,6 @@ static ldm_parse parse_options(const ldm_command *cmd, const ldm_entries *all, i
     return LDM_PARSE_OK;
 }
 
-/* A word behind what the command takes, which is no file: the rest of a prompt without quotes? */
-static bool is_rest_of_prompt(const ldm_command *cmd, const ldm_targets *targets, const char *word)
-{
-    static const char *const keys[] = {"prompt", "negative"};
-
-    if (strpbrk(word, "./=") || !strcmp(word, "help") || !access(word, F_OK))
-        return false;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *text = targets->job && ldm_job_is_set(targets->job, keys[i])
-                               ? ldm_job_get_text(targets->job, keys[i])
-                               : NULL;
-
-        if (!text)
-            continue;
-        ldm_cli_usage(cmd,
-                      "unexpected argument '%s'; a text of several words stands in quotes: --%s "
-                      "\"%.80s %s ...\"",
-                      word, keys[i], text, word);
-        return true;
-    }
-    return false;
-}
-
-/* One argument more than the command takes. */
-static void refuse_extra(const ldm_command *cmd, const ldm_entries *all, const char *word)
-{
-    if (strpbrk(word, "./") && access(word, F_OK) && ldm_entries_find(all, "out", 'o'))
-        ldm_cli_usage(cmd,
-                      "unexpected argument '%s': there is no such file; a result is named by -o %s",
-                      word, word);
-    else if (cmd->max_args > 1)
-        ldm_cli_usage(cmd, "unexpected argument '%s'; usage: ldm %s %s", word, cmd->name,
-                      cmd->args);
-    else if (cmd->max_args)
-        ldm_cli_usage(cmd, "unexpected argument '%s'; give one file%s", word,
-                      strstr(cmd->args, "IMAGE|FOLDER") ? ", or a folder of them" : "");
-    else
-        ldm_cli_usage(cmd, "unexpected argument '%s'; files are given by options, e.g. --ckpt FILE",
-                      word);
-}
-
-static ldm_parse check_arguments(const ldm_command *cmd, const ldm_entries *all,
-                                 const ldm_targets *targets, int argc, char **argv)
-{
-    const int extra = argc - optind, taken = cmd->max_args > 0 ? cmd->max_args : 0;
-
-    if (extra < cmd->min_args) {
-        const char *name = cmd->args; /* of the first that is missing */
-
-        for (int i = 0; i < extra && strchr(name, ' '); i++)
-            name = strchr(name, ' ') + 1;
-        ldm_cli_usage(cmd, "%.*s is missing%s%s; usage: ldm %s %s", (int)strcspn(name, " ."), name,
-                      cmd->args_are ? ": " : "", cmd->args_are ? cmd->args_are : "", cmd->name,
-                      cmd->args);
-        return LDM_PARSE_ERROR;
-    }
-    for (int i = optind + taken; i < argc; i++) {
-        if (is_rest_of_prompt(cmd, targets, argv[i]))
-            return LDM_PARSE_ERROR;
-    }
-    if (cmd->max_args == 1 && extra > 1 && strstr(cmd->args, "TEXT")) {
-        ldm_cli_usage(cmd,
-                      "unexpected argument '%s'; a text of several words stands in quotes: "
-                      "\"%s %s%s\"",
-                      argv[optind + 1], argv[optind], argv[optind + 1], extra > 2 ? " ..." : "");
-        return LDM_PARSE_ERROR;
-    }
-    if (cmd->max_args >= 0 && extra > cmd->max_args) {
-        refuse_extra(cmd, all, argv[optind + cmd->max_args]);
-        return LDM_PARSE_ERROR;
-    }
-    for (int i = optind; i < argc; i++) {
-        if (*argv[i] && argv[i][strlen(argv[i]) - 1] == '\r') {
-            ldm_cli_usage(cmd,
-                          "'%s': the argument ends with a carriage return (\\r): the script or "
-                          "list that it comes from has Windows' line ends; remove them",
-                          argv[i]);
-            return LDM_PARSE_ERROR;
-        }
-    }
-    return LDM_PARSE_OK;
-}
-
 ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *out,
                          const ldm_targets *targets, int *args)
 {
@@ -654,8 +622,9 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     if (!parse)
         say_understood(cmd, &all, &u);
     ldm_str_free(&u.said);
+    ldm_str_free(&u.twice);
     *args = optind;
-    return parse ? parse : check_arguments(cmd, &all, targets, argc, argv);
+    return parse ? parse : ldm_arguments_check(cmd, &all, &u.behind, argc, argv);
 }
 
 int ldm_parse_exit(ldm_parse p)

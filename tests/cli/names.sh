@@ -83,7 +83,9 @@ fails 2 'folder empty holds 6 checkpoints: 3.ckpt, 4.ckpt, 5.ckpt, 6.ckpt, [.]{3
 fails 2 "there is no file 'nothing.ckpt'" check nothing.ckpt
 fails 2 "there is no file 'no/such/model'" generate no/such/model
 fails 2 "unexpected argument 'word'; files are given by options" generate word
-fails 2 "'plain.png' is neither a checkpoint nor a YAML" generate plain.png
+fails 2 "'plain.png' is a picture; one to begin with is given by --init plain.png" generate plain.png -o y.png
+: >plain.txt
+fails 2 "'plain.txt' is neither a checkpoint nor a YAML" generate plain.txt
 fails 2 'ends with a carriage return \(.r\)' generate --ckpt "$(printf 'whole/model.ckpt\r.')" --config "$(printf 'whole/config.yaml\r')"
 fails 2 'ends with a carriage return \(.r\)' check "$(printf 'whole/model.ckpt\r')"
 
@@ -294,3 +296,22 @@ works $DRY --scheduler ddim
 stderr_has '[-]-scheduler is --sampler$'
 fails 2 'scheduler SGM Uniform: ldm has no such spacing; trailing is near; --timesteps takes compvis, .*ldm help samplers' \
     $DRY --scheduler 'SGM Uniform'
+
+# A word behind a value: what it was meant as depends on whose value it is.
+fails 2 "unexpected argument '64'; a size is one word: --size 64x64 " generate --size 64 64 --prompt 'a man'
+fails 2 "unexpected argument '20'; --steps takes one value, and 10 stands before it" generate --prompt 'a man' --steps 10 20
+fails 2 'a text of several words stands in quotes: --prompt "a man [.]{3}"' generate --size 64x64 --prompt a man --steps 2
+fails 2 'a text of several words stands in quotes: --negative "bad hands [.]{3}"' generate --negative bad hands
+fails 2 "unexpected argument 'word'; files are given" generate --prompt 'a man' --steps 2 word
+works generate --prompt 'a man' --size 96 --dry-run
+stderr_has 'picture 96 x 96'
+
+# An option given twice: the last one is taken, and said; of two prompts neither.
+works $DRY --steps 3 --num_inference_steps 4
+stderr_has 'note: --num_inference_steps is given twice: 4 is taken, and not 3$'
+works $DRY --steps 4 --eta 0 --eta 0 --set ldm.sampling.eta=1 --set ldm.sampling.scale=2
+stderr_lacks 'twice'
+fails 2 'prompt is given twice; several prompts stand in a file, one a line: --prompts FILE' \
+    generate --prompt 'a man' --prompt 'a woman'
+fails 2 'prompt is given twice; what the way leads to is said by --prompt-to' \
+    interpolate 1 2 --prompt 'a man' --prompt 'a woman' -o walk
