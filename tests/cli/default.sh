@@ -69,3 +69,10 @@ works generate --init "$PHOTO" --prompt '' --strength 0.5 --steps 2 --quiet -n 2
 same_pixels variants/00001.png said/00001.png
 works generate --like variants/00001.png --init "$PHOTO" --quiet -o like.png
 same_pixels variants/00001.png like.png
+
+# The shipped models neither enlarge nor paint in pictures; what does is said.
+cp "$PHOTO" photo.png
+fails 2 '^ldm upscale: no --ckpt was given, and the shipped model enlarges no pictures: .*--ckpt FILE \(docs/MODELS.md\)' \
+    upscale photo.png -o large.png
+fails 2 '^ldm inpaint: no --ckpt was given, .* --ckpt FILE .*with any model `ldm generate --init photo.png --mask photo.png` does' \
+    inpaint photo.png photo.png -o painted.png

@@ -152,6 +152,9 @@ static const ldm_opt rows[] = {
              "`ldm merge` joins them"},
 };
 
+static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv);
+static int run_upscale(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv);
+
 /* Options of the command's own that do nothing beside the others; the library says so of its
  * settings. One that names a file is refused instead: it would go unread. */
 static void note_idle(const ldm_command *cmd, const ldm_generate_opts *o)
@@ -164,6 +167,23 @@ static void note_idle(const ldm_command *cmd, const ldm_generate_opts *o)
         ldm_cli_say(cmd, "note: --preview-as has no effect: --preview is not given");
     if (o->log_every_text && !o->save_intermediates)
         ldm_cli_say(cmd, "note: --log-every-t has no effect: --save-intermediates is not given");
+}
+
+/* The shipped models neither enlarge pictures nor were trained to paint in them. */
+static int check_model(const ldm_command *cmd, const ldm_generate_opts *o)
+{
+    if (ldm_model_ckpt(o->to.model) || cmd->run == run)
+        return LDM_EXIT_OK;
+    if (cmd->run == run_upscale)
+        return ldm_cli_usage(cmd,
+                             "no --ckpt was given, and the shipped model enlarges no pictures: "
+                             "this command needs a model that was trained for it, --ckpt FILE "
+                             "(docs/MODELS.md)");
+    return ldm_cli_usage(cmd,
+                         "no --ckpt was given, and the shipped model was not trained to paint in "
+                         "pictures: this command needs a model that was, --ckpt FILE "
+                         "(docs/MODELS.md); with any model `ldm generate --init %s --mask %s` does",
+                         o->image ? o->image : "IMAGE", o->mask_image ? o->mask_image : "MASK");
 }
 
 static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **argv)
@@ -184,6 +204,8 @@ static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **a
         code = ldm_inputs_resolve(cmd, o->to.model, argc, argv, o->quiet);
     if (!code && o->like)
         code = ldm_recipe_load(cmd, o->like, &recipe, o);
+    if (!code)
+        code = check_model(cmd, o);
     if (!code)
         code = ldm_inputs_find_config(cmd, o->to.model, o->quiet);
     if (!code && !o->mask != !o->x0)
