@@ -14,6 +14,7 @@
 #include "cli/sampling.h"
 #include "cli/sheets.h"
 #include "cli/signals.h"
+#include "cli/walk.h"
 
 enum { DEFAULT_FRAMES = 16, DEFAULT_FPS = 8, MAX_FRAMES = 10000, MAX_FPS = 1000 };
 
@@ -106,6 +107,9 @@ typedef struct task {
     char *own[2];   /* prompts that the ends have by themselves; NULL: one was given */
     char *classes;  /* a copy of the list of them; NULL: none */
     ldm_image *frames;
+    char **recipes; /* of the frames */
+    ldm_walk walk;
+    ldm_run *run;
     char *folder;
     ldm_place place;
     int made;
@@ -327,12 +331,26 @@ static int lay_out(task *t)
     t->noise.numel = a->numel * (uint64_t)n;
     t->noise.data = malloc((size_t)t->noise.numel * sizeof *t->noise.data);
     t->frames = calloc((size_t)n, sizeof *t->frames);
-    if (!t->noise.data || !t->frames)
+    t->recipes = calloc((size_t)n, sizeof *t->recipes);
+    if (!t->noise.data || !t->frames || !t->recipes)
         return ldm_cli_nomem(t->cmd);
     for (int i = 0; !st && i < n; i++)
         st = ldm_noise_between(a, b, (double)i / (n - 1), t->noise.data + (size_t)i * a->numel,
                                &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : LDM_EXIT_OK;
+}
+
+static int keep_recipe(task *t, int frame)
+{
+    char *json = NULL;
+    ldm_error err;
+    const ldm_status st = ldm_run_recipe(t->run, frame, &json, &err);
+
+    if (st)
+        return ldm_cli_fail(t->cmd, st, &err);
+    t->recipes[frame] = ldm_walk_recipe(&t->walk, json, frame);
+    ldm_release(json);
+    return t->recipes[frame] ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
 }
 
 static int take_frame(void *ctx, const ldm_result *r, const ldm_error *why)
@@ -351,13 +369,13 @@ static int take_frame(void *ctx, const ldm_result *r, const ldm_error *why)
         return ldm_cli_nomem(t->cmd);
     memcpy(im->pixels, r->pixels, bytes);
     t->made++;
-    return LDM_EXIT_OK;
+    return keep_recipe(t, r->index);
 }
 
 static int make_frames(task *t)
 {
     ldm_job *job = t->to->job;
-    ldm_run *run = NULL;
+    ldm_run *run;
     ldm_error err;
     ldm_status st = ldm_job_set_array(job, "x_t", &t->noise, &err);
     int code;
@@ -366,9 +384,10 @@ static int make_frames(task *t)
     if (!st && !strcmp(ldm_job_get_text(job, "sampler"), "ddim"))
         st = ldm_job_set_real(job, "eta", 0, &err);
     if (!st)
-        st = ldm_run_create(t->model, job, &run, &err);
+        st = ldm_run_create(t->model, job, &t->run, &err);
     if (st)
         return fail(t, st, &err);
+    run = t->run;
     for (size_t i = 0; !t->o->quiet && i < ldm_run_note_count(run); i++)
         ldm_cli_note(t->cmd, ldm_run_note(run, i));
     if (!t->o->quiet && ldm_run_get_info(run)->noise_used)
@@ -384,7 +403,6 @@ static int make_frames(task *t)
         else if (s.cancelled)
             code = fail(t, LDM_ERR_CANCELLED, NULL);
     }
-    ldm_run_free(run);
     return code;
 }
 
@@ -431,10 +449,20 @@ static int write_one(const task *t, const char *name, ldm_status st, const ldm_e
     return LDM_EXIT_OK;
 }
 
-/* Both are marked, so that nothing takes them for pictures of the model. */
+/* The recipe of all frames together, marked, so that nothing takes it for a picture's. */
+static char *mark_of(const task *t, ldm_sheet_kind kind)
+{
+    char *walk = ldm_walk_recipe(&t->walk, t->recipes[0], -1), *mark = NULL;
+
+    if (walk)
+        mark = ldm_sheet_recipe(walk, kind, (size_t)t->made);
+    free(walk);
+    return mark;
+}
+
 static int write_animation(const task *t, const char *name, json_t *files)
 {
-    char *mark = ldm_sheet_recipe(NULL, LDM_ANIMATION, (size_t)t->made);
+    char *mark = mark_of(t, LDM_ANIMATION);
     ldm_error err;
     ldm_status st;
     int code;
@@ -450,7 +478,7 @@ static int write_animation(const task *t, const char *name, json_t *files)
 
 static int write_sheet(const task *t, const char *name, json_t *files)
 {
-    char *mark = ldm_sheet_recipe(NULL, LDM_SHEET, (size_t)t->made);
+    char *mark = mark_of(t, LDM_SHEET);
     ldm_image sheet = {0};
     ldm_error err;
     ldm_status st;
@@ -476,7 +504,7 @@ static int write_folder(const task *t, json_t *files)
 
     for (int i = 0; !code && i < t->made; i++) {
         name = ldm_cli_format("%s/%05d.png", t->folder, i);
-        st = name ? ldm_image_write(name, &t->frames[i], NULL, &err) : LDM_OK;
+        st = name ? ldm_image_write(name, &t->frames[i], t->recipes[i], &err) : LDM_OK;
         code = name ? write_one(t, name, st, &err, files) : ldm_cli_nomem(t->cmd);
         free(name);
     }
@@ -571,6 +599,9 @@ static int work(task *t, options *o, char **ends, int count)
         code = plan_output(t);
     if (!code)
         code = plan_way(t, count < 2);
+    t->walk = (ldm_walk){.a = ends[0], .b = count > 1 ? ends[1] : NULL, .frames = o->frames};
+    if (!code && !ldm_walk_begin(&t->walk, t->to, &o->prompts_to))
+        code = ldm_cli_nomem(t->cmd);
     if (!code)
         code = ldm_inputs_find_config(t->cmd, t->to->model, o->quiet);
     if (!code)
@@ -594,8 +625,13 @@ static void task_free(task *t)
 {
     for (int i = 0; t->frames && i < t->made; i++)
         free(t->frames[i].pixels);
+    for (int i = 0; t->recipes && i < t->o->frames; i++)
+        free(t->recipes[i]);
+    free(t->recipes);
     free(t->frames);
     ldm_place_leave(&t->place);
+    ldm_walk_free(&t->walk);
+    ldm_run_free(t->run);
     free(t->folder);
     free(t->noise.data);
     free(t->mix.data);

@@ -124,6 +124,21 @@ static ldm_status parse(const char *path, const char *text, json_t **recipe, ldm
                                "%s: the recipe is damaged: it is no JSON object", path);
 }
 
+/* How it is made again. A frame of a walk has a place between others, and an animation has many:
+ * --like repeats neither. */
+static void put_again(ldm_str *out, const char *path, const json_t *recipe)
+{
+    const json_t *walk = json_object_get(recipe, "walk"),
+                 *command = json_object_get(walk, "command");
+
+    if (json_is_string(command)) {
+        ldm_str_puts(out, "The walk again: ");
+        put_value(out, command);
+    } else if (!walk && !json_object_get(recipe, "animation")) {
+        ldm_str_printf(out, "The same again: ldm generate --like %s\n", path);
+    }
+}
+
 ldm_status ldm_inspect_recipe(const char *path, bool json, bool all, ldm_str *out, ldm_error *err)
 {
     char *text = NULL;
@@ -138,8 +153,7 @@ ldm_status ldm_inspect_recipe(const char *path, bool json, bool all, ldm_str *ou
     } else if (!st) {
         ldm_str_printf(out, "%s: a picture that ldm made, from\n", path);
         put_values(out, recipe, "", all);
-        if (!json_object_get(recipe, "animation")) /* which --like does not repeat */
-            ldm_str_printf(out, "The same again: ldm generate --like %s\n", path);
+        put_again(out, path, recipe);
     }
     if (!st && out->failed)
         st = ldm_error_nomem(err, 0, "the report");

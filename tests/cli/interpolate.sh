@@ -101,3 +101,23 @@ stderr_lacks "B's is"
 works interpolate 1 2 $TINY --steps 1 --frames 2 -o no_like.png --quiet
 works inspect no_like.png
 stdout_lacks 'The same again'
+
+# A frame says of which walk it is, and the command that it says makes the same bytes again.
+works interpolate 42 43 $OWN --prompt 'a man' --prompt-to 'a "bald" man' --frames 3 -o walked --quiet
+for f in 00001 sheet animation; do
+    works inspect "walked/$f.png"
+    stdout_has '^  walk[.]a +42$'
+    stdout_has '^The walk again: ldm interpolate 42 43 --frames 3 --model portrait .*--steps 2 .*-o walk$'
+    stdout_lacks 'The same again'
+done
+works inspect walked/00001.png
+stdout_has '^  walk[.]frame +1$'
+command=$(sed -n 's/^The walk again: ldm //p' "$OUT")
+rm -rf walk
+eval "works $command --quiet"
+same walk/00001.png walked/00001.png
+same walk/animation.png walked/animation.png
+ldm generate --like walked/00001.png -o no.png
+[ "$CODE" -eq 1 ] || die "a frame is no picture by itself"
+stderr_has '^ldm generate: --like: walked/00001.png is frame 1 of the 3 of a walk, .*: ldm interpolate 42 43 '
+[ ! -e no.png ] || die "nothing is made of it"

@@ -9,6 +9,7 @@
 #include "base/json_text.h"
 #include "cli/generate/generate.h"
 #include "cli/sheets.h"
+#include "cli/walk.h"
 
 static int damaged(const ldm_command *cmd, const char *path, const char *what)
 {
@@ -250,6 +251,8 @@ int ldm_recipe_load(const ldm_command *cmd, const char *path, ldm_recipe *r, ldm
     r->root = json_loads(text, JSON_REJECT_DUPLICATES, NULL); /* the library says what is wrong */
     r->ckpt_named = ldm_model_ckpt(o->to.model) != NULL;
     code = read_own(cmd, path, r, &f);
+    if (!code && ldm_walk_refused(cmd, path, r->root))
+        code = LDM_EXIT_FAILED;
     if (!code && !json_object_get(r->root, "config") && ldm_sheet_pictures(path, &what)) {
         ldm_cli_say(cmd, "--like: %s is %s without a recipe; name one of its pictures", path, what);
         code = LDM_EXIT_FAILED;
