@@ -72,9 +72,15 @@ static const ldm_alias aliases[] = {
 /* Values of options that have the same name here. */
 static const struct {
     const char *option, *there, *here;
+    bool others;
 } values[] = {
-    {"precision", "full", "f32"},
-    {"precision", "autocast", "f32"}, /* of float16 products, which CompVis' scripts default to */
+    {"precision", "full", "f32", false},
+    /* Of float16 products, which CompVis' scripts default to. */
+    {"precision", "autocast", "f32", false},
+    /* ComfyUI's, which draw their noise on a GPU. */
+    {"sampler", "dpmpp_sde_gpu", "dpmpp_sde", true},
+    {"sampler", "dpmpp_2m_sde_gpu", "dpmpp_2m_sde", true},
+    {"sampler", "dpmpp_3m_sde_gpu", "dpmpp_3m_sde", true},
 };
 
 /* As ComfyUI's comfy/samplers.py and the web UI's modules/sd_schedulers.py compute them, for T
@@ -147,11 +153,13 @@ bool ldm_alias_same(const char *a, const char *b)
     return strlen(a) == strlen(b) && ldm_alias_begins(a, b);
 }
 
-const char *ldm_alias_value(const char *option, const char *text)
+const char *ldm_alias_value(const char *option, const char *text, bool *others)
 {
     for (size_t i = 0; text && i < sizeof values / sizeof *values; i++) {
-        if (!strcmp(values[i].option, option) && !strcmp(values[i].there, text))
+        if (!strcmp(values[i].option, option) && !strcmp(values[i].there, text)) {
+            *others = *others || values[i].others;
             return values[i].here;
+        }
     }
     return NULL;
 }

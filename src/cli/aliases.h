@@ -29,8 +29,9 @@ const ldm_alias *ldm_alias_at(size_t i);
 bool ldm_alias_same(const char *a, const char *b);
 bool ldm_alias_begins(const char *name, const char *with);
 
-/* What another program's value of an option is called here; NULL: it is no such value. */
-const char *ldm_alias_value(const char *option, const char *text);
+/* What another program's value of an option is called here; NULL: it is no such value. *others
+ * becomes true where that is not CompVis' spelling. */
+const char *ldm_alias_value(const char *option, const char *text, bool *others);
 
 /* A schedule of ComfyUI, or "Schedule type" of AUTOMATIC1111's web UI. */
 typedef struct ldm_alias_schedule_row {

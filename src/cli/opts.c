@@ -551,7 +551,7 @@ static ldm_parse take_option(const ldm_command *cmd, const ldm_entries *all, int
     if (c >= LONG_BASE && shortened_badly(cmd, all, o, word + 2))
         return LDM_PARSE_ERROR;
     value = o->value ? o->value : o->arg ? optarg : NULL;
-    theirs = o->setting ? ldm_alias_value(ldm_setting_key(o->setting), value) : NULL;
+    theirs = o->setting ? ldm_alias_value(ldm_setting_key(o->setting), value, &u->others) : NULL;
     schedule = timesteps ? ldm_alias_schedule(o->alias, value) : NULL;
     if (schedule)
         return take_schedule(cmd, timesteps, schedule, spelled, value, targets, u);

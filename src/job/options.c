@@ -81,6 +81,8 @@ const char *ldm_setting_expected(const ldm_setting_row *row, ldm_str *s)
 {
     size_t i;
 
+    if (row->expected)
+        return row->expected;
     switch (row->type) {
     case LDM_TYPE_INT:
         ldm_str_printf(s, "a whole number from %.0f to %.0f", row->min, row->max);
@@ -139,8 +141,11 @@ static bool begins_alike(const char *choice, const char *typed)
 /* The choice that a mistyped one may have meant; NULL: none is near. */
 static const char *nearest_choice(const ldm_setting_row *row, const char *found)
 {
-    const char *choice, *near = NULL;
+    const char *choice, *near = row->near ? row->near(found) : NULL;
     size_t best = 3;
+
+    if (near)
+        return near;
 
     for (size_t i = 0; row->type == LDM_TYPE_CHOICE && (choice = ldm_setting_choice(row, i)); i++) {
         if (begins_alike(choice, found))

@@ -35,6 +35,30 @@ static const char *sampler_meant(const char *text)
     return s ? s->name : NULL;
 }
 
+/* Samplers of other programs that are none here, and what is the most like them: DPM-Solver in one
+ * step (dpm_fast, dpm_adaptive), Adams-Bashforth's multistep (ipndm), Heun's method. */
+static const char *sampler_near(const char *text)
+{
+    static const char *const others[][2] = {
+        {"dpm_fast", "dpm-solver++"},
+        {"dpm_adaptive", "dpm-solver++"},
+        {"dpm_ad", "dpm-solver++"},
+        {"restart", "heun"},
+        {"heunpp2", "heun"},
+        {"ipndm", "plms"},
+        {"ipndm_v", "plms"},
+        {"dpmpp_2m_sde_heun", "dpmpp_2m_sde"},
+        {"dpmpp_2m_sde_heun_gpu", "dpmpp_2m_sde"},
+        {"DPM++ 2M SDE Heun", "dpmpp_2m_sde"},
+    };
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (ldm_sampler_same_name(others[i][0], text))
+            return others[i][1];
+    }
+    return NULL;
+}
+
 static const char *spacing_name(size_t i)
 {
     return i < LDM_SPACING_COUNT ? ldm_spacing_name((ldm_spacing)i) : NULL;

@@ -29,15 +29,18 @@ struct ldm_setting_row {
     const char *const *choices; /* of a CHOICE, ended by NULL; or, where another table has them: */
     const char *(*choice)(size_t i);            /* its i-th name, NULL after the last */
     const char *(*canonical)(const char *text); /* the name that a text means, NULL: none */
-    const char *value;   /* the default as text; NULL: none, something else decides */
-    const char *lacking; /* what a recipe means that is older than the setting; NULL: all recipes
-                            have it */
-    bool empty;          /* of a TEXT: may have no characters */
-    bool drawn;          /* of a U64: a seed, and -1 or "random" draws one */
-    char letter;         /* 'n' for -n; 0: none */
-    const char *arg;     /* the value's name in the help; NULL for a BOOL */
-    const char *help;    /* lines separated by '\n' */
-    const char *help_no; /* of a BOOL that is switched off: of the option --no-KEY */
+    const char *(*near)(const char *text); /* of a text that means none, what comes near it, NULL:
+                                              nothing does; the field may be NULL */
+    const char *expected; /* what messages say that it can be; NULL: what the others tell */
+    const char *value;    /* the default as text; NULL: none, something else decides */
+    const char *lacking;  /* what a recipe means that is older than the setting; NULL: all recipes
+                             have it */
+    bool empty;           /* of a TEXT: may have no characters */
+    bool drawn;           /* of a U64: a seed, and -1 or "random" draws one */
+    char letter;          /* 'n' for -n; 0: none */
+    const char *arg;      /* the value's name in the help; NULL for a BOOL */
+    const char *help;     /* lines separated by '\n' */
+    const char *help_no;  /* of a BOOL that is switched off: of the option --no-KEY */
 };
 
 typedef struct ldm_table {

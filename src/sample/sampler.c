@@ -57,6 +57,11 @@ static bool has_name(const ldm_sampler *s, const char *name, size_t length, bool
     return false;
 }
 
+bool ldm_sampler_same_name(const char *known, const char *name)
+{
+    return same_name(known, name, strlen(name), true);
+}
+
 /* A name as it stands in the table takes precedence: dpm_2 and dpm2 need not be the same. */
 static const ldm_sampler *row_of(const char *name, size_t length)
 {

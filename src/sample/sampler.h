@@ -134,6 +134,7 @@ bool ldm_solver_find(const char *name, ldm_solver *out); /* false: there is none
 /* The row of a name or alias; case, '_', '-' and ' ' do not matter. A spacing may follow, as in
  * "DPM++ 2M Karras". NULL: there is none. */
 const ldm_sampler *ldm_sampler_find(const char *name);
+bool ldm_sampler_same_name(const char *known, const char *name); /* as names are compared here */
 bool ldm_sampler_spacing_in(const char *name, ldm_spacing *out); /* false: none follows */
 const ldm_sampler *ldm_sampler_at(size_t i); /* NULL: there are no more; 0 is the default */
 

@@ -46,7 +46,14 @@ fails 2 "sampler unipc has no solver heun, expected bh1 or bh2" $RUN --sampler u
 fails 2 "solver bh1 divides" $RUN --sampler unipc --solver bh1 --final-sigma zero
 fails 2 "sampler euler takes no final_sigma" $RUN --sampler euler --final-sigma least
 fails 2 "sampler euler takes no lower_order_final" $RUN --sampler euler --no-lower-order-final
-fails 2 "--sampler: 'ddimm' is not one of" $RUN --sampler ddimm
+fails 2 "--sampler: 'ddimm' is not a sampler \(.ldm help samplers. lists them\); did you mean ddim[?]" $RUN --sampler ddimm
+for s in 'DPM fast=dpm-solver[+]{2}' 'DPM adaptive=dpm-solver[+]{2}' 'Restart=heun' 'ipndm=plms' \
+    'DPM++ 2M SDE Heun=dpmpp_2m_sde' 'dpm_fast=dpm-solver[+]{2}'; do
+    fails 2 "is not a sampler .*; did you mean ${s#*=}[?]" $RUN --sampler "${s%=*}"
+done
+works generate $TINY --steps 5 --sampler dpmpp_2m_sde_gpu -o gpu.png
+stderr_has "other programs' spellings: --sampler dpmpp_2m_sde_gpu is --sampler dpmpp_2m_sde$"
+same_pixels gpu.png dpmpp_2m_sde/00000.png
 
 # Forms of a method change its pictures, and recipes keep them.
 works $RUN --sampler dpmpp_2m_diffusers --solver heun --no-lower-order-final --final-sigma least -o form.png

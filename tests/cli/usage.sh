@@ -47,7 +47,7 @@ fails 2 "--ckpt: the value is empty" generate --ckpt ''
 fails 2 "-o: the value is empty" generate -o ''
 
 for v in 0 100001 -5 abc 5x 1.5 '' ' 5' 0x10 99999999999999999999; do
-    fails 2 "--steps: '$v' is not a whole number from 1 to 100000" generate --steps "$v"
+    fails 2 "--steps: '$v' is not a whole number from 1 to the model's timesteps" generate --steps "$v"
 done
 for v in 0 -1 two 1000001; do
     fails 2 "-n: '$v' is not a whole number from 1 to 1000000" generate -n "$v"
