@@ -41,6 +41,15 @@ static const ldm_alias aliases[] = {
     {.there = "scheduler", .here = "sampler", .others = true, .schedule = true},
     {.there = "schedule_type", .here = "timesteps", .others = true, .schedule = true},
     {.there = "schedule", .here = "timesteps", .others = true, .schedule = true},
+    {.there = "karras", .here = "timesteps", .value = "karras", .others = true},
+    {.there = "text", .here = "prompt", .others = true},
+    {.there = "", .letter = 'p', .here = "prompt", .others = true},
+    {.there = "", .letter = 'q', .here = "quiet", .others = true},
+    {.there = "num_images", .here = "count", .others = true},
+    {.there = "n", .here = "count", .others = true},
+    {.there = "n", .letter = 'n', .here = "frames", .others = true}, /* of ldm interpolate */
+    {.there = "num_frames", .here = "frames", .others = true},
+    {.there = "outfile", .here = "out", .others = true},
     {.there = "checkpoint", .here = "ckpt", .others = true},
     {.there = "vae", .here = "first-stage", .others = true},
     {.there = "output", .here = "out", .others = true},
@@ -121,6 +130,8 @@ static const struct {
     {"upscale", '\0', "ldm upscale IMAGE enlarges, by as much as the model was trained for"},
     {"lora", '\0', "there are no LoRAs here; a checkpoint that one was merged into is read"},
     {"clip_skip", '\0', "the configuration says which layer of the text encoder is read"},
+    {"verbose", '\0', "what is done is said anyway, and --quiet says less"},
+    {"", 's', "it is --steps, --seed or --scale here, written out"},
     {"skip_save", '\0', "every picture is written here"},
     {"H", 'H', SIZE},
     {"W", 'W', SIZE},
@@ -195,7 +206,8 @@ const ldm_alias_schedule_row *ldm_alias_schedule(const ldm_alias *a, const char 
 bool ldm_alias_refused(const ldm_command *cmd, const char *word, char letter)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (letter ? refused[i].letter != letter : !ldm_alias_same(refused[i].there, word))
+        if (letter ? refused[i].letter != letter
+                   : !*word || !ldm_alias_same(refused[i].there, word))
             continue;
         if (letter)
             ldm_cli_usage(cmd, "-%c is another program's option, not ldm's: %s", letter,

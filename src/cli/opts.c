@@ -617,8 +617,10 @@ ldm_parse ldm_opts_parse(const ldm_command *cmd, int argc, char **argv, void *ou
     ldm_entries_add_spelled(&all, argc, argv);
     parse = parse_options(cmd, &all, argc, argv, out, targets, &u);
     quiet = ldm_entries_find(&all, "quiet", '\0');
-    if (quiet && u.typed[quiet - all.at])
-        ldm_cli_hush();
+    for (size_t i = 0; quiet && i < all.count; i++) {
+        if (u.typed[i] && (&all.at[i] == quiet || all.at[i].means == quiet))
+            ldm_cli_hush();
+    }
     if (!parse)
         say_understood(cmd, &all, &u);
     ldm_str_free(&u.said);

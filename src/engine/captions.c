@@ -73,9 +73,12 @@ ldm_status ldm_captions_note(ldm_run *r, ldm_error *err)
 
     if (!r->captions_drawn)
         return LDM_OK;
-    for (i = 0; !st && i < j->prompt_count && i < SHOWN; i++)
+    for (i = 0; !st && i < j->prompt_count && i < SHOWN; i++) {
+        if (i && ldm_picture_seed(j, (int)i) == ldm_picture_seed(j, (int)i - 1))
+            return LDM_OK; /* variations of one picture have one seed, and so one caption */
         st = ldm_notes_add(&r->notes, err, "no prompt was given; that of seed %" PRIu64 " is: %s",
                            ldm_picture_seed(j, (int)i), j->prompts[i]);
+    }
     if (!st && j->prompt_count > SHOWN)
         st = ldm_notes_add(&r->notes, err, "%zu more: each picture's recipe holds its own",
                            j->prompt_count - SHOWN);

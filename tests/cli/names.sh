@@ -315,3 +315,17 @@ fails 2 'prompt is given twice; several prompts stand in a file, one a line: --p
     generate --prompt 'a man' --prompt 'a woman'
 fails 2 'prompt is given twice; what the way leads to is said by --prompt-to' \
     interpolate 1 2 --prompt 'a man' --prompt 'a woman' -o walk
+
+# Options as a newcomer guesses them.
+works generate -p 'a man' --num_images 2 --karras --sampler euler --outfile x --dry-run
+stderr_has "spellings: -p is --prompt, --num_images is --count, --karras is --timesteps karras, --outfile is --out$"
+works generate --text 'a man' --n=2 --dry-run
+stderr_has 'spellings: --text is --prompt, --n is --count$'
+works generate -q --prompt 'a man' --dry-run
+stderr_lacks 'note'
+fails 2 '-s is another .*: it is --steps, --seed or --scale here, written out' generate -s 4
+fails 2 'verbose is another .*: what is done is said anyway' generate --verbose
+works interpolate 1 2 $TINY -n 2 --steps 1 -o walk.png
+stderr_has 'spellings: -n is --frames$'
+works generate --model portrait --vary 5 --vary-strength 0.1 -n 3 --dry-run
+[ "$(grep -c 'no prompt was given' "$ERR")" -eq 1 ] || die "one caption, said once"

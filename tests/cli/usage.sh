@@ -104,7 +104,7 @@ fails 2 "[-]-ckpt: 'model.ckpt ' begins or ends with a blank" check --ckpt 'mode
 fails 2 "[-]-config: \"config.yaml\" has quotes of its own" check --config '"config.yaml"'
 fails 2 "[-]-steps is an option of 'ldm generate', not of 'ldm check'" check --steps 5
 fails 2 '[-]-eta is said by each configuration here.*--set ldm.sampling.eta=' compare --eta 1
-fails 2 "'eulr' is not one of .*; did you mean euler[?]" generate --sampler eulr
+fails 2 "'eulr' is not a sampler .*; did you mean euler[?]" generate --sampler eulr
 fails 1 'cannot open nothing.ckpt' check --ckpt nothing.ckpt
 fails 2 '[-]-in and --ids both name the input' eval --part text --in x.npy --ids y.npy -o z.npy
 ldm eval --part unet --in nothing.npy --t 1 -o z.npy --json
