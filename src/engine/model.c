@@ -220,6 +220,22 @@ static ldm_status settle_scale(ldm_model *m, ldm_error *err)
     return LDM_OK;
 }
 
+/* The description with the file that it ends in ("models/portrait/README.md") as it lies here. */
+static const char *whole_path(ldm_model *m, const char *text)
+{
+    const char *at = text ? strstr(text, "models/") : NULL, *whole;
+    char *path;
+    ldm_str out = {0};
+
+    if (!at || ldm_shipped_path(at, &path, NULL))
+        return text;
+    ldm_str_printf(&out, "%.*s%s", (int)(at - text), text, path);
+    whole = out.failed ? NULL : ldm_arena_strdup(m->texts, out.data);
+    ldm_str_free(&out);
+    ldm_free(path);
+    return whole ? whole : text;
+}
+
 static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_error *err)
 {
     ldm_sources src;
@@ -233,7 +249,7 @@ static ldm_status open_files(ldm_model *m, const ldm_model_options *opt, ldm_err
     m->network = src.network;
     m->audit = src.audit;
     m->shipped = src.shipped;
-    m->default_note = src.shipped ? src.profile.description : NULL;
+    m->default_note = src.shipped ? whole_path(m, src.profile.description) : NULL;
     st = ldm_audit_verdict(m->audit, err);
     if (!st)
         st = ldm_hash_open(m->hash, ldm_ckpt_main_file(m->ckpt), err);

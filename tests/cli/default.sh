@@ -76,3 +76,8 @@ fails 2 '^ldm upscale: no --ckpt was given, and the shipped model enlarges no pi
     upscale photo.png -o large.png
 fails 2 '^ldm inpaint: no --ckpt was given, .* --ckpt FILE .*with any model `ldm generate --init photo.png --mask photo.png` does' \
     inpaint photo.png photo.png -o painted.png
+
+# What the note names is there, from any folder.
+works generate --model portrait --prompt 'a man' --dry-run
+readme=$(sed -n 's/.*its prompts may say is in \(.*README.md\)$/\1/p' "$ERR")
+[ -r "$readme" ] || die "the note names a file that is not there: $readme"

@@ -111,7 +111,7 @@ ldm eval --part unet --in nothing.npy --t 1 -o z.npy --json
 stdout_has '"error": "cannot open nothing.npy'
 fails 2 "unexpected argument '44'; usage: ldm interpolate A " interpolate 42 43 44
 fails 2 "noise_level: this model takes nothing: it is unconditional; a noise level is of models that enlarge" generate $TINY --noise-level 20
-fails 2 "'dpm..' is not one of .*; did you mean dpmpp_2m[?]" generate --sampler dpm++
+fails 2 "'dpm..' is not a sampler .*; did you mean dpmpp_2m[?]" generate --sampler dpm++
 fails 2 "A is missing: the two ends are seeds, pictures, or noise" interpolate --prompt x
 fails 2 "the nearest that is possible is 64x96" generate --size 66x100 --quiet
 fails 2 "[-]-prompts: there is no file 'a man'; a prompt itself is given by --prompt \"a man\"" generate --prompts 'a man'
