@@ -256,8 +256,11 @@ int ldm_output_check_array(const ldm_command *cmd, const char *option, const cha
                            bool overwrite)
 {
     static const char *const endings[] = {".npy", NULL};
+    const int code = ldm_output_check_file(cmd, option, path);
 
-    if (path && !ldm_is_dir(path) && !ldm_output_ends_in(path, endings))
+    if (code)
+        return code;
+    if (path && !ldm_output_ends_in(path, endings))
         return ldm_cli_usage(
             cmd, "%s: '%s': the result is an array, expected a name ending in .npy", option, path);
     return ldm_output_check(cmd, option, path, LDM_OUTPUT_ARRAY, overwrite);
