@@ -12,6 +12,7 @@
 #include "server/base64.h"
 #include "server/dialect.h"
 #include "server/sampler_names.h"
+#include "server/sdapi_options.h"
 #include "server/upload.h"
 #include "server/waiting.h"
 
@@ -32,6 +33,8 @@ static void refuse_extras(ldm_dialect *d)
         {"refiner_switch_at", "a refiner"},
         {"infotext", "reading parameters from a text"},
         {"s_churn", "noise in k-diffusion's steps"},
+        {"s_min_uncond", "steps without the negative prompt"},
+        {"latent_mask", "a mask of the latent"},
     };
 
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -90,12 +93,17 @@ static bool sampler_takes(const ldm_dialect *d, const char *setting)
     return name && ldm_sampler_takes_setting(name, setting);
 }
 
-static void read_model(ldm_dialect *d)
+/* The web UI's options for this request alone, the model among them. */
+static void read_override(ldm_dialect *d)
 {
-    const json_t *override = json_object_get(d->body, "override_settings");
-    const char *name = json_string_value(json_object_get(override, "sd_model_checkpoint"));
+    const json_t *options = json_object_get(d->body, "override_settings");
+    const char *model = NULL;
 
-    snprintf(d->model, sizeof d->model, "%s", name && *name ? name : d->server->sd_model);
+    if (options && !json_is_null(options) && !json_is_object(options))
+        ldm_dialect_refuse(d, "override_settings", "this is an object of options");
+    else if (!d->failed)
+        d->failed = !ldm_sdapi_options_fit(options, d->server->shelf, &model, &d->refusal);
+    snprintf(d->model, sizeof d->model, "%s", model ? model : d->server->sd_model);
 }
 
 static void read_fields(ldm_dialect *d)
@@ -103,7 +111,7 @@ static void read_fields(ldm_dialect *d)
     const double images =
         ldm_dialect_get(d, "batch_size", 1, 1, 10000) * ldm_dialect_get(d, "n_iter", 1, 1, 10000);
 
-    read_model(d);
+    read_override(d);
     ldm_dialect_prompt(d, "prompt", "prompt");
     ldm_dialect_prompt(d, "negative_prompt", "negative");
     ldm_dialect_number(d, "seed", "seed");
@@ -438,24 +446,19 @@ static void post_options(void *app, ldm_exchange *x)
 {
     ldm_server *s = app;
     json_t *body = ldm_request_json(x);
-    const json_t *name = json_object_get(body, "sd_model_checkpoint");
-    char why[800];
+    const char *model;
     ldm_refusal r;
 
     if (!body)
         return;
-    if (name && !json_is_null(name) &&
-        (!json_is_string(name) || !ldm_shelf_has(s->shelf, json_string_value(name)))) {
-        ldm_refuse(&r, 422, "ERR_USAGE", "sd_model_checkpoint",
-                   "there is no such model; /sdapi/v1/sd-models lists them");
+    if (!json_is_object(body)) {
+        ldm_refuse(&r, 422, "ERR_FORMAT", "", "the options are a JSON object");
         ldm_answer_refusal(x, &r);
-    } else if (json_is_string(name) &&
-               ldm_shelf_verdict(s->shelf, json_string_value(name), why, sizeof why) && *why) {
-        ldm_refuse(&r, 422, "ERR_MISMATCH", "sd_model_checkpoint", "%s", why);
+    } else if (!ldm_sdapi_options_fit(body, s->shelf, &model, &r)) {
         ldm_answer_refusal(x, &r);
     } else {
-        if (json_is_string(name))
-            snprintf(s->sd_model, sizeof s->sd_model, "%s", json_string_value(name));
+        if (model)
+            snprintf(s->sd_model, sizeof s->sd_model, "%s", model);
         ldm_http_answer_json(x, 200, json_object());
     }
     json_decref(body);

@@ -202,7 +202,7 @@ static void sdapi_refuses(void **state)
          "width: a picture of 4096 x 8192 has too many pixels"},
         {"/sdapi/v1/txt2img", "{\"prompt\":7}", 422, "prompt"},
         {"/sdapi/v1/txt2img", "{\"override_settings\":{\"sd_model_checkpoint\":\"none\"}}", 422,
-         "model"},
+         "sd_model_checkpoint: there is no such model; /sdapi/v1/sd-models lists them"},
         {"/sdapi/v1/img2img", "{}", 404, "Init image not found"},
         {"/sdapi/v1/img2img", "{\"init_images\":[\"x\"]}", 422, "init_images"},
         {"/sdapi/v1/img2img", "{\"init_images\":[\"QUJD\"]}", 422, "init_images"},
@@ -214,6 +214,9 @@ static void sdapi_refuses(void **state)
         {"/sdapi/v1/png-info", "{}", 404, "image"},
         {"/sdapi/v1/png-info", "{\"image\":\"***\"}", 422, "image"},
         {"/sdapi/v1/options", "{\"sd_model_checkpoint\":\"none\"}", 422, "sd_model_checkpoint"},
+        {"/sdapi/v1/options", "{\"sd_model_checkpoint\":7}", 422, "sd_model_checkpoint"},
+        {"/sdapi/v1/txt2img", "{\"s_min_uncond\":1}", 422, "s_min_uncond"},
+        {"/sdapi/v1/txt2img", "{\"override_settings\":[]}", 422, "override_settings"},
     };
 
     (void)state;
@@ -224,6 +227,65 @@ static void sdapi_refuses(void **state)
             fail_msg("%s: %s", wrong[i].body, r.all);
         reply_free(&r);
     }
+}
+
+/* The options of the web UI, in a request and for all: those that ask for nothing are taken, the
+ * others are refused by name. */
+static void options_count_or_are_refused(void **state)
+{
+    static const struct {
+        const char *option, *said; /* NULL: taken */
+    } cases[] = {
+        {"\"CLIP_stop_at_last_layers\":2", "CLIP_stop_at_last_layers: skipping layers"},
+        {"\"CLIP_stop_at_last_layers\":\"2\"", "CLIP_stop_at_last_layers: "},
+        {"\"CLIP_stop_at_last_layers\":1", NULL},
+        {"\"CLIP_stop_at_last_layers\":null", NULL},
+        {"\"sd_vae\":\"foo.pt\"", "sd_vae: another first stage (VAE) cannot be done here"},
+        {"\"sd_vae\":\"Automatic\"", NULL},
+        {"\"sd_vae\":\"None\"", NULL},
+        {"\"sd_vae\":\"\"", NULL},
+        {"\"eta_noise_seed_delta\":31337", "eta_noise_seed_delta: "},
+        {"\"eta_noise_seed_delta\":0", NULL},
+        {"\"tiling\":true", "tiling: "},
+        {"\"tiling\":false", NULL},
+        {"\"s_noise\":1.0", NULL},
+        {"\"s_noise\":1.05", "s_noise: "},
+        {"\"samples_format\":\"png\"", NULL},
+        {"\"samples_format\":\"webp\"", "samples_format: "},
+        {"\"randn_source\":\"NV\"", "randn_source: "},
+        {"\"postprocessing_enable_in_main_ui\":[]", NULL},
+        {"\"postprocessing_enable_in_main_ui\":[\"GFPGAN\"]", "postprocessing_enable_in_main_ui: "},
+        {"\"samples_save\":false,\"jpeg_quality\":95,\"show_progress_every_n_steps\":3,"
+         "\"live_previews_enable\":false,\"outdir_samples\":\"x\"",
+         NULL},
+        {"\"CLIP_stop_at_last_layer\":2", "did you mean 'CLIP_stop_at_last_layers'?"},
+        {"\"sd_model_chekpoint\":\"x\"", "did you mean 'sd_model_checkpoint'?"},
+        {"\"control_net_unit\":1", "control_net_unit: this option is not known here"},
+    };
+    reply r;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        const bool all = i & 1;
+        const char *option = cases[i / 2].option, *said = cases[i / 2].said;
+        char body[300];
+
+        snprintf(body, sizeof body, all ? "{%s}" : "{\"steps\":1,\"override_settings\":{%s}}",
+                 option);
+        r = ask(&shared, "POST", all ? "/sdapi/v1/options" : "/sdapi/v1/txt2img", "", body);
+        if (r.status != (said ? 422 : 200) || (said && !strstr(reply_text(&r, "detail"), said)))
+            fail_msg("%s: %s", body, r.all);
+        reply_free(&r);
+    }
+    r = ask(&shared, "GET", "/sdapi/v1/options", "", NULL); /* clients send back what they got */
+    {
+        reply back = ask(&shared, "POST", "/sdapi/v1/options", "", r.body);
+
+        if (back.status != 200)
+            fail_msg("%s", back.all);
+        reply_free(&back);
+    }
+    reply_free(&r);
 }
 
 static void pictures_begin_with_others(void **state)
@@ -566,6 +628,7 @@ int main(void)
         cmocka_unit_test(samplers_have_their_names),
         cmocka_unit_test(sdapi_makes_pictures),
         cmocka_unit_test(sdapi_refuses),
+        cmocka_unit_test(options_count_or_are_refused),
         cmocka_unit_test(pictures_begin_with_others),
         cmocka_unit_test(masks_paint_parts),
         cmocka_unit_test(sdapi_progress_and_interrupt),
