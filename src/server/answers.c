@@ -115,7 +115,6 @@ bool ldm_server_submit(ldm_server *s, ldm_order *order, char id[LDM_ID_LENGTH + 
     st = ldm_jobs_submit(s->jobs, order, id, &err);
     if (!st)
         return true;
-    ldm_gallery_hide(s->gallery, err.msg);
     return ldm_refuse(r, st == LDM_ERR_LIMIT ? 503 : 500,
                       st == LDM_ERR_LIMIT ? "ERR_FULL" : ldm_status_name(st), "", "%s", err.msg);
 }
@@ -144,8 +143,6 @@ ldm_status ldm_server_read_recipe(ldm_server *s, const void *data, size_t size, 
         st = ldm_image_read_recipe(path, recipe, err);
     if (st == LDM_ERR_FORMAT || st == LDM_ERR_UNSUPPORTED) /* without the path of the file here */
         st = ldm_error_set(err, st, "this is no picture with a recipe of ldm's");
-    else if (st)
-        ldm_gallery_hide(s->gallery, err->msg);
     remove(path);
     ldm_free(path);
     return st;

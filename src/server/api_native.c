@@ -341,7 +341,6 @@ static void post_restart(void *app, ldm_exchange *x)
         answer_job(s, x, ldm_http_name(x, 0), 202);
         return;
     }
-    ldm_gallery_hide(s->gallery, err.msg);
     ldm_refuse(&r, st == LDM_ERR_LIMIT ? 503 : 409, ldm_status_name(st), "", "%s", err.msg);
     ldm_answer_refusal(x, &r);
 }

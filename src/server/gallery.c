@@ -230,18 +230,6 @@ char *ldm_gallery_scratch(const ldm_gallery *g, const char *name)
     return path_of(g, name, NULL);
 }
 
-void ldm_gallery_hide(const ldm_gallery *g, char *message)
-{
-    ldm_str folder = {0};
-
-    ldm_str_printf(&folder, "%s/", g->dir);
-    if (folder.failed)
-        *message = '\0'; /* rather none than one with the path */
-    else
-        ldm_remove_all(message, folder.data);
-    ldm_str_free(&folder);
-}
-
 uint64_t ldm_gallery_seed_of(const json_t *v)
 {
     return json_is_string(v) ? strtoull(json_string_value(v), NULL, 10)

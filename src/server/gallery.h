@@ -56,7 +56,4 @@ uint64_t ldm_gallery_seed_of(const json_t *v);
 /* The seed in the recipe of a picture on disk; false: there is no such picture. */
 bool ldm_gallery_seed(const ldm_gallery *g, const char *id, int index, uint64_t *seed);
 
-/* Takes the folder out of a message of the library: answers name no path of the machine. */
-void ldm_gallery_hide(const ldm_gallery *g, char *message);
-
 #endif

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json_text.h"
+#include "server/private_paths.h"
 
 enum { PREVIEW_SECONDS = 10 };
 /* Between two notices of steps: a small model's step is shorter than telling of it. */
@@ -753,8 +754,10 @@ void ldm_jobs_note(ldm_jobs *q, const char *id, const char *note)
 
     pthread_mutex_lock(&q->lock);
     t = find(q, id);
-    if (t)
+    if (t) {
         json_array_append_new(t->notes, ldm_json_text(note));
+        ldm_private_hide_json(t->notes);
+    }
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -771,6 +774,8 @@ void ldm_jobs_finish(ldm_jobs *q, const char *id, ldm_ticket_state state, const 
         snprintf(t->code, sizeof t->code, "%s", code ? code : "");
         ldm_free(t->message);
         t->message = ldm_strdup(message ? message : "");
+        if (t->message)
+            ldm_private_hide(t->message);
         q->totals.busy_seconds += ldm_seconds() - t->began;
         end(q, t, state);
     }

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json_text.h"
 #include "base/str.h"
+#include "server/private_paths.h"
 #include "server/random.h"
 
 bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field, const char *fmt,
@@ -23,6 +24,7 @@ bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field,
     vsnprintf(r->message, sizeof r->message, fmt, ap);
     va_end(ap);
     ldm_flatten(r->message);
+    ldm_private_hide(r->message);
     r->status = status;
     snprintf(r->code, sizeof r->code, "%s", code);
     snprintf(r->field, sizeof r->field, "%.60s", field);

@@ -12,7 +12,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/file.h"
+#include "server/private_paths.h"
 #include "server/serve_options.h"
 #include "server/server.h"
 #include "server/waiting.h"
@@ -218,10 +220,38 @@ static ldm_status start_http(program *p, ldm_error *err)
     return st;
 }
 
+/* The files that a model's option names, one a line. */
+static bool hide_option(const ldm_model_options *o, const ldm_setting_row *row)
+{
+    const char *arg = ldm_setting_arg(row);
+    char *text = NULL, *line, *rest;
+    bool fine = true;
+
+    if (!arg || strcmp(arg, "FILE") != 0)
+        return true;
+    if (ldm_model_options_get(o, ldm_setting_key(row), &text, NULL))
+        return false;
+    for (line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
+        fine = fine && ldm_private_add(line);
+    ldm_release(text);
+    return fine;
+}
+
+/* No answer names the folders of the files that the command line names. */
+static ldm_status hide_folders(const ldm_serve_options *o, ldm_error *err)
+{
+    bool fine = ldm_private_add(o->out) && (!o->vocab || ldm_private_add(o->vocab)) &&
+                (!o->models || ldm_private_add(o->models));
+
+    for (size_t i = 0; fine && i < ldm_setting_count(LDM_SETTINGS_MODEL); i++)
+        fine = hide_option(o->model, ldm_setting_at(LDM_SETTINGS_MODEL, i));
+    return fine ? LDM_OK : ldm_error_nomem(err, 0, "the folders' names");
+}
+
 static ldm_status start_jobs(program *p, ldm_error *err)
 {
     ldm_server *s = &p->server;
-    ldm_status st = ldm_shelf_create(p->o.model, p->o.models, &s->shelf, err);
+    ldm_status st = hide_folders(&p->o, err);
 
     s->limits = (ldm_order_limits){p->o.max_count, p->o.max_pixels, p->o.max_work};
     s->metrics = p->o.metrics;
@@ -230,6 +260,8 @@ static ldm_status start_jobs(program *p, ldm_error *err)
     s->since = (int64_t)time(NULL);
     p->threads = given(p->o.model, "threads");
     p->max_memory = given(p->o.model, "max_memory");
+    if (!st)
+        st = ldm_shelf_create(p->o.model, p->o.models, &s->shelf, err);
     if (!st)
         st = ldm_gallery_open(p->o.out, &s->gallery, err);
     if (!st)
@@ -293,6 +325,7 @@ static void end(program *p)
     ldm_jobs_free(s->jobs);
     ldm_gallery_close(s->gallery);
     ldm_shelf_free(s->shelf);
+    ldm_private_clear();
     if (p->poll)
         event_free(p->poll);
     if (p->base)

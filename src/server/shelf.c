@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/json_text.h"
 #include "base/str.h"
+#include "server/private_paths.h"
 
 enum { NAME_SIZE = 96 };
 
@@ -246,28 +247,6 @@ bool ldm_shelf_has(const ldm_shelf *s, const char *name)
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
-/* Files by their names alone: an answer tells nobody where they lie. */
-static json_t *without_folders(const json_t *v)
-{
-    const char *path = json_string_value(v), *slash = path ? strrchr(path, '/') : NULL;
-
-    return ldm_json_text(slash ? slash + 1 : path);
-}
-
-static void hide_paths(json_t *report)
-{
-    json_t *checkpoint = json_object_get(report, "checkpoint"),
-           *config = json_object_get(report, "config");
-    json_t *v;
-    size_t i;
-
-    if (json_object_get(checkpoint, "path"))
-        json_object_set_new(checkpoint, "path",
-                            without_folders(json_object_get(checkpoint, "path")));
-    json_array_foreach(config, i, v) json_array_set_new(config, i, without_folders(v));
-    json_object_set_new(report, "next_step", json_null()); /* a command line with paths */
-}
-
 ldm_status ldm_shelf_check(ldm_shelf *s, const char *name, char **report, ldm_error *err)
 {
     const entry *e = find(s, name);
@@ -288,7 +267,8 @@ ldm_status ldm_shelf_check(ldm_shelf *s, const char *name, char **report, ldm_er
     root = json_loads(*report, 0, NULL);
     ldm_release(*report);
     *report = NULL;
-    hide_paths(root);
+    json_object_set_new(root, "next_step", json_null()); /* a command line with paths */
+    ldm_private_hide_json(root);
     if (!root || !ldm_json_append(root, JSON_INDENT(1), &text)) {
         ldm_str_free(&text);
         st = ldm_error_nomem(err, 0, "the report");
@@ -302,6 +282,8 @@ static void set_verdict(ldm_shelf *s, entry *e, int fits, const char *verdict)
 {
     char *copy = ldm_strdup(verdict);
 
+    if (copy)
+        ldm_private_hide(copy);
     pthread_mutex_lock(&s->lock);
     e->fits = fits;
     ldm_free(e->verdict);
@@ -370,18 +352,6 @@ bool ldm_shelf_takes(ldm_shelf *s, const char *name, const char *what)
     return known;
 }
 
-/* "/home/me/model.ckpt: no such file" as "model.ckpt: no such file". */
-static void hide_folder(const entry *e, const char *text, char *out, size_t size)
-{
-    const char *ckpt = ldm_model_options_get_text(e->options, "ckpt");
-    const char *slash = ckpt ? strrchr(ckpt, '/') : NULL;
-    char folder[4096];
-
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash + 1 - ckpt) : 0, slash ? ckpt : "");
-    snprintf(out, size, "%s", text);
-    ldm_remove_all(out, folder);
-}
-
 bool ldm_shelf_verdict(ldm_shelf *s, const char *name, char *why, size_t size)
 {
     const entry *e = find(s, name);
@@ -391,7 +361,7 @@ bool ldm_shelf_verdict(ldm_shelf *s, const char *name, char *why, size_t size)
     pthread_mutex_lock(&s->lock);
     known = e && e->fits >= 0;
     if (known && !e->fits)
-        hide_folder(e, e->verdict ? e->verdict : "it does not fit", why, size);
+        snprintf(why, size, "%s", e->verdict ? e->verdict : "it does not fit");
     pthread_mutex_unlock(&s->lock);
     return known;
 }
@@ -403,14 +373,11 @@ json_t *ldm_shelf_list(ldm_shelf *s)
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < s->count; i++) {
         const entry *e = &s->entries[i];
-        char verdict[1024] = "";
-
-        if (e->verdict)
-            hide_folder(e, e->verdict, verdict, sizeof verdict);
-        json_array_append_new(all, json_pack("{s:o, s:b, s:o, s:o}", "name", ldm_json_text(e->name),
-                                             "current", e == s->current, "fits",
-                                             e->fits < 0 ? json_null() : json_boolean(e->fits),
-                                             "verdict", ldm_json_text(verdict)));
+        json_array_append_new(all,
+                              json_pack("{s:o, s:b, s:o, s:o}", "name", ldm_json_text(e->name),
+                                        "current", e == s->current, "fits",
+                                        e->fits < 0 ? json_null() : json_boolean(e->fits),
+                                        "verdict", ldm_json_text(e->verdict ? e->verdict : "")));
     }
     pthread_mutex_unlock(&s->lock);
     return all;
@@ -444,6 +411,7 @@ static json_t *model_json(const ldm_shelf *s)
     json_object_set_new(root, "load_seconds", ldm_json_real(m->load_seconds));
     json_object_set_new(root, "weight_bytes", ldm_json_u64(ldm_model_weight_bytes(s->model)));
     json_object_set_new(root, "notes", notes);
+    ldm_private_hide_json(root);
     return root;
 }
 
@@ -508,14 +476,10 @@ ldm_status ldm_shelf_open(ldm_shelf *s, const char *name, const ldm_model **mode
     pthread_mutex_unlock(&s->lock);
     ldm_model_close(old); /* before the next is read: there may be memory for one only */
     st = ldm_model_open(e->options, &fresh, err);
-    if (st) {
-        const ldm_error whole = *err;
-
-        if (st == LDM_ERR_MISMATCH)
-            set_verdict(s, e, 0, whole.msg);
-        hide_folder(e, whole.msg, err->msg, sizeof err->msg);
+    if (st == LDM_ERR_MISMATCH)
+        set_verdict(s, e, 0, err->msg);
+    if (st)
         return st;
-    }
     pthread_mutex_lock(&s->lock);
     s->model = fresh;
     s->current = e;

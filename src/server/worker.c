@@ -268,26 +268,12 @@ static ldm_status run_job(ldm_worker *w, int *failed, int *count, ldm_error *err
     return st;
 }
 
-/* Files of the server's own by their names alone: a job's message is answered to clients. */
-static void hide_folders(const ldm_worker *w, char *message)
-{
-    const char *vocab = w->settings.vocab, *slash = vocab ? strrchr(vocab, '/') : NULL;
-    char folder[512];
-
-    ldm_gallery_hide(w->gallery, message);
-    if (slash && (size_t)(slash + 1 - vocab) < sizeof folder) {
-        snprintf(folder, sizeof folder, "%.*s", (int)(slash + 1 - vocab), vocab);
-        ldm_remove_all(message, folder);
-    }
-}
-
 static void work(ldm_worker *w)
 {
     int failed = 0, count = 0;
     ldm_error err = {.msg = ""};
     const ldm_status st = run_job(w, &failed, &count, &err);
 
-    hide_folders(w, err.msg);
     if (st == LDM_ERR_CANCELLED)
         ldm_jobs_finish(w->jobs, w->id, LDM_TICKET_CANCELLED, NULL, NULL);
     else if (st)
