@@ -74,6 +74,21 @@ static ldm_status check_in_part(const ldm_model_options *opt, const ldm_sources 
     return st;
 }
 
+/* A checkpoint without a YAML; where the file is damaged, no YAML would help. */
+static ldm_status no_config(const ldm_model_options *opt, ldm_error *err)
+{
+    ldm_ckpt *ck = NULL;
+    const ldm_status st = ldm_ckpt_open_any(opt->ckpt, opt->first_stage, &ck, err);
+
+    ldm_ckpt_close(ck);
+    return st ? st
+              : ldm_error_set(
+                    err, LDM_ERR_USAGE,
+                    "no configuration given for %s: a check is of a checkpoint against "
+                    "the YAML that it was trained with; without one, `ldm doctor` makes it",
+                    opt->ckpt);
+}
+
 ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report, bool *fits,
                      ldm_error *err)
 {
@@ -107,11 +122,7 @@ ldm_status ldm_check(const ldm_model_options *opt, unsigned flags, char **report
     if (opt->ckpt && access(opt->ckpt, F_OK))
         return ldm_file_cannot_open(opt->ckpt, err);
     if (opt->ckpt && !opt->configs.count && !opt->config_text)
-        return ldm_error_set(
-            err, LDM_ERR_USAGE,
-            "no configuration given for %s: a check is of a checkpoint against "
-            "the YAML that it was trained with; without one, `ldm doctor` makes it",
-            opt->ckpt);
+        return no_config(opt, err);
     texts = ldm_arena_create(0);
     if (!texts)
         return ldm_error_nomem(err, 0, "the check");

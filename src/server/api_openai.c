@@ -440,7 +440,11 @@ static void get_models(void *app, ldm_exchange *x)
     size_t i;
 
     json_array_foreach(list, i, v)
-        json_array_append_new(data, model_json(s, json_string_value(json_object_get(v, "name"))));
+    {
+        if (!json_is_false(json_object_get(v, "fits"))) /* clients offer all that is listed */
+            json_array_append_new(data,
+                                  model_json(s, json_string_value(json_object_get(v, "name"))));
+    }
     json_decref(list);
     ldm_http_answer_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
 }

@@ -485,9 +485,11 @@ static void get_models(void *app, ldm_exchange *x)
     {
         json_t *name = json_object_get(v, "name");
 
-        json_array_append_new(out, json_pack("{s:O, s:O, s:n, s:n, s:O, s:n}", "title", name,
-                                             "model_name", name, "hash", "sha256", "filename", name,
-                                             "config"));
+        if (json_is_false(json_object_get(v, "fits"))) /* clients offer all that is listed */
+            continue;
+        json_array_append_new(out, json_pack("{s:O, s:O, s:n, s:n, s:o, s:n}", "title", name,
+                                             "model_name", name, "hash", "sha256", "filename",
+                                             or_default(v, "file", json_incref(name)), "config"));
     }
     json_decref(list);
     ldm_http_answer_json(x, 200, out);

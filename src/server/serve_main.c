@@ -263,6 +263,8 @@ static ldm_status start_jobs(program *p, ldm_error *err)
     if (!st)
         st = ldm_shelf_create(p->o.model, p->o.models, &s->shelf, err);
     if (!st)
+        (void)ldm_shelf_choose(s->shelf, ldm_serve_say);
+    if (!st)
         st = ldm_gallery_open(p->o.out, &s->gallery, err);
     if (!st)
         st = ldm_jobs_create(s->gallery, (size_t)p->o.queue, notify, s, &s->jobs, err);

@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -22,6 +24,7 @@ enum { NAME_SIZE = 96 };
 
 typedef struct entry {
     char name[NAME_SIZE];
+    char *file; /* its name alone; NULL: the shipped model */
     ldm_model_options *options;
     int fits; /* -1: not known yet */
     char *verdict;
@@ -32,7 +35,9 @@ struct ldm_shelf {
     pthread_mutex_t lock; /* of verdicts and of what is open */
     entry *entries;
     size_t count, cap;
-    ldm_model *model; /* open, or NULL */
+    atomic_size_t first; /* the one that answers where a request names none */
+    bool named;          /* the command line names the first one: it is that or none */
+    ldm_model *model;    /* open, or NULL */
     const entry *current;
 };
 
@@ -57,15 +62,19 @@ static bool is_checkpoint(const char *name)
     return false;
 }
 
-/* The stem of a path, made different from the other names. */
-static void name_entry(const ldm_shelf *s, const char *path, char *name)
+static const char *file_name(const char *path)
 {
-    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
-               *dot = strrchr(base, '.');
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* The first len bytes of the text, made different from the other names by a number. */
+static void name_entry(const ldm_shelf *s, const char *text, int len, char *name)
+{
     char stem[NAME_SIZE - 16];
 
-    snprintf(stem, sizeof stem, "%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base),
-             base);
+    snprintf(stem, sizeof stem, "%.*s", len, text);
     for (char *p = stem; *p; p++) {
         if ((unsigned char)*p >= 0x80)
             *p = '?';
@@ -74,6 +83,18 @@ static void name_entry(const ldm_shelf *s, const char *path, char *name)
     snprintf(name, NAME_SIZE, "%s", stem);
     for (int i = 2; find(s, name); i++)
         snprintf(name, NAME_SIZE, "%s-%d", stem, i);
+}
+
+/* A file's stem; where another model has that name, its name with the ending, which says more than
+ * a number. */
+static void name_file(const ldm_shelf *s, const char *path, char *name)
+{
+    const char *base = file_name(path), *dot = strrchr(base, '.');
+    const int len = (int)strlen(base), stem = dot && dot != base ? (int)(dot - base) : len;
+
+    name_entry(s, base, stem, name);
+    if ((int)strlen(name) > stem && stem < NAME_SIZE / 2) /* it got a number */
+        name_entry(s, base, len, name);
 }
 
 static ldm_status add(ldm_shelf *s, ldm_model_options *options, const char *path, ldm_error *err)
@@ -85,10 +106,10 @@ static ldm_status add(ldm_shelf *s, ldm_model_options *options, const char *path
         return ldm_error_nomem(err, sizeof *e, "a model's name");
     }
     e = &s->entries[s->count];
-    *e = (entry){.options = options, .fits = -1};
-    name_entry(s, path, e->name);
+    *e = (entry){.options = options, .fits = -1, .file = ldm_strdup(file_name(path))};
+    name_file(s, path, e->name);
     s->count++;
-    return LDM_OK;
+    return e->file ? LDM_OK : ldm_error_nomem(err, 0, "a model's name");
 }
 
 /* ---- a folder of models ---------------------------------------------------------------------- */
@@ -111,6 +132,20 @@ static bool has_config(const char *dir, const char *name, char *path, size_t siz
     return !access(path, R_OK);
 }
 
+/* Whether a model of the shelf is this file, by whatever path: --ckpt may lie in --models. */
+static bool has_file(const ldm_shelf *s, const char *path)
+{
+    struct stat a, b;
+
+    for (size_t i = 0; !stat(path, &a) && i < s->count; i++) {
+        const char *ckpt = ldm_model_options_get_text(s->entries[i].options, "ckpt");
+
+        if (ckpt && !stat(ckpt, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            return true;
+    }
+    return false;
+}
+
 static ldm_status add_file(ldm_shelf *s, const ldm_model_options *common, const char *dir,
                            const char *name, ldm_error *err)
 {
@@ -118,7 +153,7 @@ static ldm_status add_file(ldm_shelf *s, const ldm_model_options *common, const 
     ldm_model_options *options;
     ldm_status st;
 
-    if (snprintf(ckpt, sizeof ckpt, "%s/%s", dir, name) >= (int)sizeof ckpt)
+    if (snprintf(ckpt, sizeof ckpt, "%s/%s", dir, name) >= (int)sizeof ckpt || has_file(s, ckpt))
         return LDM_OK;
     st = ldm_model_options_copy(common, &options, err);
     if (st)
@@ -167,7 +202,7 @@ static ldm_status add_folder(ldm_shelf *s, const ldm_model_options *common, cons
 static ldm_status add_given(ldm_shelf *s, const ldm_model_options *common, const char *ckpt,
                             ldm_error *err)
 {
-    const char *slash = strrchr(ckpt, '/'), *name = slash ? slash + 1 : ckpt;
+    const char *slash = strrchr(ckpt, '/'), *name = file_name(ckpt);
     ldm_model_options *own = NULL;
     char path[4096];
     ldm_status st;
@@ -183,9 +218,11 @@ static ldm_status add_given(ldm_shelf *s, const ldm_model_options *common, const
         } else if (is_checkpoint(name) && !access(ckpt, F_OK)) {
             snprintf(path, sizeof path, "%.*s", slash ? (int)(slash - ckpt) + !(slash - ckpt) : 1,
                      slash ? ckpt : ".");
+            s->named = true;
             return add_file(s, common, path, name, err);
         }
     }
+    s->named = true;
     st = ldm_model_options_copy(common, &own, err);
     return st ? st : add(s, own, ckpt, err);
 }
@@ -205,6 +242,7 @@ ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ld
     if (ckpt) {
         st = add_given(s, common, ckpt, err);
     } else if (!dir) {
+        s->named = true;
         st = ldm_model_options_copy(common, &own, err);
         if (!st)
             st = add(s, own, "shipped", err);
@@ -227,6 +265,7 @@ void ldm_shelf_free(ldm_shelf *s)
     for (size_t i = 0; i < s->count; i++) {
         ldm_model_options_free(s->entries[i].options);
         ldm_free(s->entries[i].verdict);
+        ldm_free(s->entries[i].file);
         json_decref(s->entries[i].takes);
     }
     ldm_free(s->entries);
@@ -237,7 +276,7 @@ void ldm_shelf_free(ldm_shelf *s)
 
 const char *ldm_shelf_first(const ldm_shelf *s)
 {
-    return s->entries[0].name;
+    return s->entries[atomic_load(&s->first)].name;
 }
 
 bool ldm_shelf_has(const ldm_shelf *s, const char *name)
@@ -291,6 +330,25 @@ static void set_verdict(ldm_shelf *s, entry *e, int fits, const char *verdict)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* What the audit's report says of the entry. */
+static void take_report(ldm_shelf *s, entry *e, const json_t *root, bool fits)
+{
+    const json_t *conditions = json_object_get(root, "conditions");
+    const json_t *latent = json_object_get(json_object_get(conditions, "unet"), "latent");
+    const char *verdict = json_string_value(json_object_get(root, "verdict"));
+
+    pthread_mutex_lock(&s->lock);
+    json_decref(e->takes);
+    e->takes = json_incref(json_object_get(conditions, "takes"));
+    pthread_mutex_unlock(&s->lock);
+    if (fits && json_is_integer(latent) && !json_integer_value(latent))
+        set_verdict(s, e, 0,
+                    "this is a first stage alone: it has no UNet to make pictures with; it encodes "
+                    "and decodes (ldm reconstruct)");
+    else
+        set_verdict(s, e, fits, verdict ? verdict : "");
+}
+
 static void judge(ldm_shelf *s, entry *e)
 {
     char *report = NULL;
@@ -298,33 +356,80 @@ static void judge(ldm_shelf *s, entry *e)
     json_t *root;
     bool fits;
     const ldm_status st = ldm_check(e->options, LDM_REPORT_JSON, &report, &fits, &err);
-    const char *verdict;
 
-    if (!report || st == LDM_ERR_CONFIG) {
+    if (e == s->current && st == LDM_ERR_USAGE) {
+        set_verdict(s, e, 1, ""); /* open without a YAML: its tensors show the configuration */
+    } else if (!report || st == LDM_ERR_CONFIG) {
         set_verdict(s, e, 0, st ? err.msg : "out of memory");
-        ldm_release(report);
-        return;
+    } else {
+        root = json_loads(report, 0, NULL);
+        take_report(s, e, root, fits && !st);
+        json_decref(root);
     }
-    root = json_loads(report, 0, NULL);
-    verdict = json_string_value(json_object_get(root, "verdict"));
-    pthread_mutex_lock(&s->lock);
-    json_decref(e->takes);
-    e->takes = json_incref(json_object_get(json_object_get(root, "conditions"), "takes"));
-    pthread_mutex_unlock(&s->lock);
-    set_verdict(s, e, fits && !st, verdict ? verdict : "");
-    json_decref(root);
     ldm_release(report);
+}
+
+/* "FILE cannot be used: why", of a model that cannot. */
+static void tell(const entry *e, void (*say)(const char *fmt, ...))
+{
+    const char *file = e->file ? e->file : e->name, *why = e->verdict ? e->verdict : "";
+    const size_t len = strlen(file);
+
+    if (e->fits)
+        return;
+    if (!strncmp(why, file, len) && !strncmp(why + len, ": ", 2))
+        why += len + 2; /* the library begins with the file, too */
+    say("%s cannot be used: %s", file, why);
+}
+
+bool ldm_shelf_choose(ldm_shelf *s, void (*say)(const char *fmt, ...))
+{
+    size_t i = 0;
+
+    while (!s->named && s->count > 1 && i < s->count) {
+        judge(s, &s->entries[i]);
+        tell(&s->entries[i], say);
+        if (s->entries[i].fits)
+            break;
+        i++;
+    }
+    atomic_store(&s->first, i < s->count ? i : 0);
+    return i < s->count;
+}
+
+bool ldm_shelf_pass_over(ldm_shelf *s, const ldm_error *err, void (*say)(const char *fmt, ...))
+{
+    size_t i = atomic_load(&s->first);
+
+    if (s->entries[i].fits)
+        set_verdict(s, &s->entries[i], 0, err->msg);
+    if (s->named || i + 1 >= s->count)
+        return false;
+    tell(&s->entries[i], say);
+    for (i++; i < s->count; i++) {
+        judge(s, &s->entries[i]);
+        if (s->entries[i].fits) {
+            atomic_store(&s->first, i);
+            return true;
+        }
+        tell(&s->entries[i], say);
+    }
+    return false;
 }
 
 void ldm_shelf_judge_first(ldm_shelf *s)
 {
-    judge(s, &s->entries[0]);
+    judge(s, &s->entries[atomic_load(&s->first)]);
 }
 
-void ldm_shelf_judge_others(ldm_shelf *s)
+void ldm_shelf_judge_others(ldm_shelf *s, void (*say)(const char *fmt, ...))
 {
-    for (size_t i = 1; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->entries[i].fits >= 0)
+            continue;
         judge(s, &s->entries[i]);
+        tell(&s->entries[i], say);
+    }
 }
 
 /* Whether the entry's names are known and have this one; s is locked. */
@@ -374,9 +479,9 @@ json_t *ldm_shelf_list(ldm_shelf *s)
     for (size_t i = 0; i < s->count; i++) {
         const entry *e = &s->entries[i];
         json_array_append_new(all,
-                              json_pack("{s:o, s:b, s:o, s:o}", "name", ldm_json_text(e->name),
-                                        "current", e == s->current, "fits",
-                                        e->fits < 0 ? json_null() : json_boolean(e->fits),
+                              json_pack("{s:o, s:o, s:b, s:o, s:o}", "name", ldm_json_text(e->name),
+                                        "file", ldm_json_text(e->file), "current", e == s->current,
+                                        "fits", e->fits < 0 ? json_null() : json_boolean(e->fits),
                                         "verdict", ldm_json_text(e->verdict ? e->verdict : "")));
     }
     pthread_mutex_unlock(&s->lock);

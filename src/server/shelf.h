@@ -25,7 +25,8 @@ ldm_sizes ldm_sizes_of(const ldm_model_info *m);
  * the checkpoint that they name, else the shipped one; with dir and no checkpoint it is the first
  * of dir. dir: a folder of checkpoints
  * (*.ckpt, *.pt, *.pth, *.safetensors), each with a YAML beside it: of the same stem, or the
- * folder's config.yaml; NULL: none. A name is a file's stem. */
+ * folder's config.yaml; NULL: none. A name is a file's stem; where two files share it, the later
+ * one's has the ending. No file is listed twice. */
 ldm_status ldm_shelf_create(const ldm_model_options *common, const char *dir, ldm_shelf **out,
                             ldm_error *err);
 void ldm_shelf_free(ldm_shelf *s); /* NULL is fine */
@@ -33,7 +34,8 @@ void ldm_shelf_free(ldm_shelf *s); /* NULL is fine */
 const char *ldm_shelf_first(const ldm_shelf *s);
 bool ldm_shelf_has(const ldm_shelf *s, const char *name);
 
-/* [{"name", "current", "fits": true, false or null, "verdict"}]; NULL when out of memory. */
+/* [{"name", "file" (its name alone; null: shipped), "current", "fits": true, false or null,
+ * "verdict"}]; NULL when out of memory. */
 json_t *ldm_shelf_list(ldm_shelf *s);
 /* Why the model cannot be used, as far as that is known; "" if it can. False: it is not known yet.
  */
@@ -55,10 +57,17 @@ ldm_sizes ldm_shelf_sizes(ldm_shelf *s, const char *name);
 /* The worker's: opens it, if it is not open already, and closes the one that was. *model: the
  * shelf's. */
 ldm_status ldm_shelf_open(ldm_shelf *s, const char *name, const ldm_model **model, ldm_error *err);
-/* The worker's: finds out whether the first model fits and what it takes, and the same of the
- * others.
- */
+/* Before the worker starts: makes the first model that fits the first one, where the command line
+ * leaves that open, and says of each before it why it is not. say: takes a line. False: none fits,
+ * and the first one stays, which opening then refuses. */
+bool ldm_shelf_choose(ldm_shelf *s, void (*say)(const char *fmt, ...) LDM_PRINTF(1, 2));
+/* The worker's: the first one could not be opened, which *err tells; the next that fits takes its
+ * place. False: there is none. */
+bool ldm_shelf_pass_over(ldm_shelf *s, const ldm_error *err,
+                         void (*say)(const char *fmt, ...) LDM_PRINTF(1, 2));
+/* The worker's: finds out whether the first model fits and what it takes, and the same of those
+ * that are not judged yet, of which it says which do not. */
 void ldm_shelf_judge_first(ldm_shelf *s);
-void ldm_shelf_judge_others(ldm_shelf *s);
+void ldm_shelf_judge_others(ldm_shelf *s, void (*say)(const char *fmt, ...) LDM_PRINTF(1, 2));
 
 #endif

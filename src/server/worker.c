@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "server/order.h"
 #include "server/job_preview.h"
+#include "server/serve_options.h"
 
 static const double preview_seconds = 0.5; /* between two previews */
 
@@ -295,19 +296,35 @@ static void set_state(ldm_worker *w, ldm_worker_state state, const ldm_error *er
     w->notify(w->ctx);
 }
 
+/* What the first model takes is known before the first request. */
+static ldm_status open_first(ldm_worker *w, ldm_error *err)
+{
+    const char *name = ldm_shelf_first(w->shelf);
+    const ldm_model *model;
+    char why[800];
+    ldm_status st = ldm_shelf_open(w->shelf, name, &model, err);
+
+    if (st)
+        return st;
+    ldm_shelf_judge_first(w->shelf);
+    if (ldm_shelf_verdict(w->shelf, name, why, sizeof why) && *why)
+        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED, "%s: %s", name, why);
+    return st;
+}
+
 static void *worker_main(void *ctx)
 {
     ldm_worker *w = ctx;
-    const ldm_model *model;
     ldm_error err;
 
-    if (ldm_shelf_open(w->shelf, ldm_shelf_first(w->shelf), &model, &err)) {
-        set_state(w, LDM_WORKER_FAILED, &err);
-        return NULL;
+    while (open_first(w, &err)) {
+        if (!ldm_shelf_pass_over(w->shelf, &err, ldm_serve_say)) {
+            set_state(w, LDM_WORKER_FAILED, &err);
+            return NULL;
+        }
     }
-    ldm_shelf_judge_first(w->shelf); /* what it takes is known before the first request */
     set_state(w, LDM_WORKER_READY, NULL);
-    ldm_shelf_judge_others(w->shelf);
+    ldm_shelf_judge_others(w->shelf, ldm_serve_say);
     w->notify(w->ctx);
     while (ldm_jobs_take(w->jobs, w->id, &w->order))
         work(w);

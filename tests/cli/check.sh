@@ -111,6 +111,10 @@ error 1 'No such file' check --ckpt nothing.ckpt --config "$CONFIG"
 mkdir none
 cp "$CKPT" none/alone.ckpt
 error 2 'no configuration given' check --ckpt none/alone.ckpt
+# No YAML would help a file that is cut off: the damage comes first.
+head -c 40000 none/alone.ckpt >none/cut.ckpt
+error 1 'none/cut.ckpt: .*cut off' check --ckpt none/cut.ckpt
+rm none/cut.ckpt
 error 1 'cut off' inspect cut.ckpt
 error 1 'cut off' bench --ckpt cut.ckpt --config "$CONFIG"
 

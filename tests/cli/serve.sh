@@ -34,4 +34,4 @@ head -c 4096 /dev/zero >zeros.ckpt
 sed 's/model_channels: [0-9]*/model_channels: 96/' "$CONFIG" >other.yaml
 fails_to_load 1 'zeros.ckpt: ' zeros.ckpt "$CONFIG"
 fails_to_load 1 'cannot open none.ckpt: ' none.ckpt "$CONFIG"
-fails_to_load 3 'model.ckpt: .*model_channels' "$CKPT" other.yaml
+fails_to_load 3 '.*model.ckpt: .*model_channels' "$CKPT" other.yaml

@@ -40,6 +40,12 @@ void sleep_ms(int ms)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
+/* Whether the options say which models there are. */
+static bool names_models(const char *const *more)
+{
+    return more && *more && (!strcmp(*more, "--ckpt") || !strcmp(*more, "--models"));
+}
+
 static void run_server(const char *out, const char *const *more, int write_end)
 {
     static const char *const tiny[] = {"--ckpt", "tests/data/tiny/model.ckpt", "--config",
@@ -47,7 +53,7 @@ static void run_server(const char *out, const char *const *more, int write_end)
     const char *args[MAX_ARGS] = {LDM_TEST_SERVER, "--threads", "1", "--port", "0", "--out", out};
     int n = 7;
 
-    for (const char *const *t = tiny; *t && !(more && *more && !strcmp(*more, "--ckpt")); t++)
+    for (const char *const *t = tiny; *t && !names_models(more); t++)
         args[n++] = *t;
     for (; more && *more && n < MAX_ARGS - 1; more++)
         args[n++] = *more;

@@ -16,8 +16,8 @@ typedef struct server {
 } server;
 
 /* Starts ldm-server with `more` options (NULL-terminated; NULL: none) and the tiny model, unless
- * the first of them is --ckpt, in the folder `out` or, NULL, in a fresh one; waits until it is
- * well. Fails the test where it does not start. */
+ * the first of them is --ckpt or --models, in the folder `out` or, NULL, in a fresh one; waits
+ * until it is well. Fails the test where it does not start. */
 server server_start(const char *out, const char *const *more);
 /* Sends the signal, waits, returns the exit code, or -signal. */
 int server_stop(server *s, int sig);

@@ -18,7 +18,13 @@
 
 #define MODELS "tests/data/models/"
 
-static char dir[] = "/tmp/ldm models test.XXXXXX"; /* a blank: folders of people have them */
+static char dir[64];
+
+static void make_dir(void)
+{
+    strcpy(dir, "/tmp/ldm models test.XXXXXX"); /* a blank: folders of people have them */
+    assert_non_null(mkdtemp(dir));
+}
 
 /* The first `share` hundredths of a file as dir/name. */
 static void put(const char *from, const char *name, int share)
@@ -94,7 +100,7 @@ static void answers_name_no_folder(void **state)
     server s;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    make_dir();
     put(MODELS "bert.ckpt", "text.ckpt", 100);
     put(MODELS "bert.yaml", "text.yaml", 100);
     put(MODELS "clip.ckpt", "cut.ckpt", 40);
@@ -138,10 +144,128 @@ static void answers_name_no_folder(void **state)
     clear();
 }
 
+/* ---- which models there are ------------------------------------------------------------------ */
+
+/* The listed model of that name; fails the test where there is none. */
+static const json_t *listed(const reply *models, const char *name)
+{
+    const json_t *m;
+    size_t i;
+
+    json_array_foreach(models->json, i, m)
+    {
+        if (!strcmp(json_string_value(json_object_get(m, "name")), name))
+            return m;
+    }
+    fail_msg("%s is not in %s", name, models->body);
+    return NULL;
+}
+
+static void assert_unfit(const reply *models, const char *name, const char *why)
+{
+    const json_t *m = listed(models, name);
+
+    if (!json_is_false(json_object_get(m, "fits")) ||
+        !strstr(json_string_value(json_object_get(m, "verdict")), why))
+        fail_msg("%s: %s", name, models->body);
+}
+
+/* The list, as soon as all are judged. */
+static reply judged(const server *s)
+{
+    for (double begin = now();; sleep_ms(50)) {
+        reply r = ask(s, "GET", "/api/v1/models", "", NULL);
+
+        if (!strstr(r.body, "\"fits\":null"))
+            return r;
+        reply_free(&r);
+        assert_true(now() - begin < 30);
+    }
+}
+
+/* The first by name are cut off, of another YAML, without one, a first stage alone: the server
+ * starts with the first that makes pictures, and says of each of the others what is wrong. */
+static void bad_files_are_passed_over(void **state)
+{
+    const char *const options[] = {"--models", dir, NULL}, *const given[] = {"--ckpt", dir, NULL};
+    reply r, models;
+    server s;
+
+    (void)state;
+    make_dir();
+    put(MODELS "clip.ckpt", "a_cut.ckpt", 40);
+    put(MODELS "clip.yaml", "a_cut.yaml", 100);
+    put(MODELS "clip.ckpt", "b_cut.ckpt", 40); /* the damage comes before the missing YAML */
+    put(MODELS "class.ckpt", "c_other.ckpt", 100);
+    put(MODELS "clip.yaml", "c_other.yaml", 100);
+    put(MODELS "kl.ckpt", "d_stage.ckpt", 100);
+    put(MODELS "kl.yaml", "d_stage.yaml", 100);
+    put("tests/data/tiny/model.ckpt", "good.ckpt", 100);
+    put("tests/data/tiny/config.yaml", "good.yaml", 100);
+    put(MODELS "clip.ckpt", "z_cut.ckpt", 40);
+    for (int i = 0; i < 2; i++) {
+        s = server_start(NULL, i ? given : options);
+        models = judged(&s);
+        assert_int_equal(json_array_size(models.json), 6);
+        assert_true(json_is_true(json_object_get(listed(&models, "good"), "current")));
+        assert_unfit(&models, "a_cut", "cut off");
+        assert_unfit(&models, "b_cut", "cut off");
+        assert_unfit(&models, "c_other", "does not fit the configuration");
+        assert_unfit(&models, "d_stage", "a first stage alone");
+        assert_unfit(&models, "z_cut", "cut off");
+        reply_free(&models);
+        r = ask(&s, "POST", "/sdapi/v1/txt2img", "", "{\"steps\":1}");
+        assert_int_equal(r.status, 200);
+        reply_free(&r);
+        r = ask(&s, "POST", "/api/v1/jobs", "", "{\"model\":\"d_stage\"}");
+        if (r.status != 422 || !strstr(r.body, "a first stage alone"))
+            fail_msg("%s", r.all);
+        reply_free(&r);
+        r = ask(&s, "GET", "/sdapi/v1/sd-models", "", NULL); /* its clients choose of those alone */
+        assert_int_equal(json_array_size(r.json), 1);
+        reply_free(&r);
+        r = ask(&s, "GET", "/v1/models", "", NULL);
+        assert_int_equal(json_array_size(json_object_get(r.json, "data")), 1);
+        reply_free(&r);
+        assert_int_equal(server_stop(&s, SIGTERM), 0);
+        server_clean(&s);
+    }
+    clear();
+}
+
+/* A file is listed once, and of two with one stem the list says which is which. */
+static void files_are_told_apart(void **state)
+{
+    char ckpt[200];
+    const char *const options[] = {"--ckpt", ckpt, "--models", dir, NULL};
+    reply models;
+    server s;
+
+    (void)state;
+    make_dir();
+    put("tests/data/tiny/model.ckpt", "good.ckpt", 100);
+    put("tests/data/tiny/model.ckpt", "good.pt", 100);
+    put("tests/data/tiny/config.yaml", "good.yaml", 100);
+    snprintf(ckpt, sizeof ckpt, "%s/./good.ckpt", dir);
+    s = server_start(NULL, options);
+    models = judged(&s);
+    assert_int_equal(json_array_size(models.json), 2);
+    assert_string_equal(json_string_value(json_object_get(listed(&models, "good"), "file")),
+                        "good.ckpt");
+    assert_string_equal(json_string_value(json_object_get(listed(&models, "good.pt"), "file")),
+                        "good.pt");
+    reply_free(&models);
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_clean(&s);
+    clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_name_no_folder),
+        cmocka_unit_test(bad_files_are_passed_over),
+        cmocka_unit_test(files_are_told_apart),
     };
 
     signal(SIGPIPE, SIG_IGN);
