@@ -28,7 +28,6 @@ static void refuse_extras(ldm_dialect *d)
         {"alwayson_scripts", "scripts"},
         {"script_name", "scripts"},
         {"styles", "styles"},
-        {"subseed_strength", "a second seed"},
         {"refiner_checkpoint", "a refiner"},
         {"refiner_switch_at", "a refiner"},
         {"infotext", "reading parameters from a text"},
@@ -106,6 +105,23 @@ static void read_override(ldm_dialect *d)
     snprintf(d->model, sizeof d->model, "%s", model ? model : d->server->sd_model);
 }
 
+/* The variation seed: picture i begins between the noise of the seed and that of subseed + i. */
+static void read_variation(ldm_dialect *d)
+{
+    static const char *const sides[] = {"seed_resize_from_h", "seed_resize_from_w"};
+    const double strength = ldm_dialect_get(d, "subseed_strength", 0, 0, 1);
+
+    for (size_t i = 0; i < 2; i++) { /* -1 and 0 ask for nothing */
+        if (ldm_dialect_get(d, sides[i], 0, -1, 1e9) > 0)
+            ldm_dialect_refuse(d, sides[i], "the noise of another size cannot be had here");
+    }
+    if (!(strength > 0))
+        return;
+    json_object_set_new(d->settings, "vary_strength", json_real(strength));
+    json_object_set_new(d->settings, "vary", json_integer(-1));
+    ldm_dialect_number(d, "subseed", "vary");
+}
+
 static void read_fields(ldm_dialect *d)
 {
     const double images =
@@ -115,6 +131,7 @@ static void read_fields(ldm_dialect *d)
     ldm_dialect_prompt(d, "prompt", "prompt");
     ldm_dialect_prompt(d, "negative_prompt", "negative");
     ldm_dialect_number(d, "seed", "seed");
+    read_variation(d);
     ldm_dialect_number(d, "steps", "steps");
     ldm_dialect_number(d, "width", "width");
     ldm_dialect_number(d, "height", "height");
@@ -143,7 +160,9 @@ static json_t *or_default(const json_t *recipe, const char *key, json_t *missing
 static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds, json_t *texts,
                          const int size[2])
 {
-    json_t *root = json_object(), *prompts = json_array(), *negatives = json_array();
+    json_t *root = json_object(), *prompts = json_array(), *negatives = json_array(),
+           *subseeds = json_array();
+    const uint64_t subseed = ldm_gallery_seed_of(json_object_get(recipe, "vary"));
     const json_t *checkpoint = json_object_get(recipe, "checkpoint");
     const char *hash = json_string_value(json_object_get(checkpoint, "sha256"));
     char stamp[32] = "", short_hash[11] = "";
@@ -155,6 +174,7 @@ static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds,
     if (localtime_r(&created, &parts))
         strftime(stamp, sizeof stamp, "%Y%m%d%H%M%S", &parts);
     for (size_t i = 0; i < json_array_size(seeds); i++) {
+        json_array_append_new(subseeds, ldm_json_u64(subseed + i));
         json_array_append_new(prompts, or_default(recipe, "prompt", json_string("")));
         json_array_append_new(negatives, or_default(recipe, "negative", json_string("")));
     }
@@ -164,9 +184,10 @@ static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds,
     json_object_set_new(root, "all_negative_prompts", negatives);
     json_object_set_new(root, "seed", json_deep_copy(json_array_get(seeds, 0)));
     json_object_set_new(root, "all_seeds", seeds);
-    json_object_set_new(root, "subseed", json_integer(0));
-    json_object_set_new(root, "all_subseeds", json_array());
-    json_object_set_new(root, "subseed_strength", json_integer(0));
+    json_object_set_new(root, "subseed", ldm_json_u64(subseed));
+    json_object_set_new(root, "all_subseeds", subseeds);
+    json_object_set_new(root, "subseed_strength",
+                        or_default(recipe, "vary_strength", json_integer(0)));
     json_object_set_new(root, "width", json_integer(size[0]));
     json_object_set_new(root, "height", json_integer(size[1]));
     json_object_set_new(root, "sampler_name",

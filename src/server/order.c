@@ -319,28 +319,38 @@ static bool is_random(const json_t *seed)
            (text && (!strcmp(text, "random") || !strcmp(text, "-1")));
 }
 
+/* A seed that is left to chance becomes a number here: a job that is started again makes the same
+ * pictures. */
+static bool draw(json_t *settings, const char *key)
+{
+    uint32_t number = 0;
+
+    return ldm_random_bytes(&number, sizeof number) &&
+           !json_object_set_new(settings, key, json_integer(number));
+}
+
 /* The settings without nulls, with a seed and a number of pictures. */
 static json_t *complete(const json_t *settings, const json_t *recipe, bool random)
 {
     json_t *out = json_object(), *v;
-    const json_t *seed = json_object_get(settings, "seed");
+    const json_t *seed, *vary;
     const char *key;
+    bool fine = true;
 
     json_object_foreach((json_t *)(uintptr_t)settings, key, v)
     {
         if (!json_is_null(v))
             json_object_set_new(out, key, json_deep_copy(v));
     }
-    if (json_is_null(seed))
-        seed = NULL;
-    if (seed ? is_random(seed) : random && !recipe) {
-        uint32_t number = 0;
-
-        if (!ldm_random_bytes(&number, sizeof number)) {
-            json_decref(out);
-            return NULL;
-        }
-        json_object_set_new(out, "seed", json_integer(number));
+    seed = json_object_get(out, "seed");
+    vary = json_object_get(out, "vary");
+    if (seed ? is_random(seed) : random && !recipe)
+        fine = draw(out, "seed");
+    if (vary && is_random(vary))
+        fine = fine && draw(out, "vary");
+    if (!fine) {
+        json_decref(out);
+        return NULL;
     }
     if (!json_object_get(out, "count"))
         json_object_set_new(out, "count", json_integer(1));

@@ -216,6 +216,8 @@ static void sdapi_refuses(void **state)
         {"/sdapi/v1/options", "{\"sd_model_checkpoint\":\"none\"}", 422, "sd_model_checkpoint"},
         {"/sdapi/v1/options", "{\"sd_model_checkpoint\":7}", 422, "sd_model_checkpoint"},
         {"/sdapi/v1/txt2img", "{\"s_min_uncond\":1}", 422, "s_min_uncond"},
+        {"/sdapi/v1/txt2img", "{\"subseed_strength\":1.5}", 422, "subseed_strength"},
+        {"/sdapi/v1/txt2img", "{\"seed_resize_from_w\":64}", 422, "seed_resize_from_w"},
         {"/sdapi/v1/txt2img", "{\"override_settings\":[]}", 422, "override_settings"},
     };
 
@@ -285,6 +287,41 @@ static void options_count_or_are_refused(void **state)
             fail_msg("%s", back.all);
         reply_free(&back);
     }
+    reply_free(&r);
+}
+
+/* The variation seed is --vary. */
+static void sdapi_varies(void **state)
+{
+    size_t size, n;
+    char *theirs =
+        cli_picture("--steps 3 --seed 5 --sampler ddim -n 1 --vary 9 --vary-strength 0.5", &size);
+    unsigned char bytes[200000];
+    json_t *info;
+    reply r = ask(&shared, "POST", "/sdapi/v1/txt2img", "",
+                  "{\"steps\":3,\"seed\":5,\"sampler_name\":\"DDIM\",\"eta\":0,\"subseed\":9,"
+                  "\"subseed_strength\":0.5,\"seed_resize_from_h\":-1,\"seed_resize_from_w\":0}");
+
+    (void)state;
+    if (r.status != 200)
+        fail_msg("%s", r.all);
+    n = from_base64(json_string_value(json_array_get(json_object_get(r.json, "images"), 0)), bytes,
+                    sizeof bytes);
+    assert_same_picture((const char *)bytes, n, theirs, size);
+    free(theirs);
+    info = json_loads(reply_text(&r, "info"), 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(info, "subseed")), 9);
+    assert_true(json_real_value(json_object_get(info, "subseed_strength")) == 0.5);
+    json_decref(info);
+    reply_free(&r);
+    r = ask(&shared, "POST", "/sdapi/v1/txt2img", "", /* -1: one that is drawn, and said */
+            "{\"steps\":1,\"seed\":5,\"batch_size\":2,\"subseed\":-1,\"subseed_strength\":0.1}");
+    assert_int_equal(r.status, 200);
+    info = json_loads(reply_text(&r, "info"), 0, NULL);
+    assert_true(json_integer_value(json_object_get(info, "subseed")) > 0);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(info, "all_subseeds"), 1)),
+                     json_integer_value(json_object_get(info, "subseed")) + 1);
+    json_decref(info);
     reply_free(&r);
 }
 
@@ -629,6 +666,7 @@ int main(void)
         cmocka_unit_test(sdapi_makes_pictures),
         cmocka_unit_test(sdapi_refuses),
         cmocka_unit_test(options_count_or_are_refused),
+        cmocka_unit_test(sdapi_varies),
         cmocka_unit_test(pictures_begin_with_others),
         cmocka_unit_test(masks_paint_parts),
         cmocka_unit_test(sdapi_progress_and_interrupt),
