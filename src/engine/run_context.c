@@ -120,23 +120,59 @@ static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const ld
     return st;
 }
 
-/* "(red hair:1.4)", "<lora:NAME:1>": what other programs take out of a prompt. */
-static ldm_status note_foreign(ldm_run *r, const char *text, ldm_error *err)
+/* "(red hair:1.4)": a weight, as other programs take it out of a prompt. */
+static bool has_weight(const char *text)
 {
-    const char *at = strchr(text, '(');
-    bool weighs = false;
+    for (const char *at = strchr(text, '('); at; at = strchr(at + 1, '(')) {
+        const char *end = at + strcspn(at, ":)");
 
-    for (; at && !weighs; at = strchr(at + 1, '(')) {
-        const size_t n = strcspn(at, ":)");
-
-        weighs = at[n] == ':' && at[n + 1] >= '0' && at[n + 1] <= '9' &&
-                 at[n + 1 + strspn(at + n + 1, "0123456789.")] == ')';
+        if (*end != ':')
+            continue;
+        end += 1 + strspn(end + 1, " ");
+        if (*end >= '0' && *end <= '9' && end[strspn(end, "0123456789.")] == ')')
+            return true;
     }
-    if (!weighs && !strstr(text, "<lora:") && !strstr(text, "<hypernet:"))
-        return LDM_OK;
-    return ldm_notes_add(&r->notes, err,
-                         "weights such as (red:1.4) and names such as <lora:...> belong to other "
-                         "programs; they are read as plain text here");
+    return false;
+}
+
+/* "<lora:NAME:1>" and its like: a network that other programs load for a prompt. *len: its length.
+ * NULL: there is none. */
+static const char *find_network(const char *text, size_t *len)
+{
+    static const char *const kinds[] = {"<lora:", "<lyco:", "<hypernet:"};
+
+    for (const char *at = strchr(text, '<'); at; at = strchr(at + 1, '<')) {
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+            *len = strcspn(at, ">") + 1;
+            if (!strncmp(at, kinds[i], strlen(kinds[i])) && at[*len - 1])
+                return at;
+        }
+    }
+    return NULL;
+}
+
+/* What a prompt, or the negative one, has of other programs' syntax; each is said once. */
+static ldm_status note_foreign(ldm_run *r, const char *text, bool *weights, bool *networks,
+                               ldm_error *err)
+{
+    size_t len = 0;
+    const char *network = *networks ? NULL : find_network(text, &len);
+    ldm_status st = LDM_OK;
+
+    if (!*weights && has_weight(text)) {
+        *weights = true;
+        st = ldm_notes_add(&r->notes, err,
+                           "weights such as (red:1.4) belong to other programs; they are read as "
+                           "plain text here");
+    }
+    if (!st && network) {
+        *networks = true;
+        st = ldm_notes_add(&r->notes, err,
+                           "%.*s%s names a network to load (LoRA and the like), which ldm does not "
+                           "have: it is read as words",
+                           len > 60 ? 60 : (int)len, network, len > 60 ? "..." : "");
+    }
+    return st;
 }
 
 /* The prompts, and after them the text that guidance leads away from. */
@@ -163,6 +199,7 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
                            ldm_error *err)
 {
     const ldm_conditioner *c = r->m->network->conditioners;
+    bool weights = false, networks = false; /* a note says so */
     ldm_status st = LDM_OK;
     size_t i, k;
 
@@ -182,8 +219,8 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
             ids->data[i * (size_t)c->tokens + k] = (float)ldm_text_ids_data(one)[k];
         if (!st)
             st = note_cut(r, text, one, err);
-        if (!st && i == 0)
-            st = note_foreign(r, text, err);
+        if (!st)
+            st = note_foreign(r, text, &weights, &networks, err);
         if (!st && i == 0 && !r->captions_drawn)
             st = note_unknown(r, vocab, one, err);
         ldm_text_ids_free(one);

@@ -169,16 +169,16 @@ static json_t *picture_json(ldm_server *s, ldm_exchange *x, const char *id, cons
 
 static void answer_pictures(ldm_server *s, ldm_exchange *x, const char *id, const json_t *job)
 {
-    json_t *data = json_array(), *about = ldm_jobs_about(s->jobs, id), *p;
+    json_t *data = json_array(), *about = ldm_jobs_about(s->jobs, id), *root, *p;
     const json_t *all = json_object_get(job, "pictures");
     size_t i;
 
     json_array_foreach(all, i, p)
         json_array_append_new(data, picture_json(s, x, id, p, wants_url(about)));
-    ldm_http_answer_json(x, 200,
-                         json_pack("{s:I, s:o, s:s, s:s, s:o}", "created", (json_int_t)time(NULL),
-                                   "data", data, "output_format", "png", "background", "opaque",
-                                   "usage", usage_json()));
+    root = json_pack("{s:I, s:o, s:s, s:s, s:o}", "created", (json_int_t)time(NULL), "data", data,
+                     "output_format", "png", "background", "opaque", "usage", usage_json());
+    json_object_set(root, "notes", json_object_get(job, "notes")); /* ours */
+    ldm_http_answer_json(x, 200, root);
     json_decref(about);
 }
 

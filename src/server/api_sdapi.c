@@ -156,6 +156,21 @@ static json_t *or_default(const json_t *recipe, const char *key, json_t *missing
     return json_deep_copy(v);
 }
 
+/* What the library remarks on the job, one remark a line. */
+static json_t *notes_of(const json_t *job)
+{
+    ldm_str text = {0};
+    json_t *out;
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(json_object_get(job, "notes"), i, v)
+        ldm_str_printf(&text, "%s%s", i ? "\n" : "", json_string_value(v));
+    out = ldm_json_text(text.data && !text.failed ? text.data : "");
+    ldm_str_free(&text);
+    return out;
+}
+
 /* The object that the answer holds as a text. */
 static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds, json_t *texts,
                          const int size[2])
@@ -208,6 +223,7 @@ static json_t *info_json(const json_t *job, const json_t *recipe, json_t *seeds,
     json_object_set_new(root, "index_of_first_image", json_integer(0));
     json_object_set_new(root, "infotexts", texts);
     json_object_set_new(root, "styles", json_array());
+    json_object_set_new(root, "comments", notes_of(job));
     json_object_set_new(root, "job_timestamp", json_string(stamp));
     json_object_set_new(root, "clip_skip", json_integer(1));
     json_object_set_new(root, "is_using_inpainting_conditioning", json_false());

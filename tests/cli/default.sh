@@ -44,6 +44,10 @@ stdout_has 'guidance +3 \(ldm.sampling.scale\), unless --scale says otherwise'
 works generate --prompt 'a (red:1.4) lighthouse with a beard' --steps 1 -o words.png
 stderr_has 'note: this model knows few words; of the prompt it does not know: lighthouse$'
 stderr_has 'note: weights such as .* belong to other'
+stderr_lacks 'LoRA'
+works generate --prompt 'a man <lora:foo:1>' --negative '(red:1.2)' --steps 1 -o words.png
+stderr_has 'note: <lora:foo:1> names a network to load .*: it is read as words$'
+stderr_has 'note: weights such as .* belong to other'
 works generate --prompt 'a woman with red hair and glasses' --steps 1 -o words.png
 stderr_lacks 'does not know'
 works generate --sampler plms --steps 2 --prompt 'a man' -o plms.png

@@ -30,6 +30,12 @@ static void prompts_and_classes(void **state)
          "the cat\\\\nSteps: 2"},
         {"tests/data/models/clip.ckpt", "tests/data/models/clip.yaml",
          "{\"prompt\":\"\",\"steps\":2}", 200, "[\\\"Steps: 2"},
+        /* syntax of other programs: a note of the library says that it is read as words */
+        {"tests/data/models/clip.ckpt", "tests/data/models/clip.yaml",
+         "{\"prompt\":\"(the cat:1.5)\",\"steps\":2}", 200, "weights such as (red:1.4)"},
+        {"tests/data/models/clip.ckpt", "tests/data/models/clip.yaml",
+         "{\"prompt\":\"the cat <lora:foo:1>\",\"steps\":2}", 200,
+         "\\\"comments\\\":\\\"<lora:foo:1> names a network to load"},
         {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
          "{\"prompt\":\"3\",\"steps\":2}", 200, "[\\\"Steps: 2"},
         {"tests/data/models/class.ckpt", "tests/data/models/class.yaml",
