@@ -58,7 +58,9 @@ ldm_status ldm_gallery_open(const char *dir, ldm_gallery **out, ldm_error *err)
     g->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (g->lock < 0 || flock(g->lock, LOCK_EX | LOCK_NB)) {
         st = errno == EWOULDBLOCK
-                 ? ldm_error_set(err, LDM_ERR_USAGE, "%s: another server keeps its pictures there",
+                 ? ldm_error_set(err, LDM_ERR_USAGE,
+                                 "%s: another server keeps its pictures there; give this one a "
+                                 "folder of its own (--out DIR)",
                                  dir)
                  : ldm_error_set(err, LDM_ERR_IO, "%s: %s", dir, strerror(errno));
         ldm_gallery_close(g);

@@ -19,6 +19,18 @@ stderr_has "^ldm-server: loading the model 'model'; until it is open, /health at
 stdout_has '^listening on http://127\.0\.0\.1:[0-9]+/$'
 [ "$(wc -l <"$OUT")" -eq 1 ] || die "one line on stdout"
 
+# A folder of pictures belongs to one server; the other is told how to have its own.
+"$LDM" serve $TINY --port 0 --out shared_out >first.out 2>/dev/null </dev/null &
+FIRST=$!
+for i in $(seq 100); do grep -q listening first.out && break; sleep 0.1; done
+COMMAND='a second server in the same folder'
+CODE=0
+"$LDM" serve $TINY --port 0 --out shared_out >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+kill "$FIRST"
+wait "$FIRST" || true
+[ "$CODE" -eq 2 ] || die "expected exit code 2"
+stderr_has '^ldm-server: shared_out: another server keeps its pictures there; .*--out DIR'
+
 # A model that cannot be loaded: the reason is the last line, and nobody was told to come.
 fails_to_load() { # CODE REASON CKPT CONFIG
     COMMAND="serve --ckpt $3 --config $4"
