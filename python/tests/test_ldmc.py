@@ -37,6 +37,17 @@ def test_pictures_are_the_command_lines(model, files, tmp_path):
         assert recipe == json.loads(ldmc.read_recipe(mine)) == json.loads(p.recipe)
 
 
+def test_a_class_is_a_number():
+    """Messages name what a program gives, not options of the command line."""
+    ckpt = TOP / "tests/data/models/class.ckpt"
+    with ldmc.Model.open(ckpt, config=ckpt.with_suffix(".yaml")) as model:
+        with pytest.raises(ldmc.UsageError, match=r"give it a number \(class\)") as e:
+            model.generate(steps=1)
+        assert "--" not in str(e.value)
+        one, text = next(model.generate(class_=1, steps=1)), next(model.generate(class_="1", steps=1))
+        assert (one.pixels == text.pixels).all()
+
+
 def test_names_of_diffusers(model):
     run = model.generate(num_images_per_prompt=2, num_inference_steps=3, guidance_scale=1.5)
     assert len(run) == 2 and run.settings()["steps"] == "3" and run.settings()["scale"] in ("1", "1.5")

@@ -107,13 +107,55 @@ static bool names_place(const ldm_error *err)
     return (size_t)(end - err->msg) > len && !strncmp(end - len, place, len);
 }
 
+/* The library speaks of what it is given by name, "(class)"; the line has "(--class N)". */
+static void name_options(const char *msg, char *out, size_t size)
+{
+    static const char *const names[][2] = {
+        {"(class)", "(--class N)"},
+        {"(prompt)", "(--prompt TEXT)"},
+        {"(layout)", "(--layout FILE.json)"},
+        {"(image)", "(--image FILE)"},
+        {"(image, mask)", "(--image FILE --mask FILE)"},
+        {"(init)", "(--init FILE)"},
+        {"(init, mask)", "(--init FILE --mask FILE)"},
+        {"(mask; white is painted)", "(--mask FILE; white is painted)"},
+        {"(segmentation)", "(--segmentation FILE)"},
+        {"(palette)", "(--palette FILE)"},
+        {"(vocab)", "(--vocab FILE)"},
+        {"is given as vocab)", "is given as --vocab FILE)"},
+        {"(ckpt)", "(--ckpt FILE)"},
+        {"(set)", "(--set KEY=VALUE)"},
+    };
+    size_t n = 0;
+
+    while (*msg && n + 1 < size) {
+        size_t i;
+
+        for (i = 0; i < sizeof names / sizeof *names; i++) {
+            if (!strncmp(msg, names[i][0], strlen(names[i][0])))
+                break;
+        }
+        if (i == sizeof names / sizeof *names) {
+            out[n++] = *msg++;
+        } else {
+            n += (size_t)snprintf(out + n, size - n, "%s", names[i][1]);
+            n = n < size ? n : size - 1;
+            msg += strlen(names[i][0]);
+        }
+    }
+    out[n] = '\0';
+}
+
 int ldm_cli_fail(const ldm_command *cmd, ldm_status st, const ldm_error *err)
 {
+    char text[sizeof last_said];
+
+    name_options(err->msg, text, sizeof text);
     if (names_place(err)) { /* editors go there */
         snprintf(last_said, sizeof last_said, "%s", err->msg);
         ldm_terminal_line(stderr, err->msg, 4);
     } else {
-        ldm_cli_say(cmd, "%s", err->msg[0] ? err->msg : ldm_status_text(st));
+        ldm_cli_say(cmd, "%s", *text ? text : ldm_status_text(st));
     }
     switch (st) {
     case LDM_OK:

@@ -36,7 +36,7 @@ static ldm_status refuse(const char *what, ldm_concat_kind kind, const ldm_netwo
     return ldm_error_set(
         err, LDM_ERR_USAGE,
         "%s: this model takes no picture as conditioning, so it neither paints nor enlarges one; "
-        "`ldm generate --init FILE` begins with a picture, with --mask FILE it paints a part of it",
+        "any model begins with a picture (init), or paints a part of it (init, mask)",
         what);
 }
 
@@ -149,7 +149,7 @@ static ldm_status settle_masks(const ldm_model *m, ldm_job *j, const ldm_pad *pa
     if (!j->painted)
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "image: this model paints a part of a picture and nothing says which: "
-                             "give it a mask (--mask FILE, white is painted), a picture that is "
+                             "give it a mask (mask; white is painted), a picture that is "
                              "transparent there, or pad");
     if (j->mask)
         return ldm_error_set(err, LDM_ERR_USAGE,

@@ -49,15 +49,15 @@ const char *ldm_concat_wants(ldm_concat_kind kind)
     case LDM_CONCAT_NONE:
         break;
     case LDM_CONCAT_PICTURE:
-        return "a picture (--image FILE)";
+        return "a picture (image)";
     case LDM_CONCAT_MASK_LAST:
     case LDM_CONCAT_MASK_FIRST:
-        return "a picture and a mask, white where it is to be painted (--image FILE --mask FILE)";
+        return "a picture and a mask, white where it is to be painted (image, mask)";
     case LDM_CONCAT_LOW:
     case LDM_CONCAT_LOW_NOISED:
-        return "a picture to enlarge (--image FILE)";
+        return "a picture to enlarge (image)";
     case LDM_CONCAT_MAP:
-        return "a map of labels (--segmentation FILE)";
+        return "a map of labels (segmentation)";
     }
     return NULL;
 }

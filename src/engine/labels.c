@@ -121,9 +121,8 @@ static ldm_status read_map(const ldm_map *map, const char *path, const palette *
                              "%s is no PNG: a map of labels must hold exact values", path);
     if (!colours) {
         st = ldm_png_read_numbers_memory(map->data, (size_t)map->size, path, 0, out, err);
-        return st == LDM_ERR_UNSUPPORTED
-                   ? ldm_error_wrap(err, st, "no palette is given (--palette)")
-                   : st;
+        return st == LDM_ERR_UNSUPPORTED ? ldm_error_wrap(err, st, "no palette is given (palette)")
+                                         : st;
     }
     st = ldm_pixels_read_memory(map->data, (size_t)map->size, path, 3, 0, out, err);
     return st ? st : look_up(out, colours, path, err);

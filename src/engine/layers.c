@@ -22,7 +22,7 @@ static ldm_status refuse_name(const char *name, ldm_error *err)
 {
     return ldm_error_set(err, LDM_ERR_USAGE,
                          "model is '%.60s', expected the name of a shipped model (%s); a "
-                         "checkpoint of your own is given as ckpt (--ckpt FILE)",
+                         "checkpoint of your own is given by its file (ckpt)",
                          name, LDM_SHIPPED_MODELS);
 }
 

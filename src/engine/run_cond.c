@@ -64,7 +64,8 @@ static ldm_status read_classes(const ldm_run *r, const char *text, size_t more, 
             ldm_array_free(out);
             return ldm_error_set(err, LDM_ERR_USAGE,
                                  "class is '%.100s', expected numbers from 0 to %d, separated by "
-                                 "commas; for names a list of them is needed (--class-names FILE)",
+                                 "commas; for names a list of them is needed, as `ldm generate "
+                                 "--class-names FILE` reads one",
                                  text, entries - 1);
         }
         out->data[i] = (float)v;
@@ -161,15 +162,15 @@ static ldm_status settle_source(ldm_run *r, ldm_error *err)
         if (ldm_job_start_count(j))
             return take_empty_prompt(r, err);
         st = ldm_captions_draw(r, &drawn, err);
-        return st || drawn ? st : missing("prompt", "a text; give it one (--prompt TEXT)", err);
+        return st || drawn ? st : missing("prompt", "a text; give it one (prompt)", err);
     }
     if (takes_layout(r) && !j->ids && !j->layout)
         return missing("layout",
-                       "a layout; give it boxes or token ids (--layout FILE.json), an array "
+                       "a layout; give it boxes or token ids (layout), an array "
                        "[N,tokens] (ids), or the context itself",
                        err);
     if (takes(r, LDM_COND_TAKES_CLASS) && !j->class_text)
-        return missing("class", "a class; give it a number (--class N)", err);
+        return missing("class", "a class; give it a number (class)", err);
     return LDM_OK;
 }
 
@@ -428,7 +429,7 @@ static ldm_status make_labels(ldm_run *r, ldm_error *err)
         return make_level(r, err);
     if (!r->m->network->unet_inputs.classes || !r->job.class_text)
         return ldm_error_set(err, LDM_ERR_USAGE, "this model reads labels: give it %s",
-                             r->m->network->unet_inputs.classes ? "a class (--class N)"
+                             r->m->network->unet_inputs.classes ? "a class (class)"
                                                                 : "an array (labels)");
     st = read_classes(r, r->job.class_text, 0, &c->labels, err);
     c->with.labels = c->without.labels = &c->labels;

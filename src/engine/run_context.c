@@ -239,7 +239,7 @@ static ldm_status open_vocab(const ldm_run *r, ldm_text_vocab **vocab, ldm_error
         return st;
     st = ldm_error_set(err, LDM_ERR_USAGE,
                        "%s has %zu words and the text encoder's table %d: it is another "
-                       "model's vocabulary (this model's own: --vocab FILE)",
+                       "model's vocabulary (this model's own is given as vocab)",
                        ldm_text_vocab_path(*vocab), ldm_text_vocab_size(*vocab), c->entries);
     ldm_text_vocab_free(*vocab);
     return st;

@@ -83,7 +83,7 @@ ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ld
     if (!st && !*path)
         st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
                            "no vocabulary for %s text (%s): it belongs to others and does not come "
-                           "with ldm; `make vocab` gets it, or name a copy (--vocab FILE)",
+                           "with ldm; `make vocab` gets it, or name a copy (vocab)",
                            ldm_token_kind_name(kind), ldm_token_kind_file(kind));
     return st;
 }

@@ -352,6 +352,12 @@ static ldm_status wrong_type(const ldm_setting_row *row, const char *given, ldm_
     return st;
 }
 
+/* A text that is a list of numbers ("N,..."): one number is such a list. */
+static bool takes_digits(const ldm_setting_row *row)
+{
+    return row->type == LDM_TYPE_TEXT && row->arg && !strncmp(row->arg, "N,", 2);
+}
+
 ldm_status ldm_options_set_int(ldm_options *o, const char *key, int64_t i, ldm_error *err)
 {
     const ldm_setting_row *row;
@@ -364,6 +370,8 @@ ldm_status ldm_options_set_int(ldm_options *o, const char *key, int64_t i, ldm_e
     if (row->drawn && i == -1)
         return draw(o, row, err);
     snprintf(found, sizeof found, "%" PRId64, i);
+    if (takes_digits(row))
+        return ldm_options_set(o, key, found, err);
     if (row->type == LDM_TYPE_INT)
         v.i = i;
     else if ((row->type == LDM_TYPE_U64 || row->type == LDM_TYPE_BYTES) && i >= 0)

@@ -495,6 +495,20 @@ static int list(void)
     return 0;
 }
 
+/* A list of numbers is a text, and one number is such a list; other texts take none. */
+static void a_class_is_a_number_for_people(void **state)
+{
+    ldm_job *job = new_job();
+    ldm_error err;
+
+    (void)state;
+    assert_int_equal(ldm_job_set_int(job, "class", 1, &err), LDM_OK);
+    value_is(job, "class", "1");
+    assert_int_equal(ldm_job_set_int(job, "prompt", 1, &err), LDM_ERR_USAGE);
+    assert_string_equal(err.msg, "prompt: 1 is not a text");
+    ldm_job_free(job);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +520,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_configuration_gives_defaults),
         cmocka_unit_test(recipes_hold_what_changes_pixels),
         cmocka_unit_test(recipes_hold_their_model),
+        cmocka_unit_test(a_class_is_a_number_for_people),
     };
 
     if (argc > 1 && !strcmp(argv[1], "--list"))

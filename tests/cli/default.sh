@@ -28,7 +28,7 @@ same_pixels demo.png demo_again.png
 works check --model demo --config "$SRC/configs/study/approach2.yaml"
 stdout_has '0.18215'
 fails 2 "model is '../demo', expected the name of a shipped model" generate --model ../demo -o no.png
-fails 2 'a checkpoint of your own is given as ckpt' generate --model model.ckpt -o no.png
+fails 2 'a checkpoint of your own is given by its file .--ckpt FILE.$' generate --model model.ckpt -o no.png
 fails 2 "model is 'nobody', expected the name of a shipped model \(portrait, demo\); a checkpoint of your own" \
     generate --model nobody -o no.png
 fails 2 "model is 'port', expected the name of a shipped model" generate --model port -o no.png
