@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The vocabulary and the grammar that lie with a checkpoint, laid beside what it is converted to.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -23,13 +25,48 @@ static char *in_folder_of(const char *beside, const char *name)
     return path.data;
 }
 
-/* What another file of that name is, and what to do then. */
-static const char other_words[] =
-    "another model's vocabulary and stays; for this model give --vocab ";
-static const char other_grammar[] = "another model's grammar of captions and stays; this one's is ";
+/* What is said where the file is not laid beside the model: what another file of that name is, what
+ * this one is, and what to do then. */
+typedef struct words {
+    const char *other, *own, *cure;
+} words;
 
-/* Another file of the same name stays, and is said: words would get wrong ids by it. */
-static ldm_status copy(const char *from, const char *out, const char *other, ldm_str *report,
+static const words of_vocabulary = {"another model's vocabulary", "vocabulary",
+                                    "for this model give --vocab "};
+static const words of_grammar = {"another model's grammar of captions", "grammar of captions",
+                                 "this one's is "};
+
+static bool is_checkpoint(const char *name)
+{
+    static const char *const endings[] = {".ckpt", ".pt", ".pth", ".safetensors"};
+    const char *dot = strrchr(name, '.');
+
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++) {
+        if (!strcasecmp(dot, endings[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Whether other models lie where `out` is written: what is laid there would be theirs, too. */
+static bool has_company(const char *out)
+{
+    char *folder = ldm_folder_of(out);
+    const char *slash = strrchr(out, '/'), *own = slash ? slash + 1 : out;
+    DIR *dir = folder ? opendir(folder) : NULL;
+    bool found = false;
+
+    for (const struct dirent *e; !found && dir && (e = readdir(dir));)
+        found = is_checkpoint(e->d_name) && strcmp(e->d_name, own) != 0;
+    if (dir)
+        closedir(dir);
+    ldm_free(folder);
+    return found;
+}
+
+/* Another file of the same name stays, and is said: words would get wrong ids by it. A folder of
+ * several models gets none. */
+static ldm_status copy(const char *from, const char *out, const words *say, ldm_str *report,
                        ldm_error *err)
 {
     const char *slash = strrchr(from, '/');
@@ -41,7 +78,14 @@ static ldm_status copy(const char *from, const char *out, const char *other, ldm
     if (!st && !access(to, F_OK)) {
         st = ldm_file_read(to, LIMIT, &there, &there_bytes, err);
         if (!st && report && (there_bytes != bytes || memcmp(there, text, bytes)))
-            ldm_str_printf(report, "note: %s is %s%s\n", to, other, from);
+            ldm_str_printf(report, "note: %s is %s and stays; %s%s\n", to, say->other, say->cure,
+                           from);
+    } else if (!st && has_company(out)) {
+        if (report)
+            ldm_str_printf(report,
+                           "note: the %s is not laid beside %s: other models lie there, too, which "
+                           "would take it; %s%s\n",
+                           say->own, out, say->cure, from);
     } else if (!st) {
         st = ldm_file_write(to, text, bytes, err);
         if (!st && report)
@@ -51,6 +95,29 @@ static ldm_status copy(const char *from, const char *out, const char *other, ldm
     ldm_free(text);
     ldm_free(to);
     return st;
+}
+
+/* Whether the text encoder's table has a row for every word; what cannot be read fits no table. */
+static bool fits_table(const ldm_conditioner *c, ldm_token_kind kind, const char *path,
+                       ldm_str *report)
+{
+    ldm_tokenizer *t;
+    ldm_error err;
+    bool fits;
+
+    if (ldm_tokenizer_open(kind, path, &t, &err)) {
+        if (report)
+            ldm_str_printf(report, "note: the vocabulary is not copied: %s\n", err.msg);
+        return false;
+    }
+    fits = !c->entries || ldm_tokenizer_size(t) <= (size_t)c->entries;
+    if (!fits && report)
+        ldm_str_printf(report,
+                       "note: %s has %zu words and the text encoder's table %d: it is another "
+                       "model's vocabulary and is not copied\n",
+                       path, ldm_tokenizer_size(t), c->entries);
+    ldm_tokenizer_free(t);
+    return fits;
 }
 
 ldm_status ldm_vocabulary_copy(const ldm_network *network, const char *ckpt, const char *out,
@@ -66,12 +133,16 @@ ldm_status ldm_vocabulary_copy(const ldm_network *network, const char *ckpt, con
     st = ldm_token_kind_parse(name, &kind, err);
     if (!st)
         st = ldm_vocab_beside(kind, ckpt, &path, err);
+    if (!st && path && !fits_table(network->conditioners, kind, path, report)) {
+        ldm_free(path);
+        path = NULL;
+    }
     if (!st && path)
-        st = copy(path, out, other_words, report, err);
+        st = copy(path, out, &of_vocabulary, report, err);
     end = path ? strstr(path, "vocab.json") : NULL;
     if (!st && end && !end[strlen("vocab.json")]) { /* CLIP's in two files */
         merges = in_folder_of(path, "merges.txt");
-        st = merges ? copy(merges, out, other_words, report, err)
+        st = merges ? copy(merges, out, &of_vocabulary, report, err)
                     : ldm_error_nomem(err, 0, "a path");
     }
     ldm_free(merges);
@@ -91,7 +162,7 @@ ldm_status ldm_grammar_copy(const ldm_network *network, const char *ckpt, const 
     if (!path)
         st = ldm_error_nomem(err, 0, "a path");
     else if (!access(path, R_OK))
-        st = copy(path, out, other_grammar, report, err);
+        st = copy(path, out, &of_grammar, report, err);
     ldm_free(path);
     return st;
 }

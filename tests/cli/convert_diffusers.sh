@@ -88,6 +88,19 @@ cmp one/vocab.txt "$SRC/models/portrait/vocab.txt" || die "another vocabulary"
 mkdir two && echo '[PAD]' >two/vocab.txt
 works convert --model portrait -o two/portrait.safetensors
 stdout_has 'two/vocab.txt is another model.s vocabulary and stays'
+# A folder of several models gets none, which the others would take; nor does a model get the words of a
+# larger table.
+mkdir several && : >several/other.ckpt
+works convert "$SRC/models/portrait/model.ckpt" -o several/out.safetensors --config "$SRC/models/portrait/config.yaml"
+stdout_has 'note: the vocabulary is not laid beside several/out.safetensors: other models lie there, too, .*--vocab .*vocab.txt$'
+stdout_has 'note: the grammar of captions is not laid beside'
+[ ! -e several/vocab.txt ] && [ ! -e several/grammar.txt ] || die "it serves the other model"
+mkdir many many.out
+cp "$SRC/tests/data/models/bert.ckpt" "$SRC/tests/data/models/bert.yaml" many
+awk 'BEGIN { print "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]"; for (i = 0; i < 40000; i++) print "word" i }' >many/vocab.txt
+works convert many/bert.ckpt -o many.out/bert.safetensors
+stdout_has 'note: many/vocab.txt has 40005 words and the text encoder.s table [0-9]+: .* is not copied'
+[ ! -e many.out/vocab.txt ] || die "words that the table has no rows for"
 works generate --model portrait --prompt 'a man with a beard' --steps 2 -o there.png --overwrite --quiet
 works generate --ckpt one/portrait.safetensors --prompt 'a man with a beard' --steps 2 -o one.png --quiet
 works generate --ckpt portrait --prompt 'a man with a beard' --steps 2 -o folder.png \
