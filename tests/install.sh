@@ -53,6 +53,7 @@ sed -i 's/0\.2 REQUIRED/0.1 REQUIRED/' CMakeLists.txt
 
 pc=$(find "$room/to" -name ldmc.pc)
 pc() { PKG_CONFIG_PATH=${pc%/*} pkg-config --define-variable=prefix="$room/to" "$@" ldmc; }
+[ "$(pc --cflags | tr -d ' ')" = "-I$room/to/include" ] || die "flags of others' headers: $(pc --cflags)"
 # shellcheck disable=SC2046 # flags have no blanks
 "$cc" check.c -o by_pc $(pc --cflags --libs) -Wl,-rpath,"$(pc --variable=libdir)" || die "pkg-config"
 ./by_pc $tiny >/dev/null || die "a program that found the library by pkg-config does not run"
