@@ -43,7 +43,7 @@ typedef enum cond_kind { COND_NONE, COND_CLIP, COND_OPEN_CLIP, COND_BERT, COND_C
 
 /* What a folder becomes. */
 typedef struct pipeline {
-    const char *name;  /* of the class; NULL: diffusers has none for such a model */
+    const char *name;  /* of the class; NULL: none that is written here is for such a model */
     const char *stage; /* the first stage's folder */
     cond_kind cond;
 } pipeline;
@@ -115,9 +115,14 @@ static ldm_status refuse(const ldm_folder_writer *w)
         return ldm_error_set(w->err, LDM_ERR_UNSUPPORTED,
                              "diffusers has no pipeline for a latent model without a first stage: "
                              "it is not converted to it");
+    if (n->low_scale.present)
+        return ldm_error_set(w->err, LDM_ERR_UNSUPPORTED,
+                             "an upscaler with a noise level is diffusers' "
+                             "StableDiffusionUpscalePipeline, which ldm does not write: it is not "
+                             "converted to it");
     return ldm_error_set(w->err, LDM_ERR_UNSUPPORTED,
-                         "diffusers has no pipeline for a model that is conditioned by %s%s: it is "
-                         "not converted to it",
+                         "ldm writes no pipeline of diffusers for a model that is conditioned by "
+                         "%s%s: it is not converted to it",
                          n->conditioner_count ? class_of(n->conditioners->target) : "nothing known",
                          n->unet_inputs.concat && n->unet_inputs.context_width ? " and by channels"
                                                                                : "");

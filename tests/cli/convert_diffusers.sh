@@ -37,9 +37,11 @@ stdout_has 'model.layers.0.final_layer_norm.weight'
 
 for kind in semantic inpaint upscale kl labels; do
     rm -rf $kind
-    fails 1 "diffusers has no" convert --ckpt "$MODELS/$kind.ckpt" --config "$MODELS/$kind.yaml" --to diffusers -o $kind
+    fails 1 "diffusers has no|ldm writes no pipeline|ldm does not write" convert --ckpt "$MODELS/$kind.ckpt" --config "$MODELS/$kind.yaml" --to diffusers -o $kind
     [ ! -e $kind ] || die "$kind was written"
 done
+fails 1 'StableDiffusionUpscalePipeline, which ldm does not write' convert --ckpt "$MODELS/upscale.ckpt" \
+    --config "$MODELS/upscale.yaml" --to diffusers -o upscale # diffusers has it
 fails 1 'is there already' convert $TINY --to diffusers -o vq
 left=$(find . -name '*.tmp*')
 [ -z "$left" ] || die "left behind: $left"
