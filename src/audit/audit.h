@@ -38,8 +38,9 @@ typedef struct ldm_load_policy {
 typedef struct ldm_audit_given {
     const char **configs, **sets;
     size_t config_count, set_count;
-    const char *family; /* ldm_audit_family of the configuration */
-    double scale;       /* ldm_audit_scale of the configuration */
+    const ldm_config *config; /* all of it, to try a cure in; NULL: none is tried */
+    const char *family;       /* ldm_audit_family of the configuration */
+    double scale;             /* ldm_audit_scale of the configuration */
 } ldm_audit_given;
 
 typedef struct ldm_shape_mismatch {

@@ -233,6 +233,7 @@ test_bench test_bench_create(const char *const *trained, const char *const *aske
     b.ck = test_ckpt_create(b.trained.network, edit, &b.data);
     if (ldm_audit_create(b.asked.network, b.ck, ema, NULL, &b.a, &err))
         fail_msg("%s", err.msg);
+    b.a->given.config = b.asked.cfg;
     return b;
 }
 

@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "audit/internal.h"
+#include "audit/cure.h"
 #include "audit/model_kind.h"
-#include "base/alloc.h"
 #include "infer/infer.h"
 
 typedef struct probe {
@@ -16,24 +15,10 @@ typedef struct probe {
     const ldm_inferred *in;
 } probe;
 
-static ldm_cause *add(probe *p, const char *id)
-{
-    ldm_findings *f = p->f;
-    static const ldm_cause empty;
-
-    if (!ldm_grow(&f->causes, &f->cause_cap, f->cause_count + 1, sizeof *f->causes)) {
-        f->failed = true;
-        return NULL;
-    }
-    f->causes[f->cause_count] = empty;
-    f->causes[f->cause_count].id = id;
-    return &f->causes[f->cause_count++];
-}
-
 static void report(probe *p, const char *id, const char *finding, const char *remedy,
                    const char *set)
 {
-    ldm_cause *c = add(p, id);
+    ldm_cause *c = ldm_findings_cause(p->f, id);
 
     if (c) {
         c->finding = finding;
@@ -155,6 +140,11 @@ static void prefixes(probe *p)
                                      "it is no file of a first stage alone",
                                      p->in->stage_prefix),
                    "use the YAML of the whole model", NULL);
+        else if (p->in->unet_prefix && !p->in->stage_prefix)
+            report(p, "no_first_stage",
+                   "this configuration describes a first stage alone, and the file holds a UNet "
+                   "and no first stage",
+                   ldm_audit_other_yaml(p->a, p->f), NULL);
         return;
     }
     wrong_prefix(p, p->in->unet_prefix, "model.diffusion_model.", "UNet", "bare_unet");
@@ -213,6 +203,29 @@ static void ema_only(probe *p)
     else
         report(p, "ema_only", "the file has EMA weights (model_ema.*) only, and use_ema is false",
                "--set model.params.use_ema=true", "model.params.use_ema=true");
+}
+
+/* A conditioner of which nothing is there: the file lost it, or never had one. */
+static void no_conditioner(probe *p)
+{
+    const ldm_network *s = p->a->network;
+    size_t missing = 0;
+    int declared = 0;
+
+    for (int i = 0; i < s->tensor_count; i++)
+        declared += s->tensors[i].component == LDM_COMPONENT_COND_STAGE;
+    for (size_t i = 0; i < p->a->missing_count; i++)
+        missing += p->a->missing[i]->component == LDM_COMPONENT_COND_STAGE;
+    if (!declared || missing != (size_t)declared || p->a->run_missing != missing ||
+        p->a->run_mismatched || p->f->cause_count)
+        return;
+    report(p, "no_conditioner",
+           ldm_findings_text(p->f,
+                             "the file has no tensor of the configuration's conditioner (%s): "
+                             "either the configuration belongs to another model, or the file was "
+                             "saved without its conditioner",
+                             s->conditioners[0].target),
+           ldm_audit_other_yaml(p->a, p->f), NULL);
 }
 
 static void ema_partial(probe *p)
@@ -500,6 +513,9 @@ static void damaged(probe *p)
 {
     if (p->f->cause_count || p->a->fits)
         return;
+    if (p->a->run_mismatched &&
+        (ldm_audit_find_odd_heads(p->a, p->f) || ldm_audit_find_contradictions(p->a, p->f)))
+        return;
     if (p->a->run_mismatched == 0 && p->a->matching * 2 > p->a->model_keys)
         report(p, "incomplete",
                ldm_findings_text(p->f,
@@ -536,18 +552,14 @@ static bool other_model(probe *p)
     const char *what = p->a->fits ? NULL : ldm_audit_other_model(p->a, p->f);
 
     if (what)
-        report(p, "other_model", what,
-               ldm_findings_text(p->f,
-                                 "use the YAML that was published with this checkpoint, or let "
-                                 "`ldm doctor --ckpt %s --config none` make one",
-                                 ldm_ckpt_path(p->a->ckpt)),
-               NULL);
+        report(p, "other_model", what, ldm_audit_other_yaml(p->a, p->f), NULL);
     return what != NULL;
 }
 
 static void (*const detectors[])(probe *) = {
-    empty_file,        diffusers_file, prefixes,      missing_network, ema_only, unet_differences,
-    stage_differences, timesteps,      scale_missing, ema_partial,     damaged,
+    empty_file,    diffusers_file,   prefixes,          missing_network,
+    ema_only,      unet_differences, stage_differences, timesteps,
+    scale_missing, ema_partial,      no_conditioner,    damaged,
 };
 
 void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
@@ -566,4 +578,5 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
             (detectors[i] != unet_differences && detectors[i] != timesteps))
             detectors[i](&p);
     }
+    ldm_audit_try_cures(a, f);
 }

@@ -31,6 +31,19 @@ const char *ldm_findings_text(ldm_findings *f, const char *fmt, ...)
     return text;
 }
 
+ldm_cause *ldm_findings_cause(ldm_findings *f, const char *id)
+{
+    static const ldm_cause empty;
+
+    if (!ldm_grow(&f->causes, &f->cause_cap, f->cause_count + 1, sizeof *f->causes)) {
+        f->failed = true;
+        return NULL;
+    }
+    f->causes[f->cause_count] = empty;
+    f->causes[f->cause_count].id = id;
+    return &f->causes[f->cause_count++];
+}
+
 void ldm_findings_note(ldm_findings *f, ldm_tone tone, const char *text)
 {
     if (!ldm_grow(&f->notes, &f->note_cap, f->note_count + 1, sizeof *f->notes)) {

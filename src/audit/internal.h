@@ -106,7 +106,7 @@ typedef enum ldm_tone { LDM_TONE_GOOD, LDM_TONE_WARN, LDM_TONE_BAD, LDM_TONE_PLA
 typedef struct ldm_cause {
     const char *id;      /* "model_channels": stable, for programs */
     const char *finding; /* one sentence */
-    const char *remedy;  /* one line: what to do */
+    const char *remedy;  /* one line: what to do; NULL: alone it cures nothing */
     const char *set;     /* "KEY=VALUE" that cures it, or NULL */
 } ldm_cause;
 
@@ -214,6 +214,8 @@ ldm_status ldm_audit_values_verdict(const ldm_audit *a, const ldm_findings *f, l
 
 /* Text in the findings' arena; on failure sets f->failed and returns "". */
 const char *ldm_findings_text(ldm_findings *f, const char *fmt, ...) LDM_PRINTF(2, 3);
+/* Another cause; NULL: no memory, and f->failed is set. */
+ldm_cause *ldm_findings_cause(ldm_findings *f, const char *id);
 void ldm_findings_note(ldm_findings *f, ldm_tone tone, const char *text);
 
 /* The parts (cause.c, settings.c, config_keys.c, stats.c, values.c). Each adds to f; memory

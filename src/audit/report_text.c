@@ -471,6 +471,8 @@ static void causes(page *p)
     for (i = 0; i < p->f->cause_count; i++) {
         ldm_str_puts(p->out, "  ");
         ldm_audit_put_wrapped(p->out, p->r->width, 2, 2, p->f->causes[i].finding);
+        if (!p->f->causes[i].remedy)
+            continue;
         ldm_str_puts(p->out, "    cure: ");
         ldm_audit_put_wrapped(p->out, p->r->width, 10, 10, p->f->causes[i].remedy);
     }

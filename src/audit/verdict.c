@@ -5,22 +5,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/cure.h"
+#include "audit/model_kind.h"
 #include "audit/takes.h"
-#include "audit/internal.h"
 
-/* Recommends another file or YAML if a cause demands it; otherwise all --set options together, if
- * they are so few that they are probably mistakes and not another model. */
-static const char *cure(ldm_findings *f)
+/* Recommends another file or YAML if a cause demands it, or if no --set is a cure; otherwise all
+ * --set options together, if they are so few that they are probably mistakes and not another model.
+ */
+static const char *cure(const ldm_audit *a, ldm_findings *f)
 {
     enum { FEW = 4 };
     ldm_str s = {0};
     const char *text;
+    bool withdrawn = false;
     size_t i;
 
     for (i = 0; i < f->cause_count; i++) {
-        if (!f->causes[i].set)
+        if (!f->causes[i].set && f->causes[i].remedy)
             return f->causes[i].remedy;
+        withdrawn |= !f->causes[i].remedy;
     }
+    if (withdrawn)
+        return ldm_audit_other_yaml(a, f);
     if (f->cause_count > FEW)
         return ldm_findings_text(f,
                                  "use the YAML that was published with this checkpoint: %zu "
@@ -112,9 +118,9 @@ static const char *fault_counts(const ldm_audit *a, ldm_findings *f)
 }
 
 /* What to do about a file that does not fit. */
-static const char *remedy(ldm_findings *f)
+static const char *remedy(const ldm_audit *a, ldm_findings *f)
 {
-    return f->cause_count ? cure(f) : "ldm check --all";
+    return f->cause_count ? cure(a, f) : "ldm check --all";
 }
 
 /* Tensors that a run reads and that hold NaN or infinity (only after values were read). */
@@ -161,7 +167,7 @@ static void judge_mismatch(const ldm_audit *a, ldm_findings *f)
             "The checkpoint does not fit strictly (ldm.load.strict): keys missing: %zu, "
             "unexpected: %zu, of another shape: %zu.",
             a->missing_count, a->unexpected_count, a->mismatched_count);
-    f->next_step = remedy(f);
+    f->next_step = remedy(a, f);
 }
 
 static void judge_damage(const ldm_audit *a, ldm_findings *f, size_t bad)
@@ -265,6 +271,16 @@ static void judge(const ldm_audit *a, ldm_findings *f)
             ldm_findings_text(f, "FITS, %zu warning%s", warnings, warnings == 1 ? "" : "s");
 }
 
+/* Tensors alike in all that a run reads, and yet the file is of another kind of model. */
+static void note_other_model(const ldm_audit *a, ldm_findings *f)
+{
+    const char *what = a->fits ? ldm_audit_other_model(a, f) : NULL;
+
+    if (what)
+        ldm_findings_note(f, LDM_TONE_WARN,
+                          ldm_findings_text(f, "%s; %s.", what, ldm_audit_other_yaml(a, f)));
+}
+
 static void file_notes(const ldm_audit *a, ldm_findings *f)
 {
     size_t i;
@@ -301,6 +317,7 @@ ldm_status ldm_findings_create(const ldm_audit *a, bool values, ldm_findings *f,
         return st;
     ldm_audit_find_config_keys(a, f);
     ldm_audit_find_mistakes(a, f);
+    note_other_model(a, f);
     ldm_audit_find_stats(a, f);
     ldm_audit_find_causes(a, f);
     file_notes(a, f);
@@ -353,7 +370,7 @@ ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
     if (st)
         goto done;
     ldm_audit_find_causes(a, &f);
-    next = remedy(&f);
+    next = remedy(a, &f);
     first_fault(a, &fault);
     if (!others)
         ldm_str_printf(&fault,
@@ -389,8 +406,10 @@ ldm_status ldm_audit_warnings(const ldm_audit *a, ldm_audit_warning_fn *fn, void
 
     if (!st)
         st = ldm_audit_find_settings(a, &f, err);
-    if (!st)
+    if (!st) {
         ldm_audit_find_mistakes(a, &f);
+        note_other_model(a, &f);
+    }
     for (i = 0; !st && i < f.note_count; i++) {
         if (f.notes[i].tone == LDM_TONE_WARN)
             st = fn(ctx, f.notes[i].text, err);

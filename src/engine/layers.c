@@ -234,6 +234,7 @@ ldm_status ldm_sources_match(const ldm_model_options *opt, ldm_sources *s, ldm_e
     if (!st)
         s->audit->given = s->given;
     if (!st) {
+        s->audit->given.config = s->config;
         s->audit->given.family = ldm_audit_family(s->config);
         s->audit->given.scale = ldm_audit_scale(s->config);
     }
