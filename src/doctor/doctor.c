@@ -75,18 +75,27 @@ static ldm_status open_patient(ldm_doctor *d, ldm_error *err)
 
 static ldm_status add_contradiction(ldm_doctor *d, const ldm_contradiction *c, ldm_error *err)
 {
+    const char *whole =
+        ldm_doctor_text(d,
+                        ": the file holds %s. What no tensor shows is assumed in it; "
+                        "`--config none` says what that is",
+                        d->inference->kind);
     ldm_finding f = {.path = c->path, .found = c->found, .sure = 1, .state = LDM_FINDING_WRONG};
+
+    if (!whole)
+        return ldm_error_nomem(err, 0, "a finding");
 
     f.place = ldm_doctor_place(d, &c->origin);
     f.given = c->given ? c->given
               : c->fallback && strcmp(c->fallback, "null")
                   ? ldm_doctor_text(d, "%s (default)", c->fallback)
                   : NULL;
-    f.how = ldm_doctor_text(d, "%s %s it%s",
+    f.how = ldm_doctor_text(d, "%s %s it%s%s",
                             c->from == LDM_INFER_BUFFER ? "the values of the file's buffers"
                                                         : "names and shapes of the tensors",
                             c->from == LDM_INFER_BUFFER ? "give" : "show",
-                            c->obeyed ? "; a run takes the file's schedule in any case" : "");
+                            c->obeyed ? "; a run takes the file's schedule in any case" : "",
+                            c->part && !strcmp(c->part, "model") ? whole : "");
     f.cure =
         ldm_doctor_text(d, "%s=%s", c->part ? c->part : c->path, c->part ? c->block : c->found);
     f.before[0] = c->part ? ldm_doctor_text(d, "%s=", c->part) : NULL;
@@ -169,13 +178,13 @@ static ldm_status examine(ldm_doctor *d, ldm_error *err)
         st = ldm_doctor_targets(d, err);
     if (!st)
         st = find_contradictions(d, err);
-    if (!st && d->inference->whole)
+    if (!st && !d->inference->problem_count)
         st = ldm_doctor_verify(d, err);
     if (!st)
         st = list_assumed(d, err);
     if (!st && !d->inference->whole && !d->inference->problem_count) {
         d->reason = ldm_doctor_text(d, "the file holds %s%s", d->inference->kind,
-                                    strstr(d->inference->kind, "UNet")
+                                    strstr(d->inference->kind, "UNet") && !d->fits
                                         ? "; --first-stage lays another file's over it"
                                         : "");
         st = d->reason ? LDM_OK : ldm_error_nomem(err, 0, "a text");

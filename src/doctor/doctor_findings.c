@@ -182,7 +182,7 @@ ldm_verdict ldm_doctor_get_verdict(const ldm_doctor *d)
     }
     if (d->untrained)
         return LDM_VERDICT_UNTRAINED;
-    return d->reason && v == LDM_VERDICT_HEALTHY ? LDM_VERDICT_UNDECIDED : v;
+    return d->reason && !d->fits && v == LDM_VERDICT_HEALTHY ? LDM_VERDICT_UNDECIDED : v;
 }
 
 static const char *nth(const ldm_doctor *d, size_t n, bool flag)

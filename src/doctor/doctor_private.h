@@ -48,6 +48,7 @@ struct ldm_doctor {
     size_t image_count;
     const char *pictures; /* what the probes used */
     bool quick, ran, untrained;
+    bool fits;     /* as `ldm check` says, with the cures */
     bool examined; /* the run ended well */
     bool half_ema; /* a part of the shadows is missing: probes take the raw weights */
     double begin, seconds;

@@ -142,7 +142,7 @@ static ldm_status report_text(const ldm_doctor *d, bool colour, ldm_str *out, ld
     };
     const page p = {out, colour};
     const ldm_verdict verdict = ldm_doctor_get_verdict(d);
-    const bool unseen = d->quick && verdict == LDM_VERDICT_HEALTHY;
+    const bool unseen = (d->quick || d->reason) && verdict == LDM_VERDICT_HEALTHY;
 
     ldm_str_printf(out, "%s: %s%s%s\n", d->ckpt_path, d->inference->kind,
                    d->inference->family ? ", like " : "",

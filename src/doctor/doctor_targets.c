@@ -95,9 +95,14 @@ static ldm_status judge_target(ldm_doctor *d, const char *part, ldm_error *err)
 
 ldm_status ldm_doctor_targets(ldm_doctor *d, ldm_error *err)
 {
+    const ldm_value *root = ldm_config_root(d->config);
+    /* A first stage by itself has no parts, and a whole model's file gives it none. */
+    const bool alone = ldm_value_find(root, "model.params.ddconfig") &&
+                       !ldm_value_find(root, "model.params.unet_config");
+    const size_t count = alone ? 1 : sizeof parts / sizeof *parts;
     ldm_status st = LDM_OK;
 
-    for (size_t i = 0; !st && i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; !st && i < count; i++)
         st = judge_target(d, parts[i], err);
     return st;
 }
@@ -110,12 +115,48 @@ static const char *objection(ldm_doctor *d, const char *report, bool fits)
     json_t *root = json_loads(report, 0, NULL);
     const char *headline = json_string_value(json_object_get(root, "headline"));
     const char *verdict = json_string_value(json_object_get(root, "verdict"));
+    const json_t *cause = json_array_get(json_object_get(root, "causes"), 0);
+    const char *finding = json_string_value(json_object_get(cause, "finding"));
+    const char *remedy = json_string_value(json_object_get(cause, "remedy"));
     const char *text = NULL;
 
     if (!fits || !headline || strstr(headline, "CANNOT RUN"))
-        text = ldm_doctor_text(d, "%s", verdict ? verdict : "it does not fit the checkpoint");
+        text =
+            ldm_doctor_text(d, "%s%s%s%s%s", verdict ? verdict : "it does not fit the checkpoint",
+                            finding ? " Cause: " : "", finding ? finding : "",
+                            finding && remedy ? "; " : "", finding && remedy ? remedy : "");
     json_decref(root);
     return text;
+}
+
+/* Where no network is run, the verdict rests on this alone. */
+static ldm_status confirm(ldm_doctor *d, ldm_error *err)
+{
+    const bool cures = ldm_doctor_cure(d, 0) != NULL;
+
+    d->fits = true;
+    if (d->inference->whole || cures)
+        return LDM_OK;
+    return ldm_doctor_add(
+        d,
+        &(ldm_finding){.path = "configuration",
+                       .found = "fits",
+                       .sure = 1,
+                       .state = LDM_FINDING_RIGHT,
+                       .how = "every tensor that a run reads is there with the right shape, as "
+                              "`ldm check` says; no network was tried on pictures"},
+        err);
+}
+
+static const char no_stage[] =
+    "the file has no first stage, and without one ldm runs no model: give the first stage's file "
+    "with --first-stage FILE, or, where the UNet makes pixels and no latents, --set "
+    "'model.params.first_stage_config={target: ldm.models.autoencoder.IdentityFirstStage}'";
+
+static bool lacks_stage(const ldm_doctor *d)
+{
+    return ldm_inference_find(d->inference, "model.params.unet_config.target") &&
+           !ldm_inference_find(d->inference, "model.params.first_stage_config.target");
 }
 
 ldm_status ldm_doctor_verify(ldm_doctor *d, ldm_error *err)
@@ -139,7 +180,13 @@ ldm_status ldm_doctor_verify(ldm_doctor *d, ldm_error *err)
     if (st == LDM_ERR_NOMEM)
         return ldm_error_set(err, st, "%s", why.msg);
     if (!against)
-        return LDM_OK;
+        return confirm(d, err);
+    if (lacks_stage(d) && strstr(against, "first_stage_config"))
+        return ldm_doctor_add(d,
+                              &(ldm_finding){.path = "model.params.first_stage_config",
+                                             .state = LDM_FINDING_UNDECIDED,
+                                             .how = no_stage},
+                              err);
     return ldm_doctor_add(
         d,
         &(ldm_finding){.path = "configuration",

@@ -36,7 +36,7 @@ static ldm_status base_text(const ldm_doctor *d, char **text, const char **name,
 
 /* ---- comments -------------------------------------------------------------------------------- */
 
-static const char head_mark[] = "# `ldm doctor` could not tell: ";
+static const char head_mark[] = "# `ldm doctor` could not tell";
 
 /* Comments that ldm itself wrote, in an earlier YAML or in this. */
 static bool is_own(const char *comment)
@@ -159,6 +159,14 @@ static void comment_finding(const ldm_finding *f, ldm_str *text)
     }
 }
 
+/* What is undecided and has no line at which it could be said. */
+static void comment_absent(const ldm_finding *f, const ldm_str *text, ldm_str *out)
+{
+    if (f->state == LDM_FINDING_UNDECIDED && !strncmp(f->path, "model.", 6) &&
+        !line_of(text, f->path, strlen(f->path)))
+        ldm_str_printf(out, "%s %s: %s\n", head_mark, f->path, f->how);
+}
+
 /* "# `ldm doctor` could not tell: image_size, num_heads" before all else, in the place of an
  * earlier one. */
 static void comment_head(const ldm_doctor *d, ldm_str *text)
@@ -167,19 +175,21 @@ static void comment_head(const ldm_doctor *d, ldm_str *text)
     ldm_str out = {0};
     bool any = false;
 
-    if (!strncmp(rest, head_mark, sizeof head_mark - 1))
+    while (!strncmp(rest, head_mark, sizeof head_mark - 1))
         rest += strcspn(rest, "\n") + (rest[strcspn(rest, "\n")] == '\n');
     for (size_t i = 0; i < d->finding_count; i++) {
         const ldm_finding *f = &d->findings[i];
 
         if (f->state != LDM_FINDING_UNDECIDED)
             continue;
-        ldm_str_printf(&out, "%s%s", any ? ", " : head_mark,
+        ldm_str_printf(&out, "%s%s%s", any ? "" : head_mark, any ? ", " : ": ",
                        strrchr(f->path, '.') ? strrchr(f->path, '.') + 1 : f->path);
         any = true;
     }
     if (any)
         ldm_str_puts(&out, "\n");
+    for (size_t i = 0; i < d->finding_count; i++)
+        comment_absent(&d->findings[i], text, &out);
     ldm_str_puts(&out, rest);
     out.failed |= text->failed;
     ldm_str_free(text);

@@ -94,11 +94,36 @@ typedef struct comparison {
     ldm_error *err;
 } comparison;
 
+/* Whether a configuration is of a first stage by itself: its parameters are the model's. */
+static bool is_alone(const ldm_value *root)
+{
+    return ldm_value_find(root, ROOT "ddconfig") && !ldm_value_find(root, ROOT "unet_config");
+}
+
+/* Where a row's path is in a configuration; in buf, where that is elsewhere. */
+static const char *place(const ldm_value *root, const char *path, char *buf, size_t size)
+{
+    const size_t len = sizeof ROOT "first_stage_config" - 1;
+
+    if (strncmp(path, ROOT "first_stage_config", len) || !is_alone(root))
+        return path;
+    snprintf(buf, size, "model%s", path + len);
+    return buf;
+}
+
 static const ldm_value *find(const ldm_value *root, const char *path)
 {
-    const ldm_value *v = ldm_value_find(root, path);
+    char buf[TEXT];
+    const ldm_value *v = ldm_value_find(root, place(root, path, buf, sizeof buf));
 
     return v && ldm_value_get_kind(v) == LDM_VALUE_NULL ? NULL : v;
+}
+
+static const ldm_infer_setting *shown_at(const comparison *c, const char *path)
+{
+    char buf[TEXT];
+
+    return ldm_inference_find(c->in, place(c->found, path, buf, sizeof buf));
 }
 
 /* ---- values as text -------------------------------------------------------------------------- */
@@ -268,10 +293,11 @@ static bool other_stage(const comparison *c)
 
 static ldm_origin origin_of(const comparison *c, const char *path)
 {
-    char above[TEXT];
-    const ldm_value *v = ldm_value_find(c->given, path);
+    char above[TEXT], buf[TEXT];
+    const ldm_value *v;
 
-    snprintf(above, sizeof above, "%s", path);
+    snprintf(above, sizeof above, "%s", place(c->given, path, buf, sizeof buf));
+    v = ldm_value_find(c->given, above);
     while (!v && strrchr(above, '.')) {
         *strrchr(above, '.') = '\0';
         v = ldm_value_find(c->given, above);
@@ -281,20 +307,20 @@ static ldm_origin origin_of(const comparison *c, const char *path)
 
 static void add(comparison *c, const row *r, const ldm_value *given, const char *found)
 {
-    const ldm_infer_setting *s = ldm_inference_find(c->in, r->path);
+    const ldm_infer_setting *s = shown_at(c, r->path);
     ldm_contradiction *out = &c->out[c->count++];
-    char text[TEXT] = "";
+    char text[TEXT] = "", buf[TEXT];
 
     if (given)
         flow(given, text, sizeof text);
-    out->path = r->path;
+    out->path = ldm_arena_strdup(c->arena, place(c->given, r->path, buf, sizeof buf));
     out->origin = origin_of(c, r->path);
     out->given = given ? ldm_arena_strdup(c->arena, text) : NULL;
     out->fallback = r->fallback;
     out->found = ldm_arena_strdup(c->arena, found);
     out->from = s ? s->from : LDM_INFER_SHAPE;
     out->obeyed = out->from == LDM_INFER_BUFFER && !strstr(r->path, "scale_by_std");
-    if (!out->found || (given && !out->given))
+    if (!out->path || !out->found || (given && !out->given))
         c->st = ldm_error_nomem(c->err, 0, "the comparison");
 }
 
@@ -338,15 +364,15 @@ static void compare_plain(comparison *c, const row *r, const ldm_value *a, const
 static void add_part(comparison *c, const row *r, const ldm_value *given, const ldm_value *found,
                      const char *part)
 {
-    char text[TEXT], block[BLOCK];
+    char text[TEXT], block[BLOCK], buf[TEXT];
     ldm_contradiction *out = &c->out[c->count];
 
     flow(found, text, sizeof text);
     flow(find(c->found, part), block, sizeof block);
     add(c, r, given, text);
-    out->part = part;
+    out->part = ldm_arena_strdup(c->arena, place(c->given, part, buf, sizeof buf));
     out->block = ldm_arena_strdup(c->arena, block);
-    if (!out->block)
+    if (!out->part || !out->block)
         c->st = ldm_error_nomem(c->err, 0, "the comparison");
 }
 
@@ -519,7 +545,7 @@ static ldm_status make_found(comparison *c, ldm_error *err)
 /* What only assumptions say is no contradiction. */
 static bool is_shown(const comparison *c, const row *r)
 {
-    const ldm_infer_setting *s = ldm_inference_find(c->in, r->path);
+    const ldm_infer_setting *s = shown_at(c, r->path);
 
     return !s || s->from <= LDM_INFER_META;
 }
@@ -529,6 +555,7 @@ ldm_status ldm_infer_compare(const ldm_inference *in, const ldm_config *cfg, ldm
 {
     comparison c = {.in = in, .given = ldm_config_root(cfg), .arena = arena, .err = err};
     const ldm_value *mult;
+    bool other;
 
     *out = NULL;
     *count = 0;
@@ -538,7 +565,11 @@ ldm_status ldm_infer_compare(const ldm_inference *in, const ldm_config *cfg, ldm
     c.st = make_found(&c, err);
     mult = c.st ? NULL : find(c.found, UNET "channel_mult");
     c.levels = mult ? (int)ldm_value_count(mult) : 0;
-    for (size_t i = 0; i < ROW_COUNT && !c.st; i++) {
+    other = !c.st && is_alone(c.given) != is_alone(c.found);
+    if (other) /* nothing of one is anything of the other */
+        add_part(&c, &(row){"model.target", NULL, MODEL}, find(c.given, "model.target"),
+                 find(c.found, "model.target"), "model");
+    for (size_t i = 0; i < ROW_COUNT && !c.st && !other; i++) {
         if (is_there(&c, &rows[i]) && is_shown(&c, &rows[i]) && applies(&c, &rows[i]))
             compare_row(&c, &rows[i]);
     }
