@@ -154,6 +154,43 @@ static ldm_status list_assumed(ldm_doctor *d, ldm_error *err)
     return st;
 }
 
+/* num_head_channels goes before num_heads: with both, it would count. */
+static const char *heads_cleared(const ldm_contradiction *c)
+{
+    return strstr(c->path, "num_head_channels")
+               ? "model.params.unet_config.params.num_head_channels=-1 --set "
+               : "";
+}
+
+/* What differs from the published model of exactly these shapes: a retraining may have changed it,
+ * and only a probe can tell. */
+static ldm_status list_unpublished(ldm_doctor *d, ldm_error *err)
+{
+    ldm_contradiction *list;
+    size_t count;
+    ldm_status st =
+        ldm_infer_compare_published(d->inference, d->config, d->texts, &list, &count, err);
+
+    for (size_t i = 0; !st && i < count; i++) {
+        const ldm_contradiction *c = &list[i];
+        const char *name = c->part ? c->part : c->path, *dot = strrchr(name, '.');
+        const ldm_finding f = {
+            .path = c->path,
+            .given = c->given ? c->given : ldm_doctor_text(d, "%s (default)", c->fallback),
+            .place = ldm_doctor_place(d, &c->origin),
+            .state = LDM_FINDING_UNDECIDED,
+            .how = ldm_doctor_text(
+                d,
+                "%s as published, whose shapes these are, has %s %s; no tensor shows it. Unless "
+                "this model was trained with another value, change it: --set %s%s=%s",
+                d->inference->family ? d->inference->family : "the model", dot + 1, c->found,
+                c->part ? heads_cleared(c) : "", name, c->found)};
+
+        st = f.given && f.how ? ldm_doctor_add(d, &f, err) : ldm_error_nomem(err, 0, "a finding");
+    }
+    return st;
+}
+
 /* ---- the run --------------------------------------------------------------------------------- */
 
 static ldm_status probe(ldm_doctor *d, ldm_error *err)
@@ -182,6 +219,8 @@ static ldm_status examine(ldm_doctor *d, ldm_error *err)
         st = ldm_doctor_verify(d, err);
     if (!st)
         st = list_assumed(d, err);
+    if (!st)
+        st = list_unpublished(d, err);
     if (!st && !d->inference->whole && !d->inference->problem_count) {
         d->reason = ldm_doctor_text(d, "the file holds %s%s", d->inference->kind,
                                     strstr(d->inference->kind, "UNet") && !d->fits

@@ -92,4 +92,11 @@ typedef struct ldm_contradiction {
 ldm_status ldm_infer_compare(const ldm_inference *in, const ldm_config *cfg, ldm_arena *arena,
                              ldm_contradiction **out, size_t *count, ldm_error *err);
 
+/* Holds cfg against the published model of exactly these shapes, where there is one: what no tensor
+ * shows (scale_factor, parameterization, heads). part: the setting that `found` is of, where it is
+ * another than `path` (num_heads for num_head_channels, or the other way round). */
+ldm_status ldm_infer_compare_published(const ldm_inference *in, const ldm_config *cfg,
+                                       ldm_arena *arena, ldm_contradiction **out, size_t *count,
+                                       ldm_error *err);
+
 #endif

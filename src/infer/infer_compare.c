@@ -128,7 +128,7 @@ static const ldm_infer_setting *shown_at(const comparison *c, const char *path)
 
 /* ---- values as text -------------------------------------------------------------------------- */
 
-static void scalar_text(const ldm_value *v, char *buf, size_t size)
+void ldm_infer_scalar_text(const ldm_value *v, char *buf, size_t size)
 {
     const char *s;
     int64_t i;
@@ -154,7 +154,7 @@ static void flow(const ldm_value *v, char *buf, size_t size)
     size_t n;
 
     if (kind != LDM_VALUE_LIST && kind != LDM_VALUE_MAP) {
-        scalar_text(v, buf, size);
+        ldm_infer_scalar_text(v, buf, size);
         return;
     }
     snprintf(buf, size, "%s", kind == LDM_VALUE_LIST ? "[" : "{");
@@ -206,7 +206,7 @@ static unsigned size_bits(const ldm_value *root, const ldm_value *list)
     return bits;
 }
 
-static bool equal_text(const char *a, const char *b)
+bool ldm_infer_equal_text(const char *a, const char *b)
 {
     char *end_a, *end_b;
     const double x = strtod(a, &end_a), y = strtod(b, &end_b);
@@ -222,7 +222,7 @@ static bool equal(const ldm_value *a, const ldm_value *b)
 
     flow(a, x, sizeof x);
     flow(b, y, sizeof y);
-    return equal_text(x, y);
+    return ldm_infer_equal_text(x, y);
 }
 
 static bool every(const ldm_value *list, const ldm_value *one)
@@ -356,7 +356,7 @@ static void compare_plain(comparison *c, const row *r, const ldm_value *a, const
         flow(a, text, sizeof text);
     else
         snprintf(text, sizeof text, "%s", r->fallback ? r->fallback : b ? "" : "null");
-    if (!equal_text(text, found) && !(r->kind == EVERY && a && b && every(a, b)))
+    if (!ldm_infer_equal_text(text, found) && !(r->kind == EVERY && a && b && every(a, b)))
         add(c, r, a, found);
 }
 

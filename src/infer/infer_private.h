@@ -101,4 +101,8 @@ bool ldm_infer_same_levels(const ldm_infer_family *fam, const ldm_infer_facts *f
 /* infer_meta.c: lets the file's own hyper_parameters take the place of what was assumed. */
 ldm_status ldm_infer_meta(ldm_inference *in, const ldm_ckpt *ck);
 
+/* Values as text, for comparisons: on one line; numbers are equal by value. */
+void ldm_infer_scalar_text(const ldm_value *v, char *buf, size_t size);
+bool ldm_infer_equal_text(const char *a, const char *b);
+
 #endif
