@@ -196,8 +196,10 @@ static ldm_status list_unpublished(ldm_doctor *d, ldm_error *err)
 static ldm_status probe(ldm_doctor *d, ldm_error *err)
 {
     double fresh;
-    ldm_status st = ldm_doctor_step(d, "reading the weights", 0.02, err);
+    ldm_status st;
 
+    snprintf(d->step, sizeof d->step, "reading the weights");
+    st = ldm_doctor_step(d, d->step, 0.02, err);
     if (!st)
         st = ldm_probe_weights(d, &fresh, err);
     if (!st && d->inference->whole)

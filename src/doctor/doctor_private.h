@@ -54,6 +54,7 @@ struct ldm_doctor {
     double begin, seconds;
     int (*progress)(void *ctx, const char *what, double done);
     void *ctx;
+    char step[160]; /* of progress, while it is shown */
 };
 
 /* Adds a finding; its texts are copied. */

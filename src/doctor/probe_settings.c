@@ -160,6 +160,13 @@ static ldm_status settle_size(ldm_search *s, const ldm_model *m)
     return search(s);
 }
 
+static ldm_status judge_schedule(ldm_search *s, const ldm_model *m)
+{
+    const ldm_status st = ldm_doctor_step(s->d, "judging the schedule", 0.9, s->err);
+
+    return st ? st : ldm_schedule_judge(s, m);
+}
+
 static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
 {
     ldm_status st = search(s);
@@ -167,6 +174,8 @@ static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
     if (!st)
         st = settle_size(s, m);
     /* A wrong schedule looks like a wrong scale, so the scale is measured by a right one alone. */
+    if (!st && m->audit->effective.alphas_cumprod)
+        st = ldm_doctor_step(s->d, "looking for scale_factor", 0.65, s->err);
     if (!st && m->audit->effective.alphas_cumprod)
         st = ldm_scale_refine(s);
     if (!st && !has_learned(s))
@@ -182,11 +191,17 @@ static ldm_status judge_all(ldm_search *s, const ldm_model *m, double fresh)
     if (!st)
         st = ldm_reading_judge(s);
     if (!st)
+        st = ldm_doctor_step(s->d, "judging weights", 0.85, s->err);
+    if (!st)
         st = ldm_weights_judge(s);
     if (!st && !m->audit->effective.alphas_cumprod)
-        st = ldm_schedule_judge(s, m);
+        st = judge_schedule(s, m);
+    if (!st)
+        st = ldm_doctor_step(s->d, "judging the order of the colours", 0.93, s->err);
     if (!st)
         st = ldm_order_judge(s, m);
+    if (!st)
+        st = ldm_doctor_step(s->d, "judging the conditioner", 0.96, s->err);
     if (!st)
         st = ldm_conditioner_judge(s);
     return st;
@@ -226,8 +241,13 @@ ldm_status ldm_probe_settings(ldm_doctor *d, double fresh, ldm_error *err)
     ldm_error why = {.msg = ""};
     ldm_search s = {.d = d, .err = &why, .shipped_pictures = !d->image_count};
     ldm_model *m;
-    ldm_status st = ldm_probe_open(d, NULL, 0, -1, &m, &why);
+    ldm_status st = ldm_doctor_step(d, "opening the model", 0.03, &why);
 
+    m = NULL;
+    if (!st)
+        st = ldm_probe_open(d, NULL, 0, -1, &m, &why);
+    if (!st)
+        st = ldm_doctor_step(d, "taking the pictures through the encoder", 0.035, &why);
     if (!st)
         st = ldm_probe_pictures(d, m, &why);
     if (!st)

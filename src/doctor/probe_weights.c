@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "doctor/probes.h"
 
 enum { LEAST = 1000, NAMED = 3 };
@@ -18,7 +19,8 @@ typedef struct seen {
 /* Tensors of one fault: how many, and the first names. */
 typedef struct fault {
     size_t count;
-    const char *names[NAMED];
+    const char *names[NAMED],
+        *others[NAMED]; /* others: whose numbers they hold; NULL: it is not so */
 } fault;
 
 typedef struct survey {
@@ -35,6 +37,13 @@ static void note(fault *f, const char *name)
     if (f->count < NAMED)
         f->names[f->count] = name;
     f->count++;
+}
+
+static void note_twin(fault *f, const char *name, const char *other)
+{
+    if (f->count < NAMED)
+        f->others[f->count] = other;
+    note(f, name);
 }
 
 static bool begins(const char *s, const char *prefix)
@@ -137,8 +146,10 @@ static void look_at_norm(survey *s, const ldm_tensor_info *t, const moments *m)
 static bool remember(survey *s, const ldm_tensor_info *t, uint64_t hash, ldm_error *err)
 {
     for (size_t i = 0; i < s->seen_count; i++) {
-        if (s->seen[i].hash == hash && s->seen[i].numel == t->numel)
-            note(&s->twice, t->name);
+        if (s->seen[i].hash == hash && s->seen[i].numel == t->numel) {
+            note_twin(&s->twice, t->name, s->seen[i].name);
+            break;
+        }
     }
     if (!ldm_grow(&s->seen, &s->seen_cap, s->seen_count + 1, sizeof *s->seen)) {
         (void)ldm_error_nomem(err, 0, "the weights");
@@ -191,10 +202,25 @@ static bool is_read(const ldm_tensor_info *t)
             begins(t->name, "first_stage_model."));
 }
 
+/* A large file takes longer to read than others to be examined: once its pace is known, how long.
+ */
+static ldm_status say_reading(ldm_doctor *d, double seconds, double part, bool *said,
+                              ldm_error *err)
+{
+    if (!*said && seconds > 1 && part < 0.7) {
+        snprintf(d->step, sizeof d->step, "about %.0f s for the weights%s: reading the weights",
+                 seconds / part, d->inference->whole ? ", and the probes' time is said then" : "");
+        *said = true;
+    }
+    return ldm_doctor_step(d, d->step, 0.02 + 0.01 * part, err);
+}
+
 static ldm_status read_all(ldm_doctor *d, survey *s, ldm_error *err)
 {
     const size_t count = ldm_ckpt_count(d->ck);
-    uint64_t most = 1;
+    const double begin = ldm_seconds();
+    uint64_t most = 1, all = 0, done = 0;
+    bool said = false;
     float *x;
     ldm_status st = LDM_OK;
 
@@ -202,6 +228,7 @@ static ldm_status read_all(ldm_doctor *d, survey *s, ldm_error *err)
         const ldm_tensor_info *t = ldm_ckpt_at(d->ck, i);
 
         most = is_read(t) && t->numel > most ? t->numel : most;
+        all += is_read(t) ? t->numel : 0;
     }
     x = ldm_reallocarray(NULL, (size_t)most, sizeof *x);
     if (!x)
@@ -215,6 +242,9 @@ static ldm_status read_all(ldm_doctor *d, survey *s, ldm_error *err)
         if (!st)
             st = look_at(s, t, x, err);
         ldm_ckpt_release(d->ck, t);
+        done += t->numel;
+        if (!st)
+            st = say_reading(d, ldm_seconds() - begin, (double)done / (double)all, &said, err);
     }
     ldm_free(x);
     return st;
@@ -225,17 +255,29 @@ static ldm_status read_all(ldm_doctor *d, survey *s, ldm_error *err)
 static ldm_status report(ldm_doctor *d, const char *path, const fault *f, const char *what,
                          const char *cure, const char *flag, ldm_error *err)
 {
-    const char *how = ldm_doctor_text(
-        d, "%s in %zu tensor%s: %s%s%s%s", what, f->count, f->count == 1 ? "" : "s", f->names[0],
-        f->count > 1 ? ", " : "", f->count > 1 ? f->names[1] : "", f->count > 2 ? ", ..." : "");
+    static const char cureless[] =
+        "; no setting cures it: get the file again, or use an earlier checkpoint";
+    ldm_str names = {0};
+    const char *how;
     ldm_finding finding = {.path = path,
                            .found = "damaged",
-                           .how = how,
                            .cure = cure,
                            .flag = flag,
                            .sure = 0.99,
                            .state = LDM_FINDING_WRONG};
 
+    for (size_t i = 0; i < f->count && i < NAMED; i++)
+        ldm_str_printf(&names, "%s%s%s%s%s", i ? ", " : "", f->names[i],
+                       f->others[i] ? " (those of " : "", f->others[i] ? f->others[i] : "",
+                       f->others[i] ? ")" : "");
+    if (f->count > NAMED)
+        ldm_str_puts(&names, ", ...");
+    how = names.failed
+              ? NULL
+              : ldm_doctor_text(d, "%s in %zu tensor%s: %s%s", what, f->count,
+                                f->count == 1 ? "" : "s", names.data, cure || flag ? "" : cureless);
+    ldm_str_free(&names);
+    finding.how = how;
     return how ? ldm_doctor_add(d, &finding, err) : ldm_error_nomem(err, 0, "a finding");
 }
 

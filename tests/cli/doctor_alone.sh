@@ -58,3 +58,14 @@ ldm doctor --ckpt "$MODELS/labels.ckpt" --config half.yaml --quick --write-confi
 doctor labels none 1 --quick --set 'model.params.first_stage_config={target: ldm.models.autoencoder.IdentityFirstStage}'
 works check --ckpt "$MODELS/labels.ckpt" --config out.yaml
 works generate --ckpt "$MODELS/labels.ckpt" --config out.yaml --shape 3,8,8 --class 1 --steps 1 -o made.png
+
+# Each part is named on stderr as it begins; not with --quiet.
+ldm doctor --ckpt "$MODELS/class.ckpt" --config "$MODELS/class.yaml"
+for part in 'reading the weights' 'opening the model' 'timing the UNet on one picture' 'pictures through the first stage' \
+    'trying heads, scales and weights'; do
+    stderr_has "^ldm doctor: +[0-9]+ %  $part$"
+done
+stderr_has '^ldm doctor: this takes about [0-9]+ s, and [0-9]+ s more where the network has learned something$'
+[ "$(grep -c 'this takes' "$ERR")" -eq 1 ] || die "the time is said more than once"
+ldm doctor --ckpt "$MODELS/kl.ckpt" --config "$MODELS/kl.yaml" --quiet
+stderr_empty

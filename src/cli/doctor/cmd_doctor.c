@@ -75,16 +75,47 @@ static int show_progress(void *ctx, const char *what, double done)
     return 0;
 }
 
-/* Without a terminal: how long it takes, once. */
-static int say_duration(void *ctx, const char *what, double done)
-{
-    bool *said = ctx;
+/* What was said last, by the bytes that tell parts apart. */
+typedef struct said {
+    char part[64], duration[64];
+} said;
 
-    (void)done;
-    if (!*said && !strncmp(what, "about ", 6)) {
-        fprintf(stderr, "ldm doctor: this takes %.*s\n", (int)strcspn(what, ":"), what);
-        *said = true;
+static bool is_new(char last[64], const char *text)
+{
+    if (!strncmp(last, text, 63))
+        return false;
+    snprintf(last, 64, "%s", text);
+    return true;
+}
+
+/* Without a terminal: each part of the examination as it begins, and how long it takes, a line
+ * each. "about 4 s: trying heads" is both. */
+static int say_step(void *ctx, const char *what, double done)
+{
+    said *s = ctx;
+    const char *part = what;
+
+    if (!done) /* names are read in a moment */
+        return 0;
+    if (!strncmp(what, "about ", 6)) {
+        const int len = (int)strcspn(what, ":");
+
+        if (is_new(s->duration, what)) {
+            fprintf(stderr, "ldm doctor: this takes %.*s\n", len, what);
+            return 0;
+        }
+        part += len + strspn(what + len, ": ");
     }
+    if (is_new(s->part, part))
+        fprintf(stderr, "ldm doctor: %3.0f %%  %s\n", 100 * done, part);
+    return 0;
+}
+
+static int say_nothing(void *ctx, const char *what, double done)
+{
+    (void)ctx;
+    (void)what;
+    (void)done;
     return 0;
 }
 
@@ -157,14 +188,15 @@ static int finish(const ldm_command *cmd, const options *o, const ldm_doctor *d,
 static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
                    const ldm_model_options *model, const words *w)
 {
-    const bool shown = ldm_terminal_redraws(STDERR_FILENO) && !o->json && !o->quiet;
-    bool said = o->json || o->quiet;
+    const bool silent = o->json || o->quiet;
+    const bool shown = ldm_terminal_redraws(STDERR_FILENO) && !silent;
+    said last = {.part = ""};
     ldm_error err;
     ldm_status st;
     int code;
 
     ldm_doctor_set_quick(d, o->quick);
-    ldm_doctor_set_progress(d, shown ? show_progress : say_duration, &said);
+    ldm_doctor_set_progress(d, silent ? say_nothing : shown ? show_progress : say_step, &last);
     st = ldm_doctor_run(d, &err);
     if (shown)
         ldm_terminal_progress(NULL, 0);
