@@ -80,6 +80,24 @@ static void judge_wrong(const ldm_partial *p, verdict *v)
     ldm_str_free(&known);
 }
 
+/* The first target that ldm does not know and that is spelled like one that it knows. */
+static void judge_targets(const ldm_partial *p, verdict *v)
+{
+    for (int role = 0; role < LDM_PARTIAL_ROLES; role++) {
+        const ldm_partial_role *r = &p->roles[role];
+        const char *alike = NULL;
+
+        if (!r->written || !r->target || r->network ||
+            ldm_network_knows_target(r->path, r->target, &alike) || !alike)
+            continue;
+        ldm_str_printf(&v->text, " %s.target is spelled like %s: did you mean that?", r->path,
+                       alike);
+        v->next.len = 0;
+        ldm_str_printf(&v->next, "run again with --set %s.target=%s", r->path, alike);
+        return;
+    }
+}
+
 static void judge(const ldm_partial *p, verdict *v)
 {
     ldm_str known = {0}, unknown = {0};
@@ -118,6 +136,7 @@ static void judge(const ldm_partial *p, verdict *v)
                            p->agreements ? " (what its shapes show agrees)" : "");
         ldm_str_puts(&v->text, "This version of ldm cannot run the model.");
     }
+    judge_targets(p, v);
     if (!v->next.len)
         ldm_str_printf(&v->next, "ldm inspect --all %s lists what the checkpoint holds",
                        ldm_ckpt_path(p->ck));

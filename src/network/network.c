@@ -19,6 +19,9 @@ static ldm_status describe(ldm_network *s, const ldm_config *cfg, const ldm_shap
     ldm_module m;
     ldm_status st;
 
+    st = model ? LDM_OK : ldm_params_missing(root, "model", NULL, err);
+    if (st)
+        return st;
     if (!model)
         return ldm_error_set(err, LDM_ERR_CONFIG,
                              "%s: the configuration has no `model:` section; a CompVis YAML begins "

@@ -179,13 +179,15 @@ static void unknown_keys_are_counted(void **state)
 
 /* These are told at the map that lacks or combines them. */
 static const refusal combined[] = {
-    {"model:\n", "modle:\n", CONFIG, "no `model:` section"},
+    {"model:\n", "modle:\n", CONFIG,
+     "modle: is no parameter of the original's, and model is missing"},
+    {"model:\n", "other:\n", CONFIG, "no `model:` section"},
     {"    cond_stage_config: __is_unconditional__\n", "", CONFIG, "cond_stage_config is missing"},
     {"        model_channels: 32\n", "", CONFIG, "model_channels is missing"},
     {"          z_channels: 4\n", "", CONFIG, "z_channels is missing"},
-    {"ddconfig:\n", "ddconfg:\n", CONFIG, "ddconfig is missing"},
+    {"ddconfig:\n", "ddconfg:\n", CONFIG, "and ddconfig is missing: did you mean that?"},
     {"      params:\n        embed_dim", "      parms:\n        embed_dim", CONFIG,
-     "params is missing, expected a map"},
+     "parms: is no parameter of the original's, and params is missing: did you mean that?"},
     {"      target: ldm.models.autoencoder.VQModelInterface\n", "", CONFIG,
      "target is missing, expected ldm.models.autoencoder.VQModelInterface, "},
     {"        num_heads: 4\n", "", CONFIG, "neither num_heads nor num_head_channels"},

@@ -349,17 +349,55 @@ static void skipped_text(const ldm_value *v, ldm_str *out)
     }
 }
 
+/* A mistyped key in the place of a name that is missing: it points to the key. */
+static ldm_status mistyped(const ldm_value *key, const char *name, ldm_error *err)
+{
+    return ldm_value_error(
+        key, err, "is no parameter of the original's, and %s is missing: did you mean that?", name);
+}
+
+static bool has_row(const ldm_param_table *table, const char *name)
+{
+    for (size_t i = 0; table && i < table->count; i++) {
+        if (!strcmp(table->rows[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+ldm_status ldm_params_missing(const ldm_value *map, const char *name, const ldm_param_table *table,
+                              ldm_error *err)
+{
+    const ldm_value *alike = NULL;
+    size_t best = 3;
+
+    for (size_t i = 0; map && ldm_value_get_kind(map) == LDM_VALUE_MAP && i < ldm_value_count(map);
+         i++) {
+        const ldm_value *v = ldm_value_at(map, i);
+        const size_t d = ldm_edit_distance(name, ldm_value_key(v), 2);
+
+        if (d && d < best && 2 * d < strlen(name) && !has_row(table, ldm_value_key(v))) {
+            best = d;
+            alike = v;
+        }
+    }
+    return alike ? mistyped(alike, name, err) : LDM_OK;
+}
+
 /* One row: its value, or the default that is in base already, and the note of it. */
 static ldm_status read_row(ldm_param_reader *r, const ldm_value *map, const char *prefix,
-                           const ldm_param_row *p, char *base)
+                           const ldm_param_table *table, const ldm_param_row *p, char *base)
 {
     const ldm_value *v = map ? ldm_value_find(map, p->name) : NULL;
     bool skipped = p->kind == LDM_PARAM_SKIPPED;
     ldm_str text = {0};
     ldm_status st = LDM_OK;
 
-    if (!v && p->required)
-        return ldm_value_error(map, r->err, "%s is missing; the original demands it", p->name);
+    if (!v && p->required) {
+        st = ldm_params_missing(map, p->name, table, r->err);
+        return st ? st
+                  : ldm_value_error(map, r->err, "%s is missing; the original demands it", p->name);
+    }
     if (p->kind == LDM_PARAM_MODULE || (skipped && !v))
         return LDM_OK;
     if (v && !skipped)
@@ -413,13 +451,17 @@ ldm_status ldm_params_read(ldm_param_reader *r, const ldm_value *at, const ldm_v
     size_t i, j, n;
     ldm_status st;
 
-    if (!map && demands(table))
+    if (!map && demands(table)) {
+        st = ldm_params_missing(at, "params", NULL, r->err);
+        if (st)
+            return st;
         return ldm_value_error(at, r->err, "params is missing, expected a map of parameters");
+    }
     if (map && ldm_value_get_kind(map) != LDM_VALUE_MAP)
         return ldm_value_error(map, r->err, "is %s, expected a map of parameters",
                                ldm_value_kind_name(ldm_value_get_kind(map)));
     for (i = 0; i < table->count; i++) {
-        st = read_row(r, map, path, &table->rows[i], base);
+        st = read_row(r, map, path, table, &table->rows[i], base);
         if (st)
             return st;
     }
@@ -471,6 +513,8 @@ ldm_status ldm_params_bad(const ldm_value *at, ldm_error *err, const char *name,
 {
     const ldm_value *v = ldm_value_find(at, name);
 
+    if (v && ldm_value_get_kind(v) == LDM_VALUE_NULL)
+        return ldm_value_error(v, err, "is null, expected %s", what);
     if (v)
         return ldm_value_error(v, err, "is %d, expected %s", found, what);
     return ldm_value_error(at, err, "%s is %d, expected %s", name, found, what);

@@ -61,6 +61,11 @@ typedef struct ldm_param_table {
 ldm_status ldm_params_read(ldm_param_reader *r, const ldm_value *at, const ldm_value *map,
                            const char *path, const ldm_param_table *table, void *base);
 
+/* For a name that a map lacks: LDM_ERR_CONFIG that points to a key of the map that is spelled alike
+ * and is no row of the table (NULL: none is). LDM_OK: there is no such key. */
+ldm_status ldm_params_missing(const ldm_value *map, const char *name, const ldm_param_table *table,
+                              ldm_error *err);
+
 /* Notes one parameter that is no row of a map, with its value as text. */
 ldm_status ldm_params_add(ldm_param_reader *r, const char *path, const char *name,
                           ldm_effect effect, const char *value, const ldm_value *at);

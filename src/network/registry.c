@@ -112,8 +112,10 @@ ldm_status ldm_part_open(ldm_param_reader *r, ldm_role role, const ldm_value *at
     *m = (ldm_module){.at = at};
     if (ldm_value_get_kind(at) == LDM_VALUE_MAP) {
         target = ldm_value_find(at, "target");
-        if (!target)
-            return refuse(at, role, NULL, r->err);
+        if (!target) {
+            st = ldm_params_missing(at, "target", NULL, r->err);
+            return st ? st : refuse(at, role, NULL, r->err);
+        }
         m->params = ldm_value_find(at, "params");
     } else if (role != LDM_ROLE_CONDITIONER || ldm_value_get_kind(at) != LDM_VALUE_STRING) {
         return ldm_value_error(at, r->err, "is %s, expected a map with target and params",

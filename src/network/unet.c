@@ -500,6 +500,18 @@ static ldm_status validate_conditioning(const ldm_unet_config *u, const ldm_valu
     return LDM_OK;
 }
 
+static ldm_status heads_missing(const ldm_value *at, ldm_error *err)
+{
+    ldm_status st = ldm_params_missing(at, "num_heads", NULL, err);
+
+    if (!st)
+        st = ldm_params_missing(at, "num_head_channels", NULL, err);
+    return st ? st
+              : ldm_value_error(at, err,
+                                "neither num_heads nor num_head_channels is set; the original "
+                                "demands one: its checkpoint was trained with it");
+}
+
 static ldm_status validate(const ldm_unet_config *u, const ldm_value *at, ldm_error *err)
 {
     ldm_status st;
@@ -515,9 +527,7 @@ static ldm_status validate(const ldm_unet_config *u, const ldm_value *at, ldm_er
                                       "is set: of UNets ldm computes those that give eps, not "
                                       "codebook entries (id_predictor); null leaves it out");
     if (u->num_heads == -1 && u->num_head_channels == -1)
-        return ldm_value_error(at, err,
-                               "neither num_heads nor num_head_channels is set; the original "
-                               "demands one: its checkpoint was trained with it");
+        return heads_missing(at, err);
     if (u->num_heads != -1 && u->num_heads < 1)
         return ldm_params_bad(at, err, "num_heads", "at least 1 (or -1 for unset)", u->num_heads);
     if (u->num_head_channels != -1 && u->num_head_channels < 1)
