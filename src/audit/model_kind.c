@@ -11,7 +11,7 @@
 /* Of one side. */
 typedef struct side {
     const char *cond; /* target of the conditioner; "__is_unconditional__" and its kin */
-    int in_channels, out_channels;
+    int in_channels, out_channels, context;
     bool cross; /* the UNet reads contexts */
 } side;
 
@@ -66,6 +66,7 @@ static side side_of_network(const ldm_network *s)
     return (side){.cond = s->conditioner_count ? s->conditioners[0].target : "__is_unconditional__",
                   .in_channels = s->unet.in_channels,
                   .out_channels = s->unet.out_channels,
+                  .context = s->unet.use_spatial_transformer ? s->unet.context_dim : 0,
                   .cross = s->unet.use_spatial_transformer};
 }
 
@@ -91,6 +92,7 @@ static side side_of_file(const ldm_inference *in)
     return (side){.cond = cond ? cond : value_of(in, "model.params.cond_stage_config"),
                   .in_channels = int_of(in, "model.params.unet_config.params.in_channels"),
                   .out_channels = int_of(in, "model.params.unet_config.params.out_channels"),
+                  .context = int_of(in, "model.params.unet_config.params.context_dim"),
                   .cross = cross && !strcmp(cross, "true")};
 }
 
@@ -99,6 +101,22 @@ static bool is_shown(int kind, const side *file, const side *config)
 {
     return kinds[kind].tensors || file->in_channels != config->in_channels ||
            file->out_channels != config->out_channels || file->cross != config->cross;
+}
+
+/* What of the two UNets is told apart at a glance, in brackets; "" where nothing is. */
+static const char *sizes(const side *file, const side *config, ldm_findings *f)
+{
+    const bool channels = file->in_channels != config->in_channels;
+    const bool context =
+        file->context > 0 && config->context > 0 && file->context != config->context;
+    const char *first = channels ? ldm_findings_text(f, "in_channels %d, not %d", file->in_channels,
+                                                     config->in_channels)
+                                 : "";
+
+    if (!context)
+        return channels ? ldm_findings_text(f, " (%s)", first) : "";
+    return ldm_findings_text(f, " (%s%scontext_dim %d, not %d)", first, channels ? "; " : "",
+                             file->context, config->context);
 }
 
 const char *ldm_audit_other_model(const ldm_audit *a, ldm_findings *f)
@@ -123,8 +141,8 @@ const char *ldm_audit_other_model(const ldm_audit *a, ldm_findings *f)
         strcmp(kinds[its].name, kinds[ours].name) && is_shown(its, &file, &config))
         text = ldm_findings_text(f,
                                  "the checkpoint is %s, and this configuration describes %s: it "
-                                 "belongs to another model",
-                                 kinds[its].name, kinds[ours].name);
+                                 "belongs to another model%s",
+                                 kinds[its].name, kinds[ours].name, sizes(&file, &config, f));
     ldm_inference_free(in);
     return text;
 }

@@ -35,11 +35,11 @@ file_has said 'this configuration describes a first stage alone, and the file ho
 
 # Stable Diffusion 1 and 2: the published YAMLs on files of the other kind.
 said --ckpt "$MODELS/clip.ckpt" --config "$SRC/configs/v2-inference.yaml"
-file_has said 'is a text model with CLIP, as Stable Diffusion 1, and this .* with OpenCLIP, as Stable Diffusion 2: it belongs'
+file_has said 'is a text model with CLIP, as Stable Diffusion 1, and this .* with OpenCLIP, as Stable Diffusion 2: it belongs to another model \(context_dim 64, not 1024\)'
 said --ckpt "$MODELS/openclip.ckpt" --config "$SRC/configs/v1-inference.yaml"
 file_has said 'is a text model with OpenCLIP, as Stable Diffusion 2, and this .* with CLIP, as Stable Diffusion 1: it belongs'
 said --ckpt "$MODELS/clip.ckpt" --config "$MODELS/sd_inpaint.yaml"
-file_has said "and this configuration describes an inpainting model with CLIP, as Stable Diffusion 1's: it belongs"
+file_has said "and this configuration describes an inpainting model with CLIP, as Stable Diffusion 1's: it belongs to another model \(in_channels 4, not 9\)"
 
 # Settings that only the conditioner's tensors show, and heads that cannot divide.
 CLASS="--ckpt $MODELS/class.ckpt --config $MODELS/class.yaml"
