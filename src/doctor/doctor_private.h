@@ -68,6 +68,8 @@ ldm_status ldm_doctor_options(const ldm_doctor *d, ldm_model_options **out, ldm_
 /* A message about that configuration without the place in its text, which nobody has: the setting's
  * path comes first. */
 const char *ldm_doctor_placeless(const char *message);
+/* The same of a sentence that has the place in brackets; NULL when out of memory. */
+const char *ldm_doctor_unplaced(ldm_doctor *d, const char *text);
 
 /* doctor_targets.c: targets that ldm does not know, and are spelled like others; before what
  * contradicts the tensors is looked for. */

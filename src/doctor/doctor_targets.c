@@ -126,7 +126,7 @@ static const char *objection(ldm_doctor *d, const char *report, bool fits)
                             finding ? " Cause: " : "", finding ? finding : "",
                             finding && remedy ? "; " : "", finding && remedy ? remedy : "");
     json_decref(root);
-    return text;
+    return text ? ldm_doctor_unplaced(d, text) : NULL;
 }
 
 /* Where no network is run, the verdict rests on this alone. */

@@ -319,3 +319,12 @@ const char *ldm_doctor_placeless(const char *message)
         message += 1 + strspn(message + 1, "0123456789");
     return message + strspn(message, ": ");
 }
+
+const char *ldm_doctor_unplaced(ldm_doctor *d, const char *text)
+{
+    const char *at = strstr(text, cured_name), *end = at ? strchr(at, ')') : NULL;
+
+    if (!end || at - text < 2 || strncmp(at - 2, " (", 2))
+        return text;
+    return ldm_doctor_text(d, "%.*s%s", (int)(at - 2 - text), text, end + 1);
+}

@@ -52,3 +52,9 @@ ldm check --ckpt "$MODELS/clip.ckpt" --config "$MODELS/openclip.yaml"
 stdout_has '^  DOES NOT FIT'
 stderr_empty
 fails 3 'tensors that a run reads do not fit' generate --ckpt "$MODELS/clip.ckpt" --config "$MODELS/openclip.yaml" -o x.png
+
+# What a run refuses is named with its cause, as ldm check names it.
+MODELS=$SRC/tests/data/models
+ldm doctor --ckpt "$MODELS/class.ckpt" --config "$MODELS/class.yaml" --quick --set model.params.unet_config.params.num_heads=5
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has 'Cause: num_heads 5 does not divide the 32 channels of the checkpoint.s attention; set num_heads to'
