@@ -77,8 +77,8 @@ works metrics walk --summary
 stdout_has '^3 pictures, means'
 stderr_has 'walk/sheet.png is a contact sheet of 3 pictures and is skipped'
 stderr_has 'walk/animation.png is an animation of 3 pictures and is skipped'
-fails 1 'walk/sheet.png is a contact sheet without a recipe' generate --like walk/sheet.png -o b.png
-fails 1 'walk/animation.png is an animation without a recipe' generate --like walk/animation.png -o b.png
+fails 1 'walk/sheet.png is of a walk, which is made again by: ldm interpolate 1 2' generate --like walk/sheet.png -o b.png
+fails 1 'walk/animation.png is of a walk, which is made again by' generate --like walk/animation.png -o b.png
 fails 2 "'face' is no seed, and no picture or .npy has that name" interpolate 1 face $MINE -o b.png --quiet
 
 # The file that is read is not written over.
