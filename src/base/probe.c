@@ -123,9 +123,9 @@ static size_t block_bytes(void)
     return bytes / LINE * LINE;
 }
 
-ldm_status ldm_probe_bandwidth(ldm_pool *pool, double *bytes_per_s, ldm_error *err)
+ldm_status ldm_probe_read(ldm_pool *pool, size_t bytes, double *bytes_per_s, ldm_error *err)
 {
-    const size_t bytes = block_bytes(), tasks = (size_t)ldm_pool_threads(pool);
+    const size_t tasks = (size_t)ldm_pool_threads(pool);
     uint64_t results[4096];
     uint64_t *block = ldm_pages_alloc(bytes);
     read_job j = {block, bytes / sizeof *block, tasks, results};
@@ -144,4 +144,9 @@ ldm_status ldm_probe_bandwidth(ldm_pool *pool, double *bytes_per_s, ldm_error *e
     }
     ldm_pages_free(block, bytes);
     return LDM_OK;
+}
+
+ldm_status ldm_probe_bandwidth(ldm_pool *pool, double *bytes_per_s, ldm_error *err)
+{
+    return ldm_probe_read(pool, block_bytes(), bytes_per_s, err);
 }
