@@ -16,14 +16,16 @@ bad=0 files=0
 for room in $(awk '/^[a-z]/ { print $1 }' src/rooms.txt); do
     [ -d "$1/src/$room" ] || continue
     : >"$work/pairs"
-    : >"$work/symbols"
+    : >"$work/objects"
     for object in $(find "$1/src/$room" -name '*.c.o' ! -path '*_test.dir/*' | sort); do
-        name=$(basename "$object" .c.o)
         source=src/$room/${object#*.dir/}
         [ -f "${source%.o}" ] || continue # of a file that is gone
-        nm -P -g "$object" | awk -v file="$name" '{ print file, $1, $2 }' >>"$work/symbols"
+        echo "$object" >>"$work/objects"
         files=$((files + 1))
     done
+    # nm -A says "OBJECT: SYMBOL TYPE ..."
+    xargs nm -A -P -g <"$work/objects" |
+        awk '{ file = $1; sub(/.*\//, "", file); sub(/\.c\.o:$/, "", file); print file, $2, $3 }' >"$work/symbols"
     awk '
         $3 ~ /^[TDRB]$/ { owner[$2] = $1 }
         $3 == "U" { user[++n] = $1; used[n] = $2 }
