@@ -26,16 +26,31 @@ static int send_text(const server *s, const char *text)
     return fd;
 }
 
-/* The status of a request that is sent as it stands; 0: closed without an answer. */
-static int raw(const server *s, const char *text)
+/* The status of a request that is sent as it stands; 0: closed without an answer, or none came in
+ * time. */
+static int raw_within(const server *s, const char *text, double seconds)
 {
     const int fd = send_text(s, text);
-    char *all = client_read(fd, 20, NULL, NULL);
-    const int status = !strncmp(all, "HTTP/1.", 7) ? atoi(all + 9) : 0;
+    const double begin = now();
+    char head[13] = "";
+    size_t n = 0, k;
+    bool open = true;
 
-    free(all);
+    /* The status is enough: what was no request at all leaves the connection open. */
+    while (open && n < sizeof head - 1 && now() - begin < seconds) {
+        char *all = client_read(fd, 0.1, &k, &open);
+
+        memcpy(head + n, all, k < sizeof head - 1 - n ? k : sizeof head - 1 - n);
+        n += k;
+        free(all);
+    }
     close(fd);
-    return status;
+    return !strncmp(head, "HTTP/1.", 7) ? atoi(head + 9) : 0;
+}
+
+static int raw(const server *s, const char *text)
+{
+    return raw_within(s, text, 20);
 }
 
 /* Whether a text comes on the connection within five seconds, whatever else the machine does. */
@@ -211,8 +226,9 @@ static void ambiguous_requests_are_refused(void **state)
                      403);
     assert_int_equal(
         raw(&s, "BREW /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), 405);
-    assert_int_not_equal(raw(&s, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 garbage\r\n\r\n"),
-                         200);
+    /* No request at all: it may be left without an answer. */
+    assert_int_not_equal(
+        raw_within(&s, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 garbage\r\n\r\n", 2), 200);
     assert_well(&s);
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_clean(&s);
