@@ -97,3 +97,11 @@ printf '#!/bin/sh\necho more >>text\necho wrong >&2\nexit 1\n' >../said/changes
 chmod +x ../said/changes
 LDM=$ROOM/said/changes
 refuses fails 1 wrong anything
+
+# A remark of the leak checker is no word of the program; whatever stands beside it is.
+printf '==12==Unable to get registers from thread 34.\n' >"$ERR"
+stderr_empty
+printf '==12==Unable to get registers from thread 34.\nwrong\n' >"$ERR"
+refuses stderr_empty
+printf '==12==ERROR: LeakSanitizer: detected memory leaks\n' >"$ERR"
+refuses stderr_empty

@@ -64,6 +64,13 @@ folder_state()
     find . -type f -exec cksum {} + | sort -k 3
 }
 
+# LeakSanitizer remarks on a thread that ended while it looked, and goes on: no word of the program's.
+without_leak_checker()
+{
+    grep -v '^==[0-9]*==Unable to get registers from thread [0-9]*\.$' "$ERR" >"$ROOM/said/own" || :
+    cp "$ROOM/said/own" "$ERR"
+}
+
 # fails CODE PATTERN ARGUMENTS: a wrong input. Nothing on stdout, one line on stderr that matches the
 # extended regular expression, no file made or changed.
 fails()
@@ -74,6 +81,7 @@ fails()
     ldm "$@"
     [ "$CODE" -eq "$want" ] || die "expected exit code $want"
     [ ! -s "$OUT" ] || die "expected nothing on stdout"
+    [ "$(wc -l <"$ERR")" -eq 1 ] || without_leak_checker
     [ "$(wc -l <"$ERR")" -eq 1 ] || die "expected one line on stderr"
     grep -Eq -e "$pattern" "$ERR" || die "expected on stderr: $pattern"
     [ "$before" = "$(folder_state)" ] || die "a file appeared, went or changed: $(folder_state)"
@@ -128,6 +136,7 @@ stderr_lacks()
 
 stderr_empty()
 {
+    [ ! -s "$ERR" ] || without_leak_checker
     [ ! -s "$ERR" ] || die "expected nothing on stderr"
 }
 
