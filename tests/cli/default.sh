@@ -52,9 +52,9 @@ works generate --prompt 'a woman with red hair and glasses' --steps 1 -o words.p
 stderr_lacks 'does not know'
 works generate --sampler plms --steps 2 --prompt 'a man' -o plms.png
 stderr_has 'warning: parameterization is v, and plms .* noise; other samplers'
-works generate --size 256x256 --prompt 'a man' --dry-run
-stderr_has "note: the pictures have 256 x 256 pixels, and this model's own are 64 x 64"
-works generate --size 96x96 --prompt 'a man' --dry-run
+works generate --size 128x128 --prompt 'a man' --steps 1 -o large.png
+stderr_has "note: the pictures have 128 x 128 pixels, and this model's own are 64 x 64"
+works generate --size 96x96 --prompt 'a man' --steps 1 -o larger.png
 stderr_lacks "this model's own"
 
 # A picture to begin with brings its prompt along, as for interpolate and invert.

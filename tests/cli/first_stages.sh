@@ -60,7 +60,7 @@ works generate $KL --steps 2 -n 2 -o kl/ --save-latent z.npy
 refused 2 'has no codebook' generate $KL --steps 2 --quantize-x0 -o x.png
 works generate $KL --steps 2 -o one.png --no-quantize
 stderr_has 'no-quantize has no effect'
-works generate $KL --steps 2 --dry-run
+works generate $KL --steps 2 --dry-run # rehearses the decoder, too
 works generate --like one.png $KL -o like.png
 same_pixels one.png like.png
 works metrics kl/00000.png kl/00001.png --write-stats kl.stats $KL

@@ -130,17 +130,17 @@ works metrics plain.png out/00000.png --ckpt whole --write-stats s.stats
 works generate -v --dry-run $TINY --n_samples 1
 stderr_has "CompVis' spellings: -v is --sampler ddpm --steps 1000, --n_samples is --count"
 stderr_has '^sampling +1000 steps: sampler ddpm'
-works generate -c 5 --vanilla_sample --dry-run $TINY
+works generate -c 5 --vanilla_sample $TINY
 stderr_has '^sampling +5 steps: sampler ddpm'
 stderr_has "CompVis' spellings: -c is --steps, --vanilla_sample is --sampler ddpm$"
-works generate --dpm_solver --dry-run $TINY
+works generate --dpm_solver $TINY --steps 4
 stderr_has '[-]-dpm_solver is --sampler dpm-solver[+][+]'
 
 # Those of txt2img.py, diffusers and the web UI.
 printf 'a man\n' >lines.txt
 works generate --model portrait --from-file lines.txt --ddim_steps 2 -l lines/ --quiet
 works generate --model portrait --prompt 'a man' --negative_prompt hat --num_inference_steps 2 --guidance-scale=3 --cfg_scale 4 \
-    --num_images_per_prompt 2 --dry-run
+    --num_images_per_prompt 2
 stderr_has "other programs' spellings: --negative_prompt is --negative, --num_inference_steps is --steps, --guidance-scale is --scale"
 stderr_has '^sampling +2 steps: sampler ddim, .*scale 4'
 fails 2 "--H is another program's option, not ldm's: --size WxH gives the size" generate --H 64
@@ -149,9 +149,9 @@ fails 2 "--height is another program's option, not ldm's: --size WxH" generate -
 fails 2 "^ldm generate: -H is another program's option" generate -H 512
 
 # '_' and '-' are the same, in other programs' spellings and in ldm's own.
-DRY="generate $TINY --steps 4 --dry-run"
+SHORT="generate $TINY --steps 4 --shape 3,8,8" # a dry run takes longer: it measures the machine
 GUIDED="generate --model portrait --steps 1 --prompt a --overwrite -o guided.png"
-works $DRY --ddim-steps 3 --ddim-eta 0 --n-samples 2 --batch-size 1
+works $SHORT --ddim-steps 3 --ddim-eta 0 --n-samples 2 --batch-size 1
 stderr_has "CompVis' spellings: --ddim-steps is --steps, --ddim-eta is --eta, --n-samples is --count, --batch-size is --batch"
 works generate --model portrait --custom-steps 1 --num-images-per-prompt 1 --from_file lines.txt -o guided.png
 stderr_has '[-]-custom-steps is --steps, --num-images-per-prompt is --count, --from_file is --prompts'
@@ -175,15 +175,15 @@ fails 2 "unknown option '--max'; did you mean --max-memory[?]" generate --max 2G
 fails 2 "[-]-quantize is done anyway; the option --no-quantize turns it off" generate --quantize
 
 # More names.
-works $DRY --num_steps 2 --output_dir x/ --sampler_name euler
+works $SHORT --num_steps 2 --output_dir x/ --sampler_name euler
 stderr_has '[-]-num_steps is --steps, --output_dir is --out, --sampler_name is --sampler$'
-works $DRY --output x.png --scheduler euler --plms
+works $SHORT --output x.png --scheduler euler --plms
 stderr_has '[-]-output is --out, --scheduler is --sampler, --plms is --sampler plms$'
-works generate --checkpoint whole/model.ckpt --init_image plain.png --steps 4 --dry-run
+works generate --checkpoint whole/model.ckpt --init_image plain.png --steps 4
 stderr_has '[-]-checkpoint is --ckpt, --init_image is --init$'
 
 # Options and values of other programs that change nothing here.
-works $DRY --device cpu --fp16 --half --laion400m --f 8 --C 4 --skip_grid --n-rows 3
+works $SHORT --device cpu --fp16 --half --laion400m --f 8 --C 4 --skip_grid --n-rows 3
 stderr_has 'note: --device has no effect: ldm computes on processors alone'
 stderr_has 'note: --fp16 has no effect: --precision chooses the arithmetic'
 stderr_has 'note: --half has no effect: --precision chooses the arithmetic'
@@ -194,7 +194,7 @@ stderr_has 'note: --skip_grid has no effect'
 stderr_has 'note: --n-rows has no effect'
 fails 2 "[-]-device: 'cuda' is not possible: ldm computes on processors alone" generate --device cuda
 for value in full autocast; do
-    works $DRY --precision $value
+    works $SHORT --precision $value
     stderr_has "note: CompVis' spellings: --precision $value is --precision f32$"
 done
 works convert $TINY --half -o half.safetensors

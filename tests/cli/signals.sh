@@ -52,12 +52,12 @@ if command -v script >/dev/null; then
     # As wide as the window, and no step count stands for decoding.
     for columns in 40 60 80; do
         COMMAND="generate, in $columns columns"
-        script -qec "stty cols $columns; '$LDM' generate $TINY --steps 200 -n 2 -o w$columns >/dev/null" /dev/null \
+        script -qec "stty cols $columns; '$LDM' generate $TINY --steps 100 -n 2 -o w$columns >/dev/null" /dev/null \
             >"$OUT" 2>&1 </dev/null || die "expected success"
         tr '\r' '\n' <"$OUT" | grep '\[K' | sed 's/^.*\[K//' >lines
         grep -q '^sampling \[' lines || die "no bar"
         awk -v most=$columns 'length($0) >= most { exit 1 }' lines || die "a bar wider than $columns columns"
-        ! grep -q 'decoding.*200' lines || die "steps beside decoding"
+        ! grep -q 'decoding.*100' lines || die "steps beside decoding"
     done
     COMMAND='generate, in a dumb terminal'
     TERM=dumb script -qec "'$LDM' generate $TINY --steps 50 -o dumb/" /dev/null >"$OUT" 2>&1 </dev/null || die "expected success"
