@@ -29,14 +29,21 @@ works generate --model demo --steps 2 -o given.png
 same_pixels made.png given.png
 
 # Heads that make no difference are no "ok" of which the doctor is half sure.
-works doctor
-stdout_has HEALTHY
-stdout_lacks '^  ok .*\(50 % sure\)'
-# How long it takes was said before it began, and was about so (other programs may run beside).
-said=$(sed -n 's/.*this takes about \([0-9]*\) s, and \([0-9]*\) s more where.*/\1 \2/p' "$ERR")
-took=$(sed -n 's/^HEALTHY.*(\([0-9]*\)[.][0-9]* s)$/\1/p' "$OUT")
-said=$((${said% *} + ${said#* }))
-[ $((3 * said)) -ge "$took" ] && [ $said -le $((3 * took + 5)) ] || die "said $said s, took $took s"
+# How long it takes was said before it began, and was about so, in one of three tries: other programs may
+# run beside.
+close=no
+for try in 1 2 3; do
+    works doctor
+    stdout_has HEALTHY
+    stdout_lacks '^  ok .*\(50 % sure\)'
+    said=$(sed -n 's/.*this takes about \([0-9]*\) s, and \([0-9]*\) s more where.*/\1 \2/p' "$ERR")
+    took=$(sed -n 's/^HEALTHY.*(\([0-9]*\)[.][0-9]* s)$/\1/p' "$OUT")
+    said=$((${said% *} + ${said#* }))
+    [ $((3 * said)) -ge "$took" ] && [ $said -le $((3 * took + 5)) ] || continue
+    close=yes
+    break
+done
+[ $close = yes ] || die "said $said s, took $took s"
 
 # Damaged weights are named. range FILE TENSOR: the bytes in which a safetensors file holds it.
 range()
