@@ -232,10 +232,10 @@ static void converges(const ldm_sampler *s, ldm_spacing spacing)
     if (s->distilled) /* this network is not */
         return;
     few = distance_after(s, spacing, 10);
-    more = distance_after(s, spacing, 40);
-    many = distance_after(s, spacing, 250);
     if (few < 0)
         return;
+    more = distance_after(s, spacing, 40);
+    many = distance_after(s, spacing, 250);
     print_message("%s %s: distance %.2g after 10 steps, %.2g after 40, %.2g after 250\n", s->name,
                   ldm_spacing_name(spacing), few, more, many);
     assert_true(few < 0.3 && more < 0.6 * few && many < 0.012 &&
@@ -279,21 +279,32 @@ static void plan_again(toy *y)
         fail_msg("%s: %s", y->sampler->name, err.msg);
 }
 
+/* The moments want many steps. Sanitizers look at every access whatever comes of them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const int many_steps = 10;
+static const bool with_moments = false;
+#else
+static const int many_steps = 200;
+static const bool with_moments = true;
+#endif
+
 static void has_the_datas_distribution(const ldm_sampler *s, ldm_spacing spacing)
 {
     toy *y;
 
     if (s->distilled)
         return;
-    y = make(s, spacing, 200);
+    y = make(s, spacing, many_steps);
     run_all(y);
-    check_moments(y);
+    if (with_moments)
+        check_moments(y);
     y->sampling.own_eta = true;
     plan_again(y);
     /* One that takes a temperature but no eta always draws. */
     assert_int_equal(y->plan.adds_noise, s->own_eta > 0 || (s->takes_temperature && !s->takes_eta));
     run_all(y);
-    check_moments(y);
+    if (with_moments)
+        check_moments(y);
     drop(y);
 }
 
