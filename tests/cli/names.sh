@@ -281,21 +281,21 @@ fails 2 '[-]-resume goes on .* --vary -1 draws another; give .*`ldm inspect`' \
     generate $TINY --vary -1 --vary-strength 0.1 -n 4 --resume -o shared/
 
 # A sampler and a schedule, as ComfyUI and the web UI have them beside one another.
-works $DRY --sampler dpmpp_2m --scheduler karras
+works $SHORT --sampler dpmpp_2m --scheduler karras
 stderr_has "other programs' spellings: --scheduler karras is --timesteps karras$"
 stderr_has 'sampler dpmpp_2m, timesteps karras'
-works $DRY --sampler_name 'DPM++ 2M' --scheduler=Karras
+works $SHORT --sampler_name 'DPM++ 2M' --scheduler=Karras
 stderr_has 'sampler dpmpp_2m, timesteps karras'
-works $DRY --sampler Euler --schedule-type Uniform
+works $SHORT --sampler Euler --schedule-type Uniform
 stderr_has '[-]-schedule-type Uniform is --timesteps discrete$'
-works $DRY --schedule_type DDIM
+works $SHORT --schedule_type DDIM
 stderr_has '[-]-schedule_type DDIM is --timesteps compvis$'
-works $DRY --sampler heun --scheduler automatic
+works $SHORT --sampler heun --scheduler automatic
 stderr_has "--scheduler automatic is the sampler's own --timesteps$"
-works $DRY --scheduler ddim
+works $SHORT --scheduler ddim
 stderr_has '[-]-scheduler is --sampler$'
 fails 2 'scheduler SGM Uniform: ldm has no such spacing; trailing is near; --timesteps takes compvis, .*ldm help samplers' \
-    $DRY --scheduler 'SGM Uniform'
+    $SHORT --scheduler 'SGM Uniform'
 
 # A word behind a value: what it was meant as depends on whose value it is.
 fails 2 "unexpected argument '64'; a size is one word: --size 64x64 " generate --size 64 64 --prompt 'a man'
@@ -307,9 +307,9 @@ works generate --prompt 'a man' --size 96 --dry-run
 stderr_has 'picture 96 x 96'
 
 # An option given twice: the last one is taken, and said; of two prompts neither.
-works $DRY --steps 3 --num_inference_steps 4
+works $SHORT --steps 3 --num_inference_steps 4
 stderr_has 'note: --num_inference_steps is given twice: 4 is taken, and not 3$'
-works $DRY --steps 4 --eta 0 --eta 0 --set ldm.sampling.eta=1 --set ldm.sampling.scale=2
+works $SHORT --steps 4 --eta 0 --eta 0 --set ldm.sampling.eta=1 --set ldm.sampling.scale=2
 stderr_lacks 'twice'
 fails 2 'prompt is given twice; several prompts stand in a file, one a line: --prompts FILE' \
     generate --prompt 'a man' --prompt 'a woman'
