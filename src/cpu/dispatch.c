@@ -148,6 +148,8 @@ const char *ldm_cpu_bf16_text(const ldm_cpu *cpu, char buf[64])
 
         snprintf(buf, 64, "AMX_BF16 through %s", ldm_onednn_version(version));
     }
+#else
+    (void)cpu;
 #endif
     return buf;
 }
