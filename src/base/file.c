@@ -321,6 +321,13 @@ ldm_status ldm_file_write(const char *path, const void *data, size_t size, ldm_e
     return ldm_outfile_commit(&out, err);
 }
 
+const char *ldm_file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 int ldm_is_dir(const char *path)
 {
     struct stat st;

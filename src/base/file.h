@@ -51,6 +51,9 @@ void ldm_outfile_abort(ldm_outfile *out); /* NULL-safe, and after commit a no-op
 /* Writes `data` to `path` through an ldm_outfile: all of it or nothing. */
 ldm_status ldm_file_write(const char *path, const void *data, size_t size, ldm_error *err);
 
+/* What stands behind the last '/' of a path; all of one that has none. */
+const char *ldm_file_name(const char *path);
+
 /* 1 if the path is an existing folder, 0 otherwise. */
 int ldm_is_dir(const char *path);
 

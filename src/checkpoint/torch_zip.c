@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file.h"
 #include "checkpoint/torch.h"
 #include "checkpoint/zip.h"
 
@@ -26,9 +27,7 @@ static const ldm_zip_entry *find_in(const ldm_ckpt *ck, const ldm_zip *zip, cons
  */
 static bool looks_like_pickle(const char *name, const char *leaf)
 {
-    const char *slash = strrchr(name, '/');
-
-    return !strcasecmp(slash ? slash + 1 : name, leaf);
+    return !strcasecmp(ldm_file_name(name), leaf);
 }
 
 static bool ends_in(const char *name, const char *ending)

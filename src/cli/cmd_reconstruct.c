@@ -99,7 +99,7 @@ static int add_argument(task *t, const char *arg)
 /* "a/b/face.jpg" -> "DIR/face.png"; free() it. */
 static char *name_of_output(const char *folder, const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = ldm_file_name(path);
     const char *dot = strrchr(name, '.');
     const int stem = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "cli/opts.h"
 
 typedef enum kind { NOTHING, FOLDER, CHECKPOINT, YAML, OTHER } kind;
@@ -301,7 +302,7 @@ int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model,
 /* The last part of a path, and how long it is without its ending. */
 static const char *name_of(const char *path, size_t *stem)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = ldm_file_name(path);
     const char *dot = strrchr(name, '.');
 
     *stem = dot ? (size_t)(dot - name) : strlen(name);

@@ -111,7 +111,7 @@ int ldm_output_make_folder(const ldm_command *cmd, const char *option, const cha
 
 const char *ldm_output_ending(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = ldm_file_name(path);
     const char *dot = strrchr(name, '.');
 
     return dot && dot != name ? dot : "";

@@ -196,17 +196,10 @@ typedef struct side {
     size_t count;
 } side;
 
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* Names without their endings: x.png and x.jpg are a pair. */
 static int by_stem(const void *a, const void *b)
 {
-    const char *p = name_of(*(char *const *)a), *q = name_of(*(char *const *)b);
+    const char *p = ldm_file_name(*(char *const *)a), *q = ldm_file_name(*(char *const *)b);
     const size_t n = strlen(p) - strlen(ldm_output_ending(p));
     const size_t m = strlen(q) - strlen(ldm_output_ending(q));
     const int order = strncmp(p, q, n < m ? n : m);
@@ -245,7 +238,7 @@ static const char *partner(const side *s, char *path)
     while (i > 0 && !by_stem(&s->paths[i - 1], &path))
         i--;
     for (; i < s->count && !by_stem(&s->paths[i], &path); i++) {
-        if (!strcmp(name_of(s->paths[i]), name_of(path)))
+        if (!strcmp(ldm_file_name(s->paths[i]), ldm_file_name(path)))
             return s->paths[i];
     }
     return *found;
@@ -266,7 +259,7 @@ static json_t *list_alone(const task *t, const side *a, const side *b)
     if (first)
         ldm_cli_say(t->cmd, "note: %zu picture%s of %s, first %s, ha%s no partner in %s",
                     json_array_size(names), json_array_size(names) == 1 ? "" : "s", a->folder,
-                    name_of(first), json_array_size(names) == 1 ? "s" : "ve", b->folder);
+                    ldm_file_name(first), json_array_size(names) == 1 ? "s" : "ve", b->folder);
     return names;
 }
 

@@ -52,7 +52,7 @@ static bool is_checkpoint(const char *name)
 static bool has_company(const char *out)
 {
     char *folder = ldm_folder_of(out);
-    const char *slash = strrchr(out, '/'), *own = slash ? slash + 1 : out;
+    const char *own = ldm_file_name(out);
     DIR *dir = folder ? opendir(folder) : NULL;
     bool found = false;
 

@@ -282,7 +282,7 @@ static ldm_status find_config(const char *folder, char **path, ldm_error *err)
 /* Beside a checkpoint. *path NULL: there is none. */
 static ldm_status find_beside(const char *ckpt, char **path, ldm_error *err)
 {
-    const char *slash = strrchr(ckpt, '/'), *name = slash ? slash + 1 : ckpt;
+    const char *slash = strrchr(ckpt, '/'), *name = ldm_file_name(ckpt);
     char *folder =
         !slash ? ldm_strdup(".") : ldm_strndup(ckpt, slash == ckpt ? 1 : (size_t)(slash - ckpt));
     ldm_status st = folder ? LDM_OK : ldm_error_nomem(err, strlen(ckpt), "a path");

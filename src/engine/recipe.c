@@ -3,28 +3,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json_text.h"
 #include "engine/between.h"
 #include "engine/concat.h"
 #include "engine/run_job.h"
 #include "engine/start_job.h"
 
-static json_t *name_json(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return ldm_json_text(slash ? slash + 1 : path);
-}
-
 /* What is a fact of the model and the picture, and no setting of the job. "shipped" is there for a
  * model that comes with ldm. */
 static json_t *facts(const ldm_model *m, const char *hex, const char *yaml)
 {
-    json_t *root = json_pack("{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s}", "ldm", ldm_version(),
-                             "checkpoint", "name", name_json(ldm_ckpt_path(m->ckpt)), "sha256", hex,
-                             "default", m->shipped != NULL, "config", yaml, "weights",
-                             m->audit->effective.ema ? "EMA" : "raw", "precision",
-                             ldm_model_precision_name(m));
+    json_t *root = json_pack(
+        "{s:s, s:{s:o, s:s, s:b}, s:s, s:s, s:s}", "ldm", ldm_version(), "checkpoint", "name",
+        ldm_json_text(ldm_file_name(ldm_ckpt_path(m->ckpt))), "sha256", hex, "default",
+        m->shipped != NULL, "config", yaml, "weights", m->audit->effective.ema ? "EMA" : "raw",
+        "precision", ldm_model_precision_name(m));
 
     if (root && m->shipped &&
         json_object_set_new(json_object_get(root, "checkpoint"), "shipped",

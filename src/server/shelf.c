@@ -62,13 +62,6 @@ static bool is_checkpoint(const char *name)
     return false;
 }
 
-static const char *file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* The first len bytes of the text, made different from the other names by a number. */
 static void name_entry(const ldm_shelf *s, const char *text, int len, char *name)
 {
@@ -89,7 +82,7 @@ static void name_entry(const ldm_shelf *s, const char *text, int len, char *name
  * a number. */
 static void name_file(const ldm_shelf *s, const char *path, char *name)
 {
-    const char *base = file_name(path), *dot = strrchr(base, '.');
+    const char *base = ldm_file_name(path), *dot = strrchr(base, '.');
     const int len = (int)strlen(base), stem = dot && dot != base ? (int)(dot - base) : len;
 
     name_entry(s, base, stem, name);
@@ -106,7 +99,7 @@ static ldm_status add(ldm_shelf *s, ldm_model_options *options, const char *path
         return ldm_error_nomem(err, sizeof *e, "a model's name");
     }
     e = &s->entries[s->count];
-    *e = (entry){.options = options, .fits = -1, .file = ldm_strdup(file_name(path))};
+    *e = (entry){.options = options, .fits = -1, .file = ldm_strdup(ldm_file_name(path))};
     name_file(s, path, e->name);
     s->count++;
     return e->file ? LDM_OK : ldm_error_nomem(err, 0, "a model's name");
@@ -202,7 +195,7 @@ static ldm_status add_folder(ldm_shelf *s, const ldm_model_options *common, cons
 static ldm_status add_given(ldm_shelf *s, const ldm_model_options *common, const char *ckpt,
                             ldm_error *err)
 {
-    const char *slash = strrchr(ckpt, '/'), *name = file_name(ckpt);
+    const char *slash = strrchr(ckpt, '/'), *name = ldm_file_name(ckpt);
     ldm_model_options *own = NULL;
     char path[4096];
     ldm_status st;

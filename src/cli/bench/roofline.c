@@ -325,8 +325,7 @@ static int write_file(const ldm_command *cmd, chart *c, const char *path, const 
 int ldm_roofline_write(const ldm_command *cmd, const char *path, const char *model,
                        const json_t *report)
 {
-    const char *slash = model ? strrchr(model, '/') : NULL;
-    chart c = {.model = slash ? slash + 1 : model ? model : "the shipped model", .date = "undated"};
+    chart c = {.model = model ? ldm_file_name(model) : "the shipped model", .date = "undated"};
     const time_t now = time(NULL);
     struct tm utc;
     int code;

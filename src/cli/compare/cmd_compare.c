@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/compare/compare.h"
 #include "cli/drawn.h"
 #include "cli/generate/generate.h"
@@ -94,7 +95,7 @@ static const ldm_opt rows[] = {
 /* "configs/study/approach1.yaml" -> "approach1" */
 static char *stem_of(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = ldm_file_name(path);
     const char *dot = strrchr(name, '.');
 
     return ldm_cli_format("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);

@@ -61,13 +61,6 @@ static bool has_base(const ldm_compare *c)
            !ldm_model_options_is_set(c->o->to.model, "ckpt");
 }
 
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 char *ldm_cmp_whole_text(const ldm_compare *c)
 {
     const ldm_cmp_side *one = c->a.whole ? &c->a : &c->b, *other = c->a.whole ? &c->b : &c->a;
@@ -77,10 +70,10 @@ char *ldm_cmp_whole_text(const ldm_compare *c)
     if (other->whole)
         return ldm_cli_format("%s and %s are whole configurations: each stands alone, and nothing "
                               "of the common configuration shows through",
-                              name_of(c->a.layer), name_of(c->b.layer));
+                              ldm_file_name(c->a.layer), ldm_file_name(c->b.layer));
     return ldm_cli_format("%s is a whole configuration: it stands alone, and nothing of the common "
                           "configuration shows through; %s is laid over that",
-                          name_of(one->layer), name_of(other->layer));
+                          ldm_file_name(one->layer), ldm_file_name(other->layer));
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
