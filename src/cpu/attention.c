@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "cpu/ops.h"
+#include "cpu/bf16.h"
 
 #define TILES 2 /* of queries in a block: few enough that the first-level TLB holds their rows */
 #define BLOCK_KEYS 1024      /* a multiple of all nr */
@@ -105,36 +105,10 @@ static void pack_keys(const attention_job *j, size_t head, size_t first, size_t 
         .dst = j->k_packed + (head * j->key_panels * nr + first) * j->head_rows,
     };
 
-    j->kernels->pack(&p);
-}
-
-/* The same as pairs of bf16: a few of a head's columns at a time, transposed, then two and two. */
-static void pack_keys_bf16(const attention_job *j, size_t head, size_t first, size_t count)
-{
-    enum { COLUMNS = 16 };
-    const ldm_attention_args *a = j->args;
-    const size_t nr = (size_t)j->kernels->nr;
-    const float *src =
-        a->k.data + (j->sample * j->keys + first) * a->k.pitch + head * a->head_stride;
-    float *dst = j->k_packed + (head * j->key_panels * nr + first) * j->head_rows;
-    _Alignas(64) float part[COLUMNS * LDM_CPU_MAX_NR];
-    size_t c, i;
-
-    for (c = 0; c < j->head_dim; c += COLUMNS) {
-        const size_t left = j->head_dim - c, columns = left < COLUMNS ? left : COLUMNS;
-        const ldm_pack p = {.src = src + c,
-                            .src_stride = a->k.pitch,
-                            .rows = (int)count,
-                            .taps = 1,
-                            .cin = columns,
-                            .chunk_len = columns,
-                            .dst = part};
-
+    if (j->bf16)
+        ldm_bf16_pack_pairs(j->kernels, &p, nr, nr, (uint16_t *)(void *)p.dst);
+    else
         j->kernels->pack(&p);
-        for (i = 0; i < columns; i += 2, dst += nr)
-            j->kernels->pair_bf16(part + i * nr, i + 1 < columns ? part + (i + 1) * nr : NULL,
-                                  (uint16_t *)(void *)dst, nr);
-    }
 }
 
 static void pack_values(const attention_job *j, size_t head, size_t first, size_t count)
@@ -192,7 +166,7 @@ static void pack_task(void *arg, size_t index, int worker)
     (void)worker;
     for (head = 0; head < (size_t)j->args->heads; head++) {
         if (index % 2 == 0)
-            (j->bf16 ? pack_keys_bf16 : pack_keys)(j, head, first, count);
+            pack_keys(j, head, first, count);
         else
             (j->bf16 ? pack_values_bf16 : pack_values)(j, head, first, count);
     }

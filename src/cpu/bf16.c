@@ -69,45 +69,54 @@ ldm_status ldm_bf16_plan(const ldm_kernels *k, const ldm_bf16_engine *e, ldm_con
     return LDM_OK;
 }
 
-/* [k / 2][columns][2]. The transposing is the kernels' own, a few channels at a time. */
+/* The transposing is the kernels' own, a few channels at a time. */
+void ldm_bf16_pack_pairs(const ldm_kernels *k, const ldm_pack *p, size_t columns, size_t width,
+                         uint16_t *dst)
+{
+    enum { CHANNELS = 16 };
+    const size_t taps = (size_t)p->taps, nr = (size_t)k->nr;
+    _Alignas(64) float part[LDM_CONV_MAX_KERNEL * LDM_CONV_MAX_KERNEL * CHANNELS * LDM_CPU_MAX_NR];
+    ldm_pack some = *p;
+    size_t ci, tap, c;
+
+    some.dst = part;
+    for (ci = 0; ci < p->cin; ci += some.cin) {
+        some.src = (const float *)p->src + ci * taps;
+        some.cin = some.chunk_len = p->cin - ci < CHANNELS ? p->cin - ci : CHANNELS;
+        k->pack(&some);
+        for (tap = 0; tap < taps; tap++) {
+            for (c = 0; c < some.cin; c += 2) {
+                const float *even = part + (tap * some.cin + c) * nr;
+
+                k->pair_bf16(even, c + 1 < some.cin ? even + nr : NULL,
+                             dst + (tap * p->cin + ci + c) * columns, width);
+            }
+        }
+    }
+}
+
 void ldm_bf16_pack(const ldm_kernels *k, const ldm_bf16_engine *e, const ldm_conv_plan *plan,
                    const float *weights, float *packed, int task)
 {
-    enum { CHANNELS = 16 };
     const ldm_conv_desc *d = &plan->desc;
     const ldm_bf16_geometry g = geometry_of(k, e, d);
-    const size_t taps = (size_t)ldm_conv_taps(d), cin = (size_t)d->cin, row = taps * cin;
+    const size_t cin = (size_t)d->cin, row = (size_t)ldm_conv_taps(d) * cin;
     const size_t first = (size_t)task * (size_t)g.panel, nr = (size_t)k->nr;
     const size_t columns = (size_t)((size_t)task + 1 < g.panels ? g.panel : g.last);
     uint16_t *dst = (uint16_t *)(void *)packed + first * g.k;
-    _Alignas(64) float part[LDM_CONV_MAX_KERNEL * LDM_CONV_MAX_KERNEL * CHANNELS * LDM_CPU_MAX_NR];
-    size_t ci, j, tap, c;
+    size_t j;
 
     memset(dst, 0, g.k * columns * sizeof *dst);
     for (j = 0; j < columns && first + j < (size_t)d->cout; j += nr) {
-        const size_t left = (size_t)d->cout - first - j,
-                     width = columns - j < nr ? columns - j : nr;
+        const size_t left = (size_t)d->cout - first - j;
+        const size_t width = columns - j < nr ? columns - j : nr;
+        const ldm_pack p = {.src = weights + (first + j) * row,
+                            .src_stride = row,
+                            .rows = (int)(left < width ? left : width),
+                            .taps = ldm_conv_taps(d),
+                            .cin = cin};
 
-        for (ci = 0; ci < cin; ci += CHANNELS) {
-            const size_t count = cin - ci < CHANNELS ? cin - ci : CHANNELS;
-            const ldm_pack p = {.src = weights + (first + j) * row + ci * taps,
-                                .src_stride = row,
-                                .rows = (int)(left < width ? left : width),
-                                .taps = (int)taps,
-                                .cin = count,
-                                .chunk_len = count,
-                                .dst = part};
-
-            k->pack(&p);
-            for (tap = 0; tap < taps; tap++) {
-                for (c = 0; c < count; c += 2) {
-                    const float *even = part + (tap * count + c) * nr;
-
-                    k->pair_bf16(even, even + nr, dst + ((tap * cin + ci + c) * columns + 2 * j),
-                                 width);
-                }
-            }
-        }
+        ldm_bf16_pack_pairs(k, &p, columns, width, dst + 2 * j);
     }
 }
 

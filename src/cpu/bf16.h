@@ -59,6 +59,11 @@ bool ldm_bf16_fits(const ldm_conv_desc *d);
 /* Sets what of a plan depends on the algorithm; its desc is set. */
 ldm_status ldm_bf16_plan(const ldm_kernels *k, const ldm_bf16_engine *e, ldm_conv_plan *plan,
                          int threads, ldm_error *err);
+/* Packs as ldm_kernels.pack does in one chunk, but two rows as pairs of bf16: [taps * cin / 2]
+ * [columns][2], of which the first `width` columns are written, at most nr. p's dst and chunk_len
+ * are not read. cin may be odd with one tap: the last partners are zeros. */
+void ldm_bf16_pack_pairs(const ldm_kernels *k, const ldm_pack *p, size_t columns, size_t width,
+                         uint16_t *dst);
 void ldm_bf16_pack(const ldm_kernels *k, const ldm_bf16_engine *e, const ldm_conv_plan *plan,
                    const float *weights, float *packed, int task);
 void ldm_bf16_conv(const ldm_kernels *k, const ldm_bf16_engine *e, const ldm_exec_ctx *ctx,

@@ -104,7 +104,7 @@ const ldm_backend *ldm_cpu_backend(const ldm_cpu *cpu)
     switch (cpu->isa) {
 #if defined(__x86_64__)
     case LDM_ISA_AVX512:
-#if defined(LDM_AVX512BF16) && defined(LDM_ONEDNN)
+#if defined(LDM_ONEDNN)
         if (cpu->avx512_bf16 && cpu->amx_bf16)
             return &backend_avx512_amx.base;
 #endif
