@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/random.h"
 #include "cluster/run_folder.h"
 
 enum { BEATS_A_LEASE = 10, POLLS_A_LEASE = 20, TRIES = 100 };
@@ -55,7 +55,7 @@ static void name_worker(ldm_work *w)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
             *p = '_';
     }
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+    if (!ldm_random_bytes(&random, sizeof random))
         random = (uint64_t)(ldm_seconds() * 1e9);
     snprintf(w->id, sizeof w->id, "%s-%ld-%016llx", host, (long)getpid(),
              (unsigned long long)random);

@@ -7,10 +7,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "job/value.h"
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -312,7 +312,7 @@ static ldm_status draw(ldm_options *o, const ldm_setting_row *row, ldm_error *er
     ldm_status st;
     uint32_t number;
 
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+    if (!ldm_random_bytes(&number, sizeof number))
         return ldm_error_set(err, LDM_ERR_IO, "%s: the system gives no random number; choose one",
                              row->key);
     st = ldm_setting_give(o, row, (ldm_setting_value){.u = number}, "", err);

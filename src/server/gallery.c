@@ -18,8 +18,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/random.h"
 #include "base/str.h"
-#include "server/random.h"
 
 enum { MAX_JOB_JSON = 4 << 20 };
 

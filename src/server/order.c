@@ -11,9 +11,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/json_text.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "server/private_paths.h"
-#include "server/random.h"
 
 bool ldm_refuse(ldm_refusal *r, int status, const char *code, const char *field, const char *fmt,
                 ...)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "server/page.h"
-#include "server/random.h"
 #include "server/server.h"
 
 /* The page with a fresh nonce in the places that name one: its own script and style, and no others,

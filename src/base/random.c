@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes from the system; see random.h. */
-#include "server/random.h"
+#include "base/random.h"
 
 #include <fcntl.h>
 #include <stdio.h>

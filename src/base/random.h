@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes that nobody can foresee, from the system. */
-#ifndef LDM_SERVER_RANDOM_H
-#define LDM_SERVER_RANDOM_H
+#ifndef LDM_BASE_RANDOM_H
+#define LDM_BASE_RANDOM_H
 
 #include <stdbool.h>
 #include <stddef.h>
