@@ -85,6 +85,9 @@ void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...) LDM_PRINTF(2, 3);
 /* --quiet: from now on lines that begin with "note: " are not said. */
 void ldm_cli_hush(void);
 
+/* A setting's key becomes its option's name: noise_level, noise-level. */
+void ldm_cli_spell(char *key);
+
 /* A note of the library in the same way, as "note: ..." or, if it is one, "warning: ..."; a setting
  * that has no effect by its option's name. */
 void ldm_cli_note(const ldm_command *cmd, const char *text);

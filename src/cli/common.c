@@ -54,6 +54,12 @@ void ldm_cli_say(const ldm_command *cmd, const char *fmt, ...)
     va_end(ap);
 }
 
+void ldm_cli_spell(char *key)
+{
+    for (; *key; key++)
+        *key = *key == '_' ? '-' : *key;
+}
+
 /* The library says "mask_blur has no effect: ..."; the line has --mask-blur. False: it is no such
  * text, or about no option. */
 static bool note_idle(const ldm_command *cmd, const char *text)
@@ -69,8 +75,7 @@ static bool note_idle(const ldm_command *cmd, const char *text)
     if (!ldm_setting_find(LDM_SETTINGS_JOB, key))
         return false;
     snprintf(key, sizeof key, "%.*s", (int)len, text);
-    for (char *p = key; *p; p++)
-        *p = *p == '_' ? '-' : *p;
+    ldm_cli_spell(key);
     ldm_cli_say(cmd, "note: --%s%s", key, text + len);
     return true;
 }

@@ -100,8 +100,7 @@ static int unknown_command(const char *word)
     char as_typed[64];
 
     snprintf(as_typed, sizeof as_typed, "%s", word);
-    for (char *p = as_typed; *p; p++)
-        *p = *p == '_' ? '-' : *p;
+    ldm_cli_spell(as_typed);
     near = by_other_name(as_typed, &sentence);
     if (near && sentence)
         return ldm_cli_usage(NULL, "unknown command '%s': %s", word, near);

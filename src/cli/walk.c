@@ -14,8 +14,8 @@ static void add_setting(ldm_str *line, const char *key, ldm_setting_type type, c
     const bool off = type == LDM_TYPE_BOOL && !strcmp(value, "false");
     char *name = ldm_cli_format("--%s%s", off ? "no-" : "", key), *rest = NULL;
 
-    for (char *p = name; p && *p; p++)
-        *p = *p == '_' ? '-' : *p;
+    if (name)
+        ldm_cli_spell(name);
     if (!name) {
         line->failed = true;
     } else if (type == LDM_TYPE_BOOL) {

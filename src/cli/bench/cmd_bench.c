@@ -83,8 +83,7 @@ enum { NAME = 48 };
 static void spell(const char *key, char *name)
 {
     snprintf(name, NAME, "%s", key);
-    for (char *p = name; *p; p++)
-        *p = *p == '_' ? '-' : *p;
+    ldm_cli_spell(name);
 }
 
 /* The option of the settings in the group that is given first; false: none is. */
