@@ -184,6 +184,13 @@ static void settle_scale(ldm_run *r)
         r->job.scale = c->scale;
 }
 
+bool ldm_run_uncond_zeros(const ldm_run *r)
+{
+    const ldm_job *j = &r->job;
+
+    return !strcmp(j->uncond, "zeros") && !j->uncond_context && strcmp(j->cond, "zeros");
+}
+
 /* Guidance needs an unconditional half: given, or what the original's script takes for one (the
  * empty prompt, the last class). */
 static bool has_unconditional(const ldm_run *r)
@@ -192,7 +199,7 @@ static bool has_unconditional(const ldm_run *r)
 
     if (!r->m->network->unet_inputs.context_width)
         return false;
-    if (j->uncond_context)
+    if (j->uncond_context || ldm_run_uncond_zeros(r))
         return true;
     if (j->context || j->ids || !strcmp(j->cond, "zeros"))
         return false;
@@ -307,10 +314,9 @@ ldm_status ldm_run_cond_plan(ldm_run *r, const ldm_job *asked, ldm_error *err)
 
 static ldm_status make_zeros(ldm_run *r, ldm_array *out, ldm_error *err)
 {
-    const ldm_unet_inputs *in = &r->m->network->unet_inputs;
+    const int width = r->m->network->unet_inputs.context_width;
 
-    *out = (ldm_array){.ndim = 3,
-                       .shape = {1, (uint64_t)in->context_tokens, (uint64_t)in->context_width}};
+    *out = (ldm_array){.ndim = 3, .shape = {1, (uint64_t)r->cond.tokens, (uint64_t)width}};
     out->numel = out->shape[1] * out->shape[2];
     out->data = ldm_calloc((size_t)out->numel, sizeof *out->data);
     return out->data ? LDM_OK : ldm_error_nomem(err, out->numel * sizeof *out->data, "a context");
@@ -381,6 +387,12 @@ static ldm_status make_context(ldm_run *r, ldm_error *err)
     const ldm_job *j = &r->job;
     ldm_status st;
 
+    if (c->guided && ldm_run_uncond_zeros(r)) {
+        st = make_zeros(r, &c->zeros, err);
+        if (st)
+            return st;
+        c->without.context = &c->zeros;
+    }
     if (!r->m->network->unet_inputs.context_width || j->context)
         return LDM_OK;
     if (!strcmp(j->cond, "zeros"))
@@ -497,6 +509,7 @@ void ldm_run_cond_free(ldm_run *r)
     ldm_concat_free(&c->pictures);
     ldm_array_free(&c->layout);
     ldm_array_free(&c->made);
+    ldm_array_free(&c->zeros);
     ldm_array_free(&c->labels);
     ldm_free(c->context);
     ldm_free(c->concat);

@@ -17,6 +17,7 @@ typedef struct ldm_run_cond {
     int tokens;                   /* of the context; 0: none */
     ldm_array made;               /* contexts that were computed here */
     ldm_array made_without;       /* their last one, of the unconditional half: in made's memory */
+    ldm_array zeros;              /* the unconditional half's, where the job wants them */
     ldm_array labels;             /* classes, or a noise level, as an array for label_emb */
     ldm_array layout;             /* token ids, [1,tokens], where the job has a layout */
     ldm_concat pictures;          /* what is concatenated, made of pictures */
@@ -37,6 +38,10 @@ ldm_status ldm_run_cond_plan(struct ldm_run *r, const ldm_job *asked, ldm_error 
 /* The part of it that decides whether there is guidance, and how strong it is; it asks for no
  * condition. */
 void ldm_run_cond_guide(struct ldm_run *r);
+
+/* The unconditional half's context is zeros, as the job wants it (uncond). A given one
+ * (uncond_context) takes precedence, and zeros held against zeros are no guidance. */
+bool ldm_run_uncond_zeros(const struct ldm_run *r);
 
 /* Samples of an evaluation for n pictures. */
 int ldm_run_samples(const struct ldm_run *r, int n);

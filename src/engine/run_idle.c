@@ -76,17 +76,22 @@ static ldm_status close_window(ldm_run *r, const ldm_job *asked, ldm_error *err)
 
 static ldm_status idle_guidance(ldm_run *r, const ldm_job *asked, ldm_error *err)
 {
-    static const char *const keys[] = {"guidance_rescale", "negative", "scale_from", "scale_to"};
+    static const char *const keys[] = {"guidance_rescale", "negative", "uncond", "scale_from",
+                                       "scale_to"};
+    static const char given[] = "the unconditional context is given (uncond_context)";
     const char *why = why_unguided(r);
     ldm_status st = LDM_OK;
     bool changed;
     size_t i;
 
-    if (!why && !r->job.uncond_context)
-        return LDM_OK;
+    if (!why && r->job.uncond_context) {
+        st = drop(r, asked, "uncond", given, err);
+        return st ? st : drop(r, asked, "negative", given, err);
+    }
     if (!why)
-        return drop(r, asked, "negative", "the unconditional context is given (uncond_context)",
-                    err);
+        return ldm_run_uncond_zeros(r)
+                   ? drop(r, asked, "negative", "uncond zeros is in its place", err)
+                   : LDM_OK;
     if (r->cond.guided) {
         st = close_window(r, asked, err);
     } else if (r->job.scale != 1.0) { /* a configuration's is said, too */

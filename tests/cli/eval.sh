@@ -51,6 +51,26 @@ stdout_has '"shape"'
 works generate --model portrait --prompt 'a man with a beard' --steps 2 -o words.png --quiet
 works generate --model portrait --context c.npy --uncond-context u.npy --steps 2 -o arrays.png --quiet
 same_pixels words.png arrays.png
+
+# What guidance leads away from: zeros, by name or as an array, and never without a word where that has no effect.
+npy z.npy '(1, 77, 128)' 39424
+works generate --model portrait --prompt hat --uncond zeros --steps 2 -o named.png
+works generate --model portrait --prompt hat --uncond-context z.npy --steps 2 -o given.png
+same_pixels named.png given.png
+works generate --model portrait --prompt hat --steps 2 -o none.png
+works metrics --psnr none.png named.png
+stdout_has 'PSNR [0-9]'
+works generate --like named.png -o again.png
+same_pixels named.png again.png
+works generate --model portrait --prompt hat --uncond zeros --negative cap --steps 2 -o n.png
+stderr_has 'negative has no effect: uncond zeros is in its place'
+works generate --model portrait --prompt hat --uncond zeros --scale 1 --steps 2 -o n1.png
+stderr_has 'uncond has no effect: scale is 1'
+works generate --model portrait --uncond zeros --cond zeros --steps 2 -o n2.png
+stderr_has 'uncond has no effect: '
+works generate --model portrait --prompt hat --uncond zeros --uncond-context z.npy --steps 2 -o n3.png
+stderr_has 'uncond has no effect: the unconditional context is given'
+fails 2 "[-]-uncond: 'ones' is not one of none\|zeros" generate --model portrait --prompt hat --uncond ones -o no.png
 works eval --model portrait --part text --prompt "$(printf 'hat %.0s' $(seq 100))" -o c.npy
 stderr_has 'the text is cut: it has 100 tokens, and there is room for 75'
 works eval --model portrait --part cond --prompt hat --vocab "$SRC/models/portrait/vocab.txt" -o hat.npy

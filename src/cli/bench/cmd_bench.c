@@ -51,6 +51,7 @@ static const ldm_opt rows[] = {
     JOB("scale_to"),
     JOB("vocab"),
     JOB("cond"),
+    JOB("uncond"),
     LDM_IMAGE_ROW,
     {.type = LDM_OPT_TEXT,
      .name = "mask",
