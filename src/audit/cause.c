@@ -546,6 +546,24 @@ static bool foreign_kind(probe *p)
     return true;
 }
 
+/* Nothing but tensors of a first stage that was given beside the checkpoint does not fit. */
+static bool other_stage_beside(probe *p)
+{
+    const char *beside = ldm_audit_stage_beside(p->a);
+
+    if (!beside || p->a->fits)
+        return false;
+    report(p, "first_stage_file",
+           ldm_findings_text(p->f,
+                             "the first stage of %s, which was given beside the checkpoint, is "
+                             "another one than the configuration describes",
+                             beside),
+           "give the first stage that belongs to this model, or leave --first-stage out where the "
+           "checkpoint has its own",
+           NULL);
+    return true;
+}
+
 /* Its settings differ in many places, of which none is the reason. */
 static bool other_model(probe *p)
 {
@@ -570,7 +588,7 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
     /* Neither extra keys alone nor differences that no name or shape shows are a fault. */
     if (a->fits && a->mismatched_count == 0 && a->unexpected_count == 0)
         return;
-    if (foreign_kind(&p) || other_model(&p))
+    if (other_stage_beside(&p) || foreign_kind(&p) || other_model(&p))
         return;
     for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++) {
         /* A first stage alone has neither of the two. */

@@ -71,6 +71,9 @@ struct ldm_audit_private {
 bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *have);
 /* May a run read this tensor of the network? */
 bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t);
+/* The file of a first stage that was given beside the checkpoint, where its tensors and no others
+ * do not fit; NULL: none. */
+const char *ldm_audit_stage_beside(const ldm_audit *a);
 /* Why a run does not need a missing tensor, one static line; NULL if it needs it. */
 const char *ldm_audit_missing_reason(const ldm_audit *a, const ldm_tensor_decl *t);
 

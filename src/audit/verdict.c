@@ -355,10 +355,30 @@ static void first_fault(const ldm_audit *a, ldm_str *out)
     }
 }
 
+const char *ldm_audit_stage_beside(const ldm_audit *a)
+{
+    static const char stage[] = "first_stage_model.";
+    const char *beside =
+        strcmp(ldm_ckpt_format(a->ckpt), "parts") == 0 ? ldm_ckpt_part_path(a->ckpt, 1) : NULL;
+    size_t i;
+
+    for (i = 0; i < a->missing_count; i++) {
+        if (ldm_audit_run_uses(a, a->missing[i]) &&
+            strncmp(a->missing[i]->name, stage, sizeof stage - 1) != 0)
+            return NULL;
+    }
+    for (i = 0; i < a->mismatched_count; i++) {
+        if (strncmp(a->mismatched[i].expected->name, stage, sizeof stage - 1) != 0)
+            return NULL;
+    }
+    return a->run_missing || a->run_mismatched ? beside : NULL;
+}
+
 /* One line needs only names and causes, no settings and no counts. */
 ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
 {
-    size_t others = a->run_missing + a->run_mismatched;
+    const size_t others = a->run_missing + a->run_mismatched;
+    const char *beside, *path = ldm_ckpt_path(a->ckpt);
     ldm_str fault = {0};
     const char *next;
     ldm_findings f;
@@ -369,6 +389,9 @@ ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
     st = ldm_findings_open(a, &f, err);
     if (st)
         goto done;
+    beside = ldm_audit_stage_beside(a);
+    if (beside)
+        path = beside;
     ldm_audit_find_causes(a, &f);
     next = remedy(a, &f);
     first_fault(a, &fault);
@@ -384,11 +407,10 @@ ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
     if (fault.failed || f.failed)
         st = ldm_error_nomem(err, 0, "a message");
     else if (f.cause_count)
-        st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s: %s", ldm_ckpt_path(a->ckpt),
-                           fault.data, f.causes[0].finding, next);
+        st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s: %s", path, fault.data,
+                           f.causes[0].finding, next);
     else
-        st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s", ldm_ckpt_path(a->ckpt), fault.data,
-                           next);
+        st = ldm_error_set(err, LDM_ERR_MISMATCH, "%s: %s; %s", path, fault.data, next);
 done:
     ldm_str_free(&fault);
     ldm_findings_free(&f);

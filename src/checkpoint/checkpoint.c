@@ -131,6 +131,11 @@ const char *ldm_ckpt_path(const ldm_ckpt *ck)
     return ck->src.name;
 }
 
+const char *ldm_ckpt_part_path(const ldm_ckpt *ck, size_t i)
+{
+    return i < ck->part_count ? ldm_ckpt_path(ck->parts[i]) : NULL;
+}
+
 const char *ldm_ckpt_format(const ldm_ckpt *ck)
 {
     return ck->format;

@@ -86,6 +86,8 @@ void ldm_ckpt_close(ldm_ckpt *ck); /* NULL is fine */
 const char *ldm_ckpt_path(const ldm_ckpt *ck);
 /* "PyTorch zip", "PyTorch legacy" or "safetensors" */
 const char *ldm_ckpt_format(const ldm_ckpt *ck);
+/* Path of part i of a checkpoint that was joined of several files, NULL from their count on. */
+const char *ldm_ckpt_part_path(const ldm_ckpt *ck, size_t i);
 uint64_t ldm_ckpt_file_bytes(const ldm_ckpt *ck);
 /* Path of the state dict inside the pickled object: "state_dict", "" for a bare one, or where else
  * the only dictionary of tensors lies ("model"). */

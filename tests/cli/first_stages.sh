@@ -110,6 +110,20 @@ fails 2 'the first stage bare/vq.ckpt would not be read: .* IdentityFirstStage, 
     --ckpt bare/labels.ckpt --config "$MODELS/labels.yaml" --first-stage bare/vq.ckpt --class 1 -o no.png
 fails 2 'the first stage bare/kl.ckpt would not be read' check --ckpt bare/labels.ckpt --config "$MODELS/labels.yaml" \
     --first-stage bare/kl.ckpt
+# One that is another model's: it is named, not the checkpoint.
+fails 3 '^ldm generate: bare/vq.ckpt: first_stage_model.*first stage of bare/vq.ckpt, which was given .*leave --first-stage out' \
+    generate --ckpt "$MODELS/clip.ckpt" --config "$MODELS/clip.yaml" --first-stage bare/vq.ckpt --prompt x -o no.png
+ldm check --ckpt "$MODELS/clip.ckpt" --config "$MODELS/clip.yaml" --first-stage bare/vq.ckpt
+[ "$CODE" -eq 3 ] || die "expected exit code 3"
+stdout_has 'cure: give the first stage that belongs to this model, or leave --first-stage out'
+# One that is missed, without a YAML: no YAML would bring it.
+works convert "$MODELS/clip.ckpt" --to diffusers -o without
+cp -r without/vae vae
+rm -r without/vae
+fails 2 'without, which holds a UNet and a text encoder, but no first stage: .* [(]--first-stage FILE[)]$' \
+    generate --ckpt without --prompt x -o no.png
+works generate --ckpt without --first-stage vae --vocab "$SRC/tests/data/tokenize/merges.txt" --prompt cat --steps 2 --shape 4,8,8 -o beside.png
+fails 2 'no cond_stage_model.[*] that computes one: get the file of the whole model$' generate --ckpt without/unet --prompt x -o no.png
 for command in "generate -o no.png" "reconstruct one.png"; do
     fails 2 'have `ldm doctor --ckpt bare/kl.ckpt --write-config NEW.yaml` make one that fits, or give the YAML' \
         $command --ckpt bare/kl.ckpt
