@@ -39,21 +39,33 @@ static bool list(const ldm_model_options *opt, const ldm_inference *in, bool ope
     return any;
 }
 
+/* What to do where the tensors do not say all. A YAML brings no part that the file lacks. */
+static const char *cure(const ldm_model_options *opt, const ldm_inference *in, ldm_str *made)
+{
+    if (in->lacks_cond)
+        return "get the file of the whole model";
+    if (strstr(in->kind, "UNet") && !in->problem_count)
+        return "name the file or folder of that";
+    /* The tensors of a first stage alone show all that its configuration says. */
+    if (in->problem_count || !strstr(in->kind, "first stage alone"))
+        return "give the YAML that it was trained with";
+    ldm_str_printf(made,
+                   "have `ldm doctor --ckpt %s --write-config NEW.yaml` make one that fits, or "
+                   "give the YAML that it was trained with",
+                   opt->ckpt);
+    return made->failed ? "give the YAML" : made->data;
+}
+
 static ldm_status refuse(const ldm_model_options *opt, const ldm_inference *in, ldm_error *err)
 {
-    /* The tensors of a first stage alone show all that its configuration says. */
-    const bool made = !in->problem_count && strstr(in->kind, "first stage alone");
     ldm_str text = {0};
     ldm_status st = LDM_OK;
 
     if (!in->whole)
         st = ldm_error_set(err, LDM_ERR_USAGE,
-                           "no configuration given for %s, which holds %s%s%s: %s%s%sgive the YAML "
-                           "that it was trained with",
-                           opt->ckpt, in->kind, in->problem_count ? ": " : "",
-                           in->problem_count ? in->problems[0] : "",
-                           made ? "have `ldm doctor --ckpt " : "", made ? opt->ckpt : "",
-                           made ? " --write-config NEW.yaml` make one that fits, or " : "");
+                           "no configuration given for %s, which holds %s%s%s: %s", opt->ckpt,
+                           in->kind, in->problem_count ? ": " : "",
+                           in->problem_count ? in->problems[0] : "", cure(opt, in, &text));
     else if (list(opt, in, true, &text))
         st = ldm_error_set(err, LDM_ERR_USAGE,
                            "no configuration given for %s, and no tensor shows all of it; a guess "

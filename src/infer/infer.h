@@ -38,9 +38,11 @@ typedef struct ldm_infer_setting {
 
 /* What the tensors are. */
 typedef struct ldm_inference {
-    const char *kind;   /* "a latent diffusion model", "a first stage alone", "a UNet alone" */
+    const char *kind;   /* "a latent diffusion model", "a first stage alone", "a UNet alone",
+                           "a UNet and a text encoder, but no first stage" */
     const char *family; /* "Stable Diffusion 1", NULL: no published model is like it */
     bool whole; /* UNet and first stage are both there, and every part is one that CompVis has */
+    bool lacks_cond; /* the UNet reads a context, and nothing in the file computes one */
     const ldm_infer_setting *settings; /* in the order of a YAML; a prefix stays together */
     size_t count;
     const char **problems; /* what no configuration of CompVis' can say, one line each */

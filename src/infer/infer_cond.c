@@ -131,8 +131,9 @@ void ldm_infer_put_cond(ldm_inference *in, const ldm_infer_facts *f)
         ldm_infer_put(in, LDM_INFER_SHAPE, NULL, COND, "__is_unconditional__");
         return;
     case LDM_INFER_UNKNOWN:
+        in->lacks_cond = !any_with_prefix(f->ck, f->cond.prefix);
         ldm_infer_problem(in,
-                          any_with_prefix(f->ck, f->cond.prefix)
+                          !in->lacks_cond
                               ? "the tensors of %s belong to a conditioner that CompVis' code "
                                 "does not have"
                               : "the UNet reads a context (cross-attention), and the file has no "

@@ -441,9 +441,14 @@ static ldm_status put_all(ldm_inference *in, ldm_infer_facts *f)
 
 static const char *kind_of(const ldm_infer_facts *f)
 {
-    if (f->unet.prefix && f->stage.prefix)
+    const bool text =
+        f->kind == LDM_INFER_CLIP || f->kind == LDM_INFER_OPEN_CLIP || f->kind == LDM_INFER_BERT;
+
+    if (!f->unet.prefix)
+        return "a first stage alone";
+    if (f->stage.prefix)
         return "a latent diffusion model";
-    return f->unet.prefix ? "a UNet alone" : "a first stage alone";
+    return text ? "a UNet and a text encoder, but no first stage" : "a UNet alone";
 }
 
 static ldm_status refuse(const ldm_ckpt *ck, ldm_error *err)
