@@ -65,7 +65,9 @@ static ldm_status add_tensor(conversion *c, const ldm_tensor_decl *t, ldm_error 
         out->shape[d] = (uint64_t)t->shape[d];
     c->bytes += t->numel * ldm_dtype_size(out->dtype);
     c->unet_bytes += t->component == LDM_COMPONENT_UNET ? t->numel * sizeof(float) : 0;
-    c->retyped |= out->dtype != info->dtype && info->dtype != LDM_DTYPE_F64;
+    /* A float64 is rounded to a float32 when it is read, too. */
+    c->retyped |=
+        out->dtype != info->dtype && !(info->dtype == LDM_DTYPE_F64 && out->dtype == LDM_DTYPE_F32);
     return LDM_OK;
 }
 

@@ -22,6 +22,13 @@ same_pixels a.png b.png
 works convert $TINY --bf16 -o bf16.safetensors
 stdout_has 'for the types changed'
 
+# Of float64 numbers, which are rounded twice.
+"$MAKE_CKPT" "$CONFIG" 1 wide.safetensors f64 || die "no checkpoint of float64"
+works convert wide.safetensors "$CONFIG" -o narrow.safetensors
+stdout_has 'eps of both is equal bit by bit'
+works convert wide.safetensors "$CONFIG" --half -o half.safetensors
+stdout_has 'for the types changed'
+
 # A first stage in a file of its own takes the place of the checkpoint's.
 works generate --ckpt "$CKPT" --first-stage raw.safetensors --config "$CONFIG" --no-ema --steps 2 --shape 3,8,8 -o b.png --overwrite
 same_pixels a.png b.png

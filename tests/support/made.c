@@ -80,8 +80,9 @@ static bool is_schedule(const ldm_tensor_decl *t)
            t->ndim == 1 && t->numel <= MAX_STEPS;
 }
 
-static void header_of(const ldm_network *n, ldm_str *out)
+static void header_of(const ldm_network *n, bool wide, ldm_str *out)
 {
+    const uint64_t size = wide ? sizeof(double) : sizeof(float);
     uint64_t at = 0;
     int i, k;
 
@@ -89,21 +90,24 @@ static void header_of(const ldm_network *n, ldm_str *out)
     for (i = 0; i < n->tensor_count; i++) {
         const ldm_tensor_decl *t = &n->tensors[i];
 
-        ldm_str_printf(out, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", i ? "," : "", t->name);
+        ldm_str_printf(out, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", i ? "," : "", t->name,
+                       wide ? "F64" : "F32");
         for (k = 0; k < t->ndim; k++)
             ldm_str_printf(out, "%s%" PRId64, k ? "," : "", t->shape[k]);
-        ldm_str_printf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, at + 4 * t->numel);
-        at += 4 * t->numel;
+        ldm_str_printf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at,
+                       at + size * t->numel);
+        at += size * t->numel;
     }
     ldm_str_puts(out, "}");
     while (out->len % 8)
         ldm_str_puts(out, " ");
 }
 
-static void append_tensor(const ldm_network *n, const ldm_tensor_decl *t, unsigned seed,
+static void append_tensor(const ldm_network *n, const ldm_tensor_decl *t, unsigned seed, bool wide,
                           ldm_str *out)
 {
     float *values = calloc((size_t)t->numel, sizeof *values);
+    uint64_t i;
 
     if (!values) {
         out->failed = true;
@@ -113,24 +117,31 @@ static void append_tensor(const ldm_network *n, const ldm_tensor_decl *t, unsign
         fill_schedule(n, t, values);
     else
         draw(n, t, seed, values);
-    ldm_str_append(out, (const char *)values, (size_t)t->numel * sizeof *values);
+    if (!wide)
+        ldm_str_append(out, (const char *)values, (size_t)t->numel * sizeof *values);
+    for (i = 0; wide && i < t->numel; i++) {
+        const double v = (double)values[i] * (1 + 1e-9); /* no float32 */
+
+        ldm_str_append(out, (const char *)&v, sizeof v);
+    }
     free(values);
 }
 
-static ldm_status write_file(const ldm_network *n, unsigned seed, const char *path, ldm_error *err)
+static ldm_status write_file(const ldm_network *n, unsigned seed, bool wide, const char *path,
+                             ldm_error *err)
 {
     ldm_str header = {0}, file = {0};
     unsigned char length[8];
     ldm_status st;
     int i;
 
-    header_of(n, &header);
+    header_of(n, wide, &header);
     for (i = 0; i < 8; i++)
         length[i] = (unsigned char)((uint64_t)header.len >> 8 * i);
     ldm_str_append(&file, (const char *)length, sizeof length);
     ldm_str_append(&file, header.data, header.len);
     for (i = 0; i < n->tensor_count; i++)
-        append_tensor(n, &n->tensors[i], seed, &file);
+        append_tensor(n, &n->tensors[i], seed, wide, &file);
     st = file.failed || header.failed ? ldm_error_nomem(err, 0, path)
                                       : ldm_file_write(path, file.data, file.len, err);
     ldm_str_free(&header);
@@ -138,7 +149,7 @@ static ldm_status write_file(const ldm_network *n, unsigned seed, const char *pa
     return st;
 }
 
-int made_checkpoint(const char *config, unsigned seed, const char *out)
+int made_checkpoint_as(const char *config, unsigned seed, bool wide, const char *out)
 {
     ldm_error err = {.msg = ""};
     ldm_config *cfg = NULL;
@@ -150,10 +161,15 @@ int made_checkpoint(const char *config, unsigned seed, const char *out)
     if (!st)
         st = ldm_network_create(cfg, NULL, &n, &err);
     if (!st)
-        st = write_file(n, seed, out, &err);
+        st = write_file(n, seed, wide, out, &err);
     ldm_network_free(n);
     ldm_config_free(cfg);
     if (st)
         fprintf(stderr, "%s: %s\n", config, err.msg);
     return st ? 1 : 0;
+}
+
+int made_checkpoint(const char *config, unsigned seed, const char *out)
+{
+    return made_checkpoint_as(config, seed, false, out);
 }
