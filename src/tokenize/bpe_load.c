@@ -256,5 +256,11 @@ ldm_status ldm_bpe_load(ldm_bpe *b, ldm_token_kind kind, const char *name, const
         st = read_merges(b, name, vocab, vocab_bytes, err);
     if (!st)
         st = merges ? number_by_json(b, name, vocab, vocab_bytes, err) : number_by_merges(b, err);
+    /* Every word of the vocabulary is a byte, a byte that ends a word, a merge, or special. */
+    if (!st && merges && b->merge_count + 2 * 256 + 2 < b->vocab.size)
+        st = ldm_error_set(err, LDM_ERR_FORMAT,
+                           "merges.txt has %zu merges, and %s %zu words: one of the two is cut "
+                           "off, or of another tokenizer",
+                           b->merge_count, name, b->vocab.size);
     return st ? st : find_special(b, name, err);
 }

@@ -306,6 +306,19 @@ static void json_that_is_wrong(void **state)
               cases[i].said);
 }
 
+/* A merges.txt that was cut off would split words otherwise, without a word. */
+static void merges_that_are_too_few(void **state)
+{
+    char *words;
+    size_t bytes;
+
+    (void)state;
+    assert_int_equal(ldm_file_read(DATA "/vocab.json", 100000, &words, &bytes, NULL), LDM_OK);
+    fails(LDM_TOKEN_CLIP, words, bytes, "#version: 0.2\nt h\n", LDM_ERR_FORMAT,
+          "merges.txt has 1 merges, and FILE 538 words");
+    ldm_free(words);
+}
+
 static void words_that_are_wrong(void **state)
 {
     (void)state;
@@ -336,12 +349,14 @@ static void gzip_files(void **state)
     ldm_tokenizer_free(t);
 
     fails(LDM_TOKEN_CLIP, (char *)packed, 10, NULL, LDM_ERR_FORMAT, "ends within its header");
-    fails(LDM_TOKEN_CLIP, (char *)packed, n - 9, NULL, LDM_ERR_LIMIT, "unpacks to");
+    fails(LDM_TOKEN_CLIP, (char *)packed, n - 9, NULL, LDM_ERR_LIMIT, "cut off or damaged");
     packed[n - 4] ^= 1; /* the size that it tells */
-    fails(LDM_TOKEN_CLIP, (char *)packed, n, NULL, LDM_ERR_FORMAT, "damaged gzip file");
+    fails(LDM_TOKEN_CLIP, (char *)packed, n, NULL, LDM_ERR_FORMAT,
+          "cut off or damaged: get it again");
     packed[n - 4] ^= 1;
     packed[n / 2] ^= 1;
-    fails(LDM_TOKEN_CLIP, (char *)packed, n, NULL, LDM_ERR_FORMAT, "damaged gzip file");
+    fails(LDM_TOKEN_CLIP, (char *)packed, n, NULL, LDM_ERR_FORMAT,
+          "cut off or damaged: get it again");
 }
 
 static void paths_that_are_wrong(void **state)
@@ -420,6 +435,7 @@ int main(void)
         cmocka_unit_test(texts_that_are_wrong),
         cmocka_unit_test(merges_that_are_wrong),
         cmocka_unit_test(json_that_is_wrong),
+        cmocka_unit_test(merges_that_are_too_few),
         cmocka_unit_test(words_that_are_wrong),
         cmocka_unit_test(gzip_files),
         cmocka_unit_test(paths_that_are_wrong),

@@ -110,9 +110,11 @@ ldm_status ldm_gunzip(const char *name, const void *data, size_t bytes, char **o
         return ldm_error_set(err, LDM_ERR_FORMAT, "%s: a gzip file that ends within its header",
                              name);
     size = size_told(data, bytes);
-    if (size > LDM_VOCAB_LIMIT)
-        return ldm_error_set(err, LDM_ERR_LIMIT, "%s: unpacks to %zu bytes, more than %d", name,
-                             size, LDM_VOCAB_LIMIT);
+    if (size > LDM_VOCAB_LIMIT) /* in a file that is cut off these bytes are others */
+        return ldm_error_set(err, LDM_ERR_LIMIT,
+                             "%s: a gzip file that is cut off or damaged, or else unpacks to more "
+                             "than %d bytes: get it again",
+                             name, LDM_VOCAB_LIMIT);
     *out = ldm_malloc(size + 1);
     d = libdeflate_alloc_decompressor();
     if (!*out || !d) {
@@ -129,5 +131,6 @@ ldm_status ldm_gunzip(const char *name, const void *data, size_t bytes, char **o
     }
     ldm_free(*out);
     *out = NULL;
-    return ldm_error_set(err, LDM_ERR_FORMAT, "%s: damaged gzip file", name);
+    return ldm_error_set(err, LDM_ERR_FORMAT,
+                         "%s: a gzip file that is cut off or damaged: get it again", name);
 }

@@ -383,6 +383,23 @@ static void context_counts(void **state)
     close_case(&o);
 }
 
+/* A list of words that ends early would give the words other ids than the table's rows. */
+static void vocabulary_that_is_cut_off(void **state)
+{
+    opened o = open_case(&cases[4], *state);
+    ldm_error err = {.msg = ""};
+    ldm_job *job;
+    ldm_run *run;
+
+    assert_int_equal(ldm_job_create(o.m, &job, &err), LDM_OK);
+    assert_int_equal(ldm_job_set(job, "prompt", "a cat", &err), LDM_OK);
+    assert_int_equal(ldm_job_set(job, "vocab", "tests/data/tokenize/merges.txt", &err), LDM_OK);
+    assert_int_equal(ldm_run_create(o.m, job, &run, &err), LDM_ERR_USAGE);
+    assert_non_null(strstr(err.msg, "the text encoder's table 49408: it is cut off"));
+    ldm_job_free(job);
+    close_case(&o);
+}
+
 /* Stable Diffusion 1 at full size, where its checkpoint is at hand: eps with a random context, with
  * a prompt's, and that context. */
 static void sd1_full(void **state)
@@ -429,7 +446,7 @@ static void sd1_full(void **state)
 
 int main(void)
 {
-    static struct CMUnitTest tests[GOLDEN_VARIANTS + 2];
+    static struct CMUnitTest tests[GOLDEN_VARIANTS + 3];
     int k, n = 0;
 
     /* The last, "c, exact", differs from the one before in convolutions alone, which the other
@@ -443,6 +460,8 @@ int main(void)
         (struct CMUnitTest){"by text", by_text, NULL, NULL, (void *)(uintptr_t)&golden_variants[0]};
     tests[n++] = (struct CMUnitTest){"the context counts", context_counts, NULL, NULL,
                                      (void *)(uintptr_t)&golden_variants[0]};
+    tests[n++] = (struct CMUnitTest){"a vocabulary that is cut off", vocabulary_that_is_cut_off,
+                                     NULL, NULL, (void *)(uintptr_t)&golden_variants[0]};
     tests[n] = (struct CMUnitTest){"sd1 at full size", sd1_full, NULL, NULL,
                                    (void *)(uintptr_t)&golden_variants[0]};
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);
