@@ -283,10 +283,16 @@ static void note_other_model(const ldm_audit *a, ldm_findings *f)
 
 static void file_notes(const ldm_audit *a, ldm_findings *f)
 {
+    static const char warning[] = "warning: ";
+    const size_t prefix = sizeof warning - 1;
     size_t i;
 
-    for (i = 0; i < ldm_ckpt_warning_count(a->ckpt); i++)
-        ldm_findings_note(f, LDM_TONE_PLAIN, ldm_ckpt_warning(a->ckpt, i)); /* as `generate` */
+    for (i = 0; i < ldm_ckpt_warning_count(a->ckpt); i++) { /* as `generate` */
+        const char *text = ldm_ckpt_warning(a->ckpt, i);
+        const bool warns = strncmp(text, warning, prefix) == 0;
+
+        ldm_findings_note(f, warns ? LDM_TONE_WARN : LDM_TONE_PLAIN, warns ? text + prefix : text);
+    }
     if (f->bad_count)
         ldm_findings_note(f, LDM_TONE_BAD,
                           ldm_findings_text(f,

@@ -370,8 +370,35 @@ static int by_begin(const void *a, const void *b)
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
+/* A download that was broken off after its room was laid out ends with zeros, and this format has
+ * no checksum. Zeros for single tensors are common (biases, layers that begin without effect);
+ * where the file's last matrices are all zeros, it is said. r: all tensors by their place. */
+static ldm_status warn_zeros(ldm_ckpt *ck, const range *r, ldm_error *err)
+{
+    const unsigned char *data = ck->src.data;
+    uint64_t end = ck->src.size;
+    size_t whole = 0, matrices = 0, i;
+
+    while (end > 0 && !data[end - 1])
+        end--;
+    for (i = ck->tensor_count; i > 0 && r[i - 1].begin >= end; i--) {
+        const ldm_tensor_info *t = &ck->tensors[r[i - 1].tensor].info;
+
+        whole += t->numel > 0;
+        matrices += t->ndim > 1 && t->numel >= 64;
+    }
+    if (matrices < 2)
+        return LDM_OK;
+    return ldm_index_warn(ck, err,
+                          "warning: the file ends with %.3g MB of nothing but zeros, %zu whole "
+                          "tensors from '%.120s' on: a download that was broken off leaves that; "
+                          "get it again, unless they were meant so",
+                          (double)(ck->src.size - end) / 1e6, whole,
+                          ck->tensors[r[i].tensor].info.name);
+}
+
 /* The format allows neither overlaps nor holes, nor bytes that belong to no tensor. */
-static ldm_status check_ranges(const ldm_ckpt *ck, uint64_t data, ldm_error *err)
+static ldm_status check_ranges(ldm_ckpt *ck, uint64_t data, ldm_error *err)
 {
     range *r = ldm_arena_alloc(ck->scratch, ck->tensor_count, sizeof *r);
     uint64_t at = data;
@@ -401,7 +428,7 @@ static ldm_status check_ranges(const ldm_ckpt *ck, uint64_t data, ldm_error *err
         return ldm_source_error(&ck->src, err, LDM_ERR_FORMAT, at,
                                 "%llu bytes behind the last tensor, expected the end of the file",
                                 ldm_ull(ck->src.size - at));
-    return LDM_OK;
+    return warn_zeros(ck, r, err);
 }
 
 /* Each tensor has a brace of its own: an upper bound, whatever strings hold. */

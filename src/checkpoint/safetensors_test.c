@@ -149,6 +149,37 @@ static void rare_types_are_listed(void **state)
     bytes_free(&b);
 }
 
+/* Two matrices of zeros at the end are said; one, or short tensors, are common. */
+static void zeros_at_the_end_are_said(void **state)
+{
+#define M(name, range) "\"" name "\":{\"dtype\":\"U8\",\"shape\":[8,8],\"data_offsets\":" range "}"
+    static const char *const headers[] = {
+        "{" M("a", "[0,64]") "," M("b", "[64,128]") "," M("c", "[128,192]") "}",
+        "{" M("a", "[0,64]") "," M("b", "[64,128]") "}",
+    };
+#undef M
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        bytes b = {0};
+        char data[192] = {[3] = 1};
+        opened o;
+
+        put_le(&b, strlen(headers[i]), 8);
+        put_text(&b, headers[i]);
+        put(&b, data, i ? 128 : 192);
+        o = open_bytes(b.data, b.len);
+        assert_int_equal(o.st, LDM_OK);
+        assert_int_equal(ldm_ckpt_warning_count(o.ck), i ? 0 : 1);
+        if (!i)
+            assert_non_null(
+                strstr(ldm_ckpt_warning(o.ck, 0), "zeros, 2 whole tensors from 'b' on"));
+        opened_done(&o);
+        bytes_free(&b);
+    }
+}
+
 static void json_that_is_none(void **state)
 {
     (void)state;
@@ -169,9 +200,10 @@ static void json_that_is_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers_are_read),      cmocka_unit_test(lengths_that_lie),
-        cmocka_unit_test(ranges_that_lie),       cmocka_unit_test(names_and_fields),
-        cmocka_unit_test(rare_types_are_listed), cmocka_unit_test(json_that_is_none),
+        cmocka_unit_test(headers_are_read),          cmocka_unit_test(lengths_that_lie),
+        cmocka_unit_test(ranges_that_lie),           cmocka_unit_test(names_and_fields),
+        cmocka_unit_test(rare_types_are_listed),     cmocka_unit_test(json_that_is_none),
+        cmocka_unit_test(zeros_at_the_end_are_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

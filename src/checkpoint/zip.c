@@ -43,17 +43,33 @@ static ldm_status no_room(const ldm_source *s, const ldm_arena *arena, uint64_t 
                             pos, "no memory for so many zip entries");
 }
 
-/* The end record closes the file; its comment may hold anything, so that its length must fit. */
+/* Whether the record at pos ends where the file does, or before it with a directory that ends where
+ * the record begins (of zip64 the directory is checked later). */
+static bool is_end(const ldm_source *s, uint64_t pos, bool exact)
+{
+    const unsigned char *p = s->data + pos;
+    const uint64_t comment = ldm_le16(p + 20), room = s->size - pos - EOCD_BYTES;
+    const uint64_t bytes = ldm_le32(p + 12), offset = ldm_le32(p + 16);
+
+    if (ldm_le32(p) != EOCD_MAGIC || comment > room)
+        return false;
+    return comment == room ||
+           (!exact && (offset + bytes == pos ||
+                       (pos >= LOCATOR_BYTES && ldm_le32(p - LOCATOR_BYTES) == LOCATOR_MAGIC)));
+}
+
+/* The end record closes the file; its comment may hold anything, so that its length must fit. Some
+ * transfers pad a file: as in torch, bytes behind the record are no fault where none fits. */
 static ldm_status find_end(const ldm_source *s, uint64_t *pos, ldm_error *err)
 {
     uint64_t back;
+    int exact;
 
-    for (back = EOCD_BYTES; back <= s->size && back <= EOCD_BYTES + MAX_COMMENT; back++) {
-        const unsigned char *p = s->data + (s->size - back);
-
-        if (ldm_le32(p) == EOCD_MAGIC && ldm_le16(p + 20) == back - EOCD_BYTES) {
+    for (exact = 1; exact >= 0; exact--) {
+        for (back = EOCD_BYTES; back <= s->size && back <= EOCD_BYTES + MAX_COMMENT; back++) {
             *pos = s->size - back;
-            return LDM_OK;
+            if (is_end(s, *pos, exact))
+                return LDM_OK;
         }
     }
     return ldm_source_error(s, err, LDM_ERR_FORMAT, s->size,
