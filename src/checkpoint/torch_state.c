@@ -101,6 +101,12 @@ static ldm_status no_state_dict(const ldm_torch *t, const ldm_pk *root, ldm_erro
                                 "the file holds %s, expected a dictionary with 'state_dict' or one "
                                 "of tensors",
                                 ldm_pk_kind_name(root->kind));
+    for (i = 0; i < root->u.seq.count; i += 2) {
+        if (!strcmp(ldm_torch_show(root->u.seq.items[i], &name), "string_to_param"))
+            return ldm_source_error(&t->src, err, LDM_ERR_UNSUPPORTED, root->pos,
+                                    "the file holds a textual inversion (the embedding of a "
+                                    "word); give the checkpoint of the model that it is added to");
+    }
     for (i = 0; i < root->u.seq.count && n + sizeof name.text + 4 < sizeof keys; i += 2)
         n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%.60s", i ? ", " : "",
                               ldm_torch_show(root->u.seq.items[i], &name));

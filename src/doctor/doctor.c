@@ -104,6 +104,23 @@ static ldm_status add_contradiction(ldm_doctor *d, const ldm_contradiction *c, l
     return ldm_doctor_add(d, &f, err);
 }
 
+/* All of what no configuration can say is one finding: a later one of a path replaces the former.
+ */
+static ldm_status add_problems(ldm_doctor *d, ldm_error *err)
+{
+    const ldm_inference *in = d->inference;
+    const char *how = in->problem_count ? in->problems[0] : NULL;
+
+    for (size_t i = 1; how && i < in->problem_count; i++)
+        how = ldm_doctor_text(d, "%s; %s", how, in->problems[i]);
+    if (!in->problem_count)
+        return LDM_OK;
+    if (!how)
+        return ldm_error_nomem(err, 0, "a finding");
+    return ldm_doctor_add(
+        d, &(ldm_finding){.path = "checkpoint", .how = how, .state = LDM_FINDING_UNDECIDED}, err);
+}
+
 static ldm_status find_contradictions(ldm_doctor *d, ldm_error *err)
 {
     ldm_contradiction *list;
@@ -112,13 +129,7 @@ static ldm_status find_contradictions(ldm_doctor *d, ldm_error *err)
 
     for (size_t i = 0; !st && i < count; i++)
         st = add_contradiction(d, &list[i], err);
-    for (size_t i = 0; !st && i < d->inference->problem_count; i++)
-        st = ldm_doctor_add(d,
-                            &(ldm_finding){.path = "checkpoint",
-                                           .how = d->inference->problems[i],
-                                           .state = LDM_FINDING_UNDECIDED},
-                            err);
-    return st;
+    return st ? st : add_problems(d, err);
 }
 
 /* model.params.image_size says the same, and counts. */

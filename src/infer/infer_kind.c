@@ -13,6 +13,7 @@ typedef struct sign {
 } sign;
 
 #define ADDITION "; give the checkpoint of the model that it is added to"
+#define WORD "a textual inversion (the embedding of a word)" ADDITION
 #define TEXT "a text encoder alone; give the checkpoint of the model that it belongs to"
 
 /* The first that is met counts: what is told by more comes first. */
@@ -38,9 +39,9 @@ static const sign signs[] = {
     {"controlnet_cond_embedding.", true, false, "a ControlNet" ADDITION},
     {"ip_adapter.", true, false, "an IP-Adapter" ADDITION},
     {"adapter.body.", true, false, "a T2I-Adapter" ADDITION},
-    {"emb_params", true, false, "a textual inversion (the embedding of a word)" ADDITION},
-    {"string_to_param", true, false, "a textual inversion (the embedding of a word)" ADDITION},
-    {"string_to_token", true, false, "a textual inversion (the embedding of a word)" ADDITION},
+    {"emb_params", true, false, WORD},
+    {"string_to_param", true, false, WORD},
+    {"string_to_token", true, false, WORD},
     {"text_model.encoder.", true, false, TEXT},
     {"transformer.text_model.encoder.", true, false, TEXT},
     {"model.layers.0.mlp.gate_proj.", true, false, "a language model"},
@@ -53,8 +54,18 @@ static bool shows(const sign *s, const char *name)
     return s->begins ? !strncmp(name, s->text, strlen(s->text)) : strstr(name, s->text) != NULL;
 }
 
+/* diffusers' learned_embeds: one vector, or some, by the word in angle brackets. */
+static bool is_word(const ldm_ckpt *ck)
+{
+    const ldm_tensor_info *t = ldm_ckpt_count(ck) == 1 ? ldm_ckpt_at(ck, 0) : NULL;
+
+    return t && t->ndim <= 2 && t->name[0] == '<' && t->name[strlen(t->name) - 1] == '>';
+}
+
 const char *ldm_infer_other_kind(const ldm_ckpt *ck, bool spoiled)
 {
+    if (is_word(ck))
+        return WORD;
     for (size_t k = 0; k < SIGNS; k++) {
         for (size_t i = 0; i < ldm_ckpt_count(ck); i++) {
             if ((signs[k].spoils || !spoiled) && shows(&signs[k], ldm_ckpt_at(ck, i)->name))

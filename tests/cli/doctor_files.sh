@@ -70,10 +70,16 @@ names alone/strange.safetensors lora_unet_mid_block.hada_w1_a lora_unet_mid_bloc
 strange 'a LoRA'
 names alone/strange.safetensors control_model.input_hint_block.0.weight control_model.zero_convs.0.0.weight
 strange 'a ControlNet'
+# All that could not be told is said, the kind first.
+names alone/strange.safetensors control_model.input_blocks.0.0.weight control_model.input_hint_block.0.weight
+ldm doctor --ckpt alone/strange.safetensors --config none
+stdout_has '^ +its keys show a ControlNet.*; the UNet.s last convolution'
 names alone/strange.safetensors controlnet_cond_embedding.conv_in.weight time_embedding.linear_1.weight \
     down_blocks.0.resnets.0.conv1.weight
 strange 'a ControlNet'
 names alone/strange.safetensors emb_params
+strange 'a textual inversion'
+names alone/strange.safetensors '<cat>'
 strange 'a textual inversion'
 names alone/strange.safetensors text_model.encoder.layers.0.mlp.fc1.weight
 strange 'a text encoder alone'
