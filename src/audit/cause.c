@@ -546,6 +546,34 @@ static bool foreign_kind(probe *p)
     return true;
 }
 
+/* Tensors that are missing because they are stored in a form that ldm does not read: what is not
+ * seen says nothing about the configuration. */
+static bool unread(probe *p)
+{
+    const ldm_ckpt *ck = p->a->ckpt;
+    ldm_ckpt_skipped first = {0};
+    size_t n = 0, i;
+
+    for (i = 0; i < ldm_ckpt_skipped_count(ck); i++) {
+        const ldm_ckpt_skipped s = ldm_ckpt_skipped_at(ck, i);
+        const int k = ldm_network_find(p->a->network, s.name);
+
+        if (k >= 0 && ldm_audit_run_uses(p->a, &p->a->network->tensors[k]) && !n++)
+            first = s;
+    }
+    if (!n)
+        return false;
+    report(p, "unread",
+           ldm_findings_text(p->f,
+                             "%zu of the missing tensors %s in the file, but could not be read: "
+                             "'%.120s' is %.200s",
+                             n, n == 1 ? "is" : "are", first.name, first.what),
+           "save it again with plain tensors (of a sparse or quantised one: t.to_dense(), "
+           "t.dequantize())",
+           NULL);
+    return true;
+}
+
 /* Nothing but tensors of a first stage that was given beside the checkpoint does not fit. */
 static bool other_stage_beside(probe *p)
 {
@@ -588,7 +616,7 @@ void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f)
     /* Neither extra keys alone nor differences that no name or shape shows are a fault. */
     if (a->fits && a->mismatched_count == 0 && a->unexpected_count == 0)
         return;
-    if (other_stage_beside(&p) || foreign_kind(&p) || other_model(&p))
+    if (unread(&p) || other_stage_beside(&p) || foreign_kind(&p) || other_model(&p))
         return;
     for (i = 0; i < sizeof detectors / sizeof detectors[0]; i++) {
         /* A first stage alone has neither of the two. */

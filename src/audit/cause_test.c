@@ -11,6 +11,7 @@
 
 #include "audit/audit_testing.h"
 #include "base/alloc.h"
+#include "checkpoint/ckpt_testing.h"
 
 #define STAGE "model.params.first_stage_config."
 #define KL                                                                                         \
@@ -327,6 +328,41 @@ static void many_differences_mean_another_yaml(void **state)
     test_bench_free(&b);
 }
 
+/* What lies in the file in a form that is not read is the cause, not the YAML. */
+static void tensors_that_are_sparse(void **state)
+{
+    static const float numbers[8] = {0};
+    const pk_view view = {"FloatStorage", "0", 8, 0, 1, {8}, {1}};
+    test_model m = test_model_create(test_yaml, NULL);
+    bytes pickle = {0}, file = {0};
+    ldm_error err;
+    ldm_audit *a;
+    opened o;
+
+    (void)state;
+    put_text(&pickle, "}");
+    pk_str(&pickle, "first_stage_model.decoder.conv_in.bias");
+    pk_tensor(&pickle, &view);
+    put_text(&pickle, "s");
+    pk_str(&pickle, "model.diffusion_model.time_embed.0.weight");
+    put_text(&pickle, "ctorch._utils\n_rebuild_sparse_tensor\n)Rs.");
+    put_ckpt(&file, &pickle, numbers, sizeof numbers);
+    o = open_bytes(file.data, file.len);
+    assert_int_equal(o.st, LDM_OK);
+    assert_int_equal(ldm_audit_create(m.network, o.ck, -1, NULL, &a, &err), LDM_OK);
+    a->given.config = m.cfg;
+    assert_int_equal(ldm_audit_verdict(a, &err), LDM_ERR_MISMATCH);
+    test_contains(err.msg, "1 of the missing tensors is in the file, but could not be read: "
+                           "'model.diffusion_model.time_embed.0.weight' is a tensor made by "
+                           "torch._utils._rebuild_sparse_tensor");
+    test_contains(err.msg, "save it again with plain tensors");
+    ldm_audit_free(a);
+    opened_done(&o);
+    bytes_free(&file);
+    bytes_free(&pickle);
+    test_model_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +374,7 @@ int main(void)
         cmocka_unit_test(cause_of_other_files),
         cmocka_unit_test(one_missing_tensor_hides_no_network),
         cmocka_unit_test(many_differences_mean_another_yaml),
+        cmocka_unit_test(tensors_that_are_sparse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
