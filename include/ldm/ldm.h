@@ -388,10 +388,12 @@ LDM_API uint64_t ldm_job_total(const ldm_job *job);
  * "mask": one for all of init's pictures or one for each, of their sizes. What is light (luma 128
  * and more) is painted; outside of it the result has the input's own bytes. Inside, the painted
  * part begins over "mask_blur" pixels; where it is not set, the picture's shorter side / 128, at
- * most 4. Without "mask" the transparent part of init (alpha below
- * 128) is painted, where alpha / 255 of its own colour shows through, and with "pad" the room
- * beside it; "mask_blur" is for "mask" alone. Where strength is not set it is 1 then (start
- * noise alone); where fit is not set, the result has the picture's size.
+ * most 4. A mask's alpha does not count; one that is light or dark everywhere and has a shape in
+ * its alpha alone is LDM_ERR_USAGE, since programs disagree which part of such a one is painted.
+ * Without "mask" the transparent part of init (alpha below 128) is painted, where alpha / 255 of
+ * its own colour shows through, and with "pad" the room beside it; "mask_blur" is for "mask" alone.
+ * Where strength is not set it is 1 then (start noise alone); where fit is not set, the result has
+ * the picture's size.
  *
  * "image": the conditioning of models that concatenate a picture with the latent; picture i is made
  * from ims[i % count]. What becomes of it follows from the model: an inpainting model takes "mask"

@@ -377,6 +377,8 @@ static ldm_status settle(ldm_run *r, const ldm_job *job, ldm_error *err)
     if (!st)
         st = ldm_run_idle(r, job, err);
     if (!st)
+        st = ldm_start_note_masks(&r->job, &r->notes, err);
+    if (!st)
         st = fill_info(r, err);
     if (!st)
         st = ldm_start_check_noise(r, err);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <nettle/sha2.h>
@@ -107,16 +108,38 @@ static ldm_status settle_kept_size(const ldm_model *m, ldm_job *j, ldm_error *er
 
 /* ---- masks ----------------------------------------------------------------------------------- */
 
-static bool any_light(const ldm_image *mask)
+static size_t pixels_of(const ldm_image *im)
 {
-    const size_t pixels = (size_t)mask->width * (size_t)mask->height;
-    size_t i;
+    return (size_t)im->width * (size_t)im->height;
+}
 
-    for (i = 0; i < pixels; i++) {
-        if (ldm_canvas_light(mask->pixels + i * (size_t)mask->channels, mask->channels))
-            return true;
-    }
-    return false;
+static size_t count_light(const ldm_image *mask)
+{
+    size_t i, light = 0;
+
+    for (i = 0; i < pixels_of(mask); i++)
+        light += ldm_canvas_light(mask->pixels + i * (size_t)mask->channels, mask->channels);
+    return light;
+}
+
+static bool alpha_varies(const ldm_image *mask)
+{
+    size_t i = 0;
+
+    while (mask->channels == 4 && i < pixels_of(mask) && mask->pixels[4 * i + 3] == mask->pixels[3])
+        i++;
+    return mask->channels == 4 && i < pixels_of(mask);
+}
+
+/* Programs disagree on what alpha means in a mask: an editor's brush leaves opaque what it painted,
+ * while others paint what is transparent. So it is not guessed where nothing else has a shape. */
+static ldm_status shape_in_alpha(size_t i, bool light, ldm_error *err)
+{
+    return ldm_error_set(err, LDM_ERR_USAGE,
+                         "the mask of picture %zu has its shape in its alpha channel, and its "
+                         "colours alone count, which are %s everywhere: save it in black and white "
+                         "(white is painted), without transparency",
+                         i, light ? "light" : "dark");
 }
 
 /* A mask belongs to its picture and paints something. */
@@ -124,13 +147,17 @@ static ldm_status check_mask(const ldm_job *j, const ldm_image *im, size_t i, bo
                              ldm_error *err)
 {
     const ldm_image *mask = j->mask_images ? &j->mask_images[j->mask_count == 1 ? 0 : i] : NULL;
+    size_t light;
 
     if (mask && (mask->width != im->width || mask->height != im->height))
         return ldm_error_set(err, LDM_ERR_USAGE,
                              "the mask is %d x %d, and the picture that it belongs to is %d x %d: "
                              "make them one size",
                              mask->width, mask->height, im->width, im->height);
-    if (!padded && (mask ? !any_light(mask) : !ldm_canvas_transparent(im)))
+    light = mask ? count_light(mask) : 0;
+    if (mask && (!light || light == pixels_of(mask)) && alpha_varies(mask))
+        return shape_in_alpha(i, light > 0, err);
+    if (!padded && (mask ? !light : !ldm_canvas_transparent(im)))
         return ldm_error_set(err, LDM_ERR_USAGE, "nothing of picture %zu is to be painted: %s", i,
                              mask ? "its mask is dark everywhere (white is painted)"
                                   : "it is opaque, unlike another one");
@@ -150,6 +177,36 @@ ldm_status ldm_start_check_masks(const ldm_job *j, const ldm_image *ims, size_t 
     for (i = 0; !st && i < count; i++)
         st = check_mask(j, &ims[i], i, padded, err);
     return st;
+}
+
+static bool coloured(const ldm_image *im)
+{
+    const size_t n = pixels_of(im), channels = (size_t)im->channels;
+    size_t i, count = 0;
+
+    for (i = 0; channels > 1 && i < n; i++) {
+        const uint8_t *p = im->pixels + channels * i;
+
+        count += abs(p[0] - p[1]) > 24 || abs(p[1] - p[2]) > 24;
+    }
+    return count > n / 10;
+}
+
+ldm_status ldm_start_note_masks(const ldm_job *j, ldm_notes *notes, ldm_error *err)
+{
+    char which[32] = "";
+    size_t i = 0;
+
+    while (i < j->mask_count && !coloured(&j->mask_images[i]))
+        i++;
+    if (i == j->mask_count)
+        return LDM_OK;
+    if (j->mask_count > 1)
+        snprintf(which, sizeof which, " of picture %zu", i);
+    return ldm_notes_add(notes, err,
+                         "warning: the mask%s is a picture in colours: is it the mask? What is "
+                         "lighter than middle grey in it is painted",
+                         which);
 }
 
 /* Does a part of the pictures stay: masks, transparent parts, pads? */

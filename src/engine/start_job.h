@@ -25,8 +25,12 @@ bool ldm_start_describe(const ldm_job *job, int index, json_t *recipe);
 ldm_status ldm_start_check_images(const char *what, const ldm_image *ims, size_t count,
                                   ldm_error *err);
 /* The masks of a job's pictures `ims`: one for all or one for each, of their sizes, and each paints
- * something. padded: something is painted in any case. LDM_ERR_USAGE. */
+ * something; one whose shape is in its alpha is refused, too. padded: something is painted in
+ * any case. LDM_ERR_USAGE. */
 ldm_status ldm_start_check_masks(const ldm_job *j, const ldm_image *ims, size_t count, bool padded,
                                  ldm_error *err);
+/* Warns of one that has colours: a photo has them and a mask has none, and the two are easily
+ * exchanged. */
+ldm_status ldm_start_note_masks(const ldm_job *j, ldm_notes *notes, ldm_error *err);
 
 #endif

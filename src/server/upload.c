@@ -24,19 +24,26 @@ unsigned char *ldm_upload_bytes(const char *text, size_t *size)
     return NULL;
 }
 
-/* A mask of one channel, 255 where it paints; im has 1, 3 or 4 channels and keeps its memory. */
-static void make_mask(ldm_image *im, ldm_upload_kind kind)
+/* A mask of one channel, 255 where im is transparent; im has 1, 3 or 4 channels and keeps its
+ * memory. */
+static void alpha_to_mask(ldm_image *im)
 {
     const size_t n = (size_t)im->width * (size_t)im->height, c = (size_t)im->channels;
 
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *p = im->pixels + i * c;
-        const int luma = c == 1 ? p[0] : (299 * p[0] + 587 * p[1] + 114 * p[2]) / 1000;
-        const bool paints = kind == LDM_UPLOAD_MASK_ALPHA ? c == 4 && p[3] < 128 : luma < 128;
-
-        im->pixels[i] = paints ? 255 : 0; /* never beyond what was read */
-    }
+    for (size_t i = 0; i < n; i++) /* never beyond what was read */
+        im->pixels[i] = c == 4 && im->pixels[i * c + 3] < 128 ? 255 : 0;
     im->channels = 1;
+}
+
+/* Dark becomes light. Alpha stays: the library looks whether it holds the mask's shape. */
+static void invert_colours(ldm_image *im)
+{
+    const size_t n = (size_t)im->width * (size_t)im->height * (size_t)im->channels;
+
+    for (size_t i = 0; i < n; i++) {
+        if (im->channels != 4 || i % 4 != 3)
+            im->pixels[i] = (uint8_t)(255 - im->pixels[i]);
+    }
 }
 
 static bool keep(const char *path, ldm_blob *out)
@@ -57,7 +64,7 @@ static bool take(ldm_server *s, const char *path, ldm_upload_kind kind, const ch
         fine = ldm_refuse(r, 422, "ERR_LIMIT", field, "at most %.0f pixels in one picture",
                           s->limits.pixels);
     if (fine && (kind == LDM_UPLOAD_MASK_DARK || kind == LDM_UPLOAD_MASK_ALPHA)) {
-        make_mask(&im, kind);
+        kind == LDM_UPLOAD_MASK_ALPHA ? alpha_to_mask(&im) : invert_colours(&im);
         fine = !ldm_image_write(path, &im, NULL, &err) ||
                ldm_refuse(r, 500, "ERR_IO", field, "out of room");
     }

@@ -392,13 +392,86 @@ static void refusals(void **state)
     ldm_model_close(m);
 }
 
+/* A mask of one colour, and its shape in its alpha. */
+static void shape_in_alpha(void **state)
+{
+    ldm_model *m = open_tiny(NULL);
+    ldm_image im = make_picture(20, 20, 3, 1), mask = make_mask(20, 20, 4);
+    ldm_job *job = make_job("ddim", &im, &mask);
+    const size_t bytes = (size_t)4 * 20 * 20;
+    ldm_run *run;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < bytes; i += 4) {
+        mask.pixels[i + 3] = mask.pixels[i];
+        memset(mask.pixels + i, 255, 3);
+    }
+    expect_refused(m, job,
+                   "shape in its alpha channel, and its colours alone count, which are "
+                   "light everywhere");
+    for (i = 0; i < bytes; i += 4)
+        memset(mask.pixels + i, 0, 3);
+    expect_refused(m, job, "which are dark everywhere");
+    assert_int_equal(ldm_job_set(job, "pad", "4", NULL), LDM_OK); /* painted in any case */
+    expect_refused(m, job, "shape in its alpha channel");
+    assert_int_equal(ldm_job_set(job, "pad", "0", NULL), LDM_OK);
+    mask.pixels[0] = mask.pixels[1] = mask.pixels[2] = 255; /* its colours have a shape */
+    run_one(m, job, &run);
+    ldm_run_free(run);
+    for (i = 0; i < bytes; i += 4)
+        memset(mask.pixels + i, 255, 4); /* all of it is painted, and no alpha says otherwise */
+    run_one(m, job, &run);
+    ldm_run_free(run);
+    ldm_job_free(job);
+    free(im.pixels);
+    free(mask.pixels);
+    ldm_model_close(m);
+}
+
+static bool warns_of_colours(const ldm_model *m, const ldm_job *job)
+{
+    ldm_run *run;
+    bool found = false;
+
+    run_one(m, job, &run);
+    for (size_t i = 0; i < ldm_run_note_count(run); i++)
+        found = found || strstr(ldm_run_note(run, i), "is a picture in colours: is it the mask?");
+    ldm_run_free(run);
+    return found;
+}
+
+/* A photo in the place of the mask, with alpha and without. */
+static void photo_as_mask(void **state)
+{
+    ldm_model *m = open_tiny(NULL);
+    int channels;
+
+    (void)state;
+    for (channels = 1; channels <= 4; channels += channels == 1 ? 2 : 1) {
+        ldm_image im = make_picture(20, 20, 3, 1), mask = make_picture(20, 20, channels, 2);
+        ldm_image plain = make_mask(20, 20, channels);
+        ldm_job *job = make_job("ddim", &im, &mask);
+
+        assert_int_equal(warns_of_colours(m, job), channels > 1);
+        assert_int_equal(ldm_job_set_images(job, "mask", &plain, 1, NULL), LDM_OK);
+        assert_false(warns_of_colours(m, job));
+        ldm_job_free(job);
+        free(im.pixels);
+        free(mask.pixels);
+        free(plain.pixels);
+    }
+    ldm_model_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_and_kinds),   cmocka_unit_test(every_sampler),
         cmocka_unit_test(alpha_is_the_mask), cmocka_unit_test(holes_show_what_is_there),
         cmocka_unit_test(outpainting),       cmocka_unit_test(resized),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(refusals),          cmocka_unit_test(shape_in_alpha),
+        cmocka_unit_test(photo_as_mask),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

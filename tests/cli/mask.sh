@@ -71,4 +71,14 @@ fails 3 "was made from a mask of SHA-256" generate --ckpt "$CKPT" --like m.png -
 
 # A mask and a picture that were exchanged.
 works generate $TINY --steps 2 --init a.png --mask "$PICTURES/rgb.jpg" -o odd.png
-stderr_has 'warning: the mask .*rgb.jpg is a picture in colours: is it the mask'
+stderr_has 'warning: the mask is a picture in colours: is it the mask'
+works generate $TINY --steps 2 --init a.png --mask "$PICTURES/rgb.jpg" -o odd.png --dry-run
+stderr_has 'warning: the mask is a picture in colours: is it the mask'
+
+# A mask whose shape is in its alpha channel.
+# Grey with alpha, 2 x 4: white everywhere, two rows opaque.
+printf %s iVBORw0KGgoAAAANSUhEUgAAAAIAAAAECAQAAAAO5iayAAAAE0lEQVR42mP4z/CfgeH/fzgBhABoqwn39lQWfAAAAABJRU5ErkJggg== |
+    base64 -d >shape.png
+fails 2 'the mask of picture 0 has its shape in its alpha channel.*light everywhere.*black and white' \
+    $RUN --init shape.png --mask shape.png -o no.png
+fails 2 'has its shape in its alpha channel' generate $TINY --init shape.png --mask shape.png --dry-run

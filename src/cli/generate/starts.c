@@ -111,26 +111,6 @@ static int read_pictures(const ldm_command *cmd, const ldm_generate_opts *o, con
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
-/* A mask has no colours; a photo has, and the two are easily exchanged. */
-static void note_coloured(const ldm_command *cmd, const char *path, const ldm_image *im)
-{
-    const size_t n = (size_t)im->width * (size_t)im->height;
-    size_t coloured = 0;
-
-    if (im->channels != 3) /* grey, or a mask by its alpha */
-        return;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *p = im->pixels + 3 * i;
-
-        coloured += abs(p[0] - p[1]) > 24 || abs(p[1] - p[2]) > 24;
-    }
-    if (coloured > n / 10)
-        ldm_cli_say(cmd,
-                    "warning: the mask %s is a picture in colours: is it the mask? What is lighter "
-                    "than middle grey in it is painted",
-                    path);
-}
-
 int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_starts *s)
 {
     const ldm_role *role = ldm_role_given(o);
@@ -157,8 +137,6 @@ int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_star
     if (o->mask_image)
         code = read_pictures(cmd, o, "--mask", o->mask_image, &s->mask_paths, &s->masks,
                              &s->mask_count);
-    if (!code && s->mask_count)
-        note_coloured(cmd, s->mask_paths[0], &s->masks[0]);
     s->role = role;
     if (!code && role)
         code = read_pictures(cmd, o, role->option, path_of(o, role), &s->paths, &s->ims, &s->count);
