@@ -64,6 +64,9 @@ typedef struct task {
     ldm_reconstruction *figures; /* [count] */
     bool far;                    /* it was said that pictures are far from the model's size */
     ldm_image *sizes;            /* [count]: without pixels */
+    char **why;                  /* [count]: why a picture is left out; NULL: it is not */
+    size_t left_out;
+    bool printed; /* the JSON object */
 } task;
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -160,41 +163,69 @@ static ldm_status note_size(task *t, const ldm_image *im, ldm_error *err)
     return st;
 }
 
+/* One picture's own failure: the others are still worth seeing. *err gets a message that names it;
+ * memory that ends, and an interrupt, are no picture's own. */
+static int leave_out(task *t, size_t i, ldm_status st, bool named, ldm_error *err)
+{
+    if (!named)
+        st = ldm_error_wrap(err, st, "%s", t->paths[i]);
+    ldm_cli_fail(t->cmd, st, err);
+    t->why[i] = strdup(err->msg);
+    t->left_out++;
+    return t->why[i] ? LDM_EXIT_OK : ldm_cli_nomem(t->cmd);
+}
+
+static int write_out(const task *t, size_t i, const ldm_image *out)
+{
+    ldm_error err;
+    int code = ldm_place_claim_file(t->cmd, "-o", t->outs[i], t->o->overwrite);
+    ldm_status st = code ? LDM_OK : ldm_image_write(t->outs[i], out, NULL, &err);
+
+    if (!st)
+        return code;
+    if (!t->o->overwrite)
+        ldm_place_drop_file(t->outs[i]);
+    return ldm_cli_fail(t->cmd, st, &err);
+}
+
+static void tell(const task *t, size_t i)
+{
+    const ldm_reconstruction *f = &t->figures[i];
+    const ldm_image *im = &t->sizes[i];
+    const ldm_image_difference d = difference_of(f);
+
+    if (!t->o->quiet && (f->padded_width != im->width || f->padded_height != im->height))
+        ldm_cli_say(t->cmd, "note: %s: %d x %d is extended to %d x %d and cut again", t->paths[i],
+                    im->width, im->height, f->padded_width, f->padded_height);
+    if (t->o->json)
+        return;
+    printf("%s: ", t->paths[i]);
+    ldm_psnr_print(&d);
+    printf("%s%s\n", t->outs ? " -> " : "", t->outs ? t->outs[i] : "");
+}
+
 static int reconstruct(task *t, size_t i)
 {
     ldm_image im = {0}, out = {0};
-    ldm_reconstruction *f = &t->figures[i];
     ldm_error err;
     ldm_status st = ldm_image_read_channels(t->paths[i], 0, &im, &err);
-    int code = LDM_EXIT_OK;
+    const bool named = st != LDM_OK; /* a reader's message names the file */
+    int code;
 
     if (!st && !t->o->quiet && !t->far)
         st = note_size(t, &im, &err);
     if (!st)
-        st = ldm_reconstruct(t->model, t->to->eval, &im, &out, f, sizeof *f, &err);
-    if (!st && t->outs)
-        code = ldm_place_claim_file(t->cmd, "-o", t->outs[i], t->o->overwrite);
-    if (!st && !code && t->outs)
-        st = ldm_image_write(t->outs[i], &out, NULL, &err);
-    if (st && t->outs && !t->o->overwrite)
-        ldm_place_drop_file(t->outs[i]);
-    if (st == LDM_ERR_IO || st == LDM_ERR_FORMAT)
-        code = ldm_cli_fail(t->cmd, st, &err); /* names the file */
-    else if (st) {
-        ldm_cli_say(t->cmd, "%s: %s", t->paths[i], err.msg);
-        code = st == LDM_ERR_USAGE ? LDM_EXIT_USAGE : LDM_EXIT_FAILED;
-    }
+        st = ldm_reconstruct(t->model, t->to->eval, &im, &out, &t->figures[i], sizeof *t->figures,
+                             &err);
     t->sizes[i] = (ldm_image){im.width, im.height, im.channels, NULL};
-    if (!st && !t->o->quiet && (f->padded_width != im.width || f->padded_height != im.height))
-        ldm_cli_say(t->cmd, "note: %s: %d x %d is extended to %d x %d and cut again", t->paths[i],
-                    im.width, im.height, f->padded_width, f->padded_height);
-    if (!st && !code && !t->o->json) {
-        const ldm_image_difference d = difference_of(f);
-
-        printf("%s: ", t->paths[i]);
-        ldm_psnr_print(&d);
-        printf("%s%s\n", t->outs ? " -> " : "", t->outs ? t->outs[i] : "");
-    }
+    if (st == LDM_ERR_NOMEM || st == LDM_ERR_CANCELLED)
+        code = ldm_cli_fail(t->cmd, st, &err);
+    else if (st)
+        code = leave_out(t, i, st, named, &err);
+    else
+        code = t->outs ? write_out(t, i, &out) : LDM_EXIT_OK;
+    if (!st && !code)
+        tell(t, i);
     ldm_release(im.pixels);
     ldm_release(out.pixels);
     return code;
@@ -209,12 +240,13 @@ static ldm_psnr_means mean_of(const task *t)
     for (size_t i = 0; i < t->count; i++) {
         const ldm_image_difference d = difference_of(&t->figures[i]);
 
-        ldm_psnr_add(&m, &d);
+        if (!t->why[i])
+            ldm_psnr_add(&m, &d);
     }
     return m;
 }
 
-static int print_json(const task *t)
+static int print_json(task *t)
 {
     const ldm_psnr_means m = mean_of(t);
     json_t *root = json_object(), *list = json_array();
@@ -223,16 +255,39 @@ static int print_json(const task *t)
         const ldm_image_difference d = difference_of(&t->figures[i]);
         json_t *p = json_object();
 
+        json_array_append_new(list, p);
         json_object_set_new(p, "file", ldm_json_text(t->paths[i]));
+        if (t->why[i]) {
+            json_object_set_new(p, "error", ldm_json_text(t->why[i]));
+            continue;
+        }
         json_object_set_new(p, "out", t->outs ? ldm_json_text(t->outs[i]) : json_null());
         json_object_set_new(p, "width", json_integer(t->sizes[i].width));
         json_object_set_new(p, "height", json_integer(t->sizes[i].height));
         ldm_psnr_to_json(p, &d);
-        json_array_append_new(list, p);
     }
+    t->printed = true;
     json_object_set_new(root, "pictures", list);
     ldm_psnr_means_to_json(root, &m);
     return ldm_cli_print_json(t->cmd, root);
+}
+
+/* The failure of the only picture is what a JSON object says instead of figures. */
+static int finish(task *t)
+{
+    const bool any = t->left_out < t->count;
+    int code = LDM_EXIT_OK;
+
+    if (t->left_out && t->count > 1)
+        ldm_cli_say(t->cmd, "%zu of %zu pictures are left out", t->left_out, t->count);
+    if (t->o->json && (any || t->count > 1)) {
+        code = print_json(t);
+    } else if (any && t->count > 1) {
+        const ldm_psnr_means m = mean_of(t);
+
+        ldm_psnr_print_means(&m, "pictures");
+    }
+    return t->left_out ? LDM_EXIT_FAILED : code;
 }
 
 static int all(task *t)
@@ -241,7 +296,8 @@ static int all(task *t)
 
     t->figures = calloc(t->count, sizeof *t->figures);
     t->sizes = calloc(t->count, sizeof *t->sizes);
-    if (!t->figures || !t->sizes)
+    t->why = calloc(t->count, sizeof *t->why);
+    if (!t->figures || !t->sizes || !t->why)
         return ldm_cli_nomem(t->cmd);
     for (size_t i = 0; !code && i < t->count; i++) {
         code = reconstruct(t, i);
@@ -250,16 +306,7 @@ static int all(task *t)
             return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
         }
     }
-    if (code)
-        return code;
-    if (t->o->json)
-        return print_json(t);
-    if (t->count > 1) {
-        const ldm_psnr_means m = mean_of(t);
-
-        ldm_psnr_print_means(&m, "pictures");
-    }
-    return LDM_EXIT_OK;
+    return code ? code : finish(t);
 }
 
 static int work(const ldm_command *cmd, const options *o, const ldm_targets *to, int argc,
@@ -288,8 +335,11 @@ static int work(const ldm_command *cmd, const options *o, const ldm_targets *to,
     ldm_signals_catch_interrupts();
     if (!code)
         code = all(&t);
+    if (code && o->json && !t.printed)
+        ldm_cli_json_failure(cmd);
     ldm_model_close(t.model);
     ldm_paths_free(t.paths, t.count);
+    ldm_paths_free(t.why, t.why ? t.count : 0);
     ldm_paths_free(t.outs, t.outs ? t.count : 0);
     free(t.figures);
     free(t.sizes);
@@ -316,8 +366,6 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
         ldm_drawn_say(cmd, &to);
         code = work(cmd, &o, &to, argc - args, argv + args);
     }
-    if (code && o.json && parse == LDM_PARSE_OK)
-        ldm_cli_json_failure(cmd);
     ldm_targets_free(&to);
     return code;
 }
@@ -334,7 +382,8 @@ const ldm_command ldm_cmd_reconstruct = {
         "PSNR is 10 log10(255^2 / MSE) over the bytes of each picture, in decibels; above 30 a\n"
         "difference is hard to see. Pictures keep their size; sides that are no multiples of the\n"
         "first stage's factor are extended and cut again. PNG and JPEG, grey, RGB or with alpha,\n"
-        "which is dropped. Contact sheets in a folder are left out.\n\n"
+        "which is dropped. Contact sheets in a folder are left out, and pictures that cannot be\n"
+        "read, which are named; the exit code is 1 then.\n\n"
         "  ldm reconstruct photo.jpg -o back/\n"
         "  ldm reconstruct faces/ --ckpt model.ckpt --config config.yaml --json",
     .opts = rows,

@@ -278,12 +278,16 @@ static void test_damaged(void **state)
         assert_non_null(exact);
         memcpy(exact, png, i);
         assert_int_not_equal(read_rgb(exact, i, "cut.png", 0, &p, &err), LDM_OK);
+        if (i >= 4 && !strstr(err.msg, "cut.png: the PNG is cut off"))
+            fail_msg("%zu bytes: %s", i, err.msg);
         assert_null(p.rgb);
         free(exact);
     }
     for (i = 0; i < size; i++) {
         png[i] ^= 0x10;
         assert_int_not_equal(read_rgb(png, size + 4, "bit.png", 0, &p, &err), LDM_OK);
+        if (i >= 24) /* before are the signature, and the sizes, which may be too large */
+            assert_non_null(strstr(err.msg, "bit.png: the PNG is "));
         assert_null(p.rgb);
         png[i] ^= 0x10;
     }
@@ -309,6 +313,11 @@ static void test_size_limits(void **state)
     memcpy(png + 16, "\x7f\xff\xff\xff\x7f\xff\xff\xff", 8);
     seal(png + 8);
     assert_int_equal(read_rgb(png, size, "c.png", 0, &p, &err), LDM_ERR_LIMIT);
+    /* Of RGBA so many are more than libspng can count. */
+    png[25] = 6;
+    seal(png + 8);
+    assert_int_equal(read_rgb(png, size, "d.png", 0, &p, &err), LDM_ERR_LIMIT);
+    assert_non_null(strstr(err.msg, "d.png: a picture of 2147483647 x 2147483647 pixels"));
     assert_int_equal(ldm_picture_create(0, 5, &p, &err), LDM_ERR_RANGE);
 }
 

@@ -53,9 +53,10 @@ static ldm_status find_format(const unsigned char *data, size_t size, const char
         *found = s->format;
         if (s->format != FORMAT_UNKNOWN)
             return LDM_OK;
-        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                             "%s is a %s picture, expected PNG or JPEG: please convert it", name,
-                             s->name);
+        return ldm_error_set(
+            err, LDM_ERR_UNSUPPORTED,
+            "%s is a picture in the format %s, expected PNG or JPEG: please convert it", name,
+            s->name);
     }
     return ldm_error_set(err, LDM_ERR_FORMAT,
                          "%s is no picture that ldm knows, expected PNG or JPEG", name);

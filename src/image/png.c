@@ -16,7 +16,12 @@
 #include "image/picture.h"
 #include "image/picture_text.h"
 
-enum { KEY_MAX = 79 }; /* the PNG specification's limit */
+enum {
+    KEY_MAX = 79, /* the PNG specification's limit */
+    SIGNATURE_BYTES = 8,
+    CHUNK_EXTRA_BYTES = 12, /* length, type, CRC */
+    MAX_TEXTS = 1000
+};
 
 static const uint64_t default_max_pixels = 64000000;
 /* One text chunk, and all chunks of a file together. */
@@ -39,15 +44,20 @@ static spng_ctx *new_context(int flags)
     return spng_ctx_new2(&alloc, flags);
 }
 
-static ldm_status png_error(ldm_error *err, int code, const char *verb, const char *name)
+static bool is_memory(int code)
 {
-    if (code == SPNG_EMEM || code == SPNG_EZLIB_INIT) /* zlib begins or has no memory */
-        return ldm_error_nomem(err, 0, name);
-    return ldm_error_set(err, code == SPNG_IO_ERROR ? LDM_ERR_IO : LDM_ERR_FORMAT,
-                         "cannot %s %s as PNG: %s", verb, name, spng_strerror(code));
+    return code == SPNG_EMEM || code == SPNG_EZLIB_INIT; /* zlib begins or has no memory */
 }
 
 /* ---- writing ---- */
+
+static ldm_status write_error(ldm_error *err, int code, const char *name)
+{
+    if (is_memory(code))
+        return ldm_error_nomem(err, 0, name);
+    return ldm_error_set(err, code == SPNG_IO_ERROR ? LDM_ERR_IO : LDM_ERR_FORMAT,
+                         "cannot write %s as PNG: %s", name, spng_strerror(code));
+}
 
 static bool is_ascii(const char *s)
 {
@@ -106,7 +116,7 @@ static ldm_status set_texts(spng_ctx *ctx, const char *path, const ldm_text *tex
         used++;
     }
     code = used ? spng_set_text(ctx, *block, used) : 0;
-    return code ? png_error(err, code, "write", path) : LDM_OK;
+    return code ? write_error(err, code, path) : LDM_OK;
 }
 
 /* Everything before the pixels; *block: see set_texts. */
@@ -126,7 +136,7 @@ static ldm_status begin(spng_ctx *ctx, const char *path, const ldm_pixels *p, co
     *block = NULL;
     if (!code)
         code = spng_set_ihdr(ctx, &ihdr);
-    return code ? png_error(err, code, "write", path)
+    return code ? write_error(err, code, path)
                 : set_texts(ctx, path, texts, text_count, block, err);
 }
 
@@ -135,7 +145,7 @@ static ldm_status encode_error(int code, const char *path, FILE *stream, ldm_err
     if (ferror(stream)) /* libspng has no reason for it; take the system's */
         return ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path,
                              strerror(errno ? errno : EIO));
-    return png_error(err, code, "write", path);
+    return write_error(err, code, path);
 }
 
 static ldm_status encode(spng_ctx *ctx, const char *path, const ldm_pixels *p,
@@ -301,6 +311,33 @@ ldm_status ldm_png_write(const char *path, const ldm_picture *p, const ldm_text 
 
 /* ---- reading ---- */
 
+/* libspng's own words are for programmers; they stay in brackets, for a report of a fault. */
+static ldm_status read_error(ldm_error *err, int code, const char *name)
+{
+    if (is_memory(code))
+        return ldm_error_nomem(err, 0, name);
+    if (code == SPNG_ECHUNK_LIMITS)
+        return ldm_error_set(err, LDM_ERR_FORMAT,
+                             "%s: the PNG holds more beside its pixels than is read (%s)", name,
+                             spng_strerror(code));
+    return ldm_error_set(err, LDM_ERR_FORMAT, "%s: the PNG is %s (%s)", name,
+                         code == SPNG_IO_EOF ? "cut off: its end is missing" : "damaged",
+                         spng_strerror(code));
+}
+
+static ldm_status too_many_pixels(const char *name, uint32_t width, uint32_t height,
+                                  uint64_t max_pixels, ldm_error *err)
+{
+    return ldm_error_set(err, LDM_ERR_LIMIT,
+                         "%s: a picture of %u x %u pixels, expected at most %llu pixels", name,
+                         width, height, (unsigned long long)max_pixels);
+}
+
+static size_t be32(const unsigned char *p)
+{
+    return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+}
+
 /* Before any memory is taken: is the picture small enough, and can a file of this size hold it? */
 static ldm_status check_size(const struct spng_ihdr *h, uint64_t file_bytes, uint64_t max_pixels,
                              const char *name, ldm_error *err)
@@ -311,9 +348,7 @@ static ldm_status check_size(const struct spng_ihdr *h, uint64_t file_bytes, uin
         ((uint64_t)h->width * channels[h->color_type % 7] * h->bit_depth + 7) / 8;
 
     if (pixels > max_pixels)
-        return ldm_error_set(err, LDM_ERR_LIMIT,
-                             "%s: a picture of %u x %u pixels, expected at most %llu pixels", name,
-                             h->width, h->height, (unsigned long long)max_pixels);
+        return too_many_pixels(name, h->width, h->height, max_pixels, err);
     if (row_bytes * h->height / max_deflate_ratio > file_bytes)
         return ldm_error_set(
             err, LDM_ERR_FORMAT,
@@ -343,7 +378,13 @@ static ldm_status start_decoder(const void *data, size_t size, const char *name,
         code = spng_set_png_buffer(*ctx, data, size);
     if (!code)
         code = spng_get_ihdr(*ctx, ihdr);
-    return code ? png_error(err, code, "read", name) : LDM_OK;
+    if (code == SPNG_EOVERFLOW) { /* of the sizes in the header, which was there to read */
+        const unsigned char *sizes = (const unsigned char *)data + SIGNATURE_BYTES + 8;
+
+        return too_many_pixels(name, (uint32_t)be32(sizes), (uint32_t)be32(sizes + 4),
+                               default_max_pixels, err);
+    }
+    return code ? read_error(err, code, name) : LDM_OK;
 }
 
 static ldm_status open_decoder(const void *data, size_t size, const char *name, uint64_t max_pixels,
@@ -375,7 +416,7 @@ static ldm_status decode(spng_ctx *ctx, const char *name, int fmt, int flags, ld
      * chunks behind the pixels are seen. */
     if (!code)
         code = spng_decode_chunks(ctx);
-    return code ? png_error(err, code, "read", name) : LDM_OK;
+    return code ? read_error(err, code, name) : LDM_OK;
 }
 
 /* Whether pixels may be transparent: by an alpha channel, or by a tRNS chunk, which gives palette
@@ -392,7 +433,7 @@ static ldm_status has_alpha(spng_ctx *ctx, const struct spng_ihdr *ihdr, const c
         return LDM_OK;
     code = spng_get_trns(ctx, &trns);
     *alpha = !code;
-    return code && code != SPNG_ECHUNKAVAIL ? png_error(err, code, "read", name) : LDM_OK;
+    return code && code != SPNG_ECHUNKAVAIL ? read_error(err, code, name) : LDM_OK;
 }
 
 /* Of three equal channels the first, and alpha if there is one; in place. */
@@ -500,7 +541,7 @@ static ldm_status decode_packed(spng_ctx *ctx, const char *name, unsigned char *
         code = spng_decode_image(ctx, *packed, *bytes, SPNG_FMT_RAW, 0);
     if (!code)
         code = spng_decode_chunks(ctx);
-    return code ? png_error(err, code, "read", name) : LDM_OK;
+    return code ? read_error(err, code, name) : LDM_OK;
 }
 
 static ldm_status decode_numbers(spng_ctx *ctx, const struct spng_ihdr *h, const char *name,
@@ -578,19 +619,8 @@ static ldm_status copy_texts(const struct spng_text *from, size_t count, ldm_tex
     return LDM_OK;
 }
 
-enum {
-    SIGNATURE_BYTES = 8,
-    CHUNK_EXTRA_BYTES = 12, /* length, type, CRC */
-    MAX_TEXTS = 1000
-};
-
 /* All text chunks of a file as they stand in it, and each of them unpacked. */
 static const size_t max_text_bytes = (size_t)4 << 20;
-
-static size_t be32(const unsigned char *p)
-{
-    return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-}
 
 static bool is_text(const unsigned char *type)
 {
@@ -643,7 +673,7 @@ static ldm_status parse_texts(spng_ctx *ctx, const char *name, ldm_text **texts,
         found = ldm_calloc(n, sizeof *found);
         code = found ? spng_get_text(ctx, found, &n) : SPNG_EMEM;
     }
-    st = code ? png_error(err, code, "read", name) : copy_texts(found, n, texts, err);
+    st = code ? read_error(err, code, name) : copy_texts(found, n, texts, err);
     if (!st)
         *count = n;
     ldm_free(found);

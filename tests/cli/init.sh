@@ -79,6 +79,29 @@ fails 2 "would both be written as other/a.png" reconstruct $TINY in/a.jpg "$PICT
 works reconstruct $TINY in -o back --overwrite --quiet
 fails 2 "no picture is named" reconstruct $TINY
 fails 1 "nothing.png" reconstruct $TINY nothing.png
+fails 1 "^ldm reconstruct: $SRC/README.md is no picture" reconstruct $TINY "$SRC/README.md" # named once
+
+# A picture that cannot be read is left out, and the others are not.
+mkdir holed
+cp in/a.jpg holed/c.jpg
+cp in/b.png holed/d.png
+head -c 100 in/b.png >holed/a.png
+printf 'GIF89a' >holed/b.png
+ldm reconstruct $TINY holed -o whole
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stderr_has '^ldm reconstruct: holed/a.png: the PNG is cut off'
+stderr_has '^ldm reconstruct: holed/b.png is a picture in the format GIF, expected PNG or JPEG: please convert it'
+stderr_has '2 of 4 pictures are left out'
+stdout_has '^mean of 2 pictures: PSNR '
+[ "$(ls whole)" = "$(printf 'c.png\nd.png')" ] || die "two pictures"
+ldm reconstruct $TINY holed --json
+[ "$CODE" -eq 1 ] || die "expected exit code 1"
+stdout_has '"error": "holed/a.png: the PNG is cut off'
+[ "$(grep -c '"psnr"' "$OUT")" -eq 2 ] || die "figures of two pictures"
+ldm reconstruct $TINY holed/a.png --json
+stdout_is '{
+  "error": "holed/a.png: the PNG is cut off: its end is missing (end of stream)"
+}'
 works reconstruct $TINY sheet -o sheets --quiet # the sheet is left out
 [ ! -e sheets/grid.png ] || die "a contact sheet was taken for a picture"
 
