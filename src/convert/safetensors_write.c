@@ -2,6 +2,7 @@
 /* Writing a safetensors file tensor by tensor: 8 bytes of header length, a JSON header, then the
  * values (github.com/huggingface/safetensors). The memory that it takes is that of the largest
  * tensor, once as float32 and once as it is written. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -105,12 +106,15 @@ static ldm_status header_text(const ldm_out_list *list, const ldm_out_meta *meta
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+static ldm_status write_error(const char *path, ldm_error *err)
+{
+    return ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path, strerror(errno));
+}
+
 static ldm_status write_all(FILE *f, const void *data, size_t bytes, const char *path,
                             ldm_error *err)
 {
-    return fwrite(data, 1, bytes, f) == bytes
-               ? LDM_OK
-               : ldm_error_set(err, LDM_ERR_IO, "%s: writing failed", path);
+    return fwrite(data, 1, bytes, f) == bytes ? LDM_OK : write_error(path, err);
 }
 
 static ldm_status too_large(const ldm_out_tensor *t, float x, ldm_error *err)
@@ -269,7 +273,7 @@ ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm
         ldm_ckpt_release(ck, list->items[i].source);
     }
     if (!st && fflush(out.stream))
-        st = ldm_error_set(err, LDM_ERR_IO, "%s: writing failed", path);
+        st = write_error(path, err);
     if (!st)
         st = check(out.tmp_path, ck, list, whole, err);
     if (!st)

@@ -3,6 +3,7 @@
  * frame fcTL and IDAT, for the others fcTL and fdAT, IEND. Each row has filter type 1 (Sub). */
 #include "image/apng.h"
 
+#include <errno.h>
 #include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
@@ -157,7 +158,7 @@ ldm_status ldm_apng_write(const char *path, const ldm_pixels *frames, size_t cou
             good = write_frame(&w, &frames[i], ms, !i);
         good = good && chunk(&w, "IEND", NULL, 0);
         st = good ? ldm_outfile_commit(&out, err)
-                  : ldm_error_set(err, LDM_ERR_IO, "cannot write %s", path);
+                  : ldm_error_set(err, LDM_ERR_IO, "cannot write %s: %s", path, strerror(errno));
         if (!good)
             ldm_outfile_abort(&out);
     }

@@ -45,6 +45,13 @@ ends_in '^ldm generate: cannot write z.npy: File too large' .
 limited 16384 $RUN -n 6 -o i --save-image i.npy
 ends_in '^ldm generate: cannot write i.npy: File too large' .
 [ ! -e z.npy ] && [ ! -e i.npy ] || die "an array is there"
+limited 16384 convert $TINY --quiet -o c.safetensors
+ends_in '^ldm convert: cannot write c.safetensors: File too large' .
+limited 16384 convert $TINY --quiet --to diffusers -o c
+ends_in '^ldm convert: cannot write .*: File too large' .
+[ ! -e c.safetensors ] && [ ! -e c ] || die "a model is there"
+limited 4096 interpolate whole/00000.png whole/00001.png --ckpt "$CKPT" --config "$CONFIG" --frames 3 --quiet -o walk.png
+ends_in '^ldm interpolate: cannot write walk.png: File too large' .
 # An older file under the name survives.
 echo old >z.npy
 limited 16384 $RUN -n 6 -o z --save-latent z.npy
