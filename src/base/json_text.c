@@ -107,3 +107,20 @@ json_t *ldm_json_real(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
 }
+
+const char *ldm_json_wrong(const json_error_t *at, bool *valid)
+{
+    switch (json_error_code(at)) {
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        *valid = true;
+        return "a text holds \\u0000, which none may";
+    case json_error_duplicate_key:
+    case json_error_numeric_overflow:
+        *valid = true;
+        return at->text;
+    default:
+        *valid = false;
+        return at->text;
+    }
+}

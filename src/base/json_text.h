@@ -19,6 +19,11 @@ json_t *ldm_json_text(const char *text);
 /* A JSON integer, or its decimal text where JSON's 64 signed bits cannot hold it. */
 json_t *ldm_json_u64(uint64_t v);
 
+/* Why a text was not read, without the library's own names. *valid: it is JSON, but holds what is
+ * not taken: a key twice, a number beyond 64 bits, a character 0. The text is at's, or a constant.
+ */
+const char *ldm_json_wrong(const json_error_t *at, bool *valid);
+
 /* A JSON number, or null for NaN and infinity, which JSON has no way to write. */
 json_t *ldm_json_real(double v);
 

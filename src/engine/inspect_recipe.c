@@ -111,13 +111,14 @@ static void put_values(ldm_str *out, const json_t *object, const char *above, bo
 static ldm_status parse(const char *path, const char *text, json_t **recipe, ldm_error *err)
 {
     json_error_t why;
+    bool valid;
 
     *recipe = json_loads(text, JSON_REJECT_DUPLICATES, &why);
     if (!*recipe && json_error_code(&why) == json_error_out_of_memory)
         return ldm_error_nomem(err, strlen(text), "a recipe");
     if (!*recipe)
         return ldm_error_set(err, LDM_ERR_FORMAT, "%s: the recipe is damaged: line %d: %s", path,
-                             why.line, why.text);
+                             why.line, ldm_json_wrong(&why, &valid));
     return json_is_object(*recipe)
                ? LDM_OK
                : ldm_error_set(err, LDM_ERR_FORMAT,

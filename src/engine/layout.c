@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+#include "base/json_text.h"
+
 typedef struct box {
     double x, y, w, h;
 } box;
@@ -376,14 +378,18 @@ ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entrie
     json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &at);
     json_t *list = json_is_array(root) ? root : json_object_get(root, "tokens");
     ldm_status st = LDM_OK;
+    bool valid;
 
     if (odd)
         *odd = (ldm_layout_odd){0};
     if (!root && (json_error_code(&at) == json_error_out_of_memory || !at.text[0]))
         return ldm_error_nomem(err, size, "a layout");
-    if (!root)
-        return ldm_error_set(err, LDM_ERR_USAGE, "the layout is no JSON: line %d, column %d: %s",
-                             at.line, at.column, at.text);
+    if (!root) {
+        const char *why = ldm_json_wrong(&at, &valid);
+
+        return ldm_error_set(err, LDM_ERR_USAGE, "the layout%s: line %d, column %d: %s",
+                             valid ? "" : " is no JSON", at.line, at.column, why);
+    }
     if (list && json_is_object(root))
         st = check_names(root, "the layout", names, "tokens alone, or objects", err);
     if (!st)

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/json_text.h"
 #include "job/job.h"
 #include "sample/sampler.h"
 
@@ -53,13 +54,17 @@ static const char *get_text(const ldm_options *o, const char *key)
 static ldm_status parse_recipe(const char *text, json_t **out, ldm_error *err)
 {
     json_error_t why;
+    bool valid;
 
     *out = json_loads(text, JSON_REJECT_DUPLICATES, &why);
     if (json_is_object(*out))
         return LDM_OK;
-    if (!*out)
-        return ldm_error_set(err, LDM_ERR_FORMAT, "the recipe is no JSON: line %d: %s", why.line,
-                             why.text);
+    if (!*out) {
+        const char *reason = ldm_json_wrong(&why, &valid);
+
+        return ldm_error_set(err, LDM_ERR_FORMAT, "the recipe%s: line %d: %s",
+                             valid ? "" : " is no JSON", why.line, reason);
+    }
     json_decref(*out);
     *out = NULL;
     return ldm_error_set(err, LDM_ERR_FORMAT, "the recipe is not a JSON object");

@@ -434,6 +434,7 @@ json_t *ldm_http_json(const ldm_exchange *x, char *why, size_t why_size)
 {
     json_error_t wrong;
     json_t *root;
+    bool valid;
 
     if (!x->body_size)
         return json_object();
@@ -444,11 +445,14 @@ json_t *ldm_http_json(const ldm_exchange *x, char *why, size_t why_size)
     root = json_loadb(x->body, x->body_size, JSON_REJECT_DUPLICATES, &wrong);
     if (json_is_object(root))
         return root;
-    if (root)
+    if (root) {
         snprintf(why, why_size, "the body is no JSON object");
-    else
-        snprintf(why, why_size, "the body is no JSON: line %d, column %d: %s", wrong.line,
-                 wrong.column, wrong.text);
+    } else {
+        const char *reason = ldm_json_wrong(&wrong, &valid);
+
+        snprintf(why, why_size, "the body%s: line %d, column %d: %s", valid ? "" : " is no JSON",
+                 wrong.line, wrong.column, reason);
+    }
     json_decref(root);
     return NULL;
 }

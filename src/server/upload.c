@@ -51,15 +51,30 @@ static bool keep(const char *path, ldm_blob *out)
     return !ldm_file_read(path, MAX_FILE, &out->data, &out->size, NULL);
 }
 
+/* In the library's words, without the path of the file here. */
+static bool unreadable(ldm_refusal *r, const char *field, const char *path, ldm_status st,
+                       const ldm_error *err)
+{
+    const char *at = strstr(err->msg, path);
+    const int before = at ? (int)(at - err->msg) : 0;
+    const char *code = ldm_status_name(st);
+
+    if (st == LDM_ERR_NOMEM || st == LDM_ERR_IO)
+        return ldm_refuse(r, 500, code, field, "the picture cannot be read here");
+    return ldm_refuse(r, 422, code, field, "%.*s%s%s", before, err->msg, at ? "the file" : "",
+                      at ? at + strlen(path) : err->msg);
+}
+
 static bool take(ldm_server *s, const char *path, ldm_upload_kind kind, const char *field,
                  ldm_blob *out, ldm_refusal *r)
 {
     ldm_image im = {0};
     ldm_error err;
+    ldm_status st = ldm_image_read_channels(path, 0, &im, &err);
     bool fine = true;
 
-    if (ldm_image_read_channels(path, 0, &im, &err))
-        return ldm_refuse(r, 422, "ERR_FORMAT", field, "this is no PNG or JPEG that can be read");
+    if (st)
+        return unreadable(r, field, path, st, &err);
     if ((double)im.width * im.height > s->limits.pixels)
         fine = ldm_refuse(r, 422, "ERR_LIMIT", field, "at most %.0f pixels in one picture",
                           s->limits.pixels);

@@ -658,6 +658,63 @@ static void a_cancelled_job_is_a_conflict(void **state)
     close(fd);
 }
 
+/* img2img with a picture, and a mask where it is not NULL: refused with 422, and these words. */
+static void expect_img2img_refused(const char *init, const char *mask, const char *words)
+{
+    char text[1000];
+    reply r;
+
+    snprintf(text, sizeof text, "{\"steps\":2,\"init_images\":[\"%s\"]%s%s%s}", init,
+             mask ? ",\"mask\":\"" : "", mask ? mask : "", mask ? "\"" : "");
+    r = ask(&shared, "POST", "/sdapi/v1/img2img", "", text);
+    assert_int_equal(r.status, 422);
+    if (!strstr(r.body, words) || strstr(r.body, "upload.png"))
+        fail_msg("'%s' is not in %s", words, r.body);
+    reply_free(&r);
+}
+
+/* Refusals say what a picture is, in the library's words, and no path of the server's. */
+static void pictures_are_refused_with_reasons(void **state)
+{
+    /* Grey with alpha, 2 x 4: white everywhere, two rows opaque. */
+    static const char shape[] = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAAECAQAAAAO5iayAAAAE0lEQVR42mP4z/"
+                                "CfgeH/fzgBhABoqwn39lQWfAAAAABJRU5ErkJggg==";
+    char cut[64];
+
+    (void)state;
+    snprintf(cut, sizeof cut, "%.56s", shape);
+    expect_img2img_refused("R0lGODlhAQABAA==", NULL,
+                           "the file is a picture in the format GIF, expected PNG or JPEG");
+    expect_img2img_refused(cut, NULL, "the file: the PNG is cut off");
+    expect_img2img_refused("AAAA", NULL, "the file is no picture that ldm knows");
+    expect_img2img_refused(shape, shape, "has its shape in its alpha channel");
+    expect_img2img_refused(shape, "AAAA", "the file is no picture that ldm knows");
+}
+
+/* What is JSON is not called none. */
+static void odd_json_is_named(void **state)
+{
+    static const struct {
+        const char *body, *words;
+    } rows[] = {
+        {"{\"steps\":2,\"steps\":3}", "the body: line 1, column 18: duplicate object key"},
+        {"{\"seed\":18446744073709551616}", "the body: line 1, column 28: too big integer"},
+        {"{\"prompt\":\"a\\u0000b\"}", "a text holds \\\\u0000, which none may"},
+        {"{\"steps\":2", "the body is no JSON: line 1"},
+        {"[]", "the body is no JSON object"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        reply r = ask(&shared, "POST", "/sdapi/v1/txt2img", "", rows[i].body);
+
+        assert_int_equal(r.status, 422);
+        if (!strstr(r.body, rows[i].words))
+            fail_msg("'%s' is not in %s", rows[i].words, r.body);
+        reply_free(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -669,6 +726,8 @@ int main(void)
         cmocka_unit_test(sdapi_varies),
         cmocka_unit_test(pictures_begin_with_others),
         cmocka_unit_test(masks_paint_parts),
+        cmocka_unit_test(pictures_are_refused_with_reasons),
+        cmocka_unit_test(odd_json_is_named),
         cmocka_unit_test(sdapi_progress_and_interrupt),
         cmocka_unit_test(openai_makes_pictures),
         cmocka_unit_test(openai_refuses),
