@@ -197,3 +197,34 @@ works generate $TINY --steps 3 -o way3.png --save-intermediates few --quiet
 fails 2 "[-]-log-every-t: '0' is not a whole number from 1" generate $TINY --save-intermediates d --log-every-t 0 -o x.png
 fails 2 '[-]-resume with --save-intermediates' generate $TINY -n 2 -o way --save-intermediates d --resume --quiet
 fails 2 '[-]-save-intermediates: several processes' generate $TINY -n 2 -o x --rank 0 --of 3 --save-intermediates d
+
+# An array of which a picture failed says so; where all failed, nothing is written and nothing replaced.
+floats=768
+npy good.npy "(1, 3, 16, 16)" $((4 * floats))
+i=0
+while [ $i -lt $floats ]; do
+    printf '\231\166\226\176' # 1e38
+    i=$((i + 1))
+done >huge
+{ head -c 128 good.npy && cat huge; } >bad.npy
+npy both.npy "(2, 3, 16, 16)" $((4 * floats))
+{ cat both.npy && cat huge; } >mixed.npy
+ldm generate $TINY --steps 2 --x-t mixed.npy -o mixed --save-latent l.npy --save-image i.npy --save-intermediates l --grid --npz
+[ "$CODE" -eq 1 ] || die "a picture failed"
+stderr_has '^ldm generate: 1 of 2 pictures failed; the arrays hold NaN in their places$'
+stdout_has '^l\.npy$'
+works generate $TINY --steps 2 --x-t good.npy -o sound.png --save-latent keep.npy --quiet
+tail -c +129 keep.npy >row
+tail -c +129 l.npy | head -c $((4 * floats)) | cmp -s - row || die "the good picture's row is not its latent"
+tail -c 3072 l.npy | od -An -v -tx4 | grep -Ev '^( [7f]fc00000)+$' && die "the failed picture's row is not NaN"
+tail -c 3072 l/x_inter.npy | od -An -v -tx4 | grep -Ev '^( [7f]fc00000)+$' && die "nor the last entry on the way"
+cp keep.npy keep
+for more in --quiet --overwrite --json; do
+    ldm generate $TINY --steps 2 --x-t bad.npy -o no.png $more --save-latent keep.npy --save-image none.npy --npz --save-intermediates none
+    [ "$CODE" -eq 1 ] || die "the picture failed"
+    [ $more = --json ] || stdout_is ''
+    [ $more != --json ] || stdout_has '"latent": null'
+    stderr_has '1 of 1 pictures failed; no file is written, and none that was there is replaced'
+    same keep.npy keep
+    [ ! -e none.npy ] && [ ! -e none ] && [ ! -e no.npz ] && [ ! -e no.png ] || die "a file of nothing"
+done

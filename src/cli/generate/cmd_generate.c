@@ -107,7 +107,8 @@ static const ldm_opt rows[] = {
      .name = "save-latent",
      .arg = "FILE.npy",
      .field = offsetof(ldm_generate_opts, save_latent),
-     .help = "the final latents, float32 [N,C,H,W]"},
+     .help = "the final latents, float32 [N,C,H,W]; NaN where a picture\n"
+             "failed"},
     {.type = LDM_OPT_TEXT,
      .name = "save-image",
      .arg = "FILE.npy",

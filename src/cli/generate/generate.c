@@ -171,6 +171,18 @@ static int keep_room(task *t)
 
 /* ---- pictures -------------------------------------------------------------------------------- */
 
+/* Whether a picture of this run came out: arrays hold this run's alone. */
+static bool has_arrays(const task *t)
+{
+    return t->seen > t->failed;
+}
+
+/* They have an entry for each picture, also where others failed. */
+static bool has_intermediates(const task *t)
+{
+    return has_arrays(t) && t->seen == t->ri->count;
+}
+
 /* The files beside the pictures, and what list_file left out. */
 static void list_rest(const task *t)
 {
@@ -180,8 +192,8 @@ static void list_rest(const task *t)
         bool there;
     } rest[] = {{t->output.grid, sheets},
                 {t->output.npz, sheets},
-                {t->o->save_latent, t->seen > 0},
-                {t->o->save_image, t->seen > 0},
+                {t->o->save_latent, has_arrays(t)},
+                {t->o->save_image, has_arrays(t)},
                 {t->o->write_stats, sheets && !ldm_signals_interrupted()}};
 
     if (t->written && t->output.folder && t->ri->count > LDM_MANY_PICTURES && isatty(STDOUT_FILENO))
@@ -303,8 +315,8 @@ static int write_collections(task *t)
     ldm_status st = LDM_OK;
     int code = LDM_EXIT_OK;
 
-    if (t->unwritable || !(t->seen + t->kept_count))
-        return LDM_EXIT_OK;
+    if (t->unwritable || !(has_arrays(t) || t->kept_count))
+        return LDM_EXIT_OK; /* of an earlier run's files none is replaced by nothing */
     if (ldm_output_make_parent(t->cmd, "--save-latent", t->o->save_latent) ||
         ldm_output_make_parent(t->cmd, "--save-image", t->o->save_image))
         return LDM_EXIT_FAILED;
@@ -316,7 +328,7 @@ static int write_collections(task *t)
                           t->ri->image_w, &err);
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
-    if (t->intermediates.x && t->seen == t->ri->count)
+    if (t->intermediates.x && has_intermediates(t))
         code = ldm_intermediates_write(t->cmd, t->o, t->ri, &t->intermediates);
     if (!code && t->rgb && t->written + t->kept_count)
         code = write_sheets(t);
@@ -374,10 +386,10 @@ static int print_result(task *t)
     json_object_set(root, "pictures", t->pictures);
     json_object_set_new(root, "grid", file_or_null(t->output.grid, sheets));
     json_object_set_new(root, "npz", file_or_null(t->output.npz, sheets));
-    json_object_set_new(root, "latent", file_or_null(t->o->save_latent, t->seen > 0));
+    json_object_set_new(root, "latent", file_or_null(t->o->save_latent, has_arrays(t)));
     json_object_set_new(root, "intermediates",
-                        file_or_null(t->o->save_intermediates, t->seen == t->ri->count));
-    json_object_set_new(root, "image", file_or_null(t->o->save_image, t->seen > 0));
+                        file_or_null(t->o->save_intermediates, has_intermediates(t)));
+    json_object_set_new(root, "image", file_or_null(t->o->save_image, has_arrays(t)));
     json_object_set_new(root, "asked", json_integer(t->ri->count));
     json_object_set_new(root, "kept", json_integer(t->kept_count));
     json_object_set_new(root, "failed", json_integer(t->failed));
@@ -470,6 +482,18 @@ static void say_interrupted(const task *t)
         ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept", done, t->ri->count);
 }
 
+/* With what became of the files that are made of all pictures. */
+static void say_failed(const task *t)
+{
+    const char *tail = "";
+
+    if (t->failed == t->ri->count)
+        tail = "; no file is written, and none that was there is replaced";
+    else if (ldm_generate_array_option(t->o))
+        tail = "; the arrays hold NaN in their places";
+    ldm_cli_say(t->cmd, "%d of %d pictures failed%s", t->failed, t->ri->count, tail);
+}
+
 static int generate(task *t)
 {
     int code = prepare(t), written, printed, signal;
@@ -491,7 +515,7 @@ static int generate(task *t)
     printed = print_result(t);
     code = code ? code : written ? written : printed;
     if (!code && t->failed) {
-        ldm_cli_say(t->cmd, "%d of %d pictures failed", t->failed, t->ri->count);
+        say_failed(t);
         code = LDM_EXIT_FAILED;
     }
     signal = ldm_signals_interrupted();

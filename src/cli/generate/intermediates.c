@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The latents on the way: ldm generate --save-intermediates. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,16 @@ void ldm_intermediates_note_replaced(const ldm_command *cmd, const ldm_generate_
     }
 }
 
+/* Not a number wherever a picture that fails never comes to. NULL when out of memory. */
+static float *unknown_floats(size_t entries, size_t floats)
+{
+    float *all = calloc(entries, floats * sizeof *all); /* which checks the product */
+
+    for (size_t i = 0; all && i < entries * floats; i++)
+        all[i] = NAN;
+    return all;
+}
+
 int ldm_intermediates_open(const ldm_command *cmd, const ldm_generate_opts *o,
                            const ldm_run_info *ri, ldm_intermediates *k)
 {
@@ -85,8 +96,8 @@ int ldm_intermediates_open(const ldm_command *cmd, const ldm_generate_opts *o,
     k->entries = ldm_intermediates_entries(k->steps, k->every);
     k->latent = (size_t)ri->latent_c * (size_t)ri->latent_h * (size_t)ri->latent_w;
     floats = k->latent * (size_t)k->count;
-    k->x = calloc(k->entries, floats * sizeof *k->x);
-    k->pred_x0 = calloc(k->entries, floats * sizeof *k->pred_x0);
+    k->x = unknown_floats(k->entries, floats);
+    k->pred_x0 = unknown_floats(k->entries, floats);
     return k->x && k->pred_x0 ? LDM_EXIT_OK : ldm_cli_nomem(cmd);
 }
 
