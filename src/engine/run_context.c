@@ -81,27 +81,58 @@ static bool goes_on(const char *piece)
     return !strncmp(piece, "##", 2) && piece[2];
 }
 
-/* Adds the words that a vocabulary has no pieces for but letters: they say nothing to the model. */
-static void list_spelled(const ldm_text_ids *ids, ldm_str *words)
+/* Whether a vocabulary has nothing for some of a word, or no pieces but letters: these say nothing
+ * to the model. */
+static bool is_unknown(const ldm_text_ids *ids)
 {
     const size_t used = ldm_text_ids_used(ids);
+    bool unknown = false;
 
-    for (size_t i = 1, end; i + 1 < used; i = end) {
-        bool letters = false;
+    for (size_t i = 1; i + 1 < used && !unknown; i++) {
+        const char *piece = ldm_text_ids_piece(ids, i);
 
-        for (end = i + 1; end + 1 < used && goes_on(ldm_text_ids_piece(ids, end)); end++)
-            letters |= !ldm_text_ids_piece(ids, end)[3];
-        if (!letters)
-            continue;
-        ldm_str_printf(words, "%s%s", words->len ? ", " : "", ldm_text_ids_piece(ids, i));
-        for (size_t k = i + 1; k < end; k++)
-            ldm_str_puts(words, ldm_text_ids_piece(ids, k) + 2);
+        unknown = !strcmp(piece, "[UNK]") || (goes_on(piece) && !piece[3]);
     }
+    return unknown;
+}
+
+/* Adds the unknown words of a text, as far as it is read: each is looked up alone, as pieces do not
+ * say which word they are of. White space and ASCII punctuation end words for WordPiece, too. */
+static ldm_status list_unknown(const ldm_text_vocab *vocab, const char *text, ldm_str *words,
+                               ldm_error *err)
+{
+    static const char ends[] = " \t\r\n\v\f!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+    enum { SHOWN = 60 };
+    ldm_status st = LDM_OK;
+    size_t len, tokens = 2, room = tokens + 1;
+
+    for (text += strspn(text, ends); !st && *text && tokens < room; text += strspn(text, ends)) {
+        ldm_text_ids *ids;
+
+        len = strcspn(text, ends);
+        st = ldm_text_encode(vocab, text, len, true, &ids, err);
+        if (st)
+            break;
+        if (is_unknown(ids)) {
+            char *word = ldm_strndup(text, len);
+
+            ldm_str_puts(words, words->len ? ", " : "");
+            if (word)
+                ldm_str_put_short(words, word, SHOWN);
+            words->failed |= !word;
+            ldm_free(word);
+        }
+        tokens += ldm_text_ids_used(ids) - 2;
+        room = ldm_text_ids_length(ids);
+        ldm_text_ids_free(ids);
+        text += len;
+    }
+    return st;
 }
 
 /* Only of small vocabularies, made for what a model was trained on: a large one takes any word
  * apart into pieces that the model has met. */
-static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const ldm_text_ids *ids,
+static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const char *text,
                                ldm_error *err)
 {
     enum { LARGE = 4096 };
@@ -109,10 +140,10 @@ static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const ld
     ldm_status st = LDM_OK;
 
     if (ldm_text_vocab_size(vocab) < LARGE)
-        list_spelled(ids, &words);
-    if (words.failed)
+        st = list_unknown(vocab, text, &words, err);
+    if (!st && words.failed)
         st = ldm_error_nomem(err, 0, "a note");
-    else if (words.len)
+    else if (!st && words.len)
         st = ldm_notes_add(&r->notes, err,
                            "this model knows few words; of the prompt it does not know: %s",
                            words.data);
@@ -222,7 +253,7 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
         if (!st)
             st = note_foreign(r, text, &weights, &networks, err);
         if (!st && i == 0 && !r->captions_drawn)
-            st = note_unknown(r, vocab, one, err);
+            st = note_unknown(r, vocab, text, err);
         ldm_text_ids_free(one);
     }
     return st;

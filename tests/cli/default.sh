@@ -45,6 +45,18 @@ works generate --prompt 'a (red:1.4) lighthouse with a beard' --steps 1 -o words
 stderr_has 'note: this model knows few words; of the prompt it does not know: lighthouse$'
 stderr_has 'note: weights such as .* belong to other'
 stderr_lacks 'LoRA'
+# Also of another script, of which the vocabulary has no letters; punctuation is no word.
+ldm_unknown()
+{
+    works generate --prompt "$1" --steps 1 -o words.png
+    stderr_has "note: this model knows few words; of the prompt it does not know: $2\$"
+}
+ldm_unknown '女性 赤い髪' '女性, 赤い髪'
+ldm_unknown 'женщина с рыжими волосами' 'женщина, с, рыжими, волосами'
+ldm_unknown '😀' '😀'
+ldm_unknown 'A woman, with 赤い hair! (Zeppelin)' '赤い, Zeppelin'
+works generate --prompt 'a woman; with "red" hair & glasses!' --steps 1 -o words.png
+stderr_lacks 'knows few words'
 works generate --prompt 'a man <lora:foo:1>' --negative '(red:1.2)' --steps 1 -o words.png
 stderr_has 'note: <lora:foo:1> names a network to load .*: it is read as words$'
 stderr_has 'note: weights such as .* belong to other'
