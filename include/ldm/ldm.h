@@ -216,6 +216,8 @@ LDM_API uint64_t ldm_model_weight_bytes(const ldm_model *m);
 /* The checkpoint's SHA-256 as 64 hex digits; reads the whole file on the first call. *hex lives as
  * long as the model. */
 LDM_API ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err);
+/* The same of a file that may be no model at all: whether it is the one that a recipe names. */
+LDM_API ldm_status ldm_checkpoint_hash(const char *path, char hex[65], ldm_error *err);
 
 /* Warnings and notes of loading (weights initialised, settings without effect...), one line each.
  * NULL after the last. */

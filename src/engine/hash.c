@@ -153,3 +153,21 @@ void ldm_hash_free(ldm_hash *h)
     }
     ldm_free(h);
 }
+
+ldm_status ldm_checkpoint_hash(const char *path, char hex[65], ldm_error *err)
+{
+    ldm_hash *h;
+    ldm_status st;
+
+    LDM_REQUIRE(hex, "hex", err);
+    hex[0] = '\0';
+    LDM_REQUIRE(path, "path", err);
+    h = ldm_hash_create();
+    st = h ? ldm_hash_open(h, path, err) : ldm_error_nomem(err, sizeof *h, "hashing a file");
+    if (!st)
+        st = ldm_hash_wait(h, err);
+    if (!st)
+        memcpy(hex, h->hex, sizeof h->hex);
+    ldm_hash_free(h);
+    return st;
+}

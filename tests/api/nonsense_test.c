@@ -188,6 +188,7 @@ static void models_runs_and_reports(void **state)
     static float zeros[192];
     const ldm_result *res;
     const char *hex;
+    char sha256[65];
     ldm_eval_job *eval;
     ldm_job *job;
     ldm_run *run;
@@ -204,6 +205,8 @@ static void models_runs_and_reports(void **state)
     REFUSED(ldm_model_caption(m, 1, NULL, e), "out");
     REFUSED(ldm_model_hash(NULL, &hex, e), "m is NULL");
     REFUSED(ldm_model_hash(m, NULL, e), "hex");
+    REFUSED(ldm_checkpoint_hash(NULL, sha256, e), "path is NULL");
+    REFUSED(ldm_checkpoint_hash("x", NULL, e), "hex");
     assert_int_equal(ldm_model_note_count(NULL), 0);
     assert_null(ldm_model_note(NULL, 0));
     assert_null(ldm_model_note(m, 12345));

@@ -54,6 +54,18 @@ works generate --like m.png --ckpt moved/m.ckpt -o o.png
 stderr_has 'warning: m.png was made with a checkpoint of SHA-256'
 same_pixels m.png o.png
 
+# Also where the recipe's settings do not fit it, or it is no checkpoint: the cause is said, and not what follows.
+cp "$CKPT" moved/other.ckpt
+works generate --ckpt moved/other.ckpt --config "$CONFIG" --ema --steps 1 --full-path -o other.png --quiet
+echo garbage >garbage
+for other in "$SRC"/models/*/model.ckpt garbage; do
+    cp "$other" moved/other.ckpt
+    fails 3 "other.png was made with a checkpoint of SHA-256 [0-9a-f]{12}..., moved/other.ckpt has [0-9a-f]{12}...; name the right" \
+        generate --like other.png -o o.png --overwrite
+done
+cp "$CKPT" moved/other.ckpt
+fails 3 "model_channels|num_res_blocks" generate --like other.png --set model.params.unet_config.params.num_res_blocks=7 -o o.png
+
 # Noise from files is found again.
 npy x.npy '(2, 3, 16, 16)' 6144
 works generate $TINY --steps 2 --x-t x.npy -o noise

@@ -25,8 +25,21 @@ static bool on_skip(void *ctx, int index)
 
 /* ---- before the first step ------------------------------------------------------------------- */
 
-/* A recipe is about one file; another one under the same name gives other pictures. */
-static int compare_hash(const task *t)
+/* A recipe is about one file; another one under the same name gives other pictures. hex: this
+ * one's SHA-256. */
+static int compare_hash(const task *t, const char *path, const char *hex)
+{
+    if (!strcmp(hex, t->recipe->sha256))
+        return LDM_EXIT_OK;
+    ldm_cli_say(t->cmd, "%s%s was made with a checkpoint of SHA-256 %.12s..., %s has %.12s...%s",
+                t->recipe->ckpt_named ? "warning: " : "", t->o->like, t->recipe->sha256, path, hex,
+                t->recipe->ckpt_named
+                    ? "; the pictures will differ"
+                    : "; name the right one with --ckpt, or this one to take it all the same");
+    return t->recipe->ckpt_named ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
+}
+
+static int check_hash(const task *t)
 {
     const char *hex = NULL;
     ldm_error err;
@@ -35,17 +48,20 @@ static int compare_hash(const task *t)
     if (!t->recipe->sha256)
         return LDM_EXIT_OK;
     st = ldm_model_hash(t->model, &hex, &err);
-    if (st)
-        return ldm_cli_fail(t->cmd, st, &err);
-    if (!strcmp(hex, t->recipe->sha256))
-        return LDM_EXIT_OK;
-    ldm_cli_say(t->cmd, "%s%s was made with a checkpoint of SHA-256 %.12s..., %s has %.12s...%s",
-                t->recipe->ckpt_named ? "warning: " : "", t->o->like, t->recipe->sha256,
-                t->mi->ckpt_path, hex,
-                t->recipe->ckpt_named
-                    ? "; the pictures will differ"
-                    : "; name the right one with --ckpt, or this one to take it all the same");
-    return t->recipe->ckpt_named ? LDM_EXIT_OK : LDM_EXIT_MISMATCH;
+    return st ? ldm_cli_fail(t->cmd, st, &err) : compare_hash(t, t->mi->ckpt_path, hex);
+}
+
+/* The recipe's settings need not fit another file: why they do not is of no use then, but that it
+ * is another one. */
+static int fail_to_open(const task *t, ldm_status st, const ldm_error *err)
+{
+    const char *path = ldm_model_ckpt(t->o->to.model);
+    char hex[65];
+
+    if (t->recipe->sha256 && !t->recipe->ckpt_named && path &&
+        !ldm_checkpoint_hash(path, hex, NULL) && compare_hash(t, path, hex))
+        return LDM_EXIT_MISMATCH;
+    return ldm_fit_fail(t->cmd, t->o, st, err);
 }
 
 static int open_model(task *t)
@@ -61,9 +77,9 @@ static int open_model(task *t)
     if (!st)
         st = ldm_model_open(options, &t->model, &err);
     if (st)
-        return ldm_fit_fail(t->cmd, t->o, st, &err);
+        return fail_to_open(t, st, &err);
     t->mi = ldm_model_get_info(t->model);
-    code = compare_hash(t);
+    code = check_hash(t);
     if (code || t->o->quiet)
         return code;
     if (t->mi->is_default && t->mi->default_note && t->mi->default_note[0])
