@@ -90,11 +90,59 @@ static int settle_prompt(task *t)
 {
     ldm_error err;
     ldm_status st = LDM_OK;
-    int code = ldm_starts_take_prompt(t->cmd, t->model, &t->starts, t->to->job);
+    int code = ldm_starts_take_prompt(t->cmd, t->model, &t->starts, "the empty prompt is used",
+                                      t->to->job);
 
     if (!code && ldm_model_get_info(t->model)->reads_text && !ldm_job_is_set(t->to->job, "prompt"))
         st = ldm_job_set(t->to->job, "prompt", "", &err);
     return st ? ldm_cli_fail(t->cmd, st, &err) : code;
+}
+
+/* ---- how far the way back leads -------------------------------------------------------------- */
+
+/* Whether the run is guided, by the line or by the model's own settings. *scale: how much. */
+static bool is_guided(const task *t, double *scale)
+{
+    ldm_job *usual = NULL;
+
+    *scale = 1;
+    if (!ldm_job_is_set(t->to->job, "scale") && !ldm_job_create(t->model, &usual, NULL))
+        *scale = ldm_job_get_real(usual, "scale");
+    else if (ldm_job_is_set(t->to->job, "scale"))
+        *scale = ldm_job_get_real(t->to->job, "scale");
+    ldm_job_free(usual);
+    return *scale != 1 && ldm_model_get_info(t->model)->guidance_has_effect;
+}
+
+static void note_guidance(const task *t)
+{
+    double scale;
+
+    if (is_guided(t, &scale))
+        ldm_cli_say(
+            t->cmd,
+            "note: --scale %g: guidance spoils an inversion, which neither more --steps nor "
+            "--refine make up for; --scale 1 is the cure",
+            scale);
+}
+
+/* With what ends nearer. */
+static void note_far(const task *t)
+{
+    const double far = 0.1; /* beyond it the noise shows another picture */
+    const char *how = ldm_job_get_text(t->to->job, "inversion");
+    double scale;
+    size_t count = 0;
+
+    for (size_t i = 0; i < t->errors.numel; i++)
+        count += !((double)t->errors.data[i] <= far);
+    if (!count)
+        return;
+    ldm_cli_say(t->cmd, "note: more than %g %% away, which is another picture; %s", 100 * far,
+                how && !strcmp(how, "compvis")          ? "--inversion ddim ends nearer"
+                : is_guided(t, &scale)                  ? "--scale 1 ends nearer"
+                : ldm_job_get_int(t->to->job, "refine") ? "more --steps end nearer"
+                                                        : "more --steps or --refine 3 end nearer");
 }
 
 static int invert(task *t)
@@ -107,6 +155,8 @@ static int invert(task *t)
 
     if (!st)
         st = ldm_starts_note_inverse(t->cmd, t->model, job, t->o->quiet, NULL, &err);
+    if (!st)
+        note_guidance(t);
     if (!st && !t->o->quiet && !t->o->overwrite)
         ldm_output_note_replaced(t->cmd, t->o->out);
     ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
@@ -201,6 +251,7 @@ static int print_result(const task *t)
     for (size_t i = 0; i < t->errors.numel; i++)
         printf("%s: the way back ends %.2f %% away (relative L2 of the latents)\n",
                t->starts.paths ? t->starts.paths[i] : "latent", 100 * (double)t->errors.data[i]);
+    note_far(t);
     return t->o->quiet ? LDM_EXIT_OK : print_next(t);
 }
 
@@ -262,12 +313,14 @@ const ldm_command ldm_cmd_invert = {
     .about =
         "Runs DDIM backwards, from a picture's latent to the noise that leads to it, and then\n"
         "forwards again, and says how far that ends from the beginning, and which command makes\n"
-        "the picture of the noise. Without --prompt a picture's own is taken, from its recipe,\n"
-        "else the empty one.",
-    .notes = "A picture of another size is resized as for --init (docs/PICTURES.md). Fewer steps\n"
-             "invert worse; --refine 3 makes up for it.\n\n"
-             "  ldm invert photo.jpg --steps 50 -o noise.npy\n"
-             "  ldm generate --x-t noise.npy --steps 50 --eta 0 -o photo-again.png",
+        "the picture of the noise. Without --prompt a picture's own is taken, from its recipe\n"
+        "(of a folder, where all recipes agree), else the empty one.",
+    .notes =
+        "A picture of another size is resized as for --init (docs/PICTURES.md). Guidance spoils\n"
+        "an inversion: --scale 1 is the cure. Fewer steps invert worse; without guidance\n"
+        "--refine 3 makes up for it. The way back needs the same --steps, --scale and --prompt.\n\n"
+        "  ldm invert photo.jpg --steps 50 --scale 1 --prompt '' -o noise.npy\n"
+        "  ldm generate --x-t noise.npy --steps 50 --eta 0 --scale 1 --prompt '' -o again.png",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .min_args = 1,

@@ -39,6 +39,40 @@ same own.npy said.npy
 works invert a.jpg --model portrait --steps 4 -o none.npy
 stdout_has "^Next: .* --prompt ''$"
 
+# Of a folder, where all recipes agree.
+mkdir same other
+cp own.png same/a.png
+works generate --model portrait --prompt "a man's beard" --steps 4 --seed 3 -o same/b.png --quiet
+works invert same --model portrait --steps 2 --one-way -o same.npy
+stderr_has "note: the prompt is taken from the recipe of same/a.png, which the others share: a man's beard"
+stdout_has "--prompt 'a man'.''s beard'$"
+cp same/a.png other/a.png
+cp a.jpg other/b.jpg
+works invert other --model portrait --steps 2 --one-way -o other.npy
+stderr_has 'note: the recipes of the 2 pictures do not agree in their prompt: the empty prompt is used; --prompt TEXT'
+stdout_has "--prompt ''$"
+works generate --model portrait --init other --steps 2 -o begun
+stderr_has 'do not agree in their prompt: none of them is taken'
+works invert other --model portrait --steps 2 --one-way --prompt '' -o other.npy
+stderr_lacks 'do not agree'
+
+# Guidance spoils an inversion; so say the note before it, and the one about a far end.
+works invert own.png --model portrait --steps 4 -o far.npy
+stderr_has 'note: --scale 3: guidance spoils an inversion, which neither .*; --scale 1 is the cure$'
+stderr_has 'note: more than 10 % away, which is another picture; --scale 1 ends nearer$'
+works invert own.png --model portrait --steps 4 --scale 1 --refine 3 -o near.npy
+stderr_lacks 'guidance|another picture'
+works invert a.jpg $TINY --steps 10 -o far.npy
+stderr_lacks 'guidance'
+stderr_has 'which is another picture; more --steps or --refine 3 end nearer$'
+works invert a.jpg $TINY --steps 10 --inversion compvis -o far.npy
+stderr_has 'which is another picture; --inversion ddim ends nearer$'
+works invert own.png --model portrait --steps 4 -o far.npy --quiet
+stderr_empty
+works invert --help
+stdout_has "ldm invert photo.jpg --steps 50 --scale 1 --prompt '' -o noise.npy"
+stdout_has "ldm generate --x-t noise.npy --steps 50 --eta 0 --scale 1 --prompt '' -o again.png"
+
 # A picture of another size is told as for generate --init; so it is of interpolate's ends.
 PHOTO=$SRC/tests/data/pictures/rgb.jpg
 RESIZED='note: init: 1 of 1 picture of another size \(13 x 9\) is cut and resized to 64 x 64'

@@ -138,7 +138,7 @@ static int create_run(task *t)
     ldm_job_set_progress(job, on_progress, t);
     ldm_job_set_skip(job, on_skip, t);
     if (!o->prompts && !ldm_arrays_first(o) &&
-        ldm_starts_take_prompt(t->cmd, t->model, &t->given.starts, job))
+        ldm_starts_take_prompt(t->cmd, t->model, &t->given.starts, "none of them is taken", job))
         return LDM_EXIT_FAILED;
     if (!st)
         st = ldm_job_set_u64(job, "max_memory", ldm_fit_limit(o), &err);

@@ -272,10 +272,11 @@ typedef struct ldm_starts {
 int ldm_starts_read(const ldm_command *cmd, const ldm_generate_opts *o, ldm_starts *s);
 void ldm_starts_free(ldm_starts *s);
 
-/* Where a run begins with one picture that ldm made and no prompt is set: the prompt of its recipe,
- * if the model reads any, with a note. An exit code. */
+/* Where a run begins with pictures that ldm made and no prompt is set: the prompt that their
+ * recipes have in common, if the model reads any, with a note; where they have several, the note
+ * says what is done otherwise. An exit code. */
 int ldm_starts_take_prompt(const ldm_command *cmd, const ldm_model *m, const ldm_starts *s,
-                           ldm_job *job);
+                           const char *otherwise, ldm_job *job);
 
 /* Says what the library remarks of an inversion that is to come, unless quiet: all, or the lines
  * that begin with `about`, where the others are said of another run. */

@@ -239,19 +239,45 @@ void ldm_starts_free(ldm_starts *s)
     free_pictures(s->mask_paths, s->masks, s->mask_count);
 }
 
-int ldm_starts_take_prompt(const ldm_command *cmd, const ldm_model *m, const ldm_starts *s,
-                           ldm_job *job)
+/* The prompt that the recipes of all pictures have; NULL where they have none, or *differ. free()
+ * it. */
+static char *common_prompt(const ldm_starts *s, bool *differ)
 {
+    char *common = ldm_inputs_prompt_of(s->paths[0]);
+
+    *differ = false;
+    for (size_t i = 1; i < s->count && !*differ; i++) {
+        char *own = ldm_inputs_prompt_of(s->paths[i]);
+
+        *differ = !own != !common || (own && strcmp(own, common) != 0);
+        free(own);
+    }
+    if (!*differ)
+        return common;
+    free(common);
+    return NULL;
+}
+
+int ldm_starts_take_prompt(const ldm_command *cmd, const ldm_model *m, const ldm_starts *s,
+                           const char *otherwise, ldm_job *job)
+{
+    bool differ;
     char *own;
     ldm_error err;
     ldm_status st = LDM_OK;
 
     if (!ldm_model_get_info(m)->reads_text || ldm_job_is_set(job, "prompt") || !s->ims ||
-        s->role != &roles[0] || s->count != 1)
+        s->role != &roles[0])
         return LDM_EXIT_OK;
-    own = ldm_inputs_prompt_of(s->paths[0]);
+    own = common_prompt(s, &differ);
+    if (differ)
+        ldm_cli_say(cmd,
+                    "note: the recipes of the %zu pictures do not agree in their prompt: %s; "
+                    "--prompt TEXT gives one for all",
+                    s->count, otherwise);
     if (own) {
-        ldm_cli_say(cmd, "note: the prompt is taken from the recipe of %s: %s", s->paths[0], own);
+        ldm_cli_say(cmd, "note: the prompt is taken from the recipe of %s%s: %s", s->paths[0],
+                    s->count > 1 ? ", which the others share" : "", own);
         st = ldm_job_set(job, "prompt", own, &err);
     }
     free(own);
