@@ -15,6 +15,7 @@
 #include "engine/run_idle.h"
 #include "engine/run_preview.h"
 #include "engine/start.h"
+#include "engine/start_job.h"
 
 enum { SMALL_BATCH = 4, LARGE_BATCH = 8, SMALL_LATENT = 24 * 24 };
 

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "engine/prompt_syntax.h"
 #include "engine/run_state.h"
 #include <ldm/tokenize.h>
 
@@ -151,61 +152,6 @@ static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const ch
     return st;
 }
 
-/* "(red hair:1.4)": a weight, as other programs take it out of a prompt. */
-static bool has_weight(const char *text)
-{
-    for (const char *at = strchr(text, '('); at; at = strchr(at + 1, '(')) {
-        const char *end = at + strcspn(at, ":)");
-
-        if (*end != ':')
-            continue;
-        end += 1 + strspn(end + 1, " ");
-        if (*end >= '0' && *end <= '9' && end[strspn(end, "0123456789.")] == ')')
-            return true;
-    }
-    return false;
-}
-
-/* "<lora:NAME:1>" and its like: a network that other programs load for a prompt. *len: its length.
- * NULL: there is none. */
-static const char *find_network(const char *text, size_t *len)
-{
-    static const char *const kinds[] = {"<lora:", "<lyco:", "<hypernet:"};
-
-    for (const char *at = strchr(text, '<'); at; at = strchr(at + 1, '<')) {
-        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-            *len = strcspn(at, ">") + 1;
-            if (!strncmp(at, kinds[i], strlen(kinds[i])) && at[*len - 1])
-                return at;
-        }
-    }
-    return NULL;
-}
-
-/* What a prompt, or the negative one, has of other programs' syntax; each is said once. */
-static ldm_status note_foreign(ldm_run *r, const char *text, bool *weights, bool *networks,
-                               ldm_error *err)
-{
-    size_t len = 0;
-    const char *network = *networks ? NULL : find_network(text, &len);
-    ldm_status st = LDM_OK;
-
-    if (!*weights && has_weight(text)) {
-        *weights = true;
-        st = ldm_notes_add(&r->notes, err,
-                           "weights such as (red:1.4) belong to other programs; they are read as "
-                           "plain text here");
-    }
-    if (!st && network) {
-        *networks = true;
-        st = ldm_notes_add(&r->notes, err,
-                           "%.*s%s names a network to load (LoRA and the like), which ldm does not "
-                           "have: it is read as words",
-                           len > 60 ? 60 : (int)len, network, len > 60 ? "..." : "");
-    }
-    return st;
-}
-
 /* The prompts, and after them the text that guidance leads away from. */
 typedef struct texts {
     const char *const *prompts;
@@ -230,7 +176,7 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
                            ldm_error *err)
 {
     const ldm_conditioner *c = r->m->network->conditioners;
-    bool weights = false, networks = false; /* a note says so */
+    ldm_prompt_syntax said = {0};
     ldm_status st = LDM_OK;
     size_t i, k;
 
@@ -251,7 +197,7 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
         if (!st)
             st = note_cut(r, text, one, err);
         if (!st)
-            st = note_foreign(r, text, &weights, &networks, err);
+            st = ldm_prompt_syntax_note(&said, text, &r->notes, err);
         if (!st && i == 0 && !r->captions_drawn)
             st = note_unknown(r, vocab, text, err);
         ldm_text_ids_free(one);

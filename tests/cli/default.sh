@@ -45,6 +45,25 @@ works generate --prompt 'a (red:1.4) lighthouse with a beard' --steps 1 -o words
 stderr_has 'note: this model knows few words; of the prompt it does not know: lighthouse$'
 stderr_has 'note: weights such as .* belong to other'
 stderr_lacks 'LoRA'
+# What other programs would obey is said, and drawn as text; what looks like it is not.
+ldm_other()
+{
+    works generate --prompt "$1" --steps 1 -o words.png
+    stderr_has "note: other programs read the prompt's $2 as instructions; here they are plain text\$"
+}
+ldm_other 'a man BREAK a hat' BREAK
+ldm_other 'a man AND a woman' AND
+ldm_other '[man:woman:0.5] with a hat' '.square brackets.'
+ldm_other '((man)) with {red|blue} hair and a __hat__' '..double brackets.., .one.or another., __wildcards__'
+ldm_other 'embedding:man, hat++' 'embedding:NAME, word..'
+works generate --prompt 'a man (with a hat) AND/OR a_hat, C++, breaks' --steps 1 -o words.png
+stderr_lacks 'as instructions'
+works generate --prompt 'a man (hat:-1) <LoRA:x:1>' --steps 1 -o words.png
+stderr_has 'note: weights such as .* belong to other'
+stderr_has 'note: <LoRA:x:1> names a network'
+printf 'a man\n# mine\n--prompt "a bird" --steps 5\n' >listed.txt
+works generate --prompts listed.txt --steps 1 -o listed/
+stderr_has 'note: listed.txt:2: the line begins with # and is drawn as a prompt all the same'
 # Also of another script, of which the vocabulary has no letters; punctuation is no word.
 ldm_unknown()
 {

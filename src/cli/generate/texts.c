@@ -106,6 +106,22 @@ static size_t bad_byte(const char *s)
     return i;
 }
 
+/* The web UI's files have options of a line, others' comments. */
+static void note_no_prompt(const ldm_command *cmd, const char *path, const ldm_lines *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const char *text = l->items[i] + strspn(l->items[i], " \t");
+
+        if (*text != '#' && strncmp(text, "--", 2) != 0)
+            continue;
+        ldm_cli_say(cmd,
+                    "note: %s:%zu: the line begins with %s and is drawn as a prompt all the same: "
+                    "this file has neither comments nor options",
+                    path, l->numbers[i], *text == '#' ? "#" : "--");
+        return;
+    }
+}
+
 /* A prompt a line: UTF-8, a byte order mark and carriage returns at line ends are dropped, and
  * lines of nothing but white space are no prompts (--prompt '' asks for the empty one). An exit
  * code. */
@@ -132,6 +148,8 @@ static int prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out
     }
     if (code)
         ldm_lines_free(out);
+    else
+        note_no_prompt(cmd, path, out);
     return code;
 }
 
