@@ -342,10 +342,77 @@ char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)
     return path;
 }
 
+/* ---- whole configurations -------------------------------------------------------------------- */
+
+/* The map "model" of a YAML file, with what it refers to, as JSON; NULL: it has none, or the file
+ * cannot be read, which loading says better. */
+static json_t *model_of(const char *path)
+{
+    ldm_model_options *with = NULL, *without = NULL;
+    char *text = NULL;
+    json_t *list = NULL, *entry, *found = NULL;
+    size_t i;
+    bool failed = ldm_model_options_create(&with, NULL) ||
+                  ldm_model_options_create(&without, NULL) ||
+                  ldm_model_options_set(with, "ckpt", "-", NULL) || /* none is opened */
+                  ldm_model_options_set(with, "config", path, NULL) ||
+                  ldm_model_options_set(without, "ckpt", "-", NULL) ||
+                  ldm_model_options_set(without, "config_text", "{}", NULL);
+
+    if (!failed && !ldm_config_difference(with, without, &text, NULL))
+        list = json_loads(text, 0, NULL);
+    json_array_foreach(list, i, entry)
+    {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+
+        if (key && !strcmp(key, "model"))
+            found = json_incref(json_object_get(entry, "a"));
+    }
+    json_decref(list);
+    ldm_release(text);
+    ldm_model_options_free(with);
+    ldm_model_options_free(without);
+    return found;
+}
+
+bool ldm_inputs_is_whole(const char *path)
+{
+    json_t *model = model_of(path);
+    const json_t *unet = json_object_get(json_object_get(model, "params"), "unet_config");
+    const bool whole = json_is_string(json_object_get(model, "target")) &&
+                       json_is_string(json_object_get(unet, "target")) &&
+                       json_is_object(json_object_get(unet, "params"));
+
+    json_decref(model);
+    return whole;
+}
+
+int ldm_inputs_need_checkpoint(const ldm_command *cmd, const ldm_model_options *model)
+{
+    char *list, *rest = NULL;
+    int code = LDM_EXIT_OK;
+
+    if (ldm_model_options_is_set(model, "ckpt") || ldm_model_options_is_set(model, "model"))
+        return LDM_EXIT_OK;
+    list = value_of(model, "config");
+    for (char *line = list ? strtok_r(list, "\n", &rest) : NULL; line && !code;
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (ldm_inputs_is_whole(line))
+            code = ldm_cli_usage(cmd,
+                                 "%s is the whole configuration of a model, and its checkpoint is "
+                                 "not given: --ckpt FILE",
+                                 line);
+    }
+    ldm_release(list);
+    return code;
+}
+
 int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet)
 {
-    const int code = ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
+    int code = ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
 
+    if (!code)
+        code = ldm_inputs_need_checkpoint(cmd, model);
     return code ? code : find_files(cmd, model, true, quiet);
 }
 

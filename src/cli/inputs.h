@@ -22,6 +22,15 @@ int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int arg
  * says so. An exit code. */
 int ldm_inputs_find_config(const ldm_command *cmd, ldm_model_options *model, bool quiet);
 
+/* The YAML file is the configuration of a whole model, and no layer to be laid over one: the model
+ * and its UNet have a target each, and the UNet parameters. */
+bool ldm_inputs_is_whole(const char *path);
+
+/* Refuses such a file among the configurations where neither a checkpoint nor a shipped model is
+ * named: it would be laid over the default model, which is another one. An exit code.
+ * ldm_inputs_find_config asks it. */
+int ldm_inputs_need_checkpoint(const ldm_command *cmd, const ldm_model_options *model);
+
 /* Whether a YAML that lies in the checkpoint's folder may be another model's: it has neither the
  * checkpoint's name nor one that a model's own has (config.yaml, DATE-project.yaml). */
 bool ldm_inputs_is_foreign(const char *ckpt, const char *yaml);

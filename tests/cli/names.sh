@@ -90,11 +90,17 @@ fails 2 'ends with a carriage return \(.r\)' generate --ckpt "$(printf 'whole/mo
 fails 2 'ends with a carriage return \(.r\)' check "$(printf 'whole/model.ckpt\r')"
 
 # A forgotten --ckpt is not the configuration's fault.
+WHOLE='whole/config.yaml is the whole configuration of a model, and its checkpoint is not given: --ckpt FILE'
+for command in generate check doctor bench 'invert plain.png -o n.npy' 'interpolate 1 2 -o w.png' 'compare -n 1'; do
+    fails 2 "^ldm ${command%% *}: $WHOLE" $command --config whole/config.yaml
+done
+fails 2 "$WHOLE" check --config whole/config.yaml --set model.params.scale_factor=1
 fails 3 'no --ckpt was given: the shipped model was used, and it does not fit this configuration' \
-    generate --config whole/config.yaml -o a.png
-ldm check --config whole/config.yaml
+    generate --config whole/config.yaml --model portrait -o a.png
+ldm check --config whole/config.yaml --model portrait
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
 stderr_has 'no --ckpt was given: the shipped model was used'
+works check --config "$SRC/models/portrait/config.yaml" --model portrait
 
 # CompVis' spellings, as its README has them.
 works generate -r whole/model.ckpt -c 2 -e 0 --n_samples 2 --batch_size 2 -l samples/

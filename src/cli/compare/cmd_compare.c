@@ -139,7 +139,7 @@ static int name_layers(ldm_compare *c, int argc, char **argv)
             s->layer = strdup(path);
             ldm_release(path);
         }
-        s->whole = argc && s->layer && ldm_cmp_is_whole(s->layer);
+        s->whole = argc && s->layer && ldm_inputs_is_whole(s->layer);
         s->stem = s->layer ? stem_of(s->layer) : NULL;
         if (!s->stem)
             return ldm_cli_nomem(c->cmd);
@@ -395,7 +395,7 @@ static int take_inputs(ldm_compare *c, int *argc, char **argv)
         code = ldm_cli_usage(c->cmd, "unexpected argument '%s'; give two layers", argv[2]);
     if (!code && *argc == 1)
         code = ldm_cli_usage(c->cmd, "'%s' needs a second layer beside it", argv[0]);
-    if (!code && !(*argc == 2 && ldm_cmp_is_whole(argv[0]) && ldm_cmp_is_whole(argv[1])))
+    if (!code && !(*argc == 2 && ldm_inputs_is_whole(argv[0]) && ldm_inputs_is_whole(argv[1])))
         code = ldm_inputs_find_config(c->cmd, model, c->o->quiet);
     return code;
 }

@@ -113,10 +113,6 @@ typedef struct ldm_compare {
 
 /* ---- compare_options.c ----------------------------------------------------------------------- */
 
-/* The YAML file is the configuration of a whole model, and no layer to be laid over one: the model
- * and its UNet have a target each, and the UNet parameters. */
-bool ldm_cmp_is_whole(const char *path);
-
 /* Which of the two sides are whole configurations, and what that means; NULL: neither, or nothing
  * would lie under them anyway. free() it. */
 char *ldm_cmp_whole_text(const ldm_compare *c);

@@ -295,6 +295,8 @@ static int find_config(const ldm_command *cmd, ldm_model_options *model, bool qu
     ldm_status st;
     int code = ldm_inputs_resolve(cmd, model, 0, NULL, quiet);
 
+    if (!code)
+        code = ldm_inputs_need_checkpoint(cmd, model);
     if (code)
         return code;
     st = ldm_model_options_find_files(model, true, &err);
