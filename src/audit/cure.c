@@ -11,10 +11,11 @@
 
 const char *ldm_audit_other_yaml(const ldm_audit *a, ldm_findings *f)
 {
-    return ldm_findings_text(f,
-                             "use the YAML that was published with this checkpoint, or let "
-                             "`ldm doctor --ckpt %s --config none` make one",
-                             ldm_ckpt_path(a->ckpt));
+    return ldm_findings_text(
+        f,
+        "use the YAML that was published with this checkpoint, or let "
+        "`ldm doctor --ckpt %s --config none --write-config NEW.yaml` make one",
+        ldm_ckpt_path(a->ckpt));
 }
 
 /* ---- what the inference sees ------------------------------------------------------------------

@@ -73,8 +73,8 @@ static void judge_wrong(const ldm_partial *p, verdict *v)
                        " Every tensor that a run reads is there with the right shape in: %s.",
                        known.data);
     ldm_str_printf(&v->next,
-                   "mend it, or let `ldm doctor --ckpt %s` make the configuration that the "
-                   "checkpoint's tensors show",
+                   "mend it, or let `ldm doctor --ckpt %s --config none --write-config NEW.yaml` "
+                   "make the configuration that the checkpoint's tensors show",
                    ldm_ckpt_path(p->ck));
     v->text.failed |= known.failed || v->next.failed;
     ldm_str_free(&known);

@@ -67,11 +67,12 @@ static ldm_status refuse(const ldm_model_options *opt, const ldm_inference *in, 
                            in->kind, in->problem_count ? ": " : "",
                            in->problem_count ? in->problems[0] : "", cure(opt, in, &text));
     else if (list(opt, in, true, &text))
-        st = ldm_error_set(err, LDM_ERR_USAGE,
-                           "no configuration given for %s, and no tensor shows all of it; a guess "
-                           "would be %.300s: give the YAML, or the settings (set), or have "
-                           "`ldm doctor --ckpt %s` measure them",
-                           opt->ckpt, text.failed ? "a setting" : text.data, opt->ckpt);
+        st = ldm_error_set(
+            err, LDM_ERR_USAGE,
+            "no configuration given for %s, and no tensor shows all of it; a guess "
+            "would be %.300s: give the YAML, or the settings (set), or have "
+            "`ldm doctor --ckpt %s --write-config NEW.yaml` measure them and make one",
+            opt->ckpt, text.failed ? "a setting" : text.data, opt->ckpt);
     ldm_str_free(&text);
     return st;
 }

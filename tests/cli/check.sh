@@ -182,7 +182,7 @@ other_model() { # CHECKPOINT YAML ITS OURS
     [ "$CODE" -eq 3 ] || die "expected exit code 3"
     tr -s ' \n' ' ' <"$OUT" >said
     file_has said "Causes the checkpoint is $3, and this configuration describes $4: it belongs to another model( [(][^)]*[)])? cure: use the YAML"
-    file_has said "Next: use the YAML that was published with this checkpoint, or let .ldm doctor --ckpt [^ ]* --config none. make one"
+    file_has said "Next: use the YAML that was published with this checkpoint, or let .ldm doctor --ckpt [^ ]* --config none --write-config NEW.yaml. make one"
     file_lacks said 'cure: --set'
 }
 other_model clip class 'a text model with CLIP, as Stable Diffusion 1' 'a class-conditional model'

@@ -52,6 +52,7 @@ cp "$MODELS/clip.yaml" one/model.yaml
 ldm doctor --ckpt one/model.ckpt --quick
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
 ldm doctor --ckpt one/model.ckpt --quick --config none
+stdout_has '^  ldm doctor --ckpt one/model.ckpt --config none --write-config NEW.yaml$'
 [ "$CODE" -eq 1 ] || die "expected exit code 1"
 stdout_lacks WRONG
 # So is the checkpoint's whole name, as ldm convert may write it: it is judged, not left.

@@ -170,12 +170,44 @@ static int print(const ldm_command *cmd, const options *o, const ldm_doctor *d)
     return o->write_config ? write_config(cmd, d, o) : LDM_EXIT_OK;
 }
 
+/* A configuration that was made for the examination can be had as a file: how. A YAML beside the
+ * checkpoint, which was not taken, must not be taken then. */
+static int print_next(const ldm_command *cmd, const options *o, const ldm_doctor *d,
+                      const ldm_model_options *model)
+{
+    static const char *const keys[][2] = {{"ckpt", "--ckpt"}, {"first_stage", "--first-stage"}};
+    ldm_str text = {0};
+    char *line;
+
+    if (o->json || o->write_config || !ldm_model_ckpt(model) ||
+        ldm_model_options_is_set(model, "config") ||
+        ldm_doctor_get_verdict(d) == LDM_VERDICT_UNTRAINED)
+        return LDM_EXIT_OK;
+    ldm_str_puts(&text, "ldm doctor");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *value = ldm_model_options_get_text(model, keys[i][0]);
+
+        if (value && *value) {
+            ldm_str_printf(&text, " %s", keys[i][1]);
+            ldm_cli_add_word(&text, value);
+        }
+    }
+    ldm_str_puts(&text, " --config none --write-config NEW.yaml");
+    line = ldm_cli_finish_line(&text);
+    if (line)
+        printf("\nNext, to have the configuration that was made as a file:\n  %s\n", line);
+    free(line);
+    return line ? LDM_EXIT_OK : ldm_cli_nomem(cmd);
+}
+
 /* The report, then what is to follow it. */
 static int finish(const ldm_command *cmd, const options *o, const ldm_doctor *d,
                   const ldm_model_options *model, const words *w)
 {
     int code = print(cmd, o, d);
 
+    if (!code)
+        code = print_next(cmd, o, d, model);
     if (!code && o->report && ldm_doctor_cure(d, 0))
         code = ldm_doctor_before_after(w->cli, cmd, d, model, o->report, o->overwrite);
     else if (!code && o->report)
@@ -357,10 +389,11 @@ const ldm_command ldm_cmd_doctor = {
     .name = "doctor",
     .args = "[--ckpt FILE] [--config FILE] [--images DIR|FILES] [options]",
     .summary = "what is wrong with this checkpoint or its configuration, and the cure",
-    .about = "Makes the configuration that a checkpoint's tensors show, lists what contradicts\n"
-             "it in the one that was given, and measures what no tensor shows, each with how\n"
-             "sure it is and the --set that cures it. Needs no YAML: one that lies beside the\n"
-             "checkpoint is taken where it belongs to it; --config none takes none.",
+    .about =
+        "Makes the configuration that a checkpoint's tensors show, lists what contradicts\n"
+        "it in the one that was given, and measures what no tensor shows, each with how\n"
+        "sure it is and the --set that cures it. Needs no YAML: one that lies beside the\n"
+        "checkpoint is taken where it belongs to it; with `--config none`, as it stands, none is.",
     .notes = "Exit code 0: healthy; 3: something must be changed; 1: it could not be told, or the\n"
              "network has learned nothing.\n\n"
              "  ldm doctor --ckpt model.ckpt --write-config config.yaml\n"
