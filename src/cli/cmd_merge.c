@@ -427,6 +427,19 @@ static int report(const merge *m, bool json)
     return LDM_EXIT_OK;
 }
 
+/* Elsewhere "merge" mixes the weights of checkpoints. */
+static int check_folders(const merge *m)
+{
+    for (int i = 0; i < m->folder_count; i++) {
+        if (!access(m->folders[i], F_OK) && !ldm_is_dir(m->folders[i]))
+            return ldm_cli_usage(m->cmd,
+                                 "'%s' is a file: this command joins folders of pictures that "
+                                 "several processes made, and mixes no checkpoints",
+                                 m->folders[i]);
+    }
+    return LDM_EXIT_OK;
+}
+
 static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv)
 {
     options o = {0};
@@ -442,8 +455,10 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     m.out = o.out;
     m.folders = argv + args;
     m.folder_count = argc - args;
-    code = o.out ? ldm_place_enter(cmd, "-o", m.out, true, &place)
-                 : ldm_cli_usage(cmd, "-o FOLDER is missing: where all pictures go");
+    code = check_folders(&m);
+    if (!code)
+        code = o.out ? ldm_place_enter(cmd, "-o", m.out, true, &place)
+                     : ldm_cli_usage(cmd, "-o FOLDER is missing: where all pictures go");
     if (!code)
         code = check_out(&m);
     if (!code)

@@ -179,7 +179,7 @@ static size_t read_head(const char *path, char head[HEAD + 1])
     return n;
 }
 
-static bool is_picture(const char *path)
+bool ldm_output_made_picture(const char *path)
 {
     char *recipe;
 
@@ -229,7 +229,7 @@ static const struct {
     const char *missed; /* said of a file that is something else */
     bool (*is)(const char *path);
 } kinds[] = {
-    [LDM_OUTPUT_PICTURE] = {", and no picture that ldm made", is_picture},
+    [LDM_OUTPUT_PICTURE] = {", and no picture that ldm made", ldm_output_made_picture},
     [LDM_OUTPUT_ARRAY] = {", and no array (.npy)", is_array},
     [LDM_OUTPUT_ARRAYS] = {", and holds no arrays (.npz)", is_arrays},
     [LDM_OUTPUT_STATISTICS] = {", and holds no statistics", is_statistics},

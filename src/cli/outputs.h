@@ -33,6 +33,9 @@ typedef enum ldm_output_kind {
     LDM_OUTPUT_OTHER       /* none */
 } ldm_output_kind;
 
+/* Whether that is so of a file: it holds a recipe that can be read. */
+bool ldm_output_made_picture(const char *path);
+
 #define LDM_OUTPUT_PLOT_MARK "aria-label=\"Roofline: "
 
 /* The one rule for files that are there already: a result replaces a file of its kind, or an empty

@@ -88,6 +88,16 @@ stdout_is 'generated_outputs/0003/00000.png
 generated_outputs/0003/00001.png'
 rm -r generated_outputs
 
+# A picture under a run's name that no run made.
+mkdir foreign
+cp "$SRC/tests/data/pictures/rgb16.png" foreign/00000.png
+for count in 1 2; do
+    fails 1 "^ldm generate: -o: folder 'foreign/' holds 00000.png, which has no recipe: ldm did not make it" \
+        generate $TINY --steps 1 -n $count -o foreign
+    stderr_lacks resume
+done
+rm -r foreign
+
 # A named folder: pictures of another run are no prey.
 works generate $TINY --steps 1 -n 3 -o faces/ --grid
 cp -r faces before

@@ -122,6 +122,8 @@ fails 1 "folder 'merged' holds 9 files of a run already" merge share0 -o merged
 cp share1/00001.png share1/00000.png
 fails 1 'share0/00000.png and share1/00000.png are two versions of one picture' merge share0 share1 share2 -o x
 fails 1 'nothing holds no run of several processes' merge nothing -o x
+fails 2 "model.ckpt' is a file: this command joins folders of pictures .* and mixes no checkpoints" \
+    merge "$CKPT" "$CKPT" -o x.safetensors
 works $RUN --seed 3 -o foreign2 --rank 1 --of 2 --own-share --block 1 --quiet
 fails 1 'share0 and foreign2 are parts of different runs \(seed: 42 and 3\)' merge share0 foreign2 -o x
 fails 2 '-o FOLDER is missing' merge share0

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the pictures of ldm generate go; see generate.h. */
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,16 @@ static bool has_all(const ldm_generate_opts *o, const ldm_output *out, int count
     return all;
 }
 
+/* Whether a file with a name of ours is a run's: a picture says so itself. */
+static bool is_made(const char *folder, const char *name)
+{
+    char *path = *name >= '0' && *name <= '9' ? ldm_cli_format("%s%s", folder, name) : NULL;
+    const bool made = !path || ldm_output_made_picture(path);
+
+    free(path);
+    return made;
+}
+
 /* Pictures of another run in the folder: an error, or a note about those that stay. What may be
  * this run's own is left to ldm_resume_refuse, which looks into the pictures. */
 static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, int count,
@@ -84,16 +95,26 @@ static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, int c
     const char *folder = out->folder;
     DIR *dir = opendir(folder);
     const struct dirent *e;
+    char foreign[NAME_MAX + 1] = "";
     int there = 0, stay = 0;
 
     while (dir && (e = readdir(dir))) {
         if (ldm_output_is_ours(e->d_name, strlen(e->d_name))) {
             there++;
             stay += !is_replaced(o, e->d_name, count > 0 ? count : 1);
+            if (!o->overwrite && !*foreign && !is_made(folder, e->d_name))
+                snprintf(foreign, sizeof foreign, "%s", e->d_name);
         }
     }
     if (dir)
         closedir(dir);
+    if (*foreign) {
+        ldm_cli_say(cmd,
+                    "-o: folder '%s' holds %s, which has no recipe: ldm did not make it, or it is "
+                    "damaged; name another folder, or --overwrite replaces files of the same name",
+                    folder, foreign);
+        return LDM_EXIT_FAILED;
+    }
     if (there && !o->overwrite && has_all(o, out, count > 0 ? count : 1)) {
         out->taken = there;
         return LDM_EXIT_OK;
