@@ -107,8 +107,8 @@ fails 1 "^ldm generate: -o: folder 'faces/' holds 4 files of another run; --over
 fails 1 "^ldm generate: -o: folder 'faces/' holds the 3 pictures of this command already, complete: nothing is left" \
     generate $TINY --steps 1 -n 3 -o faces/ --grid
 fails 1 "'faces/' holds the 1 picture of this command already" generate $TINY --steps 1 -o faces
-fails 1 "'faces/' holds 4 files of an earlier run; --resume" generate $TINY --steps 1 -n 4 -o faces/
-fails 1 "'faces/' holds 4 files of an earlier run; --resume" generate $TINY --steps 1 -n 3 -o faces/ --npz
+fails 1 "'faces/' holds 4 files of an earlier run: name another folder; or --resume goes on with it, if it was this very run" generate $TINY --steps 1 -n 4 -o faces/
+fails 1 "'faces/' holds 4 files of an earlier run: name another folder; or --resume goes on with it, if it was this very run" generate $TINY --steps 1 -n 3 -o faces/ --npz
 fails 1 "'faces/' holds 4 files of another run" generate $TINY --steps 1 -n 3 --seed -1 -o faces/ --quiet
 works generate $TINY --steps 1 -n 4 -o faces/ --grid --resume
 rm faces/00003.png

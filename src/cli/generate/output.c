@@ -121,8 +121,9 @@ static int check_taken(const ldm_command *cmd, const ldm_generate_opts *o, int c
     }
     if (there && !o->overwrite) {
         ldm_cli_say(cmd,
-                    "-o: folder '%s' holds %d file%s of an earlier run; --resume goes on with it, "
-                    "--overwrite replaces files of the same name; or name another folder",
+                    "-o: folder '%s' holds %d file%s of an earlier run: name another folder; or "
+                    "--resume goes on with it, if it was this very run, and --overwrite replaces "
+                    "files of the same name",
                     folder, there, there == 1 ? "" : "s");
         return LDM_EXIT_FAILED;
     }
