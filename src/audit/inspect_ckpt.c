@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit/internal.h"
+#include "infer/infer.h"
 
 enum { FIRST = 10 };
 
@@ -204,7 +205,7 @@ static void warnings(page *p)
 
 static void text(page *p)
 {
-    const char *path = ldm_ckpt_state_dict_path(p->ck);
+    const char *path = ldm_ckpt_state_dict_path(p->ck), *other;
     char bytes[16];
 
     ldm_audit_put_name(p->out, ldm_ckpt_path(p->ck));
@@ -214,6 +215,11 @@ static void text(page *p)
         ldm_str_printf(p->out, "under \"%s\"\n", path);
     else
         ldm_str_puts(p->out, "at the top\n");
+    other = ldm_infer_other_kind(p->ck, false);
+    if (other) {
+        ldm_str_puts(p->out, "holds ");
+        ldm_audit_put_wrapped(p->out, p->r->width, 2, 6, other);
+    }
     totals(p);
     inferred(p);
     tensors(p);

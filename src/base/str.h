@@ -49,6 +49,8 @@ size_t ldm_edit_distance(const char *a, const char *b, size_t limit);
 
 /* Length of the UTF-8 sequence at p (overlong forms and surrogates refused), 0 if there is none. */
 size_t ldm_utf8_len(const char *p, size_t left);
+/* Whether a text begins with UTF-16's byte order mark, as some editors of Windows save it. */
+bool ldm_is_utf16(const char *text, size_t size);
 /* The same, and 0 for what must not reach a terminal: control characters, C1 and those of direction
  * among them. */
 size_t ldm_shown_len(const char *p, size_t left);

@@ -91,6 +91,10 @@ static ldm_status no_state_dict(const ldm_torch *t, const ldm_pk *root, ldm_erro
     size_t i, n = 0;
     ldm_shown name;
 
+    if (ldm_torch_is_tensor(root))
+        return ldm_source_error(&t->src, err, LDM_ERR_FORMAT, root->pos,
+                                "the file holds one tensor without a name, expected a dictionary "
+                                "with 'state_dict' or one of tensors");
     if (root->kind == LDM_PK_OBJECT && root->u.object.callee->kind == LDM_PK_GLOBAL)
         return ldm_source_error(&t->src, err, LDM_ERR_UNSUPPORTED, root->pos,
                                 "the file holds an object of %.120s, expected a dictionary with "

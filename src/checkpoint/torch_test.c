@@ -210,6 +210,7 @@ static void odd_state_dicts_are_refused(void **state)
            "rebuilt from other arguments");
     REFUSE(STATE "K\x01Qss.", LDM_ERR_UNSUPPORTED, "a persistent id that is an integer");
     REFUSE("}K\x01K\x02s.", LDM_ERR_FORMAT, "no state dict");
+    REFUSE("ctorch._utils\n_rebuild_tensor_v2\n)R.", LDM_ERR_FORMAT, "one tensor without a name");
     REFUSE("}(X\x04\x00\x00\x00nameK\x01X\x0f\x00\x00\x00string_to_param}u.", LDM_ERR_UNSUPPORTED,
            "holds a textual inversion");
 }

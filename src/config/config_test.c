@@ -338,6 +338,9 @@ static void malformed_text_is_refused_at_its_place(void **state)
         {"a: \"x\\0y\"\n", 1, 4, "a NUL character"},
         {"a: 1\nb: x\x01y\n", 2, 5, "found byte 0x01"},
         {"a: \xc3\xa9\xff\n", 1, 5, "found byte 0xff"},
+        {"\xff\xfe"
+         "a",
+         1, 1, "found byte 0xff; it is UTF-16: save it as UTF-8"},
         {"a: \xed\xa0\x80\n", 1, 4, "found byte 0xed"},
         {"a: \xc0\x80\n", 1, 4, "found byte 0xc0"},
         {"a: \xe2\x82", 1, 4, "found byte 0xe2"},

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "config/tree.h"
 
 /* A map or list that is being read. */
@@ -142,7 +143,8 @@ ldm_status ldm_yaml_check_text(const ldm_yaml_input *in, ldm_error *err)
         char detail[64];
 
         if (!len) {
-            snprintf(detail, sizeof detail, "0x%02x", s[i]);
+            snprintf(detail, sizeof detail, "0x%02x%s", s[i],
+                     ldm_is_utf16(in->text, in->size) ? "; it is UTF-16: save it as UTF-8" : "");
             return fail_at(in, err, at, LDM_ERR_FORMAT,
                            "not YAML text: this must be UTF-8 without control "
                            "characters; found byte ",

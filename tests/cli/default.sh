@@ -64,6 +64,8 @@ stderr_has 'note: <LoRA:x:1> names a network'
 printf 'a man\n# mine\n--prompt "a bird" --steps 5\n' >listed.txt
 works generate --prompts listed.txt --steps 1 -o listed/
 stderr_has 'note: listed.txt:2: the line begins with # and is drawn as a prompt all the same'
+printf '\377\376a\000\n\000' >wide.txt
+fails 1 'wide.txt:1: .*it is UTF-16; save it as UTF-8' generate --prompts wide.txt --steps 1 -o wide/
 # Also of another script, of which the vocabulary has no letters; punctuation is no word.
 ldm_unknown()
 {

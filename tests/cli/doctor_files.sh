@@ -70,6 +70,9 @@ names alone/strange.safetensors lora_unet_mid_block.hada_w1_a lora_unet_mid_bloc
 strange 'a LoRA'
 names alone/strange.safetensors control_model.input_hint_block.0.weight control_model.zero_convs.0.0.weight
 strange 'a ControlNet'
+names alone/strange.safetensors lora_unet_mid_block_attn1_to_k.lora_down.weight
+works inspect alone/strange.safetensors
+stdout_has '^holds a LoRA, which changes a model.s weights;'
 # All that could not be told is said, the kind first.
 names alone/strange.safetensors control_model.input_blocks.0.0.weight control_model.input_hint_block.0.weight
 ldm doctor --ckpt alone/strange.safetensors --config none

@@ -36,7 +36,9 @@ static int refuse_nul(const ldm_command *cmd, const char *path, const char *text
     for (i = 0; i < size; i++) {
         line += text[i] == '\n';
         if (!text[i]) {
-            ldm_cli_say(cmd, "%s:%zu: holds a byte of value 0: expected lines of text", path, line);
+            ldm_cli_say(cmd, "%s:%zu: holds a byte of value 0: %s", path, line,
+                        ldm_is_utf16(text, size) ? "it is UTF-16; save it as UTF-8"
+                                                 : "expected lines of text");
             return LDM_EXIT_FAILED;
         }
     }
