@@ -137,6 +137,9 @@ static void numbers_for_people(void **state)
     assert_string_equal(ldm_format_bytes(1317563780, buf), "1.32 GB");
     assert_int_equal(ldm_edit_distance("steps", "stpes", 3), 1);
     assert_int_equal(ldm_edit_distance("eta", "threads", 2), 3);
+    assert_int_equal(ldm_edit_limit("ch"), 0);
+    assert_int_equal(ldm_edit_limit("foo"), 1);
+    assert_int_equal(ldm_edit_limit("temperature"), 3);
 }
 
 static void explanations_keep_to_80_columns(void **state)

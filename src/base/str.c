@@ -178,6 +178,13 @@ bool ldm_is_utf16(const char *text, size_t size)
     return size >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2));
 }
 
+size_t ldm_edit_limit(const char *word)
+{
+    const size_t len = strlen(word);
+
+    return len < 3 ? 0 : len < 6 ? 1 : len < 10 ? 2 : 3;
+}
+
 size_t ldm_utf8_len(const char *text, size_t left)
 {
     const unsigned char *p = (const unsigned char *)text;

@@ -47,6 +47,10 @@ char *ldm_format_real(double v, char *buf);
  * for anything farther. */
 size_t ldm_edit_distance(const char *a, const char *b, size_t limit);
 
+/* At how many edits from a known word `word` may be that one, mistyped: what is farther from so
+ * short a word is another word. */
+size_t ldm_edit_limit(const char *word);
+
 /* Length of the UTF-8 sequence at p (overlong forms and surrogates refused), 0 if there is none. */
 size_t ldm_utf8_len(const char *p, size_t left);
 /* Whether a text begins with UTF-16's byte order mark, as some editors of Windows save it. */

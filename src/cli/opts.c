@@ -28,8 +28,7 @@ static const ldm_opt no_option = {.type = LDM_OPT_FLAG};
 
 const char *ldm_word_nearest(const char *word, const char *const *candidates, size_t count)
 {
-    /* What is farther from so short a word is another word. */
-    size_t len = strlen(word), limit = len < 3 ? 0 : len < 6 ? 1 : len < 10 ? 2 : 3;
+    const size_t limit = ldm_edit_limit(word);
     size_t best = limit + 1;
     const char *found = NULL;
 

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/str.h"
 #include "job/value.h"
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -35,15 +36,16 @@ ldm_status ldm_options_row(const ldm_options *o, const char *key, const ldm_sett
                            ldm_error *err)
 {
     const char *near = NULL;
-    size_t i, best = 3;
+    size_t i, best;
 
     if (!key)
         return ldm_error_set(err, LDM_ERR_USAGE, "key is NULL");
     *row = ldm_setting_of(o, key);
     if (*row)
         return LDM_OK;
+    best = ldm_edit_limit(key) + 1;
     for (i = 0; i < o->table->count; i++) {
-        size_t d = ldm_edit_distance(key, o->table->rows[i].key, 2);
+        size_t d = ldm_edit_distance(key, o->table->rows[i].key, best);
 
         if (d < best) {
             best = d;
@@ -142,7 +144,7 @@ static bool begins_alike(const char *choice, const char *typed)
 static const char *nearest_choice(const ldm_setting_row *row, const char *found)
 {
     const char *choice, *near = row->near ? row->near(found) : NULL;
-    size_t best = 3;
+    size_t best = ldm_edit_limit(found) + 1;
 
     if (near)
         return near;
@@ -153,7 +155,7 @@ static const char *nearest_choice(const ldm_setting_row *row, const char *found)
     }
 
     for (size_t i = 0; row->type == LDM_TYPE_CHOICE && (choice = ldm_setting_choice(row, i)); i++) {
-        size_t d = ldm_edit_distance(found, choice, 2);
+        size_t d = ldm_edit_distance(found, choice, best);
 
         if (d < best && d < strlen(choice)) {
             best = d;

@@ -61,7 +61,7 @@ static ldm_status add_unknown(ldm_param_reader *r, const char *prefix, const ldm
 {
     ldm_network *s = r->network;
     ldm_unknown_key *u;
-    size_t i, best = 3;
+    size_t i, best = ldm_edit_limit(ldm_value_key(v)) + 1;
 
     if (s->unknown_count == MAX_UNKNOWN)
         return ldm_value_error(
@@ -75,7 +75,7 @@ static ldm_status add_unknown(ldm_param_reader *r, const char *prefix, const ldm
     if (!u->path)
         return nomem(r);
     for (i = 0; i < count; i++) {
-        size_t d = ldm_edit_distance(rows[i].name, ldm_value_key(v), 2);
+        size_t d = ldm_edit_distance(rows[i].name, ldm_value_key(v), best);
 
         if (d < best) {
             best = d;

@@ -268,7 +268,7 @@ static const char *without_key(const char *message, const char *key)
 static const char *nearest(const char *word)
 {
     const char *found = NULL;
-    size_t best = 3;
+    size_t best = ldm_edit_limit(word) + 1;
 
     for (size_t i = 0; i < ldm_setting_count(LDM_SETTINGS_JOB); i++) {
         const ldm_setting_row *row = ldm_setting_at(LDM_SETTINGS_JOB, i);

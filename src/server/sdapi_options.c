@@ -255,7 +255,7 @@ static bool is_neutral(const json_t *v, const char *words)
 static const char *nearest(const char *name)
 {
     const char *found = NULL;
-    size_t best = 4;
+    size_t best = ldm_edit_limit(name) + 1;
 
     for (size_t i = 0; i < sizeof of_pictures / sizeof *of_pictures; i++) {
         const size_t d = ldm_edit_distance(name, of_pictures[i].name, best);

@@ -329,14 +329,14 @@ static int store_setting(const option_entry *e, const char *value, ldm_serve_opt
 static int unknown(const option_entries *e, const char *word)
 {
     const char *found = NULL;
-    size_t best = 4;
+    char bare[64];
+    size_t best;
 
+    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
+    best = ldm_edit_limit(bare) + 1;
     for (int i = 0; i < e->count; i++) {
-        char bare[64];
-        size_t d;
+        const size_t d = ldm_edit_distance(bare, e->at[i].name, best);
 
-        snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
-        d = ldm_edit_distance(bare, e->at[i].name, best);
         if (d < best) {
             best = d;
             found = e->at[i].name;

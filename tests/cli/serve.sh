@@ -10,6 +10,9 @@ tr -s ' \n' ' ' <"$OUT" >words
 file_has words '--isa NAME instructions to compute with; default: the best that the CPU has\. Machines of different kinds'
 file_has words '--models DIR offer every checkpoint in this folder, each with the YAML beside it --vocab'
 
+# An option that nothing is written nearly like.
+fails 2 "unknown option '--foo' [(]see" serve --foo
+
 # What is loaded comes first, the address when it can be used.
 CODE=0
 timeout --foreground --preserve-status -s INT 2 "$LDM" serve $TINY --port 0 >"$OUT" 2>"$ERR" </dev/null || CODE=$?
