@@ -29,6 +29,11 @@ ldm_status ldm_file_cannot_open(const char *path, ldm_error *err)
     char to[512];
     const ssize_t len = why == ENOENT ? readlink(path, to, sizeof to - 1) : -1;
 
+    if (len < 0 && why == ENOENT && strstr(path, "://"))
+        return ldm_error_set(err, LDM_ERR_IO,
+                             "cannot open %s: files of this machine are read, and nothing is "
+                             "loaded from the network; download it, and name the file",
+                             path);
     if (len < 0)
         return ldm_error_set(err, LDM_ERR_IO, "cannot open %s: %s", path, strerror(why));
     to[len] = '\0';

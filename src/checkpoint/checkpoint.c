@@ -2,7 +2,9 @@
 /* Opening, closing and looking into checkpoints; see checkpoint.h. */
 #include "checkpoint/checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -77,6 +79,32 @@ static ldm_status finish(ldm_ckpt *ck, const ldm_ckpt_options *opt, ldm_ckpt **o
     return st;
 }
 
+/* "runwayml/stable-diffusion-v1-5", as programs that download models take it: OWNER/NAME, where
+ * OWNER is nothing here. */
+static bool is_hub_name(const char *path)
+{
+    const char *slash = strchr(path, '/'), *dot = strrchr(path, '.');
+    char owner[128];
+
+    if (!slash || slash == path || !slash[1] || strchr(slash + 1, '/') || *path == '.' ||
+        *path == '~' || (size_t)(slash - path) >= sizeof owner)
+        return false;
+    if (dot && (!strcmp(dot, ".ckpt") || !strcmp(dot, ".safetensors") || !strcmp(dot, ".pt") ||
+                !strcmp(dot, ".pth") || !strcmp(dot, ".bin")))
+        return false;
+    snprintf(owner, sizeof owner, "%.*s", (int)(slash - path), path);
+    return access(owner, F_OK) != 0;
+}
+
+static ldm_status not_from_hub(const char *path, ldm_error *err)
+{
+    return ldm_error_set(err, LDM_ERR_IO,
+                         "cannot open %s: it is no file or folder here, and nothing is loaded from "
+                         "the network; download that model, and name its checkpoint, or its "
+                         "folder of diffusers",
+                         path);
+}
+
 ldm_status ldm_ckpt_open(const char *path, const ldm_ckpt_options *opt, ldm_ckpt **out,
                          ldm_error *err)
 {
@@ -89,7 +117,7 @@ ldm_status ldm_ckpt_open(const char *path, const ldm_ckpt_options *opt, ldm_ckpt
     st = ldm_map_open(path, &ck->map, err);
     if (st) {
         ldm_ckpt_close(ck);
-        return st;
+        return st == LDM_ERR_IO && is_hub_name(path) ? not_from_hub(path, err) : st;
     }
     ck->src.data = ck->map.data;
     ck->src.size = ck->map.size;

@@ -94,6 +94,11 @@ static int check_output(const ldm_command *cmd, const options *o)
                              "%.*s.safetensors",
                              o->out, ending, (int)(strlen(o->out) - strlen(ending)), o->out);
     code = ldm_output_check(cmd, "-o", o->out, LDM_OUTPUT_OTHER, o->overwrite);
+    if (!code && !*ending)
+        return ldm_cli_usage(cmd,
+                             "-o: '%s' has no ending, and a safetensors file is written; name it "
+                             "%s.safetensors, or say --to diffusers, which writes a folder",
+                             o->out, o->out);
     return code ? code : ldm_output_make_parent(cmd, "-o", o->out);
 }
 

@@ -144,6 +144,11 @@ static int take_argument(const ldm_command *cmd, ldm_model_options *model, const
                              path, path);
     if (k == NOTHING && !strcmp(path, "help"))
         return ldm_cli_usage(cmd, "'ldm help %s' explains this command", cmd->name);
+    if (k == NOTHING && strstr(path, "://"))
+        return ldm_cli_usage(cmd,
+                             "'%s' is no file: nothing is loaded from the network; download it, "
+                             "and name the file",
+                             path);
     if (k == NOTHING && (named_checkpoint(path) || named_yaml(path) || strchr(path, '/')))
         return ldm_cli_usage(cmd, "there is no file '%s'", path);
     if (k == NOTHING && (!strncmp(path, "\xe2\x80\x93", 3) || !strncmp(path, "\xe2\x80\x94", 3)))

@@ -55,7 +55,8 @@ int ldm_output_check_folder(const ldm_command *cmd, const char *option, const ch
     if (!dir)
         return ldm_cli_nomem(cmd);
     if (!S_ISDIR(st.st_mode)) {
-        ldm_cli_say(cmd, "%s: '%s' is a file, and a folder is needed there", option, dir);
+        ldm_cli_say(cmd, "%s: '%s' is a %s, and a folder is needed there", option, dir,
+                    S_ISREG(st.st_mode) ? "file" : "device, pipe or socket");
         code = LDM_EXIT_FAILED;
     } else if (access(dir, W_OK | X_OK)) {
         ldm_cli_say(cmd, "%s: cannot write to folder '%s': %s", option, dir, strerror(errno));

@@ -147,10 +147,11 @@ static ldm_status check(int rank, int size, const char *rank_name, const char *s
 
 static ldm_status read_row(const environment *e, const launcher *l, ldm_rank *out, ldm_error *err)
 {
-    ldm_status st = need_number(e, l->rank, l->name, &out->rank, err);
+    const char *who = l->evidence_is_number ? "a Slurm step" : l->name;
+    ldm_status st = need_number(e, l->rank, who, &out->rank, err);
 
     if (!st)
-        st = need_number(e, l->size, l->name, &out->size, err);
+        st = need_number(e, l->size, who, &out->size, err);
     if (!st)
         st = check(out->rank, out->size, l->rank, l->size, err);
     if (st)

@@ -126,6 +126,8 @@ static void wrong_values_name_their_variable(void **state)
         {"PMI_RANK=99999999999999999999 PMI_SIZE=4", 0, 0, "PMI_RANK is \"9999"},
         {"PMI_RANK=0 PMI_SIZE=0", 0, 0, "PMI_SIZE is 0"},
         {STEP("6"), 0, 0, "SLURM_PROCID is 6 and SLURM_STEP_NUM_TASKS is 6"},
+        {"SLURM_STEP_ID=0 SLURM_PROCID=0", 0, 0,
+         "SLURM_STEP_NUM_TASKS is not set, although a Slurm step is at work"},
         {"SLURM_ARRAY_TASK_COUNT=4", 0, 0, "SLURM_ARRAY_TASK_ID is not set"},
         {"SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_ID=q", 0, 0, "SLURM_ARRAY_TASK_ID is \"q\""},
         {"", 3, 3, "--rank is 3 and --of is 3"},

@@ -184,7 +184,13 @@ fails 1 'empty.png is no PNG' $SEMANTIC --segmentation empty.png -o no.png
 fails 1 'is a latent of [0-9]+ x [0-9]+, at most 4096' $INPAINT --image a.png --pad 16000 -o no.png
 fails 1 'needs .* and --max-memory is' $SUPER --image "$PICTURES/source.png" --max-memory 1M -o no.png
 fails 2 'image: this model takes no picture.*--init' generate $TINY --image a.png -o no.png
-fails 2 'MASK is missing' inpaint a.png
+fails 2 'MASK is missing, and no part of a.png is transparent' inpaint a.png
+# No mask is needed where the picture says itself what is painted, or where it grows.
+cp "$(dirname "$CKPT")/../pictures/rgba16.png" hole.png
+works inpaint hole.png $(with inpaint) -o filled.png --quiet
+works generate $(with inpaint) --image hole.png -o filled2.png --quiet
+same_pixels filled.png filled2.png
+works inpaint a.png --pad 4 $(with inpaint) -o wider.png --quiet
 fails 2 'IMAGE is missing' upscale
 fails 2 'is one too many' upscale a.png --image a.png $(with superres)
 npy k.npy '(1, 4, 6, 8)' 768

@@ -34,6 +34,8 @@ works generate --ckpt "$CKPT" --first-stage raw.safetensors --config "$CONFIG" -
 same_pixels a.png b.png
 
 fails 2 '-o is missing' convert $TINY
+fails 2 "-o: 'bare' has no ending, .* name it bare.safetensors, or say --to diffusers" convert $TINY -o bare
+fails 2 "-o: '/dev/null' is a device" convert $TINY -o /dev/null
 fails 2 'exclude each other' convert $TINY --half --bf16 -o x.safetensors
 fails 1 'No such file' convert --ckpt nothing.ckpt --config "$CONFIG" -o x.safetensors
 

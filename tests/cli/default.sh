@@ -113,6 +113,8 @@ fails 2 '^ldm upscale: no --ckpt was given, and the shipped model enlarges no pi
     upscale photo.png -o large.png
 fails 2 '^ldm inpaint: no --ckpt was given, .* --ckpt FILE .*with any model `ldm generate --init photo.png --mask photo.png` does' \
     inpaint photo.png photo.png -o painted.png
+fails 2 'with any model `ldm generate --init .*/rgba16.png` does' \
+    inpaint "$SRC/tests/data/pictures/rgba16.png" -o painted.png
 
 # What the note names is there, from any folder.
 works generate --model portrait --prompt 'a man' --dry-run

@@ -2,6 +2,14 @@
 # ldm generate: files that are wrong. One line each, no file left behind.
 
 fails 1 "nothing.ckpt.*No such file" generate --ckpt nothing.ckpt --config "$CONFIG"
+fails 1 "cannot open runwayml/stable-diffusion-v1-5: .* nothing is loaded from the network; download that model" \
+    generate --ckpt runwayml/stable-diffusion-v1-5
+fails 1 "cannot open none/last.ckpt: No such file" generate --ckpt none/last.ckpt --config "$CONFIG"
+for arguments in "--ckpt https://host/x.file --config $CONFIG" "--ckpt $CKPT --config https://host/x.file" \
+    "$TINY --init https://host/x.file"; do
+    fails 1 "cannot open https://host/x.file: .* nothing is loaded from the network; download it" generate $arguments
+done
+fails 2 "'https://host/x.ckpt' is no file: nothing is loaded from the network" generate https://host/x.ckpt
 fails 1 "nothing.yaml.*No such file" generate --ckpt "$CKPT" --config nothing.yaml
 fails 2 "is a folder without a checkpoint" generate --ckpt . --config "$CONFIG"
 fails 2 "[.] is a folder without a configuration" generate --ckpt "$CKPT" --config .

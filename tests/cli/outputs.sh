@@ -33,6 +33,7 @@ stdout_is 'no/such/x.png
 no/other/z.npy'
 [ -s no/such/x.png ] && [ -s no/other/z.npy ] || die "not written"
 fails 1 "'x.png' is a file, and a folder is needed there" generate $TINY -o x.png/y.png
+fails 1 "'/dev/null' is a device, pipe or socket, and a folder is needed there" generate $TINY -o /dev/null
 
 # No result replaces a file of another kind, and nothing without a word.
 sed 's/$//' "$CONFIG" >config.yaml

@@ -183,8 +183,9 @@ static int check_model(const ldm_command *cmd, const ldm_generate_opts *o)
     return ldm_cli_usage(cmd,
                          "no --ckpt was given, and the shipped model was not trained to paint in "
                          "pictures: this command needs a model that was, --ckpt FILE "
-                         "(docs/MODELS.md); with any model `ldm generate --init %s --mask %s` does",
-                         o->image ? o->image : "IMAGE", o->mask_image ? o->mask_image : "MASK");
+                         "(docs/MODELS.md); with any model `ldm generate --init %s%s%s` does",
+                         o->image ? o->image : "IMAGE", o->mask_image ? " --mask " : "",
+                         o->mask_image ? o->mask_image : "");
 }
 
 static int work(const ldm_command *cmd, ldm_generate_opts *o, int argc, char **argv)
@@ -236,17 +237,40 @@ static int check_surplus(const ldm_command *cmd, int argc, char **argv)
     return LDM_EXIT_OK;
 }
 
-/* Takes the first arguments that are no options for the `count` fields at `to`, but for those that
- * an option gave. */
-static int take_files(const ldm_command *cmd, const char **const *to, int count, int *argc,
+/* Whether no mask is needed: a part of the picture is transparent, or there is room beside it. */
+static bool paints_without_mask(const ldm_generate_opts *o)
+{
+    ldm_image im = {0};
+    size_t i = 0, n;
+
+    if (ldm_job_is_set(o->to.job, "pad"))
+        return true;
+    if (ldm_image_read_channels(o->image, 0, &im, NULL))
+        return false;
+    n = im.channels == 4 ? (size_t)im.width * (size_t)im.height : 0;
+    while (i < n && im.pixels[4 * i + 3] >= 128)
+        i++;
+    ldm_release(im.pixels);
+    return i < n;
+}
+
+/* Takes the first arguments that are no options for the first `count` of IMAGE and MASK, but for
+ * those that an option gave. */
+static int take_files(const ldm_command *cmd, ldm_generate_opts *o, int count, int *argc,
                       char ***argv)
 {
+    const char **const to[] = {&o->image, &o->mask_file};
+
     for (int i = 0; i < count; i++) {
-        if (*to[i])
+        if (*to[i] || (i && !*argc && paints_without_mask(o)))
             continue;
+        if (!*argc && i)
+            return ldm_cli_usage(cmd,
+                                 "MASK is missing, and no part of %s is transparent, which would "
+                                 "be painted: ldm %s %s",
+                                 o->image, cmd->name, cmd->args);
         if (!*argc)
-            return ldm_cli_usage(cmd, "%s is missing: ldm %s %s", i ? "MASK" : "IMAGE", cmd->name,
-                                 cmd->args);
+            return ldm_cli_usage(cmd, "IMAGE is missing: ldm %s %s", cmd->name, cmd->args);
         *to[i] = **argv;
         --*argc;
         ++*argv;
@@ -254,11 +278,10 @@ static int take_files(const ldm_command *cmd, const char **const *to, int count,
     return count ? check_surplus(cmd, *argc, *argv) : LDM_EXIT_OK;
 }
 
-/* files: of the arguments that the command takes for --image and --mask, in this order. */
+/* files: how many of the arguments IMAGE and MASK the command takes. */
 static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int argc, char **argv)
 {
     ldm_generate_opts o = {0};
-    const char **const fields[] = {&o.image, &o.mask_file};
     ldm_command named = *cmd;
     ldm_parse parse;
     int args, code = ldm_job_command_begin(cli, cmd, argc, argv, &o, &o.to, &parse, &args);
@@ -271,7 +294,7 @@ static int run_with(const ldm_cli *cli, const ldm_command *cmd, int files, int a
         if (!code)
             ldm_drawn_say(&named, &o.to);
         if (!code)
-            code = take_files(&named, fields, files, &argc, &argv);
+            code = take_files(&named, &o, files, &argc, &argv);
         code = code ? code : work(&named, &o, argc, argv);
     }
     if (code && o.json && !o.printed)
@@ -323,12 +346,14 @@ const ldm_command ldm_cmd_generate = {
 
 const ldm_command ldm_cmd_inpaint = {
     .name = "inpaint",
-    .args = "IMAGE MASK --ckpt FILE [--config FILE] [options]",
+    .args = "IMAGE [MASK] --ckpt FILE [--config FILE] [options]",
     .summary = "paint a part of a picture anew",
     .about =
         "Paints what is white in MASK, a picture of IMAGE's size, with a model that was trained\n"
         "for it (CompVis' inpainting_big, Stable Diffusion's inpainting models); outside of\n"
-        "it the result has IMAGE's own bytes. It is `ldm generate --image IMAGE --mask MASK`.",
+        "it the result has IMAGE's own bytes. Without MASK its transparent part is painted, or "
+        "what\n"
+        "--pad adds. It is `ldm generate --image IMAGE --mask MASK`.",
     .notes = "Sides that the network cannot take are extended and cut again. For other models:\n"
              "`ldm generate --init IMAGE --mask MASK`.\n\n"
              "  ldm inpaint photo.jpg mask.png --ckpt inpainting_big.ckpt -o painted.png\n"
