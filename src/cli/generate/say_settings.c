@@ -33,6 +33,34 @@ static bool is_among(const char *key, const char *const *keys, size_t count)
     return is;
 }
 
+/* Whether the job's sampler takes a setting of samplers (`ldm help samplers`). */
+static bool sampler_takes(const ldm_job *job, const char *setting)
+{
+    char *report, *name = NULL;
+    json_t *all = NULL, *row, *taken;
+    bool takes = false;
+    size_t i, k;
+
+    if (!ldm_samplers(LDM_REPORT_JSON, &report, NULL)) {
+        all = json_loads(report, 0, NULL);
+        ldm_release(report);
+    }
+    if (ldm_job_get(job, "sampler", &name, NULL))
+        name = NULL;
+    json_array_foreach(all, i, row)
+    {
+        const char *its = json_string_value(json_object_get(row, "name"));
+
+        if (!its || !name || strcmp(its, name) != 0)
+            continue;
+        json_array_foreach(json_object_get(row, "takes"), k, taken) takes |=
+            json_is_string(taken) && !strcmp(json_string_value(taken), setting);
+    }
+    json_decref(all);
+    ldm_release(name);
+    return takes;
+}
+
 /* The settings that change pictures, as they are run: the sampler's own, and of the others those
  * that are not as usual. The number of steps begins the line; other lines have seed and shape, and
  * a layout is long. */
@@ -51,7 +79,7 @@ static void put_sampling(ldm_str *line, const ldm_job *job)
         if (!(ldm_setting_flags(s) & LDM_SETTING_PIXELS) ||
             (!ldm_setting_default(s) && !ldm_job_is_set(job, key) && !shown) ||
             is_among(key, elsewhere, sizeof elsewhere / sizeof *elsewhere) ||
-            ldm_job_get(job, key, &text, NULL))
+            (!strcmp(key, "eta") && !sampler_takes(job, key)) || ldm_job_get(job, key, &text, NULL))
             continue;
         if (text[0] && (shown || !is_default(s, text))) {
             ldm_str_printf(line, "%s%s ", separator, key);
