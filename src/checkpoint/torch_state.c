@@ -306,8 +306,8 @@ static ldm_status index_globals(ldm_torch *t, ldm_error *err)
         ck->global_count++;
         if (!g->u.global.row)
             st = ldm_index_warn(ck, err,
-                                "unknown global '%.160s' (byte %llu) outside the state dict: kept "
-                                "as data, nothing is executed",
+                                "unknown global '%.160s' (byte %llu): kept as data, nothing is "
+                                "executed",
                                 g->u.global.name, ldm_ull(ck->globals[i].offset));
     }
     return st;
