@@ -48,3 +48,11 @@ int ldm_sampling_run(ldm_sampling *s,
     ldm_bar_clear(s->bar);
     return code;
 }
+
+int ldm_sampling_no_report(const ldm_command *cmd)
+{
+    ldm_cli_say(cmd,
+                "interrupted: the pictures that are done are kept, and there is no report; the "
+                "same command with --overwrite begins again");
+    return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+}

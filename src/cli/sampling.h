@@ -24,4 +24,7 @@ int ldm_sampling_progress(void *ctx, const ldm_progress *p);
 int ldm_sampling_run(ldm_sampling *s,
                      int (*each)(void *ctx, const ldm_result *r, const ldm_error *why), void *ctx);
 
+/* Says that an interrupt ended a run whose pictures were for a report. An exit code. */
+int ldm_sampling_no_report(const ldm_command *cmd);
+
 #endif

@@ -83,3 +83,26 @@ for t in 0.01 0.02 0.04 0.08; do
     no_part_files .
     [ "$CODE" -eq 0 ] || [ ! -e ended.safetensors ] || [ -e ended.yaml ] || die "a file without its YAML"
 done
+
+# Commands that make no pictures for their own sake say it, too, and how to go on.
+mkdir layers
+printf 'ldm: {sampling: {eta: 1}}\n' >layers/a.yaml
+printf 'ldm: {sampling: {eta: 0}}\n' >layers/b.yaml
+for command in 'layers/a.yaml layers/b.yaml' '--sweep eta=0,1'; do
+    COMMAND="compare, interrupted: $command"
+    CODE=0
+    timeout --foreground --preserve-status -s INT 1 "$LDM" compare $command $TINY --set ldm.sampling.steps=500 -n 500 -o compared \
+        --overwrite >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+    [ "$CODE" -eq 130 ] || die "expected exit code 130"
+    stderr_has 'interrupted: the pictures that are done are kept, and there is no report; the same command with --overwrite begins again'
+done
+COMMAND='doctor, interrupted'
+for json in '' --json; do
+    CODE=0
+    timeout --foreground --preserve-status -s INT 0.5 "$LDM" doctor --ckpt "$SRC/models/portrait/model.ckpt" --config none \
+        --write-config half.yaml $json >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+    [ "$CODE" -eq 130 ] || die "expected exit code 130"
+    stderr_has '^ldm doctor: interrupted: nothing is concluded, and nothing is written$'
+    [ -z "$json" ] || stdout_has '"error": "interrupted: '
+    [ ! -e half.yaml ] || die "a configuration of half an examination"
+done

@@ -119,11 +119,8 @@ static int sample(ldm_compare *c, ldm_cmp_side *s, ldm_run *run)
     code = ldm_sampling_run(&loop, take_picture, &t);
 
     s->sample_seconds += loop.seconds;
-    if (loop.cancelled) {
-        ldm_cli_say(c->cmd, "interrupted: the pictures that are done are kept, and there is no "
-                            "report");
-        return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
-    }
+    if (loop.cancelled)
+        return ldm_sampling_no_report(c->cmd);
     return loop.status ? failed(c, s, loop.status, &loop.error) : code;
 }
 

@@ -12,6 +12,7 @@
 #include "cli/opts.h"
 #include "cli/outputs.h"
 #include "cli/place.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 
 typedef struct options {
@@ -72,7 +73,7 @@ static int show_progress(void *ctx, const char *what, double done)
 {
     (void)ctx;
     ldm_terminal_progress(what, done);
-    return 0;
+    return ldm_signals_interrupted() != 0;
 }
 
 /* What was said last, by the bytes that tell parts apart. */
@@ -95,6 +96,8 @@ static int say_step(void *ctx, const char *what, double done)
     said *s = ctx;
     const char *part = what;
 
+    if (ldm_signals_interrupted())
+        return 1;
     if (!done) /* names are read in a moment */
         return 0;
     if (!strncmp(what, "about ", 6)) {
@@ -116,7 +119,7 @@ static int say_nothing(void *ctx, const char *what, double done)
     (void)ctx;
     (void)what;
     (void)done;
-    return 0;
+    return ldm_signals_interrupted() != 0;
 }
 
 static int write_config(const ldm_command *cmd, const ldm_doctor *d, const options *o)
@@ -229,9 +232,16 @@ static int examine(const ldm_command *cmd, const options *o, ldm_doctor *d,
 
     ldm_doctor_set_quick(d, o->quick);
     ldm_doctor_set_progress(d, silent ? say_nothing : shown ? show_progress : say_step, &last);
+    ldm_signals_catch_interrupts();
     st = ldm_doctor_run(d, &err);
     if (shown)
         ldm_terminal_progress(NULL, 0);
+    if (ldm_signals_interrupted()) { /* also in the last part, which nothing follows */
+        ldm_cli_say(cmd, "interrupted: nothing is concluded, and nothing is written");
+        if (o->json)
+            ldm_cli_json_failure(cmd);
+        return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+    }
     if (!st)
         return finish(cmd, o, d, model, w);
     code = ldm_cli_fail(cmd, st, &err);

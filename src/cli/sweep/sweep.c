@@ -275,11 +275,8 @@ static int sample_cell(measure *m, ldm_run *run)
     code = ldm_sampling_run(&sampling, take_picture, m);
     if (sampling.status)
         code = ldm_cli_fail(m->s->cmd, sampling.status, &sampling.error);
-    if (!code && sampling.cancelled) {
-        ldm_cli_say(m->s->cmd, "interrupted: the pictures that are done are kept, and there is no "
-                               "report");
-        code = LDM_EXIT_SIGNAL + ldm_signals_interrupted();
-    }
+    if (!code && sampling.cancelled)
+        code = ldm_sampling_no_report(m->s->cmd);
     return code ? code : conclude(m, sampling.seconds);
 }
 
