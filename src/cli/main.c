@@ -117,6 +117,17 @@ static int unknown_command(const char *word)
     return ldm_cli_usage(NULL, "unknown command '%s'; 'ldm help' lists the commands", word);
 }
 
+/* Only two options stand alone. */
+static int unknown_option(const char *word)
+{
+    static const char *const alone[] = {"--help", "--version"};
+    const char *near = ldm_word_nearest(word, alone, sizeof alone / sizeof *alone);
+
+    if (near)
+        return ldm_cli_usage(NULL, "unknown option '%s'; did you mean '%s'?", word, near);
+    return ldm_cli_usage(NULL, "options come after the command: ldm COMMAND %s", word);
+}
+
 static int help_samplers(void)
 {
     ldm_error err;
@@ -187,7 +198,7 @@ static int run(const ldm_cli *cli, int argc, char **argv)
     if (!strcmp(argv[1], "help"))
         return help(argc - 1, argv + 1);
     if (argv[1][0] == '-')
-        return ldm_cli_usage(NULL, "options come after the command: ldm COMMAND %s", argv[1]);
+        return unknown_option(argv[1]);
     cmd = find_command(argv[1]);
     if (!cmd)
         return unknown_command(argv[1]);
