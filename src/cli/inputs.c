@@ -2,6 +2,7 @@
 /* Files by what they are; see inputs.h. */
 #include "cli/inputs.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -328,6 +329,21 @@ bool ldm_inputs_is_foreign(const char *ckpt, const char *yaml)
     if (b == strlen(x) && !strncmp(x, y, b)) /* model.safetensors.yaml */
         return false;
     return strncmp(y, "config.", 7) && (a != b || strncmp(x, y, a) != 0);
+}
+
+bool ldm_inputs_is_gallery(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *e;
+    bool pictures = false, others = false;
+
+    while (dir && (e = readdir(dir))) {
+        pictures |= named_picture(e->d_name);
+        others |= named_checkpoint(e->d_name) || named_yaml(e->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return pictures && !others;
 }
 
 char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder)

@@ -40,6 +40,9 @@ bool ldm_inputs_is_foreign(const char *ckpt, const char *yaml);
 int ldm_inputs_take_checkpoint(const ldm_command *cmd, ldm_model_options *model, int *argc,
                                char **argv, bool quiet);
 
+/* A folder that holds pictures, and nothing that could be a model. */
+bool ldm_inputs_is_gallery(const char *folder);
+
 /* The checkpoint in a folder, as --ckpt would find it: free() it. NULL: said why not. */
 char *ldm_inputs_in_folder(const ldm_command *cmd, const char *folder);
 

@@ -23,6 +23,8 @@ fails 2 "unknown command 'xyz'; 'ldm help' lists" xyz
 fails 2 "unknown command 'foo'; 'ldm help' lists the commands" help foo
 fails 2 "unknown command 'gen'; did you mean 'generate'" --help gen
 fails 2 "options come after the command" --ckpt x
+fails 2 "unknown option '--verison'; did you mean '--version'[?]" --verison
+fails 2 "unknown option '--hlep'; did you mean '--help'[?]" --hlep
 fails 2 "unknown command 'chek'; did you mean 'check'" help chek
 fails 2 "unexpected argument 'eval'" help check eval
 
@@ -116,6 +118,11 @@ fails 2 "A is missing: the two ends are seeds, pictures, or noise" interpolate -
 fails 2 "the nearest that is possible is 64x96" generate --size 66x100 --quiet
 fails 2 "[-]-prompts: there is no file 'a man'; a prompt itself is given by --prompt \"a man\"" generate --prompts 'a man'
 fails 2 "'a.png' is the name of a picture, and two configurations are compared" compare a.png b.png
+mkdir faces variants
+: >faces/a.png
+: >variants/b.jpg
+fails 2 "'faces/' is a folder of pictures, and two configurations are compared; .ldm metrics. measures" compare faces/ variants/
+fails 2 "'variants' is a folder of pictures" compare "$CONFIG" variants
 
 # Slips of the fingers in the smaller commands: each message says what to type instead.
 works generate $TINY --steps 1 -n 2 -o two/ --quiet

@@ -382,15 +382,20 @@ static void compare_free(ldm_compare *c)
 static int take_inputs(ldm_compare *c, int *argc, char **argv)
 {
     ldm_model_options *model = c->o->to.model;
-    int code = ldm_inputs_take_checkpoint(c->cmd, model, argc, argv, c->o->quiet);
+    int code = LDM_EXIT_OK;
 
     for (int i = 0; !code && i < *argc; i++) {
-        if (ldm_output_ends_in(argv[i], ldm_output_pictures.endings))
-            code = ldm_cli_usage(c->cmd,
-                                 "'%s' is the name of a picture, and two configurations are "
-                                 "compared; `ldm metrics` measures pictures",
-                                 argv[i]);
+        const bool gallery = ldm_inputs_is_gallery(argv[i]);
+
+        if (gallery || ldm_output_ends_in(argv[i], ldm_output_pictures.endings))
+            code =
+                ldm_cli_usage(c->cmd,
+                              "'%s' is %s, and two configurations are compared; `ldm metrics` "
+                              "measures pictures",
+                              argv[i], gallery ? "a folder of pictures" : "the name of a picture");
     }
+    if (!code)
+        code = ldm_inputs_take_checkpoint(c->cmd, model, argc, argv, c->o->quiet);
     if (!code && *argc > 2)
         code = ldm_cli_usage(c->cmd, "unexpected argument '%s'; give two layers", argv[2]);
     if (!code && *argc == 1)
