@@ -97,6 +97,16 @@ fails 2 '--resume with --save-image:' $RUN -n 2 -o part --save-image i.npy --res
 fails 2 "--resume goes on with a folder of pictures, 'face.png' is one picture" $RUN -o face.png \
     --resume
 
+# Fewer pictures than the folder holds: what is made of all of them is made of these alone, with a note.
+works generate $TINY --steps 3 -n 4 -o wide --grid --npz --quiet
+works generate $TINY --steps 3 -n 5 -o wide --grid --npz --resume
+stderr_lacks 'will be replaced'
+works generate $TINY --steps 3 -n 2 -o wide --grid --npz --resume
+stderr_has 'note: wide/grid.png will be replaced, by one of the 2 pictures that this command asks for; the folder holds more'
+stderr_has 'note: wide/samples.npz will be replaced'
+works generate $TINY --steps 3 -n 2 -o wide --resume
+stderr_lacks 'will be replaced'
+
 # Not while another run is at work in the folder.
 if command -v flock >/dev/null; then
     flock part "$LDM" $RUN -n 8 -o part --resume >"$OUT" 2>"$ERR" && die "expected a refusal"

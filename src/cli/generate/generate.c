@@ -498,6 +498,24 @@ static void say_interrupted(const task *t)
         ldm_cli_say(t->cmd, "interrupted: %d of %d pictures are done and kept", done, t->ri->count);
 }
 
+/* The files that are made of all pictures are made of this run's again, also where the folder holds
+ * more of them. */
+static void note_fewer(const task *t)
+{
+    const char *const files[] = {t->output.grid, t->output.npz};
+    char *next =
+        t->o->resume && !t->work && !t->o->quiet ? ldm_output_name(&t->output, t->ri->count) : NULL;
+
+    for (size_t i = 0; next && !access(next, F_OK) && i < sizeof files / sizeof *files; i++) {
+        if (files[i] && !access(files[i], F_OK))
+            ldm_cli_say(t->cmd,
+                        "note: %s will be replaced, by one of the %d picture%s that this command "
+                        "asks for; the folder holds more",
+                        files[i], t->ri->count, t->ri->count == 1 ? "" : "s");
+    }
+    free(next);
+}
+
 /* With what became of the files that are made of all pictures. */
 static void say_failed(const task *t)
 {
@@ -521,6 +539,7 @@ static int generate(task *t)
         return ldm_fit_print(t->cmd, t->o, &t->output, t->ri, t->kept_count);
     }
     ldm_output_say_replaced(t->cmd, t->o, &t->output, t->kept_count);
+    note_fewer(t);
     if (t->o->json)
         t->pictures = json_array();
     ldm_bar_expect(&t->bar, t->ri, t->kept_count);
