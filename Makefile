@@ -15,8 +15,8 @@ all:
 	@cmake --build --preset release --parallel $(JOBS) --target ldm ldmc ldm-server pages
 
 help:
-	@echo 'make             builds build/ldm and the library (packages: make deps)'
-	@echo 'make demo        installs what is missing, builds, makes a picture'
+	@echo 'make             builds build/ldm, build/ldm-server and the library (packages: make deps)'
+	@echo 'make demo        installs what is missing, builds, makes a sheet of pictures'
 	@echo 'make test        installs what is missing, builds with sanitizers and optimised, runs all tests'
 	@echo 'make install     builds and installs into PREFIX ($(PREFIX)); DESTDIR is put before it'
 	@echo 'make dist        writes the release archive, build/ldm-VERSION.tar.gz, from the last commit'
