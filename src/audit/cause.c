@@ -574,6 +574,25 @@ static bool unread(probe *p)
     return true;
 }
 
+const char *ldm_audit_stage_beside(const ldm_audit *a)
+{
+    static const char stage[] = "first_stage_model.";
+    const char *beside =
+        strcmp(ldm_ckpt_format(a->ckpt), "parts") == 0 ? ldm_ckpt_part_path(a->ckpt, 1) : NULL;
+    size_t i;
+
+    for (i = 0; i < a->missing_count; i++) {
+        if (ldm_audit_run_uses(a, a->missing[i]) &&
+            strncmp(a->missing[i]->name, stage, sizeof stage - 1) != 0)
+            return NULL;
+    }
+    for (i = 0; i < a->mismatched_count; i++) {
+        if (strncmp(a->mismatched[i].expected->name, stage, sizeof stage - 1) != 0)
+            return NULL;
+    }
+    return a->run_missing || a->run_mismatched ? beside : NULL;
+}
+
 /* Nothing but tensors of a first stage that was given beside the checkpoint does not fit. */
 static bool other_stage_beside(probe *p)
 {

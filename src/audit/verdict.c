@@ -361,25 +361,6 @@ static void first_fault(const ldm_audit *a, ldm_str *out)
     }
 }
 
-const char *ldm_audit_stage_beside(const ldm_audit *a)
-{
-    static const char stage[] = "first_stage_model.";
-    const char *beside =
-        strcmp(ldm_ckpt_format(a->ckpt), "parts") == 0 ? ldm_ckpt_part_path(a->ckpt, 1) : NULL;
-    size_t i;
-
-    for (i = 0; i < a->missing_count; i++) {
-        if (ldm_audit_run_uses(a, a->missing[i]) &&
-            strncmp(a->missing[i]->name, stage, sizeof stage - 1) != 0)
-            return NULL;
-    }
-    for (i = 0; i < a->mismatched_count; i++) {
-        if (strncmp(a->mismatched[i].expected->name, stage, sizeof stage - 1) != 0)
-            return NULL;
-    }
-    return a->run_missing || a->run_mismatched ? beside : NULL;
-}
-
 /* One line needs only names and causes, no settings and no counts. */
 ldm_status ldm_audit_verdict(const ldm_audit *a, ldm_error *err)
 {
