@@ -182,13 +182,17 @@ static void missing_network(probe *p)
             "with --first-stage FILE",
             NULL);
     else if (!in->unet_prefix && p->in->stage_keys)
-        report(p, "foreign_first_stage",
-               "the file has no CompVis UNet, and first_stage_model.* keys that are of no first "
-               "stage that ldm knows",
-               "see what is in it: ldm inspect FILE", NULL);
+        report(
+            p, "foreign_first_stage",
+            "the file has no CompVis UNet, and first_stage_model.* keys that are of no first "
+            "stage that ldm knows",
+            ldm_findings_text(p->f, "see what is in it: ldm inspect %s", ldm_ckpt_path(p->a->ckpt)),
+            NULL);
     else if (!in->unet_prefix)
-        report(p, "foreign", "the file has neither a CompVis UNet nor a first stage",
-               "see what is in it: ldm inspect FILE", NULL);
+        report(
+            p, "foreign", "the file has neither a CompVis UNet nor a first stage",
+            ldm_findings_text(p->f, "see what is in it: ldm inspect %s", ldm_ckpt_path(p->a->ckpt)),
+            NULL);
 }
 
 static void ema_only(probe *p)

@@ -302,6 +302,7 @@ static void cause_of_other_files(void **state)
         if (!test_remedy(j, rows[i].id))
             fail_msg("%s is not named", rows[i].id);
         test_contains(test_remedy(j, rows[i].id), rows[i].remedy);
+        assert_null(strstr(test_remedy(j, rows[i].id), "inspect FILE")); /* which file */
         if (test_list_size(j, "causes") != 1)
             fail_msg("%s: %zu causes", rows[i].id, test_list_size(j, "causes"));
         json_decref(j);
