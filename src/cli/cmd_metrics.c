@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ldm metrics: the study's figures of finished pictures, one by one or as a set. */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,14 @@
 #include "base/json_text.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/compare/compare.h"
 #include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/measures.h"
 #include "cli/outputs.h"
 #include "cli/psnr.h"
 #include "cli/sheets.h"
+#include "cli/terminal.h"
 
 typedef struct options {
     const char *cascade, *frechet, *write_stats;
@@ -218,17 +221,33 @@ static json_t *failure_to_json(const char *path, const ldm_error *err)
     return o;
 }
 
+/* A line of figures; on a terminal that is too narrow it goes on below its text. */
+static LDM_PRINTF(1, 2) void put_line(const char *fmt, ...)
+{
+    ldm_str line = {0};
+    va_list ap;
+
+    va_start(ap, fmt);
+    ldm_str_vprintf(&line, fmt, ap);
+    va_end(ap);
+    if (!line.failed)
+        ldm_terminal_line(stdout, line.data, 20);
+    ldm_str_free(&line);
+}
+
 static void print_faces(const task *t, const ldm_face *faces, size_t count)
 {
+    ldm_str list = {0};
+
     if (!t->judge) {
-        printf("  faces             not judged: %s\n", t->no_judge);
+        put_line("  faces             not judged: %s", t->no_judge);
         return;
     }
-    printf("  faces             %zu found", count);
     for (size_t i = 0; i < count; i++)
-        printf("%s %d x %d at %d,%d", i ? "," : ":", faces[i].width, faces[i].height, faces[i].x,
-               faces[i].y);
-    putchar('\n');
+        ldm_str_printf(&list, "%s %d x %d at %d,%d", i ? "," : ":", faces[i].width, faces[i].height,
+                       faces[i].x, faces[i].y);
+    put_line("  faces             %zu found%s", count, list.data ? list.data : "");
+    ldm_str_free(&list);
 }
 
 static void to_text(const char *path, const ldm_image *im, const ldm_image_metrics *m)
@@ -239,16 +258,16 @@ static void to_text(const char *path, const ldm_image *im, const ldm_image_metri
         ldm_flatten(name);
     printf("%s: %d x %d\n", name ? name : "?", im->width, im->height);
     free(name);
-    printf("  brightness        %.3f  %s\n", m->brightness,
-           m->brightness < 0.4   ? "dark (0.4 to 0.6 is ideal)"
-           : m->brightness > 0.6 ? "bright (0.4 to 0.6 is ideal)"
-                                 : "ideal (0.4 to 0.6)");
-    printf("  contrast          %.3f  %s\n", m->contrast,
-           m->contrast > 0.3 ? "good (above 0.3)" : "low (above 0.3 is good)");
-    printf("  mean colour       R %.3f  G %.3f  B %.3f  %s\n", m->mean_r, m->mean_g, m->mean_b,
-           m->skin_like ? "skin-like (R > G > B)" : "not skin-like (that is R > G > B)");
-    printf("  colour coherence  %.3f  %s (excellent from 0.95, fair from 0.85)\n",
-           m->colour_coherence, m->colour_grade);
+    put_line("  brightness        %.3f  %s", m->brightness,
+             m->brightness < 0.4   ? "dark (0.4 to 0.6 is ideal)"
+             : m->brightness > 0.6 ? "bright (0.4 to 0.6 is ideal)"
+                                   : "ideal (0.4 to 0.6)");
+    put_line("  contrast          %.3f  %s", m->contrast,
+             m->contrast > 0.3 ? "good (above 0.3)" : "low (above 0.3 is good)");
+    put_line("  mean colour       R %.3f  G %.3f  B %.3f  %s", m->mean_r, m->mean_g, m->mean_b,
+             m->skin_like ? "skin-like (R > G > B)" : "not skin-like (that is R > G > B)");
+    put_line("  colour coherence  %.3f  %s (excellent from 0.95, fair from 0.85)",
+             m->colour_coherence, m->colour_grade);
 }
 
 /* A set is one size: means over several say nothing, and one of them is likely no sample. */
@@ -304,7 +323,7 @@ static int measure(task *t, const char *name, const ldm_image *im)
         to_text(name, im, &m);
         print_faces(t, faces, count);
         if (t->judge)
-            printf("  verdict           %s\n", verdict(t, &m, count));
+            put_line("  verdict           %s", verdict(t, &m, count));
     }
     ldm_release(faces);
     return LDM_EXIT_OK;
@@ -420,6 +439,19 @@ static int open_judge(task *t)
 /* Of a set to its own statistics the eigenvalues leave 2e-16 or so, where 0 is meant. */
 static const double ROUNDING = 1e-9;
 
+/* What is to be known of a distance, and where the statistics went. */
+static void say_sets(const task *t)
+{
+    const uint64_t others = t->reference ? ldm_stats_count(t->reference) : 0;
+    const size_t fewer = others < t->count ? (size_t)others : t->count;
+    char *trust = t->reference ? ldm_cmp_trust(fewer) : NULL;
+
+    if (trust)
+        ldm_cli_say(t->cmd, "note: Frechet distance: %s", trust);
+    free(trust);
+    ldm_output_say_written(t->cmd, "statistics", t->o->write_stats);
+}
+
 static int print_summary(task *t)
 {
     double n = (double)t->count, distance = NAN;
@@ -439,18 +471,19 @@ static int print_summary(task *t)
         return ldm_cli_fail(t->cmd, st, &err);
     if (!t->o->json) {
         printf("%zu picture%s, means\n", t->count, t->count == 1 ? "" : "s");
-        printf("  brightness        %.3f\n", t->brightness / n);
-        printf("  contrast          %.3f\n", t->contrast / n);
-        printf("  mean colour       R %.3f  G %.3f  B %.3f\n", t->r / n, t->g / n, t->b / n);
-        printf("  colour coherence  %.3f\n", t->coherence / n);
-        printf("  skin-like         %zu of %zu\n", t->skin, t->count);
+        put_line("  brightness        %.3f", t->brightness / n);
+        put_line("  contrast          %.3f", t->contrast / n);
+        put_line("  mean colour       R %.3f  G %.3f  B %.3f", t->r / n, t->g / n, t->b / n);
+        put_line("  colour coherence  %.3f", t->coherence / n);
+        put_line("  skin-like         %zu of %zu", t->skin, t->count);
         if (t->judge)
-            printf("  faces             in %zu of %zu pictures\n", t->faces_in, t->count);
+            put_line("  faces             in %zu of %zu pictures", t->faces_in, t->count);
         else
-            printf("  faces             not judged: %s\n", t->no_judge);
+            put_line("  faces             not judged: %s", t->no_judge);
         if (t->reference)
-            printf("  Frechet distance  %.6g to %llu pictures\n", distance,
-                   (unsigned long long)ldm_stats_count(t->reference));
+            put_line("  Frechet distance  %.6g to %llu pictures", distance,
+                     (unsigned long long)ldm_stats_count(t->reference));
+        say_sets(t);
         return LDM_EXIT_OK;
     }
     o = json_object();
@@ -468,6 +501,7 @@ static int print_summary(task *t)
         json_object_set_new(o, "faces_reason", ldm_json_text(t->no_judge));
     if (t->reference)
         json_object_set_new(o, "frechet", ldm_json_real(distance));
+    say_sets(t);
     return ldm_cli_print_json(t->cmd, o);
 }
 

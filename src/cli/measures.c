@@ -522,6 +522,10 @@ static int run_alone(task *t, bool json, bool merge, char **paths, int count)
     }
     if (!code)
         code = write_files(t, t->samples);
+    if (!code) {
+        ldm_output_say_written(t->cmd, "statistics", t->write_stats);
+        ldm_output_say_written(t->cmd, "features", t->o->write_features);
+    }
     t->how.measures = measures_of(t->o);
     return code || merge ? code : compare(t, json);
 }

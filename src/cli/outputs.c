@@ -288,6 +288,12 @@ void ldm_output_note_replaced(const ldm_command *cmd, const char *path)
         ldm_cli_say(cmd, "note: %s is there already and will be replaced", path);
 }
 
+void ldm_output_say_written(const ldm_command *cmd, const char *what, const char *path)
+{
+    if (path)
+        ldm_cli_say(cmd, "the %s are written to %s", what, path);
+}
+
 int ldm_output_check_input(const ldm_command *cmd, const char *path, const char *input)
 {
     struct stat out, in;

@@ -56,6 +56,8 @@ int ldm_output_check_statistics(const ldm_command *cmd, const char *option, cons
 
 /* Notes that the file (NULL: none) will be replaced, if there is one. */
 void ldm_output_note_replaced(const ldm_command *cmd, const char *path);
+/* Says which file (NULL: none) holds what ("statistics") from now on. */
+void ldm_output_say_written(const ldm_command *cmd, const char *what, const char *path);
 
 /* The option of commands whose results may be there already; `at`: its bool in the options. */
 #define LDM_OVERWRITE_ROW(at)                                                                      \

@@ -203,3 +203,11 @@ stdout_lacks 'whole configuration' # nothing lies under them
 file_has heads/ablation/attention_heads.yaml '"num_heads": 8'
 file_has heads/ablation/attention_heads.yaml '"num_head_channels": -1'
 same_pixels heads/ablation/attention_heads_samples/00000.png heads/many_samples/00000.png
+
+# Of one picture there is no distance, and the reason is said.
+works compare --model portrait -n 1 --set ldm.sampling.steps=1 -o single
+stderr_has 'note: No Frechet distance: it is taken of two pictures or more of a side'
+stdout_has '^  No Frechet distance: it is taken of two'
+works compare --model portrait -n 1 --set ldm.sampling.steps=1 -o single --overwrite --json --quiet
+stdout_has '"reason": "No Frechet distance: it is taken'
+stderr_empty

@@ -41,6 +41,7 @@ done
 
 # Statistics stand for pictures, need no network, are merged, and know network and mode.
 works metrics $NET --write-stats b.npz b
+stderr_has '^ldm metrics: the statistics are written to b.npz$'
 works metrics --fid $NET --bootstrap 0 a b.npz --json
 stdout_has '"how": "statistics of 5 pictures, resized by: tf1"'
 grep -A 2 '"fid"' "$OUT" | grep '"value"' >fid.stats

@@ -51,7 +51,9 @@ works metrics set/samples.npz
 stdout_has '^set/samples.npz\[2\]: 64 x 64$'
 works metrics set/samples.npz $TINY --write-stats set.stats
 [ "$(head -c 11 set.stats)" = 'ldm-stats 1' ] || die "not a file of statistics"
+stderr_has '^ldm metrics: the statistics are written to set.stats$'
 works metrics set/0000*.png $TINY --frechet set.stats
+stderr_has 'note: Frechet distance: It shrinks with .* Of 3 pictures it is largely chance: other seeds may show another order, 100 or more tell'
 stdout_has '^  Frechet distance +[0-9.e-]+ to 3 pictures$'
 works metrics two/0000*.png $TINY --frechet set.stats --json
 stdout_has '"frechet": [0-9.e-]+'

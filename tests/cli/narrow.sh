@@ -22,6 +22,10 @@ narrow()
 for columns in 60 80; do
     on $columns help
     narrow $columns
+    on $columns --help
+    narrow $columns
+    on $columns metrics "$SRC/tests/data/haar/faces.png"
+    narrow $columns
     on $columns generate --help
     narrow $columns
     on $columns compare --help

@@ -38,6 +38,17 @@ static char *default_stats(const ldm_compare *c)
     return path;
 }
 
+/* There is no distance, and this is why. An exit code. */
+static int miss_distance(ldm_compare *c, const char *why)
+{
+    c->stats_missing = ldm_cli_format("No Frechet distance: %s", why);
+    if (!c->stats_missing)
+        return ldm_cli_nomem(c->cmd);
+    if (!c->o->quiet)
+        ldm_cli_say(c->cmd, "note: %s", c->stats_missing);
+    return LDM_EXIT_OK;
+}
+
 static int find_stats(ldm_compare *c)
 {
     char *found;
@@ -61,14 +72,9 @@ static int find_stats(ldm_compare *c)
         ldm_release(found);
     if (c->stats_file)
         return LDM_EXIT_OK;
-    c->stats_missing =
-        strdup("No Frechet distance: the model has no file renders.stats beside its checkpoint "
-               "(ldm metrics --write-stats makes one from the pictures that it was trained on)");
-    if (!c->stats_missing)
-        return ldm_cli_nomem(c->cmd);
-    if (!c->o->quiet)
-        ldm_cli_say(c->cmd, "note: %s", c->stats_missing);
-    return LDM_EXIT_OK;
+    return miss_distance(c,
+                         "the model has no file renders.stats beside its checkpoint (ldm metrics "
+                         "--write-stats makes one from the pictures that it was trained on)");
 }
 
 int ldm_cmp_judge_open(ldm_compare *c)
@@ -232,6 +238,8 @@ int ldm_cmp_judge_distances(ldm_compare *c)
         st = side_distance(&c->a, f, renders, values, &err);
         if (!st)
             st = side_distance(&c->b, f, renders, values, &err);
+        if (!st && isnan(c->a.sum.frechet) && isnan(c->b.sum.frechet))
+            code = miss_distance(c, "it is taken of two pictures or more of a side");
         for (i = 0; !st && i < c->variant_count; i++) {
             if (!c->variants[i].side.failure)
                 st = side_distance(&c->variants[i].side, f, renders, values, &err);
@@ -240,11 +248,7 @@ int ldm_cmp_judge_distances(ldm_compare *c)
     if (st && c->o->stats) {
         code = ldm_cli_fail(c->cmd, st, &err);
     } else if (st) { /* a file found beside the checkpoint may be of another model */
-        c->stats_missing = ldm_cli_format("No Frechet distance: %s", err.msg);
-        if (!c->stats_missing)
-            code = ldm_cli_nomem(c->cmd);
-        else if (!c->o->quiet)
-            ldm_cli_say(c->cmd, "note: %s", c->stats_missing);
+        code = miss_distance(c, err.msg);
     }
     free(values);
     ldm_features_close(f);

@@ -44,7 +44,7 @@ char *ldm_cmp_trust(size_t pictures)
 
     return pictures >= FEW ? strdup(shrinks)
                            : ldm_cli_format("%s Of %zu picture%s it is largely chance: other seeds "
-                                            "may show another order, -n %d or more tells.",
+                                            "may show another order, %d or more tell.",
                                             shrinks, pictures, pictures == 1 ? "" : "s", FEW);
 }
 
