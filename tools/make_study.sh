@@ -23,11 +23,11 @@ for model in $MODELS; do
         cp "$OUT/$model/${side}_samples/grid.png" "docs/study/$model-$side.png"
     done
 done
-for sweep in scale=1,1.5,2,3,5,7.5,10,15 scale_to=0.1,0.2,0.3,0.5,0.7,1 steps=5,10,20,50,100,200 eta=0,0.25,0.5,0.75,1; do
+for sweep in scale=1,1.5,2,3,5,7.5,10,15 uncond=none,zeros scale_to=0.1,0.2,0.3,0.5,0.7,1 steps=5,10,20,50,100,200 eta=0,0.25,0.5,0.75,1; do
     name=${sweep%%=*}
     case " $MODELS " in *" portrait "*) ;; *) continue ;; esac
     whole= # guidance over all steps, as the study has it
-    [ "$name" != scale ] || whole="--set ldm.sampling.scale_to=1.0"
+    case $name in scale | uncond) whole="--set ldm.sampling.scale_to=1.0" ;; esac
     ldm compare --model portrait --sweep "$sweep" $whole -n "$COUNT" --overwrite --out "$OUT/$name" --quiet >/dev/null
     sed -i "s| --out $OUT/$name||; s| --overwrite||; s| --quiet||" "$OUT/$name/sweep.md"
     cp "$OUT/$name/sweep.svg" "docs/study/$name.svg"

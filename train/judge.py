@@ -161,6 +161,12 @@ def turns(a: argparse.Namespace, net: Judge, k: str, how: dict) -> float:
     return float(np.mean(right))
 
 
+def within(pics: np.ndarray, each: int) -> float:
+    """Variety of the pictures of one prompt, `each` in a row: text_export.variety of each prompt's, the root of their mean square."""
+    import text_export
+    return float(np.sqrt(np.mean([text_export.variety(pics[n:n + each]) ** 2 for n in range(0, len(pics), each)])))
+
+
 def words(a: argparse.Namespace) -> None:
     import patchy
     import text_export
@@ -174,7 +180,8 @@ def words(a: argparse.Namespace) -> None:
     for scale in a.guidance:
         pics = program.draw(a.model, [p for p, _ in asked], a.each, a.seed, scale=scale, **how)
         seen = says(net, pics)
-        row: dict = dict(guidance=scale, count=len(pics), faces=float(study.hits(pics, cascade).mean()), variety=text_export.variety(pics))
+        row: dict = dict(guidance=scale, count=len(pics), faces=float(study.hits(pics, cascade).mean()), variety=text_export.variety(pics),
+                         within=within(pics, a.each))
         if (a.state / "patchy.pt").exists():
             row["patchy"] = patchy.share(a.state, pics)
         hits = []

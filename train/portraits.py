@@ -23,6 +23,7 @@ import persons
 from persons import Person, lin
 
 F = np.float32
+HELD_SEED = 12               # series of heldout.npy, see run_text.sh
 HAIR = {"black": ["black"], "brown": ["brown", "brown", "chestnut"], "red": ["copper", "copper", "red"], "blond": ["blond", "blond", "pale"],
         "grey": ["grey"], "white": ["white"], "blue": ["blue"], "pink": ["pink"], "green": ["green"], "purple": ["purple"]}
 HAIR_ODDS = {"black": 0.19, "brown": 0.21, "red": 0.16, "blond": 0.18, "grey": 0.09, "white": 0.08, "blue": 0.025, "pink": 0.025,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Trains the portrait model: renders with facts -> autoencoder -> text encoder -> UNet -> checkpoint and card.
+# Trains the portrait model: renders with facts -> autoencoder -> text encoder -> network that tells facts from latents -> UNet
+# -> checkpoint and card.
 # Stages that are done are skipped and an interrupted one resumes, so the command can be given again at any time. Where there
 # is no state, models/portrait/resume.pt is gone on from.
 #
@@ -13,11 +14,12 @@ cd "$(dirname "$0")/.."
 STATE=${TEXT_DIR:-build/text}
 MODEL=${MODEL_DIR:-models/portrait}
 PYTHON=${PYTHON:-python3}
-PARTS=${PARTS:-8}                     # files of 4096 renders
+PARTS=${PARTS:-4}                     # files of 4096 renders
 WORKERS=${WORKERS:-2}
 AE_MINUTES=${AE_MINUTES:-14}
 TEXT_MINUTES=${TEXT_MINUTES:-240}
 FALL=${FALL:-15}
+FACTS=${FACTS:-0.01}
 SHARP_MINUTES=${SHARP_MINUTES:-8}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
 mkdir -p "$STATE"
@@ -36,8 +38,10 @@ done
 [ -e "$STATE/kl_final.pt" ] || "$PYTHON" train/kl.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
 [ -e "$STATE/facts.pt" ] || [ -e "$STATE/text.pt" ] ||
     OMP_NUM_THREADS=$WORKERS "$PYTHON" train/text_facts.py --state "$STATE" --model "$MODEL"
+"$PYTHON" train/text.py encode --state "$STATE" --workers "$WORKERS"
+[ -e "$STATE/latent_facts.pt" ] || OMP_NUM_THREADS=$WORKERS "$PYTHON" train/latent_facts.py --state "$STATE" --model "$MODEL"
 "$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$STATE/facts.pt" \
-    --workers "$WORKERS"
+    --facts "$FACTS" --workers "$WORKERS"
 [ -e "$STATE/kl_sharp.pt" ] || "$PYTHON" train/text_decoder.py --state "$STATE" --model "$MODEL" --minutes "$SHARP_MINUTES" --workers "$WORKERS"
 [ -x "${LDM:-build/ldm}" ] || make
 "$PYTHON" train/text_export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"

@@ -95,7 +95,7 @@ def judged(model: Path) -> str:
     percent = lambda v: "" if v is None else f"{100 * v:.0f} %"
     patchy = w.get("patchy")
     rows = "\n".join(f"| {r['guidance']:g} | {percent(r['all'])} | " + " | ".join(percent(r[k]) for k in keys) + f" | {percent(r['faces'])} | "
-                     + (f"{percent(r['patchy'])} | " if patchy else "") + f"{r['variety']:.4f} |" for r in w["rows"])
+                     + (f"{percent(r['patchy'])} | " if patchy else "") + f"{r['variety']:.4f} | {r['within']:.4f} |" for r in w["rows"])
     parts = f"""
 Patchy: what a second network (`train/patchy.py`) calls made of parts of different portraits. It does so with 2 % of held-out renders that went through
 the autoencoder, and finds of patched ones: {', '.join(f"{k} {100 * v:.0f} %" for k, v in patchy.items())}.
@@ -108,9 +108,11 @@ the autoencoder, and finds of patched ones: {', '.join(f"{k} {100 * v:.0f} %" fo
 {w['prompts']} random prompts of two to four attributes, {w['each']} samples of each, {sampled(w['sampling'])}; a judge (`train/judge.py`) says what it sees in them. It
 was trained on renders that the model never saw and is right on others in: {sure}.
 
-| guidance | all | {' | '.join(k.replace('_', ' ') for k in keys)} | faces found | {'patchy | ' if patchy else ''}variety |
-|---|---|{'---|' * len(keys)}---|{'---|' if patchy else ''}---|
+| guidance | all | {' | '.join(k.replace('_', ' ') for k in keys)} | faces found | {'patchy | ' if patchy else ''}variety | of one prompt |
+|---|---|{'---|' * len(keys)}---|{'---|' if patchy else ''}---|---|
 {rows}
+
+Variety over all of the pictures, and over those of one prompt alone: the first grows with contrast, the second is what guidance costs.
 {parts}
 {opposite}"""
 
@@ -125,6 +127,7 @@ def card(model: Path, f: dict) -> str:
     last = f["last"]
     errors = ", ".join(f"{k[2:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("v_"))
     rare = f"Portraits with a beard or a bald head, which are few, are drawn {f['rare']:g} times as often in the last run. " if f.get("rare", 1) != 1 else ""
+    told = f"; in the last run also {f['facts']:g} times the cross entropy of the facts that `train/latent_facts.py` tells from the predicted x_0" if f.get("facts") else ""
     return f"""# Portrait model: text to portraits, 64x64
 
 A text-to-image latent diffusion model of txt2img-1p4B's topology with few channels, in the format of CompVis'
@@ -156,6 +159,7 @@ seen; {100 * f['empty']:g} % are empty. {rare}The detector (OpenCV's frontalface
 | first stage | AutoencoderKL f4, 4 channels, white latents; begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; {f['sharp']}held-out reconstruction {f['psnr']:.2f} dB PSNR |
 | text encoder | BERTEmbedder, width {f['shape']['text']}, {f['shape']['layers']} layers; learned the facts from captions alone (`train/text_facts.py`), then held |
 | UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; {f['predict']} |
+| loss | the squared error of {f['predict']}{told} |
 | parameters | {f['parameters']['unet']:,} UNet, {f['parameters']['text']:,} text encoder, {f['parameters']['first']:,} first stage |
 | training | {f['steps']:,} steps of {f['batch']} latents in {f['minutes']:.0f} minutes on 2 shared cores, the text encoder's and the interruptions' included |
 | error as that of v, by timestep, in the last minutes | {errors} |
@@ -226,7 +230,8 @@ def main() -> None:
         print(table[-1], flush=True)
     count = lambda m: sum(p.numel() for p in m.parameters())
     f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], sampling=sampling,
-             pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], rare=done.get("rare", 1), held=len(held),
+             pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], rare=done.get("rare", 1),
+             facts=done.get("facts", 0), held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
              sharp=f"decoder then {ae['sharp']['steps']} steps more against a discriminator; " if "sharp" in ae else "", shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
              batch=done["batch"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
