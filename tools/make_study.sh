@@ -30,7 +30,7 @@ for sweep in scale=1,1.5,2,3,5,7.5,10,15 uncond=none,zeros scale_to=0.1,0.2,0.3,
     case $name in scale | uncond) whole="--set ldm.sampling.scale_to=1.0" ;; esac
     ldm compare --model portrait --sweep "$sweep" $whole -n "$COUNT" --overwrite --out "$OUT/$name" --quiet >/dev/null
     sed -i "s| --out $OUT/$name||; s| --overwrite||; s| --quiet||" "$OUT/$name/sweep.md"
-    cp "$OUT/$name/sweep.svg" "docs/study/$name.svg"
+    [ "$name" = uncond ] || cp "$OUT/$name/sweep.svg" "docs/study/$name.svg"
 done
 
 tmp=$(mktemp)
