@@ -280,7 +280,7 @@ def number(v) -> str:
 def write_csv(path: Path, facts: dict, runs: list[dict]) -> None:
     """The bars first (program "bars", `of` the peer), then every program's medians and ratios."""
     with open(path, "w", newline="") as f:
-        for k in ("cpu", "threads", "date", "config", "ldm", "versions", "rounds"):
+        for k in ("cpu", "threads", "date", "config", "batch", "ldm", "versions", "rounds"):
             f.write(f"# {k}: {facts[k]}\n")
         out = csv.writer(f, lineterminator="\n")
         out.writerow(["isa", "program", "measure", "value", "ratio", "low", "high", "of"])
