@@ -59,17 +59,27 @@ static bool is_end(const ldm_source *s, uint64_t pos, bool exact)
 }
 
 /* The end record closes the file; its comment may hold anything, so that its length must fit. Some
- * transfers pad a file: as in torch, bytes behind the record are no fault where none fits. */
+ * transfers pad a file with zeros, which are no fault, as in torch. Other bytes behind the record
+ * may be another archive, which another reader would see. */
 static ldm_status find_end(const ldm_source *s, uint64_t *pos, ldm_error *err)
 {
-    uint64_t back;
+    uint64_t back, end = s->size, behind = 0;
     int exact;
 
+    while (end > 0 && !s->data[end - 1])
+        end--;
     for (exact = 1; exact >= 0; exact--) {
         for (back = EOCD_BYTES; back <= s->size && back <= EOCD_BYTES + MAX_COMMENT; back++) {
             *pos = s->size - back;
-            if (is_end(s, *pos, exact))
+            if (!is_end(s, *pos, exact))
+                continue;
+            behind = exact ? 0 : back - EOCD_BYTES - ldm_le16(s->data + *pos + 20);
+            if (s->size - behind >= end)
                 return LDM_OK;
+            return ldm_source_error(s, err, LDM_ERR_FORMAT, s->size - behind,
+                                    "%llu bytes follow the end of this zip file; copy or download "
+                                    "it again, or cut them off (truncate -s %llu)",
+                                    ldm_ull(behind), ldm_ull(s->size - behind));
         }
     }
     return ldm_source_error(s, err, LDM_ERR_FORMAT, s->size,
