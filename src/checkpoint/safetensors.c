@@ -375,12 +375,9 @@ static int by_begin(const void *a, const void *b)
  * where the file's last matrices are all zeros, it is said. r: all tensors by their place. */
 static ldm_status warn_zeros(ldm_ckpt *ck, const range *r, ldm_error *err)
 {
-    const unsigned char *data = ck->src.data;
-    uint64_t end = ck->src.size;
+    const uint64_t end = ldm_source_zeros_begin(&ck->src);
     size_t whole = 0, matrices = 0, i;
 
-    while (end > 0 && !data[end - 1])
-        end--;
     for (i = ck->tensor_count; i > 0 && r[i - 1].begin >= end; i--) {
         const ldm_tensor_info *t = &ck->tensors[r[i - 1].tensor].info;
 

@@ -24,3 +24,12 @@ ldm_status ldm_source_error(const ldm_source *s, ldm_error *err, ldm_status st, 
                         tail == s->name ? "" : "...", tail, s->part ? ": " : "",
                         s->part ? s->part : "", ldm_ull(s->base + pos), text);
 }
+
+uint64_t ldm_source_zeros_begin(const ldm_source *s)
+{
+    uint64_t end = s->size;
+
+    while (end > 0 && !s->data[end - 1])
+        end--;
+    return end;
+}

@@ -21,6 +21,9 @@ typedef struct ldm_source {
 ldm_status ldm_source_error(const ldm_source *s, ldm_error *err, ldm_status st, uint64_t pos,
                             const char *fmt, ...) LDM_PRINTF(5, 6);
 
+/* Where the zeros begin that the bytes end with; its size where the last byte is none. */
+uint64_t ldm_source_zeros_begin(const ldm_source *s);
+
 /* Offsets as printf wants them. */
 static inline unsigned long long ldm_ull(uint64_t v)
 {

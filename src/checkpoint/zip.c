@@ -63,11 +63,10 @@ static bool is_end(const ldm_source *s, uint64_t pos, bool exact)
  * may be another archive, which another reader would see. */
 static ldm_status find_end(const ldm_source *s, uint64_t *pos, ldm_error *err)
 {
-    uint64_t back, end = s->size, behind = 0;
+    const uint64_t end = ldm_source_zeros_begin(s);
+    uint64_t back, behind = 0;
     int exact;
 
-    while (end > 0 && !s->data[end - 1])
-        end--;
     for (exact = 1; exact >= 0; exact--) {
         for (back = EOCD_BYTES; back <= s->size && back <= EOCD_BYTES + MAX_COMMENT; back++) {
             *pos = s->size - back;
