@@ -166,6 +166,11 @@ static bool has_first_stage(const ldm_network *s)
     return false;
 }
 
+static const char *inspect_it(const probe *p)
+{
+    return ldm_findings_text(p->f, "see what is in it: ldm inspect %s", ldm_ckpt_path(p->a->ckpt));
+}
+
 static void missing_network(probe *p)
 {
     const ldm_inferred *in = p->in;
@@ -182,17 +187,13 @@ static void missing_network(probe *p)
             "with --first-stage FILE",
             NULL);
     else if (!in->unet_prefix && p->in->stage_keys)
-        report(
-            p, "foreign_first_stage",
-            "the file has no CompVis UNet, and first_stage_model.* keys that are of no first "
-            "stage that ldm knows",
-            ldm_findings_text(p->f, "see what is in it: ldm inspect %s", ldm_ckpt_path(p->a->ckpt)),
-            NULL);
+        report(p, "foreign_first_stage",
+               "the file has no CompVis UNet, and first_stage_model.* keys that are of no first "
+               "stage that ldm knows",
+               inspect_it(p), NULL);
     else if (!in->unet_prefix)
-        report(
-            p, "foreign", "the file has neither a CompVis UNet nor a first stage",
-            ldm_findings_text(p->f, "see what is in it: ldm inspect %s", ldm_ckpt_path(p->a->ckpt)),
-            NULL);
+        report(p, "foreign", "the file has neither a CompVis UNet nor a first stage", inspect_it(p),
+               NULL);
 }
 
 static void ema_only(probe *p)
