@@ -107,10 +107,7 @@ int ldm_model_fail(const ldm_command *cmd, const ldm_model_options *model, ldm_s
         doubt_config(model, st, &doubt);
         return ldm_cli_fail(cmd, st, &doubt);
     }
-    ldm_cli_say(cmd, "%s%s", err->msg,
-                strstr(err->msg, "the YAML")  ? " (--config FILE)"
-                : strstr(err->msg, "of that") ? " (--first-stage FILE)"
-                                              : "");
+    ldm_cli_say(cmd, "%s%s", err->msg, strstr(err->msg, "the YAML") ? " (--config FILE)" : "");
     return LDM_EXIT_USAGE;
 }
 

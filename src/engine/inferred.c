@@ -45,7 +45,7 @@ static const char *cure(const ldm_model_options *opt, const ldm_inference *in, l
     if (in->lacks_cond)
         return "get the file of the whole model";
     if (strstr(in->kind, "UNet") && !in->problem_count)
-        return "name the file or folder of that";
+        return "name the file or folder of that (--first-stage FILE)";
     /* The tensors of a first stage alone show all that its configuration says. */
     if (in->problem_count || !strstr(in->kind, "first stage alone"))
         return "give the YAML that it was trained with";
