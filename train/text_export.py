@@ -127,6 +127,7 @@ def card(model: Path, f: dict) -> str:
     last = f["last"]
     errors = ", ".join(f"{k[2:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("v_"))
     rare = f"Portraits with a beard or a bald head, which are few, are drawn {f['rare']:g} times as often in the last run. " if f.get("rare", 1) != 1 else ""
+    denied = f"Captions of that run say {f['deny']:g} times as often as the grammar that there is no beard, or no glasses. " if f.get("deny", 1) != 1 else ""
     told = f"; in the last run also {f['facts']:g} times the cross entropy of the facts that `train/latent_facts.py` tells from the predicted x_0" if f.get("facts") else ""
     return f"""# Portrait model: text to portraits, 64x64
 
@@ -150,7 +151,7 @@ Sentences, or words with commas between them, about these; synonyms and other fo
 
 {f['pictures']} procedural portraits of 64x64 and their mirror images, made by `train/portraits.py`. No photograph and no downloaded data
 are involved, so no person is depicted. Captions are made from the facts of each portrait by the rules of `grammar.txt`, anew each time it is
-seen; {100 * f['empty']:g} % are empty. {rare}The detector (OpenCV's frontalface_alt2, as in `train/study.py`) finds a face in {f['held_faces']} of {f['held']} held-out renders.
+seen; {100 * f['empty']:g} % are empty. {rare}{denied}The detector (OpenCV's frontalface_alt2, as in `train/study.py`) finds a face in {f['held_faces']} of {f['held']} held-out renders.
 
 ## How
 
@@ -231,7 +232,7 @@ def main() -> None:
     count = lambda m: sum(p.numel() for p in m.parameters())
     f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], sampling=sampling,
              pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], rare=done.get("rare", 1),
-             facts=done.get("facts", 0), held=len(held),
+             deny=done.get("deny", 1), facts=done.get("facts", 0), held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
              sharp=f"decoder then {ae['sharp']['steps']} steps more against a discriminator; " if "sharp" in ae else "", shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
              batch=done["batch"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
