@@ -344,8 +344,8 @@ static void read_starts(ldm_dialect *d)
     const json_t *images = json_object_get(d->body, "init_images"),
                  *mask = json_object_get(d->body, "mask");
     const ldm_upload_kind kind = ldm_dialect_get(d, "inpainting_mask_invert", 0, 0, 1) > 0
-                                     ? LDM_UPLOAD_MASK_DARK
-                                     : LDM_UPLOAD_MASK;
+                                     ? LDM_UPLOAD_MASK_INVERT
+                                     : LDM_UPLOAD_MASK_OPAQUE;
 
     if (d->failed)
         return;

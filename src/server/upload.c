@@ -24,15 +24,26 @@ unsigned char *ldm_upload_bytes(const char *text, size_t *size)
     return NULL;
 }
 
-/* A mask of one channel, 255 where im is transparent; im has 1, 3 or 4 channels and keeps its
- * memory. */
-static void alpha_to_mask(ldm_image *im)
+/* A mask of one channel that is `clear` where alpha is less than `edge`, elsewhere the opposite;
+ * im has 1, 3 or 4 channels and keeps its memory. */
+static void alpha_to_mask(ldm_image *im, int edge, uint8_t clear)
 {
     const size_t n = (size_t)im->width * (size_t)im->height, c = (size_t)im->channels;
 
     for (size_t i = 0; i < n; i++) /* never beyond what was read */
-        im->pixels[i] = c == 4 && im->pixels[i * c + 3] < 128 ? 255 : 0;
+        im->pixels[i] = c == 4 && im->pixels[i * c + 3] < edge ? clear : 255 - clear;
     im->channels = 1;
+}
+
+static bool has_transparency(const ldm_image *im)
+{
+    const size_t n = (size_t)im->width * (size_t)im->height;
+
+    for (size_t i = 0; im->channels == 4 && i < n; i++) {
+        if (im->pixels[i * 4 + 3] < 255)
+            return true;
+    }
+    return false;
 }
 
 /* Dark becomes light. Alpha stays: the library looks whether it holds the mask's shape. */
@@ -44,6 +55,19 @@ static void invert_colours(ldm_image *im)
         if (im->channels != 4 || i % 4 != 3)
             im->pixels[i] = (uint8_t)(255 - im->pixels[i]);
     }
+}
+
+/* Makes the mask that im says into one whose light part is painted. The web UI (create_binary_mask
+ * in its modules/processing.py) takes alpha of more than 128 as painted, the OpenAI API what is
+ * transparent. */
+static void read_mask(ldm_upload_kind kind, ldm_image *im)
+{
+    if (kind == LDM_UPLOAD_MASK_ALPHA)
+        alpha_to_mask(im, 128, 255);
+    else if (has_transparency(im))
+        alpha_to_mask(im, 129, 0);
+    if (kind == LDM_UPLOAD_MASK_INVERT)
+        invert_colours(im);
 }
 
 static bool keep(const char *path, ldm_blob *out)
@@ -78,8 +102,8 @@ static bool take(ldm_server *s, const char *path, ldm_upload_kind kind, const ch
     if ((double)im.width * im.height > s->limits.pixels)
         fine = ldm_refuse(r, 422, "ERR_LIMIT", field, "at most %.0f pixels in one picture",
                           s->limits.pixels);
-    if (fine && (kind == LDM_UPLOAD_MASK_DARK || kind == LDM_UPLOAD_MASK_ALPHA)) {
-        kind == LDM_UPLOAD_MASK_ALPHA ? alpha_to_mask(&im) : invert_colours(&im);
+    if (fine && kind != LDM_UPLOAD_PICTURE && kind != LDM_UPLOAD_MASK) {
+        read_mask(kind, &im);
         fine = !ldm_image_write(path, &im, NULL, &err) ||
                ldm_refuse(r, 500, "ERR_IO", field, "out of room");
     }

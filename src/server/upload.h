@@ -6,10 +6,11 @@
 #include "server/server.h"
 
 typedef enum ldm_upload_kind {
-    LDM_UPLOAD_PICTURE,    /* kept as it is */
-    LDM_UPLOAD_MASK,       /* kept: light is painted */
-    LDM_UPLOAD_MASK_DARK,  /* dark is painted */
-    LDM_UPLOAD_MASK_ALPHA, /* transparent is painted */
+    LDM_UPLOAD_PICTURE,     /* kept as it is */
+    LDM_UPLOAD_MASK,        /* kept: light is painted */
+    LDM_UPLOAD_MASK_ALPHA,  /* transparent is painted */
+    LDM_UPLOAD_MASK_OPAQUE, /* where nothing is transparent light is painted, else what is opaque */
+    LDM_UPLOAD_MASK_INVERT, /* what the one before leaves alone is painted */
 } ldm_upload_kind;
 
 /* data: a PNG or JPEG. field: what a refusal names. False: *r says why. */

@@ -233,7 +233,7 @@ static void assert_refused(const server *s, const char *path, const char *body, 
 /* Every interface paints as `ldm generate --image --mask` does. */
 static void paints(const char *name, const char *prompt)
 {
-    char ckpt[80], config[80], line[400], options[600], settings[160], fields[200];
+    char ckpt[80], config[80], line[400], options[600], settings[160], fields[240];
     const char *const more[] = {
         "--ckpt", ckpt, "--config", config, "--vocab", "tests/data/tokenize", NULL};
     const char *image = PICTURES "rgb16.png", *mask = PICTURES "grey8.png";
@@ -276,6 +276,10 @@ static void paints(const char *name, const char *prompt)
     /* or a mask's, whose colours say nothing: these two are transparent in the same places */
     expected = openai_picture(&s, prompt, image, PICTURES "grey_alpha16.png", &expected_size);
     got = openai_picture(&s, prompt, image, holes, &size);
+    assert_same_and_free(got, size, expected, expected_size);
+    snprintf(fields + strlen(fields), sizeof fields - strlen(fields),
+             ",\"inpainting_mask_invert\":1");
+    got = sdapi_picture(&s, fields, image, holes, &size); /* the web UI paints what is opaque */
     assert_same_and_free(got, size, expected, expected_size);
     free(expected);
 
