@@ -173,6 +173,11 @@ size_t ldm_edit_distance(const char *a, const char *b, size_t limit)
     return one[lb] > limit ? limit + 1 : one[lb];
 }
 
+size_t ldm_utf8_mark(const char *text, size_t size)
+{
+    return size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
 bool ldm_is_utf16(const char *text, size_t size)
 {
     return size >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2));

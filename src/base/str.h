@@ -53,6 +53,9 @@ size_t ldm_edit_limit(const char *word);
 
 /* Length of the UTF-8 sequence at p (overlong forms and surrogates refused), 0 if there is none. */
 size_t ldm_utf8_len(const char *p, size_t left);
+/* Bytes of UTF-8's byte order mark at the text's beginning: 3, or 0 where it has none. Editors of
+ * Windows write it, and it says nothing. */
+size_t ldm_utf8_mark(const char *text, size_t size);
 /* Whether a text begins with UTF-16's byte order mark, as some editors of Windows save it. */
 bool ldm_is_utf16(const char *text, size_t size);
 /* The same, and 0 for what must not reach a terminal: control characters, C1 and those of direction

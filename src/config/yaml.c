@@ -663,7 +663,6 @@ done:
 ldm_status ldm_yaml_parse(const ldm_yaml_input *in, ldm_arena *arena, ldm_value **out,
                           ldm_error *err)
 {
-    static const char byte_order_mark[] = "\xef\xbb\xbf";
     ldm_yaml_input body = *in; /* after the byte order mark */
     parser *p;
     ldm_status st;
@@ -674,10 +673,8 @@ ldm_status ldm_yaml_parse(const ldm_yaml_input *in, ldm_arena *arena, ldm_value 
             err, LDM_ERR_LIMIT,
             "%s: %zu bytes; a configuration has at most %zu: is this another file?", in->name,
             in->size, LDM_CONFIG_MAX_BYTES);
-    if (body.size >= 3 && !memcmp(body.text, byte_order_mark, 3)) {
-        body.text += 3;
-        body.size -= 3;
-    }
+    body.text += ldm_utf8_mark(in->text, in->size);
+    body.size -= (size_t)(body.text - in->text);
     p = ldm_calloc(1, sizeof *p);
     if (!p)
         return ldm_error_nomem(err, sizeof *p, "the YAML parser");

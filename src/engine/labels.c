@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/str.h"
 #include "engine/engine.h"
 #include "image/picture.h"
 
@@ -47,7 +48,7 @@ static bool is_beside(const char *line, int number)
 
 static ldm_status parse_palette(const char *text, const char *path, palette *out, ldm_error *err)
 {
-    const char *line = text;
+    const char *line = text + ldm_utf8_mark(text, strlen(text));
     int number = 0;
 
     out->count = 0;

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/json_text.h"
+#include "base/str.h"
 
 typedef struct box {
     double x, y, w, h;
@@ -375,7 +376,8 @@ ldm_status ldm_layout_read(const char *json, size_t size, int tokens, int entrie
                 .odd = odd,
                 .err = err};
     json_error_t at;
-    json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &at);
+    const size_t mark = ldm_utf8_mark(json, size);
+    json_t *root = json_loadb(json + mark, size - mark, JSON_REJECT_DUPLICATES, &at);
     json_t *list = json_is_array(root) ? root : json_object_get(root, "tokens");
     ldm_status st = LDM_OK;
     bool valid;

@@ -325,6 +325,8 @@ static void words_that_are_wrong(void **state)
     fails(LDM_TOKEN_BERT, "", 0, NULL, LDM_ERR_FORMAT, "has no [UNK]");
     fails(LDM_TOKEN_BERT, "[UNK]\n[SEP]\n[PAD]\n[CLS]\n", 24, NULL, LDM_ERR_FORMAT,
           "has no [MASK]");
+    fails(LDM_TOKEN_BERT, "\xef\xbb\xbf[UNK]\n[SEP]\n[PAD]\n[CLS]\n", 27, NULL, LDM_ERR_FORMAT,
+          "has no [MASK]"); /* and the first word is one */
     fails(LDM_TOKEN_BERT, "a\0b\n", 4, NULL, LDM_ERR_FORMAT, "line 1: a NUL");
     fails(LDM_TOKEN_BERT, "a\n\xc3\n", 4, NULL, LDM_ERR_FORMAT, "byte 2: not UTF-8");
 }
@@ -333,7 +335,7 @@ static void gzip_files(void **state)
 {
     struct libdeflate_compressor *c = libdeflate_alloc_compressor(6);
     unsigned char packed[1024];
-    char *plain;
+    char *plain, twice[sizeof packed * 2];
     size_t bytes, n;
     ldm_tokenizer *t;
 
@@ -348,6 +350,9 @@ static void gzip_files(void **state)
     check(t, clip_examples, CLIP_EXAMPLES, 537);
     ldm_tokenizer_free(t);
 
+    memcpy(twice, packed, n);
+    memcpy(twice + n, packed, n);
+    fails(LDM_TOKEN_CLIP, twice, 2 * n, NULL, LDM_ERR_UNSUPPORTED, "of several members");
     fails(LDM_TOKEN_CLIP, (char *)packed, 10, NULL, LDM_ERR_FORMAT, "ends within its header");
     fails(LDM_TOKEN_CLIP, (char *)packed, n - 9, NULL, LDM_ERR_LIMIT, "cut off or damaged");
     packed[n - 4] ^= 1; /* the size that it tells */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "tokenize/utext.h"
 
 ldm_status ldm_vocab_init(ldm_vocab *v, ldm_error *err)
@@ -58,7 +59,7 @@ ldm_status ldm_lines_init(ldm_lines *l, const char *name, const char *text, size
 
     memset(l, 0, sizeof *l);
     l->name = name;
-    l->at = text;
+    l->at = text + ldm_utf8_mark(text, bytes);
     l->end = text + bytes;
     if (good < bytes)
         return ldm_error_at(err, LDM_ERR_FORMAT, good, "%s: byte %zu: not UTF-8", name, good);
@@ -103,7 +104,7 @@ ldm_status ldm_gunzip(const char *name, const void *data, size_t bytes, char **o
 {
     struct libdeflate_decompressor *d;
     enum libdeflate_result r;
-    size_t size;
+    size_t size, used;
 
     *out = NULL;
     if (bytes < 18) /* an empty gzip file has 20 bytes */
@@ -123,8 +124,16 @@ ldm_status ldm_gunzip(const char *name, const void *data, size_t bytes, char **o
         libdeflate_free_decompressor(d);
         return ldm_error_nomem(err, size, "a vocabulary");
     }
-    r = libdeflate_gzip_decompress(d, data, bytes, *out, size, out_bytes);
+    r = libdeflate_gzip_decompress_ex(d, data, bytes, *out, size, &used, out_bytes);
     libdeflate_free_decompressor(d);
+    if (r == LIBDEFLATE_SUCCESS && used < bytes) { /* size is the last member's */
+        ldm_free(*out);
+        *out = NULL;
+        return ldm_error_set(err, LDM_ERR_UNSUPPORTED,
+                             "%s: a gzip file of several members, or with other bytes behind it: "
+                             "pack it again as one (gzip -d, then gzip)",
+                             name);
+    }
     if (r == LIBDEFLATE_SUCCESS) {
         (*out)[*out_bytes] = '\0';
         return LDM_OK;

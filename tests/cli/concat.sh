@@ -101,6 +101,9 @@ same_pixels map.png map2.png
 works generate --ckpt semantic.safetensors --like map2.png -o map3.png --quiet
 same_pixels map.png map3.png
 fails 2 'has the colour .*which the palette does not have' $SEMANTIC --segmentation a.png --palette two.gpl -o no.png
+{ printf '\357\273\277'; cat two.gpl; } >marked.gpl # as editors of Windows save it
+works $SEMANTIC --segmentation "$PICTURES/grey1.png" --palette marked.gpl -o map4.png
+same_pixels map.png map4.png
 printf '0 0\n' >bad.gpl
 fails 1 "bad.gpl:1: '0 0' is no colour" $SEMANTIC --segmentation a.png --palette bad.gpl -o no.png
 : >empty.gpl
@@ -126,6 +129,9 @@ names='"a","b","dog","d","e","a cat","g","h","i","j","k","l","m","n","o","p","q"
 echo '{"objects": [{"category": "a cat", "box": [0.1, 0.2, 0.5, 0.5]}, {"category": "dog", "box": [0, 0, 1, 1], "group": true}], "names": ['"$names"']}' >named.json
 works $LAYOUT --layout named.json -o named.png
 same_pixels boxes.png named.png
+{ printf '\357\273\277'; cat named.json; } >marked.json
+works $LAYOUT --layout marked.json -o marked.png
+same_pixels boxes.png marked.png
 wrong_layout() { # PATTERN JSON
     printf '%s' "$2" >wrong.json
     fails 2 "$1" $LAYOUT --layout wrong.json -o no.png
