@@ -58,6 +58,29 @@ fails 2 "'crane' names 2 classes in names.txt: 2 \(crane\), 4 \(crane\); give th
     generate $(model class) --class-names names.txt --class crane -o no.png
 fails 2 "is named 'fish'; names that hold it: 1 \(gold_fish\)" \
     generate $(model class) --class-names names.txt --class fish -o no.png
+# what lists of names look like elsewhere: JSON of three kinds, and tables whose heading would move every name
+for list in '["tench", ["n2", "gold fish"], "crane", "hen"]' '{"0": ["n1", "tench"], "1": ["n2", "Gold_Fish"], "3": "hen"}' \
+    '{"tench": 0, "gold fish": 1}'; do
+    echo "$list" >names.json
+    make class --class-names names.json --class 'gold fish' -o listed.png
+    same_pixels listed.png one.png
+    rm listed.png
+done
+printf '0,tench\n1,gold fish\n' >numbered.txt
+make class --class-names numbered.txt --class 'gold fish' -o numbered.png
+same_pixels numbered.png one.png
+printf 'id,name\n0,tench\n1,gold fish\n' >headed.txt
+fails 2 'headed.txt:2: the line says 0 and stands for class 1; expected a line for each class from class 0 on' \
+    generate $(model class) --class-names headed.txt --class 'gold fish' -o no.png
+echo 'tench,gold fish,hen' >flat.txt
+fails 2 'its only line is class 0' generate $(model class) --class-names flat.txt --class hen -o no.png
+printf '# names\ntench\n' >commented.txt
+works generate $(model class) --class-names commented.txt --class tench --steps 1 -o commented.png
+stderr_has 'note: commented.txt:1: the line begins with # and is class 0 all the same'
+for list in '{"a": "tench"}' '[1]' '[' '{"0": 0.5}' '{"-1": "tench"}'; do
+    echo "$list" >names.json
+    fails 2 'class-names: names.json' generate $(model class) --class-names names.json --class tench -o no.png
+done
 fails 2 'needs --class NAME' generate $(model class) --class-names names.txt -o no.png
 fails 1 'cannot open none' generate $(model class) --class-names none --class hen -o no.png
 make labels --class 3 -o label.png

@@ -79,7 +79,7 @@ typedef struct ldm_generate_opts {
     {                                                                                              \
         .type = LDM_OPT_TEXT, .name = "class-names", .arg = "FILE",                                \
         .field = offsetof(ldm_generate_opts, class_names),                                         \
-        .help = "a line a class, from 0 on: --class then takes names"                              \
+        .help = "a line a class, from 0 on, or JSON: --class takes names"                          \
     }
 #define LDM_IMAGE_ROW                                                                              \
     {                                                                                              \

@@ -2,7 +2,6 @@
 /* See texts.h. */
 #include "cli/generate/texts.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/generate/class_names.h"
 
 static const size_t most_bytes = (size_t)64 << 20;
 
@@ -45,15 +45,14 @@ static int refuse_nul(const ldm_command *cmd, const char *path, const char *text
     return LDM_EXIT_OK;
 }
 
-/* Cuts the text into lines. keep_blank: lines without anything count, too. */
-static int split(const ldm_command *cmd, char *text, size_t size, bool keep_blank, ldm_lines *out)
+int ldm_lines_split(const ldm_command *cmd, char *text, bool keep_blank, ldm_lines *out)
 {
-    static const char mark[] = "\xef\xbb\xbf";
-    size_t lines = 1, number = 0, i;
-    char *p = text + (strncmp(text, mark, 3) ? 0 : 3), *next;
+    size_t lines = 1, number = 0;
+    char *p = text + ldm_utf8_mark(text, strlen(text)), *next;
 
-    for (i = 0; i < size; i++)
-        lines += text[i] == '\n';
+    out->text = text;
+    for (next = p; *next; next++)
+        lines += *next == '\n';
     out->items = malloc(lines * sizeof *out->items);
     out->numbers = malloc(lines * sizeof *out->numbers);
     if (!out->items || !out->numbers)
@@ -75,7 +74,7 @@ static int split(const ldm_command *cmd, char *text, size_t size, bool keep_blan
     return LDM_EXIT_OK;
 }
 
-static int read_lines(const ldm_command *cmd, const char *path, bool keep_blank, ldm_lines *out)
+int ldm_lines_read(const ldm_command *cmd, const char *path, bool keep_blank, ldm_lines *out)
 {
     ldm_error err;
     size_t size;
@@ -85,7 +84,7 @@ static int read_lines(const ldm_command *cmd, const char *path, bool keep_blank,
     if (!code)
         code = refuse_nul(cmd, path, out->text, size);
     if (!code)
-        code = split(cmd, out->text, size, keep_blank, out);
+        code = ldm_lines_split(cmd, out->text, keep_blank, out);
     if (!code && !out->count) {
         ldm_cli_say(cmd, "%s holds no line of text", path);
         code = LDM_EXIT_FAILED;
@@ -137,7 +136,7 @@ static int prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out
                              "--prompts: there is no file '%s'; a prompt itself is given by "
                              "--prompt \"%s\"",
                              path, path);
-    code = read_lines(cmd, path, false, out);
+    code = ldm_lines_read(cmd, path, false, out);
 
     for (i = 0; !code && i < out->count; i++) {
         const size_t at = bad_byte(out->items[i]);
@@ -155,178 +154,6 @@ static int prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out
     return code;
 }
 
-/* ---- classes --------------------------------------------------------------------------------- */
-
-static char plain(char c)
-{
-    return c == '_' || c == '-' ? ' ' : (char)tolower((unsigned char)c);
-}
-
-/* A name without the blanks around it. */
-typedef struct word {
-    const char *at;
-    size_t len;
-} word;
-
-static word trimmed(const char *at, size_t len)
-{
-    while (len && isspace((unsigned char)*at)) {
-        at++;
-        len--;
-    }
-    while (len && isspace((unsigned char)at[len - 1]))
-        len--;
-    return (word){at, len};
-}
-
-static bool same(word a, word b)
-{
-    size_t i;
-
-    if (a.len != b.len)
-        return false;
-    for (i = 0; i < a.len && plain(a.at[i]) == plain(b.at[i]); i++)
-        ;
-    return i == a.len;
-}
-
-static bool contains(const char *line, word w)
-{
-    size_t n = strlen(line), i;
-
-    for (i = 0; w.len && i + w.len <= n; i++) {
-        if (same((word){line + i, w.len}, w))
-            return true;
-    }
-    return false;
-}
-
-/* Is it one of the line's names? "tench, Tinca tinca" has two, and the whole is a third. */
-static bool names(const char *line, word w)
-{
-    const char *p = line;
-
-    if (same(trimmed(line, strlen(line)), w))
-        return true;
-    for (;;) {
-        const size_t n = strcspn(p, ",");
-
-        if (same(trimmed(p, n), w))
-            return true;
-        if (!p[n])
-            return false;
-        p += n + 1;
-    }
-}
-
-static bool is_number(word w)
-{
-    size_t i;
-
-    for (i = 0; i < w.len && isdigit((unsigned char)w.at[i]); i++)
-        ;
-    return w.len && i == w.len;
-}
-
-/* "; lines that hold it: 1 (goldfish), 72 (gold spider)": what comes near, or all of several. */
-static void put_near(const ldm_lines *l, word w, bool whole, ldm_str *out)
-{
-    enum { MOST = 5 };
-    size_t found = 0, i;
-
-    for (i = 0; i < l->count; i++) {
-        if (!(whole ? names(l->items[i], w) : contains(l->items[i], w)))
-            continue;
-        if (found < MOST)
-            ldm_str_printf(out, "%s%zu (%.40s)", found ? ", " : "", i, l->items[i]);
-        found++;
-    }
-    if (found > MOST)
-        ldm_str_printf(out, " and %zu more", found - MOST);
-}
-
-static int refuse(const ldm_command *cmd, const char *path, const ldm_lines *l, word w,
-                  size_t found)
-{
-    ldm_str near = {0};
-    int code;
-
-    put_near(l, w, found > 0, &near);
-    if (near.failed)
-        code = ldm_cli_nomem(cmd);
-    else if (found)
-        code = ldm_cli_usage(cmd, "--class: '%.*s' names %zu classes in %s: %s; give the number",
-                             (int)(w.len < 80 ? w.len : 80), w.at, found, path, near.data);
-    else
-        code = ldm_cli_usage(cmd, "--class: no class in %s is named '%.*s'%s%s", path,
-                             (int)(w.len < 80 ? w.len : 80), w.at,
-                             near.data ? "; names that hold it: " : "", near.data ? near.data : "");
-    ldm_str_free(&near);
-    return code;
-}
-
-/* Names hold commas, so the longest name that begins here is looked for first: "tench, Tinca tinca"
- * before "tench". Returns the bytes of the text that it takes; 0: refused, *code says so. */
-static size_t take_class(const ldm_command *cmd, const char *path, const ldm_lines *l,
-                         const char *text, ldm_str *out, int *code)
-{
-    size_t len = strlen(text), found = 0, i;
-    word w;
-
-    for (;;) {
-        w = trimmed(text, len);
-        if (is_number(w)) {
-            ldm_str_append(out, w.at, w.len);
-            return len;
-        }
-        for (i = found = 0; i < l->count; i++) {
-            if (w.len && names(l->items[i], w) && !found++)
-                ldm_str_printf(out, "%zu", i);
-        }
-        if (found == 1)
-            return len;
-        if (found)
-            break;
-        while (len && text[len - 1] != ',')
-            len--;
-        if (!len) {
-            w = trimmed(text, strcspn(text, ","));
-            break;
-        }
-        len--;
-    }
-    *code = refuse(cmd, path, l, w, found);
-    return 0;
-}
-
-/* Names in the place of numbers: `text` is what --class says, "tench,1,tabby cat"; the file has a
- * line a class, from class 0 on, with one name or several that commas separate. Case, '_' and '-'
- * do not matter. *numbers: "0,1,281", free() it. An exit code: a name that is not there, or that
- * stands for several classes, is refused with what comes near. */
-static int class_numbers(const ldm_command *cmd, const char *path, const char *text, char **numbers)
-{
-    ldm_lines l = {0};
-    ldm_str out = {0};
-    int code = read_lines(cmd, path, true, &l);
-
-    *numbers = NULL;
-    while (!code) {
-        const size_t n = take_class(cmd, path, &l, text, &out, &code);
-
-        if (code || !text[n])
-            break;
-        ldm_str_puts(&out, ",");
-        text += n + 1;
-    }
-    if (!code) {
-        *numbers = out.failed || !out.data ? NULL : strdup(out.data);
-        code = *numbers ? LDM_EXIT_OK : ldm_cli_nomem(cmd);
-    }
-    ldm_str_free(&out);
-    ldm_lines_free(&l);
-    return code;
-}
-
 /* ---- as generate's options say --------------------------------------------------------------- */
 
 static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o)
@@ -339,7 +166,7 @@ static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o)
 
     if (!text)
         return ldm_cli_usage(cmd, "--class-names needs --class NAME as well");
-    code = class_numbers(cmd, o->class_names, text, &numbers);
+    code = ldm_class_numbers(cmd, o->class_names, text, &numbers);
     if (code)
         return code;
     st = ldm_job_set(o->to.job, "class", numbers, &err);
