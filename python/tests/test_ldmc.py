@@ -442,6 +442,16 @@ def test_pictures_by_name(model, tmp_path):
             for i, m in ((p.pixels, np.full((64, 64), 255, np.uint8)), (tmp_path / "a.png", tmp_path / "mask.png"),
                          (str(tmp_path / "a.png"), str(tmp_path / "mask.png")))]
     assert (same[0] == same[1]).all() and (same[0] == same[2]).all()
+    Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64) * 16).save(tmp_path / "grey16.png")
+    with Image.open(tmp_path / "grey16.png") as deep:  # 16 bits, which PIL's own conversion cuts off at 255
+        deep = deep if deep.mode.startswith("I;16") else Image.fromarray(np.asarray(deep).astype(np.uint16))
+        same = [next(model.generate(1, steps=4, init=i, strength=0.5)).pixels for i in (tmp_path / "grey16.png", deep)]
+    assert (same[0] == same[1]).all()
+    with pytest.raises(ldmc.UsageError, match="holds 0 and 1, and white is 255"):
+        model.generate(1, init=p.pixels, mask_image=np.eye(64, dtype=np.uint8))
+    for mode in ("I", "F"):
+        with pytest.raises(ldmc.UsageError, match=f"mode {mode} has no known white"):
+            model.generate(1, init=Image.new(mode, (64, 64)))
     with pytest.raises(ldmc.FileError):
         model.generate(1, init="none.png")
     with pytest.raises(ldmc.UsageError, match="a file's name, a PIL image or bytes"):
