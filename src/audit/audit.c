@@ -340,6 +340,30 @@ static ldm_status read_scale(ldm_audit *a, ldm_error *err)
     return LDM_OK;
 }
 
+/* The positions that transformers' CLIPTextEmbeddings looks up are a buffer of the file. They are 0
+ * to 76, and merging programs that average all tensors have left others (40.99, which is 40 when it
+ * becomes an integer). */
+static ldm_status read_positions(ldm_audit *a, ldm_error *err)
+{
+    static const char name[] = "cond_stage_model.transformer.text_model.embeddings.position_ids";
+    enum { MOST = 77 };
+    const ldm_tensor_info *t = ldm_ckpt_find(a->ckpt, name);
+    float at[MOST];
+    ldm_status st;
+
+    a->priv->odd_position = -1;
+    if (!t || t->numel > MOST || !ldm_dtype_readable(t->dtype))
+        return LDM_OK;
+    st = ldm_ckpt_read_f32(a->ckpt, t, at, err);
+    for (int i = (int)t->numel - 1; !st && i >= 0; i--) {
+        if (truncf(at[i]) != (float)i) {
+            a->priv->odd_position = i;
+            a->priv->odd_value = at[i];
+        }
+    }
+    return st;
+}
+
 /* Weights that a run reads must be separate floating-point numbers. A file with the right names and
  * shapes whose elements are truth values, or which shows one element under many indices, is no
  * trained model. */
@@ -416,6 +440,8 @@ ldm_status ldm_audit_create(const ldm_network *network, const ldm_ckpt *ckpt, in
     st = choose_weights(a, ema, err);
     if (!st)
         st = read_scale(a, err);
+    if (!st)
+        st = read_positions(a, err);
     if (!st)
         st = compare_schedule(a, err);
     if (st)

@@ -401,6 +401,33 @@ static void damaged_schedule_is_not_used(void **state)
     }
 }
 
+/* Zeros, as of a file whose integers were lost; and nothing is said of sound ones. */
+static void damaged_positions_are_told(void **state)
+{
+    static const char name[] = "cond_stage_model.transformer.text_model.embeddings.position_ids";
+    const test_edit edits[] = {{.fill_name = name}, {.schedule = true}};
+    test_model m = test_model_load("tests/data/models/clip.yaml", NULL);
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        ldm_error err = {.msg = ""};
+        void *data;
+        ldm_ckpt *ck = test_ckpt_create(m.network, &edits[i], &data);
+        ldm_audit *a;
+        json_t *j;
+
+        if (ldm_audit_create(m.network, ck, -1, NULL, &a, &err))
+            fail_msg("%s", err.msg);
+        j = test_check_json(a, false);
+        assert_int_equal(has_note(j, "position_ids are damaged (number 1 is 0)"), !i);
+        json_decref(j);
+        ldm_audit_free(a);
+        ldm_ckpt_close(ck);
+        ldm_free(data);
+    }
+    test_model_free(&m);
+}
+
 static void notes_on_settings_that_surprise(void **state)
 {
     static const char *const x0[] = {
@@ -581,6 +608,7 @@ int main(void)
         cmocka_unit_test(scale_buffer_counts_only_with_scale_by_std),
         cmocka_unit_test(schedule_of_the_file_is_compared),
         cmocka_unit_test(damaged_schedule_is_not_used),
+        cmocka_unit_test(damaged_positions_are_told),
         cmocka_unit_test(notes_on_settings_that_surprise),
         cmocka_unit_test(useless_config_keys_have_lines),
         cmocka_unit_test(values_are_read_on_request),

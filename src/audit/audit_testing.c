@@ -141,9 +141,11 @@ static void put_network_tensor(writer *w, const ldm_network *network, const ldm_
     uint64_t i;
 
     assert_non_null(values);
-    if (e->fill_name && strcmp(t->name, e->fill_name) == 0) {
-        for (i = 0; i < t->numel; i++)
+    for (i = 0; i < t->numel; i++) {
+        if (e->fill_name && strcmp(t->name, e->fill_name) == 0)
             values[i] = e->fill_value;
+        else if (strstr(t->name, "position_ids"))
+            values[i] = (float)i;
     }
     if (e->schedule && strcmp(t->name, "alphas_cumprod") == 0)
         fill_schedule(network, values);

@@ -64,7 +64,10 @@ struct ldm_audit_private {
     ldm_schedule_check schedule;
     bool
         ema_never_updated; /* model_ema.num_updates is 0: the shadows are those of the first step */
-    double file_scale;     /* the file's scale_factor, also where it does not count */
+    int odd_position;  /* the text encoder's first position_ids that differ from 0, 1, 2 ...; -1:
+                          none */
+    double odd_value;  /* what stands there */
+    double file_scale; /* the file's scale_factor, also where it does not count */
     bool file_has_scale;
 };
 

@@ -453,6 +453,18 @@ static void tower_note(const ldm_audit *a, ldm_findings *f)
                               found.tower->published_width));
 }
 
+static void positions_note(const ldm_audit *a, ldm_findings *f)
+{
+    if (a->priv->odd_position >= 0)
+        ldm_findings_note(
+            f, LDM_TONE_WARN,
+            ldm_findings_text(f,
+                              "The text encoder's position_ids are damaged (number %d is %.6g), as "
+                              "merging leaves them. ldm takes 0, 1, 2 ...; CompVis' code with "
+                              "transformers before 4.31 takes the file's, and hears other words.",
+                              a->priv->odd_position, a->priv->odd_value));
+}
+
 /* The configurations of Stable Diffusion 2 ask for it, and the original then fails on a CPU. */
 static void half_note(const ldm_audit *a, ldm_findings *f)
 {
@@ -574,6 +586,7 @@ ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_erro
     add_others(a, f);
     shape_notes(a, f);
     tower_note(a, f);
+    positions_note(a, f);
     half_note(a, f);
     st = add_heads(a, f, err);
     if (st)

@@ -41,7 +41,7 @@ static void draw(const ldm_network *n, const ldm_tensor_decl *t, unsigned seed, 
     ldm_rng_seed(&rng, seed_of(n, t->name, seed));
     ldm_rng_randn(&rng, out, (size_t)t->numel);
     for (i = 0; i < t->numel; i++)
-        out[i] = out[i] * scale + mean;
+        out[i] = strstr(t->name, "position_ids") ? (float)i : out[i] * scale + mean;
 }
 
 /* The buffer of register_schedule that the name ends in; those that no run reads are 0. */
