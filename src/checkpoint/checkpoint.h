@@ -158,9 +158,10 @@ ldm_status ldm_ckpt_rename(ldm_ckpt *ck, const ldm_ckpt_rename_rule *rules, size
                            size_t *renamed, ldm_error *err);
 
 /* The same with a function for rules: it writes the new name into *out (empty at first) and returns
- * true, or returns false for a name that stays. */
+ * true, or returns false for a name that stays. A new name that another tensor of the file has is
+ * not given: that one counts. *taken: how often that was. */
 typedef bool ldm_ckpt_rename_fn(const char *name, ldm_str *out);
-ldm_status ldm_ckpt_rename_by(ldm_ckpt *ck, ldm_ckpt_rename_fn *fn, size_t *renamed,
+ldm_status ldm_ckpt_rename_by(ldm_ckpt *ck, ldm_ckpt_rename_fn *fn, size_t *renamed, size_t *taken,
                               ldm_error *err);
 
 /* Adds a warning, for those who open the file and change how it is read. */

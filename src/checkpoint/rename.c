@@ -116,13 +116,14 @@ static ldm_status drop_hidden(ldm_ckpt *ck, ldm_error *err)
     return LDM_OK;
 }
 
-ldm_status ldm_ckpt_rename_by(ldm_ckpt *ck, ldm_ckpt_rename_fn *fn, size_t *renamed, ldm_error *err)
+ldm_status ldm_ckpt_rename_by(ldm_ckpt *ck, ldm_ckpt_rename_fn *fn, size_t *renamed, size_t *taken,
+                              ldm_error *err)
 {
     ldm_str name = {0};
     ldm_status st = LDM_OK;
     size_t i;
 
-    *renamed = 0;
+    *renamed = *taken = 0;
     for (i = 0; !st && i < ck->tensor_count; i++) {
         ldm_tensor_info *t = &ck->tensors[i].info;
 
@@ -131,6 +132,10 @@ ldm_status ldm_ckpt_rename_by(ldm_ckpt *ck, ldm_ckpt_rename_fn *fn, size_t *rena
 
         name.len = 0;
         other = fn(t->name, &name);
+        if (other && !name.failed && name.len && ldm_ckpt_find(ck, name.data)) {
+            ++*taken;
+            continue;
+        }
         if (other && !name.failed)
             copy = ldm_arena_strndup(ck->keep, name.data, name.len);
         if (copy) {

@@ -122,6 +122,19 @@ static ldm_status warn_wrapped(ldm_ckpt *ck, size_t n, const char *const wrapper
     return warn(ck, n, what, err);
 }
 
+static ldm_status warn_taken(ldm_ckpt *ck, size_t n, ldm_error *err)
+{
+    char text[160];
+
+    if (!n)
+        return LDM_OK;
+    snprintf(text, sizeof text,
+             "%zu key%s there twice, with the name of a wrapper in it and without: the one without "
+             "is read",
+             n, n == 1 ? " stands" : "s stand");
+    return ldm_ckpt_warn(ck, text, err);
+}
+
 /* ---- other names ----------------------------------------------------------------------------- */
 
 #define CLIP "cond_stage_model.transformer."
@@ -177,12 +190,16 @@ static ldm_status rename_beginnings(ldm_ckpt *ck, ldm_error *err)
 ldm_status ldm_ckpt_spell_keys(ldm_ckpt *ck, ldm_error *err)
 {
     const size_t dotted = count_keys(ck, NULL), module = count_parallel(ck);
-    size_t wrapped[WRAPPERS], renamed, i;
+    size_t wrapped[WRAPPERS], renamed, taken, i;
     ldm_status st;
 
     for (i = 0; i < WRAPPERS; i++)
         wrapped[i] = count_keys(ck, wrappers[i][0]);
-    st = ldm_ckpt_rename_by(ck, spell, &renamed, err);
+    st = ldm_ckpt_rename_by(ck, spell, &renamed, &taken, err);
+    if (!st)
+        st = warn_taken(ck, taken, err);
+    if (st || !renamed)
+        return st ? st : rename_beginnings(ck, err);
     for (i = 0; i < WRAPPERS && !st; i++)
         st = warn_wrapped(ck, wrapped[i], wrappers[i], err);
     if (!st)

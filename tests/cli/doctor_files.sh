@@ -54,6 +54,12 @@ spelled clip "s/\"\\($KEYS\\)/\"module.\\1/g"
 spelled clip 's/transformer[.]text_model[.]/transformer./g'
 spelled clip 's/"cond_stage_model[.]/"conditioner.embedders.0./g'
 spelled openclip 's/"cond_stage_model[.]/"conditioner.embedders.0./g'
+# A key that stands there with a wrapper's name and without: torch loads the one without.
+rekey clip.safetensors alone/other.safetensors 's/"sqrt_recip_alphas_cumprod"/"module.betas"/'
+works check --ckpt alone/other.safetensors --config clip.yaml
+stdout_has '1 key stands there twice, with the name of a wrapper'
+stdout_has 'FITS'
+stdout_lacks 'renaming'
 
 # What is no model of CompVis'.
 strange()
