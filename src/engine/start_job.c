@@ -142,6 +142,17 @@ static ldm_status shape_in_alpha(size_t i, bool light, ldm_error *err)
                          i, light ? "light" : "dark");
 }
 
+/* Truth values where bytes are needed. */
+static bool is_binary(const ldm_image *mask)
+{
+    const size_t n = pixels_of(mask) * (size_t)mask->channels;
+    size_t i = 0, ones = 0;
+
+    for (; i < n && mask->pixels[i] <= 1; i++)
+        ones += mask->pixels[i];
+    return i == n && ones;
+}
+
 /* A mask belongs to its picture and paints something. */
 static ldm_status check_mask(const ldm_job *j, const ldm_image *im, size_t i, bool padded,
                              ldm_error *err)
@@ -159,8 +170,9 @@ static ldm_status check_mask(const ldm_job *j, const ldm_image *im, size_t i, bo
         return shape_in_alpha(i, light > 0, err);
     if (!padded && (mask ? !light : !ldm_canvas_transparent(im)))
         return ldm_error_set(err, LDM_ERR_USAGE, "nothing of picture %zu is to be painted: %s", i,
-                             mask ? "its mask is dark everywhere (white is painted)"
-                                  : "it is opaque, unlike another one");
+                             !mask             ? "it is opaque, unlike another one"
+                             : is_binary(mask) ? "its mask holds 0 and 1, and white is 255"
+                                               : "its mask is dark everywhere (white is painted)");
     return LDM_OK;
 }
 
@@ -192,21 +204,41 @@ static bool coloured(const ldm_image *im)
     return count > n / 10;
 }
 
+/* Does alpha draw another shape than the colours: neither what is transparent nor what is opaque is
+ * what is light? A hundredth of the pixels may differ, as at soft edges. */
+static bool alpha_differs(const ldm_image *mask)
+{
+    const size_t n = pixels_of(mask);
+    size_t i, same = 0;
+
+    if (!alpha_varies(mask))
+        return false;
+    for (i = 0; i < n; i++) {
+        const uint8_t *p = mask->pixels + 4 * i;
+
+        same += ldm_canvas_light(p, 4) == (p[3] >= LDM_CANVAS_FILL_PAINTED);
+    }
+    return same > n / 100 && n - same > n / 100;
+}
+
 ldm_status ldm_start_note_masks(const ldm_job *j, ldm_notes *notes, ldm_error *err)
 {
-    char which[32] = "";
-    size_t i = 0;
+    for (size_t i = 0; i < j->mask_count; i++) {
+        const bool colours = coloured(&j->mask_images[i]);
+        char which[40] = "";
 
-    while (i < j->mask_count && !coloured(&j->mask_images[i]))
-        i++;
-    if (i == j->mask_count)
-        return LDM_OK;
-    if (j->mask_count > 1)
-        snprintf(which, sizeof which, " of picture %zu", i);
-    return ldm_notes_add(notes, err,
-                         "warning: the mask%s is a picture in colours: is it the mask? What is "
-                         "lighter than middle grey in it is painted",
-                         which);
+        if (!colours && !alpha_differs(&j->mask_images[i]))
+            continue;
+        if (j->mask_count > 1)
+            snprintf(which, sizeof which, " of picture %zu", i);
+        return ldm_notes_add(notes, err,
+                             "warning: the mask%s %s: is it the mask? What is lighter "
+                             "than middle grey in it is painted",
+                             which,
+                             colours ? "is a picture in colours"
+                                     : "has transparent parts, which count for nothing");
+    }
+    return LDM_OK;
 }
 
 /* Does a part of the pictures stay: masks, transparent parts, pads? */

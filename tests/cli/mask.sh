@@ -75,6 +75,10 @@ stderr_has 'warning: the mask is a picture in colours: is it the mask'
 works generate $TINY --steps 2 --init a.png --mask "$PICTURES/rgb.jpg" -o odd.png --dry-run
 stderr_has 'warning: the mask is a picture in colours: is it the mask'
 
+# A mask with one shape in its colours and another in its alpha channel.
+works generate $TINY --steps 2 --init "$PICTURES/grey8.png" --mask "$PICTURES/grey_alpha8.png" -o odd.png
+stderr_has 'warning: the mask has transparent parts, which count for nothing: is it the mask'
+
 # A mask whose shape is in its alpha channel.
 # Grey with alpha, 2 x 4: white everywhere, two rows opaque.
 printf %s iVBORw0KGgoAAAANSUhEUgAAAAIAAAAECAQAAAAO5iayAAAAE0lEQVR42mP4z/CfgeH/fzgBhABoqwn39lQWfAAAAABJRU5ErkJggg== |
