@@ -218,6 +218,11 @@ LDM_API uint64_t ldm_model_weight_bytes(const ldm_model *m);
 LDM_API ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err);
 /* The same of a file that may be no model at all: whether it is the one that a recipe names. */
 LDM_API ldm_status ldm_checkpoint_hash(const char *path, char hex[65], ldm_error *err);
+/* Whether the checksums that a zip archive holds for its entries are right: LDM_ERR_FORMAT names
+ * the first that is not, and pictures made meanwhile are of other weights than were saved. Reads
+ * the whole file. LDM_OK also for files without checksums. Loading does not look, as torch does
+ * not. */
+LDM_API ldm_status ldm_model_intact(const ldm_model *m, ldm_error *err);
 
 /* Warnings and notes of loading (weights initialised, settings without effect...), one line each.
  * NULL after the last. */
@@ -414,6 +419,11 @@ LDM_API ldm_status ldm_job_set_images(ldm_job *job, const char *name, const stru
  * nonzero cancels there. fn NULL: no call. */
 LDM_API void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress *p),
                                   void *ctx);
+
+/* Asked between the operations of a step and of a decode, some hundred times an evaluation, on the
+ * thread of ldm_run_next; true cancels there. A step of a large batch may take minutes; this ends
+ * it within a part of that. fn NULL: nothing is asked. */
+LDM_API void ldm_job_set_cancel(ldm_job *job, bool (*fn)(void *ctx), void *ctx);
 
 /* fn returns true where picture `index` is not wanted. NULL: all are. */
 LDM_API void ldm_job_set_skip(ldm_job *job, bool (*fn)(void *ctx, int index), void *ctx);

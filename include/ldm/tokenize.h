@@ -21,6 +21,7 @@
 extern "C" {
 #endif
 
+struct ldm_model; /* ldm.h */
 typedef struct ldm_text_vocab ldm_text_vocab;
 
 /* Opens a vocabulary. kind: whose tokens;
@@ -36,6 +37,11 @@ typedef struct ldm_text_vocab ldm_text_vocab;
  * command that gets it), LDM_ERR_FORMAT for a file that is no vocabulary. */
 LDM_API ldm_status ldm_text_vocab_open(const char *kind, const char *path, const char *ckpt,
                                        ldm_text_vocab **out, ldm_error *err);
+/* The one of a model's text encoder: the kind follows from the model, and it is looked for beside
+ * its checkpoint. LDM_ERR_USAGE as well where the model reads no text, and for a vocabulary with
+ * more words than the encoder's table, or one that is cut off. */
+LDM_API ldm_status ldm_model_vocab(const struct ldm_model *m, const char *path,
+                                   ldm_text_vocab **out, ldm_error *err);
 LDM_API void ldm_text_vocab_free(ldm_text_vocab *v); /* NULL is fine */
 
 /* The kind's name, and the file that was read. They live as long as v. */

@@ -243,29 +243,10 @@ static ldm_status read_arrays(const options *o, ldm_eval_job *job, ldm_array *ar
     return st;
 }
 
-/* The kind of vocabulary that the model's conditioner reads, as ldm_check names it; free() it.
- * NULL: it reads no text. */
-static char *vocabulary_of(const ldm_model_options *model)
-{
-    char *report = NULL, *kind = NULL;
-    json_t *audit = NULL;
-    const char *name;
-    bool fits;
-
-    if (!ldm_check(model, LDM_REPORT_JSON, &report, &fits, NULL))
-        audit = json_loads(report, 0, NULL);
-    ldm_release(report);
-    name = json_string_value(json_object_get(json_object_get(audit, "conditions"), "vocabulary"));
-    kind = name ? strdup(name) : NULL;
-    json_decref(audit);
-    return kind;
-}
-
 /* [1,tokens] of --prompt. */
 static int make_ids(const ldm_command *cmd, const options *o, const ldm_targets *targets,
                     const ldm_model *model, ldm_array *ids)
 {
-    char *kind = vocabulary_of(targets->model);
     ldm_text_vocab *vocab = NULL;
     ldm_text_ids *text = NULL;
     ldm_error err;
@@ -273,9 +254,7 @@ static int make_ids(const ldm_command *cmd, const options *o, const ldm_targets 
     size_t n;
     int code = LDM_EXIT_OK;
 
-    if (!kind)
-        return ldm_cli_usage(cmd, "--prompt: this model reads no text");
-    st = ldm_text_vocab_open(kind, o->vocab, ldm_model_get_info(model)->ckpt_path, &vocab, &err);
+    st = ldm_model_vocab(model, o->vocab, &vocab, &err);
     if (!st)
         st = ldm_text_encode(vocab, o->prompt, strlen(o->prompt), true, &text, &err);
     if (st) {
@@ -295,7 +274,6 @@ static int make_ids(const ldm_command *cmd, const options *o, const ldm_targets 
     }
     ldm_text_ids_free(text);
     ldm_text_vocab_free(vocab);
-    free(kind);
     return code;
 }
 

@@ -607,7 +607,7 @@ static int work(task *t, options *o, char **ends, int count)
     if (!code)
         code = (o->quiet ? ldm_model_open_quiet : ldm_model_open_said)(t->cmd, t->to->model,
                                                                        &t->model);
-    ldm_job_set_progress(t->to->job, ldm_sampling_progress, &t->bar);
+    ldm_sampling_watch(t->to->job, &t->bar);
     if (!code)
         code = plan_own_prompts(t, ends, count);
     for (int i = 0; !code && i < 2; i++)

@@ -159,7 +159,7 @@ static int invert(task *t)
         note_guidance(t);
     if (!st && !t->o->quiet && !t->o->overwrite)
         ldm_output_note_replaced(t->cmd, t->o->out);
-    ldm_job_set_progress(job, ldm_sampling_progress, &t->bar);
+    ldm_sampling_watch(job, &t->bar);
     if (!st)
         st = ldm_invert(t->model, job, &t->noise, both ? &t->errors : NULL, &err);
     ldm_bar_clear(&t->bar);

@@ -18,6 +18,9 @@ typedef struct ldm_sampling {
 /* For ldm_job_set_progress; ctx is the bar. Draws it, and cancels after an interrupt. */
 int ldm_sampling_progress(void *ctx, const ldm_progress *p);
 
+/* Has ldm_sampling_progress draw the bar, and an interrupt end the step that is computed. */
+void ldm_sampling_watch(ldm_job *job, ldm_bar *bar);
+
 /* Passes every picture to `each`; r->status says whether it failed and `why` how. An exit code:
  * what `each` returned, which ends the run, or LDM_EXIT_FAILED where s->status says why, which is
  * the caller's to say. The bar is wiped in the end. */

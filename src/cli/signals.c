@@ -25,7 +25,7 @@ static void on_bus_error(int sig)
     _exit(LDM_EXIT_FAILED);
 }
 
-/* The first signal ends the current step and keeps what is done; the second ends the process. */
+/* The first signal ends what is computed and keeps what is done; the second ends the process. */
 static void on_interrupt(int sig)
 {
     if (interrupted)

@@ -474,6 +474,12 @@ ldm_status ldm_model_hash(const ldm_model *m, const char **hex, ldm_error *err)
     return st;
 }
 
+ldm_status ldm_model_intact(const ldm_model *m, ldm_error *err)
+{
+    LDM_REQUIRE(m, "m", err);
+    return ldm_ckpt_check_sums(m->ckpt, err);
+}
+
 /* The part whose packed weights a part computes with. */
 static ldm_graph_part weights_of(ldm_graph_part part)
 {

@@ -261,7 +261,8 @@ static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *
     ldm_run *r = ctx;
 
     (void)info;
-    if (report(r, ldm_run_steps(r), 0, "decoding", NULL, NULL))
+    if (report(r, ldm_run_steps(r), 0, "decoding", NULL, NULL) ||
+        (r->job.cancel && r->job.cancel(r->job.cancel_ctx)))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped while picture %d was decoded",
                              r->pictures[r->active]);
     return LDM_OK;

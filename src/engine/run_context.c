@@ -205,36 +205,10 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
     return st;
 }
 
-/* The vocabulary of the model's text encoder, which has room for all of its words. A table may be
- * larger, for words that a user added; but one with room for the published words has them all, and
- * a file with fewer would give other ids: one that is cut off. */
-static ldm_status open_vocab(const ldm_run *r, ldm_text_vocab **vocab, ldm_error *err)
-{
-    const ldm_conditioner *c = r->m->network->conditioners;
-    const size_t published = strcmp(c->vocabulary, "bert") ? 49408 : 30522;
-    size_t size;
-    ldm_status st =
-        ldm_text_vocab_open(c->vocabulary, r->job.vocab, ldm_ckpt_path(r->m->ckpt), vocab, err);
-
-    if (st)
-        return st;
-    size = ldm_text_vocab_size(*vocab);
-    if (size <= (size_t)c->entries && !(size < published && published <= (size_t)c->entries))
-        return LDM_OK;
-    st = ldm_error_set(err, LDM_ERR_USAGE,
-                       "%s has %zu words and the text encoder's table %d: it is %s (this model's "
-                       "own is given as vocab)",
-                       ldm_text_vocab_path(*vocab), size, c->entries,
-                       size > (size_t)c->entries ? "another model's vocabulary"
-                                                 : "cut off, or another model's vocabulary");
-    ldm_text_vocab_free(*vocab);
-    return st;
-}
-
 ldm_status ldm_run_find_vocab(const ldm_run *r, ldm_error *err)
 {
     ldm_text_vocab *vocab;
-    ldm_status st = open_vocab(r, &vocab, err);
+    ldm_status st = ldm_model_vocab(r->m, r->job.vocab, &vocab, err);
 
     if (!st)
         ldm_text_vocab_free(vocab);
@@ -248,7 +222,7 @@ ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t c
     const texts all = {prompts, count, negative};
     ldm_array ids = {.ndim = 2, .shape = {count + (negative ? 1 : 0), (uint64_t)c->tokens}};
     ldm_text_vocab *vocab = NULL;
-    ldm_status st = open_vocab(r, &vocab, err);
+    ldm_status st = ldm_model_vocab(r->m, r->job.vocab, &vocab, err);
 
     if (st)
         return st;

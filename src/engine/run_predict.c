@@ -118,6 +118,17 @@ static const float *from_sample(const float *values, const ldm_array *a, int fir
     return values ? values + (size_t)first * ldm_condition_floats(a) : NULL;
 }
 
+/* An observer, called between the operations of an evaluation: does the caller want to go on? */
+static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    const ldm_run *r = ctx;
+
+    (void)info;
+    if (!r->job.cancel(r->job.cancel_ctx))
+        return LDM_OK;
+    return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped within a step");
+}
+
 /* The network on `samples` samples, of which the first has the conditions number `first`: with
  * `whole` all of it, else its outermost blocks with the feature that the last whole one left.
  * concat: of the first. */
@@ -129,6 +140,7 @@ static ldm_status evaluate_at(ldm_run *r, bool whole, int samples, int first, co
     ldm_kept *times = whole ? r->unet_times : r->shallow_times;
     ldm_kept *conds = whole ? c->whole : c->shallow;
     const ldm_graph_size size = ldm_run_unet_size(r);
+    const ldm_observer asker = {r, ask_to_go_on};
     const size_t floats =
         (size_t)samples * (size_t)r->job.latent_c * (size_t)size.h * (size_t)size.w;
     ldm_execution run = {
@@ -141,6 +153,7 @@ static ldm_status evaluate_at(ldm_run *r, bool whole, int samples, int first, co
         .feature = whole ? r->feature : NULL,
         .cond = {conds, first},
         .out = out,
+        .observer = r->job.cancel ? &asker : NULL,
     };
     ldm_status st;
     int i;

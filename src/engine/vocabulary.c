@@ -119,6 +119,39 @@ ldm_status ldm_text_vocab_open(const char *kind, const char *path, const char *c
     return LDM_OK;
 }
 
+/* A table may be larger, for words that a user added; but one with room for the published words has
+ * them all, and a file with fewer would give other ids: one that is cut off. */
+ldm_status ldm_model_vocab(const ldm_model *m, const char *path, ldm_text_vocab **out,
+                           ldm_error *err)
+{
+    const ldm_conditioner *c;
+    size_t size, published;
+    ldm_status st;
+
+    LDM_REQUIRE(out, "out", err);
+    *out = NULL;
+    LDM_REQUIRE(m, "m", err);
+    if (!ldm_network_reads_text(m->network))
+        return ldm_error_set(err, LDM_ERR_USAGE, "this model reads no text");
+    c = m->network->conditioners;
+    published = strcmp(c->vocabulary, "bert") ? 49408 : 30522;
+    st = ldm_text_vocab_open(c->vocabulary, path, ldm_ckpt_path(m->ckpt), out, err);
+    if (st)
+        return st;
+    size = ldm_text_vocab_size(*out);
+    if (size <= (size_t)c->entries && !(size < published && published <= (size_t)c->entries))
+        return LDM_OK;
+    st = ldm_error_set(err, LDM_ERR_USAGE,
+                       "%s has %zu words and the text encoder's table %d: it is %s (this model's "
+                       "own is given as vocab)",
+                       ldm_text_vocab_path(*out), size, c->entries,
+                       size > (size_t)c->entries ? "another model's vocabulary"
+                                                 : "cut off, or another model's vocabulary");
+    ldm_text_vocab_free(*out);
+    *out = NULL;
+    return st;
+}
+
 void ldm_text_vocab_free(ldm_text_vocab *v)
 {
     if (!v)

@@ -26,6 +26,8 @@ void ldm_job_borrow(ldm_job *out, const ldm_job *job)
 #undef TAKE_IMAGES
     out->skip = job->skip;
     out->skip_ctx = job->skip_ctx;
+    out->cancel = job->cancel;
+    out->cancel_ctx = job->cancel_ctx;
     out->progress = job->progress;
     out->ctx = job->ctx;
 }

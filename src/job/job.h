@@ -73,6 +73,8 @@ struct ldm_job {
     bool painted; /* settled: a part of "image" is painted, as its conditioning says */
     bool (*skip)(void *ctx, int index);
     void *skip_ctx;
+    bool (*cancel)(void *ctx);
+    void *cancel_ctx;
     int (*progress)(void *ctx, const ldm_progress *p);
     void *ctx; /* of progress */
 };

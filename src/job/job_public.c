@@ -488,6 +488,14 @@ void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress 
     }
 }
 
+void ldm_job_set_cancel(ldm_job *job, bool (*fn)(void *ctx), void *ctx)
+{
+    if (job) {
+        job->cancel = fn;
+        job->cancel_ctx = ctx;
+    }
+}
+
 void ldm_job_set_skip(ldm_job *job, bool (*fn)(void *ctx, int index), void *ctx)
 {
     if (job) {

@@ -689,6 +689,15 @@ bool ldm_jobs_take(ldm_jobs *q, char id[LDM_ID_LENGTH + 1], const ldm_order **or
     return t != NULL;
 }
 
+bool ldm_jobs_cancelled(ldm_jobs *q, const char *id)
+{
+    pthread_mutex_lock(&q->lock);
+    const ticket *t = find(q, id);
+    const bool stop = !t || t->cancel || q->stop;
+    pthread_mutex_unlock(&q->lock);
+    return stop;
+}
+
 bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p, bool *preview)
 {
     const double at = ldm_seconds();

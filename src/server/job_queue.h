@@ -98,7 +98,9 @@ typedef struct ldm_ticket_progress {
     int step, steps, image, images_in_batch, count;
     const char *stage; /* static */
 } ldm_ticket_progress;
-/* Returns true where the job is to be stopped. *preview: one is wanted. */
+/* Whether the job is to be stopped; asked often. */
+bool ldm_jobs_cancelled(ldm_jobs *q, const char *id);
+/* The same at a step, which is noted. *preview: one is wanted. */
 bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p, bool *preview);
 void ldm_jobs_set_preview(ldm_jobs *q, const char *id, unsigned char *png,
                           size_t size); /* takes it */

@@ -89,6 +89,13 @@ static int on_progress(void *ctx, const ldm_progress *p)
     return stop;
 }
 
+static bool is_cancelled(void *ctx)
+{
+    const ldm_worker *w = ctx;
+
+    return ldm_jobs_cancelled(w->jobs, w->id);
+}
+
 double ldm_worker_progress_seconds(const ldm_worker *w)
 {
     return 1e-9 * (double)atomic_load(&w->progress_ns);
@@ -241,8 +248,10 @@ static ldm_status make_job(ldm_worker *w, const ldm_model *model, ldm_job **job,
         st = read_start(w, *job, "init", meaning(w), &w->init, err);
     if (!st)
         st = read_start(w, *job, "mask", "mask", &w->mask, err);
-    if (!st)
+    if (!st) {
         ldm_job_set_progress(*job, on_progress, w);
+        ldm_job_set_cancel(*job, is_cancelled, w);
+    }
     return st;
 }
 

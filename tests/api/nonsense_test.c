@@ -95,6 +95,7 @@ static void objects_of_settings(void **state)
     assert_null(ldm_job_get_text(job, "steps"));
     assert_null(ldm_job_get_shape(NULL, "shape"));
     ldm_job_set_progress(NULL, NULL, NULL);
+    ldm_job_set_cancel(NULL, NULL, NULL);
     ldm_job_set_skip(NULL, NULL, NULL);
 
     REFUSED(ldm_eval_job_set(NULL, "t", "1", e), "job");
@@ -192,6 +193,7 @@ static void models_runs_and_reports(void **state)
     ldm_eval_job *eval;
     ldm_job *job;
     ldm_run *run;
+    ldm_text_vocab *vocab;
     char *text;
     bool fits;
 
@@ -203,6 +205,9 @@ static void models_runs_and_reports(void **state)
     assert_int_equal(ldm_model_weight_bytes(NULL), 0);
     REFUSED(ldm_model_caption(NULL, 1, &text, e), "m is NULL");
     REFUSED(ldm_model_caption(m, 1, NULL, e), "out");
+    REFUSED(ldm_model_vocab(NULL, NULL, &vocab, e), "m is NULL");
+    REFUSED(ldm_model_vocab(m, NULL, NULL, e), "out");
+    REFUSED(ldm_model_intact(NULL, e), "m is NULL");
     REFUSED(ldm_model_hash(NULL, &hex, e), "m is NULL");
     REFUSED(ldm_model_hash(m, NULL, e), "hex");
     REFUSED(ldm_checkpoint_hash(NULL, sha256, e), "path is NULL");

@@ -48,6 +48,8 @@ works check --ckpt flipped.ckpt --config "$CONFIG"
 fails 1 "flipped.ckpt: byte [0-9]*: '.*/data/[0-9]*' is damaged: its CRC-32 is" \
     check --ckpt flipped.ckpt --config "$CONFIG" --values
 [ "$(wc -l <"$ERR")" -eq 1 ] || die "expected one line"
+works generate --ckpt flipped.ckpt --config "$CONFIG" --steps 1 -o flipped.png --quiet
+stderr_has "warning: the pictures are made of a damaged file: flipped.ckpt: byte [0-9]*: '.*' is damaged"
 
 # An unknown key is told with its line; a layer over the config counts.
 printf 'model:\n  params:\n    scale_facter: 0.5\n' >layer.yaml

@@ -74,8 +74,11 @@ fails 2 "[-]-uncond: 'ones' is not one of none\|zeros" generate --model portrait
 works eval --model portrait --part text --prompt "$(printf 'hat %.0s' $(seq 100))" -o c.npy
 stderr_has 'the text is cut: it has 100 tokens, and there is room for 75'
 works eval --model portrait --part cond --prompt hat --vocab "$SRC/models/portrait/vocab.txt" -o hat.npy
-fails 2 "[-]-prompt: this model reads no text" eval --model demo --part text --prompt hat -o no.npy
+fails 2 "this model reads no text" eval --model demo --part text --prompt hat -o no.npy
 fails 2 "[-]-prompt belongs to --part text; unet reads none" eval --part unet --prompt hat -o no.npy
+{ cat "$SRC/models/portrait/vocab.txt"; echo extra; } >longer.txt
+fails 2 "longer.txt has 362 words and the text encoder.s table 361: it is another model's vocabulary" \
+    eval --model portrait --part text --prompt hat --vocab longer.txt -o no.npy
 fails 2 "[-]-ids and --prompt both give the input" eval --part text --prompt hat --ids x.npy -o no.npy
 fails 2 "[-]-vocab is of --prompt" eval --part text --in x.npy --vocab v.txt -o no.npy
 fails 1 "v.txt" eval --model portrait --part text --prompt hat --vocab v.txt -o no.npy

@@ -204,7 +204,7 @@ static int run_model(ldm_compare *c, ldm_cmp_side *s, const ldm_model *m)
     ldm_status st;
     int code;
 
-    ldm_job_set_progress(c->o->to.job, ldm_sampling_progress, &c->bar);
+    ldm_sampling_watch(c->o->to.job, &c->bar);
     st = ldm_run_create(m, c->o->to.job, &run, &err);
     if (st)
         return failed(c, s, st, &err);

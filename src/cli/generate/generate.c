@@ -135,6 +135,7 @@ static int create_run(task *t)
     t->kept = calloc(count, sizeof *t->kept);
     if (!t->kept)
         return ldm_cli_nomem(t->cmd);
+    ldm_sampling_watch(job, &t->bar);
     ldm_job_set_progress(job, on_progress, t);
     ldm_job_set_skip(job, on_skip, t);
     if (!o->prompts && !ldm_arrays_first(o) &&
@@ -476,6 +477,15 @@ static int prepare(task *t)
     return code;
 }
 
+/* Not before the pictures: it reads the whole file, which their recipes' hash has just done. */
+static void warn_damaged(const task *t)
+{
+    ldm_error err;
+
+    if (ldm_model_intact(t->model, &err) == LDM_ERR_FORMAT)
+        ldm_cli_say(t->cmd, "warning: the pictures are made of a damaged file: %s", err.msg);
+}
+
 /* With the options that make the rest, where a folder can be gone on with. */
 static void say_interrupted(const task *t)
 {
@@ -554,6 +564,8 @@ static int generate(task *t)
         code = LDM_EXIT_FAILED;
     }
     signal = ldm_signals_interrupted();
+    if (!signal && t->written)
+        warn_damaged(t);
     if (signal) {
         say_interrupted(t);
         code = LDM_EXIT_SIGNAL + signal;

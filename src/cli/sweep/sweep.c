@@ -144,7 +144,7 @@ static ldm_status make_job(const measure *m, const ldm_sweep_cell *cell, ldm_job
     }
     for (size_t k = 0; !st && k < s->axis_count; k++)
         st = ldm_job_set(*out, s->axes[k].key, s->axes[k].values[cell->at[k]], err);
-    ldm_job_set_progress(*out, ldm_sampling_progress, s->bar);
+    ldm_sampling_watch(*out, s->bar);
     return st;
 }
 
