@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Every public call with NULL and with nonsense: it says what is wrong, or does nothing; it never
  * crashes. Run with sanitizers this also shows that nothing is read beyond what was given. */
+#include <ldm/tokenize.h>
+
 #include "nonsense.h"
 
 static void objects_of_settings(void **state)
