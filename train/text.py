@@ -251,7 +251,7 @@ def train(a: argparse.Namespace) -> None:
     net.bert.load_state_dict(old.get("bert") or {k[5:]: v for k, v in old["net"].items() if k.startswith("bert.")})
     net.bert.requires_grad_(False)
     ema.load_state_dict(net.state_dict())
-    step, used = old["step"], old["used"]
+    step, used, latents = old["step"], old["used"], old.get("latents", 0)
     if old.get("net"):
         net.load_state_dict({k: v.float() for k, v in old["net"].items()})
         ema.load_state_dict({k: v.float() for k, v in old.get("ema", old["net"]).items()})
@@ -284,7 +284,7 @@ def train(a: argparse.Namespace) -> None:
         if left < a.fall and not falling:
             falling = True
             if chief:
-                save(path, net, ema, opt, step, budget.used, a)
+                save(path, net, ema, opt, step, latents, budget.used, a)
         rate = min(1.0, (step - warm + 1) / 60, left / a.fall if falling else 1.0)
         opt.rate(rate)
         pick = torch.multinomial(drawn, a.batch, replacement=True, generator=gen)
@@ -314,6 +314,7 @@ def train(a: argparse.Namespace) -> None:
         opt.step()
         opt.zero_grad(set_to_none=True)
         step, seen, total = step + 1, seen + 1, total + float(loss.detach())
+        latents += a.batch * common.workers()
         with torch.no_grad():
             torch._foreach_lerp_(list(ema.unet.parameters()), list(net.unet.parameters()), 1 - min(a.ema, (1 + step) / (10 + step)))
             where = torch.bucketize(t, edges, right=True)
@@ -321,7 +322,7 @@ def train(a: argparse.Namespace) -> None:
             counts.index_add_(0, where, torch.ones(a.batch))
         if chief and (time.time() - saved > a.every or share >= 1):
             speed = seen * a.batch * common.workers() / (time.time() - mark)
-            save(a.state / f"{a.name}_final.pt" if falling else path, net, ema, opt, step, budget.used, a)
+            save(a.state / f"{a.name}_final.pt" if falling else path, net, ema, opt, step, latents, budget.used, a)
             log.row(minutes=budget.used / 60, step=step, loss=total / seen, facts=missed / seen, rate=rate, speed=speed,
                     **dict(zip(names, (sums / counts.clamp(min=1)).tolist())))
             if time.time() - looked > a.look or share >= 1:
@@ -337,9 +338,9 @@ def train(a: argparse.Namespace) -> None:
         print(f"text: {step} steps, {budget.used / 60:.1f} minutes", flush=True)
 
 
-def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, used: float, a: argparse.Namespace) -> None:
+def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, latents: int, used: float, a: argparse.Namespace) -> None:
     state = {k: v.contiguous() for k, v in net.state_dict().items()}
-    common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings),
+    common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, latents=latents, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings),
                            predict=a.predict, batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, deny=a.deny, facts=a.facts, average=a.ema))
 
 

@@ -162,7 +162,7 @@ seen; {100 * f['empty']:g} % are empty. {rare}{denied}The detector (OpenCV's fro
 | UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; {f['predict']} |
 | loss | the squared error of {f['predict']}{told} |
 | parameters | {f['parameters']['unet']:,} UNet, {f['parameters']['text']:,} text encoder, {f['parameters']['first']:,} first stage |
-| training | {f['steps']:,} steps of {f['batch']} latents in {f['minutes']:.0f} minutes on 2 shared cores, the text encoder's and the interruptions' included |
+| training | {f['steps']:,} steps, {f['latents']:,} latents, in {f['minutes']:.0f} minutes on 2 shared cores (the last run: {f['batch']} latents a step), the text encoder's and the interruptions' included |
 | error as that of v, by timestep, in the last minutes | {errors} |
 
 ## Measured
@@ -235,7 +235,7 @@ def main() -> None:
              deny=done.get("deny", 1), facts=done.get("facts", 0), held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
              sharp=f"decoder then {ae['sharp']['steps']} steps more against a discriminator; " if "sharp" in ae else "", shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
-             batch=done["batch"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
+             batch=done["batch"], latents=done["latents"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
              parameters=dict(unet=count(net.unet), text=count(net.bert), first=count(first)))
     (a.model / "figures.json").write_text(json.dumps(f, indent=1) + "\n")
     (a.model / "README.md").write_text(card(a.model, f))

@@ -19,6 +19,7 @@ import common
 import kl
 from nets import KlStage
 
+TRAINED = ("step", "latents", "used", "shape", "predict")
 KEPT = ("step", "minutes", "psnr", "batch", "budget", "pictures")
 
 
@@ -29,7 +30,7 @@ def pack(state: Path, model: Path) -> Path:
         raise SystemExit(f"{state}/kl_final.pt is missing: train the autoencoder first (kl.py)")
     out = dict(first=dict(net={k: v.half() for k, v in ae["net"].items()}, **{k: ae[k] for k in KEPT if k in ae}))
     if trained is not None:
-        out.update({k: trained[k] for k in ("step", "used", "shape", "predict")})
+        out.update({k: trained[k] for k in TRAINED})
         out["net"] = {k: v.bfloat16() for k, v in trained["net"].items()}
     model.mkdir(parents=True, exist_ok=True)
     common.save(model / "resume.pt", out)
