@@ -43,7 +43,7 @@ def unpack(state: Path, model: Path) -> None:
         return
     if "net" in kept and not (state / "facts.pt").exists() and not (state / "text.pt").exists():
         bert = {k[5:]: v.float() for k, v in kept["net"].items() if k.startswith("bert.")}
-        common.save(state / "facts.pt", dict(bert=bert, **{k: kept[k] for k in ("net", "step", "used", "shape", "predict")}))
+        common.save(state / "facts.pt", dict(bert=bert, **{k: kept[k] for k in ("net", *TRAINED)}))
     if (state / "kl.pt").exists() or (state / "kl_final.pt").exists():
         return
     first, said = KlStage(), kept["first"]
