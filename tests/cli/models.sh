@@ -60,7 +60,7 @@ fails 2 "is named 'fish'; names that hold it: 1 \(gold_fish\)" \
     generate $(model class) --class-names names.txt --class fish -o no.png
 # what lists of names look like elsewhere: JSON of three kinds, and tables whose heading would move every name
 for list in '["tench", ["n2", "gold fish"], "crane", "hen"]' '{"0": ["n1", "tench"], "1": ["n2", "Gold_Fish"], "3": "hen"}' \
-    '{"tench": 0, "gold fish": 1}'; do
+    '{"tench": 0, "carp": 1, "gold fish": 1}'; do
     echo "$list" >names.json
     make class --class-names names.json --class 'gold fish' -o listed.png
     same_pixels listed.png one.png
@@ -69,6 +69,9 @@ done
 printf '0,tench\n1,gold fish\n' >numbered.txt
 make class --class-names numbered.txt --class 'gold fish' -o numbered.png
 same_pixels numbered.png one.png
+printf '0: tench\n1: gold fish\n' >numbered.txt
+make class --class-names numbered.txt --class 'gold fish' -o colon.png
+same_pixels colon.png one.png
 printf 'id,name\n0,tench\n1,gold fish\n' >headed.txt
 fails 2 'headed.txt:2: the line says 0 and stands for class 1; expected a line for each class from class 0 on' \
     generate $(model class) --class-names headed.txt --class 'gold fish' -o no.png

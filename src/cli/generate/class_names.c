@@ -190,6 +190,21 @@ static long class_of(const char *key, const json_t *value)
     return v < MOST_CLASSES ? v : -1;
 }
 
+/* Gives class `at` of the list these names, or one more where it has some. */
+static bool set_names(json_t *list, long at, const char *key, json_t *value)
+{
+    json_t *had;
+
+    while (at >= (long)json_array_size(list) && !json_array_append_new(list, json_null()))
+        ;
+    if (!json_is_integer(value))
+        return !json_array_set(list, (size_t)at, value);
+    had = json_array_get(list, (size_t)at);
+    if (json_is_array(had))
+        return !json_array_append_new(had, json_string(key));
+    return !json_array_set_new(list, (size_t)at, json_pack("[s]", key));
+}
+
 /* {"0": NAMES, ...} or {"tench": 0, ...} as a list of names, null where a class has none; NULL: it
  * is neither, or no memory. */
 static json_t *listed(json_t *object)
@@ -200,11 +215,8 @@ static json_t *listed(json_t *object)
     json_object_foreach(object, key, value)
     {
         const long at = class_of(key, value);
-        json_t *names = json_is_integer(value) ? json_string(key) : json_incref(value);
 
-        while (at >= (long)json_array_size(list) && !json_array_append_new(list, json_null()))
-            ;
-        if (at < 0 || json_array_set_new(list, (size_t)at, names)) {
+        if (at < 0 || !set_names(list, at, key, value)) {
             json_decref(list);
             return NULL;
         }
@@ -242,9 +254,13 @@ static int read_json(const ldm_command *cmd, const char *path, ldm_lines *l)
         ldm_str_puts(&text, l->items[i]);
         ldm_str_puts(&text, "\n");
     }
-    root = text.failed ? NULL : json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &where);
-    ldm_str_free(&text);
     ldm_lines_free(l);
+    if (text.failed) {
+        ldm_str_free(&text);
+        return ldm_cli_nomem(cmd);
+    }
+    root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &where);
+    ldm_str_free(&text);
     if (!root)
         return ldm_cli_usage(cmd, "--class-names: %s:%d: no JSON that can be read: %s", path,
                              where.line, where.text);
@@ -293,6 +309,8 @@ static int check_numbers(const ldm_command *cmd, const char *path, const ldm_lin
                                  "%zu; expected a line for each class from class 0 on, and no "
                                  "heading",
                                  path, l->numbers[i], v, i);
+        if (v >= 0)
+            l->items[i] += strspn(l->items[i], "0123456789") + 1;
     }
     if (l->count == 1 && strchr(l->items[0], ','))
         return ldm_cli_usage(cmd,
