@@ -98,6 +98,13 @@ static ticket *find(const ldm_jobs *q, const char *id)
     return NULL;
 }
 
+/* Takes the lock as well, whatever is found. */
+static ticket *lock_and_find(ldm_jobs *q, const char *id)
+{
+    pthread_mutex_lock(&q->lock);
+    return find(q, id);
+}
+
 static void changed(ticket *t)
 {
     t->version++;
@@ -445,10 +452,8 @@ static void unlist(ldm_jobs *q, const ticket *t)
 ldm_status ldm_jobs_restart(ldm_jobs *q, const char *id, ldm_error *err)
 {
     ldm_status st = LDM_OK;
-    ticket *t;
+    ticket *t = lock_and_find(q, id);
 
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (!t || !is_over(t->state) || t->state == LDM_TICKET_DONE)
         st = ldm_error_set(err, LDM_ERR_USAGE,
                            "only jobs that broke, failed or were cancelled can start again");
@@ -483,10 +488,8 @@ static void end(ldm_jobs *q, ticket *t, ldm_ticket_state state)
 
 bool ldm_jobs_cancel(ldm_jobs *q, const char *id)
 {
-    ticket *t;
+    ticket *t = lock_and_find(q, id);
 
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (t && t->state == LDM_TICKET_QUEUED)
         end(q, t, LDM_TICKET_CANCELLED);
     else if (t && t->state == LDM_TICKET_RUNNING)
@@ -646,10 +649,8 @@ unsigned char *ldm_jobs_preview(ldm_jobs *q, const char *id, size_t *size)
 
 void ldm_jobs_want_preview(ldm_jobs *q, const char *id)
 {
-    ticket *t;
+    ticket *t = lock_and_find(q, id);
 
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (t)
         t->preview_until = ldm_seconds() + PREVIEW_SECONDS;
     pthread_mutex_unlock(&q->lock);
@@ -691,27 +692,23 @@ bool ldm_jobs_take(ldm_jobs *q, char id[LDM_ID_LENGTH + 1], const ldm_order **or
 
 bool ldm_jobs_cancelled(ldm_jobs *q, const char *id)
 {
-    pthread_mutex_lock(&q->lock);
-    const ticket *t = find(q, id);
+    const ticket *t = lock_and_find(q, id);
     const bool stop = !t || t->cancel || q->stop;
+
     pthread_mutex_unlock(&q->lock);
     return stop;
 }
 
-bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p, bool *preview)
+bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p)
 {
     const double at = ldm_seconds();
-    bool stop = true, due = false;
-    ticket *t;
+    bool preview = false, due = false;
+    ticket *t = lock_and_find(q, id);
 
-    *preview = false;
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (t) {
         q->totals.steps += p->step > 0 && p->stage && p->step != t->at.step;
         t->at = *p;
-        *preview = at < t->preview_until;
-        stop = t->cancel || q->stop;
+        preview = at < t->preview_until && !t->cancel;
         due = at - q->notified >= notify_seconds;
         if (due)
             q->notified = at;
@@ -720,15 +717,13 @@ bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p
     pthread_mutex_unlock(&q->lock);
     if (due)
         q->notify(q->ctx);
-    return stop;
+    return preview;
 }
 
 void ldm_jobs_set_preview(ldm_jobs *q, const char *id, unsigned char *png, size_t size)
 {
-    ticket *t;
+    ticket *t = lock_and_find(q, id);
 
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (t) {
         ldm_free(t->preview);
         t->preview = png;
@@ -744,10 +739,8 @@ void ldm_jobs_set_preview(ldm_jobs *q, const char *id, unsigned char *png, size_
 
 void ldm_jobs_add_picture(ldm_jobs *q, const char *id, int index, uint64_t seed)
 {
-    ticket *t;
+    ticket *t = lock_and_find(q, id);
 
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (t && add_picture(t, index, seed)) {
         q->totals.pictures++;
         changed(t);
@@ -759,10 +752,8 @@ void ldm_jobs_add_picture(ldm_jobs *q, const char *id, int index, uint64_t seed)
 
 void ldm_jobs_note(ldm_jobs *q, const char *id, const char *note)
 {
-    ticket *t;
+    ticket *t = lock_and_find(q, id);
 
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (t) {
         json_array_append_new(t->notes, ldm_json_text(note));
         ldm_private_hide_json(t->notes);
@@ -773,10 +764,8 @@ void ldm_jobs_note(ldm_jobs *q, const char *id, const char *note)
 void ldm_jobs_finish(ldm_jobs *q, const char *id, ldm_ticket_state state, const char *code,
                      const char *message)
 {
-    ticket *t;
+    ticket *t = lock_and_find(q, id);
 
-    pthread_mutex_lock(&q->lock);
-    t = find(q, id);
     if (t) {
         if (state == LDM_TICKET_CANCELLED && !t->cancel)
             state = LDM_TICKET_BROKEN; /* the server ends, nobody cancelled it */

@@ -100,8 +100,8 @@ typedef struct ldm_ticket_progress {
 } ldm_ticket_progress;
 /* Whether the job is to be stopped; asked often. */
 bool ldm_jobs_cancelled(ldm_jobs *q, const char *id);
-/* The same at a step, which is noted. *preview: one is wanted. */
-bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p, bool *preview);
+/* Notes a step. Returns true where a preview is wanted. */
+bool ldm_jobs_progress(ldm_jobs *q, const char *id, const ldm_ticket_progress *p);
 void ldm_jobs_set_preview(ldm_jobs *q, const char *id, unsigned char *png,
                           size_t size); /* takes it */
 void ldm_jobs_add_picture(ldm_jobs *q, const char *id, int index, uint64_t seed);

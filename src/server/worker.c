@@ -80,13 +80,11 @@ static int on_progress(void *ctx, const ldm_progress *p)
                                     .count = p->image_count,
                                     .stage = p->stage[0] == 'd' ? "decoding" : "sampling"};
     const double begin = ldm_thread_seconds();
-    bool preview;
-    const bool stop = ldm_jobs_progress(w->jobs, w->id, &at, &preview);
 
-    if (!stop && preview && ldm_seconds() - w->last_preview > preview_seconds)
+    if (ldm_jobs_progress(w->jobs, w->id, &at) && ldm_seconds() - w->last_preview > preview_seconds)
         make_preview(w, p);
     atomic_fetch_add(&w->progress_ns, (unsigned long long)(1e9 * (ldm_thread_seconds() - begin)));
-    return stop;
+    return 0; /* is_cancelled is asked more often */
 }
 
 static bool is_cancelled(void *ctx)

@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
-#include "cli/generate/texts.h"
+#include "cli/generate/lines.h"
 
 enum { MOST_CLASSES = 100000 };
 
