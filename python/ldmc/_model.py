@@ -54,12 +54,13 @@ def _image(a: Any, name: str) -> "tuple[Any, Any]":
     from a file that is named."""
     if isinstance(a, (str, os.PathLike)):
         return _read_image(a)
-    if hasattr(a, "getbands") and a.mode.startswith("I;16"):
+    mode = a.mode if hasattr(a, "getbands") else ""  # PIL's; "": no PIL image
+    if mode.startswith("I;16"):
         a = (np.asarray(a) >> 8).astype(np.uint8)  # the upper byte, as a file of 16 bits is read; PIL itself cuts off at 255
-    elif hasattr(a, "getbands") and a.mode in ("I", "F"):
-        raise UsageError(f"{name}: a PIL image of mode {a.mode} has no known white: make it one of mode L (0 to 255) or "
+    elif mode in ("I", "F"):
+        raise UsageError(f"{name}: a PIL image of mode {mode} has no known white: make it one of mode L (0 to 255) or "
                          "I;16 (0 to 65535), or give the file's name", "ERR_USAGE")
-    elif hasattr(a, "getbands") and a.mode not in ("L", "RGB", "RGBA"):
+    elif mode not in ("", "L", "RGB", "RGBA"):
         a = a.convert("RGBA" if "A" in a.getbands() or "transparency" in a.info else "RGB")
     kept = np.ascontiguousarray(a)
     if kept.dtype != np.uint8 or kept.ndim not in (2, 3) or kept.size == 0 or kept.shape[2:] not in ((), (1,), (3,), (4,)):
@@ -459,8 +460,8 @@ class Model:
         Picture i has seed + i; seed=-1 draws one, which Picture.seed says. progress: True shows a bar (tqdm's, else a
         line), a function gets a Progress after each step. like: a recipe, or the picture that has it, for what is not
         given. init: a picture (a file's name; PIL or an array, which are taken as they lie, without EXIF's orientation),
-        or several, to begin with (image-to-image); mask_image: what of it is painted (light, of 0 to 255). x_t, noise, mask, x0, context, uncond_context: arrays, see the README.
-        settings: see settings("job"), among them prompt (of a list, also as prompts=, `count` pictures are made of
+        or several, to begin with (image-to-image); mask_image: what of it is painted (light, of 0 to 255). x_t,
+        noise, mask, x0, context, uncond_context: arrays, see the README. settings: see settings("job"), among them prompt (of a list, also as prompts=, `count` pictures are made of
         each), negative, class_ and strength.
         """
         settings = own_names(settings)

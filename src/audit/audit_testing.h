@@ -22,10 +22,9 @@ extern const char test_yaml[]; /* line numbers matter to the tests: see there */
 typedef struct test_edit {
     /* New name (in buf of 512 bytes), the same, or NULL to leave the tensor out. */
     const char *(*rename)(const char *name, char *buf);
-    const char *extra;    /* one more tensor [2, 3] */
-    const char *as_bytes; /* this tensor's elements are unsigned bytes */
-    const char
-        *fill_name; /* this tensor holds fill_value; all others zeros, position_ids 0, 1 ... */
+    const char *extra;     /* one more tensor [2, 3] */
+    const char *as_bytes;  /* this tensor's elements are unsigned bytes */
+    const char *fill_name; /* this tensor holds fill_value; others 0, position_ids 0, 1 ... */
     float fill_value;
     const char *add_scale; /* a 0-d tensor of this name with fill_value */
     bool schedule;         /* alphas_cumprod of the network's own schedule */
