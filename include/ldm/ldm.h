@@ -420,9 +420,10 @@ LDM_API ldm_status ldm_job_set_images(ldm_job *job, const char *name, const stru
 LDM_API void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress *p),
                                   void *ctx);
 
-/* Asked between the operations of a step and of a decode, some hundred times an evaluation, on the
- * thread of ldm_run_next; true cancels there. A step of a large batch may take minutes; this ends
- * it within a part of that. fn NULL: nothing is asked. */
+/* Asked between the operations of a step and of a decode, some hundred times an evaluation, and 50
+ * times a second within an operation that takes long, on the thread of ldm_run_next; true cancels
+ * there. A step of a large batch may take minutes; this ends it within a fraction of a second. fn
+ * NULL: nothing is asked. */
 LDM_API void ldm_job_set_cancel(ldm_job *job, bool (*fn)(void *ctx), void *ctx);
 
 /* fn returns true where picture `index` is not wanted. NULL: all are. */

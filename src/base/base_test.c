@@ -2,6 +2,7 @@
 /* Tests of the base room: errors, arenas, strings, files, the thread team. */
 #include <math.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -240,6 +242,57 @@ static void pool_runs_each_index_once(void **state)
     }
 }
 
+typedef struct giving_up {
+    atomic_int done;
+    int asked, at;
+} giving_up;
+
+static bool at_the_nth(void *ctx)
+{
+    giving_up *g = ctx;
+
+    return ++g->asked == g->at;
+}
+
+static void rest(void *arg, size_t index, int worker)
+{
+    giving_up *g = arg;
+    const struct timespec ms = {0, 1000000};
+
+    (void)index;
+    (void)worker;
+    nanosleep(&ms, NULL);
+    atomic_fetch_add(&g->done, 1);
+}
+
+/* Work of seconds ends when the caller is told so, and the pool is as it was afterwards. */
+static void pool_gives_up(void **state)
+{
+    enum { LONG = 4000, SHORT = 5 };
+
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        giving_up g = {.at = 3};
+        ldm_pool *p;
+
+        assert_int_equal(ldm_pool_create(threads, &p, NULL), LDM_OK);
+        assert_false(ldm_pool_given_up(p));
+        ldm_pool_watch(p, at_the_nth, &g);
+        ldm_pool_run(p, LONG, rest, &g);
+        assert_true(ldm_pool_given_up(p));
+        assert_int_equal(g.asked, 3); /* and never again */
+        assert_in_range(atomic_load(&g.done), 1, LONG - 1);
+        atomic_store(&g.done, 0);
+        ldm_pool_run(p, SHORT, rest, &g);
+        assert_int_equal(atomic_load(&g.done), 0);
+        ldm_pool_watch(p, NULL, NULL);
+        assert_false(ldm_pool_given_up(p));
+        ldm_pool_run(p, SHORT, rest, &g);
+        assert_int_equal(atomic_load(&g.done), SHORT);
+        ldm_pool_free(p);
+    }
+}
+
 static void isa_cap_lowers_only(void **state)
 {
     ldm_cpu cpu;
@@ -374,6 +427,7 @@ int main(void)
         cmocka_unit_test(output_appears_only_when_committed),
         cmocka_unit_test(map_refuses_what_is_no_file),
         cmocka_unit_test(pool_runs_each_index_once),
+        cmocka_unit_test(pool_gives_up),
         cmocka_unit_test(isa_cap_lowers_only),
         cmocka_unit_test(the_probes_compute_what_they_count),
     };

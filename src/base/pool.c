@@ -25,9 +25,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #define SPIN_ROUNDS 4000
 #define MAX_THREADS 4096
+static const double ask_seconds = 0.02; /* between two questions whether to go on */
 
 typedef struct worker {
     ldm_pool *pool;
@@ -51,6 +53,11 @@ struct ldm_pool {
     atomic_uint finished; /* indices done */
     atomic_bool stop;
 
+    bool (*ask)(void *ctx); /* whether to give up; the caller's alone, NULL: nobody */
+    void *ask_ctx;
+    double asked;
+    atomic_bool given_up;
+
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
     int sleeping; /* under lock */
@@ -66,6 +73,19 @@ static void relax(void)
 static unsigned job_of(uint64_t ticket)
 {
     return (unsigned)(ticket >> 32);
+}
+
+static bool gives_up(ldm_pool *p, int index)
+{
+    if (index == 0 && p->ask && !atomic_load_explicit(&p->given_up, memory_order_relaxed)) {
+        const double now = ldm_seconds();
+
+        if (now - p->asked >= ask_seconds) {
+            p->asked = now;
+            atomic_store_explicit(&p->given_up, p->ask(p->ask_ctx), memory_order_relaxed);
+        }
+    }
+    return atomic_load_explicit(&p->given_up, memory_order_relaxed);
 }
 
 static bool is_open(unsigned job)
@@ -91,7 +111,8 @@ static void work_share(ldm_pool *p, unsigned job, int index, int share, ldm_task
         if (!atomic_compare_exchange_weak_explicit(at, &ticket, ticket + 1, memory_order_acq_rel,
                                                    memory_order_acquire))
             continue;
-        fn(arg, (unsigned)ticket, index);
+        if (!gives_up(p, index))
+            fn(arg, (unsigned)ticket, index);
         if (atomic_fetch_add_explicit(&p->finished, 1, memory_order_acq_rel) + 1 == count) {
             pthread_mutex_lock(&p->lock);
             pthread_cond_signal(&p->done);
@@ -244,13 +265,26 @@ int ldm_pool_threads(const ldm_pool *p)
     return p->threads;
 }
 
+void ldm_pool_watch(ldm_pool *p, bool (*stop)(void *ctx), void *ctx)
+{
+    p->ask = stop;
+    p->ask_ctx = ctx;
+    p->asked = ldm_seconds();
+    atomic_store_explicit(&p->given_up, false, memory_order_relaxed);
+}
+
+bool ldm_pool_given_up(const ldm_pool *p)
+{
+    return atomic_load_explicit(&p->given_up, memory_order_relaxed);
+}
+
 void ldm_pool_run(ldm_pool *p, size_t count, ldm_task_fn *fn, void *arg)
 {
     size_t i;
     int spins;
 
     if (p->threads == 1 || count <= 1 || count > UINT32_MAX) {
-        for (i = 0; i < count; i++)
+        for (i = 0; i < count && !gives_up(p, 0); i++)
             fn(arg, i, 0);
         return;
     }

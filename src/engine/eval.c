@@ -370,7 +370,7 @@ static ldm_status check_unet(const ldm_model *m, const ldm_eval_job *job, ldm_er
 ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out, ldm_error *err)
 {
     dumping to = {NULL, false};
-    const ldm_observer obs = {&to, dump};
+    const ldm_observer obs = {.ctx = &to, .after = dump};
     evaluation e = {0};
     part_shape p;
     uint64_t i;

@@ -196,7 +196,10 @@ static ldm_status allocate(ldm_run *r, ldm_error *err)
         !r->image || !r->unet || !r->quantize_x0 || !r->pictures ||
         (j->cache > 1 && (!r->shallow || !r->feature)) || (j->masked && (!r->mask || !r->x0)))
         return ldm_error_nomem(err, r->info.memory_activations, "the activations");
-    ldm_pool_touch(r->pool, r->arena, r->unet_bytes); /* not in the first step */
+    /* Not in the first step. Gigabytes take seconds: who does not want to go on need not wait. */
+    ldm_pool_watch(r->pool, ldm_run_cancelled, r);
+    ldm_pool_touch(r->pool, r->arena, r->unet_bytes);
+    ldm_pool_watch(r->pool, NULL, NULL);
     st = ldm_run_cond_make(r, err);
     if (st)
         return st;

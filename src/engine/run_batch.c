@@ -261,8 +261,7 @@ static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *
     ldm_run *r = ctx;
 
     (void)info;
-    if (report(r, ldm_run_steps(r), 0, "decoding", NULL, NULL) ||
-        (r->job.cancel && r->job.cancel(r->job.cancel_ctx)))
+    if (report(r, ldm_run_steps(r), 0, "decoding", NULL, NULL) || ldm_run_cancelled(r))
         return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped while picture %d was decoded",
                              r->pictures[r->active]);
     return LDM_OK;
@@ -357,7 +356,7 @@ static ldm_status decode_quietly(ldm_run *r, const float *latent, float *z, ldm_
 
 ldm_status ldm_run_decode(ldm_run *r, const float *latent, ldm_error *err)
 {
-    const ldm_observer obs = {r, ask_to_go_on};
+    const ldm_observer obs = {r, ask_to_go_on, ldm_run_cancelled};
     ldm_status st;
 
     r->active = r->used;

@@ -43,7 +43,7 @@ void ldm_run_find_bad(const ldm_run *r, const ldm_program *p, ldm_execution run,
                       size_t size)
 {
     bad_step bad = {.where = where, .size = size};
-    const ldm_observer obs = {&bad, find_bad_step};
+    const ldm_observer obs = {.ctx = &bad, .after = find_bad_step};
     ldm_error ignored;
 
     snprintf(where, size, "an unknown place");
@@ -118,13 +118,18 @@ static const float *from_sample(const float *values, const ldm_array *a, int fir
     return values ? values + (size_t)first * ldm_condition_floats(a) : NULL;
 }
 
+bool ldm_run_cancelled(void *run)
+{
+    const ldm_run *r = run;
+
+    return r->job.cancel && r->job.cancel(r->job.cancel_ctx);
+}
+
 /* An observer, called between the operations of an evaluation: does the caller want to go on? */
 static ldm_status ask_to_go_on(void *ctx, const ldm_step_info *info, ldm_error *err)
 {
-    const ldm_run *r = ctx;
-
     (void)info;
-    if (!r->job.cancel(r->job.cancel_ctx))
+    if (!ldm_run_cancelled(ctx))
         return LDM_OK;
     return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped within a step");
 }
@@ -140,7 +145,7 @@ static ldm_status evaluate_at(ldm_run *r, bool whole, int samples, int first, co
     ldm_kept *times = whole ? r->unet_times : r->shallow_times;
     ldm_kept *conds = whole ? c->whole : c->shallow;
     const ldm_graph_size size = ldm_run_unet_size(r);
-    const ldm_observer asker = {r, ask_to_go_on};
+    const ldm_observer asker = {r, ask_to_go_on, ldm_run_cancelled};
     const size_t floats =
         (size_t)samples * (size_t)r->job.latent_c * (size_t)size.h * (size_t)size.w;
     ldm_execution run = {

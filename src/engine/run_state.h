@@ -96,6 +96,10 @@ double ldm_largest(const float *v, size_t n); /* the greatest magnitude; of NaN 
 void ldm_run_find_bad(const struct ldm_run *r, const ldm_program *p, ldm_execution run, char *where,
                       size_t size);
 
+/* run_predict.c: what the job was told to ask says that the caller does not want to go on. run: an
+ * ldm_run. For observers. */
+bool ldm_run_cancelled(void *run);
+
 /* Samples the next batch of pictures that are not skipped; in_batch is 0 when none is left. */
 ldm_status ldm_run_sample(ldm_run *r, ldm_error *err);
 

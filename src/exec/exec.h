@@ -84,6 +84,9 @@ typedef struct ldm_step_info {
 typedef struct ldm_observer {
     void *ctx;
     ldm_status (*after)(void *ctx, const ldm_step_info *info, ldm_error *err); /* failure stops */
+    /* Asked within a step, at most 50 times a second: true ends the execution with
+     * LDM_ERR_CANCELLED. One step of many pixels can take minutes. NULL: nothing is asked. */
+    bool (*stop)(void *ctx);
 } ldm_observer;
 
 /* The array of one input, which the graph names. */
@@ -116,8 +119,8 @@ typedef struct ldm_execution {
 } ldm_execution;
 
 /* arena: 64-byte aligned, ldm_program_arena_floats floats, the caller's, reusable by any program.
- * LDM_ERR_USAGE if an input is missing or kept rows are another part's; else only the observer's
- * errors. What is kept is not shown to the observer. */
+ * LDM_ERR_USAGE if an input is missing or kept rows are another part's; LDM_ERR_CANCELLED if the
+ * observer stops it; else only the observer's errors. What is kept is not shown to the observer. */
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
                            const ldm_execution *e, ldm_error *err);
 size_t ldm_program_feature_floats(const ldm_program *p); /* 0: there is none */

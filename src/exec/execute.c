@@ -240,6 +240,22 @@ static ldm_status check_rows(const ldm_program *p, const ldm_kept_rows *r, unsig
     return ldm_kept_check(p, r->kept, depends, r->row >= 0 && rows <= r->kept->count - r->row, err);
 }
 
+static ldm_status run_step(const ldm_frame *f, const ldm_exec_ctx *ctx, const ldm_observer *obs,
+                           int i, ldm_error *err)
+{
+    const bool watched = obs && obs->stop;
+    bool stopped = false;
+
+    if (watched)
+        ldm_pool_watch(ctx->pool, obs->stop, obs->ctx);
+    ldm_frame_run(f, ctx, i);
+    if (watched) {
+        stopped = ldm_pool_given_up(ctx->pool);
+        ldm_pool_watch(ctx->pool, NULL, NULL);
+    }
+    return stopped ? ldm_error_set(err, LDM_ERR_CANCELLED, "stopped within an operation") : LDM_OK;
+}
+
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
                            const ldm_execution *e, ldm_error *err)
 {
@@ -259,12 +275,12 @@ ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
         const bool kept = is_kept(&f, p->keeping[y].alone);
 
         if (!kept)
-            ldm_frame_run(&f, &ctx, i);
+            st = run_step(&f, &ctx, e->observer, i, err);
         else if (p->keeping[y].as_picture)
             give_row(&f, y);
-        if (e->feature && y == g->feature)
+        if (!st && e->feature && y == g->feature)
             hand_out(&f, &ctx, y, e->feature); /* before its place is used again */
-        if (!kept && e->observer)
+        if (!st && !kept && e->observer)
             st = observe(&f, e->observer, i, err);
     }
     if (st)

@@ -55,7 +55,7 @@ ldm_status ldm_bench_layers(ldm_bench_data *b, const ldm_program *unet, float *a
                             const ldm_execution *run, ldm_error *err)
 {
     stopwatch s = {.b = b};
-    const ldm_observer obs = {&s, see_layer};
+    const ldm_observer obs = {.ctx = &s, .after = see_layer};
     ldm_execution observed = *run;
     ldm_status st = LDM_OK;
     int i;

@@ -243,7 +243,7 @@ static ldm_status pool_level(void *ctx, const ldm_step_info *info, ldm_error *er
 ldm_status ldm_features_compute(ldm_features *f, const ldm_image *im, double *values,
                                 ldm_error *err)
 {
-    ldm_observer obs = {f, pool_level};
+    ldm_observer obs = {.ctx = f, .after = pool_level};
     const int channels = f ? f->model->network->first_stage.in_channels : 0;
     ldm_execution run = {.observer = &obs};
     ldm_status st;

@@ -300,7 +300,7 @@ static ldm_status take_program(ldm_inception *n, int count, const ldm_program **
 ldm_status ldm_inception_run(ldm_inception *n, int count, const ldm_taps *taps, ldm_error *err)
 {
     collector k = {.taps = taps, .count = (size_t)count};
-    const ldm_observer observer = {&k, collect};
+    const ldm_observer observer = {.ctx = &k, .after = collect};
     const ldm_execution run = {.inputs = {{"x", n->x}}, .out = n->logits, .observer = &observer};
     const ldm_program *program = NULL;
     ldm_status st = take_program(n, count, &program, err);
