@@ -33,7 +33,9 @@ enum {
  *
  * progress: called before each tensor is written and before it is read back, with how much is done,
  * 0 to 1; nonzero ends the conversion with LDM_ERR_CANCELLED, and nothing is left of it. NULL: no
- * call. *report: one line each of what was written and how it was checked; ldm_release it. */
+ * call. *report: one line each of what was written and how it was checked, and one that begins with
+ * "warning: " where values are NaN or infinite, or float64 that float32 does not hold; they are
+ * written. ldm_release it. */
 LDM_API ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned how,
                                int (*progress)(void *ctx, double done), void *ctx, char **report,
                                ldm_error *err);

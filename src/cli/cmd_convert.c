@@ -111,6 +111,22 @@ static int show_progress(void *ctx, double done)
     return ldm_signals_interrupted() != 0;
 }
 
+/* Warnings go to stderr, where a script that keeps the report sees them. */
+static void print_report(const ldm_command *cmd, char *report)
+{
+    char *line = report, *end;
+
+    for (; (end = strchr(line, '\n')); line = end + 1) {
+        if (!strncmp(line, "warning: ", 9)) {
+            *end = '\0';
+            ldm_cli_note(cmd, line);
+            memmove(line, end + 1, strlen(end + 1) + 1);
+            end = line - 1;
+        }
+    }
+    ldm_terminal_print(report);
+}
+
 static int convert(const ldm_command *cmd, const options *o, ldm_model_options *model)
 {
     const unsigned how = (o->half ? LDM_CONVERT_HALF : 0U) | (o->bf16 ? LDM_CONVERT_BF16 : 0U) |
@@ -132,7 +148,7 @@ static int convert(const ldm_command *cmd, const options *o, ldm_model_options *
     }
     if (st)
         return ldm_model_fail(cmd, model, st, &err);
-    ldm_terminal_print(report);
+    print_report(cmd, report);
     ldm_release(report);
     return LDM_EXIT_OK;
 }

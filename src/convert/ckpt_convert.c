@@ -19,6 +19,7 @@ typedef struct conversion {
     ldm_sources src;
     ldm_out_list list;
     ldm_watch watch;
+    ldm_not_finite not_finite;
     unsigned how;
     uint64_t bytes, unet_bytes;
     size_t left_out;
@@ -350,6 +351,11 @@ static ldm_status compare_outputs(const conversion *c, const ldm_model_options *
     if (!st && !c->retyped)
         ldm_str_printf(report, "checked: every value, read back; %s of both is equal bit by bit\n",
                        what);
+    else if (!st && !isfinite(distance(&b, &a)))
+        ldm_str_printf(report,
+                       "checked: every value, read back; %s is not compared: it holds NaN or "
+                       "infinity\n",
+                       what);
     else if (!st)
         ldm_str_printf(report,
                        "checked: every value, read back; %s differs by %.2g of its norm, for the "
@@ -490,10 +496,13 @@ ldm_status ldm_convert(const ldm_model_options *opt, const char *out, unsigned h
     if (!st)
         st = list_tensors(&c, err);
     c.list.watch = &c.watch;
+    c.list.not_finite = &c.not_finite;
     c.watch.total = 2 * c.list.count;
     if (!st)
         st = how & LDM_CONVERT_DIFFUSERS ? write_folder(&c, opt, out, &text, err)
                                          : write_file(&c, opt, out, &text, err);
+    if (!st)
+        ldm_not_finite_say(&c.not_finite, &text);
     if (!st && text.failed)
         st = ldm_error_nomem(err, 0, "the report");
     if (st)

@@ -28,10 +28,18 @@ typedef struct ldm_watch {
     size_t done, total; /* tensors, each written and read back */
 } ldm_watch;
 
+/* Values that were NaN or infinite as they were written; of the whole conversion. */
+typedef struct ldm_not_finite {
+    uint64_t values, too_large; /* all; those of them that were float64 and finite */
+    size_t tensors;             /* of the source */
+    const ldm_tensor_info *first, *last;
+} ldm_not_finite;
+
 typedef struct ldm_out_list {
     ldm_out_tensor *items;
     size_t count, cap;
-    ldm_watch *watch; /* of the whole conversion, whose files may be several */
+    ldm_watch *watch;           /* of the whole conversion, whose files may be several */
+    ldm_not_finite *not_finite; /* the same; NULL: nobody counts */
 } ldm_out_list;
 
 /* A pair of the file's __metadata__. */
@@ -43,6 +51,14 @@ typedef struct ldm_out_meta {
  * back and compared. ck: of the sources. */
 ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm_out_list *list,
                                  const ldm_out_meta *meta, size_t meta_count, ldm_error *err);
+
+/* not_finite.c: n values of t are counted. bytes: in t's type. x: as float32; wide: the source's
+ * float64, of which x was made, as bytes of any alignment, or NULL. */
+void ldm_not_finite_bytes(ldm_not_finite *f, const ldm_out_tensor *t, const void *bytes, size_t n);
+void ldm_not_finite_values(ldm_not_finite *f, const ldm_out_tensor *t, const float *x, size_t n,
+                           const unsigned char *wide);
+/* Adds one line, "warning: ...", or nothing where all values are finite. */
+void ldm_not_finite_say(const ldm_not_finite *f, ldm_str *report);
 
 /* vocabulary_copy.c: the vocabulary of a text encoder, where it lies with the checkpoint, laid
  * beside `out`; what is written is added to the report. Another one that is there stays. */

@@ -82,7 +82,7 @@ ldm_status ldm_folder_part_write(ldm_folder_writer *w, const char *part, const c
 {
     char path[LDM_FOLDER_PATH + 64];
     const ldm_out_meta meta[] = {{"format", "pt"}};
-    ldm_out_list list = {.watch = w->s->list->watch};
+    ldm_out_list list = {.watch = w->s->list->watch, .not_finite = w->s->list->not_finite};
     ldm_status st = modules->failed ? ldm_error_nomem(w->err, 0, "the names") : LDM_OK;
 
     for (size_t i = 0; i < w->s->list->count && !st; i++) {

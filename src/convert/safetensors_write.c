@@ -149,8 +149,15 @@ static const void *as_it_is(const ldm_ckpt *ck, const ldm_out_tensor *t)
     return !t->blocks && t->dtype == t->source->dtype ? ldm_ckpt_data(ck, t->source) : NULL;
 }
 
+/* The source's own numbers, where some may be more than a float32 holds. */
+static const unsigned char *wide_of(const ldm_ckpt *ck, const ldm_out_tensor *t)
+{
+    return t->source->dtype == LDM_DTYPE_F64 ? ldm_ckpt_data(ck, t->source) : NULL;
+}
+
 static ldm_status write_tensor(FILE *f, const char *path, const ldm_ckpt *ck,
-                               const ldm_out_tensor *t, float *whole, ldm_error *err)
+                               const ldm_out_tensor *t, ldm_not_finite *bad, float *whole,
+                               ldm_error *err)
 {
     const size_t n = (size_t)out_numel(t), size = ldm_dtype_size(t->dtype);
     const void *raw = as_it_is(ck, t);
@@ -159,9 +166,14 @@ static ldm_status write_tensor(FILE *f, const char *path, const ldm_ckpt *ck,
     const float *values;
     ldm_status st;
 
-    if (raw)
+    if (raw) {
+        if (bad)
+            ldm_not_finite_bytes(bad, t, raw, n);
         return write_all(f, raw, n * size, path, err);
+    }
     st = out_values(ck, t, whole, &values, err);
+    if (!st && bad)
+        ldm_not_finite_values(bad, t, values, n, wide_of(ck, t));
     for (size_t i = 0; i < n && !st; i += step) {
         const size_t part = n - i < step ? n - i : step;
 
@@ -269,7 +281,7 @@ ldm_status ldm_safetensors_write(const char *path, const ldm_ckpt *ck, const ldm
     for (size_t i = 0; i < list->count && !st; i++) {
         st = tell(list->watch, err);
         if (!st)
-            st = write_tensor(out.stream, path, ck, &list->items[i], whole, err);
+            st = write_tensor(out.stream, path, ck, &list->items[i], list->not_finite, whole, err);
         ldm_ckpt_release(ck, list->items[i].source);
     }
     if (!st && fflush(out.stream))

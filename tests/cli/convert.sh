@@ -78,3 +78,45 @@ stdout_has '^c/model.safetensors.yaml$'
 # A folder is what --to diffusers writes.
 fails 2 "-o: 'convd/' is a folder, .*: name it convd/model.safetensors, or say --to diffusers" convert $TINY -o convd/
 fails 2 "-o: 'm' is a folder, .*: name it m/model.safetensors, or say --to diffusers" convert $TINY -o m
+
+# Values that are no numbers are converted, and said once. put FILE TENSOR VALUE SIZE BYTES: over one value
+# of the SIZE bytes each; BYTES as printf has them.
+put()
+{
+    length=$(od -An -t u8 -N 8 "$1" | tr -d ' ')
+    start=$(tail -c +9 "$1" | head -c "$length" | grep -o "\"$2\":{[^}]*}" | sed 's/.*data_offsets":\[\([0-9]*\),.*/\1/')
+    [ -n "$start" ] || die "no tensor $2 in $1"
+    printf "$5" | dd of="$1" bs=1 seek=$((8 + length + start + $3 * $4)) conv=notrunc status=none
+}
+warned_once()
+{
+    stderr_has "$1"
+    [ "$(grep -c 'warning: ' "$ERR")" -eq 1 ] || die "expected one warning"
+    stdout_lacks 'warning: '
+}
+bias=model.diffusion_model.out.2.bias
+weight=first_stage_model.decoder.conv_in.weight
+works convert $TINY -o sound.safetensors --overwrite
+stderr_lacks 'warning: '
+cp raw.safetensors spoiled.safetensors
+put spoiled.safetensors $bias 0 4 '\000\000\300\177'
+put spoiled.safetensors $weight 1 4 '\000\000\200\377'
+put spoiled.safetensors $weight 5 4 '\000\000\300\177'
+for how in '' --half --bf16; do
+    works convert --ckpt spoiled.safetensors --config "$CONFIG" --no-ema $how -o still$how.safetensors
+    warned_once 'warning: 3 values are NaN or infinite, in 2 tensors of the source, first in [a-z_]+\.'
+    stdout_lacks 'nan of its norm'
+done
+works convert --ckpt still--half.safetensors --config raw.yaml -o again.safetensors --quiet
+warned_once 'warning: 3 values are NaN or infinite, in 2 tensors'
+works convert --ckpt spoiled.safetensors --config "$CONFIG" --no-ema --to diffusers -o spoiled_folder
+warned_once 'warning: 3 values are NaN or infinite, in 2 tensors'
+cp wide.safetensors far.safetensors
+put far.safetensors $weight 2 8 '\234\165\000\210\074\344\067\176' # 1e300
+for how in '' --half; do
+    works convert far.safetensors "$CONFIG" --no-ema $how -o far_out$how.safetensors
+    warned_once "warning: 1 float64 value is more than float32 holds .* became infinite, in 1 tensor of the source, first in $weight"
+done
+put far.safetensors $bias 0 8 '\000\000\000\000\000\000\370\177'
+works convert far.safetensors "$CONFIG" --no-ema -o far_out.safetensors --overwrite
+warned_once 'warning: 1 value is NaN or infinite, 1 float64 value is more .*, in 2 tensors'
