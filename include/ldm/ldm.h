@@ -583,6 +583,10 @@ LDM_API ldm_status ldm_eval_job_get(const ldm_eval_job *job, const char *key, ch
 LDM_API ldm_status ldm_eval_job_set_array(ldm_eval_job *job, const char *name, const ldm_array *a,
                                           ldm_error *err);
 
+/* Asked between the operations of ldm_eval, on its thread; true ends it with LDM_ERR_CANCELLED.
+ * Arrays of "dump" that are written by then stay. fn NULL: nothing is asked. */
+LDM_API void ldm_eval_job_set_cancel(ldm_eval_job *job, bool (*fn)(void *ctx), void *ctx);
+
 /* out: fresh array, ldm_array_free. Indices come as floats (exact below 2^24). */
 LDM_API ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
                             ldm_error *err);

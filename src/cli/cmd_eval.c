@@ -15,6 +15,7 @@
 #include "cli/inputs.h"
 #include "cli/opts.h"
 #include "cli/outputs.h"
+#include "cli/signals.h"
 
 typedef struct options {
     const char *part, *in, *ids, *prompt, *vocab, *context, *concat, *labels, *noise, *out;
@@ -277,20 +278,44 @@ static int make_ids(const ldm_command *cmd, const options *o, const ldm_targets 
     return code;
 }
 
+static bool interrupted(void *ctx)
+{
+    (void)ctx;
+    return ldm_signals_interrupted() != 0;
+}
+
+static int say_interrupted(const ldm_command *cmd, const options *o, const char *dump)
+{
+    if (dump)
+        ldm_cli_say(cmd,
+                    "interrupted: %s%s not all arrays of the dump are in %s; the same command with "
+                    "--overwrite begins again",
+                    o->out ? o->out : "", o->out ? " is not written, and" : "", dump);
+    else
+        ldm_cli_say(cmd, "interrupted: nothing is written");
+    return LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+}
+
 static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets *targets)
 {
     ldm_array arrays[ARRAYS] = {{0}}, out = {0};
     ldm_model *model = NULL;
     ldm_error err;
-    ldm_status st = read_arrays(o, targets->eval, arrays, &err);
-    int code = st ? ldm_cli_fail(cmd, st, &err) : ldm_model_open_said(cmd, targets->model, &model);
-    int i;
+    ldm_status st;
+    int code, i;
 
+    ldm_signals_end_at_once(cmd, "nothing is written", o->json); /* a pipe may be waited for */
+    st = read_arrays(o, targets->eval, arrays, &err);
+    code = st ? ldm_cli_fail(cmd, st, &err) : ldm_model_open_said(cmd, targets->model, &model);
     if (!code && o->prompt)
         code = make_ids(cmd, o, targets, model, &arrays[0]);
     if (!code) {
         note_codebook(cmd, targets->eval, model);
+        ldm_signals_catch_interrupts();
+        ldm_eval_job_set_cancel(targets->eval, interrupted, NULL);
         st = ldm_eval(model, targets->eval, &out, &err);
+        if (st == LDM_ERR_CANCELLED)
+            code = say_interrupted(cmd, o, ldm_eval_job_get_text(targets->eval, "dump"));
         if (st == LDM_ERR_USAGE && !strncmp(err.msg, "the input", 9)) {
             ldm_cli_say(cmd, "%s: %s", o->prompt ? "--prompt" : input_of(o), err.msg);
             code = LDM_EXIT_USAGE;

@@ -18,6 +18,7 @@
 #include "cli/outputs.h"
 #include "cli/psnr.h"
 #include "cli/sheets.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 
 typedef struct options {
@@ -343,7 +344,7 @@ static int measure_file(task *t, const char *path)
             json_array_append_new(t->list, failure_to_json(path, &err));
         return LDM_EXIT_FAILED;
     }
-    for (size_t i = 0; i < count && !code; i++) {
+    for (size_t i = 0; i < count && !code && !ldm_signals_interrupted(); i++) {
         char *name = malloc(strlen(path) + 24);
 
         if (!name) {
@@ -379,7 +380,7 @@ static int measure_folder(task *t, const char *folder)
     size_t count, i;
     int code = ldm_folder_pictures(t->cmd, folder, false, &paths, &count);
 
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count && !ldm_signals_interrupted(); i++) {
         if (measure_path(t, paths[i]))
             code = LDM_EXIT_FAILED;
     }
@@ -505,20 +506,39 @@ static int print_summary(task *t)
     return ldm_cli_print_json(t->cmd, o);
 }
 
+/* Figures of single pictures stand for themselves, those of a part of a set for nothing. */
+static int say_interrupted(task *t)
+{
+    int code = LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+
+    if (t->list)
+        (void)ldm_cli_print_json(t->cmd, json_incref(t->list));
+    ldm_cli_say(t->cmd, "interrupted: %zu picture%s measured%s%s", t->count,
+                t->count == 1 ? " is" : "s are",
+                t->o->summary ? ", and there is no summary" : "; the others are not",
+                t->o->write_stats ? "; no statistics are written" : "");
+    return code;
+}
+
 static int measure_all(task *t, int argc, char **argv, int args)
 {
-    int code = open_judge(t), printed = LDM_EXIT_OK;
+    int code, printed = LDM_EXIT_OK;
 
+    ldm_signals_end_at_once(t->cmd, "nothing is measured, and nothing is written", false);
+    code = open_judge(t);
     if (!code)
         code = open_features(t);
     if (code)
         return code;
+    ldm_signals_catch_interrupts();
     if (t->o->json && !t->o->summary)
         t->list = json_array();
-    for (int i = args; i < argc; i++) {
+    for (int i = args; i < argc && !ldm_signals_interrupted(); i++) {
         if (ldm_is_dir(argv[i]) ? measure_folder(t, argv[i]) : measure_path(t, argv[i]))
             code = LDM_EXIT_FAILED;
     }
+    if (ldm_signals_interrupted())
+        return say_interrupted(t);
     if (!code && !t->count) {
         ldm_cli_say(
             t->cmd,

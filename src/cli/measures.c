@@ -16,6 +16,7 @@
 #include "cli/outputs.h"
 #include "cli/shared_measures.h"
 #include "cli/sheets.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 
 /* TTUR's README asks for so many pictures at least, and for more than there are features. */
@@ -375,6 +376,7 @@ static int compare(task *t, bool json)
     if (t->reference)
         warn_few(t, "reference pictures", t->reference);
     st = ldm_quality_compare(t->samples, t->reference, &t->how, &t->result, sizeof t->result, &err);
+    ldm_signals_catch_interrupts();
     if (st)
         return ldm_cli_fail(t->cmd, st, &err);
     code = json ? print_json(t) : print_text(t);
@@ -507,6 +509,19 @@ static int run_shared(task *t, const ldm_model_options *model, char **paths, int
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* What an interrupt finds while measures are computed. */
+static void end_without_measures(const task *t)
+{
+    char *text = ldm_cli_format("no measure is computed%s%s%s%s",
+                                t->write_stats || t->o->write_features ? "; written: " : "",
+                                t->write_stats ? t->write_stats : "",
+                                t->write_stats && t->o->write_features ? " and " : "",
+                                t->o->write_features ? t->o->write_features : "");
+
+    ldm_signals_end_at_once(t->cmd, text ? text : "no measure is computed", false);
+    free(text);
+}
+
 static int run_alone(task *t, bool json, bool merge, char **paths, int count)
 {
     const int first = merge || !(measures_of(t->o) & ~(unsigned)LDM_QUALITY_IS) ? count : 1;
@@ -520,6 +535,7 @@ static int run_alone(task *t, bool json, bool merge, char **paths, int count)
         ldm_output_note_replaced(t->cmd, t->write_stats);
         ldm_output_note_replaced(t->cmd, t->o->write_features);
     }
+    ldm_signals_catch_interrupts();
     if (!code)
         code = write_files(t, t->samples);
     if (!code) {
@@ -527,7 +543,10 @@ static int run_alone(task *t, bool json, bool merge, char **paths, int count)
         ldm_output_say_written(t->cmd, "features", t->o->write_features);
     }
     t->how.measures = measures_of(t->o);
-    return code || merge ? code : compare(t, json);
+    if (code || merge)
+        return code;
+    end_without_measures(t);
+    return compare(t, json);
 }
 
 int ldm_quality_run(const ldm_cli *cli, const ldm_command *cmd, ldm_quality_options *o,
@@ -554,6 +573,7 @@ int ldm_quality_run(const ldm_cli *cli, const ldm_command *cmd, ldm_quality_opti
     }
     if (!code)
         code = set_threads(&t, model);
+    ldm_signals_end_at_once(t.cmd, "nothing is measured, and nothing is written", false);
     if (!code)
         code = open_network(&t, model);
     if (write_stats && !(t.how.measures & LDM_QUALITY_FID))

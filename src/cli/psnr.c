@@ -10,6 +10,7 @@
 #include "base/json_text.h"
 #include "cli/outputs.h"
 #include "cli/sheets.h"
+#include "cli/signals.h"
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
@@ -150,6 +151,7 @@ static int compare_loaded(task *t, const loaded *p, const loaded *q)
 {
     int code = LDM_EXIT_OK;
 
+    ldm_signals_catch_interrupts();
     if (p->count != q->count) {
         ldm_cli_say(t->cmd, "%s holds %zu picture%s, and %s %zu: each needs its partner", p->path,
                     p->count, p->count == 1 ? "" : "s", q->path, q->count);
@@ -157,7 +159,7 @@ static int compare_loaded(task *t, const loaded *p, const loaded *q)
     }
     if (p->count == 1)
         return compare_images(t, p->path, q->path, p->ims, q->ims);
-    for (size_t i = 0; !code && i < p->count; i++) {
+    for (size_t i = 0; !code && i < p->count && !ldm_signals_interrupted(); i++) {
         char *a = ldm_cli_format("%s[%zu]", p->path, i), *b = ldm_cli_format("%s[%zu]", q->path, i);
 
         code = a && b ? compare_images(t, a, b, &p->ims[i], &q->ims[i]) : ldm_cli_nomem(t->cmd);
@@ -282,7 +284,7 @@ static int compare_folders(task *t, const char *first, const char *second, json_
     } else if (!code) {
         json_object_set_new(root, "only_a", list_alone(t, &a, &b));
         json_object_set_new(root, "only_b", list_alone(t, &b, &a));
-        for (size_t i = 0; i < a.count; i++) {
+        for (size_t i = 0; i < a.count && !ldm_signals_interrupted(); i++) {
             const char *other = partner(&b, a.paths[i]);
 
             if (other && compare_files(t, a.paths[i], other))
@@ -325,9 +327,20 @@ int ldm_psnr_run(const ldm_command *cmd, bool json, bool summary, char **paths, 
                              paths[!ldm_is_dir(paths[0])], paths[!ldm_is_dir(paths[1])]);
     root = json_object();
     t.pairs = json_array();
+    if (ldm_is_dir(paths[0]))
+        ldm_signals_catch_interrupts();
+    else /* a pipe may be waited for */
+        ldm_signals_end_at_once(cmd, "nothing is compared", json);
     code = ldm_is_dir(paths[0]) ? compare_folders(&t, paths[0], paths[1], root)
                                 : compare_files(&t, paths[0], paths[1]);
-    if (json && t.means.count) {
+    if (ldm_signals_interrupted()) { /* means over some pairs would look like those over all */
+        ldm_cli_say(cmd,
+                    "interrupted: %zu pair%s compared; the others are not, and there are no means",
+                    t.means.count, t.means.count == 1 ? " is" : "s are");
+        code = LDM_EXIT_SIGNAL + ldm_signals_interrupted();
+        if (json)
+            ldm_cli_json_failure(cmd);
+    } else if (json && t.means.count) {
         if (!summary)
             json_object_set(root, "pairs", t.pairs);
         json_object_set_new(root, "count", json_integer((json_int_t)t.means.count));

@@ -6,15 +6,18 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_text.h"
 #include "base/str.h"
-#include "cli/cli.h"
 
 static volatile sig_atomic_t interrupted;
 static char bus_line[1200];
 static volatile sig_atomic_t bus_line_length;
+static char end_line[600], end_json[600]; /* what is said on stderr and stdout before the end */
+static volatile sig_atomic_t end_line_length, end_json_length;
 
 static void on_bus_error(int sig)
 {
@@ -28,6 +31,11 @@ static void on_bus_error(int sig)
 /* The first signal ends what is computed and keeps what is done; the second ends the process. */
 static void on_interrupt(int sig)
 {
+    if (end_line_length) {
+        (void)!write(STDERR_FILENO, end_line, (size_t)end_line_length);
+        (void)!write(STDOUT_FILENO, end_json, (size_t)end_json_length);
+        _exit(LDM_EXIT_SIGNAL + sig);
+    }
     if (interrupted)
         _exit(LDM_EXIT_SIGNAL + sig);
     interrupted = sig;
@@ -79,7 +87,7 @@ void ldm_signals_name_file(const char *path)
     bus_line_length = n;
 }
 
-void ldm_signals_catch_interrupts(void)
+static void catch_interrupts(void)
 {
     static const int signals[] = {SIGINT, SIGTERM};
     struct sigaction old;
@@ -88,6 +96,43 @@ void ldm_signals_catch_interrupts(void)
         if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
             handle(signals[i], on_interrupt);
     }
+}
+
+void ldm_signals_catch_interrupts(void)
+{
+    end_line_length = 0;
+    end_json_length = 0;
+    catch_interrupts();
+}
+
+/* snprintf's result as the length of what fits. */
+static sig_atomic_t length_of(int n, size_t size)
+{
+    return n < 0 ? 0 : (size_t)n < size ? n : (int)size - 1;
+}
+
+void ldm_signals_end_at_once(const ldm_command *cmd, const char *text, bool json)
+{
+    json_t *failure = json ? json_object() : NULL;
+    char *object, said[512];
+
+    ldm_signals_catch_interrupts(); /* while the lines are made */
+    snprintf(said, sizeof said, "interrupted: %s", text);
+    ldm_flatten(said);
+    if (failure) {
+        json_object_set_new(failure, "error", ldm_json_text(said));
+        object = ldm_cli_json_dump(failure, JSON_INDENT(2));
+        if (object)
+            end_json_length =
+                length_of(snprintf(end_json, sizeof end_json, "%s\n", object), sizeof end_json);
+        free(object);
+        json_decref(failure);
+    }
+    end_line_length = length_of(snprintf(end_line, sizeof end_line, "%sldm %s: %s\n",
+                                         cmd->prefix ? cmd->prefix : "", cmd->name, said),
+                                sizeof end_line);
+    if (interrupted) /* meanwhile */
+        on_interrupt(interrupted);
 }
 
 int ldm_signals_interrupted(void)

@@ -157,8 +157,8 @@ static ldm_status check_indices(const ldm_array *in, ldm_error *err)
 
 /* Where dumps go, and how: of a graph over tokens as [1,tokens,width], else as [1,C,H,W]. */
 typedef struct dumping {
-    const char *dir;
-    bool tokens;
+    const ldm_eval_job *job;
+    bool tokens, first; /* first: the sample that is dumped */
 } dumping;
 
 static void take_tokens(const ldm_view *v, float *out)
@@ -178,9 +178,9 @@ static ldm_status write_dump(const dumping *to, const char *name, const ldm_view
     ldm_str path = {0};
     ldm_status st;
 
-    ldm_str_printf(&path, "%s/%s.npy", to->dir, name);
+    ldm_str_printf(&path, "%s/%s.npy", to->job->dump, name);
     if (path.failed)
-        st = ldm_error_nomem(err, strlen(to->dir), name);
+        st = ldm_error_nomem(err, strlen(to->job->dump), name);
     else
         st = ldm_npy_write(path.data, LDM_NPY_F32, to->tokens ? 3 : 4, to->tokens ? rows : planes,
                            data, err);
@@ -188,15 +188,14 @@ static ldm_status write_dump(const dumping *to, const char *name, const ldm_view
     return st;
 }
 
-static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
+static ldm_status dump(const dumping *to, const ldm_step_info *info, ldm_error *err)
 {
-    const dumping *to = ctx;
     ldm_view v = info->y;
     const size_t floats = (size_t)v.c * (size_t)v.h * (size_t)v.w;
     float *data;
     ldm_status st;
 
-    if (!info->dump)
+    if (!info->dump || !to->job->dump || !to->first)
         return LDM_OK;
     v.n = 1;
     data = ldm_reallocarray(NULL, floats, sizeof *data);
@@ -211,6 +210,23 @@ static ldm_status dump(void *ctx, const ldm_step_info *info, ldm_error *err)
         st = write_dump(to, info->dump_also, &v, data, err);
     ldm_free(data);
     return st;
+}
+
+static bool cancelled(void *ctx)
+{
+    const dumping *to = ctx;
+
+    return to->job->cancel && to->job->cancel(to->job->cancel_ctx);
+}
+
+/* An observer, called between the operations. */
+static ldm_status look(void *ctx, const ldm_step_info *info, ldm_error *err)
+{
+    const dumping *to = ctx;
+
+    if (cancelled(ctx))
+        return ldm_error_set(err, LDM_ERR_CANCELLED, "stopped within an evaluation");
+    return dump(to, info, err);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -369,8 +385,8 @@ static ldm_status check_unet(const ldm_model *m, const ldm_eval_job *job, ldm_er
 
 ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out, ldm_error *err)
 {
-    dumping to = {NULL, false};
-    const ldm_observer obs = {.ctx = &to, .after = dump};
+    dumping to = {.job = job};
+    const ldm_observer obs = {&to, look, cancelled};
     evaluation e = {0};
     part_shape p;
     uint64_t i;
@@ -391,7 +407,7 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
     if (st)
         return st;
     p = describe(m, job);
-    to = (dumping){job->dump, p.ids};
+    to.tokens = p.ids;
     st = check_input(m, job->in, &p, err);
     if (!st && job->part == LDM_PART_UNET)
         st = check_unet(m, job, err);
@@ -410,8 +426,10 @@ ldm_status ldm_eval(const ldm_model *m, const ldm_eval_job *job, ldm_array *out,
         if (!out->data)
             st = ldm_error_nomem(err, out->numel * sizeof *out->data, "the output");
     }
-    for (i = 0; !st && i < out->shape[0]; i++)
-        st = run_one(m, job, &p, &e, i, out, job->dump && i == 0 ? &obs : NULL, err);
+    for (i = 0; !st && i < out->shape[0]; i++) {
+        to.first = i == 0;
+        st = run_one(m, job, &p, &e, i, out, job->cancel || (job->dump && !i) ? &obs : NULL, err);
+    }
     if (!st)
         st = ldm_hash_unchanged(m->hash, err);
     finish(&e);

@@ -111,6 +111,8 @@ struct ldm_eval_job {
 #define LDM_ROWS_EVAL
 #include "job/settings.inc"
     LDM_EVAL_ARRAYS(LDM_ARRAY_FIELD) /* the caller's; NULL: none */
+    bool (*cancel)(void *ctx);       /* NULL: nobody is asked */
+    void *cancel_ctx;
 };
 
 struct ldm_bench_options {

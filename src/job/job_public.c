@@ -541,6 +541,14 @@ ldm_status ldm_eval_job_set_part(ldm_eval_job *job, ldm_part part, ldm_error *er
     return LDM_OK;
 }
 
+void ldm_eval_job_set_cancel(ldm_eval_job *job, bool (*fn)(void *ctx), void *ctx)
+{
+    if (job) {
+        job->cancel = fn;
+        job->cancel_ctx = ctx;
+    }
+}
+
 const char *ldm_eval_job_get_text(const ldm_eval_job *job, const char *key)
 {
     return job ? get_text(&job->options, key) : NULL;

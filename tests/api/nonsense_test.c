@@ -115,6 +115,7 @@ static void objects_of_settings(void **state)
     REFUSED(ldm_eval_job_get(NULL, "seed", &text, e), "job");
     REFUSED(ldm_eval_job_get(eval, "seed", NULL, e), "text");
     assert_null(ldm_eval_job_get_text(NULL, "dump"));
+    ldm_eval_job_set_cancel(NULL, NULL, NULL);
     REFUSED(ldm_bench_options_set(NULL, "rounds", "1", e), "opt");
     REFUSED(ldm_bench_options_set(bench, "rounds", "0", e), "rounds");
     REFUSED(ldm_bench_options_set_int(NULL, "rounds", 1, e), "opt");

@@ -89,3 +89,34 @@ fails 2 'no measure was named' metrics $NET a b
 fails 2 "fid-mode" metrics --fid $NET --fid-mode tf2 a b
 fails 2 "kid-subsets is '0', expected a whole number from 1" metrics --kid $NET --kid-subsets 0 a b
 fails 2 'bootstrap 1 gives no error' metrics --fid $NET --bootstrap 1 a b
+
+# An interrupt says what there is. interrupted FILE OPTIONS: SIGTERM as soon as the file is there, or after
+# two seconds where there is to be none.
+interrupted()
+{
+    waited=$1
+    shift
+    COMMAND="metrics $*, ended"
+    CODE=0
+    "$LDM" metrics "$@" >"$OUT" 2>"$ERR" </dev/null &
+    i=0
+    while [ $i -lt 600 ] && [ ! -e "$waited" ]; do
+        [ "$waited" ] || [ $i -lt 20 ] || break
+        sleep 0.1
+        i=$((i + 1))
+    done
+    kill -TERM $!
+    wait $! || CODE=$?
+    [ "$CODE" -eq 143 ] || die "expected exit code 143"
+    [ "$(grep -c interrupted "$ERR")" -eq 1 ] || die "expected one line that says so"
+    stdout_is ''
+}
+# Resampling follows the writing.
+interrupted begun.npz --fid --bootstrap 100000 --write-stats begun.npz $NET a b
+stderr_has '^ldm metrics: interrupted: no measure is computed; written: begun.npz$'
+works metrics --fid begun.npz begun.npz
+folders=
+while [ ${#folders} -lt 1000 ]; do folders="$folders a"; done
+interrupted '' --is $NET $folders --write-features unwritten.npz
+stderr_has '^ldm metrics: interrupted: nothing is measured, and nothing is written$'
+[ ! -e unwritten.npz ] || die "features of half a set"

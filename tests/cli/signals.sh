@@ -106,3 +106,53 @@ for json in '' --json; do
     [ -z "$json" ] || stdout_has '"error": "interrupted: '
     [ ! -e half.yaml ] || die "a configuration of half an examination"
 done
+
+# Commands that measure say what there is of it. ended CODE SIGNAL SECONDS COMMAND ...
+ended()
+{
+    want=$1 signal=$2 seconds=$3
+    shift 3
+    COMMAND="$*, ended by $signal"
+    CODE=0
+    timeout --foreground --preserve-status -s "$signal" "$seconds" "$LDM" "$@" >"$OUT" 2>"$ERR" </dev/null || CODE=$?
+    [ "$CODE" -eq "$want" ] || die "expected exit code $want"
+    [ "$(grep -c interrupted "$ERR")" -eq 1 ] || die "expected one line that says so"
+}
+for json in '' --json; do
+    ended 130 INT 1 bench $TINY --rounds 100000 --plot roof.svg $json
+    stderr_has '^ldm bench: interrupted: nothing is reported, and nothing is written$'
+    [ -z "$json" ] || stdout_has '"error": "interrupted: nothing is reported'
+    [ ! -e roof.svg ] || die "a plot of nothing"
+done
+ended 143 TERM 1 bench $TINY --rounds 100000
+npy many.npy '(20000, 3, 8, 8)' 15360000
+for json in '' --json; do
+    ended 130 INT 0.7 eval $TINY --part unet --t 10 --in many.npy -o eps.npy $json
+    stderr_has '^ldm eval: interrupted: nothing is written$'
+    [ -z "$json" ] || stdout_has '"error": "interrupted: nothing is written"'
+    [ ! -e eps.npy ] || die "eps of half an evaluation"
+done
+# The first sample is dumped, and the others are still computed.
+ended 130 INT 0.7 eval $TINY --part unet --t 10 --in many.npy -o eps.npy --dump blocks
+stderr_has 'interrupted: eps.npy is not written, and not all arrays of the dump .* blocks; .* --overwrite begins again$'
+no_part_files blocks
+
+# 400 times the same picture.
+works generate $TINY --steps 1 --size 256 -o large.png --quiet
+mkdir set
+i=0
+while [ $i -lt 400 ]; do cat large.png; i=$((i + 1)); done | split -a 3 -b "$(wc -c <large.png)" --additional-suffix=.png - set/
+ended 130 INT 2 metrics set
+stderr_has '^ldm metrics: interrupted: [1-9][0-9]* pictures are measured; the others are not$'
+stdout_has 'brightness'
+ended 130 INT 2 metrics set --json
+tail -n 1 "$OUT" | grep -q '^\]$' || die "no whole array"
+ended 130 INT 2 metrics set --summary $TINY --write-stats set.stats
+stderr_has '^ldm metrics: interrupted: [1-9][0-9]* pictures are measured, and there is no summary; no statistics are written$'
+stdout_is ''
+[ ! -e set.stats ] || die "statistics of half a set"
+ended 130 INT 0.5 metrics --psnr set set
+stderr_has '^ldm metrics: interrupted: [0-9]+ pairs? (is|are) compared; the others are not, and there are no means$'
+stdout_lacks 'pairs equal'
+ended 130 INT 0.5 metrics --psnr set set --json
+stdout_has '"error": "interrupted: '

@@ -8,6 +8,7 @@
 #include "cli/generate/generate.h"
 #include "cli/generate/given.h"
 #include "cli/inputs.h"
+#include "cli/signals.h"
 
 typedef struct options {
     ldm_generate_opts
@@ -190,9 +191,13 @@ static int measure(const ldm_command *cmd, const options *o, const ldm_targets *
     char *text = NULL, *json = NULL;
     json_t *report;
     ldm_error err;
-    ldm_status st = ldm_bench(to->model, to->bench, &text, &json, &err);
+    ldm_status st;
     int code = LDM_EXIT_OK;
 
+    /* Nothing is asked between operations: that would be timed, too. */
+    ldm_signals_end_at_once(cmd, "nothing is reported, and nothing is written", o->json);
+    st = ldm_bench(to->model, to->bench, &text, &json, &err);
+    ldm_signals_catch_interrupts(); /* what is measured is written */
     if (st)
         return ldm_fit_fail(cmd, &o->shown, st, &err);
     report = json_loads(json, 0, NULL);
