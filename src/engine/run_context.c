@@ -97,15 +97,43 @@ static bool is_unknown(const ldm_text_ids *ids)
     return unknown;
 }
 
+/* Words of prompts that the model does not know: a few of them, each once. */
+enum { MOST_NAMED = 8 };
+
+typedef struct unknown_words {
+    char *named[MOST_NAMED];
+    size_t count;   /* of the named */
+    bool others;    /* there are more words */
+    size_t prompts; /* that hold any */
+} unknown_words;
+
+static ldm_status name_word(unknown_words *u, const char *word, size_t len, ldm_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < u->count; i++) {
+        if (strlen(u->named[i]) == len && !memcmp(u->named[i], word, len))
+            return LDM_OK;
+    }
+    u->others |= u->count == MOST_NAMED;
+    if (u->others)
+        return LDM_OK;
+    u->named[u->count] = ldm_strndup(word, len);
+    if (!u->named[u->count])
+        return ldm_error_nomem(err, len, "a note");
+    u->count++;
+    return LDM_OK;
+}
+
 /* Adds the unknown words of a text, as far as it is read: each is looked up alone, as pieces do not
  * say which word they are of. White space and ASCII punctuation end words for WordPiece, too. */
-static ldm_status list_unknown(const ldm_text_vocab *vocab, const char *text, ldm_str *words,
+static ldm_status list_unknown(const ldm_text_vocab *vocab, const char *text, unknown_words *u,
                                ldm_error *err)
 {
     static const char ends[] = " \t\r\n\v\f!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-    enum { SHOWN = 60 };
     ldm_status st = LDM_OK;
     size_t len, tokens = 2, room = tokens + 1;
+    bool any = false;
 
     for (text += strspn(text, ends); !st && *text && tokens < room; text += strspn(text, ends)) {
         ldm_text_ids *ids;
@@ -115,39 +143,50 @@ static ldm_status list_unknown(const ldm_text_vocab *vocab, const char *text, ld
         if (st)
             break;
         if (is_unknown(ids)) {
-            char *word = ldm_strndup(text, len);
-
-            ldm_str_puts(words, words->len ? ", " : "");
-            if (word)
-                ldm_str_put_short(words, word, SHOWN);
-            words->failed |= !word;
-            ldm_free(word);
+            st = name_word(u, text, len, err);
+            any = true;
         }
         tokens += ldm_text_ids_used(ids) - 2;
         room = ldm_text_ids_length(ids);
         ldm_text_ids_free(ids);
         text += len;
     }
+    u->prompts += any;
     return st;
 }
 
-/* Only of small vocabularies, made for what a model was trained on: a large one takes any word
- * apart into pieces that the model has met. */
-static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const char *text,
-                               ldm_error *err)
+/* One note of all prompts. Only of small vocabularies, made for what a model was trained on: a
+ * large one takes any word apart into pieces that the model has met. */
+static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const char *const *prompts,
+                               size_t count, ldm_error *err)
 {
-    enum { LARGE = 4096 };
+    enum { LARGE = 4096, SHOWN = 60 };
+    unknown_words u = {.count = 0};
     ldm_str words = {0};
     ldm_status st = LDM_OK;
+    size_t i;
 
-    if (ldm_text_vocab_size(vocab) < LARGE)
-        st = list_unknown(vocab, text, &words, err);
+    if (ldm_text_vocab_size(vocab) >= LARGE)
+        return LDM_OK;
+    for (i = 0; !st && i < count; i++)
+        st = list_unknown(vocab, prompts[i], &u, err);
+    for (i = 0; i < u.count; i++) {
+        ldm_str_puts(&words, i ? ", " : "");
+        ldm_str_put_short(&words, u.named[i], SHOWN);
+        ldm_free(u.named[i]);
+    }
+    ldm_str_puts(&words, u.others ? " and others" : "");
     if (!st && words.failed)
         st = ldm_error_nomem(err, 0, "a note");
-    else if (!st && words.len)
+    else if (!st && u.count && count == 1)
         st = ldm_notes_add(&r->notes, err,
                            "this model knows few words; of the prompt it does not know: %s",
                            words.data);
+    else if (!st && u.count)
+        st = ldm_notes_add(&r->notes, err,
+                           "this model knows few words; in %zu of the %zu prompts it does not "
+                           "know: %s",
+                           u.prompts, count, words.data);
     ldm_str_free(&words);
     return st;
 }
@@ -198,10 +237,10 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
             st = note_cut(r, text, one, err);
         if (!st)
             st = ldm_prompt_syntax_note(&said, text, &r->notes, err);
-        if (!st && i == 0 && !r->captions_drawn)
-            st = note_unknown(r, vocab, text, err);
         ldm_text_ids_free(one);
     }
+    if (!st && !r->captions_drawn)
+        st = note_unknown(r, vocab, t->prompts, t->count, err);
     return st;
 }
 

@@ -66,6 +66,17 @@ works generate --prompts listed.txt --steps 1 -o listed/
 stderr_has 'note: listed.txt:2: the line begins with # and is drawn as a prompt all the same'
 printf '\377\376a\000\n\000' >wide.txt
 fails 1 'wide.txt:1: .*it is UTF-16; save it as UTF-8' generate --prompts wide.txt --steps 1 -o wide/
+# Of several prompts one note: a few words, each once, and in how many prompts they stand.
+printf 'a man\na lighthouse\na man with red hair\na lighthouse, a zeppelin and a hat\n' >strange.txt
+works generate --prompts strange.txt --steps 1 -o strange/
+stderr_has 'note: this model knows few words; in 2 of the 4 prompts it does not know: lighthouse, zeppelin$'
+[ "$(grep -c 'knows few words' "$ERR")" -eq 1 ] || die "expected one note"
+printf 'a aa1 bb1 aa1\na cc1 dd1 ee1\nff1 gg1 hh1\nii1 jj1\na man\n' >strange.txt
+works generate --prompts strange.txt --steps 1 -o strange/ --overwrite
+stderr_has 'note: this model .*; in 4 of the 5 prompts it does not know: aa1, bb1, cc1, dd1, ee1, ff1, gg1, hh1 and others$'
+printf 'a man\na woman\n' >strange.txt
+works generate --prompts strange.txt --steps 1 -o strange/ --overwrite
+stderr_lacks 'knows few words'
 # Also of another script, of which the vocabulary has no letters; punctuation is no word.
 ldm_unknown()
 {
