@@ -205,7 +205,9 @@ typedef struct ldm_model_info {
     int timesteps;            /* of training (1000) */
     bool guidance_has_effect; /* false where conditional and unconditional eps are the same */
     double load_seconds;
-    bool reads_text; /* a prompt conditions it */
+    bool reads_text;  /* a prompt conditions it */
+    int classes;      /* a class conditions it, 0 to so many less one; 0: none does */
+    int uncond_class; /* the one of them that stands for no class; -1: there is none */
 } ldm_model_info;
 /* It and its strings live as long as the model. NULL for NULL. */
 LDM_API const ldm_model_info *ldm_model_get_info(const ldm_model *m);

@@ -318,6 +318,19 @@ static ldm_status check_memory(const ldm_model *m, uint64_t limit, ldm_error *er
     return LDM_OK;
 }
 
+static bool embeds_class(const ldm_network *s)
+{
+    return s->conditioner_count && s->conditioners->takes == LDM_COND_TAKES_CLASS;
+}
+
+/* Of an upscaler label_emb takes the noise level, and no class. */
+static int classes_of(const ldm_network *s)
+{
+    return embeds_class(s)        ? s->conditioners->entries
+           : s->low_scale.present ? 0
+                                  : s->unet_inputs.classes;
+}
+
 static void fill_info(ldm_model *m, double begin)
 {
     const int factor = m->network->first_stage.factor, levels = m->network->unet.channel_mult.count;
@@ -344,6 +357,8 @@ static void fill_info(ldm_model *m, double begin)
         .guidance_has_effect = m->audit->effective.cross_attention,
         .load_seconds = ldm_seconds() - begin,
         .reads_text = ldm_network_reads_text(m->network),
+        .classes = classes_of(m->network),
+        .uncond_class = embeds_class(m->network) ? m->network->conditioners->uncond_class : -1,
     };
 }
 

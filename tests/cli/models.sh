@@ -80,6 +80,24 @@ fails 2 'its only line is class 0' generate $(model class) --class-names flat.tx
 printf '# names\ntench\n' >commented.txt
 works generate $(model class) --class-names commented.txt --class tench --steps 1 -o commented.png
 stderr_has 'note: commented.txt:1: the line begins with # and is class 0 all the same'
+# The number of names is held against the model's, whose last class stands for none.
+printf 'tench\ngold fish\ncrane\nhen\nrobin\n' >five.txt
+cp five.txt six.txt && echo none >>six.txt
+cp six.txt eight.txt && printf 'wren\nzebra\n\n\n' >>eight.txt
+for list in five six; do
+    works generate $(model class) --class-names $list.txt --class tench --steps 1 -o counted.png
+    stderr_lacks 'names, and this model'
+done
+works generate $(model class) --class-names numbered.txt --class 'gold fish' --steps 1 -o counted.png
+stderr_has 'warning: numbered.txt has 2 names, and this model has 6 classes: where a line is missing, '
+works generate $(model class) --class-names eight.txt --class 'gold fish' --steps 1 -o counted.png
+stderr_has "warning: eight.txt has 8 names, and this model has 6 classes: where it is another model's list"
+[ "$(grep -c 'names, and this model' "$ERR")" -eq 1 ] || die "expected one warning"
+fails 2 "class: 'zebra' is class 7 in eight.txt, which has 8 names, and this model has 6 classes, 0 to 5" \
+    generate $(model class) --class-names eight.txt --class zebra -o no.png
+fails 2 "class is '.*', expected numbers from 0 to 5" generate $(model class) --class-names five.txt --class 9 -o no.png --quiet
+works generate $(model labels) --class-names numbered.txt --class 'gold fish' --steps 1 -o counted.png
+stderr_has 'warning: numbered.txt has 2 names, and this model has [0-9]* classes'
 for list in '{"a": "tench"}' '[1]' '[' '{"0": 0.5}' '{"-1": "tench"}'; do
     echo "$list" >names.json
     fails 2 'class-names: names.json' generate $(model class) --class-names names.json --class tench -o no.png

@@ -332,15 +332,15 @@ static int read_names(const ldm_command *cmd, const char *path, ldm_lines *l)
     return code ? code : check_numbers(cmd, path, l);
 }
 
-int ldm_class_numbers(const ldm_command *cmd, const char *path, const char *text, char **numbers)
+int ldm_class_numbers(const ldm_command *cmd, const char *path, const char *text, ldm_lines *list,
+                      char **numbers)
 {
-    ldm_lines l = {0};
     ldm_str out = {0};
-    int code = read_names(cmd, path, &l);
+    int code = read_names(cmd, path, list);
 
     *numbers = NULL;
     while (!code) {
-        const size_t n = take_class(cmd, path, &l, text, &out, &code);
+        const size_t n = take_class(cmd, path, list, text, &out, &code);
 
         if (code || !text[n])
             break;
@@ -352,6 +352,54 @@ int ldm_class_numbers(const ldm_command *cmd, const char *path, const char *text
         code = *numbers ? LDM_EXIT_OK : ldm_cli_nomem(cmd);
     }
     ldm_str_free(&out);
-    ldm_lines_free(&l);
     return code;
+}
+
+/* ---- the model's classes --------------------------------------------------------------------- */
+
+/* Lines without names at the end, as editors leave them, are no classes. */
+static size_t count_names(const ldm_lines *l)
+{
+    size_t n = l->count;
+
+    while (n && !trimmed(l->items[n - 1], strlen(l->items[n - 1])).len)
+        n--;
+    return n;
+}
+
+static int refuse_class(const ldm_command *cmd, const char *path, const ldm_lines *l, size_t class,
+                        const ldm_model_info *model)
+{
+    return ldm_cli_usage(cmd,
+                         "--class: '%.80s' is class %zu in %s, which has %zu names, and this model "
+                         "has %d classes, 0 to %d",
+                         l->items[class], class, path, count_names(l), model->classes,
+                         model->classes - 1);
+}
+
+int ldm_class_names_check(const ldm_command *cmd, const char *path, const ldm_lines *list,
+                          const char *numbers, const ldm_model_info *model)
+{
+    const size_t names = count_names(list), classes = (size_t)model->classes;
+    const char *p;
+
+    if (!classes) /* the run says that there is none */
+        return LDM_EXIT_OK;
+    for (p = numbers; p && *p; p += *p == ',') {
+        const size_t class = strtoul(p, (char **)&p, 10);
+
+        if (class >= classes && class < names)
+            return refuse_class(cmd, path, list, class, model);
+        p += strcspn(p, ",");
+    }
+    /* Lists leave out the class that stands for none: it is the last. */
+    if (names == classes || (names + 1 == classes && model->uncond_class == (int)names))
+        return LDM_EXIT_OK;
+    ldm_cli_say(cmd,
+                "warning: %s has %zu names, and this model has %zu classes: %s, the names are of "
+                "other classes than they say",
+                path, names, classes,
+                names > classes ? "where it is another model's list, or has lines that are no class"
+                                : "where a line is missing");
+    return LDM_EXIT_OK;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/json_text.h"
+#include "cli/generate/class_names.h"
 #include "cli/sheets.h"
 #include "cli/sampling.h"
 #include "cli/signals.h"
@@ -80,6 +81,9 @@ static int open_model(task *t)
         return fail_to_open(t, st, &err);
     t->mi = ldm_model_get_info(t->model);
     code = check_hash(t);
+    if (!code && t->o->class_names)
+        code = ldm_class_names_check(t->cmd, t->o->class_names, &t->given.class_names,
+                                     ldm_job_get_text(t->o->to.job, "class"), t->mi);
     if (code || t->o->quiet)
         return code;
     if (t->mi->is_default && t->mi->default_note && t->mi->default_note[0])

@@ -20,7 +20,7 @@ int ldm_given_read(const ldm_command *cmd, const ldm_generate_opts *o, const ldm
     st = ldm_arrays_set(o, &g->arrays, o->to.job, &err);
     if (!st)
         st = ldm_starts_set(&g->starts, o->to.job, &err);
-    return st ? ldm_cli_fail(cmd, st, &err) : ldm_texts_apply(cmd, o, &g->prompts);
+    return st ? ldm_cli_fail(cmd, st, &err) : ldm_texts_apply(cmd, o, &g->prompts, &g->class_names);
 }
 
 void ldm_given_free(ldm_given *g)
@@ -28,4 +28,5 @@ void ldm_given_free(ldm_given *g)
     ldm_arrays_free(&g->arrays);
     ldm_starts_free(&g->starts);
     ldm_lines_free(&g->prompts);
+    ldm_lines_free(&g->class_names);
 }

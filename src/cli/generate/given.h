@@ -10,7 +10,7 @@
 typedef struct ldm_given {
     ldm_given_arrays arrays;
     ldm_starts starts;
-    ldm_lines prompts;
+    ldm_lines prompts, class_names;
 } ldm_given;
 
 /* Reads the files that the options name, and gives what is in them to o->to.job. Pictures are held

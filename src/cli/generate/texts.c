@@ -72,7 +72,7 @@ static int prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out
 
 /* ---- as generate's options say --------------------------------------------------------------- */
 
-static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o)
+static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o, ldm_lines *list)
 {
     const char *text = ldm_job_get_text(o->to.job, "class");
     char *numbers;
@@ -82,7 +82,7 @@ static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o)
 
     if (!text)
         return ldm_cli_usage(cmd, "--class-names needs --class NAME as well");
-    code = ldm_class_numbers(cmd, o->class_names, text, &numbers);
+    code = ldm_class_numbers(cmd, o->class_names, text, list, &numbers);
     if (code)
         return code;
     st = ldm_job_set(o->to.job, "class", numbers, &err);
@@ -90,11 +90,12 @@ static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o)
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
-int ldm_texts_apply(const ldm_command *cmd, const ldm_generate_opts *o, ldm_lines *prompts)
+int ldm_texts_apply(const ldm_command *cmd, const ldm_generate_opts *o, ldm_lines *prompts,
+                    ldm_lines *class_names)
 {
     ldm_error err;
     ldm_status st;
-    int code = o->class_names ? name_classes(cmd, o) : LDM_EXIT_OK;
+    int code = o->class_names ? name_classes(cmd, o, class_names) : LDM_EXIT_OK;
 
     if (code || !o->prompts)
         return code;

@@ -6,8 +6,9 @@
 #include "cli/generate/generate.h"
 #include "cli/generate/lines.h"
 
-/* --class-names and --prompts: sets the job's classes and prompts. The lines must live as long as
+/* --class-names and --prompts: sets the job's classes and prompts. The prompts must live as long as
  * its runs. An exit code. */
-int ldm_texts_apply(const ldm_command *cmd, const ldm_generate_opts *o, ldm_lines *prompts);
+int ldm_texts_apply(const ldm_command *cmd, const ldm_generate_opts *o, ldm_lines *prompts,
+                    ldm_lines *class_names);
 
 #endif
