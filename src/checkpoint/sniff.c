@@ -73,6 +73,33 @@ static bool all_are(const ldm_source *src, size_t most, bool text)
     return n > 0;
 }
 
+/* Hugging Face's *.index.json: which tensor lies in which of several files. */
+static bool is_shard_index(const ldm_source *src, uint64_t blanks)
+{
+    static const char key[] = "\"weight_map\"";
+    enum { NEAR = 4096 }; /* after "metadata", which is short */
+
+    if (!has(src, blanks, "{", 1))
+        return false;
+    for (uint64_t i = blanks; i < src->size && i < NEAR; i++) {
+        if (has(src, i, key, sizeof key - 1))
+            return true;
+    }
+    return false;
+}
+
+/* ONNX has no magic number. Its protobuf begins with ir_version (field 1), a small number, and goes
+ * on with the next field that is written: producer_name and what follows, the graph or the opsets
+ * (fields 2 to 8; onnx.proto3, ModelProto). */
+static bool is_onnx(const ldm_source *src)
+{
+    static const unsigned char next[] = {0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42};
+    enum { NEWEST = 64 }; /* it is 13 in 2025 */
+
+    return src->size > 16 && src->data[0] == 0x08 && src->data[1] && src->data[1] < NEWEST &&
+           memchr(next, src->data[2], sizeof next);
+}
+
 /* What a file of no known format is at least. */
 static const char *look(const ldm_source *src)
 {
@@ -82,6 +109,9 @@ static const char *look(const ldm_source *src)
         return "an empty file";
     if (src->size >= PAGE && all_are(src, PAGE, false))
         return "begins with nothing but zeros, as a download that was broken off leaves it";
+    if (is_onnx(src))
+        return "an ONNX file, a network that was exported for other programs; give the checkpoint "
+               "that it was made of";
     return all_are(src, PAGE, true) ? "a text, and no checkpoint" : "no known format";
 }
 
@@ -106,8 +136,11 @@ ldm_status ldm_ckpt_sniff(const ldm_source *src, ldm_ckpt_kind *out, ldm_error *
             break;
         }
     }
+    if (!what && is_shard_index(src, blanks))
+        what = "the index of weights that lie in several files (shards), and not the weights; give "
+               "the folder of the diffusers model that it belongs to";
     /* safetensors: a 64-bit header length, then JSON, which begins with its brace. */
-    if (i == sizeof strangers / sizeof strangers[0] && has(src, 8, "{", 1)) {
+    if (!what && has(src, 8, "{", 1)) {
         *out = LDM_CKPT_SAFETENSORS;
         return LDM_OK;
     }

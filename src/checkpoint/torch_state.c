@@ -105,12 +105,6 @@ static ldm_status no_state_dict(const ldm_torch *t, const ldm_pk *root, ldm_erro
                                 "the file holds %s, expected a dictionary with 'state_dict' or one "
                                 "of tensors",
                                 ldm_pk_kind_name(root->kind));
-    for (i = 0; i < root->u.seq.count; i += 2) {
-        if (!strcmp(ldm_torch_show(root->u.seq.items[i], &name), "string_to_param"))
-            return ldm_source_error(&t->src, err, LDM_ERR_UNSUPPORTED, root->pos,
-                                    "the file holds a textual inversion (the embedding of a "
-                                    "word); give the checkpoint of the model that it is added to");
-    }
     for (i = 0; i < root->u.seq.count && n + sizeof name.text + 4 < sizeof keys; i += 2)
         n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%.60s", i ? ", " : "",
                               ldm_torch_show(root->u.seq.items[i], &name));
@@ -259,6 +253,28 @@ static ldm_status judge_entries(const ldm_torch *t, const ldm_pk *root, ldm_erro
     return st;
 }
 
+/* A dictionary, or torch's ParameterDict. What another global makes is told as that. */
+static bool holds_parameters(const ldm_pk *v)
+{
+    static const char torch[] = "torch.nn.";
+
+    return v->kind == LDM_PK_DICT ||
+           (v->kind == LDM_PK_OBJECT && v->u.object.callee->kind == LDM_PK_GLOBAL &&
+            !strncmp(v->u.object.callee->u.global.name, torch, sizeof torch - 1));
+}
+
+/* The embeddings of words that textual inversion saves; whatever the words are, they are no model.
+ */
+static bool is_textual_inversion(const ldm_pk *root)
+{
+    for (size_t i = 0; i < root->u.seq.count; i += 2) {
+        if (ldm_pk_is(root->u.seq.items[i], "string_to_param") &&
+            holds_parameters(root->u.seq.items[i + 1]))
+            return true;
+    }
+    return false;
+}
+
 static ldm_status find_state(ldm_torch *t, const ldm_pk **state, ldm_error *err)
 {
     const ldm_pk *root = t->pickle.root, *given;
@@ -275,6 +291,10 @@ static ldm_status find_state(ldm_torch *t, const ldm_pk **state, ldm_error *err)
         t->ck->state_path = "state_dict";
         return count_tensors(given) ? LDM_OK : find_nested(t, given, "state_dict", state, err);
     }
+    if (is_textual_inversion(root))
+        return ldm_source_error(&t->src, err, LDM_ERR_UNSUPPORTED, root->pos,
+                                "the file holds a textual inversion (the embedding of a word); "
+                                "give the checkpoint of the model that it is added to");
     if (count_tensors(root)) {
         *state = root;
         return LDM_OK;

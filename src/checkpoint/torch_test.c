@@ -212,6 +212,10 @@ static void odd_state_dicts_are_refused(void **state)
     REFUSE(STATE "K\x01Qss.", LDM_ERR_UNSUPPORTED, "a persistent id that is an integer");
     REFUSE("}K\x01K\x02s.", LDM_ERR_FORMAT, "no state dict");
     REFUSE("ctorch._utils\n_rebuild_tensor_v2\n)R.", LDM_ERR_FORMAT, "one tensor without a name");
+    /* The embeddings in torch's ParameterDict. */
+    REFUSE("}X\x0f\x00\x00\x00string_to_paramctorch.nn.modules.container\nParameterDict\n)Rs.",
+           LDM_ERR_UNSUPPORTED, "holds a textual inversion");
+    REFUSE("}X\x0f\x00\x00\x00string_to_paramcos\nsystem\n)Rs.", LDM_ERR_UNSAFE, "os.system");
     REFUSE("}(X\x04\x00\x00\x00nameK\x01X\x0f\x00\x00\x00string_to_param}u.", LDM_ERR_UNSUPPORTED,
            "holds a textual inversion");
 }
@@ -240,6 +244,32 @@ static void duplicate_keys_are_refused(void **state)
     expect_error(&b, LDM_ERR_FORMAT, "not UTF-8");
     bytes_free(&b);
     bytes_free(&pickle);
+}
+
+/* The web UI's: {"string_to_token": ..., "string_to_param": {WORD: tensor}}; a word with a dot
+ * looks like the path of a module's tensor. */
+static void embeddings_of_words_are_named(void **state)
+{
+    static const char *const words[] = {"*", "my.style"};
+    const pk_view v = {F, 0, 1, {8}, {1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        bytes pickle = {0}, b = {0};
+
+        put_text(&pickle, "}(");
+        pk_str(&pickle, "string_to_token");
+        put_text(&pickle, "}");
+        pk_str(&pickle, "string_to_param");
+        put_text(&pickle, "}");
+        pk_str(&pickle, words[i]);
+        pk_tensor(&pickle, &v);
+        put_text(&pickle, "su.");
+        put_ckpt(&b, &pickle, numbers, sizeof numbers);
+        expect_error(&b, LDM_ERR_UNSUPPORTED, "holds a textual inversion");
+        bytes_free(&b);
+        bytes_free(&pickle);
+    }
 }
 
 static void one_storage_has_one_type(void **state)
@@ -442,6 +472,7 @@ int main(void)
         cmocka_unit_test(gadgets_execute_nothing),
         cmocka_unit_test(odd_state_dicts_are_refused),
         cmocka_unit_test(duplicate_keys_are_refused),
+        cmocka_unit_test(embeddings_of_words_are_named),
         cmocka_unit_test(one_storage_has_one_type),
         cmocka_unit_test(shared_values_do_not_explode),
         cmocka_unit_test(metadata_is_printable),

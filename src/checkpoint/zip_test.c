@@ -220,6 +220,14 @@ static void other_files_are_named(void **state)
         {"<!DOCTYPE html><html>", "a web page"},
         {"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"},
         {"GGUF\3\0\0\0", "a GGUF file"},
+        {"\x08\x07\x12\x07pytorch\x1a\x05"
+         "2.1.0:",
+         "an ONNX file"},
+        {"\x08\x0a:\x0eonnx of others", "give the checkpoint that it was made of"},
+        {"{\n  \"metadata\": {\n    \"total_size\": 8\n  },\n  \"weight_map\": {\"a\": \"b\"}\n}\n",
+         "give the folder of the diffusers model that it belongs to"},
+        {"{\"x\": {\"weight_map\": {}}}", "the index of weights that lie in several files"},
+        {"{\"a\": 1}", "a text, and no checkpoint"},
         {"hello, world", "a text, and no checkpoint"},
         {"\x80\x02}.", "expected torch's magic number"},
     };

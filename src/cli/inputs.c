@@ -26,9 +26,11 @@ static bool ends_in_one_of(const char *name, const char *const *endings, size_t 
     return false;
 }
 
+/* The last two are none, but meant as one: the library says what they are. */
 static bool named_checkpoint(const char *name)
 {
-    static const char *const endings[] = {".ckpt", ".pt", ".pth", ".safetensors", ".bin"};
+    static const char *const endings[] = {".ckpt", ".pt",   ".pth",       ".safetensors",
+                                          ".bin",  ".onnx", ".index.json"};
 
     return ends_in_one_of(name, endings, sizeof endings / sizeof *endings);
 }

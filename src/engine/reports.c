@@ -269,7 +269,9 @@ ldm_status ldm_inspect(const char *path, unsigned flags, char **report, ldm_erro
     } else if (ends_in(path, ".yaml") || ends_in(path, ".yml")) {
         st = inspect_yaml(path, &how, &text, err);
     } else {
-        st = looks_like_text(path) ? inspect_yaml(path, &how, &text, err) : LDM_ERR_FORMAT;
+        st = looks_like_text(path) && !ends_in(path, ".index.json")
+                 ? inspect_yaml(path, &how, &text, err)
+                 : LDM_ERR_FORMAT;
         if (st && !text.len) { /* no configuration: what is it as a checkpoint? */
             ldm_str_free(&text);
             st = ldm_ckpt_open_any(path, NULL, &ckpt, err);

@@ -98,6 +98,21 @@ names alone/strange.safetensors ip_adapter.1.to_k_ip.weight
 strange 'an IP-Adapter'
 names alone/strange.safetensors model.layers.0.mlp.gate_proj.weight
 strange 'a language model'
+# Files that hold no tensors under names, by any way to give them.
+printf '\010\007\022\007pytorch\032\0052.1.0:xxxxxxxx' >alone/strange.onnx
+printf '{\n  "metadata": {"total_size": 8},\n  "weight_map": {"a": "model-00001-of-00002.safetensors"}\n}\n' \
+    >alone/model.safetensors.index.json
+for file in 'strange.onnx an ONNX file, .*; give the checkpoint that it was made of' \
+    'model.safetensors.index.json the index of weights .*; give the folder of the diffusers model that it belongs to'; do
+    path=alone/${file%% *}
+    fails 1 "${file#* }" generate --ckpt $path --config "$CONFIG" -o x.png
+    fails 1 "${file#* }" check --ckpt $path --config "$CONFIG"
+    fails 1 "${file#* }" inspect $path
+    ldm generate $path "$CONFIG" -o x.png
+    [ "$CODE" -eq 1 ] || die "expected exit code 1"
+    stderr_has "${file#* }"
+done
+rm alone/strange.onnx alone/model.safetensors.index.json
 names alone/strange.safetensors conv_first.weight
 strange 'a network that enlarges pictures'
 
