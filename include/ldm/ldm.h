@@ -422,10 +422,9 @@ LDM_API ldm_status ldm_job_set_images(ldm_job *job, const char *name, const stru
 LDM_API void ldm_job_set_progress(ldm_job *job, int (*fn)(void *ctx, const ldm_progress *p),
                                   void *ctx);
 
-/* Asked between the operations of a step and of a decode, some hundred times an evaluation, and 50
- * times a second within an operation that takes long, on the thread of ldm_run_next; true cancels
- * there. A step of a large batch may take minutes; this ends it within a fraction of a second. fn
- * NULL: nothing is asked. */
+/* Asked between the operations of a step and of a decode, and 50 times a second within a long one,
+ * on the thread of ldm_run_next; true cancels there. A step of a large batch may take minutes; this
+ * ends it within a fraction of a second. fn NULL: nothing is asked. */
 LDM_API void ldm_job_set_cancel(ldm_job *job, bool (*fn)(void *ctx), void *ctx);
 
 /* fn returns true where picture `index` is not wanted. NULL: all are. */
@@ -585,8 +584,8 @@ LDM_API ldm_status ldm_eval_job_get(const ldm_eval_job *job, const char *key, ch
 LDM_API ldm_status ldm_eval_job_set_array(ldm_eval_job *job, const char *name, const ldm_array *a,
                                           ldm_error *err);
 
-/* Asked between the operations of ldm_eval, on its thread; true ends it with LDM_ERR_CANCELLED.
- * Arrays of "dump" that are written by then stay. fn NULL: nothing is asked. */
+/* Asked as ldm_job_set_cancel's fn is, on the thread of ldm_eval; true ends it with
+ * LDM_ERR_CANCELLED. Arrays of "dump" that are written by then stay. fn NULL: nothing is asked. */
 LDM_API void ldm_eval_job_set_cancel(ldm_eval_job *job, bool (*fn)(void *ctx), void *ctx);
 
 /* out: fresh array, ldm_array_free. Indices come as floats (exact below 2^24). */
