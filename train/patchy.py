@@ -24,7 +24,7 @@ import common
 import judge
 import kl
 import text
-from judge import Judge
+from judge import Judge, soften
 
 KINDS = ("half", "eye", "mouth", "hair", "half strength")
 
@@ -66,16 +66,19 @@ def patched(pics: Tensor, g: np.random.Generator, kind: str | None = None) -> Te
 
 
 @torch.no_grad()
-def soften(x: Tensor, first: kl.KlStage, g: np.random.Generator) -> Tensor:
-    """What the autoencoder makes of the pictures, with noise on their latents."""
-    z = first.encode(x)
-    z = z + torch.randn(z.shape) * torch.from_numpy(g.uniform(0, 0.25, (len(z), 1, 1, 1))).float()
-    return first.decode(z).clamp(-1, 1)
-
-
-@torch.no_grad()
 def scores(net: Whole, pics: np.ndarray) -> np.ndarray:
     return torch.cat([net(common.batch(pics, np.arange(i, min(i + 128, len(pics))))) for i in range(0, len(pics), 128)]).numpy()
+
+
+def softened(pics: np.ndarray, first: kl.KlStage, count: int, g: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (2 count, 64, 64, 3): pictures, every other one patched, as the autoencoder makes them; and which are patched."""
+    out = []
+    for n in range(0, count, 32):
+        x = common.batch(pics, np.sort(g.integers(len(pics), size=32)))[torch.from_numpy(g.permutation(32))]
+        with common.autocast():
+            soft = soften(torch.cat([x, patched(x, g)]), first, g)
+        out.append(common.to_uint8(soft.float()))
+    return np.concatenate(out), np.tile(np.repeat([0, 1], 32), len(out)).astype(np.float32)
 
 
 def train(a: argparse.Namespace) -> None:
@@ -84,26 +87,33 @@ def train(a: argparse.Namespace) -> None:
     held, first = np.load(a.state / "heldout.npy"), text.first_stage(a.state)
     net, g = Whole(), np.random.default_rng(7)
     opt = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.02)
+    pool, is_patched = softened(pics, first, a.soft, g)                 # made once: the autoencoder costs ten times this network
+    print(f"patchy: {len(pool)} softened pictures", flush=True)
     gen, began, step = torch.Generator().manual_seed(2), time.time(), 0
     while (share := (time.time() - began) / (a.minutes * 60)) < 1:
         opt.param_groups[0]["lr"] = 2e-3 * common.cosine(share, warm=0.03)
-        x = common.batch(pics, np.sort(g.integers(len(pics), size=32)))[torch.from_numpy(g.permutation(32))]
-        both = torch.cat([x, patched(x, g)])
         if step % 2:
-            both = soften(both, first, g)
-        out = net(judge.worn(both, gen))
-        loss = nnf.binary_cross_entropy_with_logits(out, torch.cat([torch.zeros(32), torch.ones(32)]))
+            pick = np.sort(g.integers(len(pool), size=64))
+            both, true = common.batch(pool, pick), torch.from_numpy(is_patched[pick])
+        else:
+            x = common.batch(pics, np.sort(g.integers(len(pics), size=32)))[torch.from_numpy(g.permutation(32))]
+            both, true = torch.cat([x, patched(x, g)]), torch.cat([torch.zeros(32), torch.ones(32)])
+        with common.autocast():
+            out = net(judge.worn(both, gen))
+        loss = nnf.binary_cross_entropy_with_logits(out.float(), true)
         opt.zero_grad()
         loss.backward()
         opt.step()
         step += 1
+        if step % 500 == 0:
+            print(f"step {step}: {loss.item():.3f}", flush=True)
     whole = common.batch(held, np.arange(len(held)))
     soft = soften(whole, first, g)
     with torch.no_grad():
         clean = torch.cat([net(whole), net(soft)]).numpy()
         limit = float(np.quantile(clean, 0.98))
         found = {k: float((net(soften(patched(whole, g, k), first, g)).numpy() > limit).mean()) for k in KINDS}
-    common.save(a.state / "patchy.pt", dict(net=net.state_dict(), limit=limit, found=found, steps=step))
+    common.save(a.state / "patchy.pt", dict(net=net.state_dict(), limit=limit, found=found, steps=step, soft=a.soft))
     print(f"patchy: {step} steps; at 2 % of whole pictures, it finds " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in found.items()))
 
 
@@ -122,7 +132,8 @@ def main() -> None:
     ap.add_argument("what", choices=["train", "pictures"])
     ap.add_argument("file", type=Path, nargs="?")
     ap.add_argument("--state", type=Path, default=Path("build/text"))
-    ap.add_argument("--minutes", type=float, default=8)
+    ap.add_argument("--minutes", type=float, default=12)
+    ap.add_argument("--soft", type=int, default=8192, help="whole pictures, and as many patched ones, that go through the autoencoder")
     a = ap.parse_args()
     torch.set_num_threads(1)
     if a.what == "train":

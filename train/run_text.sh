@@ -19,7 +19,8 @@ WORKERS=${WORKERS:-2}
 AE_MINUTES=${AE_MINUTES:-14}
 TEXT_MINUTES=${TEXT_MINUTES:-240}
 FALL=${FALL:-15}
-FACTS=${FACTS:-0.01}
+FACTS=${FACTS:-0.007}
+LIKENESS=${LIKENESS:-3}
 SHARP_MINUTES=${SHARP_MINUTES:-8}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
 mkdir -p "$STATE"
@@ -41,7 +42,7 @@ done
 "$PYTHON" train/text.py encode --state "$STATE" --workers "$WORKERS"
 [ -e "$STATE/latent_facts.pt" ] || OMP_NUM_THREADS=$WORKERS "$PYTHON" train/latent_facts.py --state "$STATE" --model "$MODEL"
 "$PYTHON" train/text.py --state "$STATE" --model "$MODEL" --minutes "$TEXT_MINUTES" --fall "$FALL" --init "$STATE/facts.pt" \
-    --facts "$FACTS" --workers "$WORKERS"
+    --facts "$FACTS" --likeness "$LIKENESS" --workers "$WORKERS"
 [ -e "$STATE/kl_sharp.pt" ] || "$PYTHON" train/text_decoder.py --state "$STATE" --model "$MODEL" --minutes "$SHARP_MINUTES" --workers "$WORKERS"
 [ -x "${LDM:-build/ldm}" ] || make
 "$PYTHON" train/text_export.py --state "$STATE" --model "$MODEL" --cascade "$CASCADE"

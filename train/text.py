@@ -217,7 +217,8 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--empty", type=float, default=0.12, help="share of empty captions")
     ap.add_argument("--rare", type=float, default=2.0, help="times as often that a portrait with a beard or a bald head is drawn")
     ap.add_argument("--deny", type=float, default=3.0, help="times as often that captions say what is not there")
-    ap.add_argument("--facts", type=float, default=0, help="weight of the loss's second part, 0: none")
+    ap.add_argument("--facts", type=float, default=0, help="weight of the loss's second part, 0: neither it nor the third")
+    ap.add_argument("--likeness", type=float, default=0, help="weight of the loss's third part")
     ap.add_argument("--ema", type=float, default=0.999)
     ap.add_argument("--compile", type=int, default=int(shutil.which("g++") is not None))
     ap.add_argument("--every", type=float, default=240, help="seconds between states")
@@ -266,7 +267,7 @@ def train(a: argparse.Namespace) -> None:
     net = net.to(memory_format=form)
     run = torch.compile(net) if a.compile else net
     names = [f"v_{lo}_{hi}" for lo, hi in zip(BUCKETS, BUCKETS[1:])]
-    log = chief and common.Log(a.model / f"{a.name}.csv", ["minutes", "step", "loss", "facts", *names, "rate", "speed"])
+    log = chief and common.Log(a.model / f"{a.name}.csv", ["minutes", "step", "loss", "facts", "unlike", *names, "rate", "speed"])
     ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
     root, noise_root = ac.sqrt()[:, None, None, None], (1 - ac).sqrt()[:, None, None, None]
     counts_facts = ac.sqrt() * (1 - ac)
@@ -275,7 +276,7 @@ def train(a: argparse.Namespace) -> None:
     empty = torch.tensor(tokens(""))
     shown = torch.tensor([tokens(p) for p in PROMPTS for _ in range(2)])
     budget = common.Budget(a.minutes, used)
-    missed = 0.0
+    missed = strange = 0.0
     share, seen, total, mark, saved = budget.tick(), 0, 0.0, time.time(), time.time()
     sums, counts, edges = torch.zeros(len(names)), torch.zeros(len(names)), torch.tensor(BUCKETS[1:-1])
     falling, looked = False, time.time()
@@ -300,10 +301,16 @@ def train(a: argparse.Namespace) -> None:
         if judge:
             seen_x0 = root[t] * xt - noise_root[t] * out.float() if a.predict == "v" else (xt - noise_root[t] * out.float()) / root[t]
             with common.autocast():
-                answer = latent_facts.look(judge, seen_x0, gen)
-            amiss = (latent_facts.wrong(answer, numbers[pick], asked) * counts_facts[t]).mean()
-            (loss + a.facts * amiss).backward()
+                veil = latent_facts.noisy(torch.zeros_like(x0), gen)        # the same for both
+                layers = judge.layers(seen_x0 + veil)
+                answer = judge.tell(layers)
+                with torch.no_grad():
+                    true = judge.layers(x0 + veil)
+            amiss = (latent_facts.wrong(answer, numbers[pick], asked, latent_facts.COUNTS) * counts_facts[t]).mean()
+            apart = (latent_facts.unlike(layers, true) * counts_facts[t]).mean()
+            (loss + a.facts * amiss + a.likeness * apart).backward()
             missed += float(amiss.detach())
+            strange += float(apart.detach())
         else:
             loss.backward()
         for p in net.unet.parameters():
@@ -323,7 +330,7 @@ def train(a: argparse.Namespace) -> None:
         if chief and (time.time() - saved > a.every or share >= 1):
             speed = seen * a.batch * common.workers() / (time.time() - mark)
             save(a.state / f"{a.name}_final.pt" if falling else path, net, ema, opt, step, latents, budget.used, a)
-            log.row(minutes=budget.used / 60, step=step, loss=total / seen, facts=missed / seen, rate=rate, speed=speed,
+            log.row(minutes=budget.used / 60, step=step, loss=total / seen, facts=missed / seen, unlike=strange / seen, rate=rate, speed=speed,
                     **dict(zip(names, (sums / counts.clamp(min=1)).tolist())))
             if time.time() - looked > a.look or share >= 1:
                 with common.autocast():
@@ -331,7 +338,7 @@ def train(a: argparse.Namespace) -> None:
                 cv2.imwrite(str(a.state / f"{a.name}_{step}.png"), faces.sheet(shots, 8, 2)[..., ::-1])
                 looked = time.time()
             budget.tick()
-            seen, total, missed, mark, saved = 0, 0.0, 0.0, time.time(), time.time()
+            seen, total, missed, strange, mark, saved = 0, 0.0, 0.0, 0.0, time.time(), time.time()
             sums.zero_()
             counts.zero_()
     if chief:
@@ -341,7 +348,7 @@ def train(a: argparse.Namespace) -> None:
 def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, latents: int, used: float, a: argparse.Namespace) -> None:
     state = {k: v.contiguous() for k, v in net.state_dict().items()}
     common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, latents=latents, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings),
-                           predict=a.predict, batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, deny=a.deny, facts=a.facts, average=a.ema))
+                           predict=a.predict, batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, deny=a.deny, facts=a.facts, counts=latent_facts.COUNTS if a.facts else {}, likeness=a.likeness, average=a.ema))
 
 
 if __name__ == "__main__":

@@ -106,7 +106,8 @@ the autoencoder, and finds of patched ones: {', '.join(f"{k} {100 * v:.0f} %" fo
     return f"""## Does it do what the words say?
 
 {w['prompts']} random prompts of two to four attributes, {w['each']} samples of each, {sampled(w['sampling'])}; a judge (`train/judge.py`) says what it sees in them. It
-was trained on renders that the model never saw and is right on others in: {sure}.
+was trained on renders that the model never saw, half of them as the autoencoder makes them of noisy latents, and is right on others, the
+worse of plain and so treated, in: {sure}.
 
 | guidance | all | {' | '.join(k.replace('_', ' ') for k in keys)} | faces found | {'patchy | ' if patchy else ''}variety | of one prompt |
 |---|---|{'---|' * len(keys)}---|{'---|' if patchy else ''}---|---|
@@ -129,6 +130,10 @@ def card(model: Path, f: dict) -> str:
     rare = f"Portraits with a beard or a bald head, which are few, are drawn {f['rare']:g} times as often in the last run. " if f.get("rare", 1) != 1 else ""
     denied = f"Captions of that run say {f['deny']:g} times as often as the grammar that there is no beard, or no glasses. " if f.get("deny", 1) != 1 else ""
     told = f"; in the last run also {f['facts']:g} times the cross entropy of the facts that `train/latent_facts.py` tells from the predicted x_0" if f.get("facts") else ""
+    if f.get("counts"):
+        told += ", " + ", ".join(f"{name} {times:g} times as much as the others" for name, times in f["counts"].items())
+    if f.get("likeness"):
+        told += f", and {f['likeness']:g} times how unlike that network's layers find it and the true x_0"
     return f"""# Portrait model: text to portraits, 64x64
 
 A text-to-image latent diffusion model of txt2img-1p4B's topology with few channels, in the format of CompVis'
@@ -232,7 +237,7 @@ def main() -> None:
     count = lambda m: sum(p.numel() for p in m.parameters())
     f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], sampling=sampling,
              pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], rare=done.get("rare", 1),
-             deny=done.get("deny", 1), facts=done.get("facts", 0), held=len(held),
+             deny=done.get("deny", 1), facts=done.get("facts", 0), counts=done.get("counts", {}), likeness=done.get("likeness", 0), held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
              sharp=f"decoder then {ae['sharp']['steps']} steps more against a discriminator; " if "sharp" in ae else "", shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
              batch=done["batch"], latents=done["latents"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
