@@ -38,8 +38,8 @@ struct ldm_work {
     int own;                 /* block of its own that is tried next */
     int held, attempt;       /* what it has claimed, and the claim's number; held -1: nothing */
     double polled;           /* the last wait that was asked for */
-    double touched, slowest; /* monotonic time of the last sign; the longest time between two */
-    double looked;           /* the longest time between two calls of ldm_work_beat: see there */
+    double touched, slowest; /* monotonic time of the last sign; the longest time between two while
+                                it held a block */
 };
 
 /* ---- joining --------------------------------------------------------------------------------- */
@@ -203,8 +203,19 @@ static ldm_status sign_in(ldm_work *w, ldm_error *err)
     w->sign = path;
     w->file = sign.file;
     ldm_run_sign_free(&sign);
-    w->touched = w->looked = ldm_seconds();
+    w->touched = ldm_seconds();
     return LDM_OK;
+}
+
+/* Call it before the file is touched. Others go by the file's time: more than a lease after a touch
+ * they may take the block over, however often ldm_work_beat was called in between. */
+static void note_touch(ldm_work *w)
+{
+    const double now = ldm_seconds();
+
+    if (w->held >= 0 && now - w->touched > w->slowest)
+        w->slowest = now - w->touched;
+    w->touched = now;
 }
 
 static ldm_status check_options(const ldm_work_options *o, ldm_error *err)
@@ -339,8 +350,8 @@ static outcome take(ldm_work *w, int block, int attempt, ldm_status *st, ldm_err
     outcome result = DEAD;
     double now;
 
+    note_touch(w);
     *st = ldm_run_touch(w->sign, &now, err);
-    w->touched = ldm_seconds();
     for (; !*st && result == DEAD; attempt++) {
         char *path = claim_path(w, block, attempt);
 
@@ -503,8 +514,8 @@ ldm_status ldm_work_complete(ldm_work *w, const char *record, ldm_error *err)
     if (st)
         return st;
     ldm_run_marks_done(&w->folder, &w->marks, w->held);
+    ldm_work_beat(w); /* a silence in which the block was held counts */
     w->held = -1;
-    ldm_work_beat(w);
     return LDM_OK;
 }
 
@@ -517,8 +528,10 @@ ldm_status ldm_work_get_count(ldm_work *w, ldm_work_count *out, ldm_error *err)
     *out = (ldm_work_count){0};
     LDM_REQUIRE(w, "w", err);
     st = sign_in(w, err);
-    if (!st)
+    if (!st) {
+        note_touch(w);
         st = ldm_run_touch(w->sign, &now, err);
+    }
     return st ? st : ldm_run_count(&w->folder, &w->marks, now, out, err);
 }
 
@@ -526,17 +539,11 @@ ldm_status ldm_work_get_count(ldm_work *w, ldm_work_count *out, ldm_error *err)
 
 void ldm_work_beat(ldm_work *w)
 {
-    const double now = ldm_seconds();
     double server;
 
-    if (!w || !w->sign)
+    if (!w || !w->sign || ldm_seconds() - w->touched < w->folder.lease / BEATS_A_LEASE)
         return;
-    if (now - w->looked > w->slowest)
-        w->slowest = now - w->looked;
-    w->looked = now;
-    if (now - w->touched < w->folder.lease / BEATS_A_LEASE)
-        return;
-    w->touched = now;
+    note_touch(w);
     (void)ldm_run_touch(w->sign, &server, NULL); /* a failure shows where something is written */
 }
 
