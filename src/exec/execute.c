@@ -253,7 +253,7 @@ static ldm_status run_step(const ldm_frame *f, const ldm_exec_ctx *ctx, const ld
         stopped = ldm_pool_given_up(ctx->pool);
         ldm_pool_watch(ctx->pool, NULL, NULL);
     }
-    return stopped ? ldm_error_set(err, LDM_ERR_CANCELLED, "stopped within an operation") : LDM_OK;
+    return stopped ? ldm_error_set(err, LDM_ERR_CANCELLED, "stopped within an evaluation") : LDM_OK;
 }
 
 ldm_status ldm_program_run(const ldm_program *p, ldm_pool *pool, float *arena,
