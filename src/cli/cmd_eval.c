@@ -278,12 +278,6 @@ static int make_ids(const ldm_command *cmd, const options *o, const ldm_targets 
     return code;
 }
 
-static bool interrupted(void *ctx)
-{
-    (void)ctx;
-    return ldm_signals_interrupted() != 0;
-}
-
 static int say_interrupted(const ldm_command *cmd, const options *o, const char *dump)
 {
     if (dump)
@@ -312,7 +306,7 @@ static int evaluate(const ldm_command *cmd, const options *o, const ldm_targets 
     if (!code) {
         note_codebook(cmd, targets->eval, model);
         ldm_signals_catch_interrupts();
-        ldm_eval_job_set_cancel(targets->eval, interrupted, NULL);
+        ldm_eval_job_set_cancel(targets->eval, ldm_signals_stop, NULL);
         st = ldm_eval(model, targets->eval, &out, &err);
         if (st == LDM_ERR_CANCELLED)
             code = say_interrupted(cmd, o, ldm_eval_job_get_text(targets->eval, "dump"));

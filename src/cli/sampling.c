@@ -17,16 +17,10 @@ int ldm_sampling_progress(void *ctx, const ldm_progress *p)
     return ldm_signals_interrupted() != 0;
 }
 
-static bool interrupted(void *ctx)
-{
-    (void)ctx;
-    return ldm_signals_interrupted() != 0;
-}
-
 void ldm_sampling_watch(ldm_job *job, ldm_bar *bar)
 {
     ldm_job_set_progress(job, ldm_sampling_progress, bar);
-    ldm_job_set_cancel(job, interrupted, NULL);
+    ldm_job_set_cancel(job, ldm_signals_stop, NULL);
 }
 
 int ldm_sampling_run(ldm_sampling *s,

@@ -139,3 +139,9 @@ int ldm_signals_interrupted(void)
 {
     return interrupted;
 }
+
+bool ldm_signals_stop(void *ctx)
+{
+    (void)ctx;
+    return interrupted != 0;
+}

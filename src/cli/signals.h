@@ -26,5 +26,7 @@ void ldm_signals_end_at_once(const ldm_command *cmd, const char *text, bool json
 
 /* The signal that arrived, or 0. */
 int ldm_signals_interrupted(void);
+/* The same for the library's cancel callbacks: one has arrived. ctx: not used. */
+bool ldm_signals_stop(void *ctx);
 
 #endif
