@@ -44,12 +44,13 @@ def timesteps(s: int) -> np.ndarray:
 
 @torch.no_grad()
 def ddim(eps: Callable[[Tensor, Tensor], Tensor], x: Tensor, s: int = 50, eta: float = 0.0,
-         gen: torch.Generator | None = None, ac: Tensor | None = None) -> Tensor:
-    """Samples from noise x (B, C, h, w) to scaled latents; eps takes (x, t) with t (B,) int64."""
+         gen: torch.Generator | None = None, ac: Tensor | None = None, last: int | None = None) -> Tensor:
+    """Samples from noise x (B, C, h, w) to scaled latents; eps takes (x, t) with t (B,) int64. last: only so many of the s steps, the
+    last ones; x is then a latent with the noise of timesteps(s)[last - 1]."""
     ac = (buffers()["alphas_cumprod"] if ac is None else ac).double()
     ts = timesteps(s)
     prev = torch.cat([ac[:1], ac[torch.from_numpy(ts[:-1])]])
-    for i in reversed(range(len(ts))):
+    for i in reversed(range(last or len(ts))):
         a, ap = float(ac[ts[i]]), float(prev[i])
         sigma = eta * ((1 - ap) / (1 - a) * (1 - a / ap)) ** 0.5
         e = eps(x, torch.full((x.shape[0],), int(ts[i]), dtype=torch.int64))

@@ -124,9 +124,7 @@ def says(net: Judge, pics: np.ndarray) -> dict[str, np.ndarray]:
 def train(a: argparse.Namespace) -> None:
     torch.manual_seed(1)
     pics, told = renders(a.state, "judge_renders", 21, a.count, a.workers)
-    held, true = renders(a.state, "judge_heldout", 22, 1024, a.workers)
-    first, g = text.first_stage(a.state), np.random.default_rng(4)
-    soft, soft_held = softened(pics, first, g), softened(held, first, g)
+    soft = softened(pics, text.first_stage(a.state, sharp=True), np.random.default_rng(4))
     net = Judge()
     opt = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.02)
     gen, end, began, step = torch.Generator().manual_seed(2), a.minutes * 60, time.time(), 0
@@ -142,14 +140,29 @@ def train(a: argparse.Namespace) -> None:
         loss.backward()
         opt.step()
         step += 1
-    right = {}
-    for seen in (says(net, held), says(net, soft_held)):                # the worse of the two counts
+    keep(a, net, steps=step, pictures=len(pics))
+
+
+def keep(a: argparse.Namespace, net: Judge, steps: int, pictures: int) -> None:
+    """Measures on renders that the judge never saw, plain and as the autoencoder makes them, and writes judge.pt."""
+    held, true = renders(a.state, "judge_heldout", 22, 1024, a.workers)
+    soft = softened(held, text.first_stage(a.state, sharp=True), np.random.default_rng(4))
+    net.eval()
+    right: dict[str, float] = {}
+    for seen in (says(net, held), says(net, soft)):                     # the worse of the two counts
         for k in VALUES:
             known = true[k].numpy() >= 0
             right[k] = min(right.get(k, 1.0), float((seen[k] == true[k].numpy())[known].mean()))
-    common.save(a.state / "judge.pt", dict(net=net.state_dict(), accuracy=right, steps=step, pictures=len(pics)))
-    print(f"judge: {step} steps on {len(pics)} renders; accuracy on {len(held)} others, the worse of plain and softened: " +
+    common.save(a.state / "judge.pt", dict(net=net.state_dict(), accuracy=right, steps=steps, pictures=pictures))
+    print(f"judge: {steps} steps on {pictures} renders; accuracy on {len(held)} others, the worse of plain and softened: " +
           ", ".join(f"{k} {100 * v:.1f} %" for k, v in right.items()))
+
+
+def measure(a: argparse.Namespace) -> None:
+    """A judge that was trained with another autoencoder, measured with the present one."""
+    net, _ = load(a.state)
+    done = common.load(a.state / "judge.pt")
+    keep(a, net, done["steps"], done["pictures"])
 
 
 def load(state: Path) -> tuple[Judge, dict[str, float]]:
@@ -232,7 +245,7 @@ def words(a: argparse.Namespace) -> None:
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("what", choices=["train", "words", "pictures"])
+    ap.add_argument("what", choices=["train", "measure", "words", "pictures"])
     ap.add_argument("file", type=Path, nargs="?")
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--model", type=Path, default=Path("models/portrait"))
@@ -251,6 +264,8 @@ def main() -> None:
     torch.set_num_threads(a.workers if a.what == "train" else 1)
     if a.what == "train":
         train(a)
+    elif a.what == "measure":
+        measure(a)
     elif a.what == "words":
         words(a)
     else:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Text model, stage 3b: a network that tells a portrait's facts from its latent, for the second part of text.py's loss.
 
-A beard is a dozen of a latent's 256 positions, so the squared error hardly counts it, and a UNet that is trained by that error
+A beard is a small part of a latent, so the squared error hardly counts it, and a UNet that is trained by that error
 alone draws beards last: asked for one it gave one in a third of the samples. So text.py also asks this network what it sees in
 the predicted x_0, and the answer has to be the facts.
 
@@ -39,13 +39,13 @@ COUNTS = {"beard": 4.0, "glasses": 2.0}     # in text.py's loss: drawn last, so 
 
 
 class LatentFacts(nn.Module):
-    """(B, 4, 16, 16) -> logits (B, sum of sizes), fact after fact."""
+    """(B, channels, 8, 8) -> logits (B, sum of sizes), fact after fact."""
 
-    def __init__(self, sizes: list[int], width: int = 48):
+    def __init__(self, sizes: list[int], channels: int, width: int = 72):
         super().__init__()
         w = width
         layers: list[nn.Module] = []
-        for i, o, stride in ((4, w, 1), (w, w, 1), (w, 2 * w, 2), (2 * w, 3 * w, 2)):
+        for i, o, stride in ((channels, w, 1), (w, 2 * w, 1), (2 * w, 2 * w, 2), (2 * w, 3 * w, 1)):
             layers += [nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(o // 12, o), nn.SiLU()]
         self.body = nn.Sequential(*layers)
         self.hidden, self.out = nn.Linear(3 * w * 16, 192), nn.Linear(192, sum(sizes))
@@ -101,7 +101,7 @@ def learn(a: argparse.Namespace) -> None:
     facts = Facts(captions.Grammar(a.model / "grammar.txt"))
     z, persons = text.dataset(a.state, a.parts)
     told = torch.tensor([facts.numbers(f) for f in persons])
-    net, gen = LatentFacts(facts.sizes), torch.Generator().manual_seed(a.seed)
+    net, gen = LatentFacts(facts.sizes, z.shape[1]), torch.Generator().manual_seed(a.seed)
     opt = torch.optim.AdamW(net.parameters(), a.lr, weight_decay=0.05)
     budget, step, total = common.Budget(a.minutes), 0, 0.0
     while (share := budget.tick()) < 1:
@@ -122,7 +122,7 @@ def learn(a: argparse.Namespace) -> None:
     with torch.no_grad():
         parts = net.eval()(noisy(held, gen)).split(facts.sizes, 1)
     right = {list(facts.values)[k]: (parts[k].argmax(1) == told[:, k]).float().mean().item() for k in seen(facts)}
-    common.save(a.state / "latent_facts.pt", dict(net=net.state_dict(), accuracy=right, steps=step, minutes=a.minutes))
+    common.save(a.state / "latent_facts.pt", dict(net=net.state_dict(), channels=z.shape[1], accuracy=right, steps=step, minutes=a.minutes))
     print(f"latent facts: {step} steps; right on {len(held)} others, through noise: " + ", ".join(f"{k} {v:.3f}" for k, v in right.items()))
 
 
@@ -130,7 +130,7 @@ def load(state: Path, facts: Facts) -> LatentFacts:
     done = common.load(state / "latent_facts.pt")
     if done is None:
         raise SystemExit(f"{state}/latent_facts.pt is missing: latent_facts.py")
-    net = LatentFacts(facts.sizes)
+    net = LatentFacts(facts.sizes, done["channels"])
     net.load_state_dict(done["net"])
     return net.eval().requires_grad_(False)
 

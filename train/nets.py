@@ -178,7 +178,7 @@ class KlStage(nn.Module):
 
     Its variance does not depend on the picture: the rows of quant_conv for its logarithm have no weights, only a bias."""
 
-    def __init__(self, ch: int = 32, mult: tuple = (1, 2, 4), blocks: int = 1, z: int = 4):
+    def __init__(self, ch: int = 32, mult: tuple = (1, 2, 4, 4), blocks: int = 1, z: int = 8):
         super().__init__()
         self.z = z
         self.encoder, self.decoder = Encoder(ch, list(mult), blocks, 2 * z), Decoder(ch, list(mult), blocks, z)
@@ -532,8 +532,6 @@ class TextUNet(nn.Module):
             h = block(h, emb, context)
             kept.append(h)
         h = self.middle_block(h, emb, context)
-        for block in self.output_blocks[:-1]:
+        for block in self.output_blocks:
             h = block(torch.cat([h, kept.pop()], 1), emb, context)
-        with torch.autocast(x.device.type, enabled=False):             # eps near x_t has to be exact (text.passage)
-            h = self.output_blocks[-1](torch.cat([h, kept.pop()], 1).float(), emb.float(), context.float())
-            return self.out(h)
+        return self.out(h)

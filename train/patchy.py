@@ -84,7 +84,7 @@ def softened(pics: np.ndarray, first: kl.KlStage, count: int, g: np.random.Gener
 def train(a: argparse.Namespace) -> None:
     torch.manual_seed(1)
     pics = np.concatenate([np.load(p, mmap_mode="r") for p in kl.renders(a.state)[:2]])
-    held, first = np.load(a.state / "heldout.npy"), text.first_stage(a.state)
+    first = text.first_stage(a.state, sharp=True)
     net, g = Whole(), np.random.default_rng(7)
     opt = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.02)
     pool, is_patched = softened(pics, first, a.soft, g)                 # made once: the autoencoder costs ten times this network
@@ -107,29 +107,40 @@ def train(a: argparse.Namespace) -> None:
         step += 1
         if step % 500 == 0:
             print(f"step {step}: {loss.item():.3f}", flush=True)
+    keep(a, net, step, a.soft)
+
+
+@torch.no_grad()
+def keep(a: argparse.Namespace, net: Whole, steps: int, soft: int) -> None:
+    """Sets the limit on held-out renders, plain and as the autoencoder makes them, measures what it finds, and writes patchy.pt."""
+    net.eval()
+    held, first, g = np.load(a.state / "heldout.npy"), text.first_stage(a.state, sharp=True), np.random.default_rng(8)
     whole = common.batch(held, np.arange(len(held)))
-    soft = soften(whole, first, g)
-    with torch.no_grad():
-        clean = torch.cat([net(whole), net(soft)]).numpy()
-        limit = float(np.quantile(clean, 0.98))
-        found = {k: float((net(soften(patched(whole, g, k), first, g)).numpy() > limit).mean()) for k in KINDS}
-    common.save(a.state / "patchy.pt", dict(net=net.state_dict(), limit=limit, found=found, steps=step, soft=a.soft))
-    print(f"patchy: {step} steps; at 2 % of whole pictures, it finds " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in found.items()))
+    clean = torch.cat([net(whole), net(soften(whole, first, g))]).numpy()
+    limit = float(np.quantile(clean, 0.98))
+    found = {k: float((net(soften(patched(whole, g, k), first, g)).numpy() > limit).mean()) for k in KINDS}
+    common.save(a.state / "patchy.pt", dict(net=net.state_dict(), limit=limit, found=found, steps=steps, soft=soft))
+    print(f"patchy: {steps} steps; at 2 % of whole pictures, it finds " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in found.items()))
 
 
-def share(state: Path, pics: np.ndarray) -> float:
-    """Share of the pictures that are called patched; 0.02 of whole ones are."""
+def load(state: Path) -> tuple[Whole, dict]:
     done = common.load(state / "patchy.pt")
     if done is None:
         raise SystemExit(f"{state}/patchy.pt is missing: patchy.py train")
     net = Whole()
     net.load_state_dict(done["net"])
-    return float((scores(net.eval(), pics) > done["limit"]).mean())
+    return net.eval(), done
+
+
+def share(state: Path, pics: np.ndarray) -> float:
+    """Share of the pictures that are called patched; 0.02 of whole ones are."""
+    net, done = load(state)
+    return float((scores(net, pics) > done["limit"]).mean())
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("what", choices=["train", "pictures"])
+    ap.add_argument("what", choices=["train", "measure", "pictures"])
     ap.add_argument("file", type=Path, nargs="?")
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--minutes", type=float, default=12)
@@ -138,6 +149,9 @@ def main() -> None:
     torch.set_num_threads(1)
     if a.what == "train":
         train(a)
+    elif a.what == "measure":
+        net, done = load(a.state)
+        keep(a, net, done["steps"], done["soft"])
     else:
         print(f"{a.file}: {100 * share(a.state, np.load(a.file)):.1f} % patched")
 

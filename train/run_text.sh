@@ -16,12 +16,12 @@ MODEL=${MODEL_DIR:-models/portrait}
 PYTHON=${PYTHON:-python3}
 PARTS=${PARTS:-4}                     # files of 4096 renders
 WORKERS=${WORKERS:-2}
-AE_MINUTES=${AE_MINUTES:-14}
+AE_MINUTES=${AE_MINUTES:-22}
 TEXT_MINUTES=${TEXT_MINUTES:-240}
 FALL=${FALL:-15}
-FACTS=${FACTS:-0.007}
-LIKENESS=${LIKENESS:-3}
-SHARP_MINUTES=${SHARP_MINUTES:-8}
+FACTS=${FACTS:-0.02}
+LIKENESS=${LIKENESS:-2}
+SHARP_MINUTES=${SHARP_MINUTES:-13}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
 mkdir -p "$STATE"
 # large tensors come from the heap and stay there; without this every step pays for fresh pages

@@ -3,10 +3,7 @@
 text_facts.py made (facts.pt). The encoder is held as it is: Muon's steps are of one size however weak the gradient, and the
 gradient through cross-attention is weak, so trained along it would be walked away from what it knows.
 
-The network predicts v; `--predict eps` for comparison. The error is measured as that of v, which for eps is
-|eps' - eps|^2 (1 + SNR) / SNR, so the noisiest timesteps weigh what they are worth to the sample. An eps network can only obey
-that if x_t reaches its output undistorted, through normalisations; `passage` sets the first weights so that it does: eps = x_t.
-The last block and the output are computed in float32, for the same reason.
+The network predicts v (train/README.md says why).
 
 With `--facts` the loss has a second part: what latent_facts.py's network tells from the predicted x_0 has to be the portrait's
 facts. It counts as sqrt(alphas_cumprod) (1 - alphas_cumprod): the noisiest predictions show nothing yet, and where there is hardly
@@ -27,6 +24,7 @@ import random
 import shutil
 import time
 from pathlib import Path
+from typing import Callable
 
 import cv2
 import numpy as np
@@ -53,67 +51,30 @@ PROMPTS = ["a woman with long red hair and glasses", "an old man with a white be
 class Joint(nn.Module):
     """UNet and text encoder: x_t, t, token ids -> prediction."""
 
-    def __init__(self, words: int, width: int, mult: tuple, blocks: int, attn: tuple, text: int, layers: int, channels: int = 4):
+    def __init__(self, words: int, width: int, mult: tuple, blocks: int, attn: tuple, text: int, layers: int, latent: tuple):
         super().__init__()
-        self.unet = TextUNet(width, mult, blocks, attn, channels=channels, context=text)
+        self.latent = tuple(latent)                                     # (channels, height, width)
+        self.unet = TextUNet(width, mult, blocks, attn, channels=latent[0], context=text)
         self.bert = Bert(text, layers, words)
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
         return self.unet(x, t, self.bert(ids))
 
 
-@torch.no_grad()
-def passage(unet: TextUNet, channels: int = 4, lift: float = 5.0, high: float = 14.0) -> None:
-    """Sets some of the first weights so that the network begins as eps = x_t.
-
-    The output is normalised in groups of two channels, which takes the group's mean and scale away. So of each of the
-    first 4 * `channels` groups one channel carries x_t or -x_t, and the other a fixed pattern, the difference of the border from the
-    inside that padding makes: it holds the group's deviation at `s`, whatever x_t is. With m the mean of x_t's channel, the
-    normalisation's own weights turn the two into +-(x_t - m/2) + lift and pattern -+ m/2 + high, where SiLU is all but straight;
-    the difference of the two signs takes away the pattern and what is left of the curve, and the second channel gives m/2 back."""
-    first, block = unet.input_blocks[0][0], unet.output_blocks[-1][0]
-    skip, gn, conv, out = block.skip_connection, block.out_layers[0], block.out_layers[3], unet.out
-    size, width = 16, first.weight.shape[0]
-    taps = torch.nn.functional.conv2d(torch.ones(1, 1, size, size), torch.ones(1, 1, 3, 3), padding=1)
-    unit = 3.0 / taps.std(unbiased=False)
-    s = ((1 + 9.0) / 2) ** 0.5
-    gate = torch.sigmoid(torch.tensor(lift))
-    slope = 2 * (gate * (1 + lift * (1 - gate))).item()
-    one = torch.nn.functional.silu(torch.tensor(4.0)).item()
-    source = width - 1                                                  # this channel of the last block is a constant
-    gn.weight[source], gn.bias[source] = 0, 4.0
-    block.emb_layers[1].weight[source], block.emb_layers[1].bias[source] = 0, 0
-    block.emb_layers[1].weight[width + source], block.emb_layers[1].bias[width + source] = 0, 0
-    first.weight[:channels].zero_()
-    first.bias[:channels].zero_()
-    skip.weight[:4 * channels].zero_()
-    skip.bias[:4 * channels].zero_()
-    for c in range(channels):
-        first.weight[c, c, 1, 1] = 1
-        for k, sign in enumerate((1.0, -1.0)):
-            at = 2 * (2 * c + k)
-            skip.weight[at, skip.weight.shape[1] - width + c] = sign
-            conv.weight[at + 1, source], conv.bias[at + 1] = unit / one, -unit * taps.mean()
-            out[0].weight[at:at + 2] = s
-            out[0].bias[at], out[0].bias[at + 1] = lift, high
-            out[2].weight[c, at, 1, 1], out[2].weight[c, at + 1, 1, 1] = sign / slope, -sign / 2
+def shapes(a: argparse.Namespace, words: int, latent: tuple) -> dict:
+    return dict(words=words, latent=tuple(latent), width=a.width, mult=tuple(a.mult), blocks=a.blocks, attn=tuple(a.attn), text=a.text, layers=a.layers)
 
 
-def shapes(a: argparse.Namespace, words: int) -> dict:
-    return dict(words=words, width=a.width, mult=tuple(a.mult), blocks=a.blocks, attn=tuple(a.attn), text=a.text, layers=a.layers)
-
-
-def first_stage(state: Path) -> KlStage:
-    done = common.load(state / "kl_final.pt")
+def first_stage(state: Path, sharp: bool = False) -> KlStage:
+    """The autoencoder; sharp: with the decoder that text_decoder.py made, where it did. Latents are the same."""
+    done = (common.load(state / "kl_sharp.pt") if sharp else None) or common.load(state / "kl_final.pt")
     if done is None:
         raise SystemExit(f"{state}/kl_final.pt is missing: train the autoencoder first (kl.py)")
-    net = KlStage(z=4)
-    net.load_state_dict(done["net"])
-    return net.eval().requires_grad_(False)
+    return kl.stage(done).eval().requires_grad_(False)
 
 
 def encode(a: argparse.Namespace) -> None:
-    """Latents of this worker's share of the renders' files, (N, 4, s, s) float16 each, and of their mirror images."""
+    """Latents of this worker's share of the renders' files, (N, z, s, s) float16 each, and of their mirror images."""
     first = first_stage(a.state)
     for n, path in enumerate(kl.renders(a.state)[:a.parts]):
         for flip in (0, 1):
@@ -164,13 +125,8 @@ def pick_times(count: int, gen: torch.Generator) -> Tensor:
     return torch.where(torch.randperm(count, generator=gen) % 4 == 0, 300 + u * 700, u * 1000).long().clamp(0, 999)
 
 
-@torch.no_grad()
-def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str,
-                   shape: tuple = (4, 16, 16)) -> Tensor:
-    """Latents of the prompts' ids (B, 77) by DDIM."""
-    gen = torch.Generator().manual_seed(seed)
-    noise = torch.randn(len(ids), *shape, generator=gen)
-    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
+def guided_eps(net: Joint, ids: Tensor, empty: Tensor, scale: float, ac: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """eps of x_t and t, guided by the prompts' ids (B, 77)."""
     c, u = net.bert(ids).float(), net.bert(empty[None]).float().expand(len(ids), -1, -1)
 
     def eps(x: Tensor, t: Tensor) -> Tensor:
@@ -179,17 +135,33 @@ def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: 
         else:
             a, b = net.unet(torch.cat([x, x]), torch.cat([t, t]), torch.cat([u, c])).float().chunk(2)
             out = a + scale * (b - a)
-        if predict == "v":
-            return ac[t].sqrt()[:, None, None, None] * out + (1 - ac[t]).sqrt()[:, None, None, None] * x
-        return out
+        return ac[t].sqrt()[:, None, None, None] * out + (1 - ac[t]).sqrt()[:, None, None, None] * x
 
-    return diffusion.ddim(eps, noise, steps, ac=ac)
+    return eps
 
 
 @torch.no_grad()
-def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int, predict: str) -> np.ndarray:
+def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int) -> Tensor:
+    """Latents of the prompts' ids (B, 77) by DDIM."""
+    gen = torch.Generator().manual_seed(seed)
+    noise = torch.randn(len(ids), *net.latent, generator=gen)
+    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
+    return diffusion.ddim(guided_eps(net, ids, empty, scale, ac), noise, steps, ac=ac)
+
+
+@torch.no_grad()
+def redrawn(net: Joint, z: Tensor, ids: Tensor, empty: Tensor, scale: float, steps: int, last: int, gen: torch.Generator) -> Tensor:
+    """Latents z (B, ...) with the noise of the last `last` of `steps` steps, drawn anew from there."""
+    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
+    level = float(ac[diffusion.timesteps(steps)[last - 1]])
+    noisy = level ** 0.5 * z + (1 - level) ** 0.5 * torch.randn(z.shape, generator=gen)
+    return diffusion.ddim(guided_eps(net, ids, empty, scale, ac), noisy, steps, ac=ac, last=last)
+
+
+@torch.no_grad()
+def guided(net: Joint, first: KlStage, ids: Tensor, empty: Tensor, scale: float, steps: int, seed: int) -> np.ndarray:
     """uint8 pictures of the prompts' ids, as guided_latents draws them."""
-    z = guided_latents(net, ids, empty, scale, steps, seed, predict)
+    z = guided_latents(net, ids, empty, scale, steps, seed)
     return np.concatenate([common.to_uint8(first.decode(part.float())) for part in z.split(16)])
 
 
@@ -203,17 +175,16 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--init", type=Path, help="facts.pt or resume.pt to begin with where there is no state")
     ap.add_argument("--parts", type=int, help="files of renders to use, the first ones (all)")
     ap.add_argument("--name", default="text", help="of the state file")
-    ap.add_argument("--batch", type=int, default=16, help="latents a worker and step")
+    ap.add_argument("--batch", type=int, default=32, help="latents a worker and step")
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.001)
-    ap.add_argument("--width", type=int, default=64)
-    ap.add_argument("--mult", type=int, nargs="+", default=[1, 2, 2])
+    ap.add_argument("--width", type=int, default=128)
+    ap.add_argument("--mult", type=int, nargs="+", default=[1, 1])
     ap.add_argument("--blocks", type=int, default=1)
-    ap.add_argument("--attn", type=int, nargs="+", default=[2, 4], help="attention at these downsampling factors")
+    ap.add_argument("--attn", type=int, nargs="+", default=[1, 2], help="attention at these downsampling factors")
     ap.add_argument("--text", type=int, default=128, help="width of the text encoder")
     ap.add_argument("--layers", type=int, default=2)
-    ap.add_argument("--predict", choices=["eps", "v"], default="v")
     ap.add_argument("--empty", type=float, default=0.12, help="share of empty captions")
     ap.add_argument("--rare", type=float, default=2.0, help="times as often that a portrait with a beard or a bald head is drawn")
     ap.add_argument("--deny", type=float, default=3.0, help="times as often that captions say what is not there")
@@ -239,9 +210,7 @@ def train(a: argparse.Namespace) -> None:
     asked = Facts(grammar)
     numbers = torch.tensor([asked.numbers(f) for f in told])
     judge = latent_facts.load(a.state, asked) if a.facts else None
-    net = Joint(**shapes(a, len(tokens.ids)))
-    if a.predict == "eps":
-        passage(net.unet)
+    net = Joint(**shapes(a, len(tokens.ids), data.shape[1:]))
     opt = common.Muon(net.unet, a.lr, a.adam_lr, skip=("input_blocks.0.", "out.", f"output_blocks.{len(net.unet.output_blocks) - 1}.0."))
     ema = copy.deepcopy(net).requires_grad_(False)
     step, used, warm = 0, 0.0, 0
@@ -295,11 +264,11 @@ def train(a: argparse.Namespace) -> None:
         xt = root[t] * x0 + noise_root[t] * noise
         with common.autocast():
             out = run(xt.contiguous(memory_format=form), t, ids)
-        e = (out.float() - noise) / root[t] if a.predict == "eps" else out.float() - (root[t] * noise - noise_root[t] * x0)
+        e = out.float() - (root[t] * noise - noise_root[t] * x0)
         each = e.square().mean((1, 2, 3))
         loss = each.mean()
         if judge:
-            seen_x0 = root[t] * xt - noise_root[t] * out.float() if a.predict == "v" else (xt - noise_root[t] * out.float()) / root[t]
+            seen_x0 = root[t] * xt - noise_root[t] * out.float()
             with common.autocast():
                 veil = latent_facts.noisy(torch.zeros_like(x0), gen)        # the same for both
                 layers = judge.layers(seen_x0 + veil)
@@ -334,7 +303,7 @@ def train(a: argparse.Namespace) -> None:
                     **dict(zip(names, (sums / counts.clamp(min=1)).tolist())))
             if time.time() - looked > a.look or share >= 1:
                 with common.autocast():
-                    shots = guided(ema, first, shown, empty, a.guidance, 20, 42, a.predict)
+                    shots = guided(ema, first, shown, empty, a.guidance, 20, 42)
                 cv2.imwrite(str(a.state / f"{a.name}_{step}.png"), faces.sheet(shots, 8, 2)[..., ::-1])
                 looked = time.time()
             budget.tick()
@@ -347,8 +316,8 @@ def train(a: argparse.Namespace) -> None:
 
 def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, latents: int, used: float, a: argparse.Namespace) -> None:
     state = {k: v.contiguous() for k, v in net.state_dict().items()}
-    common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, latents=latents, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings),
-                           predict=a.predict, batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, deny=a.deny, facts=a.facts, counts=latent_facts.COUNTS if a.facts else {}, likeness=a.likeness, average=a.ema))
+    common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, latents=latents, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings, ema.latent),
+                           predict="v", batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, deny=a.deny, facts=a.facts, counts=latent_facts.COUNTS if a.facts else {}, likeness=a.likeness, average=a.ema))
 
 
 if __name__ == "__main__":

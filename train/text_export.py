@@ -34,25 +34,25 @@ from nets import KlStage
 GUIDANCES = (1.0, 2.0, 3.0, 5.0)
 
 
-def config(shape: dict, predict: str, sampling: dict) -> dict:
+def config(shape: dict, form: dict, predict: str, sampling: dict) -> dict:
     """The model's configuration in CompVis' layout; txt2img-1p4B's with other sizes, and what it is best sampled with."""
-    width, mult = shape["width"], list(shape["mult"])
+    width, mult, (channels, size, _) = shape["width"], list(shape["mult"]), shape["latent"]
     params = {"linear_start": diffusion.TEXT_START, "linear_end": diffusion.TEXT_END, "num_timesteps_cond": 1, "log_every_t": 200,
-              "timesteps": diffusion.STEPS, "first_stage_key": "image", "cond_stage_key": "caption", "image_size": 16, "channels": 4,
+              "timesteps": diffusion.STEPS, "first_stage_key": "image", "cond_stage_key": "caption", "image_size": size, "channels": channels,
               "cond_stage_trainable": True, "concat_mode": False, "conditioning_key": "crossattn", "monitor": "val/loss_simple_ema",
               "scale_factor": 1.0, "scale_by_std": True, "use_ema": False}
     if predict != "eps":
         params["parameterization"] = predict
     params["unet_config"] = {
         "target": "ldm.modules.diffusionmodules.openaimodel.UNetModel",
-        "params": {"image_size": 16, "in_channels": 4, "out_channels": 4, "model_channels": width,
+        "params": {"image_size": size, "in_channels": channels, "out_channels": channels, "model_channels": width,
                    "attention_resolutions": list(shape["attn"]), "num_res_blocks": shape["blocks"], "channel_mult": mult, "num_head_channels": 32,
                    "use_scale_shift_norm": True, "use_spatial_transformer": True, "transformer_depth": 1, "context_dim": shape["text"],
                    "use_checkpoint": False, "legacy": False}}
     params["first_stage_config"] = {
         "target": "ldm.models.autoencoder.AutoencoderKL",
-        "params": {"embed_dim": 4, "monitor": "val/rec_loss",
-                   "ddconfig": {"double_z": True, "z_channels": 4, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32, "ch_mult": [1, 2, 4],
+        "params": {"embed_dim": channels, "monitor": "val/rec_loss",
+                   "ddconfig": {"double_z": True, "z_channels": channels, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32, "ch_mult": list(form["mult"]),
                                 "num_res_blocks": 1, "attn_resolutions": [], "attn_type": "none", "dropout": 0.0},
                    "lossconfig": {"target": "torch.nn.Identity"}}}
     params["cond_stage_config"] = {
@@ -162,7 +162,7 @@ seen; {100 * f['empty']:g} % are empty. {rare}{denied}The detector (OpenCV's fro
 
 | | |
 |---|---|
-| first stage | AutoencoderKL f4, 4 channels, white latents; begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; {f['sharp']}held-out reconstruction {f['psnr']:.2f} dB PSNR |
+| first stage | AutoencoderKL f{2 ** (len(f['form']['mult']) - 1)}, {f['form']['z']} channels, white latents with noise of {f['noise']:g}; its outer levels begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; {f['sharp']}held-out reconstruction {f['psnr']:.2f} dB PSNR |
 | text encoder | BERTEmbedder, width {f['shape']['text']}, {f['shape']['layers']} layers; learned the facts from captions alone (`train/text_facts.py`), then held |
 | UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; {f['predict']} |
 | loss | the squared error of {f['predict']}{told} |
@@ -187,6 +187,15 @@ Variety is the root of the mean squared difference of two of the pictures, value
 """
 
 
+def sharpened(ae: dict) -> str:
+    """What text_decoder.py did, for the card."""
+    if "sharp" not in ae:
+        return ""
+    how = ae["sharp"]
+    mended = f", {100 * how['redrawn']:.0f} % of the latents drawn again by the UNet" if how.get("redrawn") else ""
+    return f"decoder then {how['steps']} steps, {how['minutes']:.0f} minutes, more against a discriminator{mended}; "
+
+
 def variety(pics: np.ndarray) -> float:
     """As `ldm compare --sweep` has it: the root of the mean squared difference of two of the pictures, over all pairs."""
     x = pics.reshape(len(pics), -1).astype(np.float64) / 255
@@ -198,7 +207,7 @@ def main() -> None:
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--model", type=Path, default=Path("models/portrait"))
     ap.add_argument("--count", type=int, default=64, help="samples at each guidance")
-    ap.add_argument("--sampling", nargs="+", default=["steps=50", "eta=1", "scale=3", "scale_to=0.3"], help="what the configuration recommends, KEY=VALUE")
+    ap.add_argument("--sampling", nargs="+", default=["steps=50", "eta=1", "scale=5", "scale_to=0.3"], help="what the configuration recommends, KEY=VALUE")
     ap.add_argument("--cascade", default=study.CASCADE)
     ap.add_argument("--no-card", action="store_true", help="model.ckpt and config.yaml alone")
     ap.add_argument("--card-only", action="store_true", help="the card again, from figures.json and words.json")
@@ -210,11 +219,10 @@ def main() -> None:
     done, ae = common.load(a.state / "text_final.pt") or common.load(a.state / "text.pt"), common.load(a.state / "kl_sharp.pt") or common.load(a.state / "kl_final.pt")
     if done is None or ae is None:
         raise SystemExit(f"{a.state} holds no trained autoencoder and UNet")
-    net, first = text.Joint(**done["shape"]).requires_grad_(False), KlStage().requires_grad_(False)
+    net, first = text.Joint(**done["shape"]).requires_grad_(False), kl.stage(ae).requires_grad_(False)
     net.load_state_dict(done["ema"])
-    first.load_state_dict(ae["net"])
     sampling = program.settings(a.sampling)
-    conf = config(done["shape"], done["predict"], sampling)
+    conf = config(done["shape"], ae["form"], done["predict"], sampling)
     a.model.mkdir(parents=True, exist_ok=True)
     path = a.model / "model.ckpt"
     made = checkpoint(net, first, done["step"])
@@ -235,11 +243,11 @@ def main() -> None:
         table.append(dict(guidance=scale, faces=int(study.hits(pics, cascade).sum()), count=a.count, variety=variety(pics)))
         print(table[-1], flush=True)
     count = lambda m: sum(p.numel() for p in m.parameters())
-    f = dict(keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], sampling=sampling,
+    f = dict(form=ae["form"], noise=ae["noise"], keys=len(made["state_dict"]), megabytes=path.stat().st_size / 1e6, words=done["shape"]["words"], sampling=sampling,
              pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], rare=done.get("rare", 1),
              deny=done.get("deny", 1), facts=done.get("facts", 0), counts=done.get("counts", {}), likeness=done.get("likeness", 0), held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
-             sharp=f"decoder then {ae['sharp']['steps']} steps more against a discriminator; " if "sharp" in ae else "", shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
+             sharp=sharpened(ae), shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
              batch=done["batch"], latents=done["latents"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
              parameters=dict(unet=count(net.unet), text=count(net.bert), first=count(first)))
     (a.model / "figures.json").write_text(json.dumps(f, indent=1) + "\n")

@@ -17,10 +17,9 @@ import torch
 
 import common
 import kl
-from nets import KlStage
 
 TRAINED = ("step", "latents", "used", "shape", "predict")
-KEPT = ("step", "minutes", "psnr", "batch", "budget", "pictures")
+KEPT = ("form", "noise", "step", "minutes", "psnr", "batch", "budget", "pictures")
 
 
 def pack(state: Path, model: Path) -> Path:
@@ -46,8 +45,8 @@ def unpack(state: Path, model: Path) -> None:
         common.save(state / "facts.pt", dict(bert=bert, **{k: kept[k] for k in ("net", *TRAINED)}))
     if (state / "kl.pt").exists() or (state / "kl_final.pt").exists():
         return
-    first, said = KlStage(), kept["first"]
-    first.load_state_dict({k: v.float() for k, v in said["net"].items()})
+    said = kept["first"]
+    first = kl.stage(said)
     psnr, _ = kl.measure(first, np.load(state / "heldout.npy"))
     if abs(psnr - said["psnr"]) > 0.02:
         raise SystemExit(f"{model}/resume.pt: held-out renders come back at {psnr:.3f} dB, they did at {said['psnr']:.3f}: other renders")
