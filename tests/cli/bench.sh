@@ -106,7 +106,7 @@ tail -n 1 "$OUT" | grep -Eq '^a 64 x 64 picture of 50 steps takes about [0-9.e-]
 works bench $TINY --rounds 2 --json
 stdout_has '"picture_50_s": [0-9.]+'
 # Guidance evaluates twice in the steps that have it, by the model's own settings: 30 % of the shipped one's.
-scale=$(sed -n 's/^    scale: //p' "$SRC/models/portrait/config.yaml")
+scale=$(shipped_scale)
 works bench --rounds 2
 tail -n 1 "$OUT" | grep -Eq " of 50 steps takes about [0-9.e-]+ s, with guidance $scale over 30 % of the steps\$" ||
     die "guidance is not said"

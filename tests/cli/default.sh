@@ -40,7 +40,7 @@ stderr_has 'note: the shipped model demo is a small one'
 works generate --prompt 'a man' --init face.png --strength 0.5 --steps 10 -o init.png
 stderr_lacks 'without guidance'
 works check --model portrait
-stdout_has 'guidance +3 \(ldm.sampling.scale\), unless --scale says otherwise'
+stdout_has "guidance +$(shipped_scale) \\(ldm.sampling.scale\\), unless --scale says otherwise"
 works generate --prompt 'a (red:1.4) lighthouse with a beard' --steps 1 -o words.png
 stderr_has 'note: this model knows few words; of the prompt it does not know: lighthouse$'
 stderr_has 'note: weights such as .* belong to other'

@@ -58,7 +58,7 @@ stderr_lacks 'do not agree'
 
 # Guidance spoils an inversion; so say the note before it, and the one about a far end.
 works invert own.png --model portrait --steps 4 -o far.npy
-stderr_has 'note: --scale 3: guidance spoils an inversion, which neither .*; --scale 1 is the cure$'
+stderr_has "note: --scale $(shipped_scale): guidance spoils an inversion, which neither .*; --scale 1 is the cure\$"
 stderr_has 'note: more than 10 % away, which is another picture; --scale 1 ends nearer$'
 works invert own.png --model portrait --steps 4 --scale 1 --refine 3 -o near.npy
 stderr_lacks 'guidance|another picture'

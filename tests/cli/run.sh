@@ -188,6 +188,12 @@ npy()
     } >"$1"
 }
 
+# shipped_scale: the guidance that the shipped model portrait recommends
+shipped_scale()
+{
+    sed -n 's/^    scale: //p' "$SRC/models/portrait/config.yaml"
+}
+
 # The two PNGs show the same picture, byte by byte once decoded; their text chunks may differ.
 same_pixels()
 {
