@@ -2,6 +2,7 @@
 """Does a picture show what the words say? A classifier of attributes, trained on renders that the text model never saw.
 
     python judge.py train --state build/text               # judge.pt; prints each attribute's accuracy on other renders
+    python judge.py measure                                 # the accuracy again, where the autoencoder is another than it was trained with
     python judge.py words --model models/portrait           # samples of prompts at several guidance scales, judged
     python judge.py pictures FILE.npy                       # what it sees in stored pictures (N, 64, 64, 3) uint8
 
@@ -160,18 +161,18 @@ def keep(a: argparse.Namespace, net: Judge, steps: int, pictures: int) -> None:
 
 def measure(a: argparse.Namespace) -> None:
     """A judge that was trained with another autoencoder, measured with the present one."""
-    net, _ = load(a.state)
-    done = common.load(a.state / "judge.pt")
+    net, done = load(a.state)
     keep(a, net, done["steps"], done["pictures"])
 
 
-def load(state: Path) -> tuple[Judge, dict[str, float]]:
+def load(state: Path) -> tuple[Judge, dict]:
+    """The judge, and what judge.pt says of it."""
     done = common.load(state / "judge.pt")
     if done is None:
         raise SystemExit(f"{state}/judge.pt is missing: judge.py train")
     net = Judge()
     net.load_state_dict(done["net"])
-    return net.eval(), done["accuracy"]
+    return net.eval(), done
 
 
 def prompt(g: random.Random) -> tuple[str, dict]:
@@ -215,7 +216,8 @@ def within(pics: np.ndarray, each: int) -> float:
 def words(a: argparse.Namespace) -> None:
     import patchy
     import text_export
-    net, accuracy = load(a.state)
+    net, done = load(a.state)
+    accuracy = done["accuracy"]
     used = [k for k in VALUES if accuracy[k] >= 0.95]
     g, cascade = random.Random(a.seed), study.detector(a.cascade)
     asked = [prompt(g) for _ in range(a.prompts)]

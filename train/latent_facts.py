@@ -18,7 +18,6 @@ that are faded towards others and blurred, as predictions of a noisy x_t are. Fi
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np

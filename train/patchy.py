@@ -2,6 +2,7 @@
 """Patchiness: is a picture of one piece, or are its parts of different portraits?
 
     python patchy.py train                         # patchy.pt, and how well it tells held-out renders from patched ones
+    python patchy.py measure                       # threshold and kinds again, where the autoencoder is another than it was trained with
     python patchy.py pictures FILE.npy             # share of stored pictures (N, 64, 64, 3) uint8 that it calls patched
 
 A small network learns to tell whole pictures from patched ones: parts of the face (a half, an eye, the mouth, a stripe of hair)

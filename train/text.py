@@ -42,6 +42,7 @@ from nets import Bert, KlStage, TextUNet
 from text_facts import Facts
 
 BUCKETS = [0, 50, 200, 400, 600, 800, 1000]
+AC = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
 PROMPTS = ["a woman with long red hair and glasses", "an old man with a white beard in front of a blue background",
            "a smiling dark-skinned woman with a black afro and earrings", "a bald man with sunglasses on a yellow background",
            "a young woman with blond hair in a bun, green background", "a man with short black hair and a moustache in the snow",
@@ -125,7 +126,7 @@ def pick_times(count: int, gen: torch.Generator) -> Tensor:
     return torch.where(torch.randperm(count, generator=gen) % 4 == 0, 300 + u * 700, u * 1000).long().clamp(0, 999)
 
 
-def guided_eps(net: Joint, ids: Tensor, empty: Tensor, scale: float, ac: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+def guided_eps(net: Joint, ids: Tensor, empty: Tensor, scale: float) -> Callable[[Tensor, Tensor], Tensor]:
     """eps of x_t and t, guided by the prompts' ids (B, 77)."""
     c, u = net.bert(ids).float(), net.bert(empty[None]).float().expand(len(ids), -1, -1)
 
@@ -135,7 +136,7 @@ def guided_eps(net: Joint, ids: Tensor, empty: Tensor, scale: float, ac: Tensor)
         else:
             a, b = net.unet(torch.cat([x, x]), torch.cat([t, t]), torch.cat([u, c])).float().chunk(2)
             out = a + scale * (b - a)
-        return ac[t].sqrt()[:, None, None, None] * out + (1 - ac[t]).sqrt()[:, None, None, None] * x
+        return AC[t].sqrt()[:, None, None, None] * out + (1 - AC[t]).sqrt()[:, None, None, None] * x
 
     return eps
 
@@ -145,17 +146,15 @@ def guided_latents(net: Joint, ids: Tensor, empty: Tensor, scale: float, steps: 
     """Latents of the prompts' ids (B, 77) by DDIM."""
     gen = torch.Generator().manual_seed(seed)
     noise = torch.randn(len(ids), *net.latent, generator=gen)
-    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
-    return diffusion.ddim(guided_eps(net, ids, empty, scale, ac), noise, steps, ac=ac)
+    return diffusion.ddim(guided_eps(net, ids, empty, scale), noise, steps, ac=AC)
 
 
 @torch.no_grad()
 def redrawn(net: Joint, z: Tensor, ids: Tensor, empty: Tensor, scale: float, steps: int, last: int, gen: torch.Generator) -> Tensor:
     """Latents z (B, ...) with the noise of the last `last` of `steps` steps, drawn anew from there."""
-    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
-    level = float(ac[diffusion.timesteps(steps)[last - 1]])
+    level = float(AC[diffusion.timesteps(steps)[last - 1]])
     noisy = level ** 0.5 * z + (1 - level) ** 0.5 * torch.randn(z.shape, generator=gen)
-    return diffusion.ddim(guided_eps(net, ids, empty, scale, ac), noisy, steps, ac=ac, last=last)
+    return diffusion.ddim(guided_eps(net, ids, empty, scale), noisy, steps, ac=AC, last=last)
 
 
 @torch.no_grad()
@@ -237,9 +236,8 @@ def train(a: argparse.Namespace) -> None:
     run = torch.compile(net) if a.compile else net
     names = [f"v_{lo}_{hi}" for lo, hi in zip(BUCKETS, BUCKETS[1:])]
     log = chief and common.Log(a.model / f"{a.name}.csv", ["minutes", "step", "loss", "facts", "unlike", *names, "rate", "speed"])
-    ac = diffusion.buffers(diffusion.TEXT_START, diffusion.TEXT_END)["alphas_cumprod"]
-    root, noise_root = ac.sqrt()[:, None, None, None], (1 - ac).sqrt()[:, None, None, None]
-    counts_facts = ac.sqrt() * (1 - ac)
+    root, noise_root = AC.sqrt()[:, None, None, None], (1 - AC).sqrt()[:, None, None, None]
+    counts_facts = AC.sqrt() * (1 - AC)
     gen = torch.Generator().manual_seed((a.seed * 1000003 + step) * 64 + common.rank())
     words = random.Random((a.seed * 1000003 + step) * 64 + common.rank())
     empty = torch.tensor(tokens(""))
@@ -317,7 +315,7 @@ def train(a: argparse.Namespace) -> None:
 def save(path: Path, net: Joint, ema: Joint, opt: common.Muon, step: int, latents: int, used: float, a: argparse.Namespace) -> None:
     state = {k: v.contiguous() for k, v in net.state_dict().items()}
     common.save(path, dict(net=state, ema=ema.state_dict(), opt=opt.state_dict(), step=step, latents=latents, used=used, shape=shapes(a, ema.bert.transformer.token_emb.num_embeddings, ema.latent),
-                           predict="v", batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, deny=a.deny, facts=a.facts, counts=latent_facts.COUNTS if a.facts else {}, likeness=a.likeness, average=a.ema))
+                           batch=a.batch * common.workers(), empty=a.empty, rare=a.rare, deny=a.deny, facts=a.facts, counts=latent_facts.COUNTS if a.facts else {}, likeness=a.likeness, average=a.ema))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ LAST = (2, 3, 4, 5)                # of 20 steps: how many are drawn again, from
 
 def draw(a: argparse.Namespace) -> None:
     """This worker's part of the latents that the UNet draws, from noise and from renders with noise."""
-    if part(a, common.rank()).exists():
+    path = part(a, common.rank())
+    if path.exists():
         return
     done = common.load(a.state / "text_final.pt") or common.load(a.state / "text.pt")
     if done is None:
@@ -55,9 +56,9 @@ def draw(a: argparse.Namespace) -> None:
             pick = g.sample(range(len(data)), 32)
             again.append(text.redrawn(net, data[pick], ask([told[i] for i in pick]), empty, a.guidance, a.steps, g.choice(LAST), gen).half())
             which += pick
-    with open(str(part(a, common.rank())) + ".part", "wb") as f:
+    with open(str(path) + ".part", "wb") as f:
         np.savez(f, whole=torch.cat(whole).numpy(), again=torch.cat(again).numpy(), which=np.array(which))
-    Path(str(part(a, common.rank())) + ".part").rename(part(a, common.rank()))
+    Path(str(path) + ".part").rename(path)
 
 
 def part(a: argparse.Namespace, rank: int) -> Path:

@@ -34,15 +34,13 @@ from nets import KlStage
 GUIDANCES = (1.0, 2.0, 3.0, 5.0)
 
 
-def config(shape: dict, form: dict, predict: str, sampling: dict) -> dict:
+def config(shape: dict, form: dict, sampling: dict) -> dict:
     """The model's configuration in CompVis' layout; txt2img-1p4B's with other sizes, and what it is best sampled with."""
     width, mult, (channels, size, _) = shape["width"], list(shape["mult"]), shape["latent"]
     params = {"linear_start": diffusion.TEXT_START, "linear_end": diffusion.TEXT_END, "num_timesteps_cond": 1, "log_every_t": 200,
               "timesteps": diffusion.STEPS, "first_stage_key": "image", "cond_stage_key": "caption", "image_size": size, "channels": channels,
               "cond_stage_trainable": True, "concat_mode": False, "conditioning_key": "crossattn", "monitor": "val/loss_simple_ema",
-              "scale_factor": 1.0, "scale_by_std": True, "use_ema": False}
-    if predict != "eps":
-        params["parameterization"] = predict
+              "scale_factor": 1.0, "scale_by_std": True, "use_ema": False, "parameterization": "v"}
     params["unet_config"] = {
         "target": "ldm.modules.diffusionmodules.openaimodel.UNetModel",
         "params": {"image_size": size, "in_channels": channels, "out_channels": channels, "model_channels": width,
@@ -164,8 +162,8 @@ seen; {100 * f['empty']:g} % are empty. {rare}{denied}The detector (OpenCV's fro
 |---|---|
 | first stage | AutoencoderKL f{2 ** (len(f['form']['mult']) - 1)}, {f['form']['z']} channels, white latents with noise of {f['noise']:g}; its outer levels begun with the demo model's; {f['ae_steps']} steps, {f['ae_minutes']:.0f} minutes; {f['sharp']}held-out reconstruction {f['psnr']:.2f} dB PSNR |
 | text encoder | BERTEmbedder, width {f['shape']['text']}, {f['shape']['layers']} layers; learned the facts from captions alone (`train/text_facts.py`), then held |
-| UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; {f['predict']} |
-| loss | the squared error of {f['predict']}{told} |
+| UNet | width {f['shape']['width']} x {f['shape']['mult']}, {f['shape']['blocks']} residual block(s) a level, transformers at factors {f['shape']['attn']}, scale-shift norm; v |
+| loss | the squared error of v{told} |
 | parameters | {f['parameters']['unet']:,} UNet, {f['parameters']['text']:,} text encoder, {f['parameters']['first']:,} first stage |
 | training | {f['steps']:,} steps, {f['latents']:,} latents, in {f['minutes']:.0f} minutes on 2 shared cores (the last run: {f['batch']} latents a step), the text encoder's and the interruptions' included |
 | error as that of v, by timestep, in the last minutes | {errors} |
@@ -222,7 +220,7 @@ def main() -> None:
     net, first = text.Joint(**done["shape"]).requires_grad_(False), kl.stage(ae).requires_grad_(False)
     net.load_state_dict(done["ema"])
     sampling = program.settings(a.sampling)
-    conf = config(done["shape"], ae["form"], done["predict"], sampling)
+    conf = config(done["shape"], ae["form"], sampling)
     a.model.mkdir(parents=True, exist_ok=True)
     path = a.model / "model.ckpt"
     made = checkpoint(net, first, done["step"])
@@ -247,7 +245,7 @@ def main() -> None:
              pictures=sum(len(np.load(p, mmap_mode="r")) for p in kl.renders(a.state)), empty=done["empty"], rare=done.get("rare", 1),
              deny=done.get("deny", 1), facts=done.get("facts", 0), counts=done.get("counts", {}), likeness=done.get("likeness", 0), held=len(held),
              held_faces=int(study.hits(held, cascade).sum()), held_variety=variety(held[:a.count]), ae_steps=ae["step"], ae_minutes=ae["minutes"], psnr=ae["psnr"],
-             sharp=sharpened(ae), shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, predict=done["predict"], steps=done["step"],
+             sharp=sharpened(ae), shape={k: list(v) if isinstance(v, tuple) else v for k, v in done["shape"].items()}, steps=done["step"],
              batch=done["batch"], latents=done["latents"], minutes=done["used"] / 60, last=rows(a.model / "text.csv")[-1], guidance=table,
              parameters=dict(unet=count(net.unet), text=count(net.bert), first=count(first)))
     (a.model / "figures.json").write_text(json.dumps(f, indent=1) + "\n")

@@ -123,8 +123,7 @@ def main() -> None:
     used = (before or {"used": old.get("used", 0.0)})["used"] + time.time() - began
     net = put_in(old["net"], bert) if "net" in old else None
     shape = {**old.get("shape", {}), "text": a.text, "layers": a.layers}
-    common.save(a.state / "facts.pt", dict(bert=bert.state_dict(), net=net, step=old.get("step", 0), latents=old.get("latents", 0), used=used, shape=shape,
-                                           predict=old.get("predict", "v")))
+    common.save(a.state / "facts.pt", dict(bert=bert.state_dict(), net=net, step=old.get("step", 0), latents=old.get("latents", 0), used=used, shape=shape))
 
 
 if __name__ == "__main__":

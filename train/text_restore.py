@@ -18,7 +18,7 @@ import torch
 import common
 import kl
 
-TRAINED = ("step", "latents", "used", "shape", "predict")
+TRAINED = ("step", "latents", "used", "shape")
 KEPT = ("form", "noise", "step", "minutes", "psnr", "batch", "budget", "pictures")
 
 
