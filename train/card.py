@@ -49,7 +49,7 @@ scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count
 
 | | first stage | its decoder again | UNet |
 |---|---|---|---|
-| class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | decoder and post_quant_conv alone | UNetModel, width {width}, mult 1 2 3 4, {blocks} residual block(s) a level, heads of 32 channels |
+| class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | decoder and post_quant_conv alone | UNetModel, width {width} x {mult}, {blocks} residual block(s) a level, heads of 32 channels |
 | parameters | {first_params:,} | {decoder_params:,} of these | {unet_params:,} |
 | objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | the same, and a discriminator of patches (hinge); noise on the latents, some of them drawn by the UNet | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
 | optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | Adam, cosine decay, bfloat16 autocast, exponential average of the weights | as the first stage, exponential average of the weights |
@@ -99,7 +99,7 @@ Distances to the nearest of {pool} renders that the model was trained on; a rend
 `num_head_channels: 32` is not in any tensor's shape: a file loads without a word under other settings. The squared error of
 eps at t = 50 over {head_count} held-out latents, with the same weights and the attention split otherwise:
 
-| | heads at 64, 96, 128 channels | mean squared error of eps |
+| | heads at {head_widths} channels | mean squared error of eps |
 |---|---|---|
 {head_rows}
 
@@ -204,6 +204,11 @@ HEADS = [("num_head_channels 32 (as trained)", lambda c: c // 32), ("num_head_ch
          ("num_heads 8", lambda c: 8), ("num_heads 1", lambda c: 1)]
 
 
+def widths(unet: nets.UNet) -> list[int]:
+    """Channels that there is attention at, each once."""
+    return sorted({m.proj_out.weight.shape[0] for m in unet.modules() if isinstance(m, nets.Attention)})
+
+
 @torch.no_grad()
 def heads(first, unet: nets.UNet, held: np.ndarray, t: int = 50) -> list[tuple[str, str, float]]:
     """Error of eps at t with the attention split into other heads: (setting, heads at each width, mean square)."""
@@ -217,7 +222,7 @@ def heads(first, unet: nets.UNet, held: np.ndarray, t: int = 50) -> list[tuple[s
         for m in layers:
             m.heads = split(m.proj_out.weight.shape[0])
         e = torch.cat([unet(part, torch.full((len(part),), t)) for part in xt.split(64)]) - noise
-        rows.append((name, ", ".join(str(split(c)) for c in (64, 96, 128)), float(e.square().mean())))
+        rows.append((name, ", ".join(str(split(c)) for c in widths(unet)), float(e.square().mean())))
     for m, n in zip(layers, own):
         m.heads = n
     return rows
@@ -284,7 +289,7 @@ def main() -> None:
         megabytes=(a.model / "model.ckpt").stat().st_size / 1e6, steps=a.steps, pictures=len(renders),
         mirrored=" and their mirror images" if max(r["latents"] for r in runs) > len(renders) else "",
         entries=params["first_stage_config"]["params"]["n_embed"], width=params["unet_config"]["params"]["model_channels"],
-        blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=size(first),
+        mult=params["unet_config"]["params"]["channel_mult"], blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=size(first),
         decoder_params=size(first.decoder) + size(first.post_quant_conv), unet_params=size(unet), ae_steps=stage["step"],
         ae_seen=stage["step"] * stage.get("batch", 16), cpus=a.cpus, ae_minutes=stage["minutes"], ae_budget=stage.get("budget", stage["minutes"]),
         decoder_runs=again, decoder_steps=sum(r["steps"] for r in again), decoder_seen=sum(r["steps"] * r["batch"] for r in again),
@@ -294,7 +299,7 @@ def main() -> None:
         hits_all=int(hits.sum()), hits_share=float(hits.mean()), fd=features.frechet(mine, one), fd_self=features.frechet(other, one),
         spread=spread(grid[50]), spread_renders=spread(held[:64]), pool=len(pool), near_rows=near_rows(near), near_gap=gap, near_error=gap_error,
         near_least=float(near["samples"].min()), near_twins_least=float(near["renders among these"].min()),
-        head_count=len(held), head_rows="\n".join(f"| {name} | {split} | {e:.4f} |" for name, split, e in heads(first, unet, held)),
+        head_count=len(held), head_widths=", ".join(map(str, widths(unet))), head_rows="\n".join(f"| {name} | {split} | {e:.4f} |" for name, split, e in heads(first, unet, held)),
         buckets=", ".join(f"{k[4:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("mse_")), **fixed)
     curves(a.model)
     (a.model / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")

@@ -22,7 +22,7 @@ import study
 from nets import FirstStage, UNet
 
 
-def config(entries: int, width: int, blocks: int) -> dict:
+def config(entries: int, form: dict) -> dict:
     """The model's configuration in CompVis' layout."""
     return {"model": {
         "base_learning_rate": 2.0e-06,
@@ -34,8 +34,8 @@ def config(entries: int, width: int, blocks: int) -> dict:
             "scale_factor": diffusion.SCALE_FACTOR, "monitor": "val/loss_simple_ema", "use_ema": False,
             "unet_config": {
                 "target": "ldm.modules.diffusionmodules.openaimodel.UNetModel",
-                "params": {"image_size": 16, "in_channels": 3, "out_channels": 3, "model_channels": width,
-                           "attention_resolutions": [8, 4, 2], "num_res_blocks": blocks, "channel_mult": [1, 2, 3, 4],
+                "params": {"image_size": 16, "in_channels": 3, "out_channels": 3, "model_channels": form["width"],
+                           "attention_resolutions": [8, 4, 2], "num_res_blocks": form["blocks"], "channel_mult": list(form["mult"]),
                            "num_head_channels": 32, "use_spatial_transformer": False}},
             "first_stage_config": {
                 "target": "ldm.models.autoencoder.VQModelInterface",
@@ -101,10 +101,10 @@ def main() -> None:
     ae, ldm = first_state(a.state), common.load(a.state / "ldm.pt")
     if ae is None or ldm is None:
         raise SystemExit(f"{a.state} holds no trained autoencoder and UNet")
-    first, unet = FirstStage(entries=ae["entries"]), UNet(ldm["width"], blocks=ldm["blocks"])
+    first, unet = FirstStage(entries=ae["entries"]), UNet(**ldm["form"])
     first.load_state_dict(ae["net"])
     unet.load_state_dict(ldm["ema"])
-    conf = config(ae["entries"], ldm["width"], ldm["blocks"])
+    conf = config(ae["entries"], ldm["form"])
     pictures = len(np.load(a.state / "renders.npy", mmap_mode="r"))
     runs = all_runs(ldm)
     step, seen = sum(r["steps"] for r in runs), sum(r["steps"] * r["batch"] for r in runs)

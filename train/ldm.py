@@ -90,8 +90,9 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.001)
     ap.add_argument("--again", type=float, default=0.5, help="factor on both rates with --init")
-    ap.add_argument("--width", type=int, default=32)
-    ap.add_argument("--blocks", type=int, default=common.BLOCKS, help="residual blocks a level")
+    ap.add_argument("--width", type=int, default=common.UNET["width"])
+    ap.add_argument("--mult", type=int, nargs="+", default=common.UNET["mult"])
+    ap.add_argument("--blocks", type=int, default=common.UNET["blocks"], help="residual blocks a level")
     ap.add_argument("--flips", type=int, default=1, help="1: mirror images too")
     ap.add_argument("--ema", type=float, default=0.998)
     ap.add_argument("--bf16", type=int, default=1)
@@ -111,15 +112,18 @@ def train(a: argparse.Namespace) -> None:
     if chief:
         print(f"{len(data)} latents, std {data.std():.3f}, by channel {data.std((0, 2, 3)).tolist()}", flush=True)
     detector = study.detector(a.cascade)
-    net = UNet(a.width, blocks=a.blocks)
+    form = dict(width=a.width, mult=tuple(a.mult), blocks=a.blocks)
+    net = UNet(**form)
     opt = common.Muon(net, a.lr, a.adam_lr, skip=("input_blocks.0", "out."))
     ema = copy.deepcopy(net).requires_grad_(False)
     step, used, before, begin = 0, 0.0, [], "random weights"      # of this run; `before` as restore.runs gives it
     path = a.state / "ldm.pt"
     old = common.load(path)
     if old is None and a.init:
-        old = restore.unet_state(a.init, a.blocks)
+        old = restore.unet_state(a.init)
     if old is not None:
+        if old["form"] != form:
+            raise SystemExit(f"the state is of a UNet of {old['form']}, asked for are {form}")
         net.load_state_dict(old["net"])
         ema.load_state_dict(old["ema"])
         if old["opt"]:
@@ -130,8 +134,8 @@ def train(a: argparse.Namespace) -> None:
     factor = a.again if before else 1.0
     old_steps, old_minutes = sum(r["steps"] for r in before), sum(r["minutes"] for r in before)
     # compiled kernels want the channels last; the parameters stay the same ones, so states and averages do not notice
-    form = torch.channels_last if a.compile else torch.contiguous_format
-    run = torch.compile(net.to(memory_format=form)) if a.compile else net
+    order = torch.channels_last if a.compile else torch.contiguous_format
+    run = torch.compile(net.to(memory_format=order)) if a.compile else net
     names = [f"mse_{lo}_{hi}" for lo, hi in zip(BUCKETS, BUCKETS[1:])]
     log = chief and common.Log(a.logs / "ldm.csv", ["minutes", "step", "loss", *names, "faces", "rate", "speed"])
     ac = diffusion.buffers()["alphas_cumprod"]
@@ -149,7 +153,7 @@ def train(a: argparse.Namespace) -> None:
         noise = torch.randn(x0.shape, generator=gen)
         xt = root[t, None, None, None] * x0 + noise_root[t, None, None, None] * noise
         with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
-            out = run(xt.contiguous(memory_format=form), t)
+            out = run(xt.contiguous(memory_format=order), t)
         e = out.float() - noise
         loss = (errors(e, xt) * weight[t]).mean()
         loss.backward()
@@ -167,7 +171,7 @@ def train(a: argparse.Namespace) -> None:
         if chief and (time.time() - saved > a.every or share >= 1):
             speed = seen * a.batch * common.workers() / (time.time() - mark)
             common.save(path, dict(net=net.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, used=budget.used, before=before,
-                                   width=a.width, blocks=a.blocks, flips=a.flips, batch=a.batch * common.workers(), budget=a.minutes,
+                                   form=form, flips=a.flips, batch=a.batch * common.workers(), budget=a.minutes,
                                    factor=factor, begin=begin, latents=len(data)))
             with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
                 shots = common.to_uint8(diffusion.sample(lambda x, t: ema(x, t).float(), first, 64, 50).float())

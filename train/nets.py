@@ -278,10 +278,9 @@ class Stage(nn.Sequential):
 class UNet(nn.Module):
     """eps(x_t, t): (B, 3, s, s), (B,) -> (B, 3, s, s)."""
 
-    def __init__(self, width: int = 32, mult: tuple = (1, 2, 3, 4), blocks: int = 2, attn: tuple = (8, 4, 2),
-                 head: int = 32, channels: int = 3):
+    def __init__(self, width: int, mult: tuple, blocks: int, attn: tuple = (8, 4, 2), head: int = 32, channels: int = 3):
         super().__init__()
-        self.width, self.mult, self.blocks, self.attn, self.head = width, mult, blocks, attn, head
+        self.width, self.mult, self.blocks = width, mult, blocks
         e = 4 * width
         self.time_embed = nn.Sequential(nn.Linear(width, e), nn.SiLU(), nn.Linear(e, e))
         self.input_blocks = nn.ModuleList([Stage(nn.Conv2d(channels, width, 3, padding=1))])
@@ -322,27 +321,6 @@ class UNet(nn.Module):
         for block in self.output_blocks:
             h = block(torch.cat([h, kept.pop()], 1), emb)
         return self.out(h)
-
-
-def deeper(old: UNet) -> UNet:
-    """The same function with one residual block more a level on either side: the new ones begin as the identity."""
-    blocks = old.blocks
-    new = UNet(old.width, old.mult, blocks + 1, old.attn, old.head)
-    new.time_embed, new.middle_block, new.out = old.time_embed, old.middle_block, old.out
-    new.input_blocks[0] = old.input_blocks[0]
-    for level in range(len(old.mult)):
-        # a level of the input holds its blocks and then the one that halves; the last has none of those
-        for k in range(blocks):
-            new.input_blocks[1 + level * (blocks + 2) + k] = old.input_blocks[1 + level * (blocks + 1) + k]
-        if level + 1 < len(old.mult):
-            new.input_blocks[(level + 1) * (blocks + 2)] = old.input_blocks[(level + 1) * (blocks + 1)]
-        # the first block of the output's level takes the skip of the new one, which is what it took before
-        for k in range(blocks + 1):
-            new.output_blocks[level * (blocks + 2) + k + (k > 0)] = old.output_blocks[level * (blocks + 1) + k]
-        shortcut = new.output_blocks[level * (blocks + 2) + 1][0].skip_connection
-        nn.init.zeros_(shortcut.bias)
-        nn.init.eye_(shortcut.weight[:, :, 0, 0])
-    return new
 
 
 # ---------------------------------------------------------------- text model

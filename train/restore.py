@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Rebuilds the states of the training from an exported model, where they are gone.
 
-    python restore.py --model models/demo        # writes ae_final.pt and ldm.pt unless they are there
+    python restore.py --model models/demo                # writes ae_final.pt and ldm.pt unless they are there
+    python restore.py --model models/demo --first-only   # ae_final.pt alone: another UNet on the same latents
+    python restore.py --model models/demo --pack         # the UNet of ldm.pt into resume.pt, where it is to be finished elsewhere
+
+A UNet in `resume.pt` takes precedence over that of the exported model; its log takes the place of the exported model's.
 
 The weights are those of the file, in float16, the averaged ones in the UNet's case, and there is no optimiser; what is known of
 their making comes from `figures.json` beside it. The renders follow from their seed, and the reconstruction of held-out
@@ -20,7 +24,6 @@ import yaml
 import ae
 import common
 import export
-import nets
 from nets import FirstStage, UNet
 
 
@@ -43,19 +46,32 @@ def networks(model: Path) -> tuple[UNet, FirstStage]:
         return export.read(model / "model.ckpt", yaml.safe_load(f))
 
 
-def unet_state(model: Path, blocks: int) -> dict:
-    """A state for ldm.py to go on from: a new run, at its first step. A model of fewer residual blocks a level gets more."""
+def pack(state: Path, logs: Path, model: Path) -> Path:
+    """Writes resume.pt: the averaged weights in float16, the log, and what the card tells of the run."""
+    trained = common.load(state / "ldm.pt")
+    if trained is None:
+        raise SystemExit(f"{state}/ldm.pt is missing: train the UNet first (ldm.py)")
+    rest = {k: v for k, v in trained.items() if k not in ("net", "ema", "opt")}
+    common.save(model / "resume.pt", dict(net={k: v.half().contiguous() for k, v in trained["ema"].items()}, log=(logs / "ldm.csv").read_bytes(), **rest))
+    return model / "resume.pt"
+
+
+def resumed(model: Path) -> dict | None:
+    """The state in resume.pt, for ldm.py to go on from or for export.py to finish."""
+    kept = common.load(model / "resume.pt")
+    if kept is None:
+        return None
+    (model / "ldm.csv").write_bytes(kept.pop("log"))
+    params = {k: v.float() for k, v in kept.pop("net").items()}
+    return dict(net=params, ema=params, opt=None, **kept)
+
+
+def unet_state(model: Path) -> dict:
+    """A state for ldm.py to go on from: a new run, at its first step."""
     unet, before = networks(model)[0], runs(model)
-    begin = "averaged float16 weights of the exported model, new optimiser"
-    if unet.blocks > blocks:
-        raise SystemExit(f"{model}: {unet.blocks} residual blocks a level, {blocks} asked for")
-    if unet.blocks < blocks:
-        begin += f", {blocks} residual blocks a level instead of {unet.blocks}"
-    while unet.blocks < blocks:
-        unet = nets.deeper(unet)
     params = unet.state_dict()
-    return dict(net=params, ema=params, opt=None, step=0, used=0.0, before=before, width=unet.width, blocks=blocks,
-                batch=before[-1]["batch"], budget=0.0, begin=begin)
+    return dict(net=params, ema=params, opt=None, step=0, used=0.0, before=before, form=dict(width=unet.width, mult=tuple(unet.mult), blocks=unet.blocks),
+                batch=before[-1]["batch"], budget=0.0, begin="averaged float16 weights of the exported model, new optimiser")
 
 
 def first_state(model: Path, held: np.ndarray) -> dict:
@@ -73,18 +89,25 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--state", type=Path, default=common.STATE)
     ap.add_argument("--model", type=Path, default=common.MODEL)
-    ap.add_argument("--blocks", type=int, default=common.BLOCKS, help="residual blocks a level of the UNet")
+    ap.add_argument("--logs", type=Path, default=common.MODEL, help="where the log of ldm.py lies, for --pack")
+    ap.add_argument("--first-only", action="store_true", help="the autoencoder alone")
+    ap.add_argument("--pack", action="store_true", help="write resume.pt, read nothing back")
     a = ap.parse_args()
     torch.set_num_threads(1)
+    if a.pack:
+        path = pack(a.state, a.logs, a.model)
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        return
     path = a.state / "ae_final.pt"
     if not path.exists():
         state = first_state(a.model, np.load(a.state / "heldout.npy"))
         common.save(path, state)
         print(f"{path} from {a.model}: held-out PSNR {state['psnr']:.2f} dB, as figures.json says")
     path = a.state / "ldm.pt"
-    if not path.exists():
-        common.save(path, unet_state(a.model, a.blocks))
-        print(f"{path} from {a.model}: after {sum(r['steps'] for r in runs(a.model))} steps")
+    if not path.exists() and not a.first_only:
+        state = resumed(a.model) or unet_state(a.model)
+        common.save(path, state)
+        print(f"{path} from {a.model}: after {sum(r['steps'] for r in state['before']) + state['step']} steps")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@
 #   LDM_INIT=models/demo LDM_MINUTES=60 train/run.sh
 #                                     goes on from that model, its states being lost: the autoencoder as it is there, the
 #                                     UNet for 60 minutes more; give MODEL_DIR a copy of it, if it shall stay
+#   AE_INIT=models/demo LDM_MINUTES=60 train/run.sh
+#                                     another UNet on that model's autoencoder, from random weights
 #
 # LDM_TRAIN_DIR  state, some 600 MB (build/train)      MODEL_DIR  result (models/demo)      PYTHON  interpreter (python3)
 set -eu
@@ -21,6 +23,7 @@ AE_MINUTES=${AE_MINUTES:-150}
 DECODER_MINUTES=${DECODER_MINUTES:-3.5}
 LDM_MINUTES=${LDM_MINUTES:-150}
 LDM_INIT=${LDM_INIT:-}
+AE_INIT=${AE_INIT:-}
 CASCADE=${CASCADE:-/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml}
 
 command -v "$PYTHON" >/dev/null || {
@@ -48,6 +51,7 @@ export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000
 [ -e "$STATE/renders.npy" ] || "$PYTHON" train/faces.py "$STATE/renders.npy" --count "$COUNT" --seed 1 --workers "$WORKERS"
 [ -e "$STATE/heldout.npy" ] || "$PYTHON" train/faces.py "$STATE/heldout.npy" --count 512 --seed 2 --workers "$WORKERS"
 [ -z "$LDM_INIT" ] || "$PYTHON" train/restore.py --state "$STATE" --model "$LDM_INIT"
+[ -z "$AE_INIT" ] || "$PYTHON" train/restore.py --state "$STATE" --model "$AE_INIT" --first-only
 [ -e "$STATE/ae_final.pt" ] || "$PYTHON" train/ae.py --state "$STATE" --logs "$MODEL" --minutes "$AE_MINUTES" --workers "$WORKERS"
 "$PYTHON" train/ldm.py --state "$STATE" --logs "$MODEL" --minutes "$LDM_MINUTES" --workers "$WORKERS" --cascade "$CASCADE"
 [ -e "$STATE/decoder_final.pt" ] || "$PYTHON" train/decoder.py --state "$STATE" --logs "$MODEL" --minutes "$DECODER_MINUTES" --workers "$WORKERS"
