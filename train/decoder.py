@@ -52,8 +52,16 @@ class Patches(nn.Module):
                 nn.init.zeros_(m.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        fine = 4 * (x - nnf.avg_pool2d(x, 3, 1, 1, count_include_pad=False))
-        return self.layers(torch.cat([x, fine], 1))
+        return self.seen(x)[-1]
+
+    def seen(self, x: Tensor) -> list[Tensor]:
+        """What each of the convolutions but the last makes of x, rectified, and the answer."""
+        h, found = torch.cat([x, 4 * (x - nnf.avg_pool2d(x, 3, 1, 1, count_include_pad=False))], 1), []
+        for layer in self.layers:
+            h = layer(h)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(h)
+        return found + [h]
 
 
 class Back(nn.Module):
@@ -86,7 +94,7 @@ def draw(a: argparse.Namespace) -> None:
     if path.exists():
         return
     state = common.load(a.state / "ldm.pt")
-    net = UNet(state["width"], blocks=state["blocks"])
+    net = UNet(**state["form"])
     net.load_state_dict(state["ema"])
     gen = torch.Generator().manual_seed(a.seed * 64 + common.rank())
     out = []

@@ -3,7 +3,8 @@
 
 As decoder.py does it for the demo model: the reconstruction's loss, and a discriminator of patches whose gradient is scaled to a
 share of the other's; part of each batch are latents that the UNet has drawn (random captions, guided), judged by the
-discriminator alone. Encoder and latents stay, so the UNet stays valid. Writes kl_sharp.pt, which the export prefers. Resumes from its state.
+discriminator alone. What the discriminator's layers see has to be what they see in the render (`--match`): that helps when it has long learned to tell
+the two apart. Encoder and latents stay, so the UNet stays valid. Writes kl_sharp.pt, which the export prefers. Resumes from its state.
 
 Another part are latents of renders to which the UNet has put its own hand: noise up to a timestep of some 50 to 200, and drawn
 again from there with the render's caption. What is where is given by then, so the render is what should come out, but eyes, lenses and mouths
@@ -81,7 +82,8 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--lr", type=float, default=6e-4)
     ap.add_argument("--judge-lr", type=float, default=1e-3)
     ap.add_argument("--alone", type=int, default=60, help="steps that the discriminator learns before the decoder does")
-    ap.add_argument("--gan", type=float, default=1.0, help="the discriminator's gradient as a share of the reconstruction's")
+    ap.add_argument("--gan", type=float, default=2.0, help="the discriminator's gradient as a share of the reconstruction's")
+    ap.add_argument("--match", type=float, default=1.5, help="the gradient of what its layers see otherwise than in the render, as a share of the reconstruction's")
     ap.add_argument("--noise", type=float, default=0.3, help="noise on the latents, at most this share of their deviation")
     ap.add_argument("--ema", type=float, default=0.995)
     ap.add_argument("--every", type=float, default=150, help="seconds between states")
@@ -156,10 +158,15 @@ def train(a: argparse.Namespace) -> None:
         pull, = torch.autograd.grad(loss, leaf)
         judge.requires_grad_(False)
         with common.autocast():
-            liked = judge(leaf).float()
-        push, = torch.autograd.grad(-liked.mean(), leaf)
+            layers = judge.seen(leaf)
+            with torch.no_grad():
+                true = judge.seen(x)
+        apart = sum((s[:count].float() - t.float()).abs().mean() / t.float().abs().mean() for s, t in zip(layers[:-1], true))
+        push, = torch.autograd.grad(-layers[-1].float().mean(), leaf, retain_graph=True)
+        match, = torch.autograd.grad(apart, leaf)
         judge.requires_grad_(True)
-        out.backward(pull + a.gan * pull[:count].norm() / push[:count].norm().clamp(min=1e-9) * push)
+        size = pull[:count].norm()
+        out.backward(pull + a.gan * size / push[:count].norm().clamp(min=1e-9) * push + a.match * size / match.norm().clamp(min=1e-9) * match)
         share = common.share_gradients(net, budget.tick())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         opt.step()
