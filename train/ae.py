@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Stage 2: trains the autoencoder on the renders.
 
-The first part of the time runs without a codebook, with a little noise on the latents, and begins with latents that are
+Noise on the latents and reduced latents that decode to the reduced picture make them such as a UNet can draw (kl.py says why).
+The first part of the time runs without a codebook, and begins with latents that are
 drawn to the mean colours of their cells: left alone, the three channels take up texture and one hue, and green against
 purple is never found again. Then the latents are
 whitened (folded into quant_conv and post_quant_conv), k-means sets the codebook, and the rest of the time runs
@@ -21,6 +22,7 @@ from torch import Tensor
 
 import common
 import faces
+import restore
 from nets import FirstStage
 
 LATENT_STD = 1 / 0.18215
@@ -125,7 +127,9 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--entries", type=int, default=8192)
     ap.add_argument("--free", type=float, default=0.55, help="share of the time without a codebook")
     ap.add_argument("--hint", type=float, default=0.15, help="share of the time in which latents are drawn to mean colours")
-    ap.add_argument("--bf16", type=int, default=1)
+    ap.add_argument("--noise", type=float, default=0.2, help="standard deviation of the latents' noise, as a share of the latents' own")
+    ap.add_argument("--coarse", type=float, default=0.25, help="weight of the reduced latents' loss")
+    ap.add_argument("--init", type=Path, help="folder of an exported model whose autoencoder to begin with")
     ap.add_argument("--optim", choices=["muon", "adam"], default="muon")
     ap.add_argument("--every", type=float, default=120, help="seconds between states")
     ap.add_argument("--seed", type=int, default=3)
@@ -137,6 +141,9 @@ def train(a: argparse.Namespace) -> None:
     chief = common.rank() == 0
     pics, held = np.load(a.state / "renders.npy", mmap_mode="r"), np.load(a.state / "heldout.npy")
     net = FirstStage(entries=a.entries)
+    if a.init:
+        net.load_state_dict(restore.networks(a.init)[1].state_dict())
+        net.requires_grad_(True)
     opt = common.Muon(net, a.lr, a.adam_lr, skip=("quantize", "decoder.conv_out", "encoder.conv_in") if a.optim == "muon" else ("",))
     step, used, quantised = 0, 0.0, False
     path = a.state / "ae.pt"
@@ -147,27 +154,27 @@ def train(a: argparse.Namespace) -> None:
         if chief:
             print(f"resumes at step {step}, {used / 60:.1f} minutes", flush=True)
     log = chief and common.Log(a.logs / "autoencoder.csv", ["minutes", "step", "loss", "psnr", "codes", "rate", "speed"])
-    weight = face_weight(pics.shape[1])
+    weight, weight_half = face_weight(pics.shape[1]), face_weight(pics.shape[1] // 2)
     grey, white = (v.float() for v in whitening(nnf.avg_pool2d(common.batch(pics, np.arange(512)), 4).permute(0, 2, 3, 1).reshape(-1, 3)))
     budget = common.Budget(a.minutes, used)
     gen = np.random.default_rng([a.seed, step, common.rank()])
 
     def forward(x: Tensor, noise: Tensor, quant: bool, hint: float) -> tuple[Tensor, Tensor]:
-        """Loss of the reconstruction; of the codebook and of the latents' distance from the cells' mean colours."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
+        """Loss of the reconstruction; of the reduced one, of the codebook and of the latents' distance from the cells' mean colours."""
+        with common.autocast():
             h = net.encoder(x)
         z = net.quant_conv(h.float())
         extra = z.new_zeros(())
+        y = z + noise * z.detach().std((0, 2, 3), keepdim=True)
         if quant:
-            zq, _ = net.quantize(z)
+            zq, _ = net.quantize(y)
             scale = LATENT_STD ** -2
-            extra = ((zq - z.detach()).square().mean() + 0.25 * (zq.detach() - z).square().mean()) * scale
-            y = z + (zq - z).detach()
-        else:
-            y = z + noise * z.detach().std((0, 2, 3), keepdim=True)
-        y = net.post_quant_conv(y)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bool(a.bf16)):
-            out = net.decoder(y)
+            extra = ((zq - y.detach()).square().mean() + 0.25 * (zq.detach() - y).square().mean()) * scale
+            y = y + (zq - y).detach()
+        y, half = net.post_quant_conv(y), net.post_quant_conv(nnf.avg_pool2d(y, 2))
+        with common.autocast():
+            out, out_half = net.decoder(y), net.decoder(half)
+        extra = extra + a.coarse * loss_of(out_half, nnf.avg_pool2d(x, 2), weight_half)
         if hint > 0:
             means = torch.einsum("ij,bjhw->bihw", white, nnf.avg_pool2d(x, 4) - grey[:, None, None])
             extra = extra + hint * (z - means).square().mean()
@@ -184,7 +191,7 @@ def train(a: argparse.Namespace) -> None:
         opt.rate(common.cosine(share))
         idx = np.sort(gen.integers(len(pics), size=a.batch))
         x = common.batch(pics, idx, gen.random(a.batch) < 0.5)
-        noise = torch.randn(a.batch, 3, x.shape[2] // 4, x.shape[3] // 4) * 0.08
+        noise = torch.randn(a.batch, 3, x.shape[2] // 4, x.shape[3] // 4) * a.noise
         loss, extra = forward(x, noise, quantised, max(0.0, 1 - share / a.hint))
         (loss + extra).backward()
         share = common.share_gradients(net, budget.tick())
@@ -209,7 +216,7 @@ def train(a: argparse.Namespace) -> None:
     remap(net, torch.eye(3).double() * (LATENT_STD / float(z.std())), z.mean((0, 2, 3)).double())
     psnr, codes, _ = measure(net, held, True)
     common.save(a.state / "ae_final.pt", dict(net=net.state_dict(), step=step, minutes=budget.used / 60, psnr=psnr, codes=codes,
-                                             entries=a.entries, batch=a.batch * common.workers(), budget=a.minutes))
+                                             entries=a.entries, noise=a.noise, batch=a.batch * common.workers(), budget=a.minutes))
     print(f"autoencoder: {step} steps, held-out PSNR {psnr:.2f} dB over {len(held)}, codebook use {100 * codes:.1f} %, "
           f"latent std x 0.18215 = {float(latents(net, held).std()) * 0.18215:.3f}")
 

@@ -3,9 +3,10 @@
 
     python restore.py --model models/demo                # writes ae_final.pt and ldm.pt unless they are there
     python restore.py --model models/demo --first-only   # ae_final.pt alone: another UNet on the same latents
-    python restore.py --model models/demo --pack         # the UNet of ldm.pt into resume.pt, where it is to be finished elsewhere
+    python restore.py --model models/demo --pack         # what is trained so far into resume.pt, to be finished elsewhere
 
-A UNet in `resume.pt` takes precedence over that of the exported model; its log takes the place of the exported model's.
+What is in `resume.pt` takes precedence over the exported model, and its logs take the place of the exported model's. An autoencoder
+alone in it means that the UNet begins anew.
 
 The weights are those of the file, in float16, the averaged ones in the UNet's case, and there is no optimiser; what is known of
 their making comes from `figures.json` beside it. The renders follow from their seed, and the reconstruction of held-out
@@ -31,6 +32,9 @@ def figures(model: Path) -> dict:
     return json.loads((model / "figures.json").read_text())
 
 
+LOGS = ("autoencoder.csv", "ldm.csv")
+
+
 def runs(model: Path) -> list[dict]:
     """The runs that made the UNet of an exported model: steps, batch, minutes used and allowed, what it began with, the
     factor on the rates and the number of latents."""
@@ -47,39 +51,45 @@ def networks(model: Path) -> tuple[UNet, FirstStage]:
 
 
 def pack(state: Path, logs: Path, model: Path) -> Path:
-    """Writes resume.pt: the averaged weights in float16, the log, and what the card tells of the run."""
-    trained = common.load(state / "ldm.pt")
-    if trained is None:
-        raise SystemExit(f"{state}/ldm.pt is missing: train the UNet first (ldm.py)")
-    rest = {k: v for k, v in trained.items() if k not in ("net", "ema", "opt")}
-    common.save(model / "resume.pt", dict(net={k: v.half().contiguous() for k, v in trained["ema"].items()}, log=(logs / "ldm.csv").read_bytes(), **rest))
+    """Writes resume.pt: the autoencoder, the UNet's averaged weights where it is trained, both in float16, and the logs."""
+    first, unet = common.load(state / "ae_final.pt"), common.load(state / "ldm.pt")
+    if first is None:
+        raise SystemExit(f"{state}/ae_final.pt is missing: train the autoencoder first (ae.py)")
+    half = lambda net: {k: v.half().contiguous() for k, v in net.items()}
+    out = dict(first=first | dict(net=half(first["net"])), logs={n: (logs / n).read_bytes() for n in LOGS if (logs / n).exists()})
+    if unet is not None:
+        out["unet"] = {k: v for k, v in unet.items() if k not in ("net", "ema", "opt")} | dict(net=half(unet["ema"]))
+    common.save(model / "resume.pt", out)
     return model / "resume.pt"
 
 
-def resumed(model: Path) -> dict | None:
-    """The state in resume.pt, for ldm.py to go on from or for export.py to finish."""
-    kept = common.load(model / "resume.pt")
-    if kept is None:
-        return None
-    (model / "ldm.csv").write_bytes(kept.pop("log"))
-    params = {k: v.float() for k, v in kept.pop("net").items()}
-    return dict(net=params, ema=params, opt=None, **kept)
+def whole(net: dict) -> dict:
+    """The weights in float32."""
+    return {k: v.float() for k, v in net.items()}
 
 
-def unet_state(model: Path) -> dict:
-    """A state for ldm.py to go on from: a new run, at its first step."""
+def unet_state(model: Path, kept: dict) -> dict:
+    """A state for ldm.py to go on from: that of resume.pt (kept), or a new run from the exported weights, at its first step."""
+    if "unet" in kept:
+        params = whole(kept["unet"]["net"])
+        return kept["unet"] | dict(net=params, ema=params, opt=None)
     unet, before = networks(model)[0], runs(model)
     params = unet.state_dict()
     return dict(net=params, ema=params, opt=None, step=0, used=0.0, before=before, form=dict(width=unet.width, mult=tuple(unet.mult), blocks=unet.blocks),
                 batch=before[-1]["batch"], budget=0.0, begin="averaged float16 weights of the exported model, new optimiser")
 
 
-def first_state(model: Path, held: np.ndarray) -> dict:
-    """The trained autoencoder's state, after a check against the held-out renders."""
-    said, first = figures(model), networks(model)[1]
-    psnr, codes, _ = ae.measure(first, held, True)
+def first_state(model: Path, kept: dict, held: np.ndarray) -> dict:
+    """The trained autoencoder's state, of resume.pt (kept) or of the exported model, after a check against the held-out renders."""
+    said = kept.get("first") or figures(model)
+    first = FirstStage(entries=said["entries"]) if kept else networks(model)[1]
+    if kept:
+        first.load_state_dict(whole(said["net"]))
+    psnr, codes, _ = ae.measure(first.eval().requires_grad_(False), held, True)
     if abs(psnr - said["psnr"]) > 0.02:
-        raise SystemExit(f"{model}: held-out renders come back at {psnr:.3f} dB, figures.json says {said['psnr']:.3f}: other renders")
+        raise SystemExit(f"{model}: held-out renders come back at {psnr:.3f} dB, they did at {said['psnr']:.3f}: other renders")
+    if kept:
+        return said | dict(net=first.state_dict())
     return dict(net=first.state_dict(), step=said["ae_steps"], minutes=said["ae_minutes"], psnr=psnr, codes=codes,
                 entries=first.quantize.embedding.num_embeddings, batch=said["ae_seen"] // said["ae_steps"], budget=said["ae_budget"],
                 decoder_runs=said.get("decoder_runs", []))
@@ -89,7 +99,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--state", type=Path, default=common.STATE)
     ap.add_argument("--model", type=Path, default=common.MODEL)
-    ap.add_argument("--logs", type=Path, default=common.MODEL, help="where the log of ldm.py lies, for --pack")
+    ap.add_argument("--logs", type=Path, default=common.MODEL, help="where the logs of training lie, for --pack")
     ap.add_argument("--first-only", action="store_true", help="the autoencoder alone")
     ap.add_argument("--pack", action="store_true", help="write resume.pt, read nothing back")
     a = ap.parse_args()
@@ -98,14 +108,17 @@ def main() -> None:
         path = pack(a.state, a.logs, a.model)
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
         return
+    kept = common.load(a.model / "resume.pt") or {}
     path = a.state / "ae_final.pt"
     if not path.exists():
-        state = first_state(a.model, np.load(a.state / "heldout.npy"))
+        for name, log in kept.get("logs", {}).items():
+            (a.model / name).write_bytes(log)
+        state = first_state(a.model, kept, np.load(a.state / "heldout.npy"))
         common.save(path, state)
-        print(f"{path} from {a.model}: held-out PSNR {state['psnr']:.2f} dB, as figures.json says")
+        print(f"{path} from {a.model}: held-out PSNR {state['psnr']:.2f} dB, as before")
     path = a.state / "ldm.pt"
-    if not path.exists() and not a.first_only:
-        state = resumed(a.model) or unet_state(a.model)
+    if not path.exists() and not a.first_only and ("unet" in kept or "first" not in kept):
+        state = unet_state(a.model, kept)
         common.save(path, state)
         print(f"{path} from {a.model}: after {sum(r['steps'] for r in state['before']) + state['step']} steps")
 
