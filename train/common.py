@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 STATE = Path(os.environ.get("LDM_TRAIN_DIR", "build/train"))
 MODEL = Path("models/demo")
-UNET = dict(width=64, mult=(1, 2, 2, 3), blocks=1)         # form of the demo model's UNet: width 64 x [1, 2, 2, 3], residual blocks a level
+UNET = dict(width=64, mult=(1, 2, 2, 3), blocks=1)         # form of a new unconditional UNet; blocks: residual ones a level
 
 
 class Muon(torch.optim.Optimizer):

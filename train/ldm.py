@@ -90,7 +90,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.001)
     ap.add_argument("--again", type=float, default=0.5, help="factor on both rates with --init")
-    ap.add_argument("--width", type=int, default=common.UNET["width"])
+    ap.add_argument("--width", type=int, default=common.UNET["width"], help="of a new UNet, as the next two; a state's own form takes precedence")
     ap.add_argument("--mult", type=int, nargs="+", default=common.UNET["mult"])
     ap.add_argument("--blocks", type=int, default=common.UNET["blocks"], help="residual blocks a level")
     ap.add_argument("--flips", type=int, default=1, help="1: mirror images too")
@@ -112,18 +112,16 @@ def train(a: argparse.Namespace) -> None:
     if chief:
         print(f"{len(data)} latents, std {data.std():.3f}, by channel {data.std((0, 2, 3)).tolist()}", flush=True)
     detector = study.detector(a.cascade)
-    form = dict(width=a.width, mult=tuple(a.mult), blocks=a.blocks)
+    path = a.state / "ldm.pt"
+    old = common.load(path)
+    if old is None and a.init:
+        old = restore.unet_state(a.init, {})
+    form = old["form"] if old else dict(width=a.width, mult=tuple(a.mult), blocks=a.blocks)
     net = UNet(**form)
     opt = common.Muon(net, a.lr, a.adam_lr, skip=("input_blocks.0", "out."))
     ema = copy.deepcopy(net).requires_grad_(False)
     step, used, before, begin = 0, 0.0, [], "random weights"      # of this run; `before` as restore.runs gives it
-    path = a.state / "ldm.pt"
-    old = common.load(path)
-    if old is None and a.init:
-        old = restore.unet_state(a.init)
     if old is not None:
-        if old["form"] != form:
-            raise SystemExit(f"the state is of a UNet of {old['form']}, asked for are {form}")
         net.load_state_dict(old["net"])
         ema.load_state_dict(old["ema"])
         if old["opt"]:

@@ -6,7 +6,7 @@
     python restore.py --model models/demo --pack         # what is trained so far into resume.pt, to be finished elsewhere
 
 What is in `resume.pt` takes precedence over the exported model, and its logs take the place of the exported model's. An autoencoder
-alone in it means that the UNet begins anew.
+alone in it counts with `--first-only`: the exported UNet does not know its latents.
 
 The weights are those of the file, in float16, the averaged ones in the UNet's case, and there is no optimiser; what is known of
 their making comes from `figures.json` beside it. The renders follow from their seed, and the reconstruction of held-out
@@ -109,6 +109,8 @@ def main() -> None:
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
         return
     kept = common.load(a.model / "resume.pt") or {}
+    if not a.first_only and "unet" not in kept:
+        kept = {}
     path = a.state / "ae_final.pt"
     if not path.exists():
         for name, log in kept.get("logs", {}).items():
@@ -117,7 +119,7 @@ def main() -> None:
         common.save(path, state)
         print(f"{path} from {a.model}: held-out PSNR {state['psnr']:.2f} dB, as before")
     path = a.state / "ldm.pt"
-    if not path.exists() and not a.first_only and ("unet" in kept or "first" not in kept):
+    if not path.exists() and not a.first_only:
         state = unet_state(a.model, kept)
         common.save(path, state)
         print(f"{path} from {a.model}: after {sum(r['steps'] for r in state['before']) + state['step']} steps")
