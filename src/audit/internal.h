@@ -30,9 +30,6 @@ const char *ldm_audit_key_kind_label(ldm_key_kind k);
 /* Buffers, shadows, training losses: stored, but not among the network's own parameters. */
 bool ldm_audit_key_is_parameter(const char *name);
 
-/* Why an unexpected key does no harm, one static line; NULL where it may mean another network. */
-const char *ldm_audit_unexpected_reason(const char *name);
-
 bool ldm_audit_starts_with(const char *s, const char *prefix);
 bool ldm_audit_ends_with(const char *s, const char *suffix);
 
@@ -74,6 +71,10 @@ struct ldm_audit_private {
 bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *have);
 /* May a run read this tensor of the network? */
 bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t);
+/* Why an unexpected key does no harm, one static line; NULL where it may mean another network. */
+const char *ldm_audit_unexpected_reason(const ldm_audit *a, const char *name);
+/* left_out.c: whether an unexpected key is of a layer that the configuration should build. */
+bool ldm_audit_left_out(const ldm_audit *a, const char *name);
 /* The file of a first stage that was given beside the checkpoint, where its tensors and no others
  * do not fit; NULL: none. */
 const char *ldm_audit_stage_beside(const ldm_audit *a);
@@ -224,8 +225,8 @@ const char *ldm_findings_text(ldm_findings *f, const char *fmt, ...) LDM_PRINTF(
 ldm_cause *ldm_findings_cause(ldm_findings *f, const char *id);
 void ldm_findings_note(ldm_findings *f, ldm_tone tone, const char *text);
 
-/* The parts (cause.c, settings.c, config_keys.c, stats.c, values.c). Each adds to f; memory
- * failures set f->failed. */
+/* The parts (cause.c, settings.c, config_keys.c, left_out.c, stats.c, values.c). Each adds to f;
+ * memory failures set f->failed. */
 void ldm_audit_find_causes(const ldm_audit *a, ldm_findings *f);
 ldm_status ldm_audit_find_settings(const ldm_audit *a, ldm_findings *f, ldm_error *err);
 /* Why `ldm generate` makes no pictures of this network, one sentence; NULL: it does. */
@@ -234,6 +235,9 @@ const char *ldm_audit_no_generate(const ldm_audit *a, ldm_findings *f);
 void ldm_audit_find_config_keys(const ldm_audit *a, ldm_findings *f);
 /* A warning for each key that ldm_audit_key_is_mistake calls one. */
 void ldm_audit_find_mistakes(const ldm_audit *a, ldm_findings *f);
+/* A warning where the file has tensors of layers that the configuration does not build. Finds the
+ * causes, unless there are some. */
+void ldm_audit_find_left_out(const ldm_audit *a, ldm_findings *f);
 void ldm_audit_find_stats(const ldm_audit *a, ldm_findings *f);
 ldm_status ldm_audit_find_values(const ldm_audit *a, ldm_findings *f, ldm_error *err);
 

@@ -105,7 +105,7 @@ bool ldm_audit_key_is_parameter(const char *name)
            !ldm_audit_starts_with(name, "loss.") && ldm_audit_key_kind_of(name) != LDM_KIND_OTHER;
 }
 
-const char *ldm_audit_unexpected_reason(const char *name)
+const char *ldm_audit_unexpected_reason(const ldm_audit *a, const char *name)
 {
     static const struct {
         const char *prefix, *reason;
@@ -127,6 +127,10 @@ const char *ldm_audit_unexpected_reason(const char *name)
     };
     size_t i;
 
+    if (ldm_audit_left_out(a, name))
+        return NULL;
+    if (a->network->conditioner_count && ldm_audit_starts_with(name, "cond_stage_model."))
+        return "of the conditioner; sampling does not read it";
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (ldm_audit_starts_with(name, rows[i].prefix))
             return rows[i].reason;

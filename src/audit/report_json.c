@@ -83,7 +83,7 @@ static void lists(page *p, json_t *root)
     }
     for (i = 0; i < a->unexpected_count; i++) {
         ldm_audit_json_add(p->j, unexpected, ldm_json_text(a->unexpected[i]->name));
-        if (!ldm_audit_unexpected_reason(a->unexpected[i]->name))
+        if (!ldm_audit_unexpected_reason(a, a->unexpected[i]->name))
             ldm_audit_json_add(p->j, odd, ldm_json_text(a->unexpected[i]->name));
     }
     for (i = 0; i < a->mismatched_count; i++) {

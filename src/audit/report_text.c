@@ -157,8 +157,8 @@ static item unexpected_at(const ldm_audit *a, size_t i)
 {
     const ldm_tensor_info *t = a->unexpected[i];
 
-    return (item){t->name, ldm_audit_unexpected_reason(t->name), ldm_audit_key_group(t->name), NULL,
-                  t};
+    return (item){t->name, ldm_audit_unexpected_reason(a, t->name), ldm_audit_key_group(t->name),
+                  NULL, t};
 }
 
 static item mismatch_at(const ldm_audit *a, size_t i)

@@ -236,7 +236,7 @@ static void judge(const ldm_audit *a, ldm_findings *f)
     size_t i, odd = 0, warnings = 0, bad = count_bad_used(a, f);
 
     for (i = 0; i < a->unexpected_count; i++)
-        odd += ldm_audit_unexpected_reason(a->unexpected[i]->name) == NULL;
+        odd += ldm_audit_unexpected_reason(a, a->unexpected[i]->name) == NULL;
     if (!a->fits) {
         judge_mismatch(a, f);
         return;
@@ -326,6 +326,7 @@ ldm_status ldm_findings_create(const ldm_audit *a, bool values, ldm_findings *f,
     note_other_model(a, f);
     ldm_audit_find_stats(a, f);
     ldm_audit_find_causes(a, f);
+    ldm_audit_find_left_out(a, f);
     file_notes(a, f);
     judge(a, f);
     return f->failed ? ldm_error_nomem(err, 0, "the report") : LDM_OK;
@@ -418,6 +419,7 @@ ldm_status ldm_audit_warnings(const ldm_audit *a, ldm_audit_warning_fn *fn, void
     if (!st) {
         ldm_audit_find_mistakes(a, &f);
         note_other_model(a, &f);
+        ldm_audit_find_left_out(a, &f);
     }
     for (i = 0; !st && i < f.note_count; i++) {
         if (f.notes[i].tone == LDM_TONE_WARN)
