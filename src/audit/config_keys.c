@@ -6,6 +6,7 @@
 
 #include "audit/internal.h"
 #include "base/alloc.h"
+#include "base/str.h"
 
 const char *ldm_audit_key_status_text(ldm_key_status s)
 {
@@ -48,10 +49,51 @@ bool ldm_audit_key_is_mistake(const ldm_unknown_key *u)
     return u->suggestion || !strstr(u->path, ".ddconfig.");
 }
 
+/* What a section at the top of a YAML is probably meant to be: a name that is nearly one of those
+ * that ldm reads, or a part of its own section that stands too far to the left. NULL: another
+ * program's. */
+static const char *section_meant(const char *key)
+{
+    static const char *const known[] = {"ldm", "model"};
+    char lower[16];
+    size_t i, len = strlen(key);
+
+    if (!strcmp(key, "sampling") || !strcmp(key, "load"))
+        return strcmp(key, "load") ? "ldm.sampling" : "ldm.load";
+    if (len >= sizeof lower)
+        return NULL;
+    for (i = 0; i <= len; i++)
+        lower[i] = (char)(key[i] >= 'A' && key[i] <= 'Z' ? key[i] + 'a' - 'A' : key[i]);
+    for (i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(key, known[i]) && ldm_edit_distance(lower, known[i], 1) <= 1)
+            return known[i];
+    }
+    return NULL;
+}
+
+static void find_sections(const ldm_audit *a, ldm_findings *f)
+{
+    const ldm_value *root = a->given.config ? ldm_config_root(a->given.config) : NULL;
+
+    for (size_t i = 0; root && i < ldm_value_count(root); i++) {
+        const ldm_value *v = ldm_value_at(root, i);
+        const char *meant = section_meant(ldm_value_key(v));
+        const ldm_origin o = ldm_value_origin(v);
+
+        if (meant && o.source)
+            ldm_findings_note(f, LDM_TONE_WARN,
+                              ldm_findings_text(f,
+                                                "%s:%d: nothing reads the section %s; did you mean "
+                                                "%s?",
+                                                o.source, o.line, ldm_value_key(v), meant));
+    }
+}
+
 void ldm_audit_find_mistakes(const ldm_audit *a, ldm_findings *f)
 {
     const ldm_network *s = a->network;
 
+    find_sections(a, f);
     for (size_t i = 0; i < s->unknown_count; i++) {
         const ldm_unknown_key *u = &s->unknown[i];
         char line[16] = ""; /* text without lines has none */

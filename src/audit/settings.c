@@ -121,11 +121,11 @@ static double codebook_std(const ldm_audit *a, ldm_findings *f)
 
 /* A diffusion model is trained on latents whose standard deviation times scale_factor is near 1,
  * and the codebook's entries are such latents. 1 is what every published VQ model has, so it is
- * doubted only where it is far too large: the shipped model's entries have 5.5, and with 1 its
+ * doubted only where it is far too large: the shipped model's entries have 4.8, and with 1 its
  * pictures are dark. */
 static void codebook_note(const ldm_audit *a, ldm_findings *f, double scale)
 {
-    const double limit = scale == 1.0 ? 5 : 2.5, std = codebook_std(a, f), product = std * scale;
+    const double limit = scale == 1.0 ? 4 : 2.5, std = codebook_std(a, f), product = std * scale;
     const bool known = std > 0 && isfinite(std);
     const char *published = ldm_findings_text(
         f, "The published VQ models (ffhq, celebahq, lsun_bedrooms, cin) use 1.0%s.",
