@@ -16,7 +16,9 @@ typedef struct speaker {
     const char **facts; /* [g->fact_count], the values drawn so far */
     uint64_t state;     /* of the random numbers */
     int depth, calls;
-    bool lost; /* no end was found */
+    bool lost;         /* no end was found */
+    const char *stuck; /* the first fact or rule that had no line that holds */
+    bool stuck_fact;
 } speaker;
 
 /* SplitMix64 (Steele, Lea and Flood 2014): a number from 0 to 1, 1 excluded. */
@@ -141,6 +143,8 @@ static bool expand(speaker *s, size_t rule, uint64_t *told, ldm_str *out)
         left[w - ways->at] = false;
     }
     s->depth--;
+    if (!done && !s->stuck)
+        s->stuck = ways->name;
     return done;
 }
 
@@ -156,8 +160,11 @@ static bool draw_facts(speaker *s)
         for (k = 0; k < fact->count; k++)
             left[k] = holds(s, &fact->at[k]);
         w = pick(s, fact, left);
-        if (!w)
+        if (!w) {
+            s->stuck = fact->name;
+            s->stuck_fact = true;
             return false;
+        }
         s->facts[i] = w->value;
     }
     return true;
@@ -213,10 +220,11 @@ ldm_status ldm_grammar_caption(const ldm_grammar *g, uint64_t seed, char **out, 
     if (raw.failed || text.failed)
         st = ldm_error_nomem(err, LONGEST, "a caption");
     else if (s.lost)
-        st = ldm_error_set(err, LDM_ERR_LIMIT, "the grammar's rules lead to no end");
+        st = ldm_error_set(err, LDM_ERR_LIMIT, "%s: the rules lead to no end", g->name);
     else if (!done)
         st = ldm_error_set(err, LDM_ERR_LIMIT,
-                           "the grammar has no line that holds for the facts drawn");
+                           "%s: %s '%.60s' has no line that holds for the facts drawn", g->name,
+                           s.stuck_fact ? "fact" : "rule", s.stuck);
     ldm_str_free(&raw);
     if (st)
         ldm_str_free(&text);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/str.h"
 
 enum { LARGEST_FILE = 1 << 20 };
 
@@ -296,19 +297,43 @@ static ldm_status read_lines(reader *r, char *text)
     return st ? st : resolve(r);
 }
 
+/* A caption goes on to the tokenizer, which takes UTF-8; a NUL would end the grammar unseen. */
+static ldm_status check_text(reader *r, const char *text, size_t bytes)
+{
+    size_t i, len;
+
+    r->line = 1;
+    for (i = 0; i < bytes; i += len) {
+        len = text[i] ? ldm_utf8_len(text + i, bytes - i) : 0;
+        if (!len)
+            return ldm_error_set(r->err, LDM_ERR_FORMAT, "%s:%d: %s", r->name, r->line,
+                                 text[i] ? "not UTF-8" : "a NUL, expected text");
+        r->line += text[i] == '\n';
+    }
+    r->line = 0;
+    return LDM_OK;
+}
+
 ldm_status ldm_grammar_parse(const char *name, const char *text, size_t bytes, ldm_grammar **out,
                              ldm_error *err)
 {
     ldm_grammar *g = ldm_calloc(1, sizeof *g);
     reader r = {.g = g, .name = name, .err = err};
+    const size_t mark = ldm_utf8_mark(text, bytes);
     char *copy;
     ldm_status st;
 
     *out = NULL;
     if (!g)
         return ldm_error_nomem(err, sizeof *g, "a grammar");
+    st = check_text(&r, text, bytes);
+    if (st) {
+        ldm_grammar_free(g);
+        return st;
+    }
     g->arena = ldm_arena_create(0);
-    copy = g->arena ? ldm_strndup(text, bytes) : NULL;
+    g->name = g->arena ? ldm_arena_strdup(g->arena, name) : NULL;
+    copy = g->name ? ldm_strndup(text + mark, bytes - mark) : NULL;
     st = copy ? read_lines(&r, copy) : ldm_error_nomem(err, bytes, "a grammar");
     ldm_free(copy);
     if (st) {

@@ -57,6 +57,7 @@ typedef struct ldm_ways {
 
 struct ldm_grammar {
     ldm_arena *arena;
+    const char *name; /* of the file */
     ldm_ways *facts, *rules;
     size_t fact_count, fact_cap, rule_count, rule_cap;
     const char *topics[LDM_GRAMMAR_TOPICS];

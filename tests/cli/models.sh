@@ -195,7 +195,7 @@ same_pixels told/00003.png asked.png
 works generate $spoken --steps 3 --seed 4 --batch 1 --quiet -o alone.png
 same_pixels told/00003.png alone.png
 printf 'rule caption\n  1 {caption}\n' >spoken/grammar.txt
-fails 1 "the grammar's rules lead to no end" generate $spoken --steps 3 -o no.png
+fails 1 "spoken/grammar.txt: the rules lead to no end" generate $spoken --steps 3 -o no.png
 printf 'rule caption\n  1 {gone}\n' >spoken/grammar.txt
 fails 1 "spoken/grammar.txt:2: no rule has the name 'gone'" generate $spoken --steps 3 -o no.png
 
