@@ -106,7 +106,7 @@ ldm_status ldm_index_dense(ldm_tensor_info *t, const char *what, const ldm_sourc
 ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t name_len,
                          const ldm_source *src, uint64_t pos, ldm_error *err)
 {
-    char *copy;
+    char *copy, what[128];
     size_t i, len;
     ldm_status st;
 
@@ -126,12 +126,15 @@ ldm_status ldm_index_add(ldm_ckpt *ck, ldm_tensor *t, const char *name, size_t n
     st = ldm_index_check(&t->info, copy, src, pos, err);
     if (st)
         return st;
-    /* A stride of 0 repeats elements. A view with more elements than its storage is refused: it
-     * would make a small file take much memory. */
-    if (t->info.numel > capacity_of(&t->info))
-        return ldm_source_error(src, err, LDM_ERR_FORMAT, pos,
-                                "tensor '%.120s' has %llu elements, its storage only %llu", copy,
-                                ldm_ull(t->info.numel), ldm_ull(capacity_of(&t->info)));
+    /* A stride of 0 repeats elements. A view with more elements than its storage is left out: it
+     * would make a small file take much memory, and no weights are such a view. */
+    if (t->info.numel > capacity_of(&t->info)) {
+        snprintf(what, sizeof what,
+                 "a view that repeats elements (%llu of a storage of %llu), as torch's expand() "
+                 "makes it",
+                 ldm_ull(t->info.numel), ldm_ull(capacity_of(&t->info)));
+        return ldm_index_skip(ck, copy, what, err);
+    }
     if (t->info.dtype == LDM_DTYPE_U16 || t->info.dtype == LDM_DTYPE_U32 ||
         t->info.dtype == LDM_DTYPE_U64) {
         st = ldm_index_warn(ck, NULL, "key '%.120s' holds numbers of %s, which is unusual: read",
