@@ -211,6 +211,11 @@ const char *ldm_ckpt_meta_value(const ldm_ckpt *ck, size_t i)
     return i < ck->meta_count ? ck->metas[i].value : NULL;
 }
 
+const char *ldm_ckpt_config(const ldm_ckpt *ck)
+{
+    return ck->config;
+}
+
 size_t ldm_ckpt_global_count(const ldm_ckpt *ck)
 {
     return ck->global_count;

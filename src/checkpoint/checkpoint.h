@@ -134,6 +134,9 @@ void ldm_ckpt_release(const ldm_ckpt *ck, const ldm_tensor_info *t);
 size_t ldm_ckpt_meta_count(const ldm_ckpt *ck);
 const char *ldm_ckpt_meta_path(const ldm_ckpt *ck, size_t i);
 const char *ldm_ckpt_meta_value(const ldm_ckpt *ck, size_t i);
+/* The text under "config" in a safetensors file's __metadata__, where `ldm convert` puts the YAML;
+ * other programs may have put there what they like. NULL: none. ck's. */
+const char *ldm_ckpt_config(const ldm_ckpt *ck);
 
 /* Every global the pickle names, in order: "torch._utils._rebuild_tensor_v2", its byte offset in
  * the file, and whether ldm knows it (an unknown one became an opaque value; nothing is ever

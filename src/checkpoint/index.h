@@ -50,6 +50,7 @@ struct ldm_ckpt {
     ldm_name *by_name;
     ldm_meta *metas;
     size_t meta_count, meta_cap;
+    const char *config; /* whole, of safetensors' metadata; NULL: none */
     ldm_ckpt_global *globals;
     size_t global_count;
     ldm_ckpt_skipped *skipped;

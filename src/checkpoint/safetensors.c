@@ -350,6 +350,8 @@ static bool read_metadata(parser *p, uint64_t at)
         ldm_printable(key.data, key.len, path + sizeof prefix - 1,
                       sizeof path - (sizeof prefix - 1));
         ldm_printable(val.data, val.len, value, sizeof value);
+        if (text_is(&key, "config") && !memchr(val.data, '\0', val.len))
+            p->ck->config = ldm_arena_strndup(p->ck->keep, val.data, val.len);
         if (!ldm_index_meta(p->ck, path, value, &p->st) && p->st)
             p->st = ldm_index_no_room(p->ck, key.pos, "metadata", p->err);
     } while (accept(p, ','));

@@ -119,6 +119,22 @@ static ldm_status describe(const ldm_model_options *opt, const ldm_inference *in
     return *note ? LDM_OK : ldm_error_nomem(err, 0, "a note");
 }
 
+/* Reads the configuration that the file itself holds, where that describes a model. */
+static bool load_own(const ldm_ckpt *ck, ldm_config *cfg)
+{
+    static const char name[] = "the checkpoint's own configuration", path[] = "model.params";
+    const char *text = ldm_ckpt_config(ck);
+    ldm_config *tried = NULL;
+    bool fits;
+
+    if (!text || ldm_config_create(&tried, NULL))
+        return false;
+    fits = !ldm_config_load_text(tried, name, text, strlen(text), NULL) &&
+           ldm_value_find(ldm_config_root(tried), path);
+    ldm_config_free(tried);
+    return fits && !ldm_config_load_text(cfg, name, text, strlen(text), NULL);
+}
+
 ldm_status ldm_inferred_layer(const ldm_model_options *opt, ldm_arena *texts, ldm_config *cfg,
                               const char **note, ldm_error *err)
 {
@@ -129,6 +145,10 @@ ldm_status ldm_inferred_layer(const ldm_model_options *opt, ldm_arena *texts, ld
 
     if (!st)
         st = ldm_ckpt_spell_keys(ck, err);
+    if (!st && load_own(ck, cfg)) {
+        *note = "no configuration was given: the one inside the checkpoint is taken";
+        goto done;
+    }
     if (!st)
         st = ldm_infer(ck, &in, err);
     if (!st)
@@ -141,6 +161,7 @@ ldm_status ldm_inferred_layer(const ldm_model_options *opt, ldm_arena *texts, ld
     }
     if (!st)
         st = describe(opt, in, texts, note, err);
+done:
     ldm_str_free(&yaml);
     ldm_inference_free(in);
     ldm_ckpt_close(ck);
