@@ -2,9 +2,12 @@
 /* Conditioners (ldm/modules/encoders/modules.py, and what LatentDiffusion makes of
  * conditioning_key) from their tensors, and from the channels that the UNet takes beside the
  * latent's. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/file.h"
 #include "infer/infer_private.h"
 
 enum { MAX_LAYERS = 256 };
@@ -65,6 +68,28 @@ static void put_class(ldm_inference *in, const ldm_infer_scope *s)
     ldm_infer_put(in, LDM_INFER_SHAPE, NULL, P("key"), "class_label");
 }
 
+/* Whether a vocabulary with so many words lies beside the checkpoint: then it reads text by that.
+ */
+static bool has_vocabulary(const ldm_ckpt *ck, int words)
+{
+    enum { LARGEST_FILE = 16 << 20 };
+    const char *ckpt = ldm_ckpt_path(ck), *slash = strrchr(ckpt, '/');
+    char path[PATH_MAX], *text = NULL;
+    size_t size = 0, i;
+    int lines = 0;
+
+    if (snprintf(path, sizeof path, "%.*svocab.txt", slash ? (int)(slash + 1 - ckpt) : 0, ckpt) >=
+            (int)sizeof path ||
+        ldm_file_read(path, LARGEST_FILE, &text, &size, NULL))
+        return false;
+    while (size && (text[size - 1] == '\n' || text[size - 1] == '\r'))
+        size--;
+    for (i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    ldm_free(text);
+    return size && lines + 1 == words;
+}
+
 /* x_transformers alternates attention and feed-forward: two entries of `layers` a layer. */
 static void put_bert(ldm_inference *in, const ldm_infer_scope *s)
 {
@@ -82,7 +107,10 @@ static void put_bert(ldm_inference *in, const ldm_infer_scope *s)
     ldm_infer_put(in, LDM_INFER_SHAPE, NULL, P("vocab_size"), "%d", words);
     ldm_infer_put(in, LDM_INFER_SHAPE, NULL, P("max_seq_len"), "%d",
                   ldm_infer_dim(ldm_infer_look(s, "transformer.pos_emb.emb.weight"), 0));
-    if (words != BERT_BASE_VOCABULARY) /* the default, true, is for text by that vocabulary */
+    if (has_vocabulary(s->ck, words))
+        ldm_infer_put(in, LDM_INFER_META, "vocab.txt beside the checkpoint has as many words",
+                      P("use_tokenizer"), "true");
+    else if (words != BERT_BASE_VOCABULARY) /* the default, true, is for text by that vocabulary */
         ldm_infer_put(in, LDM_INFER_ASSUMED, "its vocabulary is not that of bert-base-uncased",
                       P("use_tokenizer"), "false");
 }
