@@ -48,6 +48,11 @@ LDM_API void ldm_text_vocab_free(ldm_text_vocab *v); /* NULL is fine */
 LDM_API const char *ldm_text_vocab_kind(const ldm_text_vocab *v);
 LDM_API const char *ldm_text_vocab_path(const ldm_text_vocab *v);
 
+/* Why its ids may be others than those that the model was trained with, one sentence: a word that
+ * stands in it twice, or fewer words than the encoder's table has rows (of ldm_model_vocab). NULL:
+ * nothing speaks for that. Lives as long as v. */
+LDM_API const char *ldm_text_vocab_doubt(const ldm_text_vocab *v);
+
 /* The number of ids: rows that an embedding table for it has (49408; "bert": 30522). */
 LDM_API size_t ldm_text_vocab_size(const ldm_text_vocab *v);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <ldm/ldm.h>
 #include <ldm/tokenize.h>
 
 #include "base/alloc.h"
@@ -16,7 +17,7 @@
 enum { MOST_TEXT = 1 << 20 };
 
 typedef struct options {
-    const char *kind, *vocab, *ckpt;
+    const char *kind, *vocab, *ckpt, *model;
     bool no_ftfy, json;
 } options;
 
@@ -41,6 +42,11 @@ static const ldm_opt rows[] = {
      .arg = "FILE",
      .field = offsetof(options, ckpt),
      .help = "look for the vocabulary beside this checkpoint"},
+    {.type = LDM_OPT_TEXT,
+     .name = "model",
+     .arg = "NAME",
+     .field = offsetof(options, model),
+     .help = "as this shipped model's text encoder (portrait)"},
     {.type = LDM_OPT_FLAG,
      .name = "no-ftfy",
      .field = offsetof(options, no_ftfy),
@@ -117,6 +123,26 @@ static int tokenize(const ldm_command *cmd, const options *o, const ldm_text_voc
     return code;
 }
 
+/* The vocabulary of a shipped model, whose text encoder says which kind it is. */
+static ldm_status open_shipped(const options *o, ldm_text_vocab **vocab, ldm_error *err)
+{
+    ldm_model_options *opt = NULL;
+    ldm_model *model = NULL;
+    ldm_status st = ldm_model_options_create(&opt, err);
+
+    if (!st)
+        st = ldm_model_options_set(opt, "model", o->model, err);
+    if (!st)
+        st = ldm_model_options_set_bool(opt, "dry_run", true, err);
+    if (!st)
+        st = ldm_model_open(opt, &model, err);
+    if (!st)
+        st = ldm_model_vocab(model, o->vocab, vocab, err);
+    ldm_model_close(model);
+    ldm_model_options_free(opt);
+    return st;
+}
+
 /* The text that stdin gives, without the end of its last line. */
 static int tokenize_stdin(const ldm_command *cmd, const options *o, const ldm_text_vocab *vocab)
 {
@@ -150,14 +176,22 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
     parse = ldm_opts_parse(cmd, argc, argv, &o, &(ldm_targets){0}, &args);
     if (parse)
         return ldm_parse_exit(parse);
-    if (!o.kind)
+    if (o.model && (o.kind || o.ckpt))
+        return ldm_cli_usage(cmd,
+                             "--model says which tokenizer it is: leave out --kind and --ckpt");
+    if (!o.kind && !o.model)
         return ldm_cli_usage(cmd, "--kind is missing: clip for Stable Diffusion 1, openclip for "
-                                  "Stable Diffusion 2, bert for CompVis' text models");
+                                  "Stable Diffusion 2, bert for CompVis' text models (with --ckpt "
+                                  "FILE where the vocabulary lies beside it); for the shipped "
+                                  "model --model portrait");
     if (o.vocab)
         ldm_signals_name_file(o.vocab);
-    st = ldm_text_vocab_open(o.kind, o.vocab, o.ckpt, &vocab, &err);
+    st = o.model ? open_shipped(&o, &vocab, &err)
+                 : ldm_text_vocab_open(o.kind, o.vocab, o.ckpt, &vocab, &err);
     if (st)
         return failed(cmd, &o, st, &err);
+    if (ldm_text_vocab_doubt(vocab))
+        ldm_cli_say(cmd, "warning: %s", ldm_text_vocab_doubt(vocab));
     code = strcmp(argv[args], "-") ? tokenize(cmd, &o, vocab, argv[args])
                                    : tokenize_stdin(cmd, &o, vocab);
     ldm_text_vocab_free(vocab);
@@ -166,7 +200,7 @@ static int run(const ldm_cli *cli, const ldm_command *cmd, int argc, char **argv
 
 const ldm_command ldm_cmd_tokenize = {
     .name = "tokenize",
-    .args = "--kind NAME TEXT|- [options]",
+    .args = "--kind NAME|--model NAME TEXT|- [options]",
     .summary = "the token ids of a text, as a model's text encoder gets them",
     .about =
         "Splits a prompt into the tokens of the original code, after its repairs of the text, and\n"
@@ -174,11 +208,12 @@ const ldm_command ldm_cmd_tokenize = {
         "start,\n"
         "at most 75 of the text, an end, padding. What is cut is said on stderr. As - the text is\n"
         "what stdin gives.",
-    .notes =
-        "Where there are no ids, --json prints {\"error\": what stderr says}.\n"
-        "The vocabularies belong to others and do not come with ldm; `make vocab` gets them.\n\n"
-        "  ldm tokenize --kind clip \"a photograph of an astronaut riding a horse\"\n"
-        "  ldm tokenize --kind bert --json \"a virus monster\"",
+    .notes = "Where there are no ids, --json prints {\"error\": what stderr says}.\n"
+             "The vocabularies of published models belong to others and do not come with ldm;\n"
+             "`make vocab` gets them. The shipped model portrait has one of its own.\n\n"
+             "  ldm tokenize --model portrait \"a woman with red hair\"\n"
+             "  ldm tokenize --kind clip \"a photograph of an astronaut riding a horse\"\n"
+             "  ldm tokenize --kind bert --json \"a virus monster\"",
     .opts = rows,
     .opt_count = sizeof rows / sizeof rows[0],
     .min_args = 1,

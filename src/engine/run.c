@@ -446,6 +446,8 @@ ldm_status ldm_run_create(const ldm_model *m, const ldm_job *job, ldm_run **out,
         return ldm_error_nomem(err, sizeof *r, "the run");
     r->m = m;
     st = settle(r, job, err);
+    if (!st && m->dry)
+        st = ldm_run_cond_check(r, err);
     st = st ? st : m->dry ? estimate_time(r, err) : allocate(r, err);
     if (!st && !m->dry)
         st = ldm_start_allocate(r, err);

@@ -341,15 +341,16 @@ static void split_last(ldm_run_cond *c)
     c->made_without.data = c->made.data + c->made.numel;
 }
 
-/* The original takes the empty prompt for the unconditional half. */
-static ldm_status encode_prompts(ldm_run *r, ldm_error *err)
+/* The original takes the empty prompt for the unconditional half. out NULL: nothing is computed. */
+static ldm_status encode_prompts(ldm_run *r, ldm_array *out, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const char *const *prompts = j->prompts ? j->prompts : &j->prompt;
-    const char *negative = j->negative ? j->negative : "";
+    const char *negative = j->negative || !makes_both(r) ? j->negative : "";
 
-    return ldm_run_encode_texts(r, prompts, j->prompts ? j->prompt_count : 1,
-                                makes_both(r) ? negative : NULL, &r->cond.made, err);
+    if (out && !makes_both(r))
+        negative = NULL;
+    return ldm_run_encode_texts(r, prompts, j->prompts ? j->prompt_count : 1, negative, out, err);
 }
 
 static ldm_status encode_classes(ldm_run *r, ldm_error *err)
@@ -400,7 +401,7 @@ static ldm_status make_context(ldm_run *r, ldm_error *err)
     else if (j->ids)
         st = encode_given_ids(r, err);
     else if (takes_text(r))
-        st = encode_prompts(r, err);
+        st = encode_prompts(r, &r->cond.made, err);
     else if (takes_layout(r))
         st = ldm_run_encode_ids(r, &c->layout, &c->made, err);
     else
@@ -472,7 +473,7 @@ ldm_status ldm_run_cond_check(ldm_run *r, ldm_error *err)
     ldm_status st = LDM_OK;
 
     if (r->m->network->unet_inputs.context_width && !instead && takes_text(r))
-        st = ldm_run_find_vocab(r, err);
+        st = encode_prompts(r, NULL, err);
     if (!st && j->class_text && takes_class(r))
         st = read_classes(r, j->class_text, 0, &classes, err);
     ldm_array_free(&classes);

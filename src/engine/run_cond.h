@@ -66,11 +66,10 @@ ldm_status ldm_run_predict(void *ctx, int step, const float *x, double t, float 
 double ldm_run_guided_share(const ldm_run *r);
 
 /* run_context.c: the contexts [count,tokens,width] of texts, of token ids, or of classes. negative:
- * one more text, whose context is the last; NULL: there is none. */
+ * one more text, whose context is the last; NULL: there is none. out of texts NULL: they are
+ * tokenized for what there is to say of them, and nothing is computed. */
 ldm_status ldm_run_encode_texts(struct ldm_run *r, const char *const *prompts, size_t count,
                                 const char *negative, ldm_array *out, ldm_error *err);
-/* Whether the model's text encoder has its vocabulary, and not another's. */
-ldm_status ldm_run_find_vocab(const struct ldm_run *r, ldm_error *err);
 ldm_status ldm_run_encode_ids(struct ldm_run *r, const ldm_array *ids, ldm_array *out,
                               ldm_error *err);
 

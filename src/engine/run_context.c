@@ -157,8 +157,8 @@ static ldm_status list_unknown(const ldm_text_vocab *vocab, const char *text, un
 
 /* One note of all prompts. Only of small vocabularies, made for what a model was trained on: a
  * large one takes any word apart into pieces that the model has met. */
-static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const char *const *prompts,
-                               size_t count, ldm_error *err)
+static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const char *which,
+                               const char *const *prompts, size_t count, ldm_error *err)
 {
     enum { LARGE = 4096, SHOWN = 60 };
     unknown_words u = {.count = 0};
@@ -180,13 +180,13 @@ static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const ch
         st = ldm_error_nomem(err, 0, "a note");
     else if (!st && u.count && count == 1)
         st = ldm_notes_add(&r->notes, err,
-                           "this model knows few words; of the prompt it does not know: %s",
+                           "this model knows few words; of the %s it does not know: %s", which,
                            words.data);
     else if (!st && u.count)
         st = ldm_notes_add(&r->notes, err,
-                           "this model knows few words; in %zu of the %zu prompts it does not "
+                           "this model knows few words; in %zu of the %zu %ss it does not "
                            "know: %s",
-                           u.prompts, count, words.data);
+                           u.prompts, count, which, words.data);
     ldm_str_free(&words);
     return st;
 }
@@ -239,18 +239,11 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
             st = ldm_prompt_syntax_note(&said, text, &r->notes, err);
         ldm_text_ids_free(one);
     }
-    if (!st && !r->captions_drawn)
-        st = note_unknown(r, vocab, t->prompts, t->count, err);
-    return st;
-}
-
-ldm_status ldm_run_find_vocab(const ldm_run *r, ldm_error *err)
-{
-    ldm_text_vocab *vocab;
-    ldm_status st = ldm_model_vocab(r->m, r->job.vocab, &vocab, err);
-
     if (!st)
-        ldm_text_vocab_free(vocab);
+        st = note_unknown(r, vocab, r->captions_drawn ? "caption" : "prompt", t->prompts, t->count,
+                          err);
+    if (!st && t->negative)
+        st = note_unknown(r, vocab, "negative prompt", &t->negative, 1, err);
     return st;
 }
 
@@ -267,11 +260,14 @@ ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t c
         return st;
     ids.numel = ids.shape[0] * ids.shape[1];
     ids.data = ldm_reallocarray(NULL, (size_t)ids.numel, sizeof *ids.data);
-    st = ids.data ? tokenize(r, vocab, &all, &ids, err)
-                  : ldm_error_nomem(err, ids.numel * sizeof *ids.data, "the token ids");
+    if (ldm_text_vocab_doubt(vocab))
+        st = ldm_notes_add(&r->notes, err, "warning: %s", ldm_text_vocab_doubt(vocab));
+    if (!st)
+        st = ids.data ? tokenize(r, vocab, &all, &ids, err)
+                      : ldm_error_nomem(err, ids.numel * sizeof *ids.data, "the token ids");
     if (!st)
         st = ldm_check_ids(&ids, c->entries, "the token ids", err);
-    if (!st)
+    if (!st && out)
         st = ldm_run_encode_ids(r, &ids, out, err);
     ldm_free(ids.data);
     ldm_text_vocab_free(vocab);

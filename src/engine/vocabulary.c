@@ -13,6 +13,7 @@
 
 struct ldm_text_vocab {
     ldm_tokenizer *tokenizer;
+    char doubt[512]; /* empty: none */
 };
 
 struct ldm_text_ids {
@@ -81,10 +82,11 @@ ldm_status ldm_vocab_find(ldm_token_kind kind, const char *ckpt, char **path, ld
     if (!st && !*path)
         st = find_installed(kind, path, err);
     if (!st && !*path)
-        st = ldm_error_set(err, LDM_ERR_UNSUPPORTED,
-                           "no vocabulary for %s text (%s): it belongs to others and does not come "
-                           "with ldm; `make vocab` gets it, or name a copy (vocab)",
-                           ldm_token_kind_name(kind), ldm_token_kind_file(kind));
+        st = ldm_error_set(
+            err, LDM_ERR_UNSUPPORTED,
+            "no vocabulary for %s text (%s): the published models' belongs to others "
+            "and does not come with ldm; `make vocab` gets it, or name a copy (vocab)",
+            ldm_token_kind_name(kind), ldm_token_kind_file(kind));
     return st;
 }
 
@@ -115,6 +117,11 @@ ldm_status ldm_text_vocab_open(const char *kind, const char *path, const char *c
         ldm_free(v);
         return st;
     }
+    if (ldm_tokenizer_repeats(v->tokenizer))
+        snprintf(v->doubt, sizeof v->doubt,
+                 "%.200s, line %d: this word stands further up as well; text gets the id of this "
+                 "line",
+                 ldm_tokenizer_path(v->tokenizer), ldm_tokenizer_repeats(v->tokenizer));
     *out = v;
     return LDM_OK;
 }
@@ -136,9 +143,21 @@ ldm_status ldm_model_vocab(const ldm_model *m, const char *path, ldm_text_vocab 
     c = m->network->conditioners;
     published = strcmp(c->vocabulary, "bert") ? 49408 : 30522;
     st = ldm_text_vocab_open(c->vocabulary, path, ldm_ckpt_path(m->ckpt), out, err);
+    if (st == LDM_ERR_UNSUPPORTED && !path && (size_t)c->entries < published)
+        return ldm_error_set(
+            err, st,
+            "this model's text encoder has a table of %d words, so it was trained "
+            "with a vocabulary of its own: put that beside the checkpoint, or name "
+            "it (vocab)",
+            c->entries);
     if (st)
         return st;
     size = ldm_text_vocab_size(*out);
+    if (size < (size_t)c->entries && (size_t)c->entries < published)
+        snprintf((*out)->doubt, sizeof(*out)->doubt,
+                 "%.200s has %zu words and the text encoder's table %d: where words are missing, "
+                 "those after them get other ids than the model was trained with",
+                 ldm_text_vocab_path(*out), size, c->entries);
     if (size <= (size_t)c->entries && !(size < published && published <= (size_t)c->entries))
         return LDM_OK;
     st = ldm_error_set(err, LDM_ERR_USAGE,
@@ -163,6 +182,11 @@ void ldm_text_vocab_free(ldm_text_vocab *v)
 const char *ldm_text_vocab_kind(const ldm_text_vocab *v)
 {
     return v ? ldm_token_kind_name(ldm_tokenizer_kind(v->tokenizer)) : NULL;
+}
+
+const char *ldm_text_vocab_doubt(const ldm_text_vocab *v)
+{
+    return v && *v->doubt ? v->doubt : NULL;
 }
 
 const char *ldm_text_vocab_path(const ldm_text_vocab *v)

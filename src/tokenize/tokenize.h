@@ -58,6 +58,10 @@ const char *ldm_tokenizer_path(const ldm_tokenizer *t); /* the file that was rea
 /* The number of ids, which is the number of rows that an embedding table for it has. */
 size_t ldm_tokenizer_size(const ldm_tokenizer *t);
 
+/* The first line of a list of words whose word stands further up, too: text gets the later id. 0:
+ * none. */
+int ldm_tokenizer_repeats(const ldm_tokenizer *t);
+
 /* An id as the vocabulary writes it ("astronaut</w>", "##ing"); "" for one that it does not have.
  * t's. */
 const char *ldm_tokenizer_piece(const ldm_tokenizer *t, int32_t id);

@@ -229,6 +229,11 @@ size_t ldm_tokenizer_size(const ldm_tokenizer *t)
     return t->vocab->size;
 }
 
+int ldm_tokenizer_repeats(const ldm_tokenizer *t)
+{
+    return t->wordpiece.repeats;
+}
+
 const char *ldm_tokenizer_piece(const ldm_tokenizer *t, int32_t id)
 {
     const char *piece = NULL;

@@ -29,6 +29,10 @@ ldm_status ldm_wordpiece_load(ldm_wordpiece *w, const char *name, const char *te
     while (!st && ldm_lines_next(&l)) {
         if (memchr(l.line, '\0', l.len))
             return ldm_lines_error(&l, err, "a NUL; expected a list of words, one a line");
+        if (!l.len) /* no word; at the file's end editors leave such lines */
+            continue;
+        if (!w->repeats && ldm_words_find(&w->vocab.words, l.line, l.len) != LDM_NO_WORD)
+            w->repeats = l.number;
         st = ldm_vocab_give(&w->vocab, l.line, l.len, l.number - 1, err);
         if (st)
             return ldm_error_wrap(err, st, "%s, line %d", name, l.number);

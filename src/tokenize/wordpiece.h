@@ -14,6 +14,7 @@ typedef struct ldm_wordpiece {
     ldm_vocab vocab;
     int32_t special[LDM_BERT_SPECIALS]; /* ids in the order of the names in wordpiece.c */
     int32_t start_id, end_id, pad_id;
+    int repeats; /* the first line whose word stands further up, too; 0: none */
 } ldm_wordpiece;
 
 /* text: a word a line; the first has id 0. w: zeroed; to be freed whatever comes. */
