@@ -139,12 +139,25 @@ static bool copy_text(ldm_doctor *d, const char **text)
     return *text != NULL;
 }
 
+/* Whether a finding is of what an earlier one was of. The number of heads that was assumed says
+ * nothing any more where their width was measured, which takes precedence. */
+static bool same_matter(const ldm_doctor *d, const ldm_finding *earlier, const ldm_finding *f)
+{
+    static const char unet[] = "model.params.unet_config.params.";
+    const size_t len = strlen(unet);
+
+    if (!strcmp(earlier->path, f->path))
+        return true;
+    return d->made && !strncmp(earlier->path, unet, len) && !strncmp(f->path, unet, len) &&
+           !strcmp(earlier->path + len, "num_heads") && !strcmp(f->path + len, "num_head_channels");
+}
+
 ldm_status ldm_doctor_add(ldm_doctor *d, const ldm_finding *f, ldm_error *err)
 {
     ldm_finding copy = *f;
 
     for (size_t i = 0; i < d->finding_count; i++) { /* what was measured replaces an assumption */
-        if (!strcmp(d->findings[i].path, f->path) && d->findings[i].state != LDM_FINDING_WRONG &&
+        if (same_matter(d, &d->findings[i], f) && d->findings[i].state != LDM_FINDING_WRONG &&
             f->state != LDM_FINDING_NOTE) {
             memmove(d->findings + i, d->findings + i + 1,
                     (--d->finding_count - i) * sizeof *d->findings);

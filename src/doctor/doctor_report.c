@@ -101,7 +101,8 @@ static void put_finding(const page *p, const ldm_finding *f)
         ldm_str_printf(p->out, ": %s", f->found);
     else if (f->given && f->place)
         ldm_str_printf(p->out, ": %s (%s)", f->given, f->place);
-    if (f->state != LDM_FINDING_NOTE && f->sure > 0 && f->sure < 1)
+    if (f->state != LDM_FINDING_NOTE && f->state != LDM_FINDING_UNDECIDED && f->sure > 0 &&
+        f->sure < 1)
         ldm_str_printf(p->out, "  (%.0f %% sure)", 100 * f->sure);
     ldm_str_printf(p->out, "\n            %s\n", f->how);
 }

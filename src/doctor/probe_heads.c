@@ -183,7 +183,17 @@ ldm_status ldm_heads_judge(ldm_search *s, const ldm_unet_config *u)
         return st;
     snprintf(given, sizeof given, "%d",
              u->num_head_channels > 0 ? u->num_head_channels : u->num_heads);
-    if (s->best.heads == 0 || !ldm_search_against(&m)) {
+    /* Against what the user gave speaks only much; what nobody gave is replaced by what is better.
+     */
+    const bool better =
+        s->best.heads && m.difference > ldm_slightly && m.sigmas > ldm_sigmas_needed;
+    const bool wrong = s->d->made ? better : ldm_search_against(&m);
+
+    if (better && !wrong)
+        return ldm_search_add(
+            s, path, given, NULL, 0, LDM_FINDING_UNDECIDED, NULL, NULL,
+            ldm_search_worse_text(s, best->name, &m, &near, s->heads[near.index].name));
+    if (s->best.heads == 0 || !wrong) {
         const bool alike = near.to_best.difference < ldm_slightly;
         const bool open = s->d->made && !ldm_search_against(&near.to_best) && !s->heads[0].usual;
 

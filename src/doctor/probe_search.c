@@ -79,7 +79,7 @@ ldm_status ldm_search_judge(ldm_search *s, bool by_heads, ldm_rival *near, ldm_m
         if (i == at || (by_heads && is_far(s, i)))
             continue;
         st = ldm_doctor_step(s->d, by_heads ? "judging heads" : "judging scale_factor",
-                             (by_heads ? 0.6 : 0.75) + 0.15 * i / count, s->err);
+                             (by_heads ? 0.66 : 0.76) + 0.09 * i / count, s->err);
         if (!st && by_heads)
             st = ldm_search_open(s, s->best.weights, i, &m);
         if (!st)
