@@ -103,6 +103,39 @@ static ldm_status read_header(const char *path, const ldm_map *m, size_t *dim, u
     return LDM_OK;
 }
 
+static ldm_status bad_value(const char *path, uint64_t byte, const char *what, ldm_error *err)
+{
+    return ldm_error_at(err, LDM_ERR_FORMAT, byte, "%s holds %s at byte %llu", path, what,
+                        (unsigned long long)byte);
+}
+
+/* Numbers, and of a covariance no more than the two variances allow: with a negative one the
+ * distance would come out as 0. Row i of the file's lower triangle begins at entry i (i + 1) / 2.
+ */
+static ldm_status check_values(const char *path, const ldm_map *m, const ldm_gaussian *g,
+                               ldm_error *err)
+{
+    const size_t dim = g->dim;
+
+    for (size_t byte = HEADER_BYTES; byte < m->size; byte += 8) {
+        if (!isfinite(get_double(m->data + byte)))
+            return bad_value(path, byte, "NaN or infinity", err);
+    }
+    for (size_t i = 0; i < dim; i++) {
+        const double own = g->scatter[i * dim + i];
+        const uint64_t row = HEADER_BYTES + 8 * (uint64_t)(dim + i * (i + 1) / 2);
+
+        if (own < 0)
+            return bad_value(path, row + 8 * i, "a negative variance", err);
+        for (size_t k = 0; k < i; k++) {
+            if (fabs(g->scatter[i * dim + k]) > 1.001 * sqrt(own * g->scatter[k * dim + k]) + 1e-12)
+                return bad_value(path, row + 8 * k,
+                                 "a covariance larger than its two variances allow", err);
+        }
+    }
+    return LDM_OK;
+}
+
 ldm_status ldm_gaussian_read(const char *path, ldm_gaussian **out, ldm_error *err)
 {
     ldm_gaussian *g = NULL;
@@ -130,12 +163,7 @@ ldm_status ldm_gaussian_read(const char *path, ldm_gaussian **out, ldm_error *er
             for (k = 0; k <= i; k++, at += 8)
                 g->scatter[i * dim + k] = get_double(at) * (double)(count - 1);
         }
-        for (at = m.data + HEADER_BYTES; at < m.data + m.size && isfinite(get_double(at)); at += 8)
-            ;
-        if (at < m.data + m.size)
-            st = ldm_error_at(err, LDM_ERR_FORMAT, (uint64_t)(at - m.data),
-                              "%s holds NaN or infinity at byte %llu", path,
-                              (unsigned long long)(at - m.data));
+        st = check_values(path, &m, g, err);
     }
     ldm_map_close(&m);
     if (st)
