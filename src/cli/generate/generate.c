@@ -284,11 +284,18 @@ static int places(const task *t)
     return n;
 }
 
+size_t ldm_generate_sheet_columns(const ldm_task *t)
+{
+    const size_t prompts = t->given.prompts.count, all = (size_t)t->ri->count;
+
+    return prompts > 1 && all > prompts && all % prompts == 0 ? all / prompts : 0;
+}
+
 static int write_grid(task *t, const ldm_image *ims, size_t n)
 {
     ldm_image grid = {0};
     ldm_error err;
-    ldm_status st = ldm_image_grid(ims, n, 0, &grid, &err);
+    ldm_status st = ldm_image_grid(ims, n, ldm_generate_sheet_columns(t), &grid, &err);
     char *text = NULL;
     int code = st ? ldm_cli_fail(t->cmd, st, &err) : ldm_generate_sheet_recipe(t, n, &text);
 

@@ -356,8 +356,8 @@ static int open_albums(ldm_task *t, int good, albums *a)
     if (t->output.grid && good) {
         code = ldm_generate_sheet_recipe(t, (size_t)t->ri->count, &recipe);
         if (!code)
-            st = ldm_album_grid(t->output.grid, (size_t)t->ri->count, 0, w, h, recipe, &a->grid,
-                                &err);
+            st = ldm_album_grid(t->output.grid, (size_t)t->ri->count, ldm_generate_sheet_columns(t),
+                                w, h, recipe, &a->grid, &err);
         free(recipe);
     }
     if (!code && !st && t->output.npz && good)

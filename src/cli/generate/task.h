@@ -53,6 +53,8 @@ int ldm_generate_take(void *ctx, const ldm_result *r, const ldm_error *why);
 int ldm_generate_fail(const ldm_task *t, ldm_status st, const ldm_error *err);
 /* Lists the kept pictures before `index` for --json, so that the list stays in order. */
 void ldm_generate_list_kept(ldm_task *t, int index);
+/* Columns of the contact sheet: of several prompts one a row; else 0, as square as it gets. */
+size_t ldm_generate_sheet_columns(const ldm_task *t);
 /* The recipe of a contact sheet of n pictures. *text: free() it. An exit code. */
 int ldm_generate_sheet_recipe(ldm_task *t, size_t n, char **text);
 

@@ -90,6 +90,18 @@ static int name_classes(const ldm_command *cmd, const ldm_generate_opts *o, ldm_
     return st ? ldm_cli_fail(cmd, st, &err) : LDM_EXIT_OK;
 }
 
+/* A prompt that is the name of a file is drawn all the same. */
+static void note_file(const ldm_command *cmd, const ldm_generate_opts *o)
+{
+    const char *prompt = ldm_job_get_text(o->to.job, "prompt");
+
+    if (prompt && *prompt && !o->quiet && strchr(prompt, '.') && !access(prompt, F_OK))
+        ldm_cli_say(cmd,
+                    "note: '%s' is a file, and its name is the prompt: --prompts %s takes the "
+                    "prompts in it",
+                    prompt, prompt);
+}
+
 int ldm_texts_apply(const ldm_command *cmd, const ldm_generate_opts *o, ldm_lines *prompts,
                     ldm_lines *class_names)
 {
@@ -97,6 +109,8 @@ int ldm_texts_apply(const ldm_command *cmd, const ldm_generate_opts *o, ldm_line
     ldm_status st;
     int code = o->class_names ? name_classes(cmd, o, class_names) : LDM_EXIT_OK;
 
+    if (!code && !o->prompts)
+        note_file(cmd, o);
     if (code || !o->prompts)
         return code;
     code = prompts_read(cmd, o->prompts, prompts);
