@@ -209,6 +209,9 @@ bool ldm_cmp_table_exists(const ldm_compare *c, ldm_cmp_table_kind kind);
 void ldm_cmp_print_text(const ldm_compare *c, FILE *f);
 void ldm_cmp_write_markdown(const ldm_compare *c, FILE *f);
 
+/* Fewer pictures leave it to the seeds in which order settings that are alike come. */
+enum { LDM_CMP_FEW = 100 };
+
 /* How far Frechet distances of so many pictures can be trusted: a remark of both reports; free()
  * it. NULL when out of memory. */
 char *ldm_cmp_trust(size_t pictures);

@@ -80,10 +80,20 @@ static void add_distance(json_t *list, const ldm_compare *c)
 {
     const bool a_nearer = c->a.sum.frechet < c->b.sum.frechet;
     const ldm_cmp_side *near = a_nearer ? &c->a : &c->b, *far = a_nearer ? &c->b : &c->a;
+    const double clearly = 1.5; /* times: other seeds of few pictures move a distance by less */
     char x[32], y[32];
 
     if (isnan(c->a.sum.frechet) || isnan(c->b.sum.frechet) || near->sum.frechet == far->sum.frechet)
         return;
+    if (c->a.count < LDM_CMP_FEW && far->sum.frechet < clearly * near->sum.frechet) {
+        add(list,
+            ldm_cli_format("Which side is nearer to the training set %zu picture%s cannot tell: "
+                           "Frechet distance of %s %s, of %s %s (%d or more tell).",
+                           c->a.count, c->a.count == 1 ? "" : "s", near->title,
+                           ldm_cmp_number(near->sum.frechet, x, sizeof x), far->title,
+                           ldm_cmp_number(far->sum.frechet, y, sizeof y), LDM_CMP_FEW));
+        return;
+    }
     add(list,
         ldm_cli_format("%s is nearer to the training set: Frechet distance %s, %s %s (less is "
                        "better).",

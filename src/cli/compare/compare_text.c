@@ -38,14 +38,14 @@ static void add_notes(json_t *list, const ldm_compare *c, const ldm_cmp_side *s)
 
 char *ldm_cmp_trust(size_t pictures)
 {
-    enum { FEW = 100 }; /* below, other seeds put settings that are alike in another order */
     static const char shrinks[] = "It shrinks with the number of pictures: compare only figures of "
                                   "equally many.";
 
-    return pictures >= FEW ? strdup(shrinks)
-                           : ldm_cli_format("%s Of %zu picture%s it is largely chance: other seeds "
-                                            "may show another order, %d or more tell.",
-                                            shrinks, pictures, pictures == 1 ? "" : "s", FEW);
+    return pictures >= LDM_CMP_FEW
+               ? strdup(shrinks)
+               : ldm_cli_format("%s Of %zu picture%s it is largely chance: other seeds "
+                                "may show another order, %d or more tell.",
+                                shrinks, pictures, pictures == 1 ? "" : "s", LDM_CMP_FEW);
 }
 
 json_t *ldm_cmp_remarks(const ldm_compare *c)
