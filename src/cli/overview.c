@@ -82,7 +82,8 @@ void ldm_overview_print(const ldm_command *const *commands, size_t count)
         ldm_str_printf(&out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
     ldm_str_puts(
         &out, "\n'ldm COMMAND --help' or 'ldm help COMMAND' explains one; 'ldm --version' prints "
-              "the\nversion. Without --ckpt and --config the shipped default model is used.\n");
+              "the\nversion. Without --ckpt and --config a shipped model is used: portrait,\n"
+              "by compare demo.\n");
     for (size_t i = 0; i < TOPIC_COUNT; i++)
         ldm_str_printf(&out, "'ldm help %s' %s.\n", topics[i].name, topics[i].text);
     ldm_str_puts(&out, "\n");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "engine/engine.h"
 
 /* One of "a, b, c". */
@@ -18,12 +19,35 @@ static bool is_listed(const char *name, const char *list)
     return false;
 }
 
+/* The shipped model whose name this may be, mistyped; empty: none. */
+static void meant(const char *name, char out[33])
+{
+    const char *at = LDM_SHIPPED_MODELS;
+
+    for (; *at; at += strspn(at, ", ")) {
+        const size_t len = strcspn(at, ",");
+        char lower[33] = "";
+
+        snprintf(out, 33, "%.*s", (int)len, at);
+        for (size_t i = 0; i < sizeof lower - 1 && name[i]; i++)
+            lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+        if (ldm_edit_distance(lower, out, ldm_edit_limit(out)) <= ldm_edit_limit(out))
+            return;
+        at += len;
+    }
+    *out = '\0';
+}
+
 static ldm_status refuse_name(const char *name, ldm_error *err)
 {
+    char near[33];
+
+    meant(name, near);
     return ldm_error_set(err, LDM_ERR_USAGE,
-                         "model is '%.60s', expected the name of a shipped model (%s); a "
+                         "model is '%.60s', expected the name of a shipped model (%s)%s%s%s; a "
                          "checkpoint of your own is given by its file (ckpt)",
-                         name, LDM_SHIPPED_MODELS);
+                         name, LDM_SHIPPED_MODELS, *near ? ": did you mean " : "", near,
+                         *near ? "?" : "");
 }
 
 /* The folder of the shipped model of this name. */

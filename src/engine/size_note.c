@@ -5,8 +5,8 @@
 
 /* Pictures of another size than those of the training are made, but few models make them well, and
  * first stages shift their colours. SD's 768 x 768 has 2.25 times the pixels of 512 x 512 and is
- * often asked for; 1024 x 1024 repeats. */
-static const double far = 3;
+ * often asked for; 1024 x 1024 repeats, and so does what is twice as wide. */
+static const double far = 3, wide = 2;
 
 ldm_status ldm_model_size_note(const ldm_model *m, int width, int height, char **text,
                                ldm_error *err)
@@ -24,7 +24,8 @@ ldm_status ldm_model_size_note(const ldm_model *m, int width, int height, char *
     f = m->network->first_stage.factor;
     asked = (double)width * height;
     own = (double)m->latent_w * f * ((double)m->latent_h * f);
-    if (m->shape_ambiguous || (asked <= far * own && own <= far * asked))
+    if (m->shape_ambiguous || (asked <= far * own && own <= far * asked &&
+                               width < wide * m->latent_w * f && height < wide * m->latent_h * f))
         return LDM_OK;
     ldm_str_printf(
         &line,
