@@ -73,7 +73,7 @@ bool ldm_audit_same_shape(const ldm_tensor_decl *want, const ldm_tensor_info *ha
 bool ldm_audit_run_uses(const ldm_audit *a, const ldm_tensor_decl *t);
 /* Why an unexpected key does no harm, one static line; NULL where it may mean another network. */
 const char *ldm_audit_unexpected_reason(const ldm_audit *a, const char *name);
-/* left_out.c: whether an unexpected key is of a layer that the configuration should build. */
+/* Whether an unexpected key is of a layer that the configuration should build. */
 bool ldm_audit_left_out(const ldm_audit *a, const char *name);
 /* The file of a first stage that was given beside the checkpoint, where its tensors and no others
  * do not fit; NULL: none. */

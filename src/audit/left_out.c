@@ -6,52 +6,6 @@
 
 #include "audit/internal.h"
 
-/* Whether two names differ in their numbers at most: "layers.2.norm.weight" and
- * "layers.0.norm.weight". */
-static bool alike(const char *a, const char *b)
-{
-    static const char digits[] = "0123456789";
-
-    while (*a && *b) {
-        const size_t n = strspn(a, digits), m = strspn(b, digits);
-
-        if (!n != !m || (!n && *a != *b))
-            return false;
-        a += n ? n : 1;
-        b += m ? m : 1;
-    }
-    return *a == *b;
-}
-
-/* Whether the part is built, and, where `like` is not NULL, with a layer of the same kind. */
-static bool builds(const ldm_network *s, int component, const char *like)
-{
-    for (int i = 0; i < s->tensor_count; i++) {
-        if ((int)s->tensors[i].component == component && (!like || alike(s->tensors[i].name, like)))
-            return true;
-    }
-    return false;
-}
-
-/* Text encoders' files hold more than the encoder now and then (CLIP's network for pictures); a
- * layer like those that are built is none of that. */
-bool ldm_audit_left_out(const ldm_audit *a, const char *name)
-{
-    const int group = ldm_audit_key_group(name);
-
-    switch (group) {
-    case LDM_COMPONENT_UNET:
-        return builds(a->network, group, NULL);
-    case LDM_COMPONENT_FIRST_STAGE:
-        return ldm_audit_starts_with(name, "first_stage_model.decoder.") &&
-               builds(a->network, group, NULL);
-    case LDM_COMPONENT_COND_STAGE:
-        return builds(a->network, group, name);
-    default:
-        return false;
-    }
-}
-
 static const char *first_left_out(const ldm_audit *a, size_t *count)
 {
     const char *first = NULL;

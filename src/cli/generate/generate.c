@@ -284,13 +284,6 @@ static int places(const task *t)
     return n;
 }
 
-size_t ldm_generate_sheet_columns(const ldm_task *t)
-{
-    const size_t prompts = t->given.prompts.count, all = (size_t)t->ri->count;
-
-    return prompts > 1 && all > prompts && all % prompts == 0 ? all / prompts : 0;
-}
-
 static int write_grid(task *t, const ldm_image *ims, size_t n)
 {
     ldm_image grid = {0};

@@ -161,6 +161,13 @@ int ldm_generate_take(void *ctx, const ldm_result *r, const ldm_error *why)
 }
 
 /* The recipe of its first picture, with the mark that it is a sheet. */
+size_t ldm_generate_sheet_columns(const ldm_task *t)
+{
+    const size_t prompts = t->given.prompts.count, all = (size_t)t->ri->count;
+
+    return prompts > 1 && all > prompts && all % prompts == 0 ? all / prompts : 0;
+}
+
 int ldm_generate_sheet_recipe(ldm_task *t, size_t n, char **text)
 {
     char *recipe = NULL, *full;
