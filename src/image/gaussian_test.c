@@ -312,6 +312,16 @@ static void test_file(void **state)
     assert_int_equal(ldm_gaussian_read(path, &back, &err), LDM_ERR_FORMAT);
     assert_non_null(strstr(err.msg, "newer"));
     data[10] = '1';
+    data[size - 1] ^= (char)0x80; /* the sign of the last variance */
+    write_bytes(path, data, size);
+    assert_int_equal(ldm_gaussian_read(path, &back, &err), LDM_ERR_FORMAT);
+    assert_non_null(strstr(err.msg, "a negative variance at byte 192"));
+    data[size - 1] ^= (char)0x80;
+    data[167] ^= 0x40; /* of the covariance 0.5 the exponent: it becomes far too large */
+    write_bytes(path, data, size);
+    assert_int_equal(ldm_gaussian_read(path, &back, &err), LDM_ERR_FORMAT);
+    assert_int_equal(err.offset, 160);
+    data[167] ^= 0x40;
     memset(data + size - 8, 0xff, 8);
     write_bytes(path, data, size);
     assert_int_equal(ldm_gaussian_read(path, &back, &err), LDM_ERR_FORMAT);

@@ -131,3 +131,17 @@ fails 2 'with any model `ldm generate --init .*/rgba16.png` does' \
 works generate --model portrait --prompt 'a man' --dry-run
 readme=$(sed -n 's/.*its prompts may say is in \(.*README.md\)$/\1/p' "$ERR")
 [ -r "$readme" ] || die "the note names a file that is not there: $readme"
+
+# The sheet of several prompts has one a row; a prompt that is a file's name is doubted; a mistyped
+# model's name is known; a picture twice as wide as the model's own is not what it knows.
+printf 'a man\na woman\na man with a hat\n' >three.txt
+works generate --prompts three.txt -n 2 --steps 1 --quiet -o rows/ --grid
+set -- $(od -An -tu1 -j16 -N8 rows/grid.png)
+[ $(($3 * 256 + $4)) -lt $(($7 * 256 + $8)) ] || die "the sheet has not two columns"
+works generate --prompt three.txt --steps 1 -o name.png
+stderr_has "note: 'three.txt' is a file, and its name is the prompt: --prompts three.txt takes"
+fails 2 "model is 'Potrait', .*did you mean portrait[?]" generate --model Potrait -o no.png
+works generate --prompt 'a man' --size 128x64 --steps 1 -o wide.png
+stderr_has 'so far from its size'
+works tokenize --model portrait 'a man'
+stdout_has ' man$'
