@@ -189,7 +189,7 @@ def one_bit(x, rng):
 
 
 MID = "model.diffusion_model.middle_block.1.qkv.weight"
-RES = "model.diffusion_model.input_blocks.2.0.in_layers.2.weight"
+RES = "model.diffusion_model.input_blocks.5.0.in_layers.2.weight"
 
 
 def sets(**kw):
@@ -200,7 +200,7 @@ def sets(**kw):
 TANH = "model.params.first_stage_config.params.ddconfig.tanh_out="
 W32 = [UNET + "num_head_channels=32"]
 SCALE = ["model.params.scale_factor=0.18215"]
-EPS = ["model.params.parameterization=eps"]
+V = ["model.params.parameterization=v"]
 ORDER = [UNET + "use_new_attention_order=false"]
 END = ["model.params.linear_end=0.0195"]
 # name, assignments, change of the file, what the cures must hold (None: no cure is possible), verdict
@@ -215,8 +215,8 @@ FAULTS = [
     ("scale_factor 1", sets(scale_factor="1.0"), None, SCALE, "change"),
     ("scale_factor 0.3", sets(scale_factor="0.3"), None, SCALE, "change"),
     ("scale_factor 5.5", sets(scale_factor="5.5"), None, SCALE, "change"),
-    ("parameterization v", sets(parameterization="v"), None, EPS, "change"),
-    ("parameterization x0", sets(parameterization="x0"), None, EPS, "change"),
+    ("parameterization eps", sets(parameterization="eps"), None, V, "change"),
+    ("parameterization x0", sets(parameterization="x0"), None, V, "change"),
     ("linear_end 0.012", sets(linear_end="0.012"), None, END, "change"),
     ("timesteps 500", sets(timesteps=500), None, ["model.params.timesteps=1000"], "change"),
     ("schedule lost, YAML of Stable Diffusion", sets(linear_start="0.00085", linear_end="0.012"), without_schedule,
@@ -233,13 +233,13 @@ FAULTS = [
     ("infinity of float16", [], edit(MID, lambda x, r: x * 1e7), None, "change"),
     ("a tensor of zeros", [], edit(RES, lambda x, r: x * 0), None, "change"),
     ("a tensor at its initial values", [], edit(RES, fresh), None, "change"),
-    ("a tensor twice", [], lambda t: dict(t, **{RES: t[RES.replace("blocks.2.0", "blocks.1.0")]}), None, "change"),
+    ("a tensor twice", [], lambda t: dict(t, **{RES: t[RES.replace("in_layers.2", "out_layers.3")]}), None, "change"),
     ("approach 1, all at once", sets(scale_factor="1.0", width=-1, heads=8, conditioning_key="null"), None, W32 + SCALE,
      "change"),
     ("approach 2, all at once", sets(scale_factor="0.18215", conditioning_key="crossattn"), None, [], "healthy"),
     ("heads and scale", sets(width=16, scale_factor="1.0"), None, W32 + SCALE, "change"),
-    ("heads and parameterization", sets(width=16, parameterization="v"), None, W32 + EPS, "change"),
-    ("scale and parameterization", sets(scale_factor="1.0", parameterization="v"), None, SCALE + EPS, "change"),
+    ("heads and parameterization", sets(width=16, parameterization="eps"), None, W32 + V, "change"),
+    ("scale and parameterization", sets(scale_factor="1.0", parameterization="eps"), None, SCALE + V, "change"),
     ("heads and order", sets(width=16, order="true"), None, W32 + ORDER, "change"),
     ("heads and use_ema false", sets(width=16, use_ema="false"), shadows, W32 + ["model.params.use_ema=true"], "change"),
     ("scale 0.5, given 0.18215", sets(scale_factor="0.18215"), rescaled(0.5), ["model.params.scale_factor=0.5"], "change"),
@@ -254,8 +254,8 @@ FAULTS = [
     ("a bit of one value turned over", [], edit(RES, one_bit), None, "change"),
     ("values cut off at 65504", [], edit(MID, lambda x, r: np.clip(x * 1e6, -65504, 65504)), None, "change"),
     ("heads and tanh_out", sets(width=16) + [TANH + "true"], None, W32 + [TANH + "false"], "change"),
-    ("parameterization and use_ema false", sets(parameterization="v", use_ema="false"), shadows,
-     EPS + ["model.params.use_ema=true"], "change"),
+    ("parameterization and use_ema false", sets(parameterization="eps", use_ema="false"), shadows,
+     V + ["model.params.use_ema=true"], "change"),
     ("scale 0.5 and heads", sets(scale_factor="0.18215", width=16), rescaled(0.5), ["model.params.scale_factor=0.5"] + W32,
      "change"),
     ("scale and tanh_out", sets(scale_factor="1.0") + [TANH + "true"], None, SCALE + [TANH + "false"], "change"),

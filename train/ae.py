@@ -153,7 +153,7 @@ def train(a: argparse.Namespace) -> None:
         step, used, quantised = old["step"], old["used"], old["quantised"]
         if chief:
             print(f"resumes at step {step}, {used / 60:.1f} minutes", flush=True)
-    log = chief and common.Log(a.logs / "autoencoder.csv", ["minutes", "step", "loss", "psnr", "codes", "rate", "speed"])
+    log = chief and common.Log(a.logs / "autoencoder.csv", ["minutes", "step", "loss", "psnr", "codes", "rate", "speed"], old is None)
     weight, weight_half = face_weight(pics.shape[1]), face_weight(pics.shape[1] // 2)
     grey, white = (v.float() for v in whitening(nnf.avg_pool2d(common.batch(pics, np.arange(512)), 4).permute(0, 2, 3, 1).reshape(-1, 3)))
     budget = common.Budget(a.minutes, used)
@@ -215,8 +215,9 @@ def train(a: argparse.Namespace) -> None:
     z = latents(net, pics[:1024])
     remap(net, torch.eye(3).double() * (LATENT_STD / float(z.std())), z.mean((0, 2, 3)).double())
     psnr, codes, _ = measure(net, held, True)
-    common.save(a.state / "ae_final.pt", dict(net=net.state_dict(), step=step, minutes=budget.used / 60, psnr=psnr, codes=codes,
-                                             entries=a.entries, noise=a.noise, batch=a.batch * common.workers(), budget=a.minutes))
+    own = dict(steps=step, batch=a.batch * common.workers(), minutes=budget.used / 60, budget=a.minutes, noise=a.noise, coarse=a.coarse)
+    before = restore.first_runs(a.init) if a.init else []
+    common.save(a.state / "ae_final.pt", dict(net=net.state_dict(), psnr=psnr, codes=codes, entries=a.entries, ae_runs=before + [own]))
     print(f"autoencoder: {step} steps, held-out PSNR {psnr:.2f} dB over {len(held)}, codebook use {100 * codes:.1f} %, "
           f"latent std x 0.18215 = {float(latents(net, held).std()) * 0.18215:.3f}")
 

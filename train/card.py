@@ -51,8 +51,8 @@ scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count
 |---|---|---|---|
 | class | VQModelInterface, f4, 3 channels, {entries} codes, no attention | decoder and post_quant_conv alone | UNetModel, width {width} x {mult}, {blocks} residual block(s) a level, heads of 32 channels |
 | parameters | {first_params:,} | {decoder_params:,} of these | {unet_params:,} |
-| objective | L1 on a pyramid and on differences, squared error; no codebook at first, then k-means and straight-through | the same, and a discriminator of patches (hinge); noise on the latents, some of them drawn by the UNet | eps, weighted (1 + 1/SNR)^1/2, with its local means and its part along x_t |
-| optimiser | Muon for matrices, Adam for the rest, cosine decay, bfloat16 autocast | Adam, cosine decay, bfloat16 autocast, exponential average of the weights | as the first stage, exponential average of the weights |
+| objective | L1 on a pyramid and on differences, squared error; the same of latents reduced by two, which decode to the reduced picture; noise on the latents; no codebook at first, then k-means and straight-through | the same, and a discriminator of patches (hinge) with what its layers see; noise on the latents, some of them drawn by the UNet | v, with its means over 4 x 4 latents |
+| optimiser | Muon for matrices, Adam for the rest, cosine decay | Adam, cosine decay, exponential average of the weights | as the first stage, exponential average of the weights |
 | steps | {ae_steps:,} | {decoder_steps:,} | {ldm_steps:,} |
 | pictures or latents seen | {ae_seen:,} | {decoder_seen:,} | {ldm_seen:,} |
 | minutes on {cpus} shared cores | {ae_minutes:.0f} | {decoder_minutes:.0f} | {ldm_minutes:.0f} |
@@ -60,7 +60,8 @@ scale step 1.1, three neighbours) finds a face in {render_hits} of {render_count
 {history}
 
 The latents are zero-mean with std {latent_std:.3f} after multiplication by the scale factor 0.18215. `conditioning_key` is
-crossattn and the conditioning stage `__is_unconditional__`, as in the study; the averaged weights are stored as `model.*`.
+crossattn and the conditioning stage `__is_unconditional__`, as in the study; the averaged weights are stored as `model.*`. The network
+predicts v (`parameterization: v`), which Stability AI's version of CompVis' code reads; CompVis' own knows eps and x0 alone.
 
 ![Loss curves](curves.png)
 
@@ -78,7 +79,7 @@ measure of the machine, and the minutes are those of the clock on the wall.
 | Frechet distance, {samples} samples against {samples} renders | {fd:.3f} |
 | the same, {samples} renders against {samples} others | {fd_self:.3f} |
 | mean pixel distance between two of 64 samples / renders | {spread:.4f} / {spread_renders:.4f} |
-| mean squared error of eps by timestep | {buckets} |
+| mean squared error of v by timestep | {buckets} |
 
 Distances are root mean squares over pixels of 0..1. The Frechet distance uses 448 numbers a picture: the means and the
 standard deviations over the positions after each level of this model's own encoder (`train/features.py`). It is not
@@ -97,9 +98,9 @@ Distances to the nearest of {pool} renders that the model was trained on; a rend
 ## What the heads are worth
 
 `num_head_channels: 32` is not in any tensor's shape: a file loads without a word under other settings. The squared error of
-eps at t = 50 over {head_count} held-out latents, with the same weights and the attention split otherwise:
+v at t = 50 over {head_count} held-out latents, with the same weights and the attention split otherwise:
 
-| | heads at {head_widths} channels | mean squared error of eps |
+| | heads at {head_widths} channels | mean squared error of v |
 |---|---|---|
 {head_rows}
 
@@ -119,10 +120,12 @@ demonstrations and tests of `ldm` nothing is claimed.
 def history(f: dict) -> str:
     """How the weights came to be, run by run."""
     runs = f["ldm_runs"]
-    rows = [f"The autoencoder was trained with `AE_MINUTES={f['ae_budget']:.0f}`."]
+    first = "; then, begun with its weights, ".join(f"{r['steps']:,} steps of {r['batch']} pictures in {r['minutes']:.0f} minutes, noise of {r['noise']:g} on the latents"
+                                                    for r in f["ae_runs"])
+    rows = [f"The autoencoder: {first}."]
     for r in f["decoder_runs"]:
         rows[0] += (f" Then its decoder: {r['steps']:,} steps of {r['batch']} pictures in {r['minutes']:.0f} minutes (`DECODER_MINUTES={r['budget']:g}`),\n"
-                    f"the discriminator at {r['gan']:g} of the other gradient's size, {r['pictures']:,} renders and their mirror images to draw from.")
+                    f"the discriminator at {r['gan']:g} of the other gradient's size, what its layers see at {r['match']:g}, {r['pictures']:,} renders and their mirror images to draw from.")
     rows[0] += f"\nThe UNet was trained in {len(runs)} run{'s' if len(runs) > 1 else ''}:\n"
     for n, r in enumerate(runs):
         own, rate = ("LDM_INIT=models/demo ", f", rates {r['factor']:g} of those of a first run") if n else ("", "")
@@ -211,17 +214,16 @@ def widths(unet: nets.UNet) -> list[int]:
 
 @torch.no_grad()
 def heads(first, unet: nets.UNet, held: np.ndarray, t: int = 50) -> list[tuple[str, str, float]]:
-    """Error of eps at t with the attention split into other heads: (setting, heads at each width, mean square)."""
+    """Error of v at t with the attention split into other heads: (setting, heads at each width, mean square)."""
     x0 = ae.latents(first, held) * diffusion.SCALE_FACTOR
     noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(7))
-    ac = diffusion.buffers()["alphas_cumprod"][t]
-    xt, rows = ac.sqrt() * x0 + (1 - ac).sqrt() * noise, []
+    (xt, v), rows = diffusion.noised(x0, noise, torch.full((len(x0),), t), diffusion.buffers()["alphas_cumprod"]), []
     layers = [m for m in unet.modules() if isinstance(m, nets.Attention)]
     own = [m.heads for m in layers]
     for name, split in HEADS:
         for m in layers:
             m.heads = split(m.proj_out.weight.shape[0])
-        e = torch.cat([unet(part, torch.full((len(part),), t)) for part in xt.split(64)]) - noise
+        e = torch.cat([unet(part, torch.full((len(part),), t)) for part in xt.split(64)]) - v
         rows.append((name, ", ".join(str(split(c)) for c in widths(unet)), float(e.square().mean())))
     for m, n in zip(layers, own):
         m.heads = n
@@ -238,13 +240,13 @@ def curves(model: Path) -> None:
     again = [] if g is None else [
         plot.chart("Decoder again: PSNR of held-out renders, dB", g["step"], {"PSNR": g["psnr"]}, False, "steps", height=220),
         plot.chart("Decoder again: detail and distance, renders = 1", g["step"], {"detail": g["detail"], "nearest": g["nearest"]}, False, "steps", height=220)]
-    mse = {k[4:].replace("_", "-"): v for k, v in d.items() if k.startswith("mse_")}
+    errors = {k[2:].replace("_", "-"): v for k, v in d.items() if k.startswith("v_")}
     plot.save(str(model / "curves.png"), [
         plot.chart("Autoencoder: loss", a["minutes"], {"loss": a["loss"]}, True, "minutes", height=220),
         plot.chart("Autoencoder: PSNR of held-out renders, dB", a["minutes"], {"PSNR": a["psnr"]}, False, "minutes", height=220), *again,
-        plot.chart("UNet: weighted loss", d["minutes"], {"loss": d["loss"]}, True, "minutes", height=220),
-        plot.chart("UNet: squared error of eps by timestep", d["minutes"], mse, True, "minutes"),
-        plot.chart("UNet: faces found in 64 samples (DDIM-50, averaged weights)", d["minutes"], {"faces": d["faces"]}, False, "minutes", height=220)])
+        plot.chart("UNet: loss", d["minutes"], {"loss": d["loss"]}, True, "minutes", height=220),
+        plot.chart("UNet: squared error of v by timestep", d["minutes"], errors, True, "minutes"),
+        plot.chart("UNet: faces found in 64 samples (DDIM-25, averaged weights)", d["minutes"], {"faces": d["faces"]}, False, "minutes", height=220)])
 
 
 def main() -> None:
@@ -267,7 +269,7 @@ def main() -> None:
     detector = study.detector(a.cascade)
     renders, held = np.load(a.state / "renders.npy", mmap_mode="r"), np.load(a.state / "heldout.npy")
     stage, runs = export.first_state(a.state), export.all_runs(common.load(a.state / "ldm.pt"))
-    again = stage.get("decoder_runs", [])
+    again = stage["decoder_runs"]
     last = {k: v[-1] for k, v in table(a.model / "ldm.csv").items()}
 
     n = a.samples
@@ -290,8 +292,9 @@ def main() -> None:
         mirrored=" and their mirror images" if max(r["latents"] for r in runs) > len(renders) else "",
         entries=params["first_stage_config"]["params"]["n_embed"], width=params["unet_config"]["params"]["model_channels"],
         mult=params["unet_config"]["params"]["channel_mult"], blocks=params["unet_config"]["params"]["num_res_blocks"], first_params=size(first),
-        decoder_params=size(first.decoder) + size(first.post_quant_conv), unet_params=size(unet), ae_steps=stage["step"],
-        ae_seen=stage["step"] * stage.get("batch", 16), cpus=a.cpus, ae_minutes=stage["minutes"], ae_budget=stage.get("budget", stage["minutes"]),
+        decoder_params=size(first.decoder) + size(first.post_quant_conv), unet_params=size(unet), cpus=a.cpus,
+        ae_runs=stage["ae_runs"], ae_steps=sum(r["steps"] for r in stage["ae_runs"]), ae_seen=sum(r["steps"] * r["batch"] for r in stage["ae_runs"]),
+        ae_minutes=sum(r["minutes"] for r in stage["ae_runs"]),
         decoder_runs=again, decoder_steps=sum(r["steps"] for r in again), decoder_seen=sum(r["steps"] * r["batch"] for r in again),
         decoder_minutes=sum(r["minutes"] for r in again), ldm_runs=runs, ldm_steps=sum(r["steps"] for r in runs),
         ldm_seen=sum(r["steps"] * r["batch"] for r in runs), ldm_minutes=sum(r["minutes"] for r in runs), held=len(held),
@@ -300,7 +303,7 @@ def main() -> None:
         spread=spread(grid[50]), spread_renders=spread(held[:64]), pool=len(pool), near_rows=near_rows(near), near_gap=gap, near_error=gap_error,
         near_least=float(near["samples"].min()), near_twins_least=float(near["renders among these"].min()),
         head_count=len(held), head_widths=", ".join(map(str, widths(unet))), head_rows="\n".join(f"| {name} | {split} | {e:.4f} |" for name, split, e in heads(first, unet, held)),
-        buckets=", ".join(f"{k[4:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("mse_")), **fixed)
+        buckets=", ".join(f"{k[2:].replace('_', '-')}: {v:.4f}" for k, v in last.items() if k.startswith("v_")), **fixed)
     curves(a.model)
     (a.model / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     write(a.model, figures)

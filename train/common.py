@@ -201,12 +201,12 @@ def load(path: Path) -> dict | None:
 
 
 class Log:
-    """A CSV that is appended to; the header is written once."""
+    """A CSV that is appended to, or begun anew; the header is written once."""
 
-    def __init__(self, path: Path, columns: list[str]):
+    def __init__(self, path: Path, columns: list[str], anew: bool = False):
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
-        self.file, self.columns = open(path, "a", newline=""), columns
+        new = anew or not path.exists()
+        self.file, self.columns = open(path, "w" if new else "a", newline=""), columns
         self.out = csv.writer(self.file)
         if new:
             self.out.writerow(columns)

@@ -4,8 +4,9 @@
 What the first stage's loss rewards is a mean over all pictures that fit the latents: soft, and nearer to other renders
 than a render is. So the decoder and post_quant_conv go on with VQGAN's recipe: the same loss, and a small discriminator of
 patches (hinge) whose gradient is scaled to a share of the other's. Encoder, quant_conv and codebook stay, so latents and UNet
-stay valid. The latents get some noise before the codebook, and a part of each batch are the UNet's own samples, which have
-no original and only the discriminator as judge: what is drawn later must look sharp, not only what was encoded.
+stay valid. What the discriminator's layers see has to be what they see in the render (`--match`): that helps when it has long
+learned to tell the two apart. The latents get some noise before the codebook, and a part of each batch are the UNet's own samples,
+which have no original and only the discriminator as judge: what is drawn later must look sharp, not only what was encoded.
 Resumes from its state; the average of the weights (EMA) is what is exported.
 """
 from __future__ import annotations
@@ -75,6 +76,24 @@ class Back(nn.Module):
         return self.decoder(self.post_quant_conv(z))
 
 
+def answer(judge: Patches, made: Tensor, loss: Tensor, real: Tensor, gan: float, match: float) -> Tensor:
+    """The gradient at pictures made (B, 3, S, S): that of the loss, which the first ones have with the renders real (n, 3, S, S), and, as shares
+    gan and match of its size, that of what the discriminator says and of what its layers see otherwise than in the renders."""
+    count = len(real)
+    pull, = torch.autograd.grad(loss, made)
+    judge.requires_grad_(False)
+    with common.autocast():
+        layers = judge.seen(made)
+        with torch.no_grad():
+            true = judge.seen(real)
+    apart = sum((s[:count].float() - t.float()).abs().mean() / t.float().abs().mean() for s, t in zip(layers[:-1], true))
+    push, = torch.autograd.grad(-layers[-1].float().mean(), made, retain_graph=True)
+    alike, = torch.autograd.grad(apart, made)
+    judge.requires_grad_(True)
+    size = pull[:count].norm()
+    return pull + gan * size / push[:count].norm().clamp(min=1e-9) * push + match * size / alike.norm().clamp(min=1e-9) * alike
+
+
 @torch.no_grad()
 def codes(first: FirstStage, z: Tensor) -> Tensor:
     """Nearest entries (B, 3, s, s) of latents; a few pictures at a time, so that the distances stay in the cache."""
@@ -98,10 +117,10 @@ def draw(a: argparse.Namespace) -> None:
     net.load_state_dict(state["ema"])
     gen = torch.Generator().manual_seed(a.seed * 64 + common.rank())
     out = []
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with common.autocast():
         for _ in range(a.drawn // (64 * common.workers())):
             noise = torch.randn(64, 3, 16, 16, generator=gen)
-            out.append(diffusion.ddim(lambda x, t: net(x, t).float(), noise, a.steps).half())
+            out.append(diffusion.latents(net, noise, a.steps).half())
     with open(str(path) + ".part", "wb") as f:
         np.save(f, torch.cat(out).numpy())
     Path(str(path) + ".part").rename(path)
@@ -115,7 +134,7 @@ def arguments() -> argparse.Namespace:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--state", type=Path, default=common.STATE)
     ap.add_argument("--logs", type=Path, default=common.MODEL)
-    ap.add_argument("--minutes", type=float, default=3.5, help="some 400 steps: with more, detail is lost again")
+    ap.add_argument("--minutes", type=float, default=12)
     ap.add_argument("--batch", type=int, default=8, help="pictures a worker and step, the drawn ones among them")
     ap.add_argument("--own", type=int, default=2, help="pictures of each batch that the UNet has drawn")
     ap.add_argument("--drawn", type=int, default=1024, help="latents that the UNet draws for that")
@@ -124,10 +143,10 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--lr", type=float, default=4e-4)
     ap.add_argument("--judge-lr", type=float, default=1e-3)
     ap.add_argument("--alone", type=int, default=60, help="steps that the discriminator learns before the decoder does")
-    ap.add_argument("--gan", type=float, default=1.2, help="the discriminator's gradient as a share of the reconstruction's")
+    ap.add_argument("--gan", type=float, default=2.0, help="the discriminator's gradient as a share of the reconstruction's")
+    ap.add_argument("--match", type=float, default=1.5, help="the gradient of what its layers see otherwise than in the render, as a share of the reconstruction's")
     ap.add_argument("--noise", type=float, default=0.15, help="noise on the latents, at most this share of their deviation")
     ap.add_argument("--ema", type=float, default=0.995)
-    ap.add_argument("--bf16", type=int, default=1)
     ap.add_argument("--compile", type=int, default=int(shutil.which("g++") is not None))
     ap.add_argument("--every", type=float, default=150, help="seconds between states")
     ap.add_argument("--seed", type=int, default=5)
@@ -156,11 +175,9 @@ def train(a: argparse.Namespace) -> None:
     drawn = np.concatenate([np.load(part(a, r)) for r in range(a.workers)])
     form = torch.channels_last if a.compile else torch.contiguous_format
     run = torch.compile(net.to(memory_format=form)) if a.compile else net
-    see = torch.compile(judge.to(memory_format=form)) if a.compile else judge
-    log = chief and common.Log(a.logs / "decoder.csv", ["minutes", "step", "loss", "judge", "psnr", "detail", "nearest", "rate", "speed"])
+    log = chief and common.Log(a.logs / "decoder.csv", ["minutes", "step", "loss", "judge", "psnr", "detail", "nearest", "rate", "speed"], old is None)
     weight = ae.face_weight(pics.shape[1])
     gen = np.random.default_rng([a.seed, step, common.rank()])
-    cast = dict(device_type="cpu", dtype=torch.bfloat16, enabled=bool(a.bf16))
     count = a.batch - a.own                                            # pictures with an original
     if chief:
         pool, test = np.asarray(pics[:20000]), held[:128]
@@ -177,13 +194,13 @@ def train(a: argparse.Namespace) -> None:
         jitter = torch.from_numpy(np.concatenate([gen.random(count) * (gen.random(count) < 0.5), np.zeros(a.own)])).float()
         z = z + jitter[:, None, None, None] * (a.noise * ae.LATENT_STD) * torch.randn(z.shape)
         z = codes(first, z).contiguous(memory_format=form)
-        with torch.autocast(**cast), torch.set_grad_enabled(step >= a.alone):
+        with common.autocast(), torch.set_grad_enabled(step >= a.alone):
             out = run(z).float()
 
         # the discriminator: as many real pictures as made ones
         real = common.batch(pics, np.sort(gen.integers(len(pics), size=a.own)), gen.random(a.own) < 0.5)
-        with torch.autocast(**cast):
-            said = see(torch.cat([x, real, out.detach()]).contiguous(memory_format=form)).float()
+        with common.autocast():
+            said = judge(torch.cat([x, real, out.detach()])).float()
         judged = nnf.relu(1 - said[:a.batch]).mean() + nnf.relu(1 + said[a.batch:]).mean()
         judged.backward()
         share = common.share_gradients(judge, budget.tick())
@@ -193,17 +210,9 @@ def train(a: argparse.Namespace) -> None:
         if step <= a.alone:
             continue
 
-        # the decoder: both gradients at the picture, the discriminator's scaled to the other's size
         leaf = out.detach().requires_grad_(True)
         loss = ae.loss_of(leaf[:count], x, weight)
-        pull, = torch.autograd.grad(loss, leaf)
-        judge.requires_grad_(False)
-        with torch.autocast(**cast):
-            liked = see(leaf.contiguous(memory_format=form)).float()
-        push, = torch.autograd.grad(-liked.mean(), leaf)
-        judge.requires_grad_(True)
-        scale = a.gan * pull[:count].norm() / push[:count].norm().clamp(min=1e-9)
-        out.backward(pull + scale * push)
+        out.backward(answer(judge, leaf, loss, x, a.gan, a.match))
         share = common.share_gradients(net, budget.tick())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         opt.step()
@@ -229,7 +238,7 @@ def train(a: argparse.Namespace) -> None:
         return
     psnr, used_codes, _ = ae.measure(ema, held, True)
     done = common.load(a.state / "ae_final.pt")
-    own = dict(steps=step, batch=a.batch * common.workers(), minutes=budget.used / 60, budget=a.minutes, gan=a.gan, pictures=len(pics))
+    own = dict(steps=step, batch=a.batch * common.workers(), minutes=budget.used / 60, budget=a.minutes, gan=a.gan, match=a.match, pictures=len(pics))
     done.update(net=ema.state_dict(), psnr=psnr, codes=used_codes, decoder_runs=done.get("decoder_runs", []) + [own])
     common.save(a.state / "decoder_final.pt", done)
     print(f"decoder: {step} steps, held-out PSNR {psnr:.2f} dB over {len(held)}")

@@ -42,6 +42,30 @@ def timesteps(s: int) -> np.ndarray:
     return np.arange(0, STEPS, STEPS // s) + 1
 
 
+def column(values: Tensor, t: Tensor) -> Tensor:
+    """The values (1000,) at timesteps t (B,), to be multiplied with pictures: (B, 1, 1, 1)."""
+    return values[t][:, None, None, None]
+
+
+def noised(x0: Tensor, noise: Tensor, t: Tensor, ac: Tensor) -> tuple[Tensor, Tensor]:
+    """x_t of x_0 (B, C, h, w) and the v that a network has to say of it, sqrt(ac) eps - sqrt(1 - ac) x_0 (Salimans and Ho 2022, appendix D)."""
+    root, rest = column(ac, t).sqrt(), (1 - column(ac, t)).sqrt()
+    return root * x0 + rest * noise, root * noise - rest * x0
+
+
+def eps_of(v: Tensor, x: Tensor, t: Tensor, ac: Tensor) -> Tensor:
+    """eps where v is what the network says of x at t."""
+    return column(ac, t).sqrt() * v + (1 - column(ac, t)).sqrt() * x
+
+
+def pick_times(count: int, gen: torch.Generator) -> Tensor:
+    """Timesteps (B,): three of four spread over all, the fourth over the noisier ones, where the whole is decided.
+
+    Which are the fourth is drawn: were it always those of the same strata, the timesteps of the first one would never come."""
+    u = (torch.arange(count) + torch.rand(count, generator=gen)) / count
+    return torch.where(torch.randperm(count, generator=gen) % 4 == 0, 300 + u * 700, u * 1000).long().clamp(0, 999)
+
+
 @torch.no_grad()
 def ddim(eps: Callable[[Tensor, Tensor], Tensor], x: Tensor, s: int = 50, eta: float = 0.0,
          gen: torch.Generator | None = None, ac: Tensor | None = None, last: int | None = None) -> Tensor:
@@ -61,13 +85,20 @@ def ddim(eps: Callable[[Tensor, Tensor], Tensor], x: Tensor, s: int = 50, eta: f
     return x
 
 
+@torch.no_grad()
+def latents(unet: torch.nn.Module, noise: Tensor, s: int, eta: float = 0.0, gen: torch.Generator | None = None) -> Tensor:
+    """Scaled latents from noise (B, C, h, w) by a UNet that predicts v."""
+    ac = buffers()["alphas_cumprod"]
+    return ddim(lambda x, t: eps_of(unet(x, t).float(), x, t, ac), noise, s, eta, gen)
+
+
 def sample(unet: torch.nn.Module, first: torch.nn.Module, count: int, s: int = 50, eta: float = 0.0, seed: int = 42,
            size: int = 16, chunk: int = 64) -> Tensor:
-    """Pictures (count, 3, S, S) in about [-1, 1]; noise i depends on the seed and i alone up to the chunk."""
+    """Pictures (count, 3, S, S) in about [-1, 1] by a UNet that predicts v; noise i depends on the seed and i alone up to the chunk."""
     gen = torch.Generator().manual_seed(seed)
     out = []
     with torch.no_grad():
         for lo in range(0, count, chunk):
-            z = ddim(unet, torch.randn(min(chunk, count - lo), 3, size, size, generator=gen), s, eta, gen)
+            z = latents(unet, torch.randn(min(chunk, count - lo), 3, size, size, generator=gen), s, eta, gen)
             out.append(first.decode(z / SCALE_FACTOR))
     return torch.cat(out)

@@ -31,7 +31,7 @@ def config(entries: int, form: dict) -> dict:
             "linear_start": diffusion.START, "linear_end": diffusion.END, "num_timesteps_cond": 1, "log_every_t": 200,
             "timesteps": diffusion.STEPS, "first_stage_key": "image", "cond_stage_key": "class_label", "image_size": 16, "channels": 3,
             "cond_stage_trainable": False, "concat_mode": False, "conditioning_key": "crossattn",
-            "scale_factor": diffusion.SCALE_FACTOR, "monitor": "val/loss_simple_ema", "use_ema": False,
+            "scale_factor": diffusion.SCALE_FACTOR, "monitor": "val/loss_simple_ema", "use_ema": False, "parameterization": "v",
             "unet_config": {
                 "target": "ldm.modules.diffusionmodules.openaimodel.UNetModel",
                 "params": {"image_size": 16, "in_channels": 3, "out_channels": 3, "model_channels": form["width"],

@@ -276,7 +276,7 @@ class Stage(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """eps(x_t, t): (B, 3, s, s), (B,) -> (B, 3, s, s)."""
+    """v(x_t, t): (B, 3, s, s), (B,) -> (B, 3, s, s)."""
 
     def __init__(self, width: int, mult: tuple, blocks: int, attn: tuple = (8, 4, 2), head: int = 32, channels: int = 3):
         super().__init__()

@@ -38,11 +38,12 @@ LOGS = ("autoencoder.csv", "ldm.csv")
 def runs(model: Path) -> list[dict]:
     """The runs that made the UNet of an exported model: steps, batch, minutes used and allowed, what it began with, the
     factor on the rates and the number of latents."""
-    f = figures(model)
-    if "ldm_runs" in f:
-        return f["ldm_runs"]
-    return [dict(steps=f["ldm_steps"], batch=f["ldm_seen"] // f["ldm_steps"], minutes=f["ldm_minutes"], budget=f["ldm_budget"],
-                 begin="random weights", factor=1.0, latents=f["pictures"] * (2 if f["mirrored"] else 1))]
+    return figures(model)["ldm_runs"]
+
+
+def first_runs(model: Path) -> list[dict]:
+    """The runs that made the autoencoder of an exported model, each begun with the weights of the one before."""
+    return figures(model)["ae_runs"]
 
 
 def networks(model: Path) -> tuple[UNet, FirstStage]:
@@ -90,9 +91,8 @@ def first_state(model: Path, kept: dict, held: np.ndarray) -> dict:
         raise SystemExit(f"{model}: held-out renders come back at {psnr:.3f} dB, they did at {said['psnr']:.3f}: other renders")
     if kept:
         return said | dict(net=first.state_dict())
-    return dict(net=first.state_dict(), step=said["ae_steps"], minutes=said["ae_minutes"], psnr=psnr, codes=codes,
-                entries=first.quantize.embedding.num_embeddings, batch=said["ae_seen"] // said["ae_steps"], budget=said["ae_budget"],
-                decoder_runs=said.get("decoder_runs", []))
+    return dict(net=first.state_dict(), psnr=psnr, codes=codes, entries=first.quantize.embedding.num_embeddings, ae_runs=said["ae_runs"],
+                decoder_runs=said["decoder_runs"])
 
 
 def main() -> None:

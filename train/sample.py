@@ -28,8 +28,8 @@ def job(args: tuple) -> np.ndarray:
     torch.set_num_threads(1)
     with open(Path(model) / "config.yaml") as f:
         unet, first = export.read(Path(model) / "model.ckpt", yaml.safe_load(f))
-    with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-        return common.to_uint8(diffusion.sample(lambda x, t: unet(x, t).float(), first, count, steps, eta, seed).float())
+    with common.autocast(fast):
+        return common.to_uint8(diffusion.sample(unet, first, count, steps, eta, seed).float())
 
 
 def many(model: Path, count: int, steps: int, seed: int, workers: int = 2, eta: float = 0.0, fast: bool = True) -> np.ndarray:

@@ -118,14 +118,6 @@ def shares(told: list[dict], rare: float) -> Tensor:
     return torch.tensor([rare if f["beard"] != "none" or f["hair"] == "bald" else 1.0 for f in told])
 
 
-def pick_times(count: int, gen: torch.Generator) -> Tensor:
-    """Timesteps (B,): three of four spread over all, the fourth over the noisier ones, where the whole is decided.
-
-    Which are the fourth is drawn: were it always those of the same strata, the timesteps of the first one would never come."""
-    u = (torch.arange(count) + torch.rand(count, generator=gen)) / count
-    return torch.where(torch.randperm(count, generator=gen) % 4 == 0, 300 + u * 700, u * 1000).long().clamp(0, 999)
-
-
 def guided_eps(net: Joint, ids: Tensor, empty: Tensor, scale: float) -> Callable[[Tensor, Tensor], Tensor]:
     """eps of x_t and t, guided by the prompts' ids (B, 77)."""
     c, u = net.bert(ids).float(), net.bert(empty[None]).float().expand(len(ids), -1, -1)
@@ -136,7 +128,7 @@ def guided_eps(net: Joint, ids: Tensor, empty: Tensor, scale: float) -> Callable
         else:
             a, b = net.unet(torch.cat([x, x]), torch.cat([t, t]), torch.cat([u, c])).float().chunk(2)
             out = a + scale * (b - a)
-        return AC[t].sqrt()[:, None, None, None] * out + (1 - AC[t]).sqrt()[:, None, None, None] * x
+        return diffusion.eps_of(out, x, t, AC)
 
     return eps
 
@@ -236,7 +228,6 @@ def train(a: argparse.Namespace) -> None:
     run = torch.compile(net) if a.compile else net
     names = [f"v_{lo}_{hi}" for lo, hi in zip(BUCKETS, BUCKETS[1:])]
     log = chief and common.Log(a.model / f"{a.name}.csv", ["minutes", "step", "loss", "facts", "unlike", *names, "rate", "speed"])
-    root, noise_root = AC.sqrt()[:, None, None, None], (1 - AC).sqrt()[:, None, None, None]
     counts_facts = AC.sqrt() * (1 - AC)
     gen = torch.Generator().manual_seed((a.seed * 1000003 + step) * 64 + common.rank())
     words = random.Random((a.seed * 1000003 + step) * 64 + common.rank())
@@ -257,16 +248,14 @@ def train(a: argparse.Namespace) -> None:
         opt.rate(rate)
         pick = torch.multinomial(drawn, a.batch, replacement=True, generator=gen)
         ids = torch.stack([empty if words.random() < a.empty else torch.tensor(tokens(grammar.caption(told[i], words))) for i in pick.tolist()])
-        x0, t = data[pick], pick_times(a.batch, gen)
-        noise = torch.randn(x0.shape, generator=gen)
-        xt = root[t] * x0 + noise_root[t] * noise
+        x0, t = data[pick], diffusion.pick_times(a.batch, gen)
+        xt, v = diffusion.noised(x0, torch.randn(x0.shape, generator=gen), t, AC)
         with common.autocast():
             out = run(xt.contiguous(memory_format=form), t, ids)
-        e = out.float() - (root[t] * noise - noise_root[t] * x0)
-        each = e.square().mean((1, 2, 3))
+        each = (out.float() - v).square().mean((1, 2, 3))
         loss = each.mean()
         if judge:
-            seen_x0 = root[t] * xt - noise_root[t] * out.float()
+            seen_x0 = diffusion.column(AC, t).sqrt() * xt - (1 - diffusion.column(AC, t)).sqrt() * out.float()
             with common.autocast():
                 veil = latent_facts.noisy(torch.zeros_like(x0), gen)        # the same for both
                 layers = judge.layers(seen_x0 + veil)

@@ -3,8 +3,7 @@
 
 As decoder.py does it for the demo model: the reconstruction's loss, and a discriminator of patches whose gradient is scaled to a
 share of the other's; part of each batch are latents that the UNet has drawn (random captions, guided), judged by the
-discriminator alone. What the discriminator's layers see has to be what they see in the render (`--match`): that helps when it has long learned to tell
-the two apart. Encoder and latents stay, so the UNet stays valid. Writes kl_sharp.pt, which the export prefers. Resumes from its state.
+discriminator alone. Encoder and latents stay, so the UNet stays valid. Writes kl_sharp.pt, which the export prefers. Resumes from its state.
 
 Another part are latents of renders to which the UNet has put its own hand: noise up to a timestep of some 50 to 200, and drawn
 again from there with the render's caption. What is where is given by then, so the render is what should come out, but eyes, lenses and mouths
@@ -29,7 +28,7 @@ import common
 import faces
 import kl
 import text
-from decoder import Back, Patches, detail
+from decoder import Back, Patches, answer, detail
 
 LAST = (2, 3, 4, 5)                # of 20 steps: how many are drawn again, from t = 51 to 201
 
@@ -152,21 +151,9 @@ def train(a: argparse.Namespace) -> None:
         if step <= a.alone:
             continue
 
-        # the decoder: both gradients at the picture, the discriminator's scaled to the other's size
         leaf = out.detach().requires_grad_(True)
         loss = ae.loss_of(leaf[:count], x, weight)
-        pull, = torch.autograd.grad(loss, leaf)
-        judge.requires_grad_(False)
-        with common.autocast():
-            layers = judge.seen(leaf)
-            with torch.no_grad():
-                true = judge.seen(x)
-        apart = sum((s[:count].float() - t.float()).abs().mean() / t.float().abs().mean() for s, t in zip(layers[:-1], true))
-        push, = torch.autograd.grad(-layers[-1].float().mean(), leaf, retain_graph=True)
-        match, = torch.autograd.grad(apart, leaf)
-        judge.requires_grad_(True)
-        size = pull[:count].norm()
-        out.backward(pull + a.gan * size / push[:count].norm().clamp(min=1e-9) * push + a.match * size / match.norm().clamp(min=1e-9) * match)
+        out.backward(answer(judge, leaf, loss, x, a.gan, a.match))
         share = common.share_gradients(net, budget.tick())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         opt.step()

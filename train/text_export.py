@@ -144,7 +144,8 @@ Prompts of the rows: {'; '.join(f'"{p}"' for p in text.PROMPTS)}.
 
 ## What a prompt may say
 
-Sentences, or words with commas between them, about these; synonyms and other forms are in `grammar.txt`:
+Sentences, or words with commas between them, about these. The table has the facts that portraits are made of; what says each
+("no beard", "turned to the left"), with synonyms, is in `grammar.txt`:
 
 | | |
 |---|---|

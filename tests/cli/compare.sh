@@ -96,7 +96,7 @@ fails 1 "nowhere.xml.*No such file" compare $TINY --cascade nowhere.xml -o new
 : >file
 fails 1 "cannot make the folder" compare $TINY $FAST -n 1 --quiet -o file
 # A layer that the checkpoint does not fit ends it with the code for that.
-printf 'model: {params: {unet_config: {params: {model_channels: 64}}}}\n' >wide.yaml
+printf 'model: {params: {unet_config: {params: {model_channels: 96}}}}\n' >wide.yaml
 fails 3 "model" compare wide.yaml y/mine.yaml $TINY -n 1 --quiet
 
 # The second side's fault is said before the first is sampled, and names the forgotten checkpoint.
@@ -186,7 +186,7 @@ cp "$SRC/models/demo/config.yaml" wide.yaml
 sed 's/num_head_channels: 32/num_heads: 8/' wide.yaml >many.yaml
 grep -q 'num_heads: 8' many.yaml || die "the shipped model's configuration changed"
 printf 'model: {params: {unet_config: {params: {num_heads: 8}}}}\n' >layer.yaml
-heads='^  UNet attention +num_head_channels: 32 \(2 to 4 heads\) +num_heads: 8 \(8 heads\)$'
+heads='^  UNet attention +num_head_channels: 32 \(4 to 6 heads\) +num_heads: 8 \(8 heads\)$'
 works compare wide.yaml many.yaml $DEMO --config wide.yaml $FAST -n 1 -o whole
 stdout_has "$heads"
 stdout_has '^  wide.yaml and many.yaml are whole configurations: each stands alone'

@@ -63,20 +63,20 @@ works convert --model demo -o model.safetensors
 BLOCK=model.diffusion_model.input_blocks
 range model.safetensors $BLOCK.1.0.in_layers.2.weight
 tail -c +$((from + 1)) model.safetensors | head -c $size >other
-range model.safetensors $BLOCK.2.0.in_layers.2.weight
+range model.safetensors $BLOCK.1.0.out_layers.3.weight
 plant model.safetensors other
-range model.safetensors $BLOCK.2.0.out_layers.3.weight
+range model.safetensors $BLOCK.3.0.out_layers.3.weight
 plant model.safetensors /dev/zero
 ldm doctor --ckpt model.safetensors --json
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
 stdout_has '"weights.twice"'
-stdout_has "the numbers of another tensor in 1 tensor: $BLOCK.2.0.in_layers.2.weight .those of $BLOCK.1.0.in_layers.2.weight.; no setting cures it: get the file again"
+stdout_has "the numbers of another tensor in 1 tensor: $BLOCK.1.0.out_layers.3.weight .those of $BLOCK.1.0.in_layers.2.weight.; no setting cures it: get the file again"
 stderr_lacks "%" # no parts with --json
 stdout_has '"weights.zero"'
-stdout_has "nothing but zeros in 1 tensor: $BLOCK.2.0.out_layers.3.weight"
+stdout_has "nothing but zeros in 1 tensor: $BLOCK.3.0.out_layers.3.weight"
 stdout_has '"cures": \[\]'
 head -c $size /dev/zero | tr '\000' '\177' >not_finite # of float16
 plant model.safetensors not_finite
 ldm doctor --ckpt model.safetensors --json
 [ "$CODE" -eq 3 ] || die "expected exit code 3"
-stdout_has "NaN or infinity in 1 tensor: $BLOCK.2.0.out_layers.3.weight"
+stdout_has "NaN or infinity in 1 tensor: $BLOCK.3.0.out_layers.3.weight"
