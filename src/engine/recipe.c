@@ -90,8 +90,8 @@ bool ldm_recipe_add_settings(json_t *root, const ldm_job *job, int index)
            add_arrays(root, job);
 }
 
-ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, char **json,
-                             ldm_error *err)
+ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index,
+                             const char *vocabulary, char **json, ldm_error *err)
 {
     const char *hex;
     ldm_str yaml = {0}, text = {0};
@@ -107,6 +107,8 @@ ldm_status ldm_recipe_create(const ldm_model *m, const ldm_job *job, int index, 
     root = yaml.failed ? NULL : facts(m, hex, yaml.data);
     ldm_str_free(&yaml);
     done = root && ldm_recipe_add_settings(root, job, index) &&
+           (!*vocabulary ||
+            !json_object_set_new(root, "vocabulary", json_pack("{s:s}", "sha256", vocabulary))) &&
            ldm_json_append(root, JSON_INDENT(1), &text);
     json_decref(root);
     if (!done) {

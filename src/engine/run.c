@@ -627,5 +627,5 @@ ldm_status ldm_run_recipe(ldm_run *r, int index, char **json, ldm_error *err)
     if (index < 0 || index >= r->job.count)
         return ldm_error_set(err, LDM_ERR_USAGE, "index is %d, expected 0 to %d", index,
                              r->job.count - 1);
-    return ldm_recipe_create(r->m, &r->job, index, json, err);
+    return ldm_recipe_create(r->m, &r->job, index, r->vocabulary, json, err);
 }

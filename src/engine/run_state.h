@@ -64,6 +64,7 @@ struct ldm_run {
 
     ldm_arena *texts;
     bool captions_drawn; /* job.prompts were drawn from a grammar */
+    char vocabulary[65]; /* SHA-256 of the vocabulary that texts were read by; empty: none was */
     ldm_notes notes;
     ldm_run_info info;
     ldm_result result; /* the last that ldm_run_next handed out */

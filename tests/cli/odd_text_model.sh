@@ -54,6 +54,15 @@ stderr_empty
 works generate --model portrait --prompt 'a man' --steps 1 --quiet -o even.png
 same_pixels odd.png even.png
 
+# A recipe knows its vocabulary: another one is said by --like, and no run goes on with it.
+fresh m
+works generate $NEAR --prompt 'a man' -n 2 --steps 1 --quiet -o kept/
+rm kept/00001.png
+sed -i '6d; $a zzz' m/vocab.txt
+works generate $NEAR --like kept/00000.png --quiet -o like.png
+stderr_has 'warning: kept/00000.png was made with a vocabulary of SHA-256 [0-9a-f]+[.]+, this one has'
+fails 1 'vocabulary' generate $NEAR --prompt 'a man' -n 2 --steps 1 --quiet -o kept/ --resume
+
 # Words that the model does not know, wherever they stand; a dry run says so, too.
 works generate --prompt 'a man' --negative 'a zebra' $SHORT
 stderr_has 'of the negative prompt it does not know: zebra$'

@@ -99,6 +99,28 @@ static int open_model(task *t)
     return LDM_EXIT_OK;
 }
 
+/* With another vocabulary the same words have other ids. */
+static void note_vocabulary(const task *t)
+{
+    const char *its = json_string_value(
+        json_object_get(json_object_get(t->recipe->root, "vocabulary"), "sha256"));
+    const char *ours;
+    char *text = NULL;
+    json_t *root;
+
+    if (!its || ldm_run_recipe(t->run, 0, &text, NULL))
+        return;
+    root = json_loads(text, 0, NULL);
+    ldm_release(text);
+    ours = json_string_value(json_object_get(json_object_get(root, "vocabulary"), "sha256"));
+    if (ours && strcmp(its, ours))
+        ldm_cli_say(t->cmd,
+                    "warning: %s was made with a vocabulary of SHA-256 %.12s..., this one has "
+                    "%.12s...; the pictures will differ",
+                    t->o->like, its, ours);
+    json_decref(root);
+}
+
 /* The library knows arrays by what they are for; the user knows them as files. */
 static int refuse_arrays(const task *t, const ldm_error *err)
 {
@@ -453,6 +475,8 @@ static int prepare(task *t)
         code = open_model(t);
     if (!code)
         code = create_run(t);
+    if (!code)
+        note_vocabulary(t);
     if (!code && t->output.taken)
         code = ldm_resume_refuse(t->cmd, t->o, &t->output, t->run, t->ri);
     if (!code)

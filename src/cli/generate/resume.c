@@ -151,8 +151,9 @@ int ldm_resume_compare(const ldm_command *cmd, const char *name, json_t *its, js
     {
         const json_t *other = json_object_get(its, key);
 
-        if (is_incidental(key) || (!other && was_implied(key, value)))
-            continue;
+        if (is_incidental(key) ||
+            (!other && (was_implied(key, value) || !strcmp(key, "vocabulary"))))
+            continue; /* recipes had no vocabulary once */
         if (!strcmp(key, "checkpoint")) {
             /* The same bytes under another name are the same model. */
             value = json_object_get(value, "sha256");
