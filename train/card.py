@@ -30,7 +30,7 @@ import study
 
 CARD = """# Demo model: portraits, 64x64
 
-A latent diffusion model of the FFHQ LDM-VQ-4 topology with few channels, in the format of CompVis' latent-diffusion:
+A latent diffusion model of the FFHQ LDM-VQ-4 topology with fewer channels and blocks, in the format of CompVis' latent-diffusion:
 `model.ckpt` (PyTorch zip, float16, {keys} keys, {megabytes:.1f} MB) and `config.yaml`. It ships so that a first run needs no
 download. All figures here are written by `train/card.py`; the raw ones are in `figures.json`.
 
@@ -83,7 +83,7 @@ measure of the machine, and the minutes are those of the clock on the wall.
 
 Distances are root mean squares over pixels of 0..1. The Frechet distance uses 448 numbers a picture: the means and the
 standard deviations over the positions after each level of this model's own encoder (`train/features.py`). It is not
-comparable with an Inception FID. The {samples} samples are drawn in bfloat16, the 64 in float32.
+comparable with an Inception FID. The {samples} samples are drawn in bfloat16 where that is faster, the 64 in float32.
 
 ## Is it new?
 
@@ -106,8 +106,8 @@ v at t = 50 over {head_count} held-out latents, with the same weights and the at
 
 ## Limits
 
-Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. Some samples are soft, with uneven
-eyes, patchy hair or a lopsided mouth, and glasses hardly appear: the training was short. Of the model's use beyond
+Rendered heads, not people: smooth skin, simple hair, one light, moderate pose, 64x64. In some samples an eye or a mouth is off,
+hair fades into the background, or glasses are half there: the training was short. Of the model's use beyond
 demonstrations and tests of `ldm` nothing is claimed.
 
 ## Make it again
