@@ -25,7 +25,8 @@ static const char *first_left_out(const ldm_audit *a, size_t *count)
 void ldm_audit_find_left_out(const ldm_audit *a, ldm_findings *f)
 {
     size_t count;
-    const char *first = a->fits ? first_left_out(a, &count) : NULL;
+    /* What is loaded partially has a warning of its own. */
+    const char *first = a->fits && !a->initialised ? first_left_out(a, &count) : NULL;
 
     if (!first)
         return;
