@@ -9,7 +9,7 @@ n=${1:-512}
 ldm=${LDM:-build/ldm}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-"$ldm" compare --sweep sampler=ddim,plms,dpmpp_2m,unipc --sweep steps=5,10,20,50,200 -n "$n" -o "$dir/grid" \
+"$ldm" compare --sweep sampler=ddim,pndm_prk,dpmpp_2m,unipc --sweep steps=5,10,20,50,200 -n "$n" -o "$dir/grid" \
     --quiet >/dev/null
 # The command as it is typed from here on, without this folder.
 sed "s|-o $dir/grid|-o grid|; s|    .*ldm compare|    ldm compare|" "$dir/grid/sweep.md" >"$dir/table"

@@ -11,7 +11,7 @@
 enum {
     MAX_SIDE = 64,
     GUESSED_SIDE = 16,
-    SHIPPED = 8,
+    SHIPPED = 16,
     SHIPPED_COLUMNS = 8,
     SHIPPED_BORDER = 4,
     SHIPPED_SIDE = 128

@@ -6,7 +6,7 @@
 #include "doctor/doctor_private.h"
 
 /* Pictures that the first stage is tried on at most. */
-enum { LDM_STAGE_PICTURES = 8 };
+enum { LDM_STAGE_PICTURES = 16 };
 enum { LDM_TRIAL_LEVELS = 3, LDM_READINGS = 3, LDM_CANDIDATE_SETS = 5 };
 
 /* How the output of a network may be read. */
