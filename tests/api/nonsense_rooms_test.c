@@ -241,6 +241,7 @@ static void texts(void **state)
     assert_int_equal(ldm_text_ids_needed(NULL), 0);
     assert_null(ldm_text_vocab_kind(NULL));
     assert_null(ldm_text_vocab_path(NULL));
+    assert_null(ldm_text_vocab_doubt(NULL));
     assert_int_equal(ldm_text_vocab_size(NULL), 0);
     ldm_text_ids_free(ids);
     ldm_text_ids_free(NULL);
