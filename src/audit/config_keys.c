@@ -56,14 +56,13 @@ static const char *section_meant(const char *key)
 {
     static const char *const known[] = {"ldm", "model"};
     char lower[16];
-    size_t i, len = strlen(key);
+    size_t i;
 
-    if (!strcmp(key, "sampling") || !strcmp(key, "load"))
-        return strcmp(key, "load") ? "ldm.sampling" : "ldm.load";
-    if (len >= sizeof lower)
-        return NULL;
-    for (i = 0; i <= len; i++)
-        lower[i] = (char)(key[i] >= 'A' && key[i] <= 'Z' ? key[i] + 'a' - 'A' : key[i]);
+    if (!strcmp(key, "sampling"))
+        return "ldm.sampling";
+    if (!strcmp(key, "load"))
+        return "ldm.load";
+    ldm_lower(lower, sizeof lower, key);
     for (i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(key, known[i]) && ldm_edit_distance(lower, known[i], 1) <= 1)
             return known[i];

@@ -142,6 +142,10 @@ static void numbers_for_people(void **state)
     assert_int_equal(ldm_edit_limit("ch"), 0);
     assert_int_equal(ldm_edit_limit("foo"), 1);
     assert_int_equal(ldm_edit_limit("temperature"), 3);
+    ldm_lower(buf, 5, "LDM_Model");
+    assert_string_equal(buf, "ldm_");
+    ldm_lower(buf, sizeof buf, "Aé\xc3\x89Z");
+    assert_string_equal(buf, "aé\xc3\x89z");
 }
 
 static void explanations_keep_to_80_columns(void **state)

@@ -190,6 +190,15 @@ size_t ldm_edit_limit(const char *word)
     return len < 3 ? 0 : len < 6 ? 1 : len < 10 ? 2 : 3;
 }
 
+void ldm_lower(char *out, size_t size, const char *text)
+{
+    size_t i;
+
+    for (i = 0; i + 1 < size && text[i]; i++)
+        out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 'a' - 'A' : text[i]);
+    out[i] = '\0';
+}
+
 size_t ldm_utf8_len(const char *text, size_t left)
 {
     const unsigned char *p = (const unsigned char *)text;

@@ -51,6 +51,9 @@ size_t ldm_edit_distance(const char *a, const char *b, size_t limit);
  * short a word is another word. */
 size_t ldm_edit_limit(const char *word);
 
+/* text with A to Z made small, cut off where out has no room for it. */
+void ldm_lower(char *out, size_t size, const char *text);
+
 /* Length of the UTF-8 sequence at p (overlong forms and surrogates refused), 0 if there is none. */
 size_t ldm_utf8_len(const char *p, size_t left);
 /* Bytes of UTF-8's byte order mark at the text's beginning: 3, or 0 where it has none. Editors of

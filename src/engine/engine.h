@@ -170,8 +170,6 @@ ldm_weight_source ldm_model_source(const ldm_model *m);
 ldm_hash *ldm_hash_create(void); /* of no file yet; NULL: no memory */
 void ldm_hash_free(ldm_hash *h); /* NULL is fine */
 ldm_status ldm_hash_open(ldm_hash *h, const char *path, ldm_error *err);
-/* The SHA-256 of a small file, now. */
-ldm_status ldm_hash_file(const char *path, size_t limit, char hex[65], ldm_error *err);
 /* LDM_ERR_IO if the file was changed since it was opened. */
 ldm_status ldm_hash_unchanged(const ldm_hash *h, ldm_error *err);
 void ldm_hash_start(ldm_hash *h); /* begins in the background; once */

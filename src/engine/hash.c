@@ -49,25 +49,6 @@ static ldm_status compute(ldm_hash *h)
     return LDM_OK;
 }
 
-ldm_status ldm_hash_file(const char *path, size_t limit, char hex[65], ldm_error *err)
-{
-    struct sha256_ctx ctx;
-    uint8_t digest[SHA256_DIGEST_SIZE];
-    char *data = NULL;
-    size_t size = 0;
-    ldm_status st = ldm_file_read(path, limit, &data, &size, err);
-
-    if (st)
-        return st;
-    sha256_init(&ctx);
-    sha256_update(&ctx, size, (const uint8_t *)data);
-    sha256_digest(&ctx, sizeof digest, digest);
-    ldm_free(data);
-    for (int i = 0; i < SHA256_DIGEST_SIZE; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    return LDM_OK;
-}
-
 static void finish(ldm_hash *h)
 {
     h->status = compute(h);

@@ -26,11 +26,10 @@ static void meant(const char *name, char out[33])
 
     for (; *at; at += strspn(at, ", ")) {
         const size_t len = strcspn(at, ",");
-        char lower[33] = "";
+        char lower[33];
 
         snprintf(out, 33, "%.*s", (int)len, at);
-        for (size_t i = 0; i < sizeof lower - 1 && name[i]; i++)
-            lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+        ldm_lower(lower, sizeof lower, name);
         if (ldm_edit_distance(lower, out, ldm_edit_limit(out)) <= ldm_edit_limit(out))
             return;
         at += len;

@@ -346,9 +346,12 @@ static ldm_status encode_prompts(ldm_run *r, ldm_array *out, ldm_error *err)
 {
     const ldm_job *j = &r->job;
     const char *const *prompts = j->prompts ? j->prompts : &j->prompt;
-    const char *negative = j->negative || !makes_both(r) ? j->negative : "";
+    const bool both = makes_both(r);
+    const char *negative = j->negative;
 
-    if (out && !makes_both(r))
+    if (both && !negative)
+        negative = "";
+    if (out && !both)
         negative = NULL;
     return ldm_run_encode_texts(r, prompts, j->prompts ? j->prompt_count : 1, negative, out, err);
 }

@@ -250,7 +250,6 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
 ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t count,
                                 const char *negative, ldm_array *out, ldm_error *err)
 {
-    enum { LARGEST_VOCABULARY = 64 << 20 };
     const ldm_conditioner *c = r->m->network->conditioners;
     const texts all = {prompts, count, negative};
     ldm_array ids = {.ndim = 2, .shape = {count + (negative ? 1 : 0), (uint64_t)c->tokens}};
@@ -264,7 +263,7 @@ ldm_status ldm_run_encode_texts(ldm_run *r, const char *const *prompts, size_t c
     if (ldm_text_vocab_doubt(vocab))
         st = ldm_notes_add(&r->notes, err, "warning: %s", ldm_text_vocab_doubt(vocab));
     if (!st && !*r->vocabulary)
-        st = ldm_hash_file(ldm_text_vocab_path(vocab), LARGEST_VOCABULARY, r->vocabulary, err);
+        st = ldm_checkpoint_hash(ldm_text_vocab_path(vocab), r->vocabulary, err);
     if (!st)
         st = ids.data ? tokenize(r, vocab, &all, &ids, err)
                       : ldm_error_nomem(err, ids.numel * sizeof *ids.data, "the token ids");

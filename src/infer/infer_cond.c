@@ -68,8 +68,7 @@ static void put_class(ldm_inference *in, const ldm_infer_scope *s)
     ldm_infer_put(in, LDM_INFER_SHAPE, NULL, P("key"), "class_label");
 }
 
-/* Whether a vocabulary with so many words lies beside the checkpoint: then it reads text by that.
- */
+/* Whether a vocabulary of so many words lies beside the checkpoint, which then reads text. */
 static bool has_vocabulary(const ldm_ckpt *ck, int words)
 {
     enum { LARGEST_FILE = 16 << 20 };
