@@ -20,6 +20,7 @@ from pathlib import Path
 GRAMMAR = Path("models/portrait/grammar.txt")
 LENGTH = 77
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+DENIALS = ("no beard", "without a beard", "clean - shaven", "no glasses", "without glasses")
 ENDINGS = ["s", "es", "ed", "er", "est", "ing", "ly", "y", "ish", "like", "ness", "less", "ful", "en", "ion", "al", "ic"]
 
 
@@ -76,6 +77,15 @@ class Grammar:
         if key not in self.held:
             self.held[key] = [w for w in self.rules[rule] if w.holds(facts)]
         return self.held[key]
+
+    def deny_more(self, times: float) -> None:
+        """Makes captions say `times` as often that there is no beard and that there are no glasses. They are rare in the grammar, as in
+        what people write: "no beard" was in one caption of fifty, so the UNet drew beards all the same, and the text encoder read
+        "glasses and no beard" as neither."""
+        for ways in self.rules.values():
+            for way in ways:
+                if way.text in DENIALS:
+                    way.share *= times
 
     def draw(self, g: random.Random) -> dict:
         """Facts of a random portrait, by the shares."""

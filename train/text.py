@@ -104,15 +104,6 @@ def dataset(state: Path, parts: int | None) -> tuple[Tensor, list[dict]]:
     return torch.from_numpy(np.concatenate(z)).float(), told
 
 
-def deny_more(grammar: captions.Grammar, times: float) -> None:
-    """Makes captions say `times` as often that there is no beard and that there are no glasses. They are rare in the grammar, as in what
-    people write, so the network met "no beard" in one caption of fifty and drew beards all the same."""
-    for ways in grammar.rules.values():
-        for way in ways:
-            if way.text in ("no beard", "without a beard", "clean - shaven", "no glasses", "without glasses"):
-                way.share *= times
-
-
 def shares(told: list[dict], rare: float) -> Tensor:
     """How often each portrait (N,) is drawn: 1, with a beard or a bald head, which are few and learned last, `rare`."""
     return torch.tensor([rare if f["beard"] != "none" or f["hair"] == "bald" else 1.0 for f in told])
@@ -197,7 +188,7 @@ def train(a: argparse.Namespace) -> None:
     data, told = dataset(a.state, a.parts)
     drawn = shares(told, a.rare)
     grammar, tokens = captions.Grammar(a.model / "grammar.txt"), captions.Tokenizer(a.model / "vocab.txt")
-    deny_more(grammar, a.deny)
+    grammar.deny_more(a.deny)
     asked = Facts(grammar)
     numbers = torch.tensor([asked.numbers(f) for f in told])
     judge = latent_facts.load(a.state, asked) if a.facts else None

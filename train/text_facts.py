@@ -7,8 +7,9 @@ learn without pictures: from its output at every position, padding included, one
 portrait, as far as the caption tells it. Whatever position the UNet's cross-attention looks at, the facts are there and
 one matrix multiplication away. The layer is thrown away.
 
-The encoder takes its place in the state of text.py, which then holds it fixed. The UNet's weights are kept but for those
-that read the text: they begin anew, without effect.
+The encoder takes its place in the state of text.py, which then holds it fixed. Where facts.pt is there, its encoder learns on and
+the UNet beside it keeps its weights. A new encoder keeps the UNet of `--init` but for the weights that read the text: they begin
+anew, without effect.
 
     python text_facts.py --state build/text --model models/portrait --init models/portrait/resume.pt
 """
@@ -55,6 +56,7 @@ def accuracy(bert: Bert, head: nn.Linear, ids: Tensor, told: Tensor, facts: Fact
 def learn(a: argparse.Namespace, tokens: captions.Tokenizer, known: dict | None) -> Bert:
     """Trains an encoder, from the weights `known` on where there are any."""
     grammar = captions.Grammar(a.model / "grammar.txt")
+    grammar.deny_more(a.deny)
     facts, g = Facts(grammar), random.Random(a.seed)
     torch.manual_seed(a.seed)
     bert = Bert(a.text, a.layers, len(tokens.ids))
@@ -87,14 +89,14 @@ def learn(a: argparse.Namespace, tokens: captions.Tokenizer, known: dict | None)
     return bert
 
 
-def hears_anew(key: str) -> bool:
+def hears(key: str) -> bool:
     return ".attn2." in key
 
 
-def put_in(net: dict, bert: Bert) -> dict:
-    """Weights of a Joint with this encoder; what reads the text begins without effect."""
+def put_in(net: dict, bert: Bert, anew: bool) -> dict:
+    """Weights of a Joint with this encoder. anew: the encoder is another one, so what reads the text begins without effect."""
     out = {k: v.float() for k, v in net.items() if not k.startswith("bert.")}
-    for k in filter(hears_anew, list(out)):
+    for k in filter(hears, list(out) if anew else []):
         if k.endswith(("to_k.weight", "to_v.weight")):
             out[k] = torch.empty(out[k].shape[0], bert.transformer.token_emb.embedding_dim)
             nn.init.kaiming_uniform_(out[k], a=5 ** 0.5)
@@ -113,15 +115,16 @@ def main() -> None:
     ap.add_argument("--steps", type=int, default=3600)
     ap.add_argument("--batch", type=int, default=32)
     ap.add_argument("--positions", type=int, default=16, help="of the output, that a step looks at")
+    ap.add_argument("--deny", type=float, default=6.0, help="times as often that captions say what is not there")
     ap.add_argument("--lr", type=float, default=0.001)
     ap.add_argument("--seed", type=int, default=15)
     a = ap.parse_args()
     began = time.time()
     before = common.load(a.state / "facts.pt")                          # the command given again goes on
+    old = before or (a.init and common.load(a.init)) or {}
     bert = learn(a, captions.Tokenizer(a.model / "vocab.txt"), before and before["bert"])
-    old = (a.init and common.load(a.init)) or {}
-    used = (before or {"used": old.get("used", 0.0)})["used"] + time.time() - began
-    net = put_in(old["net"], bert) if "net" in old else None
+    net = old.get("net") and put_in(old["net"], bert, anew=not before)
+    used = old.get("used", 0.0) + time.time() - began
     shape = {**old.get("shape", {}), "text": a.text, "layers": a.layers}
     common.save(a.state / "facts.pt", dict(bert=bert.state_dict(), net=net, step=old.get("step", 0), latents=old.get("latents", 0), used=used, shape=shape))
 
