@@ -175,11 +175,12 @@ def load(state: Path) -> tuple[Judge, dict]:
     return net.eval(), done
 
 
-def prompt(g: random.Random) -> tuple[str, dict]:
-    """A prompt of two to four attributes and what it asks for."""
+def prompt(g: random.Random, fewest: int, most: int) -> tuple[str, dict]:
+    """A prompt of `fewest` to `most` attributes (a woman has one less to ask for) and what it asks for."""
     ask = {"sex": g.choice(VALUES["sex"])}
     words = []
-    for k in g.sample([k for k in SAYING if k != "beard" or ask["sex"] == "man"], g.randint(2, 4)):
+    known = [k for k in SAYING if k != "beard" or ask["sex"] == "man"]
+    for k in g.sample(known, min(g.randint(fewest, most), len(known))):
         if k == "hair_colour" and ask.get("hair") == "bald":
             continue
         ask[k] = g.choice([v for v in VALUES[k] if not (k == "hair" and v == "bald" and ("hair_colour" in ask or ask["sex"] == "woman"))])
@@ -220,7 +221,7 @@ def words(a: argparse.Namespace) -> None:
     accuracy = done["accuracy"]
     used = [k for k in VALUES if accuracy[k] >= 0.95]
     g, cascade = random.Random(a.seed), study.detector(a.cascade)
-    asked = [prompt(g) for _ in range(a.prompts)]
+    asked = [prompt(g, *a.asks) for _ in range(a.prompts)]
     how, out = sampling(a), []
     turn = a.turn or how["scale"]
     del how["scale"]                                                    # it is varied
@@ -242,7 +243,7 @@ def words(a: argparse.Namespace) -> None:
     turned = {k: turns(a, net, k, how | {"scale": turn}) for k in used if k in OPPOSITES}
     print(json.dumps({k: round(v, 4) for k, v in turned.items()}), flush=True)
     found = common.load(a.state / "patchy.pt") or {}
-    a.out.write_text(json.dumps(dict(judge=accuracy, patchy=found.get("found"), turns=turned, turn_guidance=turn, sampling=how, prompts=a.prompts, each=a.each, seed=a.seed, rows=out), indent=1) + "\n")
+    a.out.write_text(json.dumps(dict(judge=accuracy, patchy=found.get("found"), turns=turned, turn_guidance=turn, sampling=how, prompts=a.prompts, asks=list(a.asks), each=a.each, seed=a.seed, rows=out), indent=1) + "\n")
 
 
 def main() -> None:
@@ -255,6 +256,7 @@ def main() -> None:
     ap.add_argument("--count", type=int, default=8192, help="renders to train on")
     ap.add_argument("--minutes", type=float, default=8)
     ap.add_argument("--prompts", type=int, default=200)
+    ap.add_argument("--asks", type=int, nargs=2, default=(2, 4), metavar=("FEWEST", "MOST"), help="attributes a prompt asks for, 1 to 6")
     ap.add_argument("--each", type=int, default=4, help="samples a prompt")
     ap.add_argument("--sampling", nargs="+", default=[], help="KEY=VALUE in the place of the configuration's, eta=0 for instance")
     ap.add_argument("--guidance", type=float, nargs="+", default=GUIDANCES)

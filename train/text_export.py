@@ -103,7 +103,7 @@ the autoencoder, and finds of patched ones: {', '.join(f"{k} {100 * v:.0f} %" fo
     opposite = f"Opposite prompts (red hair, black hair) from the same noise, guidance {w['turn_guidance']:g}: both pictures show what they should in {turned}.\n\n" if turned else ""
     return f"""## Does it do what the words say?
 
-{w['prompts']} random prompts of two to four attributes, {w['each']} samples of each, {sampled(w['sampling'])}; a judge (`train/judge.py`) says what it sees in them. It
+{w['prompts']} random prompts of {w['asks'][0]} to {w['asks'][1]} attributes, {w['each']} samples of each, {sampled(w['sampling'])}; a judge (`train/judge.py`) says what it sees in them. It
 was trained on renders that the model never saw, half of them as the autoencoder makes them of noisy latents, and is right on others, the
 worse of plain and so treated, in: {sure}.
 
@@ -111,9 +111,19 @@ worse of plain and so treated, in: {sure}.
 |---|---|{'---|' * len(keys)}---|{'---|' if patchy else ''}---|---|
 {rows}
 
-Variety over all of the pictures, and over those of one prompt alone: the first grows with contrast, the second is what guidance costs.
+{longer(model)}Variety over all of the pictures, and over those of one prompt alone: the first grows with contrast, the second is what guidance costs.
 {parts}
 {opposite}"""
+
+
+def longer(model: Path) -> str:
+    """A sentence on prompts that ask for more (words_long.json), where judge.py measured them."""
+    path = model / "words_long.json"
+    if not path.exists():
+        return ""
+    w = json.loads(path.read_text())
+    shares = ", ".join(f"{100 * r['all']:.0f} % at guidance {r['guidance']:g}" for r in w["rows"])
+    return f"Of what {w['prompts']} prompts of {w['asks'][0]} to {w['asks'][1]} attributes ask for, {w['each']} samples of each show {shares}.\n\n"
 
 
 def sampled(s: dict) -> str:
@@ -188,9 +198,9 @@ Variety is the root of the mean squared difference of two of the pictures, value
 
 def sharpened(ae: dict) -> str:
     """What text_decoder.py did, for the card."""
-    if "sharp" not in ae:
-        return ""
-    how = ae["sharp"]
+    how = ae.get("sharp", "")
+    if isinstance(how, str):                                            # said already, by the card that text_restore.py read
+        return how
     mended = f", {100 * how['redrawn']:.0f} % of the latents drawn again by the UNet" if how.get("redrawn") else ""
     return f"decoder then {how['steps']} steps, {how['minutes']:.0f} minutes, more against a discriminator{mended}; "
 

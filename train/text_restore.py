@@ -3,6 +3,7 @@
 
     python text_restore.py pack       # build/text -> models/portrait/resume.pt
     python text_restore.py unpack     # kl.pt, kl_final.pt and facts.pt from it, where they are lost
+    python text_restore.py exported   # facts.pt and kl_sharp.pt from model.ckpt: training goes on from the averaged weights
 
 The autoencoder is kept in float16, the UNet's and the text encoder's plain weights in bfloat16, where they are trained at all;
 optimisers are not. On the way back held-out renders must come out with the PSNR they had, or the renders are others.
@@ -10,6 +11,7 @@ optimisers are not. On the way back held-out renders must come out with the PSNR
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,15 +57,34 @@ def unpack(state: Path, model: Path) -> None:
     print(f"{state}/kl_final.pt from {model}: held-out PSNR {psnr:.2f} dB, as before")
 
 
+def exported(state: Path, model: Path) -> None:
+    """What model.ckpt holds, as states: the UNet and the text encoder as the last run left them, the decoder that was sharpened."""
+    sd = torch.load(model / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    told, ae = json.loads((model / "figures.json").read_text()), common.load(state / "kl_final.pt")
+    if ae is None:
+        raise SystemExit(f"{state}/kl_final.pt is missing: unpack first")
+
+    def part(prefix: str) -> dict:
+        return {k[len(prefix):]: v.float() for k, v in sd.items() if k.startswith(prefix)}
+
+    bert = part("cond_stage_model.")
+    net = {f"unet.{k}": v for k, v in part("model.diffusion_model.").items()} | {f"bert.{k}": v for k, v in bert.items()}
+    common.save(state / "facts.pt", dict(bert=bert, net=net, step=told["steps"], latents=told["latents"], used=told["minutes"] * 60, shape=told["shape"]))
+    common.save(state / "kl_sharp.pt", {**ae, "net": part("first_stage_model."), "psnr": told["psnr"], "sharp": told["sharp"]})
+    print(f"{state}/facts.pt and kl_sharp.pt from {model}/model.ckpt, step {told['steps']}")
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("what", choices=["pack", "unpack"])
+    ap.add_argument("what", choices=["pack", "unpack", "exported"])
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--model", type=Path, default=Path("models/portrait"))
     a = ap.parse_args()
     torch.set_num_threads(1)
     if a.what == "unpack":
         unpack(a.state, a.model)
+    elif a.what == "exported":
+        exported(a.state, a.model)
     else:
         path = pack(a.state, a.model)
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
