@@ -111,19 +111,20 @@ worse of plain and so treated, in: {sure}.
 |---|---|{'---|' * len(keys)}---|{'---|' if patchy else ''}---|---|
 {rows}
 
-{longer(model)}Variety over all of the pictures, and over those of one prompt alone: the first grows with contrast, the second is what guidance costs.
+{others(model)}Variety over all of the pictures, and over those of one prompt alone: the first grows with contrast, the second is what guidance costs.
 {parts}
 {opposite}"""
 
 
-def longer(model: Path) -> str:
-    """A sentence on prompts that ask for more (words_long.json), where judge.py measured them."""
-    path = model / "words_long.json"
-    if not path.exists():
-        return ""
-    w = json.loads(path.read_text())
-    shares = ", ".join(f"{100 * r['all']:.0f} % at guidance {r['guidance']:g}" for r in w["rows"])
-    return f"Of what {w['prompts']} prompts of {w['asks'][0]} to {w['asks'][1]} attributes ask for, {w['each']} samples of each show {shares}.\n\n"
+def others(model: Path) -> str:
+    """A sentence for each further measurement of judge.py: of longer prompts (words_long.json), sampled as the study samples (words_study.json)."""
+    out = ""
+    for path in filter(Path.exists, (model / "words_long.json", model / "words_study.json")):
+        w = json.loads(path.read_text())
+        shares = "; ".join(f"at guidance {r['guidance']:g} {100 * r['all']:.1f} % of what is asked for is seen, faces {100 * r['faces']:.1f} %, "
+                           f"patchy {100 * r['patchy']:.1f} %, variety of one prompt {r['within']:.4f}" for r in w["rows"])
+        out += f"{w['prompts']} prompts of {w['asks'][0]} to {w['asks'][1]} attributes, {w['each']} samples of each, {sampled(w['sampling'])}: {shares}.\n\n"
+    return out
 
 
 def sampled(s: dict) -> str:
