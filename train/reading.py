@@ -21,6 +21,7 @@ import captions
 import common
 import judge
 import text_facts
+import text_restore
 from nets import Bert
 
 PROMPTS = 600                # of each length
@@ -29,8 +30,7 @@ PROMPTS = 600                # of each length
 def encoder(a: argparse.Namespace, tokens: captions.Tokenizer) -> Bert:
     """The encoder that is asked for, held."""
     if a.checkpoint:
-        prefix, sd = "cond_stage_model.", torch.load(a.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        weights = {k[len(prefix):]: v.float() for k, v in sd.items() if k.startswith(prefix)}
+        weights = text_restore.part(a.checkpoint, "cond_stage_model.")
     else:
         done = common.load(a.state / "facts.pt")
         if done is None:

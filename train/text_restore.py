@@ -57,20 +57,22 @@ def unpack(state: Path, model: Path) -> None:
     print(f"{state}/kl_final.pt from {model}: held-out PSNR {psnr:.2f} dB, as before")
 
 
+def part(checkpoint: Path, prefix: str) -> dict:
+    """The float32 weights of one network of an exported checkpoint, by their names in it."""
+    sd = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    return {k[len(prefix):]: v.float() for k, v in sd.items() if k.startswith(prefix)}
+
+
 def exported(state: Path, model: Path) -> None:
     """What model.ckpt holds, as states: the UNet and the text encoder as the last run left them, the decoder that was sharpened."""
-    sd = torch.load(model / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    path = model / "model.ckpt"
     told, ae = json.loads((model / "figures.json").read_text()), common.load(state / "kl_final.pt")
     if ae is None:
         raise SystemExit(f"{state}/kl_final.pt is missing: unpack first")
-
-    def part(prefix: str) -> dict:
-        return {k[len(prefix):]: v.float() for k, v in sd.items() if k.startswith(prefix)}
-
-    bert = part("cond_stage_model.")
-    net = {f"unet.{k}": v for k, v in part("model.diffusion_model.").items()} | {f"bert.{k}": v for k, v in bert.items()}
+    bert = part(path, "cond_stage_model.")
+    net = {f"unet.{k}": v for k, v in part(path, "model.diffusion_model.").items()} | {f"bert.{k}": v for k, v in bert.items()}
     common.save(state / "facts.pt", dict(bert=bert, net=net, step=told["steps"], latents=told["latents"], used=told["minutes"] * 60, shape=told["shape"]))
-    common.save(state / "kl_sharp.pt", {**ae, "net": part("first_stage_model."), "psnr": told["psnr"], "sharp": told["sharp"]})
+    common.save(state / "kl_sharp.pt", {**ae, "net": part(path, "first_stage_model."), "psnr": told["psnr"], "sharp": told["sharp"]})
     print(f"{state}/facts.pt and kl_sharp.pt from {model}/model.ckpt, step {told['steps']}")
 
 
