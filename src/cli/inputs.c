@@ -126,6 +126,53 @@ static bool takes(const ldm_command *cmd, const char *name)
     return false;
 }
 
+/* U+2013 or U+2014, as text programs make of two hyphens. */
+static bool has_long_dash(const char *arg)
+{
+    return !strncmp(arg, "\xe2\x80\x93", 3) || !strncmp(arg, "\xe2\x80\x94", 3);
+}
+
+/* Words and no files: a prompt without quotes. A folder may have a word's name by chance: "a". */
+static bool is_word(const char *arg)
+{
+    const kind k = strpbrk(arg, "/=") || has_long_dash(arg) || named_checkpoint(arg) ||
+                           named_yaml(arg) || named_picture(arg)
+                       ? OTHER
+                       : kind_of(arg);
+
+    return k == NOTHING || k == FOLDER;
+}
+
+/* Refuses several words, at least one of which is nothing else, with the text that they are. */
+static bool refuse_words(const ldm_command *cmd, int argc, char **argv)
+{
+    const char *stray = NULL;
+    char *text = NULL;
+    int words = 0;
+
+    for (int i = 0; i < argc; i++) {
+        char *longer;
+
+        if (!is_word(argv[i]))
+            continue;
+        longer = ldm_cli_format("%s%s%s", text ? text : "", text ? " " : "", argv[i]);
+        free(text);
+        text = longer;
+        words++;
+        if (!stray && kind_of(argv[i]) == NOTHING)
+            stray = argv[i];
+    }
+    if (words < 2 || !text)
+        stray = NULL;
+    if (stray)
+        ldm_cli_usage(cmd,
+                      "unexpected argument '%s'; a text of several words stands in quotes: "
+                      "--prompt \"%.400s\"",
+                      stray, text);
+    free(text);
+    return stray != NULL;
+}
+
 /* ---- arguments and exchanged options --------------------------------------------------------- */
 
 static int take_argument(const ldm_command *cmd, ldm_model_options *model, const char *path,
@@ -154,7 +201,7 @@ static int take_argument(const ldm_command *cmd, ldm_model_options *model, const
                              path);
     if (k == NOTHING && (named_checkpoint(path) || named_yaml(path) || strchr(path, '/')))
         return ldm_cli_usage(cmd, "there is no file '%s'", path);
-    if (k == NOTHING && (!strncmp(path, "\xe2\x80\x93", 3) || !strncmp(path, "\xe2\x80\x94", 3)))
+    if (k == NOTHING && has_long_dash(path))
         return ldm_cli_usage(cmd,
                              "'%s' begins with a long dash, as text programs make of two hyphens; "
                              "write --%s",
@@ -281,7 +328,7 @@ static int find_files(const ldm_command *cmd, ldm_model_options *model, bool bes
 int ldm_inputs_resolve(const ldm_command *cmd, ldm_model_options *model, int argc, char **argv,
                        bool quiet)
 {
-    int code = LDM_EXIT_OK;
+    int code = refuse_words(cmd, argc, argv) ? LDM_EXIT_USAGE : LDM_EXIT_OK;
 
     for (int i = 0; i < argc && !code; i++)
         code = take_argument(cmd, model, argv[i], quiet);

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "engine/prompt_syntax.h"
 #include "engine/run_state.h"
+#include "engine/unknown_words.h"
 #include <ldm/tokenize.h>
 
 /* One entry a row of ids. */
@@ -76,121 +77,6 @@ static ldm_status note_cut(ldm_run *r, const char *text, const ldm_text_ids *ids
                          room);
 }
 
-/* A piece of WordPiece that goes on with a word: "##en". */
-static bool goes_on(const char *piece)
-{
-    return !strncmp(piece, "##", 2) && piece[2];
-}
-
-/* Whether a vocabulary has nothing for some of a word, or no pieces but letters: these say nothing
- * to the model. */
-static bool is_unknown(const ldm_text_ids *ids)
-{
-    const size_t used = ldm_text_ids_used(ids);
-    bool unknown = false;
-
-    for (size_t i = 1; i + 1 < used && !unknown; i++) {
-        const char *piece = ldm_text_ids_piece(ids, i);
-
-        unknown = !strcmp(piece, "[UNK]") || (goes_on(piece) && !piece[3]);
-    }
-    return unknown;
-}
-
-/* Words of prompts that the model does not know: a few of them, each once. */
-enum { MOST_NAMED = 8 };
-
-typedef struct unknown_words {
-    char *named[MOST_NAMED];
-    size_t count;   /* of the named */
-    bool others;    /* there are more words */
-    size_t prompts; /* that hold any */
-} unknown_words;
-
-static ldm_status name_word(unknown_words *u, const char *word, size_t len, ldm_error *err)
-{
-    size_t i;
-
-    for (i = 0; i < u->count; i++) {
-        if (strlen(u->named[i]) == len && !memcmp(u->named[i], word, len))
-            return LDM_OK;
-    }
-    u->others |= u->count == MOST_NAMED;
-    if (u->others)
-        return LDM_OK;
-    u->named[u->count] = ldm_strndup(word, len);
-    if (!u->named[u->count])
-        return ldm_error_nomem(err, len, "a note");
-    u->count++;
-    return LDM_OK;
-}
-
-/* Adds the unknown words of a text, as far as it is read: each is looked up alone, as pieces do not
- * say which word they are of. White space and ASCII punctuation end words for WordPiece, too. */
-static ldm_status list_unknown(const ldm_text_vocab *vocab, const char *text, unknown_words *u,
-                               ldm_error *err)
-{
-    static const char ends[] = " \t\r\n\v\f!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-    ldm_status st = LDM_OK;
-    size_t len, tokens = 2, room = tokens + 1;
-    bool any = false;
-
-    for (text += strspn(text, ends); !st && *text && tokens < room; text += strspn(text, ends)) {
-        ldm_text_ids *ids;
-
-        len = strcspn(text, ends);
-        st = ldm_text_encode(vocab, text, len, true, &ids, err);
-        if (st)
-            break;
-        if (is_unknown(ids)) {
-            st = name_word(u, text, len, err);
-            any = true;
-        }
-        tokens += ldm_text_ids_used(ids) - 2;
-        room = ldm_text_ids_length(ids);
-        ldm_text_ids_free(ids);
-        text += len;
-    }
-    u->prompts += any;
-    return st;
-}
-
-/* One note of all prompts. Only of small vocabularies, made for what a model was trained on: a
- * large one takes any word apart into pieces that the model has met. */
-static ldm_status note_unknown(ldm_run *r, const ldm_text_vocab *vocab, const char *which,
-                               const char *const *prompts, size_t count, ldm_error *err)
-{
-    enum { LARGE = 4096, SHOWN = 60 };
-    unknown_words u = {.count = 0};
-    ldm_str words = {0};
-    ldm_status st = LDM_OK;
-    size_t i;
-
-    if (ldm_text_vocab_size(vocab) >= LARGE)
-        return LDM_OK;
-    for (i = 0; !st && i < count; i++)
-        st = list_unknown(vocab, prompts[i], &u, err);
-    for (i = 0; i < u.count; i++) {
-        ldm_str_puts(&words, i ? ", " : "");
-        ldm_str_put_short(&words, u.named[i], SHOWN);
-        ldm_free(u.named[i]);
-    }
-    ldm_str_puts(&words, u.others ? " and others" : "");
-    if (!st && words.failed)
-        st = ldm_error_nomem(err, 0, "a note");
-    else if (!st && u.count && count == 1)
-        st = ldm_notes_add(&r->notes, err,
-                           "this model knows few words; of the %s it does not know: %s", which,
-                           words.data);
-    else if (!st && u.count)
-        st = ldm_notes_add(&r->notes, err,
-                           "this model knows few words; in %zu of the %zu %ss it does not "
-                           "know: %s",
-                           u.prompts, count, which, words.data);
-    ldm_str_free(&words);
-    return st;
-}
-
 /* The prompts, and after them the text that guidance leads away from. */
 typedef struct texts {
     const char *const *prompts;
@@ -240,10 +126,10 @@ static ldm_status tokenize(ldm_run *r, const ldm_text_vocab *vocab, const texts 
         ldm_text_ids_free(one);
     }
     if (!st)
-        st = note_unknown(r, vocab, r->captions_drawn ? "caption" : "prompt", t->prompts, t->count,
-                          err);
+        st = ldm_unknown_words_note(&r->notes, vocab, r->captions_drawn ? "caption" : "prompt",
+                                    t->prompts, t->count, err);
     if (!st && t->negative)
-        st = note_unknown(r, vocab, "negative prompt", &t->negative, 1, err);
+        st = ldm_unknown_words_note(&r->notes, vocab, "negative prompt", &t->negative, 1, err);
     return st;
 }
 

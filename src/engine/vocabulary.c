@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "engine/engine.h"
+#include "engine/unknown_words.h"
 #include "tokenize/tokenize.h"
 
 struct ldm_text_vocab {
@@ -197,6 +198,11 @@ const char *ldm_text_vocab_path(const ldm_text_vocab *v)
 size_t ldm_text_vocab_size(const ldm_text_vocab *v)
 {
     return v ? ldm_tokenizer_size(v->tokenizer) : 0;
+}
+
+const char *ldm_vocab_piece(const ldm_text_vocab *v, size_t id)
+{
+    return ldm_tokenizer_piece(v->tokenizer, (int32_t)id);
 }
 
 ldm_status ldm_text_encode(const ldm_text_vocab *v, const char *text, size_t bytes, bool ftfy,

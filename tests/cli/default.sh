@@ -66,14 +66,14 @@ works generate --prompts listed.txt --steps 1 -o listed/
 stderr_has 'note: listed.txt:2: the line begins with # and is drawn as a prompt all the same'
 printf '\377\376a\000\n\000' >wide.txt
 fails 1 'wide.txt:1: .*it is UTF-16; save it as UTF-8' generate --prompts wide.txt --steps 1 -o wide/
-# Of several prompts one note: a few words, each once, and in how many prompts they stand.
+# Of several prompts one note: a few words, each once with the first prompt that has it, and in how many prompts they stand.
 printf 'a man\na lighthouse\na man with red hair\na lighthouse, a zeppelin and a hat\n' >strange.txt
 works generate --prompts strange.txt --steps 1 -o strange/
-stderr_has 'note: this model knows few words; in 2 of the 4 prompts it does not know: lighthouse, zeppelin$'
+stderr_has 'note: this model knows few words; in 2 of the 4 prompts it does not know: lighthouse .prompt 2., zeppelin .prompt 4.$'
 [ "$(grep -c 'knows few words' "$ERR")" -eq 1 ] || die "expected one note"
 printf 'a aa1 bb1 aa1\na cc1 dd1 ee1\nff1 gg1 hh1\nii1 jj1\na man\n' >strange.txt
 works generate --prompts strange.txt --steps 1 -o strange/ --overwrite
-stderr_has 'note: this model .*; in 4 of the 5 prompts it does not know: aa1, bb1, cc1, dd1, ee1, ff1, gg1, hh1 and others$'
+stderr_has 'note: this model .*; in 4 of the 5 prompts it does not know: aa1 .prompt 1., bb1 .prompt 1., cc1 .prompt 2., dd1 .prompt 2., ee1 .prompt 2., ff1 .prompt 3., gg1 .prompt 3., hh1 .prompt 3. and 2 others$'
 printf 'a man\na woman\n' >strange.txt
 works generate --prompts strange.txt --steps 1 -o strange/ --overwrite
 stderr_lacks 'knows few words'
@@ -87,6 +87,14 @@ ldm_unknown '女性 赤い髪' '女性, 赤い髪'
 ldm_unknown 'женщина с рыжими волосами' 'женщина, с, рыжими, волосами'
 ldm_unknown '😀' '😀'
 ldm_unknown 'A woman, with 赤い hair! (Zeppelin)' '赤い, Zeppelin'
+# A word that one of the vocabulary's was mistyped for; another word is none. Of "men" the vocabulary has a letter and an ending.
+ldm_unknown 'a blu womna with mustached Sunglases and a cat' 'blu ."blue".., womna ."woman".., mustached ."moustached".., Sunglases ."sunglasses".., cat'
+ldm_unknown 'two men by the sea' 'two, men'
+# What denies is said otherwise here.
+ldm_unknown 'a woman not wearing glasses' 'not .say "no" or "without".'
+printf 'a man\nNOT a hat\na gren hat\n' >strange.txt
+works generate --prompts strange.txt --steps 1 -o strange/ --overwrite
+stderr_has 'in 2 of the 3 prompts it does not know: NOT .prompt 2; say "no" or "without"., gren .prompt 3; "green"..$'
 works generate --prompt 'a woman; with "red" hair & glasses!' --steps 1 -o words.png
 stderr_lacks 'knows few words'
 works generate --prompt 'a man <lora:foo:1>' --negative '(red:1.2)' --steps 1 -o words.png

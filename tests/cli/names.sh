@@ -258,6 +258,12 @@ fails 2 "--clip_skip is another program's option" generate --clip_skip 2
 works generate --resume "$CKPT" --steps 1 -o resumed.png
 stderr_has "note: CompVis' spellings: --resume .* is --ckpt"
 fails 2 "unexpected argument 'a woman'; .*a text is given by --prompt \"a woman\"" generate 'a woman'
+# Words without quotes are shown with them; a folder may have the name of one.
+fails 2 "unexpected argument 'a'; .* in quotes: --prompt \"a woman with red hair\" " generate a woman with red hair
+mkdir a
+fails 2 "unexpected argument 'woman'; .* in quotes: --prompt \"a woman\" " generate a woman
+rmdir a
+fails 2 "unexpected argument 'red'; .* in quotes: --prompt \"red hair\" " generate "$CKPT" red hair
 fails 2 "'—prompt' begins with a long dash" generate —prompt x
 fails 2 "[-]o: no '=' stands between a letter and its value; write -o e.png" generate -o=e.png
 
