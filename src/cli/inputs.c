@@ -135,7 +135,7 @@ static bool has_long_dash(const char *arg)
 /* Words and no files: a prompt without quotes. A folder may have a word's name by chance: "a". */
 static bool is_word(const char *arg)
 {
-    const kind k = strpbrk(arg, "/=") || has_long_dash(arg) || named_checkpoint(arg) ||
+    const kind k = !*arg || strpbrk(arg, "/=") || has_long_dash(arg) || named_checkpoint(arg) ||
                            named_yaml(arg) || named_picture(arg)
                        ? OTHER
                        : kind_of(arg);
