@@ -5,7 +5,10 @@ It begins with the outer three levels of the demo model's first stage, so that m
 mean of four positions. The latents are held near zero mean and unit covariance and get noise of a fixed size, which is
 what the file tells as the posterior's variance. At the end they are made exactly white (folded into quant_conv and
 post_quant_conv). The learning rate stays constant until `--fall` of the time is left and then falls to nothing; given more
-minutes, a finished run goes on from its state.
+minutes, a finished run goes on from its state, or with `--init build/text/kl_sharp.pt` from the sharpened decoder.
+
+`--keep DIR` is for an autoencoder that a UNet depends on: DIR has the latents that it gave so far (`same_N`, `flip_N`), and the
+new ones are held near them, so that the UNet only has to learn what is new.
 
 Two things make latents that a small UNet can draw. The noise is large (`--noise`): what is finer than the UNet's own errors is not
 kept in them, and the decoder learns to make whole pictures of latents that are a little off. And a latent reduced by two has to
@@ -117,7 +120,9 @@ def arguments() -> argparse.Namespace:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--state", type=Path, default=Path("build/text"))
     ap.add_argument("--logs", type=Path, default=Path("models/portrait"))
-    ap.add_argument("--init", type=Path, default=common.MODEL, help="exported VQ model to begin with")
+    ap.add_argument("--init", type=Path, default=common.MODEL, help="exported VQ model to begin with, or an autoencoder's state")
+    ap.add_argument("--keep", type=Path, help="folder with the latents that the new ones are held near")
+    ap.add_argument("--near", type=float, default=0.1, help="weight of the squared distance from these")
     ap.add_argument("--minutes", type=float, default=22)
     ap.add_argument("--fall", type=float, default=0.3, help="share of the time in which the learning rate falls")
     ap.add_argument("--batch", type=int, default=8, help="pictures a worker and step")
@@ -137,9 +142,15 @@ def train(a: argparse.Namespace) -> None:
     chief = common.rank() == 0
     held = np.load(a.state / "heldout.npy")
     pics = np.concatenate([np.load(p, mmap_mode="r") for p in renders(a.state)])
-    net = begin(a.init, a.noise)
-    opt = common.Muon(net, a.lr, a.adam_lr, skip=("decoder.conv_out", "encoder.conv_in", "quant_conv", "post_quant_conv"))
     step, used, path = 0, 0.0, a.state / "kl.pt"
+    if a.init.is_file():
+        first = common.load(a.init)
+        net, step, used = stage(first), first["step"], first["minutes"] * 60
+    else:
+        net = begin(a.init, a.noise)
+    former = a.keep and [torch.from_numpy(np.concatenate([np.load(a.keep / f"{kind}_{k}.latents.npy") for k in range(len(renders(a.state)))]))
+                         for kind in ("same", "flip")]
+    opt = common.Muon(net, a.lr, a.adam_lr, skip=("decoder.conv_out", "encoder.conv_in", "quant_conv", "post_quant_conv"))
     if (old := common.load(path)) is not None:
         net.load_state_dict(old["net"])
         if old["opt"]:
@@ -152,24 +163,28 @@ def train(a: argparse.Namespace) -> None:
     weight, weight_half = ae.face_weight(pics.shape[1]), ae.face_weight(pics.shape[1] // 2)
     budget = common.Budget(a.minutes, used)
     gen = np.random.default_rng([a.seed, step, common.rank()])
-    share, total, seen, mark, saved = budget.tick(), 0.0, 0, time.time(), time.time()
+    share, total, moved, seen, mark, saved = budget.tick(), 0.0, 0.0, 0, time.time(), time.time()
     if chief:
         print(f"{len(pics)} renders, {step} steps so far, held-out PSNR {measure(net, held[:64])[0]:.2f} dB", flush=True)
     while share < 1:
         opt.rate(min(1.0, (step + 1) / 20, max((1 - share) / a.fall, 0.01)))
-        x = common.batch(pics, np.sort(gen.integers(len(pics), size=a.batch)), gen.random(a.batch) < 0.5).contiguous(memory_format=form)
+        which, flip = np.sort(gen.integers(len(pics), size=a.batch)), gen.random(a.batch) < 0.5
+        x = common.batch(pics, which, flip).contiguous(memory_format=form)
         with common.autocast():
             h = enc(x)
         z = net.quant_conv(h.float())[:, :net.z]
         flat = z.permute(0, 2, 3, 1).reshape(-1, net.z)
         white = flat.mean(0).square().sum() + (torch.cov(flat.t()) - torch.eye(net.z)).square().sum()
+        if former:
+            apart = (z - torch.stack([former[int(f)][i] for i, f in zip(which, flip)]).float()).square().mean()
+            moved += float(apart.detach())
         z = z + a.noise * torch.randn(z.shape)
         y, y_half = (net.post_quant_conv(part).contiguous(memory_format=form) for part in (z, nnf.avg_pool2d(z, 2)))
         with common.autocast():
             out, out_half = dec(y), dec(y_half)
         loss = ae.loss_of(out, x, weight)
         half = ae.loss_of(out_half, nnf.avg_pool2d(x, 2), weight_half)
-        (loss + a.coarse * half + 0.02 * white).backward()
+        (loss + a.coarse * half + 0.02 * white + (a.near * apart if former else 0)).backward()
         share = common.share_gradients(net, budget.tick())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         net.quant_conv.weight.grad[net.z:] = 0
@@ -184,8 +199,10 @@ def train(a: argparse.Namespace) -> None:
             log.row(minutes=budget.used / 60, step=step, loss=total / seen, psnr=psnr, rate=opt.param_groups[0]["lr"], speed=speed)
             pair = np.stack([held[:32], recs[:32]], 1).reshape(-1, *held.shape[1:])
             cv2.imwrite(str(a.state / "kl.png"), faces.sheet(pair, 8, 2)[..., ::-1])
+            if former:
+                print(f"squared distance from the former latents {moved / seen:.4f}", flush=True)
             budget.tick()
-            total, seen, mark, saved = 0.0, 0, time.time(), time.time()
+            total, moved, seen, mark, saved = 0.0, 0.0, 0, time.time(), time.time()
     if not chief:
         return
     whiten(net, pics[:2048], a.noise)

@@ -33,7 +33,7 @@ from text_facts import Facts
 
 NOISE = 0.3             # standard deviation of what it looks through, where a latent's is 1
 # facts that are seen at 64x64 and asked for; the others (frame, lips, freckles, light...) are not counted
-SEEN = ("hair", "hair_colour", "beard", "glasses", "skin", "sex", "mouth", "hat", "scene", "background")
+SEEN = ("hair", "hair_colour", "beard", "glasses", "skin", "sex", "mouth", "hat", "hat_colour", "earrings", "clothes", "scene", "background")
 COUNTS = {"beard": 6.0, "glasses": 3.0}     # in text.py's loss: drawn last, so told to learn most; the others once
 
 
