@@ -142,10 +142,11 @@ def train(a: argparse.Namespace) -> None:
     chief = common.rank() == 0
     held = np.load(a.state / "heldout.npy")
     pics = np.concatenate([np.load(p, mmap_mode="r") for p in renders(a.state)])
-    step, used, path = 0, 0.0, a.state / "kl.pt"
+    step, used, begun, path = 0, 0.0, None, a.state / "kl.pt"
     if a.init.is_file():
         first = common.load(a.init)
         net, step, used = stage(first), first["step"], first["minutes"] * 60
+        begun = {k: first[k] for k in ("step", "minutes", "sharp") if k in first}
     else:
         net = begin(a.init, a.noise)
     former = a.keep and [torch.from_numpy(np.concatenate([np.load(a.keep / f"{kind}_{k}.latents.npy") for k in range(len(renders(a.state)))]))
@@ -209,7 +210,7 @@ def train(a: argparse.Namespace) -> None:
     psnr, _ = measure(net, held)
     state = {k: v.contiguous() for k, v in net.state_dict().items()}
     common.save(a.state / "kl_final.pt", dict(net=state, form=FORM, noise=a.noise, step=step, minutes=budget.used / 60, psnr=psnr, batch=a.batch * common.workers(),
-                                             budget=a.minutes, pictures=len(pics)))
+                                             budget=a.minutes, pictures=len(pics), begun=begun))
     z = latents(net, held)
     print(f"autoencoder: {step} steps, held-out PSNR {psnr:.2f} dB over {len(held)}, latents' std {z.std((0, 2, 3)).tolist()}")
 

@@ -21,7 +21,7 @@ import common
 import kl
 
 TRAINED = ("step", "latents", "used", "shape")
-KEPT = ("form", "noise", "step", "minutes", "psnr", "batch", "budget", "pictures")
+KEPT = ("form", "noise", "step", "minutes", "psnr", "batch", "budget", "pictures", "begun")
 
 
 def pack(state: Path, model: Path) -> Path:
