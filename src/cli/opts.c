@@ -435,13 +435,15 @@ static const ldm_entry *entry_of(const ldm_entries *all, int c)
 }
 
 /* Whether the value of `o`, the word before the next, is an option that stands where its value is
- * missing: "-o --steps 5". */
+ * missing: "-o --steps 5", "--prompt -o a.png". */
 static bool swallowed(const ldm_entries *all, const ldm_entry *o, const char *word)
 {
     char name[64];
 
-    if (!o->arg || optarg != word || strncmp(word, "--", 2))
+    if (!o->arg || optarg != word || *word != '-')
         return false;
+    if (word[1] != '-')
+        return word[1] && !word[2] && ldm_entries_find(all, "", word[1]);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
     return ldm_entries_find(all, name, 0) != NULL;
 }

@@ -66,20 +66,38 @@ static ldm_status keep_word(unknown_words *u, const char *word, size_t len, size
     return LDM_OK;
 }
 
+/* Bytes at the text's beginning that end a word for WordPiece: white space, ASCII punctuation, and
+ * of what else is punctuation there the quotes and dashes that text programs write. */
+static size_t end_of_word(const char *text)
+{
+    static const char ends[] = " \t\r\n\v\f!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+    const unsigned char *at = (const unsigned char *)text;
+
+    if (*text && strchr(ends, *text))
+        return 1;
+    if (at[0] == 0xc2 && (at[1] == 0xab || at[1] == 0xbb))
+        return 2; /* U+00AB, U+00BB */
+    return at[0] == 0xe2 && at[1] == 0x80 && at[2] >= 0x90 && at[2] <= 0xa7 ? 3 : 0;
+}
+
 /* Adds the unknown words of a text, as far as it is read: each is looked up alone, as pieces do not
- * say which word they are of. White space and ASCII punctuation end words for WordPiece, too. */
+ * say which word they are of. */
 static ldm_status list_unknown(const ldm_text_vocab *vocab, const char *text, size_t number,
                                unknown_words *u, ldm_error *err)
 {
-    static const char ends[] = " \t\r\n\v\f!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
     ldm_status st = LDM_OK;
     size_t len, tokens = 2, room = tokens + 1;
     bool any = false;
 
-    for (text += strspn(text, ends); !st && *text && tokens < room; text += strspn(text, ends)) {
+    while (!st && *text && tokens < room) {
         ldm_text_ids *ids;
 
-        len = strcspn(text, ends);
+        for (len = 0; text[len] && !end_of_word(text + len);)
+            len++;
+        if (!len) {
+            text += end_of_word(text);
+            continue;
+        }
         st = ldm_text_encode(vocab, text, len, true, &ids, err);
         if (st)
             break;
@@ -150,13 +168,25 @@ static const char *nearest(const ldm_text_vocab *vocab, const char *word)
     return found;
 }
 
+/* Ways to deny that are not "no" and "without"; an apostrophe ends a word: "isn't". */
+static bool is_denial(const char *word)
+{
+    static const char *const ways[] = {"not", "never", "non",  "isn",   "aren",
+                                       "don", "doesn", "hasn", "cannot"};
+
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (!strcasecmp(word, ways[i]))
+            return true;
+    }
+    return false;
+}
+
 /* `not (say "no" or "without")`, `blu ("blue"?)`, and where there are several texts the first that
  * has it: `blu (prompt 3; "blue"?)`. */
 static void put_word(ldm_str *s, const ldm_text_vocab *vocab, const unknown_word *w,
                      const char *which, size_t texts)
 {
-    const bool denies =
-        !strcasecmp(w->text, "not") && knows(vocab, "no") && knows(vocab, "without");
+    const bool denies = is_denial(w->text) && knows(vocab, "no") && knows(vocab, "without");
     const char *near = denies ? NULL : nearest(vocab, w->text);
 
     ldm_str_puts(s, s->len ? ", " : "");

@@ -92,6 +92,9 @@ ldm_unknown 'a blu womna with mustached Sunglases and a cat' 'blu ."blue".., wom
 ldm_unknown 'two men by the sea' 'two, men'
 # What denies is said otherwise here.
 ldm_unknown 'a woman not wearing glasses' 'not .say "no" or "without".'
+ldm_unknown "a woman who isn't old, never sad" 'isn .say "no" or "without"., never .say "no" or "without".'
+# Quotes and dashes of text programs are no part of a word.
+ldm_unknown '“a man with red hair” — «zeppelin», ‘hat’' zeppelin
 printf 'a man\nNOT a hat\na gren hat\n' >strange.txt
 works generate --prompts strange.txt --steps 1 -o strange/ --overwrite
 stderr_has 'in 2 of the 3 prompts it does not know: NOT .prompt 2; say "no" or "without"., gren .prompt 3; "green"..$'

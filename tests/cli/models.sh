@@ -148,7 +148,7 @@ fails 1 'of another run' generate $(model clip) --vocab "$WORDS" --steps 3 --qui
 fails 2 'exclude each other' generate $(model clip) --prompts prompts.txt --prompt x -o no
 fails 2 'prompts: this model takes a class' generate $(model class) --prompts prompts.txt -o no
 printf 'cat\nab\377\n' >broken.txt
-fails 1 'broken.txt:2: the prompt is no UTF-8: byte 2 of the line is 0xff' \
+fails 1 'broken.txt:2: the prompt is no UTF-8: byte 2 of the line is 0xff; save the file as UTF-8' \
     generate $(model clip) --vocab "$WORDS" --prompts broken.txt -o no
 printf 'cat\0\n' >broken.txt
 fails 1 'broken.txt:1: holds a byte of value 0' generate $(model clip) --prompts broken.txt -o no

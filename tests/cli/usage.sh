@@ -96,6 +96,7 @@ fails 2 "unknown command 'a\?b'" "$(printf 'a\033b')"
 # What the fingers do: a missing value, a forgotten dash, a result without -o, quotes and ~ in a value.
 fails 2 '^ldm generate: -o needs a value \(OUT\), and the option --steps follows it' generate -o --steps 5
 fails 2 '[-]-ckpt needs a value \(FILE\), and the option --steps=5 follows it' generate --ckpt --steps=5
+fails 2 "[-]-prompt needs a value \\(TEXT\\), and the option -o follows it" generate --prompt -o g.png
 fails 2 "'steps=5' is no setting of the model; the option is written --steps 5" generate steps=5
 fails 2 "there is no such file; a result is named by -o face.png" generate face.png
 fails 2 "'ldm help generate' explains this command" generate help

@@ -58,8 +58,10 @@ static int prompts_read(const ldm_command *cmd, const char *path, ldm_lines *out
         const size_t at = bad_byte(out->items[i]);
 
         if (out->items[i][at]) {
-            ldm_cli_say(cmd, "%s:%zu: the prompt is no UTF-8: byte %zu of the line is 0x%02x", path,
-                        out->numbers[i], at, (unsigned char)out->items[i][at]);
+            ldm_cli_say(cmd,
+                        "%s:%zu: the prompt is no UTF-8: byte %zu of the line is 0x%02x; save the "
+                        "file as UTF-8",
+                        path, out->numbers[i], at, (unsigned char)out->items[i][at]);
             code = LDM_EXIT_FAILED;
         }
     }
