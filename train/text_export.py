@@ -165,7 +165,7 @@ Sentences, or words with commas between them, about these. The table has the fac
 What is not there is said by "no" and "without", of glasses and beards, seldom of hats and earrings; "not" is a word that the model does not know. Facts that
 never came together in training are not drawn together: earrings come with an afro, a bun, short hair or a bald head of women, freckles with light
 skin, and a moustache is a value of "beard", so "a moustache and no beard" contradicts itself. Of several colours in a prompt, those of hats, clothes and
-frames are followed less than those of hair and background. The measures below miss small faults: a rubbed-out lens or eye is none to them.
+frames are followed less than those of hair and background; earrings, freckles, stubble and a cap's peak, which the renders have, are hardly drawn. The measures below miss small faults: a rubbed-out lens or eye is none to them.
 
 ## What it was trained on
 
