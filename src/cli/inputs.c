@@ -132,18 +132,18 @@ static bool has_long_dash(const char *arg)
     return !strncmp(arg, "\xe2\x80\x93", 3) || !strncmp(arg, "\xe2\x80\x94", 3);
 }
 
-/* Words and no files: a prompt without quotes. A folder may have a word's name by chance: "a". */
-static bool is_word(const char *arg)
+/* What stands there for an argument that may be a word of a prompt; OTHER for one that is spelled
+ * like something else. */
+static kind kind_of_word(const char *arg)
 {
-    const kind k = !*arg || strpbrk(arg, "/=") || has_long_dash(arg) || named_checkpoint(arg) ||
-                           named_yaml(arg) || named_picture(arg)
-                       ? OTHER
-                       : kind_of(arg);
-
-    return k == NOTHING || k == FOLDER;
+    return !*arg || strpbrk(arg, "/=") || has_long_dash(arg) || named_checkpoint(arg) ||
+                   named_yaml(arg) || named_picture(arg)
+               ? OTHER
+               : kind_of(arg);
 }
 
-/* Refuses several words, at least one of which is nothing else, with the text that they are. */
+/* Refuses a prompt without quotes: several words, at least one of which is nothing else. A folder
+ * may have a word's name by chance: "a". */
 static bool refuse_words(const ldm_command *cmd, int argc, char **argv)
 {
     const char *stray = NULL;
@@ -151,15 +151,16 @@ static bool refuse_words(const ldm_command *cmd, int argc, char **argv)
     int words = 0;
 
     for (int i = 0; i < argc; i++) {
+        const kind k = kind_of_word(argv[i]);
         char *longer;
 
-        if (!is_word(argv[i]))
+        if (k != NOTHING && k != FOLDER)
             continue;
         longer = ldm_cli_format("%s%s%s", text ? text : "", text ? " " : "", argv[i]);
         free(text);
         text = longer;
         words++;
-        if (!stray && kind_of(argv[i]) == NOTHING)
+        if (!stray && k == NOTHING)
             stray = argv[i];
     }
     if (words < 2 || !text)
