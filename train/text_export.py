@@ -203,16 +203,18 @@ Variety is the root of the mean squared difference of two of the pictures, value
 
 
 def sharpened(ae: dict) -> str:
-    """What text_decoder.py did, for the card."""
-    how = ae.get("sharp", "")
-    if (before := ae.get("begun")):
-        again = f"the last {ae['step'] - before['step']} steps, {ae['minutes'] - before['minutes']:.0f} minutes, with latents held near those of before"
-        after = sharpened(before).rstrip("; ")
-        return f"{again}{f' (until then: {after})' if after else ''}; " + sharpened({"sharp": how})
+    """What the autoencoder's runs after the first one did (kl.py's again, text_decoder.py's), for the card."""
+    how, before, told = ae.get("sharp"), ae.get("begun"), ""
     if isinstance(how, str):                                            # said already, by the card that text_restore.py read
         return how
-    mended = f", {100 * how['redrawn']:.0f} % of the latents drawn again by the UNet" if how.get("redrawn") else ""
-    return f"decoder then {how['steps']} steps, {how['minutes']:.0f} minutes, more against a discriminator{mended}; "
+    if before:
+        after = sharpened(before).rstrip("; ")
+        told = (f"the last {ae['step'] - before['step']} steps, {ae['minutes'] - before['minutes']:.0f} minutes, with latents held near those of before"
+                f"{f' (until then: {after})' if after else ''}; ")
+    if how:
+        mended = f", {100 * how['redrawn']:.0f} % of the latents drawn again by the UNet" if how.get("redrawn") else ""
+        told += f"decoder then {how['steps']} steps, {how['minutes']:.0f} minutes, more against a discriminator{mended}; "
+    return told
 
 
 def variety(pics: np.ndarray) -> float:
